@@ -1,0 +1,1 @@
+"""Synthetic training data on MLflow: documented, repeatable, and possible to hand over."""

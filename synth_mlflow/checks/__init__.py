@@ -1,0 +1,171 @@
+"""Stage 4's plugins: one check a file, each a set of probes with the numbers that decide them.
+
+A built-in check is a file of this folder that defines ``plugin``, an object that keeps the :class:`Check` contract.
+Third parties register theirs in the entry-point group ``synth_mlflow.checks``. A file whose name starts with an
+underscore is no plugin but a piece that plugins share.
+
+A check computes and returns; it never logs. Its verdict is a pure function of the recorded probes
+(:func:`judge`), so that the gate can recompute it at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import ModelSpec, Task
+
+Outcome = Literal["pass", "fail", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables that a check may look at; all three are normalised and share one schema."""
+
+    batch: pd.DataFrame
+    members: pd.DataFrame
+    """The real rows that the generator was fitted on."""
+    control: pd.DataFrame
+    """The frozen evaluation rows, which no generator ever sees."""
+    task: Task
+    metric: str
+    """A scikit-learn scorer name."""
+    seed: int
+    model: ModelSpec = field(default_factory=ModelSpec)
+    slice: Slice | None = None
+    """What the batch was made for; it is judged within."""
+    slices: Mapping[str, Slice] = field(default_factory=dict)
+    """The statement's slices, by name."""
+    sensitive: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question put to a batch, with the numbers that decide it.
+
+    A probe fails when its value is both *surprising* (``p_value`` survives the correction over all probes of the
+    check, or ``value`` lies beyond ``floor`` where no p-value exists) and *large* (``value`` lies beyond ``limit``).
+    """
+
+    name: str
+    value: float | None
+    """None: it could not be computed, and the probe does not pass."""
+    limit: float
+    """The effect-size threshold of the policy."""
+    better: Literal["low", "high"] = "low"
+    column: str | None = None
+    floor: float | None = None
+    """What real rows against real rows give at these sizes (an upper bound where low is better, else a lower one)."""
+    p_value: float | None = None
+    note: str = ""
+    """In words: what was seen, and what would help."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found."""
+
+    probes: tuple[Probe, ...]
+    inconclusive: str = ""
+    """Why no verdict can be given, with the numbers and what would do; empty if one can."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Further numbers for plotting and sorting, by name; finite."""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Details worth reading, by file stem."""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Pictures, by file stem."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A verdict and the reasons for it, most important first."""
+
+    verdict: Outcome
+    reasons: tuple[str, ...]
+
+
+class Check(Protocol):
+    """One way to judge a batch."""
+
+    summary: ClassVar[str]
+    """One line for `synth-mlflow list`."""
+    version: ClassVar[str]
+    defaults: ClassVar[Mapping[str, float]]
+    """The thresholds of the policy that the statement may override, by name."""
+
+    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+        """Look at the batch.
+
+        ``policy`` has exactly the keys of ``defaults``.
+        """
+        ...
+
+
+def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
+    """The verdict that recorded probes give; used when a check ends and again by every gate.
+
+    Parameters
+    ----------
+    probes : tuple of Probe
+    inconclusive : str
+        Why no verdict can be given; empty if one can.
+    alpha : float
+        The false-alarm rate of the whole check, spread over its p-values by Holm's method (S. Holm, Scandinavian
+        Journal of Statistics 6 (1979)).
+    """
+    failed = _failed(probes, alpha)
+    if failed:
+        return Ruling("fail", tuple(_reason(probe) for probe in failed))
+    unknown = [probe for probe in probes if probe.value is None]
+    if inconclusive or unknown:
+        reasons = [inconclusive] if inconclusive else []
+        return Ruling(
+            "inconclusive", tuple(reasons + [f"{_label(p)} could not be computed: {p.note}" for p in unknown])
+        )
+    if not probes:
+        return Ruling("inconclusive", ("no probe was made",))
+    return Ruling("pass", (f"{len(probes)} probes, none both surprising and large",))
+
+
+def _failed(probes: tuple[Probe, ...], alpha: float) -> list[Probe]:
+    surprising = _holm(probes, alpha)
+    return [probe for probe in probes if _beyond(probe, probe.limit) and probe in surprising]
+
+
+def _holm(probes: tuple[Probe, ...], alpha: float) -> set[Probe]:
+    tested = sorted(
+        (p for p in probes if p.value is not None and p.p_value is not None), key=lambda p: p.p_value or 0.0
+    )
+    surprising: set[Probe] = set()
+    for rank, probe in enumerate(tested):
+        if probe.p_value is None or probe.p_value > alpha / (len(tested) - rank):
+            break
+        surprising.add(probe)
+    untested = (p for p in probes if p.p_value is None)
+    return surprising | {p for p in untested if p.floor is None or _beyond(p, p.floor)}
+
+
+def _beyond(probe: Probe, bound: float) -> bool:
+    if probe.value is None:
+        return False
+    return probe.value > bound if probe.better == "low" else probe.value < bound
+
+
+def _label(probe: Probe) -> str:
+    return f"{probe.name} of {probe.column!r}" if probe.column else probe.name
+
+
+def _reason(probe: Probe) -> str:
+    floor = "" if probe.floor is None else f", real against real {probe.floor:.3g}"
+    note = f": {probe.note}" if probe.note else ""
+    return f"{_label(probe)} is {probe.value:.3g} (limit {probe.limit:.3g}{floor}){note}"
+
+
+def as_json(probe: Probe) -> dict[str, Any]:
+    """A probe as the artifact keeps it."""
+    return dict(vars(probe))

@@ -1,0 +1,1 @@
+"""The command line: prints, exits, shows progress; nothing else in the package does."""

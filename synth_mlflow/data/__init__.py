@@ -1,0 +1,1 @@
+"""Tables and what is said about them: columns, digests, slices, splits, statements, records."""

@@ -1,0 +1,233 @@
+"""Columns: the five kinds of values a table may hold, and the schema that two tables must share.
+
+Every table inside the product is *normalised*: a pandas frame with a fresh ``RangeIndex`` whose columns have
+one of these physical types.
+
+========  ==================================================================
+kind      physical type
+========  ==================================================================
+integer   ``int64``; ``float64`` holding whole numbers where values are missing
+number    ``float64``
+boolean   ``bool``; ``boolean`` where values are missing
+string    pandas ``str``; missing values are NaN
+datetime  ``datetime64[us]``, in UTC and without a time zone
+========  ==================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.errors import UsageError, closest
+
+Kind = Literal["integer", "number", "boolean", "string", "datetime"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+NUMERIC_KINDS: frozenset[Kind] = frozenset({"integer", "number"})
+CATEGORICAL_KINDS: frozenset[Kind] = frozenset({"boolean", "string"})
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, in order, and the kind of each."""
+
+    kinds: Mapping[str, Kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.kinds)
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def __getitem__(self, column: str) -> Kind:
+        return self.kinds[column]
+
+    @property
+    def columns(self) -> list[str]:
+        """Column names in order."""
+        return list(self.kinds)
+
+    def of_kind(self, *kinds: Kind) -> list[str]:
+        """The columns of the given kinds, in order."""
+        return [column for column, kind in self.kinds.items() if kind in kinds]
+
+
+def schema_of(frame: pd.DataFrame) -> Schema:
+    """The schema of a normalised table.
+
+    Examples
+    --------
+    >>> schema_of(normalise(pd.DataFrame({"a": [1, 2], "b": ["x", None]}))).kinds
+    {'a': 'integer', 'b': 'string'}
+    """
+    return Schema({str(name): _kind(frame[name]) for name in frame.columns})
+
+
+def normalise(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same table in the physical types of this module.
+
+    Raises
+    ------
+    UsageError
+        If two columns share a name, a name is empty, a column mixes types, or a number is infinite.
+    """
+    _check_names(frame)
+    columns = {str(name): _normalise_column(frame[name]) for name in frame.columns}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+
+
+def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.DataFrame:
+    """A normalised table with exactly the columns and kinds of ``schema``, in its order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any table; it is normalised first.
+    schema : Schema
+        What the real table has.
+    what : str
+        How the messages call the table.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, unknown, or holds another kind of values; all are named at once.
+    """
+    table = normalise(frame)
+    problems = [f"column {name!r} is missing" for name in schema if name not in table]
+    problems += [
+        f"column {name!r} is unknown. {closest(name, schema)}" for name in schema_of(table) if name not in schema.kinds
+    ]
+    columns: dict[str, pd.Series] = {}
+    for name in schema:
+        if name in table:
+            try:
+                columns[name] = _cast(table[name], schema[name])
+            except ValueError as error:
+                problems.append(f"column {name!r} {error}")
+    if problems:
+        raise UsageError(
+            f"{what} does not have the columns of the real table: {'; '.join(problems)}.",
+            "Make the columns and their types equal to those of the real data.",
+        )
+    return pd.DataFrame(columns)
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    names = pd.Series([str(name) for name in frame.columns], dtype=object)
+    twice = sorted(set(names[names.duplicated()]))
+    if twice:
+        raise UsageError(
+            f"column names must be unique; these stand more than once: {', '.join(map(repr, twice))}.",
+            "Rename them in the file.",
+        )
+    if (names.str.strip() == "").any():
+        raise UsageError("a column has an empty name.", "Give every column a name in the file's header.")
+
+
+def _kind(column: pd.Series) -> Kind:
+    dtype = column.dtype
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if pd.api.types.is_integer_dtype(dtype):
+        return "integer"
+    if pd.api.types.is_float_dtype(dtype):
+        return "number"
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "datetime"
+    return "string"
+
+
+def _normalise_column(column: pd.Series) -> pd.Series:
+    values = column.reset_index(drop=True)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.cat.categories.dtype)
+    if values.dtype == object:
+        values = _infer_objects(values)
+    kind = _kind(values)
+    if kind == "boolean":
+        return values.astype("boolean" if values.isna().any() else bool)
+    if kind == "integer":
+        return _whole(values)
+    if kind == "number":
+        return _finite(values.astype("float64"))
+    if kind == "datetime":
+        return _as_utc(values)
+    return values.astype("str")
+
+
+def _infer_objects(values: pd.Series) -> pd.Series:
+    inferred = pd.api.types.infer_dtype(values, skipna=True)
+    if inferred in {"string", "empty"}:
+        return values.astype("str")
+    if inferred == "boolean":
+        return values.astype("boolean")
+    if inferred in {"integer", "floating", "mixed-integer-float", "decimal"}:
+        return pd.to_numeric(values)
+    if inferred in {"datetime", "datetime64", "date"}:
+        return pd.to_datetime(values)
+    raise UsageError(
+        f"column {values.name!r} mixes types ({inferred}).",
+        "Make it one type: text, numbers, true/false or dates.",
+    )
+
+
+def _whole(values: pd.Series) -> pd.Series:
+    if values.isna().any():
+        return pd.Series(values.to_numpy(dtype="float64", na_value=np.nan), name=values.name)
+    return values.astype("int64")
+
+
+def _finite(values: pd.Series) -> pd.Series:
+    n_infinite = int(np.isinf(values.to_numpy()).sum())
+    if n_infinite:
+        raise UsageError(
+            f"column {values.name!r} holds {n_infinite:,} infinite values.",
+            "Replace them by numbers or leave them empty.",
+        )
+    return values
+
+
+def _as_utc(values: pd.Series) -> pd.Series:
+    if values.dt.tz is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    return values.astype("datetime64[us]")
+
+
+def _cast(values: pd.Series, kind: Kind) -> pd.Series:
+    found = _kind(values)
+    if found == kind:
+        return values
+    if values.isna().all():
+        return _all_missing(len(values), kind)
+    if kind == "number" and found == "integer":
+        return values.astype("float64")
+    if kind == "integer" and found == "number":
+        return _to_whole(values)
+    if kind == "boolean" and found in NUMERIC_KINDS and values.dropna().isin([0, 1]).all():
+        return values.astype("Int64").astype("boolean") if values.isna().any() else values.astype(bool)
+    raise ValueError(f"holds {found} values, {kind} values were needed")
+
+
+def _all_missing(n_rows: int, kind: Kind) -> pd.Series:
+    dtypes = {
+        "integer": "float64",
+        "number": "float64",
+        "boolean": "boolean",
+        "string": "str",
+        "datetime": "datetime64[us]",
+    }
+    return pd.Series([None] * n_rows, dtype=dtypes[kind])
+
+
+def _to_whole(values: pd.Series) -> pd.Series:
+    fraction = values[values.notna() & (values != values.round())]
+    if len(fraction):
+        raise ValueError(
+            f"holds {len(fraction):,} values like {fraction.iloc[0]!r}, whole numbers were needed: round them"
+        )
+    return values if values.isna().any() else values.astype("int64")

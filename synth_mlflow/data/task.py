@@ -1,0 +1,34 @@
+"""The learning task: which column is predicted, what kind of prediction it is, and by which model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+TaskKind = Literal["binary", "multiclass", "regression"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """The target column and the kind of task."""
+
+    target: str
+    kind: TaskKind
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the target is a class label."""
+        return self.kind != "regression"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The model that every score of a project is measured with.
+
+    ``estimator`` is ``"lightgbm"`` or ``"module:callable"``, a callable that takes ``params`` as keyword arguments
+    and returns a scikit-learn estimator.
+    """
+
+    estimator: str = "lightgbm"
+    params: Mapping[str, Any] = field(default_factory=dict)

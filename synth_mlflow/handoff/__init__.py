@@ -1,0 +1,1 @@
+"""The handoff document: plain data, rendered as Markdown, HTML and JSON."""

@@ -1,0 +1,1 @@
+"""What happens around and after the stages: status, checks of the triggers, questions asked later."""

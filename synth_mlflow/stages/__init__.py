@@ -1,0 +1,1 @@
+"""The six stages, one file each."""

@@ -1,0 +1,1 @@
+"""Everything that touches MLflow; no other package of the product imports it."""

@@ -1,0 +1,68 @@
+"""The named conditions that force a rerun, one a file, each *due*, *not due* or *cannot tell*.
+
+A built-in trigger is a file of this folder that defines ``plugin``, an object that keeps the :class:`Trigger`
+contract; the file's name is its name in the statement's ``rerun_when``. Third parties register theirs in the
+entry-point group ``synth_mlflow.triggers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+State = Literal["due", "not due", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the project recorded when its model was handed over."""
+
+    generators: Mapping[str, str]
+    """Generator name to the version whose batches the model ate."""
+    statement_digest: str
+    n_real_rows: int
+    """Training and evaluation rows together."""
+    metric: str
+    promised: tuple[float, float, float] | None
+    """Score, low and high end of its interval on the frozen set; None before a sweep."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """What is known now; None where nobody has said."""
+
+    generators: Mapping[str, str] = field(default_factory=dict)
+    """Generator name to the version that is installed or was given."""
+    statement_digest: str | None = None
+    n_new_rows: int | None = None
+    """Real rows that the project has not seen."""
+    production: tuple[float, ...] = ()
+    """Values of the metric measured in production, oldest first."""
+
+
+@dataclass(frozen=True)
+class TriggerState:
+    """Whether one condition is met, and the numbers behind it."""
+
+    name: str
+    condition: str
+    """The condition in words, with its threshold."""
+    state: State
+    reason: str
+    """The numbers; for *cannot tell*, what to give."""
+
+
+class Trigger(Protocol):
+    """One condition that forces a rerun."""
+
+    summary: ClassVar[str]
+    """One line for `synth-mlflow list`."""
+
+    def condition(self, threshold: Any) -> str:
+        """The condition in words; raises ValueError, saying what was needed, if the threshold makes no sense."""
+        ...
+
+    def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
+        """Compare what was recorded with what is known now."""
+        ...
