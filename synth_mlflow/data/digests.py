@@ -1,0 +1,146 @@
+"""Digests: of a table's content, of single rows, of texts and files.
+
+A table's digest depends on its column names, kinds, values and order, never on file bytes or on the version of a
+library. A row's digest is the same after a re-save through CSV or in another column order, and is keyed with a
+project's salt: without the salt nobody can look up whether a row that they know is among the digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth_mlflow.data.columns import Kind, Schema, schema_of
+
+Hashes = npt.NDArray[np.uint64]
+
+_MISSING = np.uint64(0x9E3779B97F4A7C15)  # the cell hash of a missing value of any kind
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text in UTF-8, as 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_digest(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form: sorted keys, no spaces."""
+    return text_digest(canonical_json(value))
+
+
+def canonical_json(value: Any) -> str:
+    """A JSON value with sorted keys and no spaces; NaN and infinity are refused with a ValueError."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def table_digest(frame: pd.DataFrame, schema: Schema | None = None) -> str:
+    """SHA-256 of a normalised table's content, as 64 hex digits.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A normalised table.
+    schema : Schema, optional
+        The kinds to read it with; needed where whole numbers have missing values, since pandas then holds floats.
+
+    Examples
+    --------
+    >>> a = pd.DataFrame({"x": [1, 2]})
+    >>> table_digest(a) == table_digest(a.copy()), table_digest(a) == table_digest(a[::-1])
+    (True, False)
+    """
+    kinds = schema or schema_of(frame)
+    digest = hashlib.sha256(canonical_json([len(frame), list(kinds.kinds.items())]).encode())
+    for name in kinds:
+        for part in _column_bytes(frame[name], kinds[name]):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def row_hashes(frame: pd.DataFrame) -> Hashes:
+    """An unkeyed 64-bit hash of every row of a normalised table, shape (n_rows,); for comparing within one process."""
+    total = np.zeros(len(frame), dtype=np.uint64)
+    for name in frame.columns:
+        label = np.uint64(int.from_bytes(_blake(str(name).encode()), "little"))
+        total += _mix(_cell_hashes(frame[name]) ^ label)  # a sum, so that the order of columns does not matter
+    return _mix(total)
+
+
+def row_digests(frame: pd.DataFrame, salt: str) -> Hashes:
+    """A keyed 64-bit digest of every row of a normalised table, shape (n_rows,); for keeping on a server."""
+    key = bytes.fromhex(salt)
+    packed = row_hashes(frame).tobytes()
+    digests = (_blake(packed[at : at + 8], key) for at in range(0, len(packed), 8))
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def _blake(data: bytes, key: bytes = b"") -> bytes:
+    return hashlib.blake2b(data, digest_size=8, key=key).digest()
+
+
+def _column_bytes(column: pd.Series, kind: Kind) -> Iterable[bytes]:
+    missing = column.isna().to_numpy(dtype=bool)
+    yield np.packbits(missing).tobytes()
+    if kind == "string":
+        yield from _string_bytes(column)
+    elif kind == "number":
+        values = np.where(missing, 0.0, column.to_numpy(dtype="float64", na_value=np.nan)) + 0.0  # -0.0 becomes 0.0
+        yield values.astype("<f8").tobytes()
+    else:
+        yield _whole_numbers(column, missing).astype("<i8").tobytes()
+
+
+def _whole_numbers(column: pd.Series, missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return np.where(missing, 0, column.astype("datetime64[us]").to_numpy().astype("int64"))
+    if missing.any():
+        return np.where(missing, 0, column.to_numpy(dtype="float64", na_value=0.0)).astype("int64")
+    return column.to_numpy(dtype="int64")
+
+
+def _string_bytes(column: pd.Series) -> Iterable[bytes]:
+    values = pc.fill_null(pa.array(column, type=pa.large_string(), from_pandas=True), "")
+    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    for chunk in chunks:
+        yield pc.binary_length(chunk).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+    for chunk in chunks:
+        offsets = np.frombuffer(chunk.buffers()[1], dtype="<i8")[chunk.offset : chunk.offset + len(chunk) + 1]
+        yield chunk.buffers()[2][int(offsets[0]) : int(offsets[-1])].to_pybytes() if len(chunk) else b""
+
+
+def _cell_hashes(column: pd.Series) -> Hashes:
+    missing = column.isna().to_numpy(dtype=bool)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        bits = column.astype("datetime64[us]").to_numpy().astype("int64").view(np.uint64)
+    elif pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
+        bits = (column.to_numpy(dtype="float64", na_value=0.0) + 0.0).view(np.uint64)
+    else:
+        codes, levels = pd.factorize(column)
+        hashes = [int.from_bytes(_blake(str(level).encode()), "little") for level in levels]
+        bits = np.array([*hashes, 0], dtype=np.uint64)[codes]
+    return np.where(missing, _MISSING, _mix(bits))
+
+
+def _mix(bits: Hashes) -> Hashes:
+    """The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014, doi:10.1145/2660193.2660195)."""
+    mixed = bits.astype(np.uint64, copy=True)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed

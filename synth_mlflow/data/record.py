@@ -1,0 +1,183 @@
+"""The provenance record of a batch: what must be known about synthetic rows before they may be written.
+
+The record travels three times: in the Parquet file's own metadata, beside the data as JSON, and on the batch's run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+
+from synth_mlflow.data.columns import Kind
+from synth_mlflow.data.digests import canonical_json, text_digest
+from synth_mlflow.data.tables import file_metadata
+from synth_mlflow.errors import UsageError, closest
+
+RECORD_SCHEMA = 1
+METADATA_KEY = b"synth_mlflow.record"
+
+SourceKind = Literal["training", "file", "none", "not declared"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The real rows that a generator learned from.
+
+    ``training`` are the project's real training rows; ``file`` is another real source, named by its digest; ``none``
+    means that no real rows were used (a simulator); ``not declared`` that the maker did not say.
+    """
+
+    kind: SourceKind
+    digest: str | None = None
+    n_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the maker of a batch must declare; the part of the record that cannot be measured."""
+
+    generator: str
+    version: str
+    params: Mapping[str, Any]
+    seed: int | None
+    slice: str | None
+    purpose: str
+    prompts: tuple[str, ...] = ()
+    source: Source = field(default_factory=lambda: Source("not declared"))
+
+    def __post_init__(self) -> None:
+        _refuse_incomplete(asdict(self), "the batch")
+        try:
+            canonical_json(dict(self.params))
+        except (TypeError, ValueError) as error:
+            raise UsageError(
+                f"the parameters of generator {self.generator!r} cannot be recorded: {error}.",
+                "Give numbers, texts, true/false, lists and mappings of these only.",
+            ) from error
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything that is known about one batch."""
+
+    batch: str
+    origin: Origin
+    rows_asked: int
+    rows: int
+    columns: Mapping[str, Kind]
+    digest: str
+    """The content digest of the table; see :func:`synth_mlflow.data.digests.table_digest`."""
+    statement_digest: str
+    evaluation_digest: str
+    environment: Mapping[str, Any]
+    created_by: str
+    created_at: str
+    """ISO 8601, UTC."""
+    seconds: float
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the generator said about the fit."""
+    schema: int = RECORD_SCHEMA
+
+    def to_json(self) -> str:
+        """The record in canonical JSON."""
+        return canonical_json(asdict(self))
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the record itself."""
+        return text_digest(self.to_json())
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read a record back.
+
+        Raises
+        ------
+        UsageError
+            If the text is no record of a schema that this version reads.
+        """
+        try:
+            value = json.loads(text)
+            if value["schema"] != RECORD_SCHEMA:
+                raise UsageError(
+                    f"the record has schema {value['schema']!r}, this version reads {RECORD_SCHEMA}.",
+                    "Install the version of synth_mlflow that wrote it.",
+                )
+            origin = {**value["origin"], "prompts": tuple(value["origin"]["prompts"])}
+            return cls(**{**value, "origin": Origin(**{**origin, "source": Source(**origin["source"])})})
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"this is no provenance record: {error!r}.") from error
+
+
+def record_in_file(path: Path) -> Record | None:
+    """The record inside a data file's own metadata; None where it carries none."""
+    found = file_metadata(path).get(METADATA_KEY)
+    return Record.from_json(found.decode()) if found is not None else None
+
+
+def read_origin(path: Path) -> tuple[Origin, str | None]:
+    """What a person wrote about a batch made elsewhere, in YAML.
+
+    Returns
+    -------
+    origin : Origin
+        With its source still ``not declared`` where the file names one by path.
+    source : str or None
+        ``training``, ``none`` or a path, as written.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing or no mapping, or fields are missing or unknown; all of them are named at once.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no record file {path}.", f"Write one with the fields {', '.join(_DECLARED)}.")
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {error}.") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path} holds no mapping.", f"Write the fields {', '.join(_DECLARED)}, one a line.")
+    known = [*_DECLARED, "prompts", "source"]
+    for name in value:
+        if name not in known:
+            raise UsageError(f"{path} has an unknown field {name!r}. {closest(str(name), known)}")
+    _refuse_incomplete(value, str(path))
+    source = value.pop("source", None)
+    return Origin(**{**value, "prompts": tuple(value.get("prompts") or ()), "version": str(value["version"])}), source
+
+
+_DECLARED = tuple(f.name for f in fields(Origin) if f.name not in {"prompts", "source"})
+_MAY_BE_NULL = {"seed", "slice"}  # a generator without a seed, a batch for no slice: said, not forgotten
+
+
+def _refuse_incomplete(value: Mapping[str, Any], what: str) -> None:
+    missing = [name for name in _DECLARED if name not in value]
+    missing += [name for name in _DECLARED if name in value and name not in _MAY_BE_NULL and _is_blank(value[name])]
+    if missing:
+        raise UsageError(
+            f"{what} cannot be written without its provenance; missing: {', '.join(missing)}.",
+            "Give every one of them; `seed: null` and `slice: null` say that there is none, `params: {}` likewise.",
+        )
+    wrong = [f"{name} must be {kind}" for name, kind, fits in _TYPES if not fits(value[name])]
+    if wrong:
+        raise UsageError(f"{what} has fields of the wrong type: {'; '.join(wrong)}.")
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+_TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("generator", "a text", lambda v: isinstance(v, str)),
+    ("version", "a text", lambda v: isinstance(v, str | int | float)),
+    ("params", "a mapping", lambda v: isinstance(v, Mapping)),
+    ("seed", "a whole number or null", lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool))),
+    ("slice", "a text or null", lambda v: v is None or isinstance(v, str)),
+    ("purpose", "a text", lambda v: isinstance(v, str)),
+)

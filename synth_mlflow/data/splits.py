@@ -1,0 +1,138 @@
+"""Cut an evaluation set off the real rows: random, stratified, by group, or by time.
+
+Whatever the way, exact duplicates stay on one side of the cut, and rows of one group never part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.digests import row_hashes
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.statement import Evaluation
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import UsageError, closest
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows are held out, and how they were chosen."""
+
+    evaluation: Positions
+    """Sorted row positions of the evaluation set."""
+    training: Positions
+    """Sorted row positions of the rest."""
+    how: str
+    """In words."""
+    n_duplicates: int
+    """Rows that are exact copies of another row; copies were kept on one side."""
+
+
+def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, Slice], seed: int) -> Split:
+    """Choose the evaluation rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Normalised real rows.
+    task : Task
+        Its target is stratified by default when it is a class.
+    plan : Evaluation
+        The share to hold out, and the way.
+    slices : mapping of str to Slice
+        Every slice is held out in the same share, as far as its rows allow.
+    seed : int
+        Of the random ways; a cut by time has no randomness.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, or one of both sides would be empty.
+    """
+    units = pd.factorize(row_hashes(rows))[0]
+    n_duplicates = len(rows) - int(units.max() + 1)
+    if plan.time:
+        evaluation, how = _latest(rows, plan)
+    elif plan.group:
+        groups = pd.factorize(_column(rows, plan.group), use_na_sentinel=False)[0]
+        evaluation = _held_out(groups, np.zeros(len(rows), dtype=np.int64), plan.share, seed)
+        how = f"{plan.share:.0%} of the groups of {plan.group!r}, at random with seed {seed}"
+    else:
+        strata, by = _strata(rows, task, plan, slices)
+        evaluation = _held_out(units, strata, plan.share, seed)
+        how = f"{plan.share:.0%} of the rows, at random with seed {seed}{by}"
+    held_out = np.isin(np.arange(len(rows)), evaluation)
+    split = Split(np.flatnonzero(held_out), np.flatnonzero(~held_out), how, n_duplicates)
+    return _refuse_empty(split, len(rows))
+
+
+def _latest(rows: pd.DataFrame, plan: Evaluation) -> tuple[Positions, str]:
+    column = _column(rows, str(plan.time))
+    if column.isna().any() or not _is_ordered(column):
+        raise UsageError(
+            f"column {plan.time!r} cannot order the rows by time: it holds {int(column.isna().sum()):,} missing values "
+            f"and values of type {column.dtype}.",
+            "Name a column of dates or numbers without missing values.",
+        )
+    first = column.sort_values(kind="stable").iloc[min(len(column) - 1, round(len(column) * (1 - plan.share)))]
+    return np.flatnonzero((column >= first).to_numpy()), f"the latest rows, from {plan.time} = {first} on"
+
+
+def _is_ordered(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_datetime64_any_dtype(column.dtype)
+
+
+def _column(rows: pd.DataFrame, name: str) -> pd.Series:
+    if name not in rows:
+        raise UsageError(f"the table has no column {name!r}. {closest(name, map(str, rows.columns))}")
+    return rows[name]
+
+
+def _strata(
+    rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, Slice]
+) -> tuple[npt.NDArray[np.int64], str]:
+    stratify = task.is_classification if plan.stratify is None else plan.stratify
+    keys = [*(["target"] if stratify else []), *slices]
+    if not keys:
+        return np.zeros(len(rows), dtype=np.int64), ""
+    parts = [part.mask(rows).astype(np.int64) for part in slices.values()]
+    if stratify:
+        parts.insert(0, _classes(rows[task.target], task))
+    _, strata = np.unique(np.column_stack(parts), axis=0, return_inverse=True)
+    return strata.reshape(-1), f", stratified by {', '.join(keys)}"
+
+
+def _classes(target: pd.Series, task: Task) -> npt.NDArray[np.int64]:
+    if task.is_classification:
+        return pd.factorize(target)[0]
+    return pd.qcut(target, 10, labels=False, duplicates="drop").to_numpy(dtype=np.int64)
+
+
+def _held_out(units: Positions, strata: Positions, share: float, seed: int) -> Positions:
+    """Positions of whole units, taken stratum by stratum while a unit's middle row lies within the share."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(int(units.max()) + 1)[units]
+    first = pd.Series(strata).groupby(units).transform("first").to_numpy()  # a unit belongs to one stratum
+    by_unit = np.lexsort((order, first))
+    sorted_units = order[by_unit]
+    rank = pd.Series(np.arange(len(units))).groupby(first[by_unit]).cumcount() + 0.5
+    middle = rank.groupby(sorted_units).transform("mean")
+    quota = pd.Series(first[by_unit]).map(pd.Series(first).value_counts() * share)
+    return np.sort(by_unit[(middle <= quota).to_numpy()])
+
+
+def _refuse_empty(split: Split, n_rows: int) -> Split:
+    if not len(split.evaluation) or not len(split.training):
+        raise UsageError(
+            f"cutting {n_rows:,} rows this way leaves {len(split.training):,} for training and "
+            f"{len(split.evaluation):,} for evaluation.",
+            "Give more rows, another share, or another way to cut.",
+        )
+    return split

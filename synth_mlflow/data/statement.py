@@ -1,0 +1,262 @@
+"""problem.md and limits.md: what people write, and the few facts that machines need.
+
+The front matter is YAML without aliases and tags; unknown keys are refused. The prose stands under fixed headings, and
+neither a blank answer nor an untouched template counts as one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from synth_mlflow.data.digests import json_digest, text_digest
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import ModelSpec, Task, TaskKind
+from synth_mlflow.errors import StatementError, UsageError, closest
+
+QUESTIONS = (
+    "What gap are we filling?",
+    "Why can't real data solve it?",
+    "What metric decides success, and why?",
+    "Who owns this, and who may change the evaluation set?",
+)
+LIMITS = ("Known limitations", "When not to use this model", "What we would try next")
+MAX_BYTES = 1_000_000  # a statement is written by people
+PLACEHOLDER = "(write here:"  # how every untouched answer of the templates begins
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Success(_Strict):
+    """What decides success: a gain over the real-only baseline, or a score."""
+
+    gain_at_least: float | None = None
+    at_least: float | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.gain_at_least is None) == (self.at_least is None):
+            raise ValueError("needs exactly one of gain_at_least and at_least")
+        return self
+
+
+class Evaluation(_Strict):
+    """How the evaluation set is cut off the real rows."""
+
+    share: Annotated[float, Field(gt=0, le=0.9)] = 0.25
+    stratify: bool | None = None
+    group: Text | None = None
+    time: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = [name for name in ("stratify", "group", "time") if getattr(self, name)]
+        if len(ways) > 1:
+            raise ValueError(f"takes one of stratify, group and time, found {' and '.join(ways)}")
+        return self
+
+
+class Model(_Strict):
+    """The model that every score is measured with."""
+
+    estimator: Text = "lightgbm"
+    params: dict[str, Any] = {}
+
+
+class Facts(_Strict):
+    """The front matter of problem.md."""
+
+    name: Text
+    data: Text
+    target: Text
+    task: TaskKind
+    metric: Text
+    success: Success
+    gap: Literal["coverage hole", "cold start", "privacy block", "cost target"]
+    privacy: Text
+    slices: dict[str, Text] = {}
+    sensitive: list[Text] = []
+    evaluation: Evaluation = Evaluation()
+    model: Model = Model()
+    validation: dict[str, Any] = {}
+    rerun_when: dict[str, Any] = {"new_real_rows": 0.2, "metric_drop": 0.02, "generator": "major", "task": "any"}
+
+    @field_validator("privacy")
+    @classmethod
+    def _reason(cls, value: str) -> str:
+        if value != "relevant" and not re.fullmatch(r"not relevant:\s*\S.*", value, re.DOTALL):
+            raise ValueError('must be `relevant`, or `"not relevant: <why>"` with the reason')
+        return value
+
+
+FROZEN_FACTS = ("name", "data", "target", "task", "metric", "success", "slices", "evaluation", "model")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A complete problem statement."""
+
+    facts: Facts
+    answers: Mapping[str, str]
+    text: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file's text."""
+        return text_digest(self.text)
+
+    @property
+    def task_digest(self) -> str:
+        """SHA-256 of the facts that may not change once the evaluation set is frozen."""
+        facts = self.facts.model_dump(mode="json")
+        return json_digest({name: facts[name] for name in FROZEN_FACTS})
+
+    @property
+    def task(self) -> Task:
+        """The learning task."""
+        return Task(self.facts.target, self.facts.task)
+
+    @property
+    def model(self) -> ModelSpec:
+        """The model that every score is measured with."""
+        return ModelSpec(self.facts.model.estimator, self.facts.model.params)
+
+    @property
+    def slices(self) -> dict[str, Slice]:
+        """The slices that the score is followed on, by name."""
+        return {name: Slice.parse(text) for name, text in self.facts.slices.items()}
+
+    @property
+    def privacy_matters(self) -> bool:
+        """Whether the privacy check is required."""
+        return self.facts.privacy == "relevant"
+
+
+def read_statement(path: Path) -> Statement:
+    """Read problem.md.
+
+    Raises
+    ------
+    StatementError
+        If anything is blank, untouched, unknown or wrong; every one of them is named in one message.
+    """
+    return parse_statement(_read(path), str(path))
+
+
+def parse_statement(text: str, what: str = "problem.md") -> Statement:
+    """Read a problem statement from its text; see :func:`read_statement`."""
+    front, prose = _split(text, what)
+    facts, problems = _facts(_yaml(front, what))
+    answers = sections(prose, QUESTIONS)
+    problems += [f"`## {question}` has no answer" for question in QUESTIONS if not answers[question]]
+    if facts is not None:
+        problems += _slice_problems(facts)
+    if problems or facts is None:
+        shown = "\n".join(f"  - {problem}" for problem in problems)
+        raise StatementError(
+            f"{what} is not complete; these need a person:\n{shown}", f"Fill them in: `synth-mlflow define {what}`."
+        )
+    return Statement(facts, answers, text)
+
+
+def read_limits(path: Path) -> dict[str, str]:
+    """Read limits.md: the three headings and what people wrote under each, blank where nobody did."""
+    return sections(_read(path), LIMITS)
+
+
+def sections(prose: str, headings: tuple[str, ...]) -> dict[str, str]:
+    """What stands under each heading; an untouched template or a comment counts as nothing."""
+    parts = re.split(r"^##[ \t]+(.+?)[ \t]*#*[ \t]*$", prose, flags=re.MULTILINE)
+    found = dict(zip((part.strip() for part in parts[1::2]), parts[2::2], strict=True))
+    return {heading: _answer(found.get(heading, "")) for heading in headings}
+
+
+def _answer(text: str) -> str:
+    words = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip()
+    return "" if PLACEHOLDER in words else words
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}.", "`synth-mlflow init DIR` writes one to fill in.")
+    if path.stat().st_size > MAX_BYTES:
+        raise StatementError(f"{path} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read.")
+    try:
+        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise StatementError(f"{path} is not UTF-8 text: {error}.", "Save it as UTF-8.") from error
+
+
+def _split(text: str, what: str) -> tuple[str, str]:
+    match = re.match(r"---[ \t]*\n(.*?)^---[ \t]*$(.*)", text, re.DOTALL | re.MULTILINE)
+    if match is None:
+        raise StatementError(
+            f"{what} does not begin with its facts between two lines of `---`.",
+            "`synth-mlflow init DIR` writes a file that shows how.",
+        )
+    return match.group(1), match.group(2)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, which can make a small file expand without bound."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.constructor.ConstructorError(None, None, "aliases (`*name`) are not read here")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [str(key.value) for key, _ in node.value]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"keys stand twice: {', '.join(sorted(twice))}")
+        return super().construct_mapping(node, deep)
+
+
+def _yaml(front: str, what: str) -> dict[str, Any]:
+    try:
+        value = yaml.load(front, Loader=_PlainLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise StatementError(f"the facts at the top of {what} are not plain YAML: {error}.") from error
+    if not isinstance(value, dict):
+        raise StatementError(f"the facts at the top of {what} are no list of `key: value` lines.")
+    return value
+
+
+def _facts(value: dict[str, Any]) -> tuple[Facts | None, list[str]]:
+    try:
+        return Facts.model_validate(value), []
+    except ValidationError as error:
+        return None, [_problem(detail, value) for detail in error.errors(include_url=False)]
+
+
+def _problem(detail: Any, value: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
+    top = detail["loc"][0] if detail["loc"] else None
+    if detail["type"] == "extra_forbidden":
+        known = Facts.model_fields if len(detail["loc"]) == 1 else ()
+        return f"`{where}` is unknown. {closest(str(top), known) if known else ''}".strip()
+    if detail["type"] == "missing" or (len(detail["loc"]) == 1 and value.get(str(top)) in (None, "")):
+        return f"`{where}` is blank"
+    return f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})"
+
+
+def _slice_problems(facts: Facts) -> list[str]:
+    problems = []
+    for name, text in facts.slices.items():
+        try:
+            Slice.parse(text)
+        except UsageError as error:
+            problems.append(f"`slices.{name}`: {error.found}")
+    return problems

@@ -1,0 +1,118 @@
+"""Read and write tables: CSV (also gzipped) and Parquet in, Parquet out."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth_mlflow.data.columns import Schema, normalise
+from synth_mlflow.errors import UsageError
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A normalised table from a file.
+
+    Text columns of a CSV file whose every value is an ISO date become dates.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, empty, no table, or holds columns that no table here may have.
+    """
+    frame = _read(path)
+    if frame.shape[1] == 0 or len(frame) == 0:
+        raise UsageError(f"{path} holds no rows.", "Give a table with a header and at least one row.")
+    return normalise(frame)
+
+
+def write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
+    """Write a normalised table, with further key-value metadata in the file itself."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {})}), path)
+
+
+def file_metadata(path: Path) -> dict[bytes, bytes]:
+    """The key-value metadata of a Parquet file; empty for any other kind of file."""
+    if not path.name.endswith(".parquet"):
+        return {}
+    with _readable(path):
+        return dict(pq.read_schema(path).metadata or {})
+
+
+def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """A table read back from Parquet, with the physical types that its schema asks for."""
+    return normalise(frame)[schema.columns]
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}.", f"Give the path of a table: {', '.join(SUFFIXES)}.")
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": _csv, ".csv.gz": _csv}
+    for suffix, reader in readers.items():
+        if path.name.lower().endswith(suffix):
+            with _readable(path):
+                return reader(path)
+    raise UsageError(
+        f"{path} is not a kind of table that is read here.", f"Convert it to one of {', '.join(SUFFIXES)}."
+    )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns what the parsers raise on a damaged file into one message."""
+    try:
+        yield
+    except (ValueError, OSError, EOFError, csv.Error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"{path} cannot be read: {reason}.", "Save it again as UTF-8 CSV with one header line, or as Parquet."
+        ) from error
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    _check_header(path)
+    frame = pd.read_csv(path, encoding="utf-8-sig", float_precision="round_trip", low_memory=False)
+    for name in frame.columns[frame.dtypes.astype(str).isin(["str", "object"])]:
+        frame[name] = _as_dates(frame[name])
+    return frame
+
+
+def _check_header(path: Path) -> None:
+    with _open_text(path) as lines:
+        header = next(csv.reader(lines), [])
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"{path}: column names must be unique; these stand more than once: {', '.join(map(repr, twice))}.",
+            "Rename them in the file's header.",
+        )
+
+
+def _open_text(path: Path) -> IO[str]:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _as_dates(values: pd.Series) -> pd.Series:
+    present = values.dropna()
+    if present.empty or not present.astype(str).str.fullmatch(_ISO_DATE.pattern).all():
+        return values
+    return pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce") if _valid_dates(present) else values
+
+
+def _valid_dates(present: pd.Series) -> bool:
+    return not pd.to_datetime(present, format="ISO8601", utc=True, errors="coerce").isna().any()
