@@ -61,9 +61,8 @@ def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, S
     if plan.time:
         evaluation, how = _latest(rows, plan)
     elif plan.group:
-        groups = pd.factorize(_column(rows, plan.group), use_na_sentinel=False)[0]
-        evaluation = _held_out(groups, np.zeros(len(rows), dtype=np.int64), plan.share, seed)
-        how = f"{plan.share:.0%} of the groups of {plan.group!r}, at random with seed {seed}"
+        evaluation = _held_out_groups(_column(rows, plan.group), plan.share, seed)
+        how = f"whole groups of {plan.group!r} up to {plan.share:.0%} of the rows, at random with seed {seed}"
     else:
         strata, by = _strata(rows, task, plan, slices)
         evaluation = _held_out(units, strata, plan.share, seed)
@@ -126,6 +125,19 @@ def _held_out(units: Positions, strata: Positions, share: float, seed: int) -> P
     middle = rank.groupby(sorted_units).transform("mean")
     quota = pd.Series(first[by_unit]).map(pd.Series(first).value_counts() * share)
     return np.sort(by_unit[(middle <= quota).to_numpy()])
+
+
+def _held_out_groups(column: pd.Series, share: float, seed: int) -> Positions:
+    """Positions of whole groups, in random order, each taken if it brings the number of rows nearer to the share."""
+    groups = pd.factorize(column, use_na_sentinel=False)[0]
+    sizes = np.bincount(groups)
+    missing = share * len(groups)
+    taken = []
+    for group in np.random.default_rng(seed).permutation(len(sizes)):
+        if sizes[group] / 2 <= missing:
+            taken.append(group)
+            missing -= sizes[group]
+    return np.flatnonzero(np.isin(groups, taken))
 
 
 def _refuse_empty(split: Split, n_rows: int) -> Split:

@@ -1,0 +1,136 @@
+"""The public contract: every tag, parameter, metric and artifact name that this product writes.
+
+Other people's ``search_runs`` queries depend on these names. They change only with ``SCHEMA``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+SCHEMA: Final = "1"
+
+Stage = Literal[
+    "workflow",
+    "problem",
+    "evalset",
+    "baseline",
+    "batch",
+    "fidelity",
+    "utility",
+    "privacy",
+    "sweep",
+    "ratio",
+    "final",
+    "handoff",
+    "production",
+]
+
+# Tags
+TAG_SCHEMA: Final = "synth.schema"
+TAG_STAGE: Final = "synth.stage"
+TAG_KEY: Final = "synth.key"
+TAG_PROJECT: Final = "synth.project"
+TAG_BATCH: Final = "synth.batch"
+TAG_GENERATOR: Final = "synth.generator"
+TAG_GENERATOR_VERSION: Final = "synth.generator_version"
+TAG_SLICE: Final = "synth.slice"
+TAG_PURPOSE: Final = "synth.purpose"
+TAG_VERDICT: Final = "synth.verdict"
+TAG_RETRACTED: Final = "synth.retracted"
+TAG_CHECK: Final = "synth.check"
+TAG_REASON: Final = "synth.reason"
+TAG_ERROR: Final = "synth.error"
+TAG_DRAFT: Final = "synth.draft"
+TAG_ROLE: Final = "synth.role"
+
+# Parameters: evidence, write-once
+P_STATEMENT: Final = "synth.statement_sha256"
+P_TASK_DIGEST: Final = "synth.task_sha256"
+P_DATA_PATH: Final = "synth.data_path"
+P_DATA_DIGEST: Final = "synth.data_digest"
+P_DATA_ROWS: Final = "synth.data_rows"
+P_TARGET: Final = "synth.target"
+P_TASK: Final = "synth.task"
+P_METRIC: Final = "synth.metric"
+P_SUCCESS: Final = "synth.success"
+P_GAP: Final = "synth.gap"
+P_PRIVACY: Final = "synth.privacy"
+P_EVALUATION_DIGEST: Final = "synth.evaluation_digest"
+P_EVALUATION_ROWS: Final = "synth.evaluation_rows"
+P_TRAINING_DIGEST: Final = "synth.training_digest"
+P_TRAINING_ROWS: Final = "synth.training_rows"
+P_HOW: Final = "synth.how"
+P_STORE: Final = "synth.store"
+P_SALT: Final = "synth.salt"
+P_SEED: Final = "synth.seed"
+P_BATCH: Final = "synth.batch"
+P_BATCH_DIGEST: Final = "synth.batch_digest"
+P_RECORD: Final = "synth.record_sha256"
+P_GENERATOR: Final = "synth.generator"
+P_GENERATOR_VERSION: Final = "synth.generator_version"
+P_GENERATOR_PARAMS: Final = "synth.generator_params"
+P_SLICE: Final = "synth.slice"
+P_PURPOSE: Final = "synth.purpose"
+P_SOURCE: Final = "synth.source"
+P_ROWS: Final = "synth.rows"
+P_CHECK_VERSION: Final = "synth.check_version"
+P_POLICY: Final = "synth.policy_sha256"
+P_VERDICT: Final = "synth.verdict"
+P_ALPHA: Final = "synth.alpha"
+P_RATIOS: Final = "synth.ratios"
+P_REPEATS: Final = "synth.repeats"
+P_MIX: Final = "synth.mix"
+P_RULE: Final = "synth.rule"
+P_BATCHES: Final = "synth.batches"
+P_CHOSEN: Final = "synth.chosen_ratio"
+P_PEAK: Final = "synth.peak_ratio"
+P_FRAGILITY: Final = "synth.fragility"
+P_MODEL_NAME: Final = "synth.model_name"
+P_MODEL_VERSION: Final = "synth.model_version"
+P_MODEL_SHA256: Final = "synth.model_sha256"
+P_SWEEP: Final = "synth.sweep_run"
+P_EVALSET: Final = "synth.evalset_run"
+P_DOCUMENT: Final = "synth.document_sha256"
+P_RETRACTION: Final = "synth.retraction"
+P_ARTIFACT_PREFIX: Final = "synth.sha256/"
+
+# Metrics
+M_RATIO: Final = "synth.ratio"
+M_SCORE: Final = "synth.score"
+M_SCORE_LOW: Final = "synth.score_low"
+M_SCORE_HIGH: Final = "synth.score_high"
+M_GAIN: Final = "synth.gain"
+M_GAIN_LOW: Final = "synth.gain_low"
+M_GAIN_HIGH: Final = "synth.gain_high"
+M_PLACEBO: Final = "synth.placebo"
+M_REPEAT_SCORE: Final = "synth.repeat_score"
+M_ROWS: Final = "synth.rows"
+M_REAL_ROWS: Final = "synth.real_rows"
+M_SYNTHETIC_ROWS: Final = "synth.synthetic_rows"
+M_SECONDS: Final = "synth.seconds"
+M_CHOSEN: Final = "synth.chosen_ratio"
+M_PREFIX: Final = "synth."
+
+# Artifacts
+A_STATEMENT: Final = "problem.md"
+A_EVALUATION: Final = "evaluation.parquet"
+A_TRAINING: Final = "training.parquet"
+A_SPLIT: Final = "split.parquet"
+A_ROW_DIGESTS: Final = "row_digests.npz"
+A_SCHEMA: Final = "schema.json"
+A_BATCH: Final = "batch/data.parquet"
+A_RECORD: Final = "batch/record.json"
+A_PREVIEW: Final = "batch/preview.json"
+A_PROBES: Final = "probes.json"
+A_CURVE: Final = "curve.json"
+A_CURVE_PICTURE: Final = "curve.png"
+A_HANDOFF_HTML: Final = "report/handoff.html"
+A_HANDOFF_MARKDOWN: Final = "report/handoff.md"
+A_HANDOFF_JSON: Final = "report/handoff.json"
+
+# Contexts of dataset inputs
+CONTEXT_REAL: Final = "real"
+CONTEXT_SYNTHETIC: Final = "synthetic"
+CONTEXT_EVALUATION: Final = "evaluation"
+
+DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than 36 characters

@@ -1,0 +1,219 @@
+"""The evidence of one project, read back from the server and checked against its digests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from synth_mlflow.data.columns import Schema
+from synth_mlflow.data.digests import Hashes, table_digest
+from synth_mlflow.data.record import Record, record_in_file
+from synth_mlflow.data.statement import Statement, parse_statement
+from synth_mlflow.data.tables import read_table, restore
+from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.read import Reader, StoredRun
+from synth_mlflow.tracking.server import Server
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The problem statement that is in force."""
+
+    run: StoredRun
+    statement: Statement
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The frozen cut between training and evaluation rows."""
+
+    run: StoredRun
+    schema: Schema
+
+    @property
+    def digest(self) -> str:
+        """The content digest of the evaluation rows."""
+        return self.run.params[names.P_EVALUATION_DIGEST]
+
+    @property
+    def training_digest(self) -> str:
+        """The content digest of the training rows."""
+        return self.run.params[names.P_TRAINING_DIGEST]
+
+    @property
+    def salt(self) -> str:
+        """The key of this project's row digests, in hex."""
+        return self.run.params[names.P_SALT]
+
+
+@dataclass(frozen=True)
+class StoredBatch:
+    """One synthetic batch."""
+
+    run: StoredRun
+
+    @property
+    def id(self) -> str:
+        """Its short id."""
+        return self.run.params[names.P_BATCH]
+
+    @property
+    def digest(self) -> str:
+        """The content digest of its rows."""
+        return self.run.params[names.P_BATCH_DIGEST]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows it has."""
+        return int(self.run.params[names.P_ROWS])
+
+    @property
+    def retracted(self) -> bool:
+        """Whether somebody has taken it back; a tag shuts the gate, and nothing but the record opens it."""
+        return names.P_RETRACTION in self.run.params or self.run.tags.get(names.TAG_RETRACTED) == "true"
+
+
+class Project:
+    """Everything that one project has recorded."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.reader = Reader(server)
+        self._statements: dict[str, Statement] = {}
+
+    def find_problem(self) -> Problem | None:
+        """The newest complete problem statement; None before `define`."""
+        run = self.reader.latest("problem")
+        if run is None:
+            return None
+        if run.run_id not in self._statements:
+            text = self.reader.file(run, names.A_STATEMENT).read_text(encoding="utf-8")
+            self._statements[run.run_id] = parse_statement(text, f"problem.md of run {run.run_id}")
+        return Problem(run, self._statements[run.run_id])
+
+    def problem(self) -> Problem:
+        """The problem statement; a GateError before `define`."""
+        problem = self.find_problem()
+        if problem is None:
+            raise GateError(
+                f"project {self.server.experiment!r} has no problem statement.",
+                "First: `synth-mlflow define problem.md`.",
+            )
+        return problem
+
+    def find_evaluation_set(self) -> EvaluationSet | None:
+        """The frozen evaluation set; None before `freeze`. Where two people froze at once, the first to start holds."""
+        run = next(iter(self.reader.finished("evalset")), None)
+        if run is None:
+            return None
+        kinds = json.loads(self.reader.file(run, names.A_SCHEMA).read_text(encoding="utf-8"))
+        return EvaluationSet(run, Schema(kinds))
+
+    def evaluation_set(self) -> EvaluationSet:
+        """The frozen evaluation set; a GateError before `freeze`."""
+        found = self.find_evaluation_set()
+        if found is None:
+            raise GateError(
+                f"project {self.server.experiment!r} has no frozen evaluation set, and nothing is generated before there is.",
+                "First: `synth-mlflow freeze`.",
+            )
+        return found
+
+    def evaluation_rows(self, frozen: EvaluationSet) -> pd.DataFrame:
+        """The held-out rows, checked against the frozen digest."""
+        return self._side(frozen, names.A_EVALUATION, "evaluation", frozen.digest)
+
+    def training_rows(self, frozen: EvaluationSet) -> pd.DataFrame:
+        """The real rows on the other side of the cut, checked against their digest."""
+        return self._side(frozen, names.A_TRAINING, "training", frozen.training_digest)
+
+    def row_digests(self, run: StoredRun) -> Mapping[str, Hashes]:
+        """The salted row digests that a run keeps, by the name of their side."""
+        with np.load(self.reader.file(run, names.A_ROW_DIGESTS), allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+    def batches(self) -> list[StoredBatch]:
+        """Every batch that was written to its end, oldest first."""
+        return [StoredBatch(run) for run in self.reader.finished("batch")]
+
+    def batch(self, batch_id: str) -> StoredBatch:
+        """One batch by its short id or run id; a UsageError if there is none."""
+        known = {batch.id: batch for batch in self.batches()}
+        by_run = {batch.run.run_id: batch for batch in known.values()}
+        found = known.get(batch_id) or by_run.get(batch_id)
+        if found is None:
+            raise UsageError(
+                f"there is no batch {batch_id!r}. {closest(batch_id, known)}", "`synth-mlflow status` lists them."
+            )
+        return found
+
+    def batch_rows(self, batch: StoredBatch, schema: Schema) -> pd.DataFrame:
+        """A batch's rows; an EvidenceError if bytes, content or record are not those that were recorded."""
+        path = self.reader.file(batch.run, names.A_BATCH)
+        rows = restore(pd.read_parquet(path), schema)
+        found = table_digest(rows, schema)
+        record = self.record(batch)
+        if not found == batch.digest == record.digest:
+            raise EvidenceError(
+                f"batch {batch.id} has content digest {found[:12]}…, its run says {batch.digest[:12]}…, its record "
+                f"{record.digest[:12]}…: someone changed it.",
+                f"Restore the artifacts of run {batch.run.run_id}, or generate the batch again.",
+            )
+        inside = record_in_file(path)
+        if inside is None or inside.sha256 != record.sha256:
+            raise EvidenceError(f"the record inside the file of batch {batch.id} is not the one of its run.")
+        return rows
+
+    def record(self, batch: StoredBatch) -> Record:
+        """A batch's provenance record; an EvidenceError if it is not the one that was recorded."""
+        record = Record.from_json(self.reader.file(batch.run, names.A_RECORD).read_text(encoding="utf-8"))
+        claimed = (batch.run.params[names.P_GENERATOR], batch.run.params[names.P_GENERATOR_VERSION])
+        if (
+            record.sha256 != batch.run.params[names.P_RECORD]
+            or (record.origin.generator, record.origin.version) != claimed
+        ):
+            raise EvidenceError(
+                f"the record of batch {batch.id} is not the one that its run vouches for.",
+                f"Restore {names.A_RECORD} of run {batch.run.run_id}, or generate the batch again.",
+            )
+        return record
+
+    def _side(self, frozen: EvaluationSet, artifact: str, side: str, digest: str) -> pd.DataFrame:
+        stored = frozen.run.params[names.P_STORE] == "rows"
+        if stored:
+            rows = restore(pd.read_parquet(self.reader.file(frozen.run, artifact)), frozen.schema)
+        else:
+            rows = self._referenced(frozen, side)
+        found = table_digest(rows, frozen.schema)
+        if found != digest:
+            raise EvidenceError(
+                f"the {side} rows have content digest {found[:12]}…, the frozen record says {digest[:12]}…: "
+                "someone changed them.",
+                f"Restore them from run {frozen.run.run_id}, or start a new project with `synth-mlflow define`."
+                if stored
+                else f"Restore {frozen.run.params[names.P_DATA_PATH]} as it was when the set was frozen.",
+            )
+        return rows
+
+    def _referenced(self, frozen: EvaluationSet, side: str) -> pd.DataFrame:
+        path = Path(frozen.run.params[names.P_DATA_PATH])
+        if not path.is_file():
+            raise EvidenceError(
+                f"the real rows of this project are kept by reference, and {path} is not on this machine.",
+                "Run this where that file is, or put it there.",
+            )
+        split = pq.read_table(self.reader.file(frozen.run, names.A_SPLIT)).to_pandas()
+        positions = split.loc[split["side"] == side, "row"].to_numpy()
+        rows = read_table(path)
+        if len(split) != len(rows):
+            raise EvidenceError(
+                f"{path} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
+            )
+        return restore(rows.iloc[positions], frozen.schema)

@@ -1,0 +1,180 @@
+"""Read runs and their files back; a file counts only if its bytes match the digest in its run's parameters."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mlflow.entities import Run as MlflowRun
+
+from synth_mlflow.data.digests import file_digest
+from synth_mlflow.errors import EvidenceError
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.server import ACTIVE_ONLY, Server, guard
+
+PAGE = 1_000
+PARENT = "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as it stands on the server."""
+
+    run_id: str
+    name: str
+    status: str
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    started: int
+    """Milliseconds since 1970."""
+    ended: int | None
+
+    @property
+    def stage(self) -> str:
+        """Which part of the run tree this is."""
+        return self.tags.get(names.TAG_STAGE, "")
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the run that this one hangs under."""
+        return self.tags.get(PARENT)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the run was written to its end."""
+        return self.status == "FINISHED"
+
+    @property
+    def artifacts(self) -> dict[str, str]:
+        """Every file that the run vouches for, and its SHA-256."""
+        prefix = names.P_ARTIFACT_PREFIX
+        return {key.removeprefix(prefix): value for key, value in self.params.items() if key.startswith(prefix)}
+
+
+class Reader:
+    """Queries over one project; what it has downloaded it keeps while it lives."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    @cached_property
+    def _folder(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="synth-mlflow-")
+
+    @guard
+    def runs(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
+        """Runs of some stages, oldest first.
+
+        Parameters
+        ----------
+        stages : str
+            One search a stage; without any, one search over all runs of this product.
+        where : str
+            A further condition in MLflow's filter syntax.
+        everywhere : bool
+            Whether to look in every experiment of the server.
+        """
+        conditions = [f"tags.`{names.TAG_STAGE}` = '{stage}'" for stage in stages]
+        conditions = conditions or [f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"]
+        experiments = self._all_experiments() if everywhere else [self.server.experiment_id]
+        found = [
+            run
+            for condition in conditions
+            for run in self._search(experiments, f"{condition} and {where}" if where else condition)
+        ]
+        return sorted(found, key=lambda run: (run.started, run.run_id))
+
+    def finished(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
+        """Runs of some stages that were written to their end, oldest first."""
+        return [run for run in self.runs(*stages, where=where, everywhere=everywhere) if run.counts]
+
+    def latest(self, stage: str, where: str = "") -> StoredRun | None:
+        """The newest run of a stage that was written to its end."""
+        return next(reversed(self.finished(stage, where=where)), None)
+
+    def with_key(self, key: str) -> list[StoredRun]:
+        """The runs that carry an idempotency key, whatever their status."""
+        return self.runs(where=f"tags.`{names.TAG_KEY}` = '{key}'")
+
+    def children(self, parent: str) -> list[StoredRun]:
+        """The runs right under one run, oldest first."""
+        return self.runs(where=f"tags.`{PARENT}` = '{parent}'")
+
+    @guard
+    def run(self, run_id: str) -> StoredRun:
+        """One run by its id."""
+        return _stored(self.server.client.get_run(run_id))
+
+    @guard
+    def file(self, run: StoredRun, path: str) -> Path:
+        """A local copy of one of a run's files.
+
+        Raises
+        ------
+        EvidenceError
+            If the run does not vouch for such a file, it is gone, or its bytes are not those that were recorded.
+        """
+        recorded = run.artifacts.get(path)
+        if recorded is None:
+            raise EvidenceError(
+                f"run {run.run_id} ({run.name}) records no file {path!r}.",
+                "It was not written by synth_mlflow, or by a version that did not know this file.",
+            )
+        target = Path(self._folder.name) / run.run_id
+        if not (target / path).is_file():
+            self._download(run, path, target)
+        found = file_digest(target / path)
+        if found != recorded:
+            (target / path).unlink()
+            raise EvidenceError(
+                f"{path} of run {run.run_id} ({run.name}) has sha256 {found[:12]}…, the record says {recorded[:12]}…: "
+                "someone changed it.",
+                "Restore the file, or write the evidence anew with the stage's command.",
+            )
+        return target / path
+
+    def _download(self, run: StoredRun, path: str, target: Path) -> None:
+        folder = (target / path).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.server.client.download_artifacts(run.run_id, path, str(target))
+        except (OSError, ValueError) as error:
+            raise EvidenceError(
+                f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.",
+                "Restore the file in the artifact store.",
+            ) from error
+        if not (target / path).is_file():
+            raise EvidenceError(
+                f"{path} of run {run.run_id} ({run.name}) is gone.", "Restore it in the artifact store."
+            )
+
+    def _all_experiments(self) -> list[str]:
+        return [experiment.experiment_id for experiment in self.server.client.search_experiments()]
+
+    def _search(self, experiments: list[str], condition: str) -> Iterable[StoredRun]:
+        token: str | None = None
+        while True:
+            page = self.server.client.search_runs(
+                experiments, condition, run_view_type=ACTIVE_ONLY, max_results=PAGE, page_token=token
+            )
+            yield from (_stored(run) for run in page)
+            token = page.token
+            if not token:
+                return
+
+
+def _stored(run: MlflowRun) -> StoredRun:
+    return StoredRun(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        status=run.info.status,
+        tags=dict(run.data.tags),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        started=run.info.start_time or 0,
+        ended=run.info.end_time,
+    )

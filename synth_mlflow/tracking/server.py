@@ -1,0 +1,177 @@
+"""The connection to one experiment on a tracking server, and the translation of what MLflow raises."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from synth_mlflow.errors import ServerError, UsageError, closest
+
+# MLflow retries a dead server for four minutes; set before it is imported, and only where the user has not.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+import mlflow
+import requests
+from mlflow.entities import Experiment, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from synth_mlflow.tracking import names
+
+ACTIVE_ONLY = ViewType.ACTIVE_ONLY
+SERVER_FAILURES = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One experiment on one tracking server: one project."""
+
+    client: MlflowClient
+    tracking_uri: str
+    experiment_id: str
+    experiment: str
+
+    @property
+    def web(self) -> str | None:
+        """The address of the UI; None where the tracking URI is no HTTP server."""
+        return public_uri(self.tracking_uri) if self.tracking_uri.startswith(("http://", "https://")) else None
+
+
+def connect(experiment: str | None, tracking_uri: str | None = None, *, create: bool = False) -> Server:
+    """Open a project.
+
+    Parameters
+    ----------
+    experiment : str or None
+        The experiment's name; None picks the only project on the server.
+    tracking_uri : str or None
+        None takes MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
+    create : bool
+        Whether a missing experiment is made.
+
+    Raises
+    ------
+    ServerError
+        If the server cannot be reached; names the URI.
+    UsageError
+        If there is no such experiment.
+    """
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    with guarded(uri):
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        found = _find(client, experiment) if not create else _make(client, str(experiment))
+    return Server(client, uri, found.experiment_id, found.name)
+
+
+def connect_by_id(experiment_id: str, tracking_uri: str | None = None) -> Server:
+    """Open the project whose experiment has this id; for runs that ``mlflow run`` has made already."""
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    with guarded(uri):
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        found = client.get_experiment(experiment_id)
+        _tag(client, found)
+    return Server(client, uri, found.experiment_id, found.name)
+
+
+@contextmanager
+def guarded(uri: str) -> Iterator[None]:
+    """Turn what MLflow raises when a server fails into one message that names the server."""
+    try:
+        yield
+    except SERVER_FAILURES as error:
+        reason = _reason(error)
+        raise ServerError(
+            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", _advice(reason)
+        ) from error
+
+
+def guard(method: Callable[P, T]) -> Callable[P, T]:
+    """:func:`guarded` for functions whose first argument is a :class:`Server`, or has one as ``server``."""
+
+    @functools.wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        server: Server = getattr(args[0], "server", args[0])
+        with guarded(server.tracking_uri):
+            return method(*args, **kwargs)
+
+    return wrapper
+
+
+def public_uri(uri: str) -> str:
+    """A URI without the password that it may carry.
+
+    Examples
+    --------
+    >>> public_uri("postgresql://ann:secret@db/mlflow")
+    'postgresql://ann@db/mlflow'
+    """
+    parts = urlsplit(uri)
+    if "@" not in parts.netloc:
+        return uri
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}"))
+
+
+def _find(client: MlflowClient, name: str | None) -> Experiment:
+    if name is not None:
+        found = client.get_experiment_by_name(name)
+        if found is None or found.lifecycle_stage != "active":
+            known = [experiment.name for experiment in client.search_experiments()]
+            raise UsageError(
+                f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
+            )
+        return found
+    projects = client.search_experiments(filter_string=f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'")
+    if len(projects) != 1:
+        listed = ", ".join(repr(project.name) for project in projects) or "none"
+        raise UsageError(
+            f"{len(projects)} projects are on this server ({listed}); one had to be named.", "Give `--experiment NAME`."
+        )
+    return projects[0]
+
+
+def _make(client: MlflowClient, name: str) -> Experiment:
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage != "active":
+        raise UsageError(f"experiment {name!r} was deleted.", "Restore it in MLflow, or give the project another name.")
+    if found is None:
+        try:
+            found = client.get_experiment(client.create_experiment(name))
+        except MlflowException:  # somebody else made it in this moment
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    _tag(client, found)
+    return found
+
+
+def _tag(client: MlflowClient, experiment: Experiment) -> None:
+    if experiment.tags.get(names.TAG_SCHEMA) != names.SCHEMA:
+        client.set_experiment_tag(experiment.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
+        client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    text = re.sub(r"(://[^/:@\s]+):[^@/\s]+@", r"\1@", text)  # a password in a URI
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    return first.removesuffix(".")[:500]
+
+
+def _advice(reason: str) -> str:
+    if "readonly" in reason or "read-only" in reason or "Permission" in reason:
+        return (
+            "Make the database and the artifact folder writable for you, or name another server: `--tracking-uri URI`."
+        )
+    return "Check that the server runs and may be written to, or name another one: `--tracking-uri URI`."

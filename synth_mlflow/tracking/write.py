@@ -1,0 +1,257 @@
+"""Write runs: files first, then one batch of parameters, metrics and tags, then the status that makes the run count."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.tracking.context import registry
+
+from synth_mlflow.data.digests import canonical_json, file_digest
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
+from synth_mlflow.tracking.server import SERVER_FAILURES, Server, guard
+
+PARAM_MAX = 6_000  # characters; MLflow cuts longer values and only warns
+TAG_MAX = 8_000  # characters; the same, and for descriptions too
+BATCH_MAX = 100  # parameters or tags in one request
+METRICS_MAX = 900  # metrics in one request
+NOTE = "mlflow.note.content"
+NAME = "mlflow.runName"
+CONTEXT = "mlflow.data.context"
+TABLES = "mlflow.loggedArtifacts"  # what the UI needs to show a JSON artifact as a table
+
+
+@dataclass(frozen=True)
+class Input:
+    """A dataset that a run read."""
+
+    name: str
+    digest: str
+    context: str
+    uri: str
+    n_rows: int
+    n_columns: int
+
+
+@dataclass
+class Draft:
+    """What a run will say once it is complete."""
+
+    run_id: str
+    server: Server
+    folder: Path
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+
+    def param(self, name: str, value: object) -> None:
+        """State a fact for good.
+
+        Raises
+        ------
+        ValueError
+            If MLflow would cut the value: a longer record is a file plus its digest.
+        """
+        text = value if isinstance(value, str) else canonical_json(value)
+        if len(text) > PARAM_MAX:
+            raise ValueError(f"parameter {name} has {len(text):,} characters, at most {PARAM_MAX:,} are kept")
+        self.params[name] = text
+
+    def metric(self, name: str, value: float, step: int = 0) -> None:
+        """Add a number for plots and sorting.
+
+        Raises
+        ------
+        ValueError
+            If the number is not finite.
+        """
+        if not math.isfinite(value):
+            raise ValueError(f"metric {name} is {value}; only finite numbers are logged")
+        self.metrics.append(Metric(name, float(value), int(time.time() * 1000), step))
+
+    def tag(self, name: str, value: str) -> None:
+        """Set a tag; a longer text is cut visibly."""
+        self.tags[name] = value if len(value) <= TAG_MAX else value[: TAG_MAX - 2] + " …"
+
+    def describe(self, markdown: str) -> None:
+        """What the UI shows on top of the run."""
+        self.tag(NOTE, markdown)
+
+    def file(self, path: str) -> Path:
+        """Where to write an artifact before the run is completed; its digest becomes a parameter."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def text(self, path: str, content: str) -> None:
+        """Add a text artifact."""
+        self.file(path).write_text(content, encoding="utf-8")
+
+    def table(self, path: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Add a table that the UI shows as one."""
+        self.text(path, canonical_json({"columns": list(columns), "data": [list(row) for row in rows]}))
+        self.tables.append(path)
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run that is about to be made."""
+
+    stage: names.Stage
+    name: str
+    key: str
+    """Its idempotency key: what a killed process left under the same key is completed, not duplicated."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def create_run(server: Server, new: NewRun, *, parent: str | None = None) -> str:
+    """Make one run that does not count yet, or find the one that a killed process left; returns its id."""
+    left = Reader(server).with_key(new.key)
+    return _create(server, new, left, parent, "RUNNING")
+
+
+def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[str]:
+    """Make the runs that work will be done for, before it starts; returns their ids in the order given."""
+    left = Reader(server).children(parent)
+    return [_create(server, item, left, parent, "SCHEDULED") for item in new]
+
+
+@guard
+def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
+    left = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and not run.counts]
+    if left:
+        server.client.update_run(left[-1].run_id, status=status)
+        if names.TAG_ERROR in left[-1].tags:
+            server.client.delete_tag(left[-1].run_id, names.TAG_ERROR)
+        return left[-1].run_id
+    tags = {
+        names.TAG_SCHEMA: names.SCHEMA,
+        names.TAG_STAGE: new.stage,
+        names.TAG_KEY: new.key,
+        names.TAG_PROJECT: server.experiment,
+        **({PARENT: parent} if parent else {}),
+        **{tag: value[:TAG_MAX] for tag, value in new.tags.items()},
+    }
+    run = server.client.create_run(server.experiment_id, tags=registry.resolve_tags(tags), run_name=new.name)
+    if status != "RUNNING":
+        server.client.update_run(run.info.run_id, status=status)
+    return str(run.info.run_id)
+
+
+@contextmanager
+def writing(server: Server, run_id: str) -> Iterator[Draft]:
+    """Fill a run; it counts when the block ends, and is FAILED or KILLED when the block raises.
+
+    Nothing is sent before the block has ended well, so that a refused or interrupted run holds no half of its evidence.
+    """
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+        draft = Draft(run_id, server, Path(folder))
+        with ending_badly(server, run_id):
+            yield draft
+            _complete(draft)
+
+
+@contextmanager
+def ending_badly(server: Server, run_id: str) -> Iterator[None]:
+    """Mark a run FAILED or KILLED if the block raises."""
+    try:
+        yield
+    except BaseException as error:
+        killed = isinstance(error, KeyboardInterrupt | SystemExit)
+        end_run(server, run_id, "KILLED" if killed else "FAILED", str(error) or type(error).__name__)
+        raise
+
+
+def end_run(server: Server, run_id: str, status: str, reason: str = "") -> None:
+    """Give a run its final status; a server that is gone is no further error, since one is on its way already."""
+    try:
+        if reason:
+            server.client.set_tag(run_id, names.TAG_ERROR, reason[:TAG_MAX])
+        server.client.set_terminated(run_id, status)
+    except SERVER_FAILURES:
+        if status == "FINISHED":
+            raise
+
+
+@guard
+def set_tags(server: Server, run_id: str, tags: Mapping[str, str]) -> None:
+    """Change what may legitimately change about a run."""
+    server.client.log_batch(run_id, tags=[RunTag(name, value[:TAG_MAX]) for name, value in tags.items()])
+
+
+@guard
+def describe_experiment(server: Server, markdown: str) -> None:
+    """What the UI shows on top of the experiment."""
+    server.client.set_experiment_tag(server.experiment_id, NOTE, markdown[:TAG_MAX])
+
+
+def adopted_as_workflow(server: Server, run_id: str, name: str) -> None:
+    """Make the run that ``mlflow run`` created the root of what follows."""
+    tags = {
+        names.TAG_SCHEMA: names.SCHEMA,
+        names.TAG_STAGE: "workflow",
+        names.TAG_PROJECT: server.experiment,
+        NAME: name,
+    }
+    set_tags(server, run_id, tags)
+
+
+@guard
+def _complete(draft: Draft) -> None:
+    client, run_id = draft.server.client, draft.run_id
+    files = sorted(path for path in draft.folder.rglob("*") if path.is_file())
+    for path in files:
+        relative = path.relative_to(draft.folder).as_posix()
+        draft.param(names.P_ARTIFACT_PREFIX + relative, file_digest(path))
+    if files:
+        client.log_artifacts(run_id, str(draft.folder))
+    if draft.inputs:
+        client.log_inputs(run_id, [_dataset_input(item) for item in draft.inputs])
+    if draft.tables:
+        draft.tag(TABLES, canonical_json([{"path": path, "type": "table"} for path in draft.tables]))
+    _log(draft)
+    end_run(draft.server, run_id, "FINISHED")
+
+
+def _log(draft: Draft) -> None:
+    """One request for nearly every run; more only beyond what MLflow takes at once."""
+    params = [Param(name, value) for name, value in draft.params.items()]
+    tags = [RunTag(name, value) for name, value in draft.tags.items()]
+    n_requests = max(
+        math.ceil(len(draft.metrics) / METRICS_MAX),
+        math.ceil(len(params) / BATCH_MAX),
+        math.ceil(len(tags) / BATCH_MAX),
+    )
+    for at in range(n_requests):
+        draft.server.client.log_batch(
+            draft.run_id,
+            metrics=draft.metrics[at * METRICS_MAX : (at + 1) * METRICS_MAX],
+            params=params[at * BATCH_MAX : (at + 1) * BATCH_MAX],
+            tags=tags[at * BATCH_MAX : (at + 1) * BATCH_MAX],
+        )
+
+
+def _dataset_input(item: Input) -> DatasetInput:
+    dataset = Dataset(
+        name=item.name,
+        digest=item.digest[: names.DATASET_DIGEST_LENGTH],
+        source_type="artifact",
+        source=canonical_json({"uri": item.uri}),
+        profile=canonical_json({"num_rows": item.n_rows, "num_columns": item.n_columns}),
+    )
+    return DatasetInput(dataset, [InputTag(CONTEXT, item.context)])
+
+
+def copy_into(draft: Draft, path: Path, name: str) -> None:
+    """Add an existing file as an artifact."""
+    shutil.copyfile(path, draft.file(name))
