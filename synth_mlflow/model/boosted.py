@@ -1,0 +1,154 @@
+"""LightGBM on raw rows, deterministic, with early stopping that never sees the evaluation set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import UsageError
+from synth_mlflow.model.labels import Labels, target_values
+from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
+
+ROUNDS = 100
+STOPPING_SHARE = 0.2  # of the rows fitted on, held out to decide when to stop
+_ROUNDS_NAMES = ("num_iterations", "num_boost_round", "n_estimators", "num_rounds", "num_trees", "n_iter", "max_iter")
+_STOPPING_NAMES = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BoostedModel:
+    """A fitted LightGBM model that takes raw rows."""
+
+    predictor: RawPredictor
+
+    @property
+    def classes(self) -> Labels:
+        """Class labels in the order of the probabilities; empty for regression."""
+        return self.predictor.classes
+
+    def predict(self, rows: pd.DataFrame) -> Vector:
+        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
+        return self.predictor.scores(rows)
+
+
+@dataclass(frozen=True)
+class BoostedSettings:
+    """The parameters of a statement, sorted into what LightGBM takes in different places."""
+
+    params: Mapping[str, Any]
+    n_rounds: int
+    stopping_rounds: int
+    class_weight: Any
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any], task: Task, n_classes: int, seed: int, n_threads: int) -> BoostedSettings:
+        """Complete what a statement gives with what makes fits deterministic and silent.
+
+        >>> task = Task("churned", "binary")
+        >>> BoostedSettings.read({"n_estimators": 50}, task, 2, seed=1, n_threads=1).n_rounds
+        50
+        """
+        params = dict(given)
+        n_rounds = int(_take(params, _ROUNDS_NAMES, ROUNDS))
+        stopping = int(_take(params, _STOPPING_NAMES, 0))
+        weight = params.pop("class_weight", None)
+        params.setdefault("objective", {"binary": "binary", "multiclass": "multiclass"}.get(task.kind, "regression"))
+        if task.kind == "multiclass":
+            params["num_class"] = n_classes
+        fixed = {"deterministic": True, "force_row_wise": True, "verbosity": -1, "feature_pre_filter": False}
+        return cls({"seed": seed, **params, **fixed, "num_threads": n_threads}, n_rounds, stopping, weight)
+
+
+def fit_boosted(
+    given: Mapping[str, Any], task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
+) -> BoostedModel:
+    """Fit LightGBM; see :func:`synth_mlflow.model.fit.fit`."""
+    settings = BoostedSettings.read(given, task, len(classes), seed, n_threads)
+    columns = columns_of(rows, task)
+    data = dataset(columns, rows, target_values(rows, task, classes), settings)
+    booster = train(settings, data, np.arange(len(rows)), np.arange(len(rows)), seed)
+    return BoostedModel(predictor(booster, columns, classes))
+
+
+def columns_of(rows: pd.DataFrame, task: Task) -> RawColumns:
+    """The features of a normalised table, text with the values seen in it.
+
+    Raises
+    ------
+    UsageError
+        If the table has no column but the target.
+    """
+    kinds = {name: kind for name, kind in schema_of(rows).kinds.items() if name != task.target}
+    if not kinds:
+        raise UsageError(f"the table has no column but the target {task.target!r}.", "Give at least one feature.")
+    return RawColumns(tuple(RawColumn(name, kind, _categories(rows[name], kind)) for name, kind in kinds.items()))
+
+
+def dataset(columns: RawColumns, rows: pd.DataFrame, target: Vector, settings: BoostedSettings) -> lightgbm.Dataset:
+    """Rows binned once; fits take subsets of it by row number."""
+    return lightgbm.Dataset(
+        columns.matrix(rows),
+        target,
+        weight=_weights(target, settings.class_weight),
+        feature_name=columns.feature_names,
+        categorical_feature=columns.categorical,
+        params=dict(settings.params),
+    ).construct()
+
+
+def train(
+    settings: BoostedSettings,
+    data: lightgbm.Dataset,
+    chosen: npt.NDArray[np.int64],
+    real: npt.NDArray[np.int64],
+    seed: int,
+) -> lightgbm.Booster:
+    """Fit on the rows ``chosen`` of ``data``; where early stopping is asked for, some ``real`` ones decide on it."""
+    params = {**settings.params, "seed": seed}
+    if not settings.stopping_rounds:
+        return lightgbm.train(params, _subset(data, chosen), settings.n_rounds)
+    held_out = np.random.default_rng(seed).permutation(real)[: max(1, int(len(real) * STOPPING_SHARE))]
+    fitted = _subset(data, np.setdiff1d(chosen, held_out))
+    stop = lightgbm.early_stopping(settings.stopping_rounds, verbose=False)
+    return lightgbm.train(params, fitted, settings.n_rounds, valid_sets=[_subset(data, held_out)], callbacks=[stop])
+
+
+def predictor(booster: lightgbm.Booster, columns: RawColumns, classes: Labels) -> RawPredictor:
+    """The booster with what it needs to read raw columns.
+
+    LightGBM is told the text values too, so that it also takes frames whose text columns are pandas categoricals.
+    """
+    booster.pandas_categorical = [list(column.categories) for column in columns if column.kind == "string"]
+    return RawPredictor(booster, columns, classes)
+
+
+def _take(params: dict[str, Any], names: tuple[str, ...], default: Any) -> Any:
+    found = [params.pop(name) for name in names if name in params]
+    return found[0] if found else default
+
+
+def _categories(values: pd.Series, kind: str) -> tuple[str, ...]:
+    return tuple(sorted(values.dropna().unique())) if kind == "string" else ()
+
+
+def _weights(target: Vector, class_weight: Any) -> Vector | None:
+    if class_weight is None:
+        return None
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    return np.asarray(compute_sample_weight(class_weight, target), dtype=np.float64)
+
+
+def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64]) -> lightgbm.Dataset:
+    """Row numbers must ascend and be unique: LightGBM copies them in one pass."""
+    return data.subset(np.sort(chosen).tolist())

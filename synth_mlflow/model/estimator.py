@@ -1,0 +1,116 @@
+"""Any scikit-learn estimator by its import path, on raw rows."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.errors import UsageError
+from synth_mlflow.model.labels import Labels, target_values
+
+MAX_CATEGORIES = 100  # of a text column; rarer values share one indicator
+
+
+@dataclass(frozen=True)
+class EstimatorModel:
+    """A fitted scikit-learn pipeline that takes raw rows."""
+
+    pipeline: Pipeline
+    features: tuple[str, ...]
+    classes: Labels
+
+    def predict(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
+        features = rows[list(self.features)]
+        if not self.classes:
+            return np.asarray(self.pipeline.predict(features), dtype=np.float64)
+        found = np.asarray(self.pipeline.predict_proba(features), dtype=np.float64)
+        probabilities = np.zeros((len(rows), len(self.classes)))
+        probabilities[:, self.pipeline.classes_.astype(np.intp)] = found  # a draw may lack a rare class
+        return probabilities
+
+
+def fit_estimator(
+    spec: ModelSpec, task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
+) -> EstimatorModel:
+    """Fit a scikit-learn estimator; see :func:`synth_mlflow.model.fit.fit`."""
+    features = rows.drop(columns=[task.target])
+    estimator = load_estimator(spec.estimator)(**spec.params)
+    needed = "predict_proba" if task.is_classification else "predict"
+    if not hasattr(estimator, "fit") or not hasattr(estimator, needed):
+        raise UsageError(
+            f"{spec.estimator!r} gave a {type(estimator).__name__}, which has no `{needed}`.",
+            f"A {task.kind} task needs a scikit-learn estimator with `fit` and `{needed}`.",
+        )
+    pipeline = estimator if isinstance(estimator, Pipeline) else make_pipeline(encoder(features), estimator)
+    pipeline.set_params(**_unset(pipeline, "random_state", seed))
+    if n_threads != 1:
+        pipeline.set_params(**_unset(pipeline, "n_jobs", n_threads))
+    target = target_values(rows, task, classes)
+    pipeline.fit(features, target.astype(np.int64) if task.is_classification else target)
+    return EstimatorModel(pipeline, tuple(features.columns), classes)
+
+
+def load_estimator(path: str) -> Callable[..., Any]:
+    """The callable that ``module:callable`` names.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be imported.
+    """
+    module, _, attribute = path.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(
+            f"estimator {path!r} cannot be loaded: {error}.",
+            'Write "lightgbm" or "module:callable", for example "sklearn.ensemble:RandomForestClassifier".',
+        ) from error
+    return found
+
+
+def encoder(features: pd.DataFrame) -> Pipeline:
+    """Text to indicators, the rest to scaled numbers with missing values filled by the median and marked."""
+    text = schema_of(features).of_kind("string")
+    rest = [name for name in features.columns if name not in text]
+    numbers = make_pipeline(SimpleImputer(add_indicator=True, keep_empty_features=True), StandardScaler())
+    indicators = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES, sparse_output=False)
+    return make_pipeline(
+        FunctionTransformer(plain), ColumnTransformer([("numbers", numbers, rest), ("text", indicators, text)])
+    )
+
+
+def plain(features: pd.DataFrame) -> pd.DataFrame:
+    """Text as Python objects, truth values and moments (in seconds) as numbers: what scikit-learn understands."""
+    kinds = schema_of(features).kinds
+    return pd.DataFrame({name: _plain(features[name], kind) for name, kind in kinds.items()})
+
+
+def _plain(values: pd.Series, kind: str) -> pd.Series:
+    if kind == "string":
+        return values.astype(object).where(values.notna(), np.nan)
+    if kind == "datetime":
+        return (values - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
+    return values.astype("float64")
+
+
+def _unset(pipeline: Pipeline, name: str, value: int) -> dict[str, int]:
+    """Every parameter of that name, at any depth, that the user has left open."""
+    return {
+        key: value
+        for key, found in pipeline.get_params().items()
+        if found is None and (key == name or key.endswith(f"__{name}"))
+    }

@@ -1,0 +1,63 @@
+"""Fit the project's model on raw rows: LightGBM, or any scikit-learn estimator by its import path."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.model.labels import Labels, classes_of
+
+
+class Model(Protocol):
+    """A fitted model."""
+
+    @property
+    def classes(self) -> Labels:
+        """Class labels in the order of the probabilities; empty for regression."""
+        ...
+
+    def predict(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
+        ...
+
+
+def fit(
+    spec: ModelSpec,
+    task: Task,
+    rows: pd.DataFrame,
+    *,
+    seed: int,
+    n_threads: int = 1,
+    classes: Labels | None = None,
+) -> Model:
+    """Fit the model of a project.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    task : Task
+    rows : DataFrame
+        A normalised table with the target; text, missing values, truth values and moments are taken as they are.
+    seed : int
+        The only source of randomness; the number of threads changes nothing.
+    n_threads : int
+    classes : tuple, optional
+        Labels in the order of the probabilities, where ``rows`` may lack some; by default the labels of ``rows``.
+
+    Raises
+    ------
+    UsageError
+        If the target has missing values or too few classes, or the estimator cannot be loaded or fitted.
+    """
+    labels = classes_of(rows, task) if classes is None else classes
+    if spec.estimator == "lightgbm":
+        from synth_mlflow.model.boosted import fit_boosted  # takes 1 s to import
+
+        return fit_boosted(spec.params, task, rows, labels, seed=seed, n_threads=n_threads)
+    from synth_mlflow.model.estimator import fit_estimator  # so does scikit-learn
+
+    return fit_estimator(spec, task, rows, labels, seed=seed, n_threads=n_threads)

@@ -1,0 +1,61 @@
+"""Class labels: their order, and their codes 0, 1, … in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import UsageError
+
+Labels = tuple[Any, ...]
+
+
+def classes_of(rows: pd.DataFrame, task: Task) -> Labels:
+    """The labels in ascending order; empty for regression. In a binary task the second one is the positive class.
+
+    Raises
+    ------
+    UsageError
+        If the labels do not fit the kind of the task.
+    """
+    if not task.is_classification:
+        return ()
+    classes = tuple(sorted(rows[task.target].dropna().unique().tolist()))
+    if len(classes) < 2 or (task.kind == "binary" and len(classes) != 2):
+        needed = "exactly 2" if task.kind == "binary" else "at least 2"
+        raise UsageError(
+            f"target {task.target!r} has {len(classes):,} classes in {len(rows):,} rows, "
+            f"a {task.kind} task needs {needed}.",
+            "Correct `target` or `task` in the problem statement, or give rows of every class.",
+        )
+    return classes
+
+
+def target_values(rows: pd.DataFrame, task: Task, classes: Labels) -> npt.NDArray[np.float64]:
+    """The target as numbers: itself for regression, codes 0, 1, … in the order of ``classes`` otherwise.
+
+    Raises
+    ------
+    UsageError
+        If the target is missing in a row or has a label outside ``classes``.
+    """
+    target = rows[task.target]
+    n_missing = int(target.isna().sum())
+    if n_missing:
+        raise UsageError(
+            f"target {task.target!r} is missing in {n_missing:,} of {len(rows):,} rows.", "Leave these rows out."
+        )
+    if not task.is_classification:
+        return target.to_numpy(dtype=np.float64)
+    codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(target.astype(object)))
+    if (codes < 0).any():
+        strange = sorted({repr(label) for label in target[codes < 0]})
+        raise UsageError(
+            f"target {task.target!r} has labels that no real training row has: {', '.join(strange[:5])}.",
+            f"Known labels: {', '.join(map(repr, classes[:12]))}.",
+        )
+    return np.asarray(codes, dtype=np.float64)

@@ -1,0 +1,161 @@
+"""Scores by scikit-learn's own scorers, from predictions that were made before. Greater is better, always."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.model.labels import Labels
+
+Vector = npt.NDArray[np.float64]
+
+
+def score(
+    metric: str,
+    task: Task,
+    truth: Any,
+    predictions: Vector,
+    classes: Labels,
+    sample_weight: Vector | None = None,
+) -> float:
+    """One score, as scikit-learn's scorer of that name gives it.
+
+    Parameters
+    ----------
+    metric : str
+        A scikit-learn scorer name.
+    task : Task
+    truth : array-like of shape (n_rows,)
+        Labels out of ``classes``, or numbers for regression.
+    predictions : array of shape (n_rows,) or (n_rows, n_classes)
+        What :meth:`synth_mlflow.model.fit.Model.predict` gives.
+    classes : tuple
+        Labels in the order of the probabilities; empty for regression.
+    sample_weight : array of shape (n_rows,), optional
+
+    Returns
+    -------
+    float
+        NaN where the metric is undefined on these rows, as AUC is where only one class is present.
+
+    Raises
+    ------
+    UsageError
+        If no scorer has that name.
+
+    Examples
+    --------
+    >>> task = Task("churned", "binary")
+    >>> score("accuracy", task, ["no", "yes"], np.array([[0.9, 0.1], [0.6, 0.4]]), ("no", "yes"))
+    0.5
+    """
+    scorer = _scorer(metric)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    codes = truth_values(truth, classes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an undefined score is returned as NaN, not warned about
+        try:
+            return float(scorer(_echo(predictions, task), predictions, codes, **weights))
+        except ValueError:
+            if _is_degenerate(codes, classes):
+                return float("nan")
+            raise
+
+
+def check_metric(metric: str, task: Task) -> None:
+    """Refuse a metric that scikit-learn does not know or that does not fit the task.
+
+    Raises
+    ------
+    UsageError
+        With the nearest metric that does fit.
+    """
+    _scorer(metric)
+    if not _fits(metric, task):
+        fitting = [name for name in get_scorer_names() if _fits(name, task)]
+        raise UsageError(
+            f"metric {metric!r} does not fit a {task.kind} task. {closest(metric, fitting)}",
+            f"Metrics that fit: {', '.join(fitting)}.",
+        )
+
+
+def truth_values(truth: Any, classes: Labels) -> npt.NDArray[Any]:
+    """Labels as codes 0, 1, … (scikit-learn takes 1 as the positive class), numbers as they are."""
+    if not classes:
+        return np.asarray(truth, dtype=np.float64)
+    places = {label: code for code, label in enumerate(classes)}
+    return np.array([places[label] for label in np.asarray(truth, dtype=object).tolist()], dtype=np.int64)
+
+
+def _scorer(metric: str) -> Any:
+    try:
+        return get_scorer(metric)
+    except ValueError:
+        raise UsageError(
+            f"scikit-learn has no metric {metric!r}. {closest(metric, get_scorer_names())}",
+            "Any name of `sklearn.metrics.get_scorer_names()` that fits the task will do.",
+        ) from None
+
+
+class _EchoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Its input is its prediction."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.classes_ = np.arange(n_classes)
+
+    def predict_proba(self, X: Vector) -> Vector:
+        return X
+
+    def predict(self, X: Vector) -> npt.NDArray[np.int64]:
+        return np.asarray(X.argmax(axis=1), dtype=np.int64)
+
+
+class _EchoRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Its input is its prediction."""
+
+    def predict(self, X: Vector) -> Vector:
+        return X
+
+
+def _echo(predictions: Vector, task: Task) -> BaseEstimator:
+    if predictions.ndim != 1 + task.is_classification:
+        raise TypeError(f"predictions of shape {predictions.shape} were given for a {task.kind} task")
+    return _EchoClassifier(predictions.shape[1]) if task.is_classification else _EchoRegressor()
+
+
+def _is_degenerate(codes: npt.NDArray[Any], classes: Labels) -> bool:
+    return len(codes) < 2 or (bool(classes) and len(np.unique(codes)) < len(classes))
+
+
+def _fits(metric: str, task: Task) -> bool:
+    """Whether the scorer takes a few made-up predictions of that task.
+
+    Metrics for regression also swallow class codes, where they mean nothing: what takes fractions is one of them.
+    """
+    fractions = np.linspace(0.5, 2.5, 12) ** 2
+    takes_fractions = _takes(metric, Task("", "regression"), fractions, fractions[::-1].copy())
+    if not task.is_classification:
+        return takes_fractions
+    n_classes = 2 if task.kind == "binary" else 3
+    flat = np.full((12, n_classes), 1.0 / n_classes)
+    return not takes_fractions and _takes(metric, task, np.arange(12) % n_classes, flat)
+
+
+def _takes(metric: str, task: Task, truth: npt.NDArray[Any], predictions: Vector) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # clustering scores warn of fractions
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        try:
+            value = get_scorer(metric)(_echo(predictions, task), predictions, truth)
+        except (ValueError, TypeError, AttributeError, UserWarning):
+            return False
+    return bool(np.isfinite(value))

@@ -1,0 +1,131 @@
+"""Fitting on raw rows: every kind of column, every kind of task, both kinds of estimator."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.errors import UsageError
+from synth_mlflow.model.fit import fit
+
+ESTIMATORS = ["lightgbm", "sklearn.linear_model:LogisticRegression", "sklearn.ensemble:RandomForestClassifier"]
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """A table with every kind of column, missing values in each, and three targets that depend on it."""
+    rng = np.random.default_rng(0)
+    age = rng.integers(18, 80, 400)
+    region = rng.choice(["north", "south", "ea,st"], 400)
+    frame = pd.DataFrame(
+        {
+            "age": age,
+            "income [EUR]": rng.normal(size=400),
+            "region": region,
+            "member": rng.choice([True, False, None], 400),
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(age, "D"),
+            "churned": np.where(age + 20 * (region == "north") > 50, "yes", "no"),
+            "grade": np.clip(age // 25, 1, 3),
+            "spend": age * 2.0 + (region == "north"),
+        }
+    )
+    frame.loc[:20, ["income [EUR]", "region", "since"]] = None
+    return normalise(frame)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("target", "kind", "classes"), [("churned", "binary", ("no", "yes")), ("grade", "multiclass", (1, 2, 3))]
+)
+def test_learns_classes_from_raw_columns(rows, estimator, target, kind, classes):
+    model = fit(ModelSpec(estimator), Task(target, kind), rows, seed=1)
+    probabilities = model.predict(rows)
+    assert model.classes == classes
+    assert probabilities.shape == (400, len(classes))
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    hits = np.array(classes, dtype=object)[probabilities.argmax(axis=1)] == rows[target].astype(object)
+    assert hits.mean() > 0.9
+
+
+@pytest.mark.parametrize("estimator", ["lightgbm", "sklearn.linear_model:Ridge"])
+def test_learns_numbers_from_raw_columns(rows, estimator):
+    model = fit(ModelSpec(estimator), Task("spend", "regression"), rows, seed=1)
+    assert model.classes == ()
+    assert np.corrcoef(model.predict(rows), rows["spend"])[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_unseen_text_is_predicted_as_missing_text_is(rows, estimator):
+    model = fit(ModelSpec(estimator), Task("churned", "binary"), rows, seed=1)
+    strange = model.predict(rows.assign(region="atlantis"))
+    assert np.isfinite(strange).all()
+    if estimator == "lightgbm":
+        assert np.array_equal(strange, model.predict(rows.assign(region=pd.Series([None] * 400, dtype="str"))))
+
+
+def test_threads_and_repetition_change_nothing(rows):
+    spec, task = ModelSpec(params={"subsample": 0.7, "subsample_freq": 1}), Task("churned", "binary")
+    first, again = (fit(spec, task, rows, seed=3, n_threads=n).predict(rows) for n in (1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, fit(spec, task, rows, seed=4).predict(rows))
+
+
+def test_early_stopping_ends_before_the_last_round(rows):
+    noise = rows.assign(churned=np.random.default_rng(1).choice(["yes", "no"], 400))
+    model = fit(
+        ModelSpec(params={"early_stopping_rounds": 3, "n_estimators": 200}), Task("churned", "binary"), noise, seed=1
+    )
+    assert model.predictor.booster.best_iteration < 50
+
+
+def test_class_weight_raises_the_rare_class(rows):
+    task, rare = Task("churned", "binary"), rows.assign(churned=np.where(np.arange(400) % 20 == 0, "yes", "no"))
+    plain, weighted = (
+        fit(ModelSpec(params=p), task, rare, seed=1).predict(rare)[:, 1].mean()
+        for p in ({"n_estimators": 3}, {"n_estimators": 3, "class_weight": "balanced"})
+    )
+    assert weighted > plain + 0.1
+
+
+def test_own_pipeline_gets_raw_rows(rows):
+    model = fit(ModelSpec("tests_own_pipeline:only_age"), Task("spend", "regression"), rows, seed=1)
+    assert np.corrcoef(model.predict(rows), rows["spend"])[0, 1] > 0.99
+
+
+@pytest.fixture(autouse=True)
+def own_pipeline(monkeypatch):
+    """A module of the user's that gives a finished pipeline."""
+    import sys
+    import types
+
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+
+    module = types.ModuleType("tests_own_pipeline")
+    module.only_age = lambda: make_pipeline(make_column_transformer(("passthrough", ["age"])), LinearRegression())
+    monkeypatch.setitem(sys.modules, "tests_own_pipeline", module)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        ("sklearn.ensemble:RandomForest", "cannot be loaded"),
+        ("no_such_module:Model", "cannot be loaded"),
+        ("LogisticRegression", "cannot be loaded"),
+        ("sklearn.svm:LinearSVC", "no `predict_proba`"),
+    ],
+)
+def test_unusable_estimator_is_refused(rows, estimator, message):
+    with pytest.raises(UsageError, match=message):
+        fit(ModelSpec(estimator), Task("churned", "binary"), rows, seed=1)
+
+
+def test_missing_target_and_single_class_are_refused(rows):
+    with pytest.raises(UsageError, match=r"missing in 1 of 400 rows"):
+        fit(ModelSpec(), Task("churned", "binary"), rows.assign(churned=rows["churned"].where(rows.index > 0)), seed=1)
+    with pytest.raises(UsageError, match="has 1 classes"):
+        fit(ModelSpec(), Task("churned", "binary"), rows.assign(churned="yes"), seed=1)
+    with pytest.raises(UsageError, match="labels that no real training row has: 'maybe'"):
+        fit(ModelSpec(), Task("churned", "binary"), rows.assign(churned="maybe"), seed=1, classes=("no", "yes"))
