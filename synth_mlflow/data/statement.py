@@ -100,7 +100,7 @@ class Facts(_Strict):
         return value
 
 
-FROZEN_FACTS = ("name", "data", "target", "task", "metric", "success", "slices", "evaluation", "model")
+FROZEN_FACTS = ("name", "target", "task", "metric", "success", "slices", "evaluation", "model")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +83,14 @@ class StoredBatch:
 class Project:
     """Everything that one project has recorded."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self, server: Server, *, workflow_run: str | None = None, say: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.server = server
+        self.workflow_run = workflow_run
+        """The run that everything hangs under; None where stages are run one by one."""
+        self.say = say
+        """Where progress is told, a line at a time."""
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
 
@@ -121,7 +127,7 @@ class Project:
         found = self.find_evaluation_set()
         if found is None:
             raise GateError(
-                f"project {self.server.experiment!r} has no frozen evaluation set, and nothing is generated before there is.",
+                f"project {self.server.experiment!r} has no frozen evaluation set; nothing is generated before.",
                 "First: `synth-mlflow freeze`.",
             )
         return found

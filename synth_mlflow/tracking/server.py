@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from synth_mlflow.errors import ServerError, UsageError, closest
@@ -101,7 +101,8 @@ def guard(method: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(method)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        server: Server = getattr(args[0], "server", args[0])
+        first: Any = args[0]
+        server: Server = getattr(first, "server", first)
         with guarded(server.tracking_uri):
             return method(*args, **kwargs)
 

@@ -1,0 +1,98 @@
+"""The validation policy: which checks a batch must pass, with which thresholds, and what people accepted beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from synth_mlflow.checks import Check
+from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.statement import Statement
+from synth_mlflow.errors import StatementError, closest
+from synth_mlflow.plugins import find, installed
+
+ALWAYS = ("fidelity", "utility")
+FALSE_ALARM_RATE = 0.01  # per batch, over all its checks together; a policy may say otherwise
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is asked of every batch of a project."""
+
+    required: tuple[str, ...]
+    alpha: float
+    """The false-alarm rate per batch, shared evenly by the required checks (Bonferroni)."""
+    thresholds: Mapping[str, Mapping[str, float]]
+    """Check name to its complete thresholds."""
+    accepted: Mapping[str, str]
+    """Check name to the reason why an inconclusive verdict of it is accepted."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy."""
+        return json_digest(asdict(self))
+
+    @property
+    def alpha_per_check(self) -> float:
+        """The false-alarm rate that one check may spend."""
+        return self.alpha / len(self.required)
+
+
+def load_check(name: str) -> Check:
+    """An installed check by its name."""
+    check: Check = find("checks", name).load()
+    return check
+
+
+def policy_of(statement: Statement) -> Policy:
+    """The policy that a statement asks for.
+
+    Raises
+    ------
+    StatementError
+        If ``validation`` names checks or thresholds that do not exist, or values that make no sense.
+    """
+    asked = dict(statement.facts.validation)
+    accepted = _accepted(asked.pop("accept_inconclusive", {}))
+    extra = _names(asked.pop("required", []))
+    alpha = _rate(asked.pop("alpha", FALSE_ALARM_RATE))
+    required = [*ALWAYS, *(["privacy"] if statement.privacy_matters else [])]
+    required += [name for name in extra if name not in required]
+    known = installed("checks")
+    for name in {*extra, *accepted, *asked}:
+        if name not in known:
+            options = [*known, "required", "alpha", "accept_inconclusive"]
+            raise StatementError(f"`validation` names {name!r}, which is no check. {closest(name, options)}")
+    thresholds = {name: _thresholds(name, asked.get(name, {})) for name in required}
+    return Policy(tuple(required), alpha, thresholds, accepted)
+
+
+def _accepted(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(why, str) and why.strip() for why in value.values()):
+        raise StatementError('`validation.accept_inconclusive` needs a reason for each check: `{privacy: "why"}`.')
+    return {str(name): why.strip() for name, why in value.items()}
+
+
+def _names(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise StatementError(f"`validation.required` needs a list of checks, found {value!r}.")
+    return value
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 0.5:
+        raise StatementError(f"`validation.alpha` needs a rate between 0 and 0.5, found {value!r}.")
+    return float(value)
+
+
+def _thresholds(name: str, overrides: Any) -> dict[str, float]:
+    defaults = dict(load_check(name).defaults)
+    if not isinstance(overrides, dict):
+        raise StatementError(f"`validation.{name}` needs `threshold: number` pairs, found {overrides!r}.")
+    for key, value in overrides.items():
+        if key not in defaults:
+            raise StatementError(f"`validation.{name}` has no threshold {key!r}. {closest(str(key), defaults)}")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise StatementError(f"`validation.{name}.{key}` needs a number, found {value!r}.")
+    return {**defaults, **{key: float(value) for key, value in overrides.items()}}

@@ -1,0 +1,154 @@
+"""Verdicts: of one check, of a batch, and whether the gate stands open for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from synth_mlflow.checks import judge, probe_from_json
+from synth_mlflow.errors import EvidenceError, GateError
+from synth_mlflow.gate.policy import Policy
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+
+BatchOutcome = Literal["pass", "fail", "inconclusive", "unvalidated"]
+
+
+@dataclass(frozen=True)
+class CheckVerdict:
+    """What one check says about a batch."""
+
+    check: str
+    verdict: str
+    reasons: tuple[str, ...]
+    run_id: str
+    accepted: str = ""
+    """Why people accepted beforehand that this check is inconclusive; empty if they did not, or it is conclusive."""
+
+    @property
+    def opens(self) -> bool:
+        """Whether this check lets the batch through."""
+        return self.verdict == "pass" or (self.verdict == "inconclusive" and bool(self.accepted))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What all required checks together say about a batch."""
+
+    batch: str
+    verdict: BatchOutcome
+    reasons: tuple[str, ...]
+    checks: tuple[CheckVerdict, ...]
+    retracted: bool = False
+
+    @property
+    def gate_open(self) -> bool:
+        """Whether the batch may enter training."""
+        return self.verdict == "pass" and not self.retracted
+
+
+def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) -> Verdict:
+    """The verdict of a batch from the verdicts of its checks."""
+    found = {check.check: check for check in checks}
+    missing = [name for name in policy.required if name not in found]
+    ordered = tuple(found[name] for name in policy.required if name in found)
+    reasons = [f"{check.check}: {reason}" for check in ordered if not check.opens for reason in check.reasons]
+    reasons += [
+        f"{check.check} is inconclusive, accepted beforehand: {check.accepted}" for check in ordered if check.accepted
+    ]
+    if any(check.verdict == "fail" for check in ordered):
+        outcome: BatchOutcome = "fail"
+    elif missing:
+        outcome, reasons = "unvalidated", [*reasons, f"not checked under the policy in force: {', '.join(missing)}"]
+    else:
+        outcome = "pass" if all(check.opens for check in ordered) else "inconclusive"
+    return Verdict(batch.id, outcome, tuple(reasons), ordered, batch.retracted)
+
+
+def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
+    """The verdict as the write-once parameters of the check runs tell it; for lists, not for gates."""
+    return combine(
+        batch,
+        policy,
+        [
+            _check_verdict(
+                run, policy, run.params[names.P_VERDICT], tuple(run.tags.get(names.TAG_REASON, "").split("\n"))
+            )
+            for run in _in_force(batch, policy, checks)
+        ],
+    )
+
+
+def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
+    """The verdict computed again from the recorded probes.
+
+    Raises
+    ------
+    EvidenceError
+        If the probes are not those that were recorded, or give another verdict than the recorded one.
+    """
+    verdicts = []
+    for run in _in_force(batch, policy, checks):
+        found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
+        probes = tuple(probe_from_json(probe) for probe in found["probes"])
+        ruling = judge(probes, found["inconclusive"], policy.alpha_per_check)
+        if ruling.verdict != run.params[names.P_VERDICT]:
+            raise EvidenceError(
+                f"check {run.tags.get(names.TAG_CHECK)} of batch {batch.id} recorded the verdict "
+                f"{run.params[names.P_VERDICT]!r}, its probes give {ruling.verdict!r}.",
+                "Validate the batch again: `synth-mlflow validate`.",
+            )
+        verdicts.append(_check_verdict(run, policy, ruling.verdict, ruling.reasons))
+    return combine(batch, policy, verdicts)
+
+
+def checks_by_batch(project: Project) -> Mapping[str, list[StoredRun]]:
+    """Every finished check run, by the run id of its batch; one query for all."""
+    found: dict[str, list[StoredRun]] = {}
+    for run in project.reader.finished(where=f"tags.`{names.TAG_CHECK}` LIKE '%'"):
+        found.setdefault(run.parent or "", []).append(run)
+    return found
+
+
+def require_open(project: Project, batches: Sequence[StoredBatch], policy: Policy) -> None:
+    """Let batches through the gate, or say which may not pass.
+
+    Raises
+    ------
+    GateError
+        If a batch has not passed under the policy in force, or was retracted.
+    EvidenceError
+        If a verdict no longer follows from its evidence.
+    """
+    checks = checks_by_batch(project)
+    closed = []
+    for batch in batches:
+        verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
+        if not verdict.gate_open:
+            why = "it was retracted" if verdict.retracted else "; ".join(verdict.reasons)
+            closed.append(f"  - {batch.id} ({verdict.verdict}): {why}")
+    if closed:
+        shown = "\n".join(closed)
+        raise GateError(
+            f"the gate is closed for {len(closed)} of {len(batches)} batches:\n{shown}",
+            "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or generate a better batch.",
+        )
+
+
+def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> list[StoredRun]:
+    """The newest run of each required check that judged these very rows under this very policy."""
+    newest = {
+        run.params[names.P_CHECK]: run
+        for run in checks
+        if run.params.get(names.P_POLICY) == policy.digest and run.params.get(names.P_BATCH_DIGEST) == batch.digest
+    }
+    return [newest[name] for name in policy.required if name in newest]
+
+
+def _check_verdict(run: StoredRun, policy: Policy, verdict: str, reasons: tuple[str, ...]) -> CheckVerdict:
+    name = run.params[names.P_CHECK]
+    accepted = policy.accepted.get(name, "") if verdict == "inconclusive" else ""
+    return CheckVerdict(name, verdict, reasons, run.run_id, accepted)

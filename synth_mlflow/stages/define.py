@@ -1,0 +1,207 @@
+"""Stage 1 of 6: put the problem in writing, and refuse a statement that leaves anything open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from synth_mlflow.data.columns import NUMERIC_KINDS, schema_of
+from synth_mlflow.data.digests import json_digest, table_digest
+from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement
+from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
+from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.model.score import check_metric
+from synth_mlflow.plugins import find
+from synth_mlflow.stages.real_rows import refuse_synthetic
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Problem, Project
+from synth_mlflow.tracking.write import NewRun, create_run, describe_experiment, writing
+
+
+def define(project: Project, path: Path) -> Problem:
+    """Record the problem statement of a project.
+
+    Parameters
+    ----------
+    project : Project
+    path : Path
+        problem.md; the data file that it names is read and checked against it.
+
+    Raises
+    ------
+    StatementError
+        If anything is blank, unknown or does not fit the data; all of it is named at once.
+    GateError
+        If the evaluation set is frozen and the statement changes what may not change any more.
+    """
+    statement = read_statement(path)
+    data_path = (path.parent / statement.facts.data).resolve()
+    rows = read_table(data_path)
+    _refuse_misfits(statement, rows)
+    refuse_synthetic(project, data_path, rows)
+    digest = table_digest(rows)
+    _refuse_moving_goalposts(project, statement, digest)
+    key = json_digest(["problem", statement.digest, digest])
+    existing = project.find_problem()
+    if existing is not None and existing.run.tags.get(names.TAG_KEY) == key:
+        project.say("this very statement is recorded already")
+        return existing
+    _write(project, statement, rows, data_path, key)
+    return project.problem()
+
+
+def _write(project: Project, statement: Statement, rows: pd.DataFrame, data_path: Path, key: str) -> None:
+    facts = statement.facts
+    new = NewRun("problem", f"problem · {facts.name}", key)
+    with writing(project.server, create_run(project.server, new, parent=project.workflow_run)) as draft:
+        draft.text(names.A_STATEMENT, statement.text)
+        draft.param(names.P_STATEMENT, statement.digest)
+        draft.param(names.P_TASK_DIGEST, statement.task_digest)
+        draft.param(names.P_DATA_PATH, str(data_path))
+        draft.param(names.P_DATA_DIGEST, table_digest(rows))
+        draft.param(names.P_DATA_ROWS, len(rows))
+        draft.param(names.P_TARGET, facts.target)
+        draft.param(names.P_TASK, facts.task)
+        draft.param(names.P_METRIC, facts.metric)
+        draft.param(names.P_SUCCESS, facts.success.model_dump(exclude_none=True))
+        draft.param(names.P_GAP, facts.gap)
+        draft.param(names.P_PRIVACY, facts.privacy)
+        draft.param(names.P_POLICY, policy_of(statement).digest)
+        draft.metric(names.M_ROWS, len(rows))
+        draft.describe(_description(statement, rows))
+    describe_experiment(project.server, _about(statement))
+
+
+def _description(statement: Statement, rows: pd.DataFrame) -> str:
+    prose = "\n\n".join(f"### {question}\n{answer}" for question, answer in statement.answers.items())
+    facts = statement.facts
+    return (
+        f"**The problem**, written by people before anything was generated. Next: the frozen evaluation set.\n\n"
+        f"| gap | metric | success | real rows |\n|---|---|---|---|\n"
+        f"| {facts.gap} | {facts.metric} | {success_in_words(statement)} | {len(rows):,} |\n\n{prose}"
+    )
+
+
+def success_in_words(statement: Statement) -> str:
+    """The success threshold as a person would say it."""
+    success = statement.facts.success
+    if success.gain_at_least is not None:
+        return f"a gain of at least {success.gain_at_least:g} over the real-only baseline"
+    return f"a score of at least {success.at_least:g}"
+
+
+def _about(statement: Statement) -> str:
+    return (
+        f"Project **{statement.facts.name}**: synthetic training data, documented by synth_mlflow. "
+        f"Gap: {statement.facts.gap}. Metric: {statement.facts.metric}; success is {success_in_words(statement)}.\n\n"
+        "Every step is a run: problem, evalset, batch (with its checks), sweep (with a child a ratio), handoff. "
+        "Filter by `tags.synth.stage = 'batch'` and the like; begin reading at the newest `handoff`."
+    )
+
+
+def _refuse_moving_goalposts(project: Project, statement: Statement, data_digest: str) -> None:
+    existing, frozen = project.find_problem(), project.find_evaluation_set()
+    if existing is None or frozen is None:
+        return
+    before, now = existing.statement.facts.model_dump(), statement.facts.model_dump()
+    changed = [name for name in FROZEN_FACTS if before[name] != now[name]]
+    if existing.run.params[names.P_DATA_DIGEST] != data_digest:
+        changed.append("the rows of the data file")
+    if changed:
+        raise GateError(
+            f"the evaluation set of {project.server.experiment!r} is frozen; the statement changes {', '.join(changed)}.",
+            "Undo the change, or start a new project under another name.",
+        )
+
+
+def _refuse_misfits(statement: Statement, rows: pd.DataFrame) -> None:
+    """Everything in which statement and data disagree, in one message."""
+    problems = [problem for look in _LOOKS for problem in look(statement, rows)]
+    for attempt in (
+        lambda: check_metric(statement.facts.metric, statement.task),
+        lambda: policy_of(statement),
+        *(_trigger_check(name, threshold) for name, threshold in statement.facts.rerun_when.items()),
+    ):
+        try:
+            attempt()
+        except SynthError as error:
+            problems.append(error.found)
+    if problems:
+        shown = "\n".join(f"  - {problem}" for problem in problems)
+        raise StatementError(
+            f"the statement and {statement.facts.data} do not fit together:\n{shown}", "Correct problem.md or the data."
+        )
+
+
+def _trigger_check(name: str, threshold: object) -> Callable[[], None]:
+    def check() -> None:
+        try:
+            find("triggers", name).load().condition(threshold)
+        except ValueError as error:
+            raise StatementError(f"`rerun_when.{name}`: {error} (found {threshold!r}).") from error
+
+    return check
+
+
+def _named_columns(statement: Statement, rows: pd.DataFrame) -> list[str]:
+    facts = statement.facts
+    wanted = {
+        "target": facts.target,
+        "evaluation.group": facts.evaluation.group,
+        "evaluation.time": facts.evaluation.time,
+    }
+    wanted |= {f"sensitive[{at}]": name for at, name in enumerate(facts.sensitive)}
+    return [
+        f"`{where}` names column {name!r}, which the data lack. {closest(name, map(str, rows.columns))}"
+        for where, name in wanted.items()
+        if name is not None and name not in rows
+    ]
+
+
+def _slices(statement: Statement, rows: pd.DataFrame) -> list[str]:
+    problems = []
+    for name, part in statement.slices.items():
+        try:
+            if not part.mask(rows).any():
+                problems.append(f"slice {name!r} ({part.text}) holds none of the {len(rows):,} rows")
+        except UsageError as error:
+            problems.append(error.found)
+    return problems
+
+
+def _target(statement: Statement, rows: pd.DataFrame) -> list[str]:
+    task = statement.task
+    if task.target not in rows:
+        return []
+    target = rows[task.target]
+    if target.isna().any():
+        return [f"target {task.target!r} is missing in {int(target.isna().sum()):,} of {len(rows):,} rows"]
+    if target.nunique() < 2:
+        return [f"target {task.target!r} is constant: every row says {target.iloc[0]!r}"]
+    return _classes(task, target) if task.is_classification else _numbers(task, rows)
+
+
+def _classes(task: Task, target: pd.Series) -> list[str]:
+    counts = target.value_counts()
+    if task.kind == "binary" and len(counts) != 2:
+        return [f"a binary target needs 2 classes, {task.target!r} has {len(counts):,}: use `task: multiclass`"]
+    if task.kind == "multiclass" and len(counts) < 3:
+        return [f"a multiclass target needs 3 classes or more, {task.target!r} has {len(counts)}: use `task: binary`"]
+    if len(counts) > len(target) / 2:
+        return [f"target {task.target!r} has {len(counts):,} classes in {len(target):,} rows: use `task: regression`?"]
+    single = [repr(label) for label, count in counts.items() if count == 1]
+    if single:
+        return [f"class {', '.join(single)} of {task.target!r} has one row; it cannot stand on both sides of the cut"]
+    return []
+
+
+def _numbers(task: Task, rows: pd.DataFrame) -> list[str]:
+    kind = schema_of(rows)[task.target]
+    return [] if kind in NUMERIC_KINDS else [f"a regression target needs numbers, {task.target!r} holds {kind} values"]
+
+
+_LOOKS = (_named_columns, _target, _slices)

@@ -1,0 +1,78 @@
+"""Refuse rows as real that carry a synthetic record or are rows of a known batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from synth_mlflow.data.digests import Hashes, row_digests
+from synth_mlflow.data.record import record_in_file
+from synth_mlflow.errors import UsageError
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+
+CHANCE = 1e-6  # how rarely a file of real rows may be refused for rows that it shares with a batch by chance
+
+
+def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
+    """Refuse a file that says it is synthetic, or rows that stand in a batch of any project on the server.
+
+    Rows are compared by their salted digests. A row that is the same by chance is no proof: on tables of few coarse columns
+    some real rows equal synthetic ones. So what counts is rows with at least two values that occur nowhere else in their
+    batch, or more shared rows than the batch shares with its own project's evaluation set, which no generator has seen
+    (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940), doi:10.2307/2332612).
+
+    Raises
+    ------
+    UsageError
+        With the batch and the number of rows.
+    """
+    record = record_in_file(path)
+    if record is not None:
+        raise UsageError(
+            f"{path} is no real data: it carries the record of synthetic batch {record.batch} ({record.origin.generator} "
+            f"{record.origin.version}).",
+            "Give the real rows.",
+        )
+    evalsets = project.reader.finished("evalset", everywhere=True)
+    digests = {run.params[names.P_SALT]: row_digests(rows, run.params[names.P_SALT]) for run in evalsets}
+    by_evalset = {run.params[names.P_EVALUATION_DIGEST]: run for run in evalsets}
+    for batch in project.reader.finished("batch", everywhere=True):
+        frozen = by_evalset.get(batch.params.get(names.P_EVALUATION_DIGEST, ""))
+        if frozen is not None:
+            _refuse_shared(project, path, digests[frozen.params[names.P_SALT]], batch, frozen)
+
+
+def distinctive(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which rows hold at least two values that occur nowhere else in their column; shape (n_rows,)."""
+    alone = np.zeros(len(rows), dtype=np.int64)
+    for name in rows.columns:
+        alone += (rows[name].notna() & ~rows[name].duplicated(keep=False)).to_numpy()
+    return alone >= 2
+
+
+def _refuse_shared(project: Project, path: Path, rows: Hashes, batch: StoredRun, frozen: StoredRun) -> None:
+    made = project.row_digests(batch)
+    real = project.row_digests(frozen)
+    unknown = rows[~np.isin(rows, np.concatenate([real["training"], real["evaluation"]]))]
+    certain = int(np.isin(unknown, made["distinctive"]).sum())
+    everything = np.concatenate([made["distinctive"], made["common"]])
+    shared = int(np.isin(unknown, everything).sum())
+    by_chance = int(np.isin(real["evaluation"], everything).sum())
+    if not certain and not _more_than_chance(shared, len(unknown), by_chance, len(real["evaluation"])):
+        return
+    raise UsageError(
+        f"{path} is not strictly real: {shared:,} of its {len(rows):,} rows are rows of synthetic batch "
+        f"{batch.params[names.P_BATCH]} (project {batch.tags.get(names.TAG_PROJECT)!r}, run {batch.run_id}).",
+        "Give the real rows only.",
+    )
+
+
+def _more_than_chance(shared: int, n_rows: int, by_chance: int, n_evaluation: int) -> bool:
+    if not shared:
+        return False
+    return bool(stats.binom.sf(shared - 1, shared + by_chance, n_rows / (n_rows + n_evaluation)) < CHANCE)
