@@ -37,6 +37,8 @@ class Sampler(Protocol):
 class Generator(Protocol):
     """A way to make synthetic rows; the instance's dataclass fields are the parameters that the record keeps."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     summary: ClassVar[str]
     """One line for `synth-mlflow list`."""
     version: ClassVar[str]

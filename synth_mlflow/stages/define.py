@@ -113,7 +113,7 @@ def _refuse_moving_goalposts(project: Project, statement: Statement, data_digest
         changed.append("the rows of the data file")
     if changed:
         raise GateError(
-            f"the evaluation set of {project.server.experiment!r} is frozen; the statement changes {', '.join(changed)}.",
+            f"the evaluation set is frozen, and the statement changes {', '.join(changed)}.",
             "Undo the change, or start a new project under another name.",
         )
 

@@ -121,11 +121,10 @@ def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:
     task = problem.statement.task
     if not task.is_classification:
         return
-    lost = set(sides.evaluation[task.target]) ^ set(sides.training[task.target])
-    if sides.evaluation[task.target].nunique() < 2 or (task.kind == "binary" and lost):
+    training, evaluation = (side[task.target].value_counts().to_dict() for side in (sides.training, sides.evaluation))
+    if len(evaluation) < 2 or set(evaluation) - set(training):
         raise StatementError(
-            f"after the cut one side lacks a class: training has {sides.training[task.target].value_counts().to_dict()}, "
-            f"evaluation {sides.evaluation[task.target].value_counts().to_dict()}.",
+            f"after the cut one side lacks a class: training has {training}, evaluation {evaluation}.",
             "Cut another way (`evaluation` in problem.md), or give more rows of the rare class.",
         )
 
@@ -187,8 +186,8 @@ def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:
     salt = secrets.token_hex(16)
     draft.param(names.P_SALT, salt)
     draft.text(names.A_SCHEMA, json.dumps(dict(sides.schema.kinds), ensure_ascii=False))
-    digests = {"training": row_digests(sides.training, salt), "evaluation": row_digests(sides.evaluation, salt)}
-    np.savez(draft.file(names.A_ROW_DIGESTS), **digests)
+    training, evaluation = (row_digests(side, salt) for side in (sides.training, sides.evaluation))
+    np.savez(draft.file(names.A_ROW_DIGESTS), training=training, evaluation=evaluation)
     if store == "rows":
         write_parquet(sides.training, draft.file(names.A_TRAINING))
         write_parquet(sides.evaluation, draft.file(names.A_EVALUATION))
@@ -221,9 +220,7 @@ def _write_baseline(project: Project, problem: Problem, sides: Cut, baseline: Ba
 
 
 def _description(problem: Problem, sides: Cut, baseline: Baseline, store: Store) -> str:
-    kept = (
-        "stored on this run" if store == "rows" else "kept by reference: only digests, positions and the path are here"
-    )
+    kept = "stored on this run" if store == "rows" else "kept by reference: digests, positions and the path are here"
     return (
         f"**The frozen evaluation set**: strictly real rows that no generator ever sees; nobody changes it mid-project. "
         f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"

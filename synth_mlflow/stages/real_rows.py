@@ -21,10 +21,11 @@ CHANCE = 1e-6  # how rarely a file of real rows may be refused for rows that it 
 def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
     """Refuse a file that says it is synthetic, or rows that stand in a batch of any project on the server.
 
-    Rows are compared by their salted digests. A row that is the same by chance is no proof: on tables of few coarse columns
-    some real rows equal synthetic ones. So what counts is rows with at least two values that occur nowhere else in their
-    batch, or more shared rows than the batch shares with its own project's evaluation set, which no generator has seen
-    (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940), doi:10.2307/2332612).
+    Rows are compared by their salted digests. A row that is the same by chance is no proof: on tables of few coarse
+    columns some real rows equal synthetic ones. So what counts is rows with at least two values that occur nowhere
+    else in their batch, or more shared rows than the batch shares with its own project's evaluation set, which no
+    generator has seen (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940),
+    doi:10.2307/2332612).
 
     Raises
     ------
@@ -34,8 +35,8 @@ def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
     record = record_in_file(path)
     if record is not None:
         raise UsageError(
-            f"{path} is no real data: it carries the record of synthetic batch {record.batch} ({record.origin.generator} "
-            f"{record.origin.version}).",
+            f"{path} is no real data: it carries the record of synthetic batch {record.batch} "
+            f"({record.origin.generator} {record.origin.version}).",
             "Give the real rows.",
         )
     evalsets = project.reader.finished("evalset", everywhere=True)

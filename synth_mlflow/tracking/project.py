@@ -84,12 +84,12 @@ class Project:
     """Everything that one project has recorded."""
 
     def __init__(
-        self, server: Server, *, workflow_run: str | None = None, say: Callable[[str], None] = lambda text: None
+        self, server: Server, *, workflow_run: str | None = None, say: Callable[[str], None] | None = None
     ) -> None:
         self.server = server
         self.workflow_run = workflow_run
         """The run that everything hangs under; None where stages are run one by one."""
-        self.say = say
+        self.say = say or _silent
         """Where progress is told, a line at a time."""
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
@@ -223,3 +223,7 @@ class Project:
                 f"{path} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
             )
         return restore(rows.iloc[positions], frozen.schema)
+
+
+def _silent(text: str) -> None:
+    """Progress that nobody listens to."""

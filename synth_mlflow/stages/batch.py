@@ -1,0 +1,214 @@
+"""The one place where synthetic rows enter a project, and only with their complete provenance record."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.columns import Schema, conform
+from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
+from synth_mlflow.data.environment import environment
+from synth_mlflow.data.record import METADATA_KEY, Origin, Record, Source
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.tables import write_parquet
+from synth_mlflow.errors import UsageError
+from synth_mlflow.stages.real_rows import distinctive
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.write import Draft, Input, NewRun, create_run, writing
+
+PREVIEW_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Made:
+    """Rows that a generator has made, and what is known about how."""
+
+    rows: pd.DataFrame
+    origin: Origin
+    rows_asked: int
+    seconds: float
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def write_batch(project: Project, made: Made) -> StoredBatch:
+    """Write a batch: the one place where synthetic rows enter a project, and only with their complete record.
+
+    Raises
+    ------
+    UsageError
+        If the rows do not have the columns of the real ones, or do not lie in the slice that the record names.
+    """
+    frozen = project.evaluation_set()
+    rows = conform(made.rows, frozen.schema, "the batch")
+    refuse_row_count(len(rows))
+    _refuse_outside(rows, parsed_slice(made.origin.slice, frozen.schema), made.origin)
+    _refuse_held_out(project, frozen, rows)
+    digest = table_digest(rows, frozen.schema)
+    key = json_digest(["batch", digest, dataclasses.asdict(made.origin)])
+    existing = [run for run in project.reader.with_key(key) if run.counts]
+    if existing:
+        project.say(f"this very batch is recorded already as run {existing[-1].run_id}")
+        return StoredBatch(existing[-1])
+    record = _record(project, frozen, made, rows, digest)
+    run_id = create_run(project.server, _new_run(record, key), parent=project.workflow_run)
+    with writing(project.server, run_id) as draft:
+        _keep_rows(draft, record, rows, frozen)
+        _state(draft, record, frozen)
+    return project.batch(record.batch)
+
+
+def refuse_row_count(n_rows: int) -> None:
+    """A UsageError for a batch without rows."""
+    if n_rows < 1:
+        raise UsageError(f"a batch of {n_rows:,} rows was asked for, at least 1 is needed.")
+
+
+def parsed_slice(text: str | None, schema: Schema) -> Slice | None:
+    """The slice that a batch is made for, checked against the columns; None where it is for the whole table."""
+    if text is None:
+        return None
+    part = Slice.parse(text)
+    part.check(schema)
+    return part
+
+
+def _refuse_outside(rows: pd.DataFrame, part: Slice | None, origin: Origin) -> None:
+    if part is None:
+        return
+    outside = int((~part.mask(rows)).sum())
+    if outside:
+        raise UsageError(
+            f"{outside:,} of the {len(rows):,} rows do not lie in the slice {part.text!r} that the record of "
+            f"{origin.generator!r} names.",
+            "Correct the rows, or the record's slice.",
+        )
+
+
+def _refuse_held_out(project: Project, frozen: EvaluationSet, rows: pd.DataFrame) -> None:
+    """Copies of evaluation rows betray a generator that was fitted on them; equal coarse rows are chance."""
+    held_out = project.row_digests(frozen.run)["evaluation"]
+    copies = int(np.isin(row_digests(rows, frozen.salt)[distinctive(rows)], held_out).sum())
+    if copies:
+        raise UsageError(
+            f"{copies:,} of the {len(rows):,} rows of the batch are rows of the frozen evaluation set: its generator "
+            "has seen what no generator may see.",
+            "Fit it on the training rows only (`workflow.training_rows()`), and make the batch again.",
+        )
+
+
+def _record(project: Project, frozen: EvaluationSet, made: Made, rows: pd.DataFrame, digest: str) -> Record:
+    return Record(
+        batch=_short_id(project, made.origin.generator, digest),
+        origin=made.origin,
+        rows_asked=made.rows_asked,
+        rows=len(rows),
+        columns=dict(frozen.schema.kinds),
+        digest=digest,
+        statement_digest=project.problem().statement.digest,
+        evaluation_digest=frozen.digest,
+        environment=environment(),
+        created_by=_user(),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(made.seconds, 3),
+        notes=made.notes,
+    )
+
+
+def _short_id(project: Project, generator: str, digest: str) -> str:
+    stem = "".join(c if c.isalnum() else "-" for c in generator.rpartition(":")[2]).strip("-").lower() or "batch"
+    taken = {batch.id for batch in project.batches()}
+    return next(name for length in (4, 8, 16, 64) if (name := f"{stem}-{digest[:length]}") not in taken)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user entry
+        return "unknown"
+
+
+def _new_run(record: Record, key: str) -> NewRun:
+    origin = record.origin
+    seed = "" if origin.seed is None else f" · seed {origin.seed}"
+    tags = {
+        names.TAG_BATCH: record.batch,
+        names.TAG_GENERATOR: origin.generator,
+        names.TAG_GENERATOR_VERSION: origin.version,
+        names.TAG_SLICE: origin.slice or "",
+        names.TAG_PURPOSE: origin.purpose,
+        names.TAG_VERDICT: "unvalidated",
+        names.TAG_RETRACTED: "false",
+    }
+    return NewRun("batch", f"{record.batch} · {record.rows:,} rows{seed}", key, tags)
+
+
+def _keep_rows(draft: Draft, record: Record, rows: pd.DataFrame, frozen: EvaluationSet) -> None:
+    text = record.to_json()
+    write_parquet(rows, draft.file(names.A_BATCH), {METADATA_KEY: text.encode()})
+    draft.text(names.A_RECORD, text)
+    digests, alone = row_digests(rows, frozen.salt), distinctive(rows)
+    np.savez(draft.file(names.A_ROW_DIGESTS), distinctive=digests[alone], common=digests[~alone])
+    preview = rows.head(PREVIEW_ROWS).astype(object).where(rows.head(PREVIEW_ROWS).notna(), None)
+    draft.table(
+        names.A_PREVIEW, [str(name) for name in rows.columns], [[_plain(v) for v in row] for row in preview.to_numpy()]
+    )
+    uri = f"runs:/{draft.run_id}/{names.A_BATCH}"
+    batch = f"batch {record.batch}"
+    draft.inputs.append(Input(batch, record.digest, names.CONTEXT_SYNTHETIC, uri, len(rows), rows.shape[1]))
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:
+    origin = record.origin
+    draft.param(names.P_BATCH, record.batch)
+    draft.param(names.P_BATCH_DIGEST, record.digest)
+    draft.param(names.P_RECORD, record.sha256)
+    draft.param(names.P_GENERATOR, origin.generator)
+    draft.param(names.P_GENERATOR_VERSION, origin.version)
+    params = canonical_json(dict(origin.params))
+    draft.param(names.P_GENERATOR_PARAMS, params if len(params) < 3_000 else {"in": names.A_RECORD})
+    draft.param(names.P_SEED, origin.seed)
+    draft.param(names.P_SLICE, origin.slice or "")
+    draft.param(names.P_PURPOSE, origin.purpose[:3_000])
+    draft.param(names.P_SOURCE, dataclasses.asdict(origin.source))
+    draft.param(names.P_ROWS, record.rows)
+    draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
+    draft.param(names.P_STATEMENT, record.statement_digest)
+    draft.metric(names.M_ROWS, record.rows)
+    draft.metric(names.M_SECONDS, record.seconds)
+    draft.describe(_description(record))
+
+
+def _description(record: Record) -> str:
+    origin = record.origin
+    seed = "none" if origin.seed is None else str(origin.seed)
+    return (
+        f"**Unvalidated.** A synthetic batch: {record.rows:,} rows made by {origin.generator} {origin.version}. "
+        f"Next: `synth-mlflow validate {record.batch}`.\n\n"
+        f"| purpose | slice | seed | learned from |\n|---|---|---|---|\n"
+        f"| {origin.purpose} | {origin.slice or 'the whole table'} | {seed} | {source_in_words(origin.source)} |"
+    )
+
+
+def source_in_words(source: Source) -> str:
+    """What a batch was learned from, as a person would say it."""
+    words = {
+        "training": f"{source.n_rows or 0:,} real training rows",
+        "file": f"{source.n_rows or 0:,} rows of another real source ({(source.digest or '')[:12]}…)",
+        "none": "no real rows",
+        "not declared": "its maker did not say",
+    }
+    return words[source.kind]
