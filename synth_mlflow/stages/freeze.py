@@ -18,6 +18,7 @@ from synth_mlflow.data.statement import Evaluation
 from synth_mlflow.data.tables import read_table, write_parquet
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError
 from synth_mlflow.model.baseline import Baseline, measure_baseline
+from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project
@@ -135,18 +136,20 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
     new = NewRun("evalset", f"evaluation set · {len(sides.evaluation):,} rows", sides.key)
     run_id = create_run(project.server, new, parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
+        settings = settle(statement.model, statement.task, statement.facts.metric, sides.training, seed=sides.seed)
         baseline = measure_baseline(
             sides.training,
             sides.evaluation,
             statement.task,
             statement.facts.metric,
-            statement.model,
+            settings.spec,
             repeats=REPEATS,
             seed=sides.seed,
+            slices=statement.slices,
         )
         _state(draft, problem, sides, path, store)
         _keep_rows(draft, sides, store)
-        _write_baseline(project, problem, sides, baseline, run_id)
+        _write_baseline(project, problem, sides, baseline, settings, run_id)
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
         draft.metric(names.M_SCORE_HIGH, baseline.high)
@@ -197,7 +200,9 @@ def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:
     pd.DataFrame({"row": np.arange(len(side)), "side": side}).to_parquet(draft.file(names.A_SPLIT), index=False)
 
 
-def _write_baseline(project: Project, problem: Problem, sides: Cut, baseline: Baseline, evalset: str) -> None:
+def _write_baseline(
+    project: Project, problem: Problem, sides: Cut, baseline: Baseline, settings: Settings, evalset: str
+) -> None:
     key = json_digest(["baseline", sides.key])
     new = NewRun("baseline", "baseline · real rows only", key)
     with writing(project.server, create_run(project.server, new, parent=evalset)) as draft:
@@ -206,24 +211,28 @@ def _write_baseline(project: Project, problem: Problem, sides: Cut, baseline: Ba
         draft.param(names.P_METRIC, problem.statement.facts.metric)
         draft.param(names.P_REPEATS, len(baseline.repeats))
         draft.param(names.P_SEED, sides.seed)
-        draft.param(names.P_SETTINGS, dict(baseline.settings))
+        draft.param(names.P_SETTINGS, {"estimator": settings.spec.estimator, "params": dict(settings.spec.params)})
         draft.metric(names.M_RATIO, 0.0)
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
         draft.metric(names.M_SCORE_HIGH, baseline.high)
         for step, value in enumerate(baseline.repeats):
             draft.metric(names.M_REPEAT_SCORE, value, step)
+        for name, value in baseline.slices.items():
+            if np.isfinite(value):
+                draft.metric(names.slice_metric(name), value)
         draft.describe(
             f"**{problem.statement.facts.metric} = {baseline.score:.4f}** (95 % interval {baseline.low:.4f} to "
-            f"{baseline.high:.4f}): what real rows alone reach on the frozen set. Synthetic rows have to beat this."
+            f"{baseline.high:.4f}): what real rows alone reach on the frozen set. Synthetic rows have to beat this. "
+            f"{settings.words}"
         )
 
 
 def _description(problem: Problem, sides: Cut, baseline: Baseline, store: Store) -> str:
-    kept = "stored on this run" if store == "rows" else "kept by reference: digests, positions and the path are here"
+    kept = "stored on this run" if store == "rows" else "kept by reference: only digests and positions are here"
     return (
-        f"**The frozen evaluation set**: strictly real rows that no generator ever sees; nobody changes it mid-project. "
-        f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"
+        f"**The frozen evaluation set**: strictly real rows that no generator ever sees; nobody changes them "
+        f"mid-project. Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"
         f"| {len(sides.evaluation):,} | {len(sides.training):,} | {sides.split.how} | {kept} |\n\n"
         f"Real-only baseline: **{problem.statement.facts.metric} {baseline.score:.4f}** "
         f"({baseline.low:.4f} to {baseline.high:.4f})."

@@ -22,6 +22,7 @@ from synth_mlflow.generators import Generator
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.batch import Made, parsed_slice, refuse_row_count, write_batch
 from synth_mlflow.stages.real_rows import refuse_synthetic
+from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 
 

@@ -5,11 +5,11 @@ Other people's ``search_runs`` queries depend on these names. They change only w
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 SCHEMA: Final = "1"
 
-Stage = Literal[
+STAGES: Final = (
     "workflow",
     "problem",
     "evalset",
@@ -23,7 +23,8 @@ Stage = Literal[
     "final",
     "handoff",
     "production",
-]
+)
+"""What ``synth.stage`` says; a check of a third party adds its own name."""
 
 # Tags
 TAG_SCHEMA: Final = "synth.schema"
@@ -38,7 +39,12 @@ TAG_PURPOSE: Final = "synth.purpose"
 TAG_VERDICT: Final = "synth.verdict"
 TAG_RETRACTED: Final = "synth.retracted"
 TAG_CHECK: Final = "synth.check"
+TAG_NOTE: Final = "mlflow.note.content"  # what the UI shows as the description
 TAG_REASON: Final = "synth.reason"
+TAG_BATCHES: Final = "synth.batches"
+TAG_RATIO: Final = "synth.ratio"
+TAG_SWEEP: Final = "synth.sweep_run"
+TAG_EVALUATION: Final = "synth.evaluation_digest"
 TAG_ERROR: Final = "synth.error"
 TAG_DRAFT: Final = "synth.draft"
 TAG_ROLE: Final = "synth.role"
@@ -79,12 +85,14 @@ P_CHECK: Final = "synth.check"
 P_CHECK_VERSION: Final = "synth.check_version"
 P_POLICY: Final = "synth.policy_sha256"
 P_VERDICT: Final = "synth.verdict"
+P_THRESHOLDS: Final = "synth.thresholds"
 P_ALPHA: Final = "synth.alpha"
 P_RATIOS: Final = "synth.ratios"
 P_REPEATS: Final = "synth.repeats"
 P_MIX: Final = "synth.mix"
 P_RULE: Final = "synth.rule"
 P_BATCHES: Final = "synth.batches"
+P_BATCH_DIGESTS: Final = "synth.batch_digests"
 P_CHOSEN: Final = "synth.chosen_ratio"
 P_PEAK: Final = "synth.peak_ratio"
 P_FRAGILITY: Final = "synth.fragility"
@@ -124,8 +132,10 @@ A_SCHEMA: Final = "schema.json"
 A_BATCH: Final = "batch/data.parquet"
 A_RECORD: Final = "batch/record.json"
 A_PREVIEW: Final = "batch/preview.json"
+A_POLICY: Final = "policy.json"
 A_PROBES: Final = "probes.json"
 A_CURVE: Final = "curve.json"
+A_CURVE_TABLE: Final = "curve_table.json"
 A_CURVE_PICTURE: Final = "curve.png"
 A_HANDOFF_HTML: Final = "report/handoff.html"
 A_HANDOFF_MARKDOWN: Final = "report/handoff.md"
@@ -137,3 +147,13 @@ CONTEXT_SYNTHETIC: Final = "synthetic"
 CONTEXT_EVALUATION: Final = "evaluation"
 
 DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than 36 characters
+
+
+def slice_metric(slice_name: str) -> str:
+    """The metric that follows the score on one slice; characters that MLflow refuses become underscores.
+
+    >>> slice_metric("young (under 25)")
+    'synth.slice_score/young _under 25_'
+    """
+    plain = "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in slice_name)
+    return f"synth.slice_score/{plain}"

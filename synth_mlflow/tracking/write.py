@@ -23,7 +23,6 @@ PARAM_MAX = 6_000  # characters; MLflow cuts longer values and only warns
 TAG_MAX = 8_000  # characters; the same, and for descriptions too
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
-NOTE = "mlflow.note.content"
 NAME = "mlflow.runName"
 CONTEXT = "mlflow.data.context"
 TABLES = "mlflow.loggedArtifacts"  # what the UI needs to show a JSON artifact as a table
@@ -85,7 +84,7 @@ class Draft:
 
     def describe(self, markdown: str) -> None:
         """What the UI shows on top of the run."""
-        self.tag(NOTE, markdown)
+        self.tag(names.TAG_NOTE, markdown)
 
     def file(self, path: str) -> Path:
         """Where to write an artifact before the run is completed; its digest becomes a parameter."""
@@ -107,7 +106,7 @@ class Draft:
 class NewRun:
     """A run that is about to be made."""
 
-    stage: names.Stage
+    stage: str
     name: str
     key: str
     """Its idempotency key: what a killed process left under the same key is completed, not duplicated."""
@@ -192,7 +191,7 @@ def set_tags(server: Server, run_id: str, tags: Mapping[str, str]) -> None:
 @guard
 def describe_experiment(server: Server, markdown: str) -> None:
     """What the UI shows on top of the experiment."""
-    server.client.set_experiment_tag(server.experiment_id, NOTE, markdown[:TAG_MAX])
+    server.client.set_experiment_tag(server.experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
 
 
 def adopted_as_workflow(server: Server, run_id: str, name: str) -> None:

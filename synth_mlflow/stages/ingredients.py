@@ -1,0 +1,125 @@
+"""What goes into a sweep: real rows, gated batches and the settled model, each checked against its record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.digests import json_digest, row_digests
+from synth_mlflow.data.task import ModelSpec
+from synth_mlflow.errors import EvidenceError, GateError
+from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
+from synth_mlflow.model.plan import SweepPlan
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """Everything that goes into a sweep, checked and ready."""
+
+    problem: Problem
+    frozen: EvaluationSet
+    batches: tuple[StoredBatch, ...]
+    training: pd.DataFrame
+    evaluation: pd.DataFrame
+    synthetic: pd.DataFrame
+    origin: pd.Series
+    """The short id of the batch of each synthetic row."""
+    spec: ModelSpec
+    plan: SweepPlan
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the sweep's run."""
+        digests = [self.frozen.digest, self.frozen.training_digest, *sorted(batch.digest for batch in self.batches)]
+        return json_digest(["sweep", digests, self.plan.to_json(), self.spec.estimator, dict(self.spec.params)])
+
+
+def gather(project: Project, plan: SweepPlan, wanted: Sequence[str]) -> Ingredients:
+    """Read everything that a sweep takes.
+
+    Parameters
+    ----------
+    wanted : sequence of str
+        Short ids of batches; empty for every batch whose gate is open.
+
+    Raises
+    ------
+    GateError
+        If a named batch has not passed its gate, or none has.
+    EvidenceError
+        If any table is no longer what was recorded.
+    """
+    problem, frozen = project.problem(), project.evaluation_set()
+    batches = open_batches(project, wanted)
+    training, evaluation = project.training_rows(frozen), project.evaluation_rows(frozen)
+    _refuse_overlap(frozen, training, evaluation)
+    tables = [project.batch_rows(batch, frozen.schema) for batch in batches]
+    return Ingredients(
+        problem=problem,
+        frozen=frozen,
+        batches=batches,
+        training=training,
+        evaluation=evaluation,
+        synthetic=pd.concat(tables, ignore_index=True),
+        origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables])),
+        spec=_settled(project, frozen),
+        plan=plan,
+    )
+
+
+def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBatch, ...]:
+    """The batches that may enter training; those that were named must all be among them.
+
+    Raises
+    ------
+    GateError
+        If a named batch may not, or none may.
+    """
+    policy = policy_of(project.problem().statement)
+    if wanted:
+        named = tuple(project.batch(name) for name in dict.fromkeys(wanted))
+        require_open(project, named, policy)
+        return named
+    checks = checks_by_batch(project)
+    everyone = project.batches()
+    passed = [b for b in everyone if recomputed_verdict(project, b, policy, checks.get(b.run.run_id, [])).gate_open]
+    if not passed:
+        if everyone:
+            require_open(project, everyone, policy)
+        raise GateError("this project has no synthetic batch.", "First: `synth-mlflow generate GENERATOR --rows N`.")
+    for batch in everyone:
+        if batch not in passed:
+            project.say(f"left out: {batch.id}, whose gate is closed")
+    return tuple(passed)
+
+
+def _refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd.DataFrame) -> None:
+    shared = np.isin(row_digests(training, frozen.salt), row_digests(evaluation, frozen.salt))
+    if shared.any():
+        raise EvidenceError(
+            f"{int(shared.sum()):,} training rows also stand in the evaluation set.",
+            "Start a new project: `synth-mlflow define`.",
+        )
+
+
+def _settled(project: Project, frozen: EvaluationSet) -> ModelSpec:
+    """The model as it was settled on real rows when the baseline was measured; the same at every ratio."""
+    baselines = [run for run in project.reader.children(frozen.run.run_id) if run.stage == "baseline" and run.counts]
+    if not baselines:
+        raise EvidenceError(
+            f"the real-only baseline of evaluation set {frozen.run.run_id} is gone; nothing is compared without it.",
+            "Restore its run in MLflow.",
+        )
+    if baselines[-1].params[names.P_EVALUATION_DIGEST] != frozen.digest:
+        raise EvidenceError(
+            f"baseline {baselines[-1].run_id} was measured on another evaluation set; scores are compared on one only."
+        )
+    settings = json.loads(baselines[-1].params[names.P_SETTINGS])
+    return ModelSpec(settings["estimator"], settings["params"])

@@ -1,0 +1,128 @@
+"""Stage 5 of 6: sweep the synthetic ratio, choose by a stated rule, and fit the final model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.mixes import Mix, check_supply
+from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.plan import Fit, FitKey, Rule, SweepPlan
+from synth_mlflow.model.sweep import SweepOutcome, run_sweep
+from synth_mlflow.stages.ingredients import Ingredients, gather
+from synth_mlflow.stages.sweep_runs import write_sweep
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.write import NewRun, create_children, create_run, end_run, ending_badly
+
+RATIOS = (0.0, 0.25, 0.5, 0.75)
+REPEATS = 8
+
+
+def sweep(
+    project: Project,
+    *,
+    ratios: Sequence[float] = RATIOS,
+    repeats: int = REPEATS,
+    mix: Mix = "augment",
+    rule: Rule = "plateau",
+    seed: int = 0,
+    batches: Sequence[str] = (),
+    n_jobs: int = -1,
+) -> Curve:
+    """Train at every ratio, read the curve, choose, and keep the final model.
+
+    Parameters
+    ----------
+    project : Project
+    ratios : sequence of float
+        Shares of synthetic rows in the mix, each in [0, 1).
+    repeats : int
+        Draws of 80 % of the real rows at every ratio; their spread is part of every interval.
+    mix : {"augment", "replace"}
+        Keep all real rows and add synthetic ones, or keep the total.
+    rule : {"plateau", "peak", "one-standard-error", "least"}
+        How the ratio is chosen.
+    seed : int
+    batches : sequence of str
+        Short ids; by default every batch whose gate is open.
+    n_jobs : int
+        Fits at a time; -1 takes every core.
+
+    Raises
+    ------
+    GateError
+        If a named batch has not passed, none has, or a ratio needs more synthetic rows than passed.
+    EvidenceError
+        If any table is no longer what was recorded.
+    """
+    plan = SweepPlan(ratios=tuple(ratios), repeats=repeats, mix=mix, rule=rule, seed=seed, n_jobs=n_jobs)
+    ingredients = gather(project, plan, batches)
+    check_supply(plan.ratios, len(ingredients.training), len(ingredients.synthetic), plan.mix)
+    existing = [run for run in project.reader.with_key(ingredients.key) if run.counts]
+    if existing:
+        project.say(f"this very sweep is recorded already as run {existing[-1].run_id}")
+        text = project.reader.file(existing[-1], names.A_CURVE).read_text(encoding="utf-8")
+        return Curve.from_json(json.loads(text))
+    return _run(project, ingredients)
+
+
+def _run(project: Project, ingredients: Ingredients) -> Curve:
+    server, plan = project.server, ingredients.plan
+    name = f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats"
+    parent = create_run(server, NewRun("sweep", name, ingredients.key), parent=project.workflow_run)
+    with ending_badly(server, parent):
+        children = create_children(server, parent, _children(ingredients))
+        try:
+            outcome = _fit_all(project, ingredients)
+            return write_sweep(project, ingredients, outcome, parent, children)
+        except BaseException as error:
+            _end_children(project, children, error)
+            raise
+
+
+def _children(ingredients: Ingredients) -> list[NewRun]:
+    tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.batches)}
+    ratios = [
+        NewRun("ratio", f"{ratio:.4%} synthetic".replace(".0000", ""), json_digest([ingredients.key, ratio]), tags)
+        for ratio in ingredients.plan.ratios
+    ]
+    return [*ratios, NewRun("final", "final model", json_digest([ingredients.key, "final"]), tags)]
+
+
+def _fit_all(project: Project, ingredients: Ingredients) -> SweepOutcome:
+    project.say(
+        f"sweeping {len(ingredients.plan.ratios)} ratios, {ingredients.plan.repeats} repeats, "
+        f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
+    )
+    return run_sweep(
+        ingredients.training,
+        ingredients.synthetic,
+        ingredients.evaluation,
+        ingredients.problem.statement.task,
+        ingredients.problem.statement.facts.metric,
+        ingredients.spec,
+        ingredients.plan,
+        slices=ingredients.problem.statement.slices,
+        batches=ingredients.origin.to_numpy(),
+        on_fit=_teller(project, len(ingredients.plan.keys())),
+    )
+
+
+def _teller(project: Project, n_fits: int) -> Callable[[FitKey, Fit], None]:
+    done: list[FitKey] = []
+
+    def tell(key: FitKey, _: Fit) -> None:
+        done.append(key)
+        if len(done) % max(1, n_fits // 10) == 0:
+            project.say(f"{len(done)} of {n_fits} fits done")
+
+    return tell
+
+
+def _end_children(project: Project, children: Sequence[str], error: BaseException) -> None:
+    status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
+    for run_id in children:
+        if project.reader.run(run_id).status != "FINISHED":
+            end_run(project.server, run_id, status, str(error))

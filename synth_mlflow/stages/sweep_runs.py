@@ -1,0 +1,183 @@
+"""What a sweep leaves on the server: a child a ratio, the final model, and the curve on the parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.mixes import percent
+from synth_mlflow.model.curve import Curve, Point, Success, judge_success
+from synth_mlflow.model.picture import curve_figure
+from synth_mlflow.model.plan import ALL_ROWS, FitKey
+from synth_mlflow.model.sweep import SweepOutcome
+from synth_mlflow.stages.freeze import inputs
+from synth_mlflow.stages.ingredients import Ingredients
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.models import KeptModel, keep_model
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.write import Draft, Input, writing
+
+EXAMPLE_ROWS = 5
+PICTURE_DPI = 120
+
+
+def write_sweep(
+    project: Project, ingredients: Ingredients, outcome: SweepOutcome, parent: str, children: Sequence[str]
+) -> Curve:
+    """Complete the children, then the final model, then the parent: the write that makes the sweep count comes last."""
+    curve = outcome.curve
+    success = judge_success(curve, ingredients.problem.statement.facts.success.model_dump(exclude_none=True))
+    for point, run_id in zip(curve.points, children, strict=False):
+        with writing(project.server, run_id) as draft:
+            _write_ratio(draft, ingredients, curve, point)
+    project.say(f"fitting the final model at {percent(curve.chosen)}")
+    kept = _write_final(project, ingredients, outcome, parent, children[-1])
+    with writing(project.server, parent) as draft:
+        _write_parent(draft, ingredients, curve, success, kept)
+    return curve
+
+
+def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Point) -> None:
+    _state(draft, ingredients)
+    draft.metric(names.M_RATIO, point.ratio)
+    draft.metric(names.M_SCORE, point.score)
+    draft.metric(names.M_SCORE_LOW, point.low)
+    draft.metric(names.M_SCORE_HIGH, point.high)
+    draft.metric(names.M_GAIN, point.gain)
+    draft.metric(names.M_GAIN_LOW, point.gain_low)
+    draft.metric(names.M_GAIN_HIGH, point.gain_high)
+    draft.metric(names.M_PLACEBO, point.placebo)
+    draft.metric(names.M_REAL_ROWS, point.n_real)
+    draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
+    for step, score in enumerate(point.repeats):
+        draft.metric(names.M_REPEAT_SCORE, score, step)
+    for name, part in point.slices.items():
+        if part.score is not None:
+            draft.metric(names.slice_metric(name), part.score)
+    draft.inputs += _inputs(ingredients, with_synthetic=point.ratio > 0)
+    chosen = " **The chosen ratio.**" if point.ratio == curve.chosen else ""
+    draft.describe(
+        f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} synthetic rows "
+        f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"
+        f"| score | 95 % interval | gain over real only | duplicated real rows instead |\n|---|---|---|---|\n"
+        f"| {point.score:.4f} | {point.low:.4f} to {point.high:.4f} | {point.gain:+.4f} "
+        f"({point.gain_low:+.4f} to {point.gain_high:+.4f}) | {point.placebo:.4f} |"
+    )
+
+
+def _write_final(
+    project: Project, ingredients: Ingredients, outcome: SweepOutcome, parent: str, run_id: str
+) -> KeptModel:
+    curve, statement = outcome.curve, ingredients.problem.statement
+    with writing(project.server, run_id) as draft:
+        model = outcome.final_model()
+        example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
+        used = ingredients.batches if curve.chosen else ()
+        tags = {
+            names.TAG_BATCHES: " ".join(batch.id for batch in used),
+            names.TAG_RATIO: f"{curve.chosen:g}",
+            names.TAG_SWEEP: parent,
+            names.TAG_EVALUATION: ingredients.frozen.digest,
+        }
+        kept = keep_model(project.server, run_id, model, example, name=project.server.experiment, tags=tags)
+        _state(draft, ingredients)
+        draft.param(names.P_CHOSEN, curve.chosen)
+        draft.param(names.P_MODEL_NAME, kept.name)
+        draft.param(names.P_MODEL_VERSION, kept.version)
+        draft.param(names.P_MODEL_SHA256, kept.sha256)
+        draft.param(names.P_SWEEP, parent)
+        point = curve.at(curve.chosen)
+        draft.metric(names.M_RATIO, curve.chosen)
+        draft.metric(names.M_SCORE, outcome.fits[FitKey("synthetic", curve.chosen, ALL_ROWS)].score)
+        draft.metric(names.M_REAL_ROWS, point.n_real)
+        draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
+        draft.inputs += _inputs(ingredients, with_synthetic=curve.chosen > 0)
+        draft.describe(
+            f"**The model at {percent(curve.chosen)} synthetic rows**, fitted on all {point.n_real:,} real rows"
+            f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
+            f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns.\n\n"
+            f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
+            f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
+        )
+    return kept
+
+
+def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel) -> None:
+    _state(draft, ingredients)
+    draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
+    draft.param(names.P_REPEATS, ingredients.plan.repeats)
+    draft.param(names.P_MIX, ingredients.plan.mix)
+    draft.param(names.P_RULE, curve.rule)
+    draft.param(names.P_SEED, ingredients.plan.seed)
+    draft.param(names.P_CHOSEN, curve.chosen)
+    draft.param(names.P_PEAK, curve.peak)
+    draft.param(names.P_FRAGILITY, curve.fragility.words)
+    draft.param(names.P_SUCCESS, success.words)
+    draft.param(names.P_MODEL_NAME, kept.name)
+    draft.param(names.P_MODEL_VERSION, kept.version)
+    draft.param(names.P_MODEL_SHA256, kept.sha256)
+    for point in curve.points:
+        step = round(point.ratio * 100)
+        draft.metric(names.M_SCORE, point.score, step)
+        draft.metric(names.M_SCORE_LOW, point.low, step)
+        draft.metric(names.M_SCORE_HIGH, point.high, step)
+        draft.metric(names.M_GAIN, point.gain, step)
+        draft.metric(names.M_PLACEBO, point.placebo, step)
+    draft.metric(names.M_CHOSEN, curve.chosen)
+    draft.text(names.A_CURVE, canonical_json(curve.to_json()))
+    frame = curve.frame()
+    plain = frame.astype(object).where(frame.notna(), None)
+    draft.table(names.A_CURVE_TABLE, [str(column) for column in frame.columns], plain.to_numpy().tolist())
+    figure = curve_figure(curve, success_line=_success_line(ingredients, curve))
+    figure.savefig(draft.file(names.A_CURVE_PICTURE), dpi=PICTURE_DPI)
+    draft.inputs += _inputs(ingredients, with_synthetic=True)
+    draft.describe(_decision(draft, curve, success, kept))
+
+
+def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> str:
+    rows = "\n".join(
+        f"| {percent(p.ratio)}{' **chosen**' if p.ratio == curve.chosen else ''} "
+        f"| {p.score:.4f} | {p.low:.4f} to {p.high:.4f} | {p.gain:+.4f} | {p.placebo:.4f} |"
+        for p in curve.points
+    )
+    return (
+        f"**Chosen: {percent(curve.chosen)} synthetic.** {curve.decision}\n\n{success.words} Rule: {curve.rule} "
+        f"Model: `{kept.uri}`.\n\n| ratio | {curve.metric} | 95 % interval | gain | placebo |\n|---|---|---|---|---|\n"
+        f"{rows}\n\n![the curve](get-artifact?path={names.A_CURVE_PICTURE}&run_uuid={draft.run_id})"
+    )
+
+
+def _success_line(ingredients: Ingredients, curve: Curve) -> float:
+    success = ingredients.problem.statement.facts.success
+    return float(
+        success.at_least if success.at_least is not None else curve.points[0].score + (success.gain_at_least or 0)
+    )
+
+
+def _state(draft: Draft, ingredients: Ingredients) -> None:
+    """The facts that children repeat, since search filters do not inherit them."""
+    draft.param(names.P_EVALUATION_DIGEST, ingredients.frozen.digest)
+    draft.param(names.P_TRAINING_DIGEST, ingredients.frozen.training_digest)
+    draft.param(names.P_STATEMENT, ingredients.problem.statement.digest)
+    draft.param(names.P_METRIC, ingredients.problem.statement.facts.metric)
+    draft.param(names.P_BATCHES, " ".join(batch.id for batch in ingredients.batches))
+    draft.param(names.P_BATCH_DIGESTS, " ".join(batch.digest[:16] for batch in ingredients.batches))
+
+
+def _inputs(ingredients: Ingredients, *, with_synthetic: bool) -> list[Input]:
+    frozen = ingredients.frozen
+    uri = f"runs:/{frozen.run.run_id}/"
+    real = inputs(ingredients.training, frozen.training_digest, ingredients.evaluation, frozen.digest, uri)
+    columns = ingredients.training.shape[1]
+    synthetic = [
+        Input(
+            f"batch {batch.id}",
+            batch.digest,
+            names.CONTEXT_SYNTHETIC,
+            f"runs:/{batch.run.run_id}/{names.A_BATCH}",
+            batch.n_rows,
+            columns,
+        )
+        for batch in ingredients.batches
+    ]
+    return [*real, *(synthetic if with_synthetic else [])]

@@ -1,0 +1,153 @@
+"""Stage 4 of 6: judge one batch, and open or close its gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, judge
+from synth_mlflow.data.digests import canonical_json, json_digest
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.gate.policy import Policy, load_check, policy_of
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_badly, set_tags, writing
+
+PICTURE_DPI = 120
+
+
+def validate(project: Project, batch_id: str | None = None) -> list[Verdict]:
+    """Run the required checks on one batch, or on every batch that is unvalidated under the policy in force.
+
+    Raises
+    ------
+    GateError
+        Before `freeze`.
+    EvidenceError
+        If a batch or the real rows are no longer those that were recorded.
+    """
+    frozen = project.evaluation_set()
+    policy = policy_of(project.problem().statement)
+    checks = checks_by_batch(project)
+    wanted = [project.batch(batch_id)] if batch_id else project.batches()
+    verdicts = []
+    for batch in wanted:
+        verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
+        if verdict.verdict == "unvalidated" and not (batch.retracted and batch_id is None):
+            verdict = _judge_batch(project, frozen, batch, policy)
+        elif batch_id:
+            project.say(f"{batch.id} is validated already under the policy in force")
+        if verdict.verdict != "unvalidated" and (batch_id or verdict.verdict != batch.run.tags.get(names.TAG_VERDICT)):
+            _mark(project, batch, verdict)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _judge_batch(project: Project, frozen: EvaluationSet, batch: StoredBatch, policy: Policy) -> Verdict:
+    evidence = _evidence(project, frozen, batch)
+    new = [_new_run(batch, name, policy) for name in policy.required]
+    for name, run_id in zip(policy.required, create_children(project.server, batch.run.run_id, new), strict=True):
+        project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
+        with ending_badly(project.server, run_id):
+            result = load_check(name).run(evidence, policy.thresholds[name])
+            ruling = judge(result.probes, result.inconclusive, policy.alpha_per_check)
+        _write(project, batch, policy, name, run_id, result, ruling)
+    return recomputed_verdict(project, batch, policy, checks_by_batch(project).get(batch.run.run_id, []))
+
+
+def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch) -> Evidence:
+    statement = project.problem().statement
+    record = project.record(batch)
+    return Evidence(
+        batch=project.batch_rows(batch, frozen.schema),
+        members=project.training_rows(frozen),
+        control=project.evaluation_rows(frozen),
+        task=statement.task,
+        metric=statement.facts.metric,
+        seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
+        model=statement.model,
+        slice=Slice.parse(record.origin.slice) if record.origin.slice else None,
+        slices=statement.slices,
+        sensitive=tuple(statement.facts.sensitive),
+    )
+
+
+def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
+    tags = {
+        names.TAG_CHECK: name,
+        names.TAG_VERDICT: "unvalidated",
+        **{tag: batch.run.tags.get(tag, "") for tag in (names.TAG_BATCH, names.TAG_GENERATOR, names.TAG_SLICE)},
+    }
+    key = json_digest([name, batch.run.run_id, batch.digest, policy.digest, load_check(name).version])
+    return NewRun(name, f"{name} · {batch.id}", key, tags)
+
+
+def _write(
+    project: Project, batch: StoredBatch, policy: Policy, name: str, run_id: str, result: CheckResult, ruling: Ruling
+) -> None:
+    with writing(project.server, run_id) as draft:
+        draft.param(names.P_CHECK, name)
+        draft.param(names.P_CHECK_VERSION, load_check(name).version)
+        draft.param(names.P_BATCH, batch.id)
+        draft.param(names.P_BATCH_DIGEST, batch.digest)
+        draft.param(names.P_EVALUATION_DIGEST, batch.run.params[names.P_EVALUATION_DIGEST])
+        draft.param(names.P_POLICY, policy.digest)
+        draft.param(names.P_ALPHA, policy.alpha_per_check)
+        draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
+        draft.param(names.P_VERDICT, ruling.verdict)
+        draft.tag(names.TAG_VERDICT, ruling.verdict)
+        draft.tag(names.TAG_REASON, "\n".join(ruling.reasons))
+        _keep(draft, result)
+        draft.text(names.A_POLICY, canonical_json(asdict(policy)))
+        draft.describe(_description(batch, name, result.probes, ruling))
+
+
+def _keep(draft: Draft, result: CheckResult) -> None:
+    probes = {"probes": [as_json(probe) for probe in result.probes], "inconclusive": result.inconclusive}
+    draft.text(names.A_PROBES, canonical_json(probes))
+    for metric, value in result.metrics.items():
+        draft.metric(names.M_PREFIX + metric, value)
+    for stem, table in result.tables.items():
+        plain = table.astype(object).where(table.notna(), None)
+        draft.table(f"{stem}.json", [str(column) for column in table.columns], plain.to_numpy().tolist())
+    for stem, figure in result.figures.items():
+        figure.savefig(draft.file(f"{stem}.png"), dpi=PICTURE_DPI)
+
+
+def _description(batch: StoredBatch, name: str, probes: Sequence[Probe], ruling: Ruling) -> str:
+    reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
+    worst = sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:5]
+    rows = "\n".join(_table_row(probe) for probe in worst)
+    return (
+        f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.\n\n{reasons}\n\n"
+        f"| probe | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n"
+        f"All {len(probes)} probes are in `{names.A_PROBES}`, the pictures beside it."
+    )
+
+
+def _table_row(probe: Probe) -> str:
+    floor = "" if probe.floor is None else f"{probe.floor:.4g}"
+    return f"| {probe.name} | {probe.column or ''} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
+
+
+def _badness(probe: Probe) -> float:
+    if probe.value is None:
+        return float("-inf")
+    distance = probe.value - probe.limit
+    return (distance if probe.better == "low" else -distance) / max(abs(probe.limit), 1e-9)
+
+
+def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:
+    """Show the verdict where people look; the gate never reads it back."""
+    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons[:10])
+    table = "\n".join(f"| {check.check} | {check.verdict} |" for check in verdict.checks)
+    record = project.record(batch)
+    what_next = "`synth-mlflow sweep`" if verdict.gate_open else "a better batch: `synth-mlflow generate`"
+    note = (
+        f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by {record.origin.generator} "
+        f"{record.origin.version}. Purpose: {record.origin.purpose}. Next: {what_next}.\n\n"
+        f"| check | verdict |\n|---|---|\n{table}\n\n{reasons}"
+    )
+    tags = {names.TAG_VERDICT: verdict.verdict, names.TAG_REASON: "\n".join(verdict.reasons), names.TAG_NOTE: note}
+    set_tags(project.server, batch.run.run_id, tags)

@@ -1,0 +1,147 @@
+"""Keep a fitted model on the server: LightGBM's own text, a signature, and a loader that takes raw columns."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import mlflow.lightgbm
+import mlflow.sklearn
+import pandas as pd
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature, infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.model import raw_columns
+from synth_mlflow.model.boosted import BoostedModel
+from synth_mlflow.model.estimator import EstimatorModel
+from synth_mlflow.model.fit import Model as FittedModel
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.server import Server, guard
+
+LOADER = "raw_columns"  # the module that travels in the model's code folder
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """A model on the server."""
+
+    model_id: str
+    name: str
+    version: str
+    sha256: str
+    """Digest over the model's files."""
+
+    @property
+    def uri(self) -> str:
+        """What ``mlflow.pyfunc.load_model`` takes."""
+        return f"models:/{self.name}/{self.version}"
+
+
+@guard
+def keep_model(
+    server: Server, run_id: str, model: FittedModel, example: pd.DataFrame, *, name: str, tags: Mapping[str, str]
+) -> KeptModel:
+    """Log a model under a run and register it.
+
+    Parameters
+    ----------
+    server : Server
+    run_id : str
+        The run that the model comes from.
+    model : Model
+        LightGBM is kept as its own text; a scikit-learn pipeline by MLflow's own flavour.
+    example : DataFrame
+        A few raw feature rows, for the signature.
+    name : str
+        The registered model's name.
+    tags : mapping
+        For the registered version.
+    """
+    client = server.client
+    _registered(server, name)
+    left = [v for v in client.search_model_versions(f"name='{name}'") if v.run_id == run_id]
+    if left:  # a killed process got as far as this
+        sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
+        return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
+    logged = client.create_logged_model(server.experiment_id, name=_plain_name(name), source_run_id=run_id)
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
+        folder = Path(parent) / "model"
+        _save(model, example, folder, logged.model_id, run_id)
+        sha256 = folder_digest(folder)
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+    version = client.create_model_version(
+        name,
+        f"models:/{logged.model_id}",
+        run_id,
+        tags={**tags, "synth.model_sha256": sha256},
+        model_id=logged.model_id,
+    )
+    return KeptModel(logged.model_id, name, str(version.version), sha256)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of every file of a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return text_digest("".join(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n" for path in files))
+
+
+def _registered(server: Server, name: str) -> None:
+    try:
+        server.client.create_registered_model(name, tags={names.TAG_PROJECT: server.experiment})
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
+
+
+def _plain_name(name: str) -> str:
+    """MLflow refuses ``/ : . % " '`` in the names of logged models."""
+    return "".join("-" if letter in "/:.%\"'" else letter for letter in name)
+
+
+def _save(model: FittedModel, example: pd.DataFrame, folder: Path, model_id: str, run_id: str) -> None:
+    meta = Model(model_id=model_id, run_id=run_id)
+    if isinstance(model, BoostedModel):
+        _save_boosted(model, example, folder, meta)
+    elif isinstance(model, EstimatorModel):
+        signature = infer_signature(example, model.pipeline.predict(example))
+        mlflow.sklearn.save_model(
+            model.pipeline,
+            folder,
+            mlflow_model=meta,
+            signature=signature,
+            pip_requirements=_requirements("scikit-learn", "pandas"),
+            serialization_format="cloudpickle",
+        )
+    else:
+        raise TypeError(f"a {type(model).__name__} cannot be kept")
+
+
+def _save_boosted(model: BoostedModel, example: pd.DataFrame, folder: Path, meta: Model) -> None:
+    mlflow.lightgbm.save_model(
+        model.predictor.booster,
+        folder,
+        mlflow_model=meta,
+        signature=_signature(model, example),
+        pip_requirements=_requirements("lightgbm", "pandas", "numpy"),
+        code_paths=[str(raw_columns.__file__)],
+    )
+    model.predictor.save(folder / "raw")
+    python = meta.flavors["python_function"]
+    python.update(loader_module=LOADER, data="raw")  # plain LightGBM would refuse texts and dates
+    meta.save(folder / "MLmodel")
+
+
+def _signature(model: BoostedModel, example: pd.DataFrame) -> ModelSignature:
+    return infer_signature(example, model.predictor.predict(example))
+
+
+def _requirements(*packages: str) -> list[str]:
+    return [f"mlflow>={metadata.version('mlflow')}", *(f"{name}=={metadata.version(name)}" for name in packages)]
