@@ -2,7 +2,8 @@
 
 A built-in trigger is a file of this folder that defines ``plugin``, an object that keeps the :class:`Trigger`
 contract; the file's name is its name in the statement's ``rerun_when``. Third parties register theirs in the
-entry-point group ``synth_mlflow.triggers``.
+entry-point group ``synth_mlflow.triggers``. A file whose name starts with an underscore is no plugin but a piece that
+plugins share.
 """
 
 from __future__ import annotations
@@ -18,27 +19,54 @@ State = Literal["due", "not due", "cannot tell"]
 class Recorded:
     """What the project recorded when its model was handed over."""
 
-    generators: Mapping[str, str]
-    """Generator name to the version whose batches the model ate."""
+    generators: Mapping[str, tuple[str, ...]]
+    """Generator name to the versions whose batches the model ate; empty if it ate none."""
     statement_digest: str
     n_real_rows: int
     """Training and evaluation rows together."""
+    n_evaluation_rows: int
     metric: str
+    """A scikit-learn scorer name; better high."""
     promised: tuple[float, float, float] | None
     """Score, low and high end of its interval on the frozen set; None before a sweep."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What made the model: ``python`` and the names of distributions, each with its version."""
+
+
+@dataclass(frozen=True)
+class ProductionValue:
+    """One value of the metric that was measured in production."""
+
+    value: float
+    n_rows: int | None = None
+    """How many rows it was measured on; None where nobody said."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A test of the new real rows against the known ones, made by the caller."""
+
+    p_value: float
+    """The smallest of the columns' p-values, corrected for their number."""
+    columns: tuple[str, ...] = ()
+    """The columns that differ, most different first."""
+    test: str = "two-sample tests by column, Holm-corrected"
 
 
 @dataclass(frozen=True)
 class Present:
-    """What is known now; None where nobody has said."""
+    """What is known now; None or empty where nobody has said."""
 
     generators: Mapping[str, str] = field(default_factory=dict)
     """Generator name to the version that is installed or was given."""
     statement_digest: str | None = None
     n_new_rows: int | None = None
-    """Real rows that the project has not seen."""
-    production: tuple[float, ...] = ()
-    """Values of the metric measured in production, oldest first."""
+    """Real rows that the project has not seen, equal rows counted once."""
+    drift: Drift | None = None
+    production: tuple[ProductionValue, ...] = ()
+    """What was measured in production since the handoff, oldest first."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What is installed: ``python`` and the names of distributions, each with its version."""
 
 
 @dataclass(frozen=True)
@@ -64,5 +92,5 @@ class Trigger(Protocol):
         ...
 
     def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
-        """Compare what was recorded with what is known now."""
+        """Compare what was recorded with what is known now; raises ValueError as ``condition`` does."""
         ...

@@ -1,0 +1,184 @@
+"""How the document words numbers, ratios, dates and names, the same in every format."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from synth_mlflow.handoff.document import Estimate, Probe
+
+NAME_LENGTH = 160
+"""Characters of a name or value that the pages show; the JSON twin keeps all of it."""
+
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def visible(text: object) -> str:
+    """Text without control characters, direction overrides and lone surrogates, each shown as U+FFFD.
+
+    They can make a page show something else than what is recorded (N. Boucher and R. Anderson, "Trojan Source:
+    Invisible Vulnerabilities", arXiv 2111.00169).
+
+    Examples
+    --------
+    >>> visible("a\\u202eb")
+    'a\ufffdb'
+    """
+    return _INVISIBLE.sub("\ufffd", str(text).replace("\r\n", "\n"))
+
+
+def line(text: object, length: int = NAME_LENGTH) -> str:
+    """Visible text on one line, cut where it is longer than a page can show.
+
+    Examples
+    --------
+    >>> line("a" * 500, 4)
+    'aaaa… (500 characters)'
+    """
+    whole = str(text)
+    cut = whole if len(whole) <= length else f"{whole[:length]}… ({len(whole):,} characters)"
+    return " ".join(visible(cut).split())
+
+
+def percent(ratio: float) -> str:
+    """A ratio as people say it.
+
+    Examples
+    --------
+    >>> percent(0.25), percent(0.125), percent(1 / 3)
+    ('25 %', '12.5 %', '33.3 %')
+    """
+    return f"{100 * ratio:.1f}".removesuffix(".0") + " %"
+
+
+def percents(ratios: Iterable[float]) -> str:
+    """Several ratios in one phrase.
+
+    Examples
+    --------
+    >>> percents([0.25, 0.5, 0.75])
+    '25 %, 50 % and 75 %'
+    """
+    words = [percent(ratio) for ratio in ratios]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def decimals(estimates: Iterable[Estimate | None]) -> int:
+    """How many decimals the narrowest interval deserves; between 0 and 6, 4 where there is none.
+
+    Its half-width is shown with two significant digits if they begin with 1 to 3.54, else with one (Particle Data
+    Group, Review of Particle Physics, section 5.3, doi:10.1103/PhysRevD.110.030001).
+
+    Examples
+    --------
+    >>> decimals([Estimate(0.9, 0.88, 0.92)]), decimals([Estimate(48_000.0, 47_000.0, 49_000.0)])
+    (3, 0)
+    """
+    widths = [(e.high - e.low) / 2 for e in estimates if e is not None and e.high > e.low]
+    if not widths:
+        return 4
+    power = math.floor(math.log10(min(widths)))
+    leading = min(widths) / 10**power
+    return min(6, max(0, (1 if leading < 3.55 else 0) - power))
+
+
+def number(value: float | None, places: int | None = None) -> str:
+    """A number with a true minus sign; four significant digits unless the places are given.
+
+    Examples
+    --------
+    >>> number(-0.12345), number(0.5, 3), number(None)
+    ('−0.1235', '0.500', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{value:,.{places}f}" if places is not None else f"{value:.4g}"
+    return text.replace("-", "−", 1) if text.strip("-0.,") and text.startswith("-") else text.lstrip("-")
+
+
+def signed(value: float, places: int | None = None) -> str:
+    """A difference, always with its sign.
+
+    Examples
+    --------
+    >>> signed(0.02, 3), signed(-0.02, 3), signed(0.0, 3)
+    ('+0.020', '−0.020', '0.000')
+    """
+    text = number(value, places)
+    return text if value <= 0 or not text.strip("0.,") else f"+{text}"
+
+
+def interval(estimate: Estimate, places: int, *, difference: bool = False) -> str:
+    """The two ends of an interval.
+
+    Examples
+    --------
+    >>> interval(Estimate(0.9, 0.88, 0.92), 3)
+    '0.880 to 0.920'
+    """
+    show = signed if difference else number
+    return f"{show(estimate.low, places)} to {show(estimate.high, places)}"
+
+
+def count(n: int, noun: str) -> str:
+    """A counted noun.
+
+    Examples
+    --------
+    >>> count(1, "batch"), count(20_000, "row"), count(0, "batch")
+    ('1 batch', '20,000 rows', '0 batches')
+    """
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}{'es' if noun.endswith('ch') else 's'}"
+
+
+def moment(iso: str) -> str:
+    """An ISO 8601 time as people read it; anything else as it is.
+
+    Examples
+    --------
+    >>> moment("2026-11-22T12:10:03+00:00")
+    '2026-11-22 12:10 UTC'
+    """
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d(\.\d+)?)?(Z|\+00:00)", iso)
+    return f"{match[1]} {match[2]} UTC" if match else line(iso)
+
+
+def short(digest: str) -> str:
+    """The first twelve characters of a digest or run id."""
+    return line(digest[:12])
+
+
+def as_json(value: Any) -> str:
+    """A parameter's value on one line."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def bound(probe: Probe) -> str:
+    """The limit of a probe with its direction.
+
+    Examples
+    --------
+    >>> bound(Probe("ks_distance", 0.2, 0.1, "low", failed=True))
+    '≤ 0.1'
+    """
+    return f"{'≤' if probe.better == 'low' else '≥'} {number(probe.limit)}"
+
+
+FILTERS = (
+    "visible",
+    "line",
+    "percent",
+    "percents",
+    "number",
+    "signed",
+    "interval",
+    "count",
+    "moment",
+    "short",
+    "as_json",
+    "bound",
+)
+"""What the templates may call."""

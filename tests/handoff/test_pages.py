@@ -1,0 +1,117 @@
+"""What the two pages show, fold and leave to the runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from synth_mlflow.handoff.document import Limits, SignOff
+from synth_mlflow.handoff.html import to_html
+from synth_mlflow.handoff.markdown import to_markdown
+
+RENDERERS = (to_html, to_markdown)
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_pages_are_the_same_every_time(document, render):
+    assert render(document) == render(document)
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_pages_say_everything_that_a_newcomer_needs(document, render):
+    page = re.sub(r"</?code[^>]*>|`", "", render(document))
+    for words in (
+        "50 % synthetic rows in the training mix",
+        "meets it",
+        "Nobody while the project runs.",
+        "forest-91c0",
+        "too many short contracts",
+        "the labels of March were flipped",
+        "the smallest ratio whose gain",
+        "three times the synthetic rows",
+        "models:/churn-cold-start/3",
+        "Only contracts signed online",
+        "synth-mlflow check --new-data FILE",
+        "synth-mlflow reproduce",
+        document.sha256,
+    ):
+        assert words.replace("'", "&#39;" if render is to_html else "'") in page, words
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_draft_stands_at_the_top_with_what_is_owed(document, render):
+    owed = ("Maren Okafor writes `When not to use this model`.",)
+    draft = replace(
+        document,
+        header=replace(document.header, owed=owed),
+        limits=Limits(known="Few rows.", when_not_to_use=None, next=None),
+    )
+    page = render(draft)
+    assert page.lower().index("people still owe") < page.index("50 % synthetic rows")
+    assert page.count("Nobody has written this yet") == 2
+    assert "people still owe" not in render(document).lower()
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_runs_are_not_links_where_there_is_no_server(document, render):
+    page = render(replace(document, links={}))
+    assert "mlflow.example.org/#" not in page
+    assert "1111111111" in page
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_of_many_batches_only_the_models_are_spelt_out(document, render):
+    passed, failed, _ = document.batches
+    others = tuple(replace(failed, batch=f"bad-{i}", run_id=f"{i:032x}") for i in range(80))
+    page = render(replace(document, batches=(passed, *others)))
+    assert "80 further batches" in page
+    assert page.count("bad-42") == 1
+    assert page.count("forest-7f3a") > 1
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_a_project_without_batches_has_a_page(document, render):
+    sweep = replace(document.sweep, chosen=0.0, picture=None, slices=(), decisions=(), model_uri=None)
+    bare = replace(document, batches=(), sweep=sweep, triggers=(), earlier_sweeps=(), warnings=())
+    page = render(bare)
+    assert "No synthetic batch was made." in page
+    assert "No model was logged." in page
+    assert "nothing will ask for a rerun" in page
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_a_signature_under_another_state_is_told(document, render):
+    good = SignOff("Ada Lind", "owner", "2026-11-22T13:00:00Z", document.sha256)
+    assert "another state" not in render(replace(document, sign_offs=(good,)))
+    assert "another state" in render(replace(document, sign_offs=(good, replace(good, sha256="0" * 64))))
+
+
+def test_the_page_has_one_heading_of_each_stage_in_order(document):
+    page = to_html(document)
+    found = re.findall(r'<h2 id="[a-z]+-title"><span class="nr">(\d)</span> ([A-Za-z ]+)</h2>', page)
+    assert found == [
+        ("1", "Problem"),
+        ("2", "Evaluation set"),
+        ("3", "Generation"),
+        ("4", "Validation"),
+        ("5", "Ratio sweep"),
+        ("6", "Handoff"),
+    ]
+
+
+def test_every_anchor_of_the_page_exists_once(document):
+    page = to_html(document)
+    identifiers = re.findall(r'\bid="([^"]+)"', page)
+    assert len(set(identifiers)) == len(identifiers)
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(identifiers)
+    assert set(re.findall(r'aria-labelledby="([^"]+)"', page)) <= set(identifiers)
+
+
+def test_long_tables_are_folded(document):
+    sweeps = tuple(replace(document.earlier_sweeps[0], run_id=f"{i:032x}") for i in range(20))
+    slices = document.sweep.slices * 20
+    page = to_html(replace(document, earlier_sweeps=sweeps, sweep=replace(document.sweep, slices=slices)))
+    assert "<summary>20 earlier sweeps</summary>" in page
+    assert "<summary>40 rows</summary>" in page
