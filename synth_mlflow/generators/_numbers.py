@@ -9,7 +9,6 @@ exact values do not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +19,8 @@ Ints = npt.NDArray[np.int64]
 MAX_DECIMALS = 6
 HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
 MIN_HEAP_ROWS = 30
+SPIKE_RATIO = 10.0  # how much more frequent than the cells around it a value must be
+SPIKE_NEIGHBOURS = 5  # distinct values on each side that say how frequent
 _LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
 
 
@@ -27,11 +28,50 @@ _LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_
 class Smoothing:
     """How far drawn numbers stay from the members' own.
 
-    ``atom_rows`` members must share a value before it may be handed out; others are redrawn within ``reach`` ranks.
+    A value is an atom if ``atom_rows`` members share it, or ``spike_rows`` where its neighbours on the grid are much
+    rarer; other values are redrawn within ``reach`` ranks.
     """
 
-    atom_rows: int = 5
-    reach: int = 3
+    atom_rows: int = 20
+    spike_rows: int = 8
+    reach: float = 8.0
+
+
+@dataclass(frozen=True)
+class Loose:
+    """The loose values of one roundness, as a quantile function with a knot every few members."""
+
+    values: Floats
+    """Distinct values, ascending; shape (n_values,)."""
+    starts: Floats
+    """Rank at which each value's repetitions begin; shape (n_values,)."""
+    counts: Floats
+    knots: Floats
+    """Ranks, ascending."""
+    quantiles: Floats
+    """The value at each knot."""
+    reach: float
+
+    @classmethod
+    def of(cls, values: Floats, repetitions: Ints, reach: float) -> Loose:
+        """Distinct values with how often each occurs; ``reach`` members lie between two knots.
+
+        A knot at every member would hand out small gaps, and with them the members' values, too often.
+        """
+        counts = repetitions.astype(np.float64)
+        starts = np.cumsum(counts) - counts
+        middles = starts + 0.5 * counts
+        n_knots = max(2, round((middles[-1] - middles[0]) / max(reach, 1.0)) + 1)
+        knots = np.linspace(middles[0], middles[-1], n_knots)
+        return cls(values, starts, counts, knots, np.interp(knots, middles, values), reach)
+
+    def nearby(self, donors: Floats, rng: np.random.Generator) -> Floats:
+        """Values within about ``reach`` ranks of the donors."""
+        at = np.searchsorted(self.values, donors)
+        rank = self.starts[at] + rng.random(len(donors)) * self.counts[at]
+        rank += rng.uniform(-self.reach, self.reach, len(donors))
+        within = _reflect(rank, float(self.knots[0]), float(self.knots[-1]))
+        return np.asarray(np.interp(within, self.knots, self.quantiles))
 
 
 @dataclass(frozen=True)
@@ -44,23 +84,21 @@ class Numbers:
     """Distinct values, ascending; shape (n_values,)."""
     roundness: Ints
     """The multiple of the step that each distinct value is rounded to; 0 for an atom."""
-    loose: dict[int, Floats]
-    """Loose values with their repetitions, ascending, by roundness."""
-    reach: int
+    loose: dict[int, Loose]
+    """Loose values by roundness."""
 
     @classmethod
     def of(cls, present: Floats, smoothing: Smoothing) -> Numbers:
         """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,)."""
         values, counts = np.unique(present, return_counts=True)
         step = grid_step(values)
-        roundness = _roundness(present, values, step)
-        is_atom = counts >= smoothing.atom_rows
+        is_atom = _atoms(values, counts, step, smoothing)
+        roundness = np.where(is_atom, 0, _roundness(present, values, step))
         loose = {
-            int(level): np.repeat(values[chosen], counts[chosen])
+            int(level): Loose.of(values[roundness == level], counts[roundness == level], smoothing.reach)
             for level in np.unique(roundness[~is_atom])
-            if len(chosen := np.flatnonzero(~is_atom & (roundness == level)))
         }
-        return cls(step, values, np.where(is_atom, 0, roundness), loose, smoothing.reach)
+        return cls(step, values, roundness, loose)
 
     def redraw(self, donors: Floats, rng: np.random.Generator) -> Floats:
         """Values like ``donors``, which must be among the column's own: atoms as they are, loose ones drawn nearby."""
@@ -68,10 +106,8 @@ class Numbers:
         level = self.roundness[np.searchsorted(self.values, drawn)]
         for rounding, population in self.loose.items():
             chosen = level == rounding
-            n_chosen = int(chosen.sum())
-            if n_chosen:
-                drawn[chosen] = self._nearby(drawn[chosen], population, rng)
-                drawn[chosen] = self.round(drawn[chosen], rounding)
+            if chosen.any():
+                drawn[chosen] = self.round(population.nearby(drawn[chosen], rng), rounding)
         return drawn
 
     def round(self, values: Floats, multiple: int = 1) -> Floats:
@@ -79,15 +115,6 @@ class Numbers:
         if self.step is None:
             return values
         return on_grid(values, self.step * multiple)
-
-    def _nearby(self, values: Floats, population: Floats, rng: np.random.Generator) -> Floats:
-        low = np.searchsorted(population, values, side="left")
-        high = np.searchsorted(population, values, side="right")
-        rank = low + rng.random(len(values)) * (high - low) - 0.5
-        rank += rng.uniform(-self.reach, self.reach, len(values))
-        last = len(population) - 1
-        rank = np.clip(_reflect(rank, last), 0, last)
-        return np.asarray(np.interp(rank, np.arange(last + 1), population))
 
 
 def grid_step(values: Floats) -> float | None:
@@ -127,6 +154,17 @@ def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:
     return level
 
 
-def _reflect(rank: Any, last: int) -> Any:
-    rank = np.abs(rank)
-    return np.where(rank > last, 2 * last - rank, rank)
+def _atoms(values: Floats, counts: Ints, step: float | None, smoothing: Smoothing) -> npt.NDArray[np.bool_]:
+    width = SPIKE_NEIGHBOURS
+    padded = np.pad(counts.astype(np.float64), width)
+    around = np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts
+    edges = np.pad(values, width, mode="edge")
+    cells = (edges[2 * width :] - edges[: -2 * width]) / (step or 1e-300)
+    is_spike = counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around
+    return (counts >= smoothing.atom_rows) | (is_spike & (counts >= smoothing.spike_rows))
+
+
+def _reflect(rank: Floats, first: float, last: float) -> Floats:
+    rank = np.where(rank < first, 2.0 * first - rank, rank)
+    rank = np.where(rank > last, 2.0 * last - rank, rank)
+    return np.clip(rank, first, last)
