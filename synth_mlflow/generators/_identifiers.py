@@ -1,0 +1,131 @@
+"""Fresh identifiers: unique values of the same form as a column's own, none of which belongs to a member."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+MAX_FORMS = 200  # distinct patterns that are kept; the commonest ones
+MIN_HEX_LENGTH = 8  # shorter values made of a to f and digits may be words
+_HEX = "0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """A column of unique values and how to make more of them."""
+
+    name: str
+    is_text: bool
+    missing_share: float
+    forms: tuple[tuple[str, ...], ...]
+    """For each pattern, the characters that may stand at each position."""
+    weights: tuple[float, ...]
+    taken: frozenset[str]
+
+    @classmethod
+    def of(cls, column: pd.Series) -> Identifiers:
+        """Learn the patterns of a column of strings or whole numbers."""
+        is_text = not pd.api.types.is_numeric_dtype(column.dtype)
+        present = column.dropna()
+        texts = [str(value) for value in (present if is_text else present.astype("int64"))]
+        forms = _forms(texts)
+        weights = np.array(list(forms.values()), dtype=float)
+        return cls(
+            str(column.name),
+            is_text,
+            float(column.isna().mean()),
+            tuple(forms),
+            tuple(weights / weights.sum()),
+            frozenset(texts),
+        )
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> pd.Series:
+        """``n_rows`` values, distinct and unknown among the members; missing as often as there.
+
+        A form that is nearly used up grows.
+        """
+        missing = rng.random(n_rows) < self.missing_share
+        fresh = self._fresh(n_rows - int(missing.sum()), rng)
+        if self.is_text:
+            texts = np.full(n_rows, None, dtype=object)
+            texts[~missing] = fresh
+            return pd.Series(texts, name=self.name).astype("str")
+        numbers = np.full(n_rows, np.nan) if missing.any() else np.zeros(n_rows, dtype=np.int64)
+        numbers[~missing] = [int(text) for text in fresh]
+        return pd.Series(numbers, name=self.name).astype("float64" if self.missing_share else "int64")
+
+    def _fresh(self, n_values: int, rng: np.random.Generator) -> list[str]:
+        found: dict[str, None] = {}
+        step = 0
+        while len(found) < n_values:
+            drawn = self._draw_texts(n_values - len(found) + 16, step, rng)
+            kept = [text for text in drawn if text not in self.taken and text not in found]
+            step += len(kept) < len(drawn) // 4  # the form is nearly used up
+            found.update(dict.fromkeys(kept))
+        return list(found)[:n_values]
+
+    def _draw_texts(self, n_values: int, step: int, rng: np.random.Generator) -> list[str]:
+        chosen = rng.choice(len(self.forms), size=n_values, p=self.weights)
+        texts = np.empty(n_values, dtype=object)
+        for form in np.unique(chosen):
+            rows = np.flatnonzero(chosen == form)
+            texts[rows] = _fill(_roomier(self.forms[form], step), len(rows), rng)
+        return list(texts)
+
+
+def _roomier(pattern: tuple[str, ...], step: int) -> tuple[str, ...]:
+    """A pattern with more room: first digits that all members share become free, then digits are added."""
+    if step == 0:
+        return pattern
+    freed = tuple(_alphabet(a, False, False, at) if a.isdigit() and len(a) == 1 else a for at, a in enumerate(pattern))
+    end = max((at + 1 for at, alphabet in enumerate(freed) if len(alphabet) > 1), default=len(freed))
+    return (*freed[:end], *([string.digits] * (step - 1)), *freed[end:])
+
+
+def _fill(pattern: tuple[str, ...], n_values: int, rng: np.random.Generator) -> list[str]:
+    columns = [np.array(list(alphabet))[rng.integers(len(alphabet), size=n_values)] for alphabet in pattern]
+    return ["".join(characters) for characters in zip(*columns, strict=True)]
+
+
+def _forms(texts: list[str]) -> Counter[tuple[str, ...]]:
+    """Patterns with their counts: a character that all values of one length share stays, others become their class."""
+    by_length: dict[int, list[str]] = {}
+    for text in texts:
+        by_length.setdefault(len(text), []).append(text)
+    prefix = _common_prefix(texts)
+    hexadecimal = _is_hexadecimal(texts)
+    forms: Counter[tuple[str, ...]] = Counter()
+    for length, group in by_length.items():
+        shared = [_shared(group, at) or at < len(prefix) for at in range(length)]
+        forms.update(tuple(map(_alphabet, text, shared, [hexadecimal] * length, range(length))) for text in group)
+    return Counter(dict(forms.most_common(MAX_FORMS)))
+
+
+def _shared(group: list[str], at: int) -> bool:
+    return len(group) > 1 and len({text[at] for text in group}) == 1
+
+
+def _common_prefix(texts: list[str]) -> str:
+    first, last = min(texts), max(texts)
+    same = [a == b for a, b in zip(first, last, strict=False)]
+    return first[: same.index(False) if False in same else len(same)]
+
+
+def _is_hexadecimal(texts: list[str]) -> bool:
+    letters = {character for text in texts for character in text if character.isalnum()}
+    is_long = min(map(len, texts)) >= MIN_HEX_LENGTH
+    return is_long and letters <= set(_HEX) and bool(letters & set("abcdef"))
+
+
+def _alphabet(character: str, shared: bool, hexadecimal: bool, at: int) -> str:
+    if shared or not (character.isascii() and character.isalnum()):
+        return character
+    if hexadecimal:
+        return _HEX
+    if character.isdigit():
+        return string.digits if at else string.digits[1:]  # no whole number starts with 0
+    return string.ascii_lowercase if character.islower() else string.ascii_uppercase

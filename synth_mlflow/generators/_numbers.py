@@ -1,0 +1,170 @@
+"""Numbers on their grid: how fine a column's values are, which of them are habits, and draws that reuse neither.
+
+A value that many members share (an *atom*: zero gain, forty hours) reveals nobody and is kept. A value that few share
+is *loose*: handed out as it is, it would point at its owner. A loose value is redrawn between its neighbours in rank,
+among values of the same roundness, and rounded as they are. So heaps, rounding habits, gaps and bounds survive while
+exact values do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MAX_DECIMALS = 6
+HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
+MIN_HEAP_ROWS = 30
+SPIKE_RATIO = 10.0  # how much more frequent than the cells around it a value must be
+SPIKE_NEIGHBOURS = 5  # distinct values on each side that say how frequent
+_LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How far drawn numbers stay from the members' own.
+
+    A value is an atom if ``atom_rows`` members share it, or ``spike_rows`` where its neighbours on the grid are much
+    rarer; other values are redrawn within ``reach`` ranks.
+    """
+
+    atom_rows: int = 20
+    spike_rows: int = 8
+    reach: float = 8.0
+
+
+@dataclass(frozen=True)
+class Loose:
+    """The loose values of one roundness, as a quantile function with a knot every few members."""
+
+    values: Floats
+    """Distinct values, ascending; shape (n_values,)."""
+    starts: Floats
+    """Rank at which each value's repetitions begin; shape (n_values,)."""
+    counts: Floats
+    knots: Floats
+    """Ranks, ascending."""
+    quantiles: Floats
+    """The value at each knot."""
+    reach: float
+
+    @classmethod
+    def of(cls, values: Floats, repetitions: Ints, reach: float) -> Loose:
+        """Distinct values with how often each occurs; ``reach`` members lie between two knots.
+
+        A knot at every member would hand out small gaps, and with them the members' values, too often.
+        """
+        counts = repetitions.astype(np.float64)
+        starts = np.cumsum(counts) - counts
+        middles = starts + 0.5 * counts
+        n_knots = max(2, round((middles[-1] - middles[0]) / max(reach, 1.0)) + 1)
+        knots = np.linspace(middles[0], middles[-1], n_knots)
+        return cls(values, starts, counts, knots, np.interp(knots, middles, values), reach)
+
+    def nearby(self, donors: Floats, rng: np.random.Generator) -> Floats:
+        """Values within about ``reach`` ranks of the donors."""
+        at = np.searchsorted(self.values, donors)
+        rank = self.starts[at] + rng.random(len(donors)) * self.counts[at]
+        rank += rng.uniform(-self.reach, self.reach, len(donors))
+        within = _reflect(rank, float(self.knots[0]), float(self.knots[-1]))
+        return np.asarray(np.interp(within, self.knots, self.quantiles))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The values of one numeric column, ready to be drawn again."""
+
+    step: float | None
+    """The grid that all values lie on; None if they are continuous."""
+    values: Floats
+    """Distinct values, ascending; shape (n_values,)."""
+    roundness: Ints
+    """The multiple of the step that each distinct value is rounded to; 0 for an atom."""
+    loose: dict[int, Loose]
+    """Loose values by roundness."""
+
+    @classmethod
+    def of(cls, present: Floats, smoothing: Smoothing) -> Numbers:
+        """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,)."""
+        values, counts = np.unique(present, return_counts=True)
+        step = grid_step(values)
+        is_atom = _atoms(values, counts, step, smoothing)
+        roundness = np.where(is_atom, 0, _roundness(present, values, step))
+        loose = {
+            int(level): Loose.of(values[roundness == level], counts[roundness == level], smoothing.reach)
+            for level in np.unique(roundness[~is_atom])
+        }
+        return cls(step, values, roundness, loose)
+
+    def redraw(self, donors: Floats, rng: np.random.Generator) -> Floats:
+        """Values like ``donors``, which must be among the column's own: atoms as they are, loose ones drawn nearby."""
+        drawn = np.array(donors, dtype=np.float64)
+        level = self.roundness[np.searchsorted(self.values, drawn)]
+        for rounding, population in self.loose.items():
+            chosen = level == rounding
+            if chosen.any():
+                drawn[chosen] = self.round(population.nearby(drawn[chosen], rng), rounding)
+        return drawn
+
+    def round(self, values: Floats, multiple: int = 1) -> Floats:
+        """The nearest values on the grid, or on a coarser one."""
+        if self.step is None:
+            return values
+        return on_grid(values, self.step * multiple)
+
+
+def grid_step(values: Floats) -> float | None:
+    """The largest power of ten, at most 1, that all values are multiples of; None if there is none down to 10⁻⁶.
+
+    Examples
+    --------
+    >>> grid_step(np.array([0.25, 3.0])), grid_step(np.array([10.0, 20.0])), grid_step(np.array([np.pi]))
+    (0.01, 1.0, None)
+    """
+    dust = 4.0 * np.spacing(np.abs(values))
+    for decimals in range(MAX_DECIMALS + 1):
+        if np.all(np.abs(np.round(values, decimals) - values) <= dust + 1e-6 * 10.0**-decimals):
+            return float(10.0**-decimals)
+    return None
+
+
+def on_grid(values: Floats, step: float) -> Floats:
+    """The nearest multiples of ``step``, free of binary dust for steps like 0.01."""
+    decimals = max(0, -int(np.floor(np.log10(step) + 1e-9)))
+    return np.asarray(np.round(np.round(values / step) * step, decimals))
+
+
+def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:
+    level = np.ones(len(values), dtype=np.int64)
+    if step is None:
+        return level
+    in_steps, all_in_steps = np.round(values / step), np.round(present / step)
+    accepted = 1
+    for multiple in _LADDER[1:]:
+        coarser = all_in_steps[all_in_steps % accepted == 0]
+        n_rounder = int((coarser % multiple == 0).sum())
+        expected = len(coarser) * accepted / multiple
+        if n_rounder >= MIN_HEAP_ROWS and n_rounder > HEAP_RATIO * expected + 3.0 * np.sqrt(expected):
+            level[in_steps % multiple == 0] = multiple
+            accepted = multiple
+    return level
+
+
+def _atoms(values: Floats, counts: Ints, step: float | None, smoothing: Smoothing) -> npt.NDArray[np.bool_]:
+    width = SPIKE_NEIGHBOURS
+    padded = np.pad(counts.astype(np.float64), width)
+    around = np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts
+    edges = np.pad(values, width, mode="edge")
+    cells = (edges[2 * width :] - edges[: -2 * width]) / (step or 1e-300)
+    is_spike = counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around
+    return (counts >= smoothing.atom_rows) | (is_spike & (counts >= smoothing.spike_rows))
+
+
+def _reflect(rank: Floats, first: float, last: float) -> Floats:
+    rank = np.where(rank < first, 2.0 * first - rank, rank)
+    rank = np.where(rank > last, 2.0 * last - rank, rank)
+    return np.clip(rank, first, last)

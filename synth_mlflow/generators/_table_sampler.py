@@ -1,0 +1,218 @@
+"""What all built-in generators share: roles of columns, slices by conditional sampling, and the finished table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.slices import Mask, Slice
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import GeneratorError, UsageError
+from synth_mlflow.generators._encoding import Codes, Encoded, encode
+from synth_mlflow.generators._identifiers import Identifiers
+from synth_mlflow.generators._numbers import Smoothing
+from synth_mlflow.generators._roles import Role, roles_of
+
+TextPolicy = Literal["refuse", "resample"]
+
+MIN_MEMBERS = 10
+FEW_SLICE_ROWS = 50  # fewer real rows than this in the slice are worth a warning in the record
+MAX_DRAWS_PER_ROW = 4_000
+MIN_DRAWS = 400_000
+MAX_CHUNK = 200_000
+
+
+class Core(Protocol):
+    """A fitted model of the encoded columns."""
+
+    def lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
+        """Draw the leading columns, and possibly others with them."""
+        ...
+
+    def complete(self, lead: Codes, n_rows: int, rng: np.random.Generator) -> Codes:
+        """Draw the other columns given what ``lead`` holds; an empty one asks for whole rows."""
+        ...
+
+
+Learn = Callable[[Encoded, np.random.Generator], Core]
+
+
+@dataclass(frozen=True)
+class TableSampler:
+    """A fitted built-in generator; keeps the Sampler contract."""
+
+    core: Core
+    encoded: Encoded
+    constants: pd.DataFrame
+    """The first row of the constant columns."""
+    identifiers: Mapping[str, Identifiers]
+    order: tuple[str, ...]
+    slice: Slice | None
+    notes: Mapping[str, Any]
+
+    def sample(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+        """``n_rows`` rows with the columns and kinds of the members, each inside the slice.
+
+        Raises
+        ------
+        GeneratorError
+            If the model hardly ever draws a row of the slice.
+        """
+        lead = self._lead(n_rows, rng) if self.encoded.leading else {}
+        codes = self.core.complete(lead, n_rows, rng)
+        columns = dict(self.encoded.decode(codes))
+        columns |= dict(self._repeat_constants(n_rows))
+        columns |= {name: identifiers.draw(n_rows, rng) for name, identifiers in self.identifiers.items()}
+        return pd.DataFrame({name: columns[name] for name in self.order}, index=pd.RangeIndex(n_rows))
+
+    def _lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
+        """Leading columns of rows in the slice, by rejection on these columns alone."""
+        parts: list[Codes] = []
+        n_found = n_drawn = 0
+        budget = max(MIN_DRAWS, MAX_DRAWS_PER_ROW * n_rows)
+        while n_found < n_rows:
+            if n_drawn >= budget or (n_drawn >= MIN_DRAWS and n_found == 0):
+                raise self._hardly_ever(n_found, n_drawn)
+            n_chunk = _chunk(n_rows - n_found, n_found, n_drawn)
+            part = self._lead_in_slice(n_chunk, rng)
+            parts.append(part)
+            n_drawn += n_chunk
+            n_found += _length(part)
+        return {name: np.concatenate([part[name] for part in parts])[:n_rows] for name in parts[0]}
+
+    def _lead_in_slice(self, n_chunk: int, rng: np.random.Generator) -> Codes:
+        lead = self.core.lead(n_chunk, rng)
+        frame = self.encoded.decode({name: lead[name] for name in self.encoded.leading})
+        constants = self._repeat_constants(n_chunk)
+        kept = _mask(self.slice, pd.DataFrame({**dict(frame), **dict(constants)}, index=pd.RangeIndex(n_chunk)))
+        return {name: values[kept] for name, values in lead.items()}
+
+    def _repeat_constants(self, n_rows: int) -> pd.DataFrame:
+        return self.constants.iloc[np.zeros(n_rows, dtype=np.int64)].reset_index(drop=True)
+
+    def _hardly_ever(self, n_found: int, n_drawn: int) -> GeneratorError:
+        where = "" if self.slice is None else self.slice.text
+        return GeneratorError(
+            f"slice {where!r}: {n_found:,} of {n_drawn:,} drawn rows lay in it "
+            f"({n_found / n_drawn:.4%}); {self.notes['slice_rows']:,} real rows do.",
+            "Widen the slice, or give real rows of it with `--source FILE`.",
+        )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What happens to each column."""
+
+    modelled: list[str]
+    constant: list[str]
+    identifier: list[str]
+    text: list[str] = field(default_factory=list)
+
+
+def fit_table(
+    members: pd.DataFrame,
+    task: Task,
+    rng: np.random.Generator,
+    learn: Learn,
+    *,
+    slice: Slice | None,  # noqa: A002 (the contract's name)
+    smoothing: Smoothing,
+    text: TextPolicy,
+) -> TableSampler:
+    """Sort the columns by role, encode those that are modelled, and let ``learn`` model them.
+
+    Raises
+    ------
+    GeneratorError
+        If there are too few members, none in the slice, or free text that nobody asked to resample.
+    UsageError
+        If the slice does not fit the table, or looks at an identifier.
+    """
+    if len(members) < MIN_MEMBERS:
+        raise GeneratorError(
+            f"{len(members):,} real rows were given, at least {MIN_MEMBERS} are needed to learn from.",
+            "Add real rows: fewer cannot be told apart from copies.",
+        )
+    kinds = schema_of(members)
+    plan = _plan(roles_of(members, task.target), slice, text)
+    in_slice = None if slice is None else slice.mask(members)
+    n_in_slice = 0 if in_slice is None else int(in_slice.sum())
+    if slice is not None and n_in_slice == 0:
+        raise GeneratorError(
+            f"slice {slice.text!r}: 0 of {len(members):,} real rows lie in it, at least 1 is needed to learn from.",
+            "Widen the slice, or give real rows of it with `--source FILE`.",
+        )
+    columns, codes = encode(members, {name: kinds[name] for name in plan.modelled}, smoothing)
+    leading = tuple(name for name in plan.modelled if slice is not None and name in slice.columns)
+    encoded = Encoded(columns, codes, len(members), task.target, task.is_classification, leading, in_slice)
+    return TableSampler(
+        core=learn(encoded, rng),
+        encoded=encoded,
+        constants=members[plan.constant].iloc[:1],
+        identifiers={name: Identifiers.of(members[name]) for name in plan.identifier},
+        order=tuple(kinds.columns),
+        slice=slice,
+        notes=_notes(plan, None if slice is None else n_in_slice),
+    )
+
+
+def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _Plan:  # noqa: A002
+    prose = [name for name, role in roles.items() if role == "text"]
+    if prose and text == "refuse":
+        raise GeneratorError(
+            f"column {prose[0]!r} holds free text, which this generator cannot write"
+            + (f" (so do {', '.join(map(repr, prose[1:]))})." if prose[1:] else "."),
+            "Drop the column, or hand out members' own texts with `--param text=resample` (the privacy check sees it).",
+        )
+    identifier = [name for name, role in roles.items() if role == "identifier"]
+    asked = sorted(set(identifier) & (slice.columns if slice else set()))
+    if slice is not None and asked:
+        raise UsageError(
+            f"slice {slice.text!r} looks at {asked[0]!r}, whose values are identifiers and are made afresh.",
+            "Write the condition on other columns.",
+        )
+    return _Plan(
+        modelled=[name for name, role in roles.items() if role in {"number", "category", "text"}],
+        constant=[name for name, role in roles.items() if role == "constant"],
+        identifier=identifier,
+        text=prose,
+    )
+
+
+def _notes(plan: _Plan, n_in_slice: int | None) -> dict[str, Any]:
+    notes: dict[str, Any] = {}
+    if plan.identifier:
+        notes["identifiers_made_afresh"] = plan.identifier
+    if plan.constant:
+        notes["constant_columns"] = plan.constant
+    if plan.text:
+        notes["text_resampled_from_members"] = plan.text
+    if n_in_slice is not None:
+        notes["slice_rows"] = n_in_slice
+        if n_in_slice < FEW_SLICE_ROWS:
+            notes["slice_warning"] = (
+                f"only {n_in_slice} real rows lie in the slice; what is particular to it can hardly be learned "
+                f"from fewer than {FEW_SLICE_ROWS}"
+            )
+    return notes
+
+
+def _mask(slice: Slice | None, frame: pd.DataFrame) -> Mask:  # noqa: A002
+    return np.ones(len(frame), dtype=bool) if slice is None else slice.mask(frame)
+
+
+def _length(codes: Codes) -> int:
+    return len(next(iter(codes.values()))) if codes else 0
+
+
+def _chunk(n_missing: int, n_found: int, n_drawn: int) -> int:
+    """How many rows to draw next, from the acceptance so far."""
+    if n_drawn == 0:
+        return min(max(1_000, 2 * n_missing), MAX_CHUNK)
+    acceptance = max(n_found, 0.5) / n_drawn
+    return int(min(max(1_000, 1.1 * n_missing / acceptance), MAX_CHUNK))

@@ -1,0 +1,63 @@
+"""Numbers on their grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp
+
+from synth_mlflow.generators._numbers import Numbers, Smoothing, grid_step, on_grid
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [([1.0, 20.0], 1.0), ([0.5, 2.0], 0.1), ([1e9 + 0.25], 0.01), ([1e15 + 1.0], 1.0), ([np.pi], None)],
+)
+def test_the_grid_is_found(values: list[float], step: float | None) -> None:
+    assert grid_step(np.array(values)) == pytest.approx(step)
+
+
+@given(st.lists(st.integers(-(10**7), 10**7), min_size=1, max_size=20), st.integers(0, 4))
+def test_numbers_on_a_grid_stay_where_they_are(ticks: list[int], decimals: int) -> None:
+    values = np.round(np.array(ticks) / 10.0**decimals, decimals)
+    step = grid_step(values)
+    assert step is not None
+    np.testing.assert_array_equal(on_grid(values, step), values)
+
+
+def test_shared_values_are_kept_and_others_hardly_ever() -> None:
+    rng = np.random.default_rng(0)
+    fine = rng.normal(size=500)
+    present = np.concatenate([np.zeros(300), fine])
+    drawn = Numbers.of(present, Smoothing()).redraw(present, rng)
+    assert (drawn[:300] == 0.0).all()
+    assert not np.isin(drawn[300:], fine).any()
+
+
+def test_the_distribution_stays() -> None:
+    rng = np.random.default_rng(0)
+    present = rng.lognormal(sigma=1.5, size=4_000)
+    drawn = Numbers.of(present, Smoothing()).redraw(present, rng)
+    assert ks_2samp(present, drawn).statistic < 0.01
+    assert present.min() <= drawn.min() <= drawn.max() <= present.max()
+
+
+def test_rounding_habits_stay() -> None:
+    rng = np.random.default_rng(0)
+    exact = rng.integers(0, 10**7, 2_000).astype(float)
+    rounded = np.round(rng.integers(0, 10**7, 2_000), -3).astype(float)
+    present = np.concatenate([exact, rounded])
+    drawn = Numbers.of(present, Smoothing()).redraw(present, rng)
+    assert abs(np.mean(drawn % 1_000 == 0) - np.mean(present % 1_000 == 0)) < 0.01
+
+
+def test_ordinary_numbers_have_no_habit() -> None:
+    present = np.random.default_rng(0).integers(0, 10**7, 5_000).astype(float)
+    assert set(Numbers.of(present, Smoothing()).loose) == {1}
+
+
+def test_a_single_value_is_drawn_again() -> None:
+    numbers = Numbers.of(np.array([2.5]), Smoothing())
+    assert numbers.redraw(np.array([2.5, 2.5]), np.random.default_rng(0)).tolist() == [2.5, 2.5]
