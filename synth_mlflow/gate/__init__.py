@@ -1,1 +1,1 @@
-"""The gate between a batch and training: the policy in force, and verdicts recomputed from recorded numbers."""
+"""What is decided from recorded evidence: whether a batch may enter training, and whether a model must be rebuilt."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from synth_mlflow.checks import judge, probe_from_json
+from synth_mlflow.checks import Outcome, judge, probe_from_json
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.tracking import names
@@ -22,7 +22,7 @@ class CheckVerdict:
     """What one check says about a batch."""
 
     check: str
-    verdict: str
+    verdict: Outcome
     reasons: tuple[str, ...]
     run_id: str
     accepted: str = ""
@@ -148,7 +148,15 @@ def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -
     return [newest[name] for name in policy.required if name in newest]
 
 
-def _check_verdict(run: StoredRun, policy: Policy, verdict: str, reasons: tuple[str, ...]) -> CheckVerdict:
+def _recorded(run: StoredRun, policy: Policy) -> CheckVerdict:
+    outcome: Outcome = "inconclusive"
+    for known in get_args(Outcome):
+        if run.params[names.P_VERDICT] == known:
+            outcome = known
+    return _check_verdict(run, policy, outcome, tuple(run.tags.get(names.TAG_REASON, "").split("\n")))
+
+
+def _check_verdict(run: StoredRun, policy: Policy, verdict: Outcome, reasons: tuple[str, ...]) -> CheckVerdict:
     name = run.params[names.P_CHECK]
     accepted = policy.accepted.get(name, "") if verdict == "inconclusive" else ""
     return CheckVerdict(name, verdict, reasons, run.run_id, accepted)

@@ -115,7 +115,7 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, rows: pd.DataFr
         statement_digest=project.problem().statement.digest,
         evaluation_digest=frozen.digest,
         environment=environment(),
-        created_by=_user(),
+        created_by=user_name(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(made.seconds, 3),
         notes=made.notes,
@@ -128,7 +128,8 @@ def _short_id(project: Project, generator: str, digest: str) -> str:
     return next(name for length in (4, 8, 16, 64) if (name := f"{stem}-{digest[:length]}") not in taken)
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a user entry
@@ -187,6 +188,9 @@ def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:
     draft.param(names.P_ROWS, record.rows)
     draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
     draft.param(names.P_STATEMENT, record.statement_digest)
+    draft.param(names.P_ENVIRONMENT, record.environment)
+    draft.param(names.P_CREATED_AT, record.created_at)
+    draft.param(names.P_CREATED_BY, record.created_by)
     draft.metric(names.M_ROWS, record.rows)
     draft.metric(names.M_SECONDS, record.seconds)
     draft.describe(_description(record))

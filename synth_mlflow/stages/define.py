@@ -50,18 +50,19 @@ def define(project: Project, path: Path) -> Problem:
     if existing is not None and existing.run.tags.get(names.TAG_KEY) == key:
         project.say("this very statement is recorded already")
         return existing
-    _write(project, statement, rows, data_path, key)
+    _write(project, statement, rows, (path.resolve(), data_path), key)
     return project.problem()
 
 
-def _write(project: Project, statement: Statement, rows: pd.DataFrame, data_path: Path, key: str) -> None:
+def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tuple[Path, Path], key: str) -> None:
     facts = statement.facts
     new = NewRun("problem", f"problem · {facts.name}", key)
     with writing(project.server, create_run(project.server, new, parent=project.workflow_run)) as draft:
         draft.text(names.A_STATEMENT, statement.text)
         draft.param(names.P_STATEMENT, statement.digest)
         draft.param(names.P_TASK_DIGEST, statement.task_digest)
-        draft.param(names.P_DATA_PATH, str(data_path))
+        draft.param(names.P_STATEMENT_PATH, str(paths[0]))
+        draft.param(names.P_DATA_PATH, str(paths[1]))
         draft.param(names.P_DATA_DIGEST, table_digest(rows))
         draft.param(names.P_DATA_ROWS, len(rows))
         draft.param(names.P_TARGET, facts.target)

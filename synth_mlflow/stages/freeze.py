@@ -231,8 +231,8 @@ def _write_baseline(
 def _description(problem: Problem, sides: Cut, baseline: Baseline, store: Store) -> str:
     kept = "stored on this run" if store == "rows" else "kept by reference: only digests and positions are here"
     return (
-        f"**The frozen evaluation set**: strictly real rows that no generator ever sees; nobody changes them "
-        f"mid-project. Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"
+        "**The frozen evaluation set**: real rows that no generator ever sees; nobody changes them mid-project. "
+        f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"
         f"| {len(sides.evaluation):,} | {len(sides.training):,} | {sides.split.how} | {kept} |\n\n"
         f"Real-only baseline: **{problem.statement.facts.metric} {baseline.score:.4f}** "
         f"({baseline.low:.4f} to {baseline.high:.4f})."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point, Success, judge_success
 from synth_mlflow.model.picture import curve_figure
@@ -86,6 +87,7 @@ def _write_final(
         draft.param(names.P_MODEL_VERSION, kept.version)
         draft.param(names.P_MODEL_SHA256, kept.sha256)
         draft.param(names.P_SWEEP, parent)
+        draft.param(names.P_ENVIRONMENT, environment())
         point = curve.at(curve.chosen)
         draft.metric(names.M_RATIO, curve.chosen)
         draft.metric(names.M_SCORE, outcome.fits[FitKey("synthetic", curve.chosen, ALL_ROWS)].score)
@@ -110,6 +112,8 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
     draft.param(names.P_RULE, curve.rule)
     draft.param(names.P_SEED, ingredients.plan.seed)
     draft.param(names.P_CHOSEN, curve.chosen)
+    chosen = curve.at(curve.chosen)
+    draft.param(names.P_CHOSEN_SCORE, [chosen.score, chosen.low, chosen.high])
     draft.param(names.P_PEAK, curve.peak)
     draft.param(names.P_FRAGILITY, curve.fragility.words)
     draft.param(names.P_SUCCESS, success.words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, judge
+from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
@@ -15,6 +15,7 @@ from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_badly, set_tags, writing
 
 PICTURE_DPI = 120
+N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
 
 
 def validate(project: Project, batch_id: str | None = None) -> list[Verdict]:
@@ -86,6 +87,7 @@ def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
 def _write(
     project: Project, batch: StoredBatch, policy: Policy, name: str, run_id: str, result: CheckResult, ruling: Ruling
 ) -> None:
+    failed = failed_probes(result.probes, policy.alpha_per_check)
     with writing(project.server, run_id) as draft:
         draft.param(names.P_CHECK, name)
         draft.param(names.P_CHECK_VERSION, load_check(name).version)
@@ -98,6 +100,7 @@ def _write(
         draft.param(names.P_VERDICT, ruling.verdict)
         draft.tag(names.TAG_VERDICT, ruling.verdict)
         draft.tag(names.TAG_REASON, "\n".join(ruling.reasons))
+        draft.param(names.P_DECIDING, [{**as_json(p), "failed": p in failed} for p in _worst(result.probes)])
         _keep(draft, result)
         draft.text(names.A_POLICY, canonical_json(asdict(policy)))
         draft.describe(_description(batch, name, result.probes, ruling))
@@ -117,13 +120,17 @@ def _keep(draft: Draft, result: CheckResult) -> None:
 
 def _description(batch: StoredBatch, name: str, probes: Sequence[Probe], ruling: Ruling) -> str:
     reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
-    worst = sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:5]
-    rows = "\n".join(_table_row(probe) for probe in worst)
+    rows = "\n".join(_table_row(probe) for probe in _worst(probes))
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.\n\n{reasons}\n\n"
         f"| probe | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n"
         f"All {len(probes)} probes are in `{names.A_PROBES}`, the pictures beside it."
     )
+
+
+def _worst(probes: Sequence[Probe]) -> list[Probe]:
+    """The probes that decide, or come nearest to it."""
+    return sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:N_DECIDING]
 
 
 def _table_row(probe: Probe) -> str:

@@ -1,0 +1,75 @@
+"""The conditions that force a rerun: what the project recorded, held against what is known now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from synth_mlflow.data.environment import environment
+from synth_mlflow.errors import SynthError
+from synth_mlflow.model.curve import Curve
+from synth_mlflow.plugins import find, installed
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Problem, StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.triggers import Present, Recorded, TriggerState
+
+
+def recorded_facts(
+    problem: Problem, frozen: EvaluationSet, curve: Curve, final: StoredRun, batches: Iterable[StoredBatch]
+) -> Recorded:
+    """What was recorded about a model when it was made.
+
+    Parameters
+    ----------
+    final : StoredRun
+        The run of the final model.
+    batches : iterable of StoredBatch
+        The batches inside the model.
+    """
+    versions: dict[str, set[str]] = {}
+    for batch in batches:
+        name = batch.run.params[names.P_GENERATOR]
+        versions.setdefault(name, set()).add(batch.run.params[names.P_GENERATOR_VERSION])
+    point = curve.at(curve.chosen)
+    rows = [int(frozen.run.params[name]) for name in (names.P_TRAINING_ROWS, names.P_EVALUATION_ROWS)]
+    return Recorded(
+        generators={name: tuple(sorted(found)) for name, found in versions.items()},
+        statement_digest=final.params[names.P_STATEMENT],
+        n_real_rows=sum(rows),
+        n_evaluation_rows=rows[1],
+        metric=problem.statement.facts.metric,
+        promised=(point.score, point.low, point.high),
+        environment=flat_environment(json.loads(final.params[names.P_ENVIRONMENT])),
+    )
+
+
+def installed_generators(wanted: Iterable[str]) -> dict[str, str]:
+    """The version of each wanted generator that is installed here; those that are not are left out."""
+    found = {}
+    for name in set(wanted) & set(installed("generators")):
+        try:
+            found[name] = str(find("generators", name).load().version)
+        except SynthError:  # installed, and not loadable: nothing is known about its version
+            continue
+    return found
+
+
+def flat_environment(recorded: dict[str, object]) -> dict[str, str]:
+    """Python and the packages of an environment, each with its version."""
+    packages = recorded.get("packages")
+    versions = {str(name): str(version) for name, version in packages.items()} if isinstance(packages, dict) else {}
+    return {"python": str(recorded["python"]), **versions}
+
+
+def here() -> dict[str, str]:
+    """Python and the packages that are installed here, each with its version."""
+    return flat_environment(environment())
+
+
+def evaluate(problem: Problem, recorded: Recorded, present: Present) -> Sequence[TriggerState]:
+    """Every condition that the statement names, with its state."""
+    return [
+        find("triggers", name).load().evaluate(threshold, recorded, present)
+        for name, threshold in problem.statement.facts.rerun_when.items()
+    ]

@@ -1,0 +1,150 @@
+"""Stage 6 of 6: write the handoff document, from the tracking server alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from synth_mlflow.data.digests import json_digest, text_digest
+from synth_mlflow.data.statement import LIMITS, read_limits, sections
+from synth_mlflow.errors import UsageError
+from synth_mlflow.handoff.document import Document
+from synth_mlflow.handoff.html import to_html
+from synth_mlflow.handoff.markdown import to_markdown
+from synth_mlflow.stages.document import fill
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+
+FORMATS = {".html": names.A_HANDOFF_HTML, ".md": names.A_HANDOFF_MARKDOWN, ".json": names.A_HANDOFF_JSON}
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """A handoff document, as it stands on the server."""
+
+    run_id: str
+    document: Document
+    path: Path | None
+    """Where it was also written to; None if nobody asked."""
+
+    @property
+    def owed(self) -> tuple[str, ...]:
+        """What people still have to write; empty when the document is final."""
+        return self.document.header.owed
+
+    def _repr_html_(self) -> str:
+        return to_html(self.document)
+
+
+def report(project: Project, *, output: Path | None = None, limits: Path | None = None) -> Handoff:
+    """Build the handoff document and keep it on a run of its own.
+
+    Parameters
+    ----------
+    project : Project
+    output : Path, optional
+        A file to write as well; its ending chooses the format: .html, .md or .json.
+    limits : Path, optional
+        limits.md; by default the one beside the problem statement, else the one of the newest handoff.
+
+    Raises
+    ------
+    GateError
+        Before `sweep`.
+    UsageError
+        If ``output`` has another ending, or its folder does not exist.
+    """
+    _refuse_output(output)
+    text = _limits_text(project, limits)
+    document = fill(project, sections(text, LIMITS))
+    key = json_digest(["handoff", _lasting(document)])
+    draft_or_final = "DRAFT · " if document.header.is_draft else ""
+    new = NewRun("handoff", f"{draft_or_final}handoff", key)
+    run_id = create_run(project.server, new, parent=project.workflow_run)
+    document = replace(document, header=replace(document.header, run_id=run_id))
+    with writing(project.server, run_id) as draft:
+        _write(draft, document, text)
+    if output is not None:
+        output.write_text(_rendered(document)[FORMATS[output.suffix]], encoding="utf-8")
+    return Handoff(run_id, document, output)
+
+
+def _refuse_output(output: Path | None) -> None:
+    if output is None:
+        return
+    if output.suffix not in FORMATS:
+        raise UsageError(
+            f"{output} has the ending {output.suffix!r}, the formats are {', '.join(FORMATS)}.", "Name such a file."
+        )
+    if not output.resolve().parent.is_dir():
+        raise UsageError(f"there is no folder {output.resolve().parent} to write {output.name} to.", "Make it first.")
+
+
+def _limits_text(project: Project, given: Path | None) -> str:
+    if given is not None:
+        read_limits(given)  # refuses a file that is missing or no text
+        return given.read_text(encoding="utf-8-sig")
+    beside = Path(project.problem().run.params[names.P_STATEMENT_PATH]).with_name("limits.md")
+    if beside.is_file():
+        read_limits(beside)
+        return beside.read_text(encoding="utf-8-sig")
+    return _last_limits(project.reader.latest("handoff"), project)
+
+
+def _last_limits(handoff: StoredRun | None, project: Project) -> str:
+    if handoff is None or names.A_LIMITS not in handoff.artifacts:
+        return ""
+    return project.reader.file(handoff, names.A_LIMITS).read_text(encoding="utf-8")
+
+
+def _lasting(document: Document) -> dict[str, object]:
+    """The document without what differs each time that it is built."""
+    twin = replace(
+        document, header=replace(document.header, built_at="1970-01-01T00:00:00+00:00", built_by="")
+    ).to_json()
+    del twin["sha256"]
+    return twin
+
+
+def _rendered(document: Document) -> dict[str, str]:
+    return {
+        names.A_HANDOFF_HTML: to_html(document),
+        names.A_HANDOFF_MARKDOWN: to_markdown(document),
+        names.A_HANDOFF_JSON: json.dumps(document.to_json(), indent=1, ensure_ascii=False, allow_nan=False),
+    }
+
+
+def _write(draft: Draft, document: Document, limits: str) -> None:
+    for path, content in _rendered(document).items():
+        draft.text(path, content)
+    if limits:
+        draft.text(names.A_LIMITS, limits)
+    sweep = document.sweep
+    draft.param(names.P_DOCUMENT, document.sha256)
+    draft.param(names.P_LIMITS, text_digest(limits))
+    draft.param(names.P_SWEEP, sweep.run_id)
+    draft.param(names.P_STATEMENT, document.problem.sha256)
+    draft.param(names.P_EVALUATION_DIGEST, document.evaluation.sha256)
+    draft.param(names.P_CHOSEN, sweep.chosen)
+    draft.param(names.P_BATCHES, " ".join(batch.batch for batch in document.batches_in_model()))
+    if sweep.model_uri:
+        draft.param(names.P_MODEL_URI, sweep.model_uri)
+    draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())
+    draft.metric(names.M_SCORE, sweep.chosen_point.score.value)
+    draft.metric(names.M_CHOSEN, sweep.chosen)
+    draft.describe(_description(document))
+
+
+def _description(document: Document) -> str:
+    owed = "\n".join(f"- {item}" for item in document.header.owed)
+    opening = f"**DRAFT.** People still owe:\n\n{owed}" if owed else "**Final.** Nothing is owed."
+    inside = ", ".join(batch.batch for batch in document.batches_in_model()) or "none"
+    return (
+        f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"
+        f"| chosen ratio | {document.sweep.metric} | batches in the model | model |\n|---|---|---|---|\n"
+        f"| {document.sweep.chosen:.0%} | {document.sweep.chosen_point.score.value:.4f} | {inside} "
+        f"| {document.sweep.model_uri or ''} |"
+    )
