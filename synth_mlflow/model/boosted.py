@@ -15,6 +15,7 @@ from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.labels import Labels, target_values
+from synth_mlflow.model.plan import FitRows
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
 
 ROUNDS = 100
@@ -69,6 +70,36 @@ class BoostedSettings:
         return cls({"seed": seed, **params, **fixed, "num_threads": n_threads}, n_rounds, stopping, weight)
 
 
+@dataclass(frozen=True)
+class BoostedTrainer:
+    """Fits on one pool that was binned once; safe to use from several threads at a time."""
+
+    settings: BoostedSettings
+    columns: RawColumns
+    classes: Labels
+    data: lightgbm.Dataset
+    evaluation: Vector
+
+    @classmethod
+    def build(
+        cls, given: Mapping[str, Any], task: Task, pool: pd.DataFrame, evaluation: pd.DataFrame, classes: Labels
+    ) -> BoostedTrainer:
+        """Encode and bin the pool, encode the evaluation rows."""
+        settings = BoostedSettings.read(given, task, len(classes), seed=0, n_threads=1)
+        columns = columns_of(pool, task)
+        data = dataset(columns, pool, target_values(pool, task, classes), settings)
+        return cls(settings, columns, classes, data, columns.matrix(evaluation))
+
+    def model(self, rows: FitRows, seed: int) -> BoostedModel:
+        """The fitted model, which takes raw rows."""
+        booster = train(self.settings, self.data, rows.all, rows.real, seed)
+        return BoostedModel(predictor(booster, self.columns, self.classes))
+
+    def predictions(self, rows: FitRows, seed: int) -> Vector:
+        """What that model says on the evaluation rows."""
+        return self.model(rows, seed).predictor.scores_of_matrix(self.evaluation)
+
+
 def fit_boosted(
     given: Mapping[str, Any], task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
 ) -> BoostedModel:
@@ -118,7 +149,7 @@ def train(
     if not settings.stopping_rounds:
         return lightgbm.train(params, _subset(data, chosen), settings.n_rounds)
     held_out = np.random.default_rng(seed).permutation(real)[: max(1, int(len(real) * STOPPING_SHARE))]
-    fitted = _subset(data, np.setdiff1d(chosen, held_out))
+    fitted = _subset(data, chosen[~np.isin(chosen, held_out)])
     stop = lightgbm.early_stopping(settings.stopping_rounds, verbose=False)
     return lightgbm.train(params, fitted, settings.n_rounds, valid_sets=[_subset(data, held_out)], callbacks=[stop])
 
@@ -150,5 +181,5 @@ def _weights(target: Vector, class_weight: Any) -> Vector | None:
 
 
 def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64]) -> lightgbm.Dataset:
-    """Row numbers must ascend and be unique: LightGBM copies them in one pass."""
+    """Ascending, since LightGBM copies rows in one pass; a row that stands twice counts twice."""
     return data.subset(np.sort(chosen).tolist())

@@ -121,9 +121,9 @@ class RawPredictor:
         """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
         return self.scores_of_matrix(self.columns.matrix(rows))
 
-    def scores_of_matrix(self, matrix: Matrix) -> Matrix:
-        """As :meth:`scores`, for encoded rows."""
-        output = np.asarray(self.booster.predict(matrix, num_threads=1), dtype=np.float64)
+    def scores_of_matrix(self, matrix: Matrix, n_rounds: int | None = None) -> Matrix:
+        """As :meth:`scores`, for encoded rows; after the first ``n_rounds`` if they are given."""
+        output = np.asarray(self.booster.predict(matrix, num_iteration=n_rounds, num_threads=1), dtype=np.float64)
         if len(self.classes) == 2:
             return np.column_stack([1.0 - output, output])
         return output

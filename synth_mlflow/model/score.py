@@ -57,15 +57,21 @@ def score(
     >>> score("accuracy", task, ["no", "yes"], np.array([[0.9, 0.1], [0.6, 0.4]]), ("no", "yes"))
     0.5
     """
+    return score_codes(metric, task, truth_codes(truth, classes), predictions, sample_weight)
+
+
+def score_codes(
+    metric: str, task: Task, truth: npt.NDArray[Any], predictions: Vector, sample_weight: Vector | None = None
+) -> float:
+    """As :func:`score`, for labels that are given as codes 0, 1, … already."""
     scorer = _scorer(metric)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-    codes = truth_values(truth, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an undefined score is returned as NaN, not warned about
         try:
-            return float(scorer(_echo(predictions, task), predictions, codes, **weights))
+            return float(scorer(_echo(predictions, task), predictions, truth, **weights))
         except ValueError:
-            if _is_degenerate(codes, classes):
+            if _is_degenerate(truth, task, predictions):
                 return float("nan")
             raise
 
@@ -87,7 +93,19 @@ def check_metric(metric: str, task: Task) -> None:
         )
 
 
-def truth_values(truth: Any, classes: Labels) -> npt.NDArray[Any]:
+def best_score(metric: str, task: Task, truth: Vector) -> float:
+    """The score of predictions that are all right: no interval reaches beyond.
+
+    Parameters
+    ----------
+    truth : array of shape (n_rows,)
+        Class codes, or numbers.
+    """
+    perfect = np.eye(int(truth.max()) + 1)[truth.astype(np.int64)] if task.is_classification else truth
+    return score_codes(metric, task, truth, perfect)
+
+
+def truth_codes(truth: Any, classes: Labels) -> npt.NDArray[Any]:
     """Labels as codes 0, 1, … (scikit-learn takes 1 as the positive class), numbers as they are."""
     if not classes:
         return np.asarray(truth, dtype=np.float64)
@@ -132,8 +150,8 @@ def _echo(predictions: Vector, task: Task) -> BaseEstimator:
     return _EchoClassifier(predictions.shape[1]) if task.is_classification else _EchoRegressor()
 
 
-def _is_degenerate(codes: npt.NDArray[Any], classes: Labels) -> bool:
-    return len(codes) < 2 or (bool(classes) and len(np.unique(codes)) < len(classes))
+def _is_degenerate(truth: npt.NDArray[Any], task: Task, predictions: Vector) -> bool:
+    return len(truth) < 2 or (task.is_classification and len(np.unique(truth)) < predictions.shape[1])
 
 
 def _fits(metric: str, task: Task) -> bool:

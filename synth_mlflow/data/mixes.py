@@ -1,0 +1,139 @@
+"""Mixes of real and synthetic rows: how many of each a ratio needs, and which ones, without using any twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from synth_mlflow.errors import GateError, UsageError, closest
+
+Mix = Literal["augment", "replace"]
+MIXES: tuple[Mix, ...] = get_args(Mix)
+
+Places = npt.NDArray[np.int64]
+
+
+def percent(ratio: float) -> str:
+    """A ratio as people read it.
+
+    >>> percent(0.25), percent(0.125)
+    ('25 %', '12.5 %')
+    """
+    return f"{ratio * 100:.4g} %"
+
+
+def read_ratios(ratios: Iterable[float]) -> tuple[float, ...]:
+    """The ratios in ascending order, each once, with 0 (the baseline) among them.
+
+    Raises
+    ------
+    UsageError
+        If one lies outside [0, 1) or none is above 0.
+
+    Examples
+    --------
+    >>> read_ratios([0.5, 0.25])
+    (0.0, 0.25, 0.5)
+    """
+    given = {float(ratio) for ratio in ratios}
+    outside = sorted(ratio for ratio in given if not 0 <= ratio < 1)
+    if outside or not given - {0.0}:
+        found = f"ratio {outside[0]:g} lies outside [0, 1)" if outside else "no ratio above 0 was given"
+        raise UsageError(
+            f"{found}: a ratio is the share of synthetic rows in the training mix.",
+            "Give shares such as 0.25 0.5 0.75 (25 %, 50 %, 75 %).",
+        )
+    return tuple(sorted({0.0} | given))
+
+
+def mix_counts(ratio: float, n_real: int, mix: Mix = "augment") -> tuple[int, int]:
+    """How many real and how many synthetic rows a ratio takes.
+
+    Parameters
+    ----------
+    ratio : float
+        The share of synthetic rows in the mix, 0 ≤ ratio < 1.
+    n_real : int
+        Real rows at hand.
+    mix : {"augment", "replace"}
+        ``augment`` keeps all real rows and adds ``n_real · ratio / (1 − ratio)`` synthetic ones; ``replace`` keeps the
+        total at ``n_real``.
+
+    Raises
+    ------
+    UsageError
+        If the mix is unknown.
+
+    Examples
+    --------
+    >>> mix_counts(0.75, 4500), mix_counts(0.75, 4500, "replace")
+    ((4500, 13500), (1125, 3375))
+    """
+    if mix not in MIXES:
+        raise UsageError(f"mix {mix!r} is unknown. {closest(mix, MIXES)}", "`augment` keeps all real rows.")
+    if mix == "augment":
+        return n_real, round(n_real * ratio / (1 - ratio))
+    n_synthetic = round(n_real * ratio)
+    return n_real - n_synthetic, n_synthetic
+
+
+def check_supply(
+    ratios: Iterable[float], n_real: int, n_passed: int, mix: Mix = "augment", generator: str = ""
+) -> None:
+    """Refuse ratios that need more synthetic rows than passed the gate.
+
+    Parameters
+    ----------
+    generator : str, optional
+        Whose rows are swept; named in the command that would help.
+
+    Raises
+    ------
+    GateError
+        With the greatest such ratio, both numbers, and the command that makes the difference.
+    """
+    ratio = max(ratios)
+    _, needed = mix_counts(ratio, n_real, mix)
+    if needed > n_passed:
+        lacking = needed - n_passed
+        raise GateError(
+            f"ratio {percent(ratio)} needs {needed:,} synthetic rows, {n_passed:,} passed the gate.",
+            f"Generate {lacking:,} more: `synth-mlflow generate {generator or 'GENERATOR'} --rows {lacking}`.",
+        )
+
+
+def draw_order(batches: npt.ArrayLike, rng: np.random.Generator) -> Places:
+    """A random order of synthetic rows of which every beginning holds each batch in proportion.
+
+    Parameters
+    ----------
+    batches : array-like of shape (n_rows,)
+        The batch of each row.
+    rng : numpy Generator
+
+    Returns
+    -------
+    array of shape (n_rows,)
+        Row numbers, each once: a ratio takes as many from the front as it needs.
+    """
+    labels = np.asarray(batches)
+    position = np.empty(len(labels))
+    for batch in np.unique(labels):
+        rows = np.flatnonzero(labels == batch)
+        position[rng.permutation(rows)] = (np.arange(len(rows)) + rng.random()) / len(rows)
+    return np.argsort(position, kind="stable")
+
+
+def draw_duplicates(real: Places, n_rows: int, rng: np.random.Generator) -> Places:
+    """Real rows once more, as a placebo for synthetic ones: each equally often, up to one.
+
+    Returns
+    -------
+    array of shape (n_rows,)
+        Row numbers out of ``real``.
+    """
+    whole, rest = divmod(n_rows, len(real))
+    return np.concatenate([np.tile(real, whole), rng.permutation(real)[:rest]])

@@ -1,0 +1,95 @@
+"""The real-only baseline on the frozen set, by the code that the sweep uses for ratio 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.model.bench import Bench
+from synth_mlflow.model.inference import uncertainty
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, baseline_keys
+from synth_mlflow.model.resampling import resample
+from synth_mlflow.model.sweep import run_fits
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The score of a model on real rows alone."""
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    """95 % interval on another draw of the training and evaluation rows."""
+    model_low: float
+    model_high: float
+    """95 % interval of this very model on further evaluation rows."""
+    repeats: tuple[float, ...]
+    """Scores with 80 % of the training rows each."""
+    slices: dict[str, float]
+    """NaN where undefined."""
+    n_real: int
+    n_evaluation: int
+    """Rows of the frozen set that were looked at."""
+    halves: str
+    """In words, whether the rows looked at will confirm too."""
+
+
+def measure_baseline(
+    real: pd.DataFrame,
+    evaluation: pd.DataFrame,
+    task: Task,
+    metric: str,
+    spec: ModelSpec,
+    *,
+    repeats: int = 8,
+    seed: int = 0,
+    n_jobs: int = -1,
+    slices: dict[str, Slice] | None = None,
+) -> Baseline:
+    """Fit on all real rows for the score, and on draws of 80 % of them for its interval.
+
+    Parameters
+    ----------
+    real, evaluation : DataFrame
+        Normalised tables of one schema: training rows, the frozen set.
+    task : Task
+    metric : str
+        A scikit-learn scorer name.
+    spec : ModelSpec
+        The model with settled parameters.
+    repeats, seed, n_jobs : int
+        As in :class:`synth_mlflow.model.plan.SweepPlan`.
+
+    Raises
+    ------
+    UsageError
+        If the score is undefined, or the estimator fails.
+    """
+    plan = SweepPlan(ratios=(0.5,), repeats=repeats, seed=seed, n_jobs=n_jobs)
+    bench = Bench.build(real, evaluation, task, metric, spec, slices=slices)
+    fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={})
+    whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
+    again = np.array([fits[key].score for key in sorted(fits)])
+    selected = bench.halves.select
+    rng = np.random.default_rng([seed, 1])
+    draws = resample(metric, task, bench.truth[selected], [whole.predictions[selected]], rng)
+    uncertain, alone = uncertainty(draws.inside, again[:, None]), np.ones(1)
+    half, model_half = uncertain.half_width(alone), uncertain.model_half_width(alone)
+    return Baseline(
+        metric,
+        whole.score,
+        whole.score - half,
+        min(whole.score + half, bench.best_score),
+        whole.score - model_half,
+        min(whole.score + model_half, bench.best_score),
+        tuple(again.tolist()),
+        whole.slices,
+        len(real),
+        int(selected.sum()),
+        bench.halves.words,
+    )

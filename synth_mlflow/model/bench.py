@@ -1,0 +1,129 @@
+"""The bench where every fit of a project is made: tables encoded once, fits that take rows by place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.slices import Mask, Slice
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.model.fit import Model, fit
+from synth_mlflow.model.halves import Halves, halve
+from synth_mlflow.model.labels import Labels, classes_of, target_values
+from synth_mlflow.model.plan import Fit, FitKey, FitRows
+from synth_mlflow.model.score import best_score, score_codes
+
+Vector = npt.NDArray[np.float64]
+
+
+class Trainer(Protocol):
+    """Fits one model on some rows of the pool."""
+
+    def model(self, rows: FitRows, seed: int) -> Model:
+        """The fitted model, which takes raw rows."""
+        ...
+
+    def predictions(self, rows: FitRows, seed: int) -> Vector:
+        """What that model says on the evaluation rows."""
+        ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything a fit needs but its rows."""
+
+    task: Task
+    metric: str
+    classes: Labels
+    n_real: int
+    trainer: Trainer
+    truth: Vector
+    """Target of the evaluation rows: numbers, or codes in the order of ``classes``."""
+    halves: Halves
+    slices: Mapping[str, Mask]
+    """Which evaluation rows lie in each slice."""
+
+    @classmethod
+    def build(
+        cls,
+        real: pd.DataFrame,
+        evaluation: pd.DataFrame,
+        task: Task,
+        metric: str,
+        spec: ModelSpec,
+        *,
+        synthetic: pd.DataFrame | None = None,
+        slices: Mapping[str, Slice] | None = None,
+    ) -> Bench:
+        """Encode the tables once.
+
+        Raises
+        ------
+        UsageError
+            If a target is missing or has a label that no real training row has.
+        """
+        classes = classes_of(real, task)
+        truth = target_values(evaluation, task, classes)
+        pool = real if synthetic is None else pd.concat([real, synthetic], ignore_index=True)
+        masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
+        trainer = _trainer(pool, evaluation, task, spec, classes)
+        return cls(task, metric, classes, len(real), trainer, truth, halve(truth, bool(classes)), masks)
+
+    def run(self, key: FitKey, rows: FitRows, seed: int) -> Fit:
+        """One fit and its scores."""
+        start = time.perf_counter()
+        predictions = self.trainer.predictions(rows, seed)
+        selected = self.halves.select
+        slices = {name: self.score(predictions, mask & selected) for name, mask in self.slices.items()}
+        return Fit(
+            key,
+            self.score(predictions, selected),
+            predictions,
+            len(rows.real),
+            len(rows.added),
+            time.perf_counter() - start,
+            slices,
+        )
+
+    def score(self, predictions: Vector, among: Mask) -> float:
+        """The metric on some of the evaluation rows; NaN where it is undefined."""
+        if not among.any():
+            return float("nan")
+        return score_codes(self.metric, self.task, self.truth[among], predictions[among])
+
+    @property
+    def best_score(self) -> float:
+        """What predictions that are all right would score."""
+        return best_score(self.metric, self.task, self.truth)
+
+
+def _trainer(pool: pd.DataFrame, evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels) -> Trainer:
+    if spec.estimator == "lightgbm":
+        from synth_mlflow.model.boosted import BoostedTrainer  # takes 1 s to import
+
+        return BoostedTrainer.build(spec.params, task, pool, evaluation, classes)
+    return _EstimatorTrainer(spec, task, pool, evaluation, classes)
+
+
+@dataclass(frozen=True)
+class _EstimatorTrainer:
+    spec: ModelSpec
+    task: Task
+    pool: pd.DataFrame
+    evaluation: pd.DataFrame
+    classes: Labels
+
+    def model(self, rows: FitRows, seed: int) -> Model:
+        return fit(self.spec, self.task, self._take(rows), seed=seed, classes=self.classes)
+
+    def predictions(self, rows: FitRows, seed: int) -> Vector:
+        return self.model(rows, seed).predict(self.evaluation)
+
+    def _take(self, rows: FitRows) -> Any:
+        return self.pool.iloc[np.sort(rows.all)].reset_index(drop=True)

@@ -1,0 +1,130 @@
+"""Choose a ratio from a vector of scores by a stated rule, or none when nothing helps.
+
+The vector holds the baseline, then the synthetic arm at each ratio, then the placebo arm at each ratio. A ratio *helps*
+when it beats the baseline in one simultaneous test over all ratios, and beats the best placebo too: what duplicated
+real rows achieve as well is no merit of the synthetic ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from synth_mlflow.model.inference import Uncertainty, Vector, max_t
+from synth_mlflow.model.plan import Rule
+
+Flags = npt.NDArray[np.bool_]
+
+RULE_WORDS: dict[Rule, str] = {
+    "plateau": "the smallest ratio that helps among those not distinguishable from the peak",
+    "peak": "the ratio with the highest score, if it helps",
+    "one-standard-error": "the smallest ratio that helps and scores within one standard error of the peak",
+    "least": "the smallest ratio that helps",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Places in the list of ratios; 0 is the baseline."""
+
+    chosen: int
+    peak: int
+    plateau: Flags
+    """Of every ratio, the baseline included."""
+    helps: Flags
+    """Of every ratio above 0."""
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """The rule with everything that does not depend on the scores, so that it can be applied to many vectors."""
+
+    rule: Rule
+    n_ratios: int
+    """Above 0."""
+    errors: Vector
+    """Standard error of every difference between two scores, of shape (n_scores, n_scores)."""
+    critical: Vector
+    """Of the simultaneous test of all ratios above 0 against each score."""
+    critical_best: Vector
+    """Of the simultaneous comparison of all other ratios with each ratio."""
+
+    @classmethod
+    def build(cls, rule: Rule, n_ratios: int, uncertain: Uncertainty) -> Chooser:
+        """Simulate the critical values."""
+        n_scores = 1 + 2 * n_ratios
+        synthetic = range(1, n_ratios + 1)
+        comparators = [0, *range(n_ratios + 1, n_scores)]
+        critical = np.full(n_scores, np.nan)
+        for place in comparators:
+            critical[place] = max_t(np.zeros(n_scores), _against(synthetic, place, n_scores), uncertain).critical
+        everyone = range(n_ratios + 1)
+        best = [
+            max_t(np.zeros(n_scores), _against([j for j in everyone if j != i], i, n_scores), uncertain).critical
+            for i in everyone
+        ]
+        spread = np.diag(uncertain.total)
+        variance = spread[:, None] + spread[None, :] - 2 * uncertain.total
+        return cls(rule, n_ratios, np.sqrt(np.maximum(variance, 0.0)), critical, np.array(best))
+
+    def choose(self, scores: Vector) -> Choice:
+        """Apply the rule to one vector of shape (1 + 2 · n_ratios,)."""
+        last = self.n_ratios + 1
+        helps = self._beats(scores, 0) & self._beats(scores, self.best_placebo(scores))
+        synthetic = scores[:last]
+        peak = int(synthetic.argmax())
+        lead = synthetic[None, :] - synthetic[:, None]
+        beaten = (lead > self.critical_best[:, None] * self.errors[:last, :last]) & (lead > 0)
+        plateau = np.asarray(~beaten.any(axis=1))
+        return Choice(self._pick(synthetic, helps, plateau, peak), peak, plateau, helps)
+
+    def best_placebo(self, scores: Vector) -> int:
+        """Place of the placebo with the highest score."""
+        return self.n_ratios + 1 + int(scores[self.n_ratios + 1 :].argmax())
+
+    def smallest_detectable(self, power: float = 0.8) -> float:
+        """The gain over the baseline that the test would find with this probability at the typical ratio."""
+        typical = float(np.median(self.errors[0, 1 : self.n_ratios + 1]))
+        return (float(self.critical[0]) + float(stats.norm.ppf(power))) * typical
+
+    def _beats(self, scores: Vector, place: int) -> Flags:
+        lead = scores[1 : self.n_ratios + 1] - scores[place]
+        return np.asarray((lead > 0) & (lead > self.critical[place] * self.errors[1 : self.n_ratios + 1, place]))
+
+    def _pick(self, synthetic: Vector, helps: Flags, plateau: Flags, peak: int) -> int:
+        allowed = {
+            "plateau": plateau,
+            "peak": np.arange(len(synthetic)) == peak,
+            "one-standard-error": synthetic >= synthetic[peak] - self.errors[peak, : len(synthetic)],
+            "least": np.ones(len(synthetic), dtype=bool),
+        }[self.rule]
+        candidates = np.flatnonzero(np.r_[False, helps] & allowed)
+        return int(candidates[0]) if len(candidates) else 0
+
+
+def corrected_score(chooser: Chooser, inside: Vector, outside: Vector) -> float:
+    """The chosen ratio's score without the luck of having been chosen.
+
+    In each bootstrap draw the rule chooses by the rows inside and is scored on the rows outside.
+
+    Parameters
+    ----------
+    inside, outside : arrays of shape (n_draws, 1 + 2 · n_ratios)
+
+    Notes
+    -----
+    Bootstrap bias-corrected selection, I. Tsamardinos et al., Machine Learning 107 (2018),
+    doi:10.1007/s10994-018-5714-4.
+    """
+    defined = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
+    found = [row[chooser.choose(scores).chosen] for scores, row in zip(inside[defined], outside[defined], strict=True)]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _against(places: range | list[int], comparator: int, n_scores: int) -> Vector:
+    contrasts = np.eye(n_scores)[list(places)]
+    contrasts[:, comparator] -= 1.0
+    return contrasts

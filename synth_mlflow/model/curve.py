@@ -1,0 +1,200 @@
+"""The result of a sweep: the score at every ratio with its uncertainty, and the choice with its reasons."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.model.fragility import Fragility
+from synth_mlflow.model.learning import LearningCurve
+
+
+@dataclass(frozen=True)
+class SlicePoint:
+    """The score on one slice at one ratio; None where it is undefined."""
+
+    n_rows: int
+    score: float | None
+    gain: float | None
+    """Over the same slice at ratio 0."""
+    gain_low: float | None
+    gain_high: float | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One ratio. Intervals are for the recipe on another draw of the rows, unless they say *model*."""
+
+    ratio: float
+    n_real: int
+    n_synthetic: int
+    score: float
+    low: float
+    high: float
+    gain: float
+    """Over ratio 0."""
+    gain_low: float
+    gain_high: float
+    p_value: float
+    """Of the simultaneous test of all ratios against ratio 0."""
+    helps: bool
+    """Whether it beats ratio 0 and the best placebo."""
+    in_plateau: bool
+    peak_probability: float
+    model_low: float
+    """Interval of this very model on further evaluation rows."""
+    model_high: float
+    placebo: float
+    """Score with as many duplicated real rows in place of the synthetic ones."""
+    placebo_low: float
+    placebo_high: float
+    over_placebo: float
+    """Gain over the best placebo of any ratio."""
+    over_placebo_low: float
+    over_placebo_high: float
+    repeats: tuple[float, ...]
+    placebo_repeats: tuple[float, ...]
+    slices: Mapping[str, SlicePoint]
+    recalls: Mapping[str, float]
+    """Share of each class that is predicted as such; empty for regression."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores over ratios, the chosen one, and why."""
+
+    metric: str
+    points: tuple[Point, ...]
+    chosen: float
+    peak: float
+    plateau: list[float]
+    """Every ratio that cannot be told from the best."""
+    rule: str
+    """How the ratio was chosen, in words."""
+    fragility: Fragility
+    naive: float
+    """Score at the chosen ratio."""
+    corrected: float
+    """That score without the luck of having been chosen."""
+    corrected_gain: float
+    """Gain over ratio 0, corrected in the same way."""
+    smallest_detectable: float
+    """The gain that this evaluation set and these repeats would find with 80 % probability."""
+    learning: LearningCurve
+    mix: str
+    seed: int
+    n_evaluation: int
+    """Rows of the frozen set that chose."""
+    halves: str
+    """In words, whether the same rows choose and confirm."""
+    decision: str
+    """A few plain sentences with the numbers."""
+
+    def frame(self) -> pd.DataFrame:
+        """One row a ratio: ratio, score, low, high, gain, gain_low, gain_high, and more."""
+        rows = []
+        for point in self.points:
+            record = {
+                name: value
+                for name, value in vars(point).items()
+                if name not in {"repeats", "placebo_repeats", "slices", "recalls"}
+            }
+            record |= {f"slice_{name}": part.score for name, part in point.slices.items()}
+            record |= {f"recall_{name}": value for name, value in point.recalls.items()}
+            rows.append(record)
+        frame = pd.DataFrame(rows)
+        first = ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high"]
+        return frame[first + [name for name in frame.columns if name not in first]]
+
+    def at(self, ratio: float) -> Point:
+        """The point of one ratio.
+
+        Raises
+        ------
+        KeyError
+            If it was not swept.
+        """
+        for point in self.points:
+            if math.isclose(point.ratio, ratio):
+                return point
+        raise KeyError(f"ratio {ratio} was not swept; swept were {[p.ratio for p in self.points]}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; a number that is not finite becomes None."""
+        record: dict[str, Any] = _finite(asdict(self))
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Curve:
+        """The inverse of :meth:`to_json`."""
+        fields = dict(record)
+        fields["points"] = tuple(_point(point) for point in record["points"])
+        fields["fragility"] = Fragility(**record["fragility"])
+        learning: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in record["learning"].items()
+        }
+        fields["learning"] = LearningCurve(**learning)
+        return cls(**fields)
+
+    def _repr_html_(self) -> str:
+        columns = ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high", "placebo", "helps", "in_plateau"]
+        table = self.frame()[columns].to_html(index=False, float_format=lambda value: f"{value:.4g}")
+        return f"<p>{html.escape(self.decision)}</p>{table}"
+
+
+@dataclass(frozen=True)
+class Success:
+    """Whether the threshold of the statement is met, by the corrected estimate."""
+
+    met: bool
+    value: float
+    needed: float
+    words: str
+
+
+def judge_success(curve: Curve, success: Mapping[str, float]) -> Success:
+    """Compare the corrected gain, or the corrected score, with what the statement demands.
+
+    Parameters
+    ----------
+    curve : Curve
+    success : mapping
+        ``{"gain_at_least": x}`` or ``{"at_least": x}``.
+
+    Raises
+    ------
+    UsageError
+        If it is neither.
+    """
+    values = {"gain_at_least": curve.corrected_gain, "at_least": curve.corrected}
+    if len(success) != 1 or not set(success) <= set(values):
+        hint = closest(next(iter(success), ""), values)
+        raise UsageError(f"success {dict(success)!r} is neither `gain_at_least` nor `at_least`. {hint}")
+    name, needed = next(iter(success.items()))
+    value = values[name]
+    met = math.isfinite(value) and value >= needed
+    what = "gain over real rows alone" if name == "gain_at_least" else curve.metric
+    words = f"The corrected {what} is {value:.4g}, {needed:.4g} was asked for: {'met' if met else 'not met'}."
+    return Success(met, value, float(needed), words)
+
+
+def _point(record: Mapping[str, Any]) -> Point:
+    fields = dict(record)
+    fields["slices"] = {name: SlicePoint(**part) for name, part in record["slices"].items()}
+    for name in ("repeats", "placebo_repeats"):
+        fields[name] = tuple(record[name])
+    return Point(**fields)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,77 @@
+"""How fragile the choice of a ratio is: sharp, flat, or no peak at all, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from synth_mlflow.data.mixes import percent
+from synth_mlflow.model.inference import Vector
+
+Shape = Literal["sharp", "flat", "no peak"]
+
+
+@dataclass(frozen=True)
+class Fragility:
+    """The verdict in words, and the numbers behind it."""
+
+    words: Shape
+    sentence: str
+    peak_probability: float
+    """How often the peak would be the peak again under another draw of the rows, the synthetic ones included."""
+    drop_below: float | None
+    """Score lost by going to the next smaller ratio; None where there is none."""
+    drop_above: float | None
+    """Score lost by going to the next greater ratio; None where there is none."""
+
+
+def judge_fragility(
+    ratios: tuple[float, ...], scores: Vector, peak: int, plateau: npt.NDArray[np.bool_], probabilities: Vector
+) -> Fragility:
+    """Judge the neighbourhood of the peak.
+
+    *No peak*: no ratio can be told from the best. *Sharp*: both neighbours can. *Flat*: at least one cannot.
+
+    Parameters
+    ----------
+    ratios : tuple of float
+        Ascending, 0 first.
+    scores, plateau, probabilities : arrays of shape (n_ratios,)
+        Score of each, whether it may be the best, and how often it would be the peak under another draw.
+    peak : int
+        Place of the highest score.
+    """
+    neighbours = [place for place in (peak - 1, peak + 1) if 0 <= place < len(ratios)]
+    words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
+    drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
+    again = float(probabilities[peak])
+    sentence = f"{_SENTENCES[words].format(peak=percent(ratios[peak]), again=again)}{_edge(ratios, peak, words)}"
+    return Fragility(words, sentence, again, drops.get(peak - 1), drops.get(peak + 1))
+
+
+_SENTENCES: dict[Shape, str] = {
+    "sharp": (
+        "The peak at {peak} is sharp: both neighbours score measurably less, and it would be the peak again in "
+        "{again:.0%} of draws. Keep the ratio exact and sweep again whenever the data or the generator changes."
+    ),
+    "flat": (
+        "The peak at {peak} is flat: a neighbour cannot be told from it, and it would be the peak again in {again:.0%} "
+        "of draws. Any ratio of the plateau will do; take a round one."
+    ),
+    "no peak": (
+        "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again:.0%} "
+        "of draws."
+    ),
+}
+
+
+def _edge(ratios: tuple[float, ...], peak: int, words: Shape) -> str:
+    at_edge = peak == len(ratios) - 1 and words != "no peak"
+    return (
+        f" It is the greatest ratio swept: greater ones may be better still than {percent(ratios[peak])}."
+        if at_edge
+        else ""
+    )

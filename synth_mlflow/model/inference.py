@@ -1,0 +1,158 @@
+"""What several scores and their uncertainty allow to say: intervals, one test over all ratios, the set of the best.
+
+The scores of all arms and ratios are one vector with one covariance: that of the evaluation rows (paired bootstrap)
+plus that of the recipe (repeats, each on its own draw of training rows, synthetic rows and seed). The second is the
+covariance of single repeats, not of their mean: it tells what another draw would give.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+ALPHA = 0.05
+_SIMULATIONS = 20_000
+_SEED = 7  # of the simulated distributions: same scores, same critical values
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Covariances of the scores, of shape (n_scores, n_scores), and how many repeats stand behind the second."""
+
+    evaluation: Vector
+    recipe: Vector
+    n_repeats: int
+
+    @property
+    def total(self) -> Vector:
+        """Of another draw of everything."""
+        return self.evaluation + self.recipe
+
+    def of(self, places: range) -> Uncertainty:
+        """Of some of the scores."""
+        block = np.ix_(list(places), list(places))
+        return Uncertainty(self.evaluation[block], self.recipe[block], self.n_repeats)
+
+    def freedom(self, contrast: Vector) -> float:
+        """Degrees of freedom of a contrast's variance.
+
+        F. E. Satterthwaite, Biometrics Bulletin 2 (1946), doi:10.2307/3002019.
+        """
+        recipe, total = _variance(self.recipe, contrast), _variance(self.total, contrast)
+        return (self.n_repeats - 1) * (total / recipe) ** 2 if recipe > 0 else np.inf
+
+    def standard_error(self, contrast: Vector) -> float:
+        """Of a contrast under another draw of everything."""
+        return math.sqrt(_variance(self.total, contrast))
+
+    def half_width(self, contrast: Vector, level: float = 1 - ALPHA) -> float:
+        """Of the interval for a contrast under another draw of everything."""
+        return self.standard_error(contrast) * float(stats.t.ppf((1 + level) / 2, self.freedom(contrast)))
+
+    def model_half_width(self, contrast: Vector, level: float = 1 - ALPHA) -> float:
+        """Of the interval for these very models on further evaluation rows."""
+        return math.sqrt(_variance(self.evaluation, contrast)) * float(stats.norm.ppf((1 + level) / 2))
+
+
+@dataclass(frozen=True)
+class MaxT:
+    """A simultaneous one-sided test of several contrasts."""
+
+    statistics: Vector
+    p_values: Vector
+    """Adjusted for all of them."""
+    critical: float
+
+
+def uncertainty(resampled: Vector, repeats: Vector) -> Uncertainty:
+    """Both covariances.
+
+    Parameters
+    ----------
+    resampled : array of shape (n_draws, n_scores)
+        Scores over bootstrap draws of the evaluation rows; draws with an undefined score are left out.
+    repeats : array of shape (n_repeats, n_scores)
+        Scores of the repeats on all evaluation rows.
+    """
+    defined = resampled[np.isfinite(resampled).all(axis=1)]
+    return Uncertainty(
+        np.atleast_2d(np.cov(defined, rowvar=False)), np.atleast_2d(np.cov(repeats, rowvar=False)), len(repeats)
+    )
+
+
+def max_t(scores: Vector, contrasts: Vector, uncertain: Uncertainty, alpha: float = ALPHA) -> MaxT:
+    """Test each contrast > 0 while keeping the chance of any false alarm at ``alpha``.
+
+    Parameters
+    ----------
+    scores : array of shape (n_scores,)
+    contrasts : array of shape (n_contrasts, n_scores)
+
+    Notes
+    -----
+    T. Hothorn, F. Bretz, P. Westfall, Biometrical Journal 50 (2008), doi:10.1002/bimj.200810425: the greatest of
+    correlated t statistics under the null, here simulated, with the fewest degrees of freedom among the contrasts.
+    """
+    errors = np.array([uncertain.standard_error(row) for row in contrasts])
+    statistics = _ratio(contrasts @ scores, errors)
+    greatest = _simulated(contrasts, uncertain).max(axis=1)
+    p_values = np.array([(1 + (greatest >= t).sum()) / (1 + len(greatest)) for t in statistics])
+    return MaxT(statistics, p_values, float(np.quantile(greatest, 1 - alpha)))
+
+
+def best_set(scores: Vector, uncertain: Uncertainty, alpha: float = ALPHA) -> npt.NDArray[np.bool_]:
+    """Which scores may belong to the best arm: with confidence ``1 − alpha`` the truly best is among them.
+
+    Notes
+    -----
+    Multiple comparisons with the best, J. C. Hsu, Multiple Comparisons (1996), chapter 4: an arm is out when some other
+    one beats it by more than the critical value of all comparisons with it.
+    """
+    inside = np.ones(len(scores), dtype=bool)
+    for place in range(len(scores)):
+        others = np.delete(np.eye(len(scores)), place, axis=0)
+        others[:, place] = -1.0
+        test = max_t(scores, others, uncertain, alpha)
+        inside[place] = not (test.statistics > test.critical).any()
+    return inside
+
+
+def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
+    """How often each score would be the greatest under another draw of everything."""
+    draws = scores + _correlated(uncertain.total, np.random.default_rng(_SEED))
+    return np.bincount(draws.argmax(axis=1), minlength=len(scores)) / len(draws)
+
+
+def _variance(covariance: Vector, contrast: Vector) -> float:
+    return max(float(contrast @ covariance @ contrast), 0.0)
+
+
+def _simulated(contrasts: Vector, uncertain: Uncertainty) -> Vector:
+    """Draws of the t statistics of all contrasts under the null, of shape (n_simulations, n_contrasts)."""
+    rng = np.random.default_rng(_SEED)
+    covariance = contrasts @ uncertain.total @ contrasts.T
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    normal = _ratio(_correlated(covariance, rng), errors)
+    freedom = min(uncertain.freedom(row) for row in contrasts)
+    if not np.isfinite(freedom):
+        return normal
+    return normal / np.sqrt(rng.chisquare(freedom, size=(len(normal), 1)) / freedom)
+
+
+def _correlated(covariance: Vector, rng: np.random.Generator) -> Vector:
+    """Normal draws around 0; the covariance of few repeats is singular, so its root is taken by eigenvectors."""
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.asarray(rng.standard_normal((_SIMULATIONS, len(values))) @ root.T)
+
+
+def _ratio(values: Vector, errors: Vector) -> Vector:
+    """t statistics; where nothing varies, a difference of 0 is no evidence and any other is certain."""
+    certain = np.where(values == 0, 0.0, np.copysign(np.inf, values))
+    return np.where(errors > 0, np.divide(values, np.where(errors > 0, errors, 1.0)), certain)

@@ -1,0 +1,112 @@
+"""The learning curve of real rows, and how many more of them the chosen mix is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_FACTOR = 10.0  # beyond this many times the rows at hand, an extrapolated curve says nothing
+_EXPONENTS = np.geomspace(0.1, 2.0, 16)
+_DRAWS = 400
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Scores of models on real rows alone."""
+
+    n_rows: tuple[int, ...]
+    scores: tuple[float, ...]
+    """Mean over the repeats; of the last point, the score on all real rows."""
+    worth: float
+    """How many more real rows would give the score of the chosen mix; capped at ten times the rows at hand."""
+    worth_low: float
+    worth_high: float
+    words: str
+
+
+def learning_curve(
+    n_rows: Vector, repeats: Vector, all_rows: tuple[int, float], gain: tuple[float, float], rng: np.random.Generator
+) -> LearningCurve:
+    """Fit ``score = a − b · n^(−c)`` and read off where it reaches the chosen mix.
+
+    Parameters
+    ----------
+    n_rows : array of shape (n_points,)
+        Real rows at each point.
+    repeats : array of shape (n_repeats, n_points)
+        Scores of each repeat.
+    all_rows : (int, float)
+        All real rows, and the score on them.
+    gain : (float, float)
+        Gain of the chosen mix over that score, and its standard error.
+    rng : numpy Generator
+        Draws the repeats and the gain anew for the interval.
+
+    Notes
+    -----
+    Power laws fit learning curves of tabular models well: T. Viering, M. Loog, IEEE TPAMI 45 (2023),
+    doi:10.1109/TPAMI.2022.3220744.
+    """
+    sizes = np.r_[n_rows, all_rows[0]]
+    means = np.r_[repeats.mean(axis=0), all_rows[1]]
+    if gain[0] <= 0 and gain[1] == 0:
+        return LearningCurve(_whole(sizes), _floats(means), 0.0, 0.0, 0.0, _NOTHING)
+    worth = _worth(sizes, means, gain[0])
+    again = [_worth(sizes, *_drawn(repeats, all_rows[1], gain, rng)) for _ in range(_DRAWS)]
+    low, high = np.quantile(again, [0.025, 0.975])
+    words = _words(worth, float(low), float(high), all_rows[0])
+    return LearningCurve(_whole(sizes), _floats(means), worth, float(low), float(high), words)
+
+
+_NOTHING = "No synthetic rows are used, so they are worth no real ones."
+
+
+def _whole(sizes: Vector) -> tuple[int, ...]:
+    return tuple(int(n) for n in sizes)
+
+
+def _floats(values: Vector) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _drawn(repeats: Vector, score: float, gain: tuple[float, float], rng: np.random.Generator) -> tuple[Vector, float]:
+    chosen = repeats[rng.integers(0, len(repeats), len(repeats))]
+    return np.r_[chosen.mean(axis=0), score], float(rng.normal(*gain))
+
+
+def _worth(sizes: Vector, scores: Vector, gain: float) -> float:
+    """Further rows that raise the fitted curve by the gain, from where it stands at all real rows."""
+    n = sizes[-1]
+    if gain <= 0:
+        return 0.0
+    slope, exponent = _power_law(sizes / n, scores)
+    rest = slope - gain  # what the curve still has to climb to its asymptote, after the gain
+    if rest <= 0:
+        return float(MAX_FACTOR * n)
+    return float(min((slope / rest) ** (1 / exponent) - 1, MAX_FACTOR) * n)
+
+
+def _power_law(sizes: Vector, scores: Vector) -> tuple[float, float]:
+    """``b`` and ``c`` of the curve, by least squares over a grid of exponents; ``b`` is never negative."""
+    best = (np.inf, 0.0, 1.0)
+    for exponent in _EXPONENTS:
+        falling = sizes**-exponent
+        centred = falling - falling.mean()
+        slope = max(-float(centred @ (scores - scores.mean()) / (centred @ centred)), 0.0)
+        error = float(((scores - scores.mean() + slope * centred) ** 2).sum())
+        best = min(best, (error, slope, float(exponent)))
+    return best[1], best[2]
+
+
+def _words(worth: float, low: float, high: float, n_real: int) -> str:
+    cap = MAX_FACTOR * n_real
+    interval = f"{_rows(low, cap)} to {_rows(high, cap)}"
+    return f"The chosen mix is worth about {_rows(worth, cap)} more real rows (95 % interval {interval})."
+
+
+def _rows(n: float, cap: float) -> str:
+    return f"over {cap:,.0f}" if n >= cap else f"{n:,.0f}"

@@ -1,0 +1,117 @@
+"""The picture of a sweep: the curve with its intervals, the placebo, the plateau, the choice and the success line."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from synth_mlflow.data.mixes import percent
+from synth_mlflow.model.curve import Curve
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito: told apart by everybody
+
+
+def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
+    """Draw a curve.
+
+    Parameters
+    ----------
+    curve : Curve
+    success_line : float, optional
+        The score that the statement asks for.
+    """
+    figure = Figure(figsize=(8.0, 4.8), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    percents = np.array([100 * point.ratio for point in curve.points])
+    _shade_plateau(axes, curve, percents)
+    _draw_placebo(axes, curve, percents)
+    _draw_scores(axes, curve, percents)
+    if success_line is not None:
+        axes.axhline(success_line, color=GREEN, linestyle="-.", linewidth=1.4, label="asked for")
+    _mark_choice(axes, curve)
+    _label(axes, curve, percents)
+    return figure
+
+
+def _shade_plateau(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+    """Each ratio of the plateau owns the strip up to half-way to its neighbours."""
+    edges = np.r_[percents[0], (percents[1:] + percents[:-1]) / 2, percents[-1]]
+    margin = 0.03 * (percents[-1] - percents[0])
+    edges[0], edges[-1] = edges[0] - margin, edges[-1] + margin
+    label: str | None = "cannot be told from the best"
+    for place, point in enumerate(curve.points):
+        if point.in_plateau:
+            axes.axvspan(edges[place], edges[place + 1], color=BLUE, alpha=0.07, linewidth=0, label=label)
+            label = None
+    axes.set_xlim(edges[0], edges[-1])
+
+
+def _draw_placebo(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+    axes.errorbar(
+        percents,
+        [point.placebo for point in curve.points],
+        yerr=[
+            [point.placebo - point.placebo_low for point in curve.points],
+            [point.placebo_high - point.placebo for point in curve.points],
+        ],
+        color=ORANGE,
+        linestyle="--",
+        marker="s",
+        markersize=4.5,
+        linewidth=1.3,
+        elinewidth=0.8,
+        capsize=2.5,
+        label="placebo: duplicated real rows",
+    )
+
+
+def _draw_scores(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+    low, high = [point.low for point in curve.points], [point.high for point in curve.points]
+    axes.fill_between(percents, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval")
+    scores = [point.score for point in curve.points]
+    axes.plot(percents, scores, color=BLUE, marker="o", linewidth=2.0, label="synthetic rows added")
+    n_repeats = len(curve.points[0].repeats)
+    axes.scatter(
+        np.repeat(percents, n_repeats),
+        [score for point in curve.points for score in point.repeats],
+        color=BLUE,
+        s=9,
+        alpha=0.35,
+        linewidth=0,
+        label="repeats, 80 % of the real rows",
+    )
+
+
+def _mark_choice(axes: Axes, curve: Curve) -> None:
+    point = curve.at(curve.chosen)
+    label = f"chosen: {percent(curve.chosen)}"
+    axes.axvline(100 * point.ratio, color=GREY, linewidth=1.0, linestyle=":")
+    axes.plot(
+        [100 * point.ratio],
+        [point.score],
+        marker="o",
+        markersize=13,
+        markerfacecolor="none",
+        markeredgecolor="black",
+        markeredgewidth=1.6,
+        linestyle="none",
+        label=label,
+    )
+
+
+def _label(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+    axes.set_xticks(percents, [percent(point.ratio) for point in curve.points])
+    axes.set_xlabel("synthetic rows in the training mix")
+    axes.set_ylabel(f"{curve.metric}, {curve.n_evaluation:,} evaluation rows")
+    axes.set_title(_title(curve), loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+    axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
+
+
+def _title(curve: Curve) -> str:
+    if curve.chosen == 0:
+        return "No synthetic rows: nothing beats the real rows alone"
+    point = curve.at(curve.chosen)
+    return f"{percent(curve.chosen)} synthetic: {point.gain:+.3g} ({point.gain_low:+.3g} to {point.gain_high:+.3g})"

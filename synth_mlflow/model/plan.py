@@ -1,0 +1,141 @@
+"""What a sweep will do: its plan, its fits by key, and the rows that each fit takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from synth_mlflow.data.mixes import Mix, Places, draw_duplicates, draw_order, mix_counts, read_ratios
+from synth_mlflow.errors import UsageError, closest
+
+Arm = Literal["synthetic", "placebo", "real"]
+Rule = Literal["plateau", "peak", "one-standard-error", "least"]
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+ALL_ROWS = -1  # the `repeat` of the fit on every real row, which gives the published curve
+REPEAT_SHARE = 0.8  # of the real rows, without replacement; with replacement favours more synthetic rows
+LEARNING_SHARES = (0.25, 0.5, 0.75)  # of the real rows: the curve that tells what more real rows would do
+
+
+@dataclass(frozen=True, order=True)
+class FitKey:
+    """Which fit: the arm, its ratio (for the arm ``real`` the share of the real rows), and the repeat."""
+
+    arm: Arm
+    ratio: float
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What one fit found; nothing of it depends on the machine but ``seconds``."""
+
+    key: FitKey
+    score: float
+    """On the rows of the frozen set that may choose."""
+    predictions: npt.NDArray[np.float64]
+    """On every row of the frozen set: (n_rows,) for regression, else (n_rows, n_classes)."""
+    n_real: int
+    n_added: int
+    """Synthetic rows, or duplicates in the placebo arm."""
+    seconds: float
+    slices: dict[str, float] = field(default_factory=dict)
+    """Score on each slice; NaN where it is undefined."""
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What to sweep, and how to choose."""
+
+    ratios: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)
+    repeats: int = 8
+    mix: Mix = "augment"
+    rule: Rule = "plateau"
+    seed: int = 0
+    n_jobs: int = -1
+    """Fits at a time, one thread each; -1 takes every core."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ratios", read_ratios(self.ratios))
+        if self.repeats < 3:
+            raise UsageError(
+                f"{self.repeats} repeats were asked for, at least 3 are needed: their spread is the interval.",
+                "8 repeats are the default; take more for narrower intervals.",
+            )
+        if self.rule not in RULES:
+            raise UsageError(f"rule {self.rule!r} is unknown. {closest(self.rule, RULES)}")
+
+    def keys(self) -> list[FitKey]:
+        """Every fit of the sweep, the largest first so that parallel ones end together."""
+        repeats = [ALL_ROWS, *range(self.repeats)]
+        mixes = [FitKey(arm, r, n) for arm in ("synthetic", "placebo") for r in self.ratios if r for n in repeats]
+        baseline = baseline_keys(self.repeats)
+        learning = [FitKey("real", share, n) for share in LEARNING_SHARES for n in range(self.repeats)]
+        return [*sorted(mixes, key=lambda key: -key.ratio), *baseline, *learning]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, without what changes no result."""
+        return {
+            "ratios": list(self.ratios),
+            "repeats": self.repeats,
+            "mix": self.mix,
+            "rule": self.rule,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class FitRows:
+    """The rows that one fit takes, as places in the pool of real rows followed by synthetic ones."""
+
+    real: Places
+    added: Places
+
+    @property
+    def all(self) -> Places:
+        """Real and added ones; duplicates stand more than once."""
+        return np.concatenate([self.real, self.added])
+
+
+def baseline_keys(repeats: int) -> list[FitKey]:
+    """The fits without synthetic rows."""
+    return [FitKey("synthetic", 0.0, repeat) for repeat in (ALL_ROWS, *range(repeats))]
+
+
+def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: int) -> FitRows:
+    """The rows of one fit.
+
+    All ratios of a repeat share its draw: the real rows are the same, the synthetic ones of a smaller ratio are among
+    those of a greater one.
+
+    Parameters
+    ----------
+    key : FitKey
+    n_real : int
+        Real rows at hand; a repeat draws 80 % of them, without replacement.
+    batches : array-like of shape (n_synthetic,)
+        The batch of each synthetic row; each ratio takes the batches in proportion.
+    mix : {"augment", "replace"}
+    seed : int
+    """
+    rng = np.random.default_rng([seed, key.repeat + 1])
+    order = np.arange(n_real) if key.repeat == ALL_ROWS else rng.permutation(n_real)
+    if key.arm == "real":
+        return FitRows(order[: max(1, round(n_real * key.ratio))], np.empty(0, dtype=np.int64))
+    drawn = order if key.repeat == ALL_ROWS else order[: max(1, round(n_real * REPEAT_SHARE))]
+    n_kept, n_added = mix_counts(key.ratio, len(drawn), mix)
+    # the real rows that `replace` drops are drawn too, also where all rows are at hand
+    kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn
+    if key.arm == "placebo":
+        return FitRows(kept, draw_duplicates(kept, n_added, rng))
+    return FitRows(kept, n_real + draw_order(batches, rng)[:n_added])
+
+
+def unfinished(keys: Iterable[FitKey], finished: Iterable[FitKey]) -> list[FitKey]:
+    """The keys still to be fitted, in order."""
+    done = set(finished)
+    return [key for key in keys if key not in done]

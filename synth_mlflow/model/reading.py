@@ -1,0 +1,206 @@
+"""Read the fits of a sweep into a curve: intervals, choice, fragility, correction and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from synth_mlflow.model.bench import Bench
+from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, corrected_score
+from synth_mlflow.model.curve import Curve, Point, SlicePoint
+from synth_mlflow.model.decision import decide
+from synth_mlflow.model.fragility import judge_fragility
+from synth_mlflow.model.inference import Uncertainty, Vector, max_t, peak_probabilities, uncertainty
+from synth_mlflow.model.learning import LearningCurve, learning_curve
+from synth_mlflow.model.plan import ALL_ROWS, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
+from synth_mlflow.model.resampling import Resampled, resample
+
+Fits = Mapping[FitKey, Fit]
+
+
+def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
+    """The curve of a sweep whose fits are all there."""
+    reading = _read(bench, plan, fits)
+    ratios, choice, last = plan.ratios, reading.choice, reading.n_ratios + 1
+    synthetic = reading.uncertain.of(range(last))
+    probabilities = peak_probabilities(reading.scores[:last], synthetic)
+    points = tuple(_point(reading, place, float(probabilities[place])) for place in range(last))
+    curve = Curve(
+        metric=bench.metric,
+        points=points,
+        chosen=ratios[choice.chosen],
+        peak=ratios[choice.peak],
+        plateau=[ratio for ratio, inside in zip(ratios, choice.plateau, strict=True) if inside],
+        rule=RULE_WORDS[plan.rule],
+        fragility=judge_fragility(ratios, reading.scores[:last], choice.peak, choice.plateau, probabilities),
+        naive=float(reading.scores[choice.chosen]),
+        corrected=corrected_score(reading.chooser, reading.resampled.inside, reading.resampled.outside),
+        corrected_gain=_corrected_gain(reading),
+        smallest_detectable=reading.chooser.smallest_detectable(),
+        learning=_learning(reading),
+        mix=plan.mix,
+        seed=plan.seed,
+        n_evaluation=int(bench.halves.select.sum()),
+        halves=bench.halves.words,
+        decision="",
+    )
+    return replace(curve, decision=decide(curve))
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """The scores as one vector: the baseline, the synthetic arm by ratio, the placebo arm by ratio."""
+
+    bench: Bench
+    plan: SweepPlan
+    fits: Fits
+    keys: tuple[FitKey, ...]
+    scores: Vector
+    repeats: Vector
+    """(n_repeats, n_scores)"""
+    resampled: Resampled
+    uncertain: Uncertainty
+    chooser: Chooser
+    choice: Choice
+    p_values: Vector
+    """Of every ratio above 0 against the baseline."""
+    slices: Mapping[str, list[SlicePoint]]
+
+    @property
+    def n_ratios(self) -> int:
+        return len(self.plan.ratios) - 1
+
+    def interval(self, place: int, against: int | None = None) -> tuple[float, float, float]:
+        contrast = _contrast(len(self.scores), place, against)
+        value, half = float(contrast @ self.scores), self.uncertain.half_width(contrast)
+        return value, value - half, value + half if against is not None else min(value + half, self.bench.best_score)
+
+    def placebo_of(self, place: int) -> int:
+        return place + self.n_ratios if place else 0
+
+
+def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
+    keys = _keys(plan)
+    scores = np.array([fits[key].score for key in keys])
+    repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
+    selected = bench.halves.select
+    predictions = [fits[key].predictions[selected] for key in keys]
+    rng = np.random.default_rng([plan.seed, 1])
+    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng)
+    uncertain = uncertainty(resampled.inside, repeats)
+    n_ratios = len(plan.ratios) - 1
+    chooser = Chooser.build(plan.rule, n_ratios, uncertain)
+    against_baseline = np.array([_contrast(len(keys), place, 0) for place in range(1, n_ratios + 1)])
+    return _Reading(
+        bench,
+        plan,
+        fits,
+        keys,
+        scores,
+        repeats,
+        resampled,
+        uncertain,
+        chooser,
+        chooser.choose(scores),
+        max_t(scores, against_baseline, uncertain).p_values,
+        {name: _slice_points(bench, plan, fits, name) for name in bench.slices},
+    )
+
+
+def _keys(plan: SweepPlan) -> tuple[FitKey, ...]:
+    above = [ratio for ratio in plan.ratios if ratio]
+    synthetic = [FitKey("synthetic", ratio, ALL_ROWS) for ratio in plan.ratios]
+    return (*synthetic, *(FitKey("placebo", ratio, ALL_ROWS) for ratio in above))
+
+
+def _contrast(n_scores: int, place: int, against: int | None) -> Vector:
+    contrast = np.zeros(n_scores)
+    contrast[place] = 1.0
+    if against is not None:
+        contrast[against] -= 1.0
+    return contrast
+
+
+def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
+    fit, placebo = reading.fits[reading.keys[place]], reading.placebo_of(place)
+    score, low, high = reading.interval(place)
+    gain, gain_low, gain_high = reading.interval(place, 0)
+    placebo_score, placebo_low, placebo_high = reading.interval(placebo)
+    over, over_low, over_high = reading.interval(place, reading.chooser.best_placebo(reading.scores))
+    model_half = reading.uncertain.model_half_width(_contrast(len(reading.scores), place, None))
+    return Point(
+        ratio=reading.plan.ratios[place],
+        n_real=fit.n_real,
+        n_synthetic=fit.n_added,
+        score=score,
+        low=low,
+        high=high,
+        gain=gain,
+        gain_low=gain_low,
+        gain_high=gain_high,
+        p_value=float(reading.p_values[place - 1]) if place else 1.0,
+        helps=bool(place and reading.choice.helps[place - 1]),
+        in_plateau=bool(reading.choice.plateau[place]),
+        peak_probability=peak_probability,
+        model_low=score - model_half,
+        model_high=min(score + model_half, reading.bench.best_score),
+        placebo=placebo_score,
+        placebo_low=placebo_low,
+        placebo_high=placebo_high,
+        over_placebo=over,
+        over_placebo_low=over_low,
+        over_placebo_high=over_high,
+        repeats=tuple(reading.repeats[:, place].tolist()),
+        placebo_repeats=tuple(reading.repeats[:, placebo].tolist()),
+        slices={name: points[place] for name, points in reading.slices.items()},
+        recalls=_recalls(reading.bench, fit),
+    )
+
+
+def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
+    """Share of each class that is predicted as such."""
+    truth, likeliest = bench.truth[bench.halves.select], fit.predictions[bench.halves.select]
+    if not bench.classes:
+        return {}
+    hits = likeliest.argmax(axis=1) == truth
+    return {str(label): float(hits[truth == code].mean()) for code, label in enumerate(bench.classes) if code in truth}
+
+
+def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
+    """The score on one slice at every ratio, each against ratio 0."""
+    keys = _keys(plan)[: len(plan.ratios)]
+    rows = bench.slices[name] & bench.halves.select
+    scores = np.array([fits[key].slices[name] for key in keys])
+    repeats = np.array([[fits[replace(key, repeat=n)].slices[name] for key in keys] for n in range(plan.repeats)])
+    n_rows = int(rows.sum())
+    if not np.isfinite(scores).all() or not np.isfinite(repeats).all():
+        return [SlicePoint(n_rows, None, None, None, None)] * len(keys)
+    predictions = [fits[key].predictions[rows] for key in keys]
+    rng = np.random.default_rng([plan.seed, 2])
+    resampled = resample(bench.metric, bench.task, bench.truth[rows], predictions, rng)
+    uncertain = uncertainty(resampled.inside, repeats)
+    points = []
+    for place, score in enumerate(scores):
+        half = uncertain.half_width(_contrast(len(keys), place, 0))
+        gain = float(score - scores[0])
+        points.append(SlicePoint(n_rows, float(score), gain, gain - half, gain + half))
+    return points
+
+
+def _corrected_gain(reading: _Reading) -> float:
+    outside = reading.resampled.outside
+    return corrected_score(reading.chooser, reading.resampled.inside, outside - outside[:, [0]])
+
+
+def _learning(reading: _Reading) -> LearningCurve:
+    plan, fits, n_real = reading.plan, reading.fits, reading.bench.n_real
+    repeats = np.array([[fits[FitKey("real", s, n)].score for s in LEARNING_SHARES] for n in range(plan.repeats)])
+    repeats = np.column_stack([repeats, reading.repeats[:, 0]])
+    sizes = np.round(np.array([*LEARNING_SHARES, REPEAT_SHARE]) * n_real)
+    chosen = reading.choice.chosen
+    error = reading.uncertain.standard_error(_contrast(len(reading.scores), chosen, 0)) if chosen else 0.0
+    gain = float(reading.scores[chosen] - reading.scores[0])
+    rng = np.random.default_rng([plan.seed, 3])
+    return learning_curve(sizes, repeats, (n_real, float(reading.scores[0])), (gain, error), rng)

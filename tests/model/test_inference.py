@@ -1,0 +1,59 @@
+"""Intervals and simultaneous tests: against textbook values, and against what they promise."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from synth_mlflow.model.inference import Uncertainty, best_set, max_t, peak_probabilities, uncertainty
+
+KNOWN = Uncertainty(np.eye(4), np.zeros((4, 4)), 8)
+"""Four independent scores with standard error 1 that comes from the evaluation rows alone."""
+
+
+def test_known_variance_gives_normal_intervals():
+    assert KNOWN.half_width(np.array([1.0, 0, 0, 0])) == pytest.approx(1.96, abs=0.001)
+    assert KNOWN.half_width(np.array([1.0, -1, 0, 0])) == pytest.approx(1.96 * np.sqrt(2), abs=0.001)
+
+
+def test_repeats_alone_give_student_intervals():
+    estimated = Uncertainty(np.zeros((1, 1)), np.ones((1, 1)), 8)
+    assert estimated.half_width(np.ones(1)) == pytest.approx(stats.t.ppf(0.975, 7))
+
+
+def test_covariances_are_added():
+    rng = np.random.default_rng(0)
+    found = uncertainty(rng.normal(0, 1, (5_000, 1)), rng.normal(0, 2, (5_000, 1)))
+    assert found.standard_error(np.ones(1)) == pytest.approx(np.sqrt(5), rel=0.03)
+
+
+def test_max_t_of_one_contrast_is_the_t_test():
+    test = max_t(np.array([2.0, 0, 0, 0]), np.array([[1.0, 0, 0, 0]]), KNOWN)
+    assert test.critical == pytest.approx(1.645, abs=0.03)
+    assert test.p_values[0] == pytest.approx(stats.norm.sf(2), abs=0.005)
+
+
+def test_max_t_of_three_comparisons_is_dunnetts_test():
+    """One-sided 5 % critical value of three comparisons with a control, known variance: 2.06 (Dunnett 1955)."""
+    contrasts = np.column_stack([-np.ones(3), np.eye(3)])
+    assert max_t(np.zeros(4), contrasts, KNOWN).critical == pytest.approx(2.06, abs=0.03)
+
+
+def test_nothing_varies_and_nothing_differs():
+    still = Uncertainty(np.zeros((2, 2)), np.zeros((2, 2)), 8)
+    test = max_t(np.array([0.5, 0.5]), np.array([[1.0, -1.0]]), still)
+    assert test.p_values[0] > 0.9
+
+
+def test_best_set_drops_what_is_clearly_beaten():
+    assert best_set(np.array([0.0, 10.0, 9.9, 4.0]), KNOWN).tolist() == [False, True, True, False]
+
+
+def test_best_set_holds_the_best_as_often_as_promised():
+    rng, truth = np.random.default_rng(0), np.array([0.0, 1.0, 1.2, 0.5])
+    held = [best_set(truth + rng.normal(size=4), KNOWN)[2] for _ in range(200)]
+    assert np.mean(held) >= 0.93
+
+
+def test_peak_probabilities():
+    assert peak_probabilities(np.array([0.0, 0, 0, 0]), KNOWN) == pytest.approx(np.full(4, 0.25), abs=0.02)
+    assert peak_probabilities(np.array([0.0, 9, 0, 0]), KNOWN)[1] == pytest.approx(1, abs=0.001)

@@ -1,0 +1,157 @@
+"""The whole sweep on small tables: what helps is chosen, what does not is not, and killed sweeps go on."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.model.baseline import measure_baseline
+from synth_mlflow.model.curve import Curve, judge_success
+from synth_mlflow.model.final import confirm, final_of, fit_final
+from synth_mlflow.model.picture import curve_figure
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan
+from synth_mlflow.model.sweep import run_sweep
+
+TASK = Task("bought", "binary")
+SPEC = ModelSpec(params={"num_leaves": 4, "min_data_in_leaf": 5, "n_estimators": 30, "learning_rate": 0.1})
+PLAN = SweepPlan(repeats=4, n_jobs=1)
+SLICES = {"north": Slice.parse('region == "north"')}
+
+
+def people(n_rows, seed, *, inverted=False):
+    """Rows whose label depends on all columns; ``inverted`` ones say the opposite."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, 4))
+    region = rng.choice(["north", "south"], n_rows)
+    hidden = X.sum(axis=1) + (region == "north") + rng.normal(scale=0.5, size=n_rows)
+    bought = np.where((hidden > 0) != inverted, "yes", "no")
+    return normalise(pd.DataFrame(X, columns=list("abcd")).assign(region=region, bought=bought))
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """60 real rows, 1,500 evaluation rows, 180 synthetic rows of the true process."""
+    return people(60, 1), people(180, 2), people(1_500, 3)
+
+
+@pytest.fixture(scope="module")
+def outcome(tables):
+    """A sweep that should help."""
+    return run_sweep(*tables, TASK, "roc_auc", SPEC, PLAN, slices=SLICES, batches=np.repeat(["u", "v"], 90))
+
+
+def test_more_rows_of_the_true_process_are_chosen(outcome):
+    curve = outcome.curve
+    assert curve.peak == 0.75
+    assert 0 < curve.chosen <= curve.peak
+    assert curve.peak in curve.plateau
+    assert curve.at(0.75).gain > curve.at(0.75).placebo - curve.points[0].score
+    assert curve.learning.worth > 0
+    assert "Use" in curve.decision
+
+
+def test_inverted_labels_are_not(tables):
+    real, _, evaluation = tables
+    curve = run_sweep(real, people(180, 2, inverted=True), evaluation, TASK, "roc_auc", SPEC, PLAN).curve
+    assert (curve.chosen, curve.peak) == (0.0, 0.0)
+    assert curve.decision.startswith("Use no synthetic rows")
+
+
+def test_a_killed_sweep_goes_on_with_what_is_missing(tables, outcome):
+    finished = {key: fit for key, fit in outcome.fits.items() if key.repeat != 2}
+    told = []
+    again = run_sweep(
+        *tables,
+        TASK,
+        "roc_auc",
+        SPEC,
+        PLAN,
+        slices=SLICES,
+        batches=np.repeat(["u", "v"], 90),
+        finished=finished,
+        on_fit=lambda key, fit: told.append(key),
+    )
+    assert sorted(told) == sorted(key for key in outcome.fits if key.repeat == 2)
+    assert again.curve == outcome.curve
+
+
+def test_parallel_fits_change_nothing(tables, outcome):
+    plan = SweepPlan(repeats=4, n_jobs=2)
+    again = run_sweep(*tables, TASK, "roc_auc", SPEC, plan, slices=SLICES, batches=np.repeat(["u", "v"], 90))
+    assert again.curve == outcome.curve
+
+
+def test_curve_survives_json(outcome):
+    record = json.loads(json.dumps(outcome.curve.to_json(), allow_nan=False))
+    assert Curve.from_json(record) == outcome.curve
+
+
+def test_frame_has_the_public_columns_first(outcome):
+    frame = outcome.curve.frame()
+    assert list(frame)[:7] == ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high"]
+    assert frame["ratio"].tolist() == [0, 0.25, 0.5, 0.75]
+    assert {"slice_north", "recall_yes"} <= set(frame)
+
+
+def test_final_model_is_the_one_that_was_scored(tables, outcome):
+    final = final_of(outcome)
+    scored = outcome.fits[FitKey("synthetic", outcome.curve.chosen, ALL_ROWS)].predictions
+    assert np.array_equal(final.model.predict(tables[2]), scored)
+    assert len(final.real_rows) == 60
+    assert len(np.unique(final.synthetic_rows)) == len(final.synthetic_rows)
+    batches = np.repeat(["u", "v"], 90)
+    again = fit_final(*tables, TASK, "roc_auc", SPEC, PLAN, outcome.curve.chosen, batches=batches)
+    assert np.array_equal(again.model.predict(tables[2]), scored)
+
+
+def test_small_evaluation_set_promises_the_corrected_score(outcome):
+    promise = confirm(outcome)
+    assert promise.score == outcome.curve.corrected
+    assert "same rows choose and confirm" in promise.words
+
+
+@pytest.mark.parametrize(
+    ("success", "met"), [({"gain_at_least": 0.001}, True), ({"gain_at_least": 0.5}, False), ({"at_least": 0.6}, True)]
+)
+def test_success_is_judged_on_the_corrected_estimate(outcome, success, met):
+    assert judge_success(outcome.curve, success).met is met
+
+
+def test_unknown_success_is_refused(outcome):
+    with pytest.raises(UsageError, match="Did you mean 'gain_at_least'"):
+        judge_success(outcome.curve, {"gain_atleast": 0.1})
+
+
+def test_picture_shows_choice_and_success_line(outcome):
+    figure = curve_figure(outcome.curve, success_line=0.9)
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert {"asked for", f"chosen: {outcome.curve.chosen:.0%}".replace("%", " %")} <= set(labels)
+
+
+def test_baseline_is_ratio_0_of_a_sweep_without_synthetic_rows(tables):
+    real, _, evaluation = tables
+    baseline = measure_baseline(real, evaluation, TASK, "roc_auc", SPEC, repeats=4, n_jobs=1)
+    assert baseline.low < baseline.score < baseline.high
+    assert len(baseline.repeats) == 4
+
+
+def test_too_few_synthetic_rows_are_refused(tables):
+    with pytest.raises(GateError, match=r"needs 180 synthetic rows, 179 passed"):
+        run_sweep(tables[0], tables[1][:179], tables[2], TASK, "roc_auc", SPEC, PLAN)
+
+
+def test_metric_that_is_undefined_on_the_evaluation_set_is_refused(tables):
+    evaluation = tables[2].assign(bought="yes")
+    with pytest.raises(UsageError, match="roc_auc is undefined on the evaluation set"):
+        run_sweep(tables[0], tables[1], evaluation, TASK, "roc_auc", SPEC, PLAN)
+
+
+def test_slice_without_both_classes_has_no_score(tables):
+    slices = {"sure": Slice.parse("a > 2.9 and b > 1")}
+    curve = run_sweep(*tables, TASK, "roc_auc", SPEC, PLAN, slices=slices).curve
+    assert all(point.slices["sure"].score is None for point in curve.points)
