@@ -47,7 +47,10 @@ class Boosted:
 def fit_boosted(
     matrix: Matrix, outcome: Floats | Ints, rng: np.random.Generator, n_classes: int = 0
 ) -> tuple[Boosted, Ints]:
-    """Models for the mean of ``outcome`` (``n_classes`` 0) or for its class, and the fold that holds each member out."""
+    """Models for the mean of ``outcome`` (``n_classes`` 0) or its class, and the fold of each member.
+
+    The model of a member's fold was fitted without it.
+    """
     import lightgbm
 
     fold = rng.permutation(np.arange(len(matrix)) % N_FOLDS)

@@ -144,10 +144,11 @@ def _fit_numbers(
 
 
 def _indicators(levels: Ints) -> Floats:
-    present, at = np.unique(levels, return_inverse=True)
-    found = np.zeros((len(levels), len(present)))
-    found[np.arange(len(levels)), at] = 1.0
-    return found[:, :1] if len(present) == 2 else found
+    """One column a level; beyond a number of them the rarer levels share one."""
+    counts = np.bincount(levels)
+    frequent = np.argsort(-counts, kind="stable")[: min(MAX_CLASSES, np.count_nonzero(counts))]
+    found: Floats = (levels[:, None] == frequent).astype(np.float64)
+    return found[:, :1] if len(frequent) == 2 else found
 
 
 def _normal_scores(values: Floats) -> Floats:

@@ -32,10 +32,17 @@ class Leaves:
         return cls(tree, values[np.argsort(leaf, kind="stable")], np.cumsum(counts) - counts, counts)
 
     def draw(self, matrix: Matrix, rng: np.random.Generator) -> npt.NDArray[Any]:
-        """A member's value from each row's leaf."""
+        """A member's value from each row's leaf; all of a leaf's values are used before one is used again.
+
+        Independent draws would use some members twice and others never, and add that noise to the members' own.
+        """
         leaf = _apply(self.tree, matrix)
-        within = (rng.random(len(leaf)) * self.counts[leaf]).astype(np.int64)
-        return np.asarray(self.values[self.starts[leaf] + within])
+        rows = _shuffled_by(leaf, rng)
+        donors = _shuffled_by(np.repeat(np.arange(len(self.counts)), self.counts), rng)
+        turn = np.arange(len(leaf)) - np.searchsorted(leaf[rows], leaf[rows])
+        drawn = np.empty(len(leaf), dtype=self.values.dtype)
+        drawn[rows] = self.values[donors[self.starts[leaf[rows]] + turn % self.counts[leaf[rows]]]]
+        return drawn
 
 
 def grow_regressor(matrix: Matrix, outcome: Floats, *, min_leaf: int, significance: float, seed: int) -> Any:
@@ -55,3 +62,9 @@ def grow_regressor(matrix: Matrix, outcome: Floats, *, min_leaf: int, significan
 
 def _apply(tree: Any, matrix: Matrix) -> Ints:
     return np.zeros(len(matrix), dtype=np.int64) if tree is None else tree.apply(matrix)
+
+
+def _shuffled_by(group: Ints, rng: np.random.Generator) -> Ints:
+    """Positions sorted by group, in random order within each."""
+    shuffled = rng.permutation(len(group))
+    return shuffled[np.argsort(group[shuffled], kind="stable")]
