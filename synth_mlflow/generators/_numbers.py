@@ -33,6 +33,7 @@ class Smoothing:
     """
 
     atom_rows: int = 20
+    coarse_values: int = 150
     spike_rows: int = 8
     reach: float = 8.0
 
@@ -161,7 +162,8 @@ def _atoms(values: Floats, counts: Ints, step: float | None, smoothing: Smoothin
     edges = np.pad(values, width, mode="edge")
     cells = (edges[2 * width :] - edges[: -2 * width]) / (step or 1e-300)
     is_spike = counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around
-    return (counts >= smoothing.atom_rows) | (is_spike & (counts >= smoothing.spike_rows))
+    is_coarse = len(values) <= smoothing.coarse_values
+    return (is_coarse & (counts >= smoothing.atom_rows)) | (is_spike & (counts >= smoothing.spike_rows))
 
 
 def _reflect(rank: Floats, first: float, last: float) -> Floats:
