@@ -1,1 +1,50 @@
-"""Synthetic training data on MLflow: documented, repeatable, and possible to hand over."""
+"""Synthetic training data on MLflow: documented, repeatable, and possible to hand over.
+
+The public names are loaded when they are first asked for, so that ``import synth_mlflow`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from synth_mlflow.errors import (
+    EvidenceError,
+    GateError,
+    GeneratorError,
+    ServerError,
+    StatementError,
+    SynthError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from synth_mlflow.workflow import Batch as Batch
+    from synth_mlflow.workflow import Workflow as Workflow
+
+__all__ = [
+    "Batch",
+    "EvidenceError",
+    "GateError",
+    "GeneratorError",
+    "ServerError",
+    "StatementError",
+    "SynthError",
+    "UsageError",
+    "Workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in {"Batch", "Workflow"}:
+        raise AttributeError(f"module 'synth_mlflow' has no attribute {name!r}")
+    try:
+        return getattr(importlib.import_module("synth_mlflow.workflow"), name)
+    except OSError as error:
+        if "libgomp" not in str(error):
+            raise
+        raise SynthError(
+            "LightGBM needs the system's OpenMP library libgomp, which is not on this machine.",
+            "Install it: `apt-get install libgomp1` (Debian, Ubuntu), `dnf install libgomp` (Fedora, RHEL), "
+            "`apk add libgomp` (Alpine).",
+        ) from error

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 from synth_mlflow.data.environment import environment
 from synth_mlflow.errors import SynthError
-from synth_mlflow.model.curve import Curve
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, StoredBatch
@@ -16,7 +15,7 @@ from synth_mlflow.triggers import Present, Recorded, TriggerState
 
 
 def recorded_facts(
-    problem: Problem, frozen: EvaluationSet, curve: Curve, final: StoredRun, batches: Iterable[StoredBatch]
+    problem: Problem, frozen: EvaluationSet, final: StoredRun, batches: Iterable[StoredBatch]
 ) -> Recorded:
     """What was recorded about a model when it was made.
 
@@ -31,7 +30,6 @@ def recorded_facts(
     for batch in batches:
         name = batch.run.params[names.P_GENERATOR]
         versions.setdefault(name, set()).add(batch.run.params[names.P_GENERATOR_VERSION])
-    point = curve.at(curve.chosen)
     rows = [int(frozen.run.params[name]) for name in (names.P_TRAINING_ROWS, names.P_EVALUATION_ROWS)]
     return Recorded(
         generators={name: tuple(sorted(found)) for name, found in versions.items()},
@@ -39,7 +37,7 @@ def recorded_facts(
         n_real_rows=sum(rows),
         n_evaluation_rows=rows[1],
         metric=problem.statement.facts.metric,
-        promised=(point.score, point.low, point.high),
+        promised=(final.metrics[names.M_SCORE], final.metrics[names.M_SCORE_LOW], final.metrics[names.M_SCORE_HIGH]),
         environment=flat_environment(json.loads(final.params[names.P_ENVIRONMENT])),
     )
 

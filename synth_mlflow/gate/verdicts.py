@@ -70,16 +70,7 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
 
 def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
     """The verdict as the write-once parameters of the check runs tell it; for lists, not for gates."""
-    return combine(
-        batch,
-        policy,
-        [
-            _check_verdict(
-                run, policy, run.params[names.P_VERDICT], tuple(run.tags.get(names.TAG_REASON, "").split("\n"))
-            )
-            for run in _in_force(batch, policy, checks)
-        ],
-    )
+    return combine(batch, policy, [_recorded(run, policy) for run in _in_force(batch, policy, checks)])
 
 
 def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:

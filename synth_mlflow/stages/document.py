@@ -198,7 +198,7 @@ def _baseline(run: StoredRun) -> handoff.Baseline:
 
 def _triggers(material: Material) -> tuple[handoff.Trigger, ...]:
     used = [batch for batch in material.batches if batch.id in material.inside]
-    recorded = recorded_facts(material.problem, material.frozen, material.curve, material.final, used)
+    recorded = recorded_facts(material.problem, material.frozen, material.final, used)
     present = Present(
         generators=installed_generators(recorded.generators),
         statement_digest=material.problem.statement.digest,

@@ -68,7 +68,7 @@ def gather(project: Project, plan: SweepPlan, wanted: Sequence[str]) -> Ingredie
         training=training,
         evaluation=evaluation,
         synthetic=pd.concat(tables, ignore_index=True),
-        origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables])),
+        origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
         spec=_settled(project, frozen),
         plan=plan,
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point, Success, judge_success
+from synth_mlflow.model.final import Final, confirm, final_of
 from synth_mlflow.model.picture import curve_figure
-from synth_mlflow.model.plan import ALL_ROWS, FitKey
 from synth_mlflow.model.sweep import SweepOutcome
 from synth_mlflow.stages.freeze import inputs
 from synth_mlflow.stages.ingredients import Ingredients
@@ -71,7 +73,7 @@ def _write_final(
 ) -> KeptModel:
     curve, statement = outcome.curve, ingredients.problem.statement
     with writing(project.server, run_id) as draft:
-        model = outcome.final_model()
+        final, promise = final_of(outcome), confirm(outcome)
         example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
         used = ingredients.batches if curve.chosen else ()
         tags = {
@@ -80,7 +82,7 @@ def _write_final(
             names.TAG_SWEEP: parent,
             names.TAG_EVALUATION: ingredients.frozen.digest,
         }
-        kept = keep_model(project.server, run_id, model, example, name=project.server.experiment, tags=tags)
+        kept = keep_model(project.server, run_id, final.model, example, name=project.server.experiment, tags=tags)
         _state(draft, ingredients)
         draft.param(names.P_CHOSEN, curve.chosen)
         draft.param(names.P_MODEL_NAME, kept.name)
@@ -90,18 +92,31 @@ def _write_final(
         draft.param(names.P_ENVIRONMENT, environment())
         point = curve.at(curve.chosen)
         draft.metric(names.M_RATIO, curve.chosen)
-        draft.metric(names.M_SCORE, outcome.fits[FitKey("synthetic", curve.chosen, ALL_ROWS)].score)
+        draft.metric(names.M_SCORE, promise.score)
+        draft.metric(names.M_SCORE_LOW, promise.low)
+        draft.metric(names.M_SCORE_HIGH, promise.high)
         draft.metric(names.M_REAL_ROWS, point.n_real)
         draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
+        _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
         draft.inputs += _inputs(ingredients, with_synthetic=curve.chosen > 0)
         draft.describe(
-            f"**The model at {percent(curve.chosen)} synthetic rows**, fitted on all {point.n_real:,} real rows"
+            f"**The model at {percent(curve.chosen)} synthetic rows**, promised {curve.metric} {promise.score:.4f} "
+            f"({promise.low:.4f} to {promise.high:.4f} on further rows); fitted on all {point.n_real:,} real rows"
             f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns.\n\n"
             f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
         )
     return kept
+
+
+def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
+    """Every row that the model has eaten: the batch it is from, or `real`, and its place there."""
+    origin = ingredients.origin.iloc[final.synthetic_rows]
+    first = ingredients.origin.reset_index().groupby("origin")["index"].min()
+    places = final.synthetic_rows - origin.map(first).to_numpy()
+    real = pd.DataFrame({"from": "real", "row": final.real_rows})
+    return pd.concat([real, pd.DataFrame({"from": origin.to_numpy(), "row": places})], ignore_index=True)
 
 
 def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel) -> None:

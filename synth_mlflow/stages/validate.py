@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
 
 from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge
-from synth_mlflow.data.digests import canonical_json, json_digest
+from synth_mlflow.data.columns import conform
+from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
+from synth_mlflow.data.record import Source
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.tables import read_table
+from synth_mlflow.errors import UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
+from synth_mlflow.stages.batch import source_in_words
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_badly, set_tags, writing
@@ -18,35 +26,42 @@ PICTURE_DPI = 120
 N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
 
 
-def validate(project: Project, batch_id: str | None = None) -> list[Verdict]:
+def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> list[Verdict]:
     """Run the required checks on one batch, or on every batch that is unvalidated under the policy in force.
+
+    Parameters
+    ----------
+    project : Project
+    batch_id : str, optional
+        The short id of a batch.
+    source : Path, optional
+        The real rows that a batch was learned from, where they are not the project's own: rows that stay in their silo
+        are recorded by digest only, and are needed again to judge privacy.
 
     Raises
     ------
     GateError
         Before `freeze`.
+    UsageError
+        If a batch was learned from rows that are not here and not given.
     EvidenceError
         If a batch or the real rows are no longer those that were recorded.
     """
     frozen = project.evaluation_set()
     policy = policy_of(project.problem().statement)
     checks = checks_by_batch(project)
-    wanted = [project.batch(batch_id)] if batch_id else project.batches()
-    verdicts = []
-    for batch in wanted:
-        verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
-        if verdict.verdict == "unvalidated" and not (batch.retracted and batch_id is None):
-            verdict = _judge_batch(project, frozen, batch, policy)
-        elif batch_id:
-            project.say(f"{batch.id} is validated already under the policy in force")
-        if verdict.verdict != "unvalidated" and (batch_id or verdict.verdict != batch.run.tags.get(names.TAG_VERDICT)):
-            _mark(project, batch, verdict)
-        verdicts.append(verdict)
+    wanted = [project.batch(batch_id)] if batch_id else [batch for batch in project.batches() if not batch.retracted]
+    verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
+    for place, batch in enumerate(wanted):
+        if verdicts[place].verdict != "unvalidated":
+            project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
+            continue
+        verdicts[place] = _judge_batch(project, batch, policy, _evidence(project, frozen, batch, source))
+        _mark(project, batch, verdicts[place])
     return verdicts
 
 
-def _judge_batch(project: Project, frozen: EvaluationSet, batch: StoredBatch, policy: Policy) -> Verdict:
-    evidence = _evidence(project, frozen, batch)
+def _judge_batch(project: Project, batch: StoredBatch, policy: Policy, evidence: Evidence) -> Verdict:
     new = [_new_run(batch, name, policy) for name in policy.required]
     for name, run_id in zip(policy.required, create_children(project.server, batch.run.run_id, new), strict=True):
         project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
@@ -57,12 +72,12 @@ def _judge_batch(project: Project, frozen: EvaluationSet, batch: StoredBatch, po
     return recomputed_verdict(project, batch, policy, checks_by_batch(project).get(batch.run.run_id, []))
 
 
-def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch) -> Evidence:
+def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
     statement = project.problem().statement
     record = project.record(batch)
     return Evidence(
         batch=project.batch_rows(batch, frozen.schema),
-        members=project.training_rows(frozen),
+        members=_members(project, frozen, batch.id, record.origin.source, source),
         control=project.evaluation_rows(frozen),
         task=statement.task,
         metric=statement.facts.metric,
@@ -72,6 +87,21 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch) -> Ev
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
     )
+
+
+def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Source, given: Path | None) -> pd.DataFrame:
+    if learned.kind != "file":
+        return project.training_rows(frozen)
+    needed = f"batch {batch} was learned from {source_in_words(learned)}"
+    if given is None:
+        raise UsageError(
+            f"{needed}, which is not kept here.", f"Give it: `synth-mlflow validate {batch} --source FILE`."
+        )
+    rows = conform(read_table(given), frozen.schema, str(given))
+    found = table_digest(rows, frozen.schema)
+    if found != learned.digest:
+        raise UsageError(f"{needed}; {given} has content digest {found[:12]}…", "Give the file that was learned from.")
+    return rows
 
 
 def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:

@@ -17,6 +17,7 @@ from synth_mlflow.data.record import Record, record_in_file
 from synth_mlflow.data.statement import Statement, parse_statement
 from synth_mlflow.data.tables import read_table, restore
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
+from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import Reader, StoredRun
 from synth_mlflow.tracking.server import Server
@@ -78,6 +79,14 @@ class StoredBatch:
     def retracted(self) -> bool:
         """Whether somebody has taken it back; a tag shuts the gate, and nothing but the record opens it."""
         return names.P_RETRACTION in self.run.params or self.run.tags.get(names.TAG_RETRACTED) == "true"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep, and the curve that it found."""
+
+    run: StoredRun
+    curve: Curve
 
 
 class Project:
@@ -144,6 +153,14 @@ class Project:
         """The salted row digests that a run keeps, by the name of their side."""
         with np.load(self.reader.file(run, names.A_ROW_DIGESTS), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
+
+    def latest_sweep(self) -> Sweep | None:
+        """The newest sweep; None before `sweep`."""
+        run = self.reader.latest("sweep")
+        if run is None:
+            return None
+        curve = json.loads(self.reader.file(run, names.A_CURVE).read_text(encoding="utf-8"))
+        return Sweep(run, Curve.from_json(curve))
 
     def batches(self) -> list[StoredBatch]:
         """Every batch that was written to its end, oldest first."""

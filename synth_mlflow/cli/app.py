@@ -1,0 +1,98 @@
+"""The `synth-mlflow` command: its verbs, and what happens to every error."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
+from synth_mlflow.cli.stage_verbs import define, freeze, generate, report, sweep, validate
+from synth_mlflow.errors import SynthError, closest
+
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+TERMINATED = 143  # and after SIGTERM
+
+
+class Verbs(click.Group):
+    """Lists verbs in the order in which they are used, and offers the nearest one for a misspelt name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order in which they were added."""
+        return list(self.commands)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a better message."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"there is no verb {args[0]!r}. {closest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="synth_mlflow", message="%(version)s")
+def cli() -> None:
+    """Synthetic training data on MLflow: documented, repeatable, and possible to hand over.
+
+    Six stages, each an MLflow run: define, freeze, generate, validate, sweep, report. Exit codes: 0 done, 1 failed,
+    2 usage, 3 gate closed, 4 evidence broken, 5 a trigger is due.
+    """
+
+
+for verb in (
+    demo,
+    init,
+    define,
+    freeze,
+    generate,
+    validate,
+    sweep,
+    report,
+    run_all,
+    status,
+    check,
+    log_production,
+    show,
+    list_installed,
+):
+    cli.add_command(verb)
+
+
+def run(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code; errors of users never show a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(_exit_code(list(arguments) if arguments is not None else sys.argv[1:]))
+
+
+def _exit_code(arguments: list[str]) -> int:
+    try:
+        result = cli.main(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        output.error("stopped by Ctrl-C; open runs were marked KILLED.", "Run the same command again to go on.")
+        return INTERRUPTED
+    except SynthError as error:
+        return _tell(error, "--debug" in arguments, "--json" in arguments)
+
+
+def _tell(error: SynthError, debug: bool, as_json: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    output.error(error.found, error.fix)
+    if as_json:
+        output.as_json({"error": type(error).__name__, "found": error.found, "fix": error.fix})
+    return error.exit_code
+
+
+def _terminated(number: int, frame: FrameType | None) -> Any:
+    raise SystemExit(TERMINATED)

@@ -1,0 +1,94 @@
+"""Options and argument types that the verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SHARED = (
+    click.option("--experiment", metavar="NAME", help="The project's experiment; may be left out if there is one only."),
+    click.option("--tracking-uri", metavar="URI", help="The tracking server; else MLFLOW_TRACKING_URI, else mlflow.db."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+)
+
+
+def shared(command: F) -> F:
+    """The options that every verb has."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+class Blank(click.ParamType):
+    """A text that may be given as '' for none, as MLproject files must."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | None:
+        """None for a blank text."""
+        return value if str(value).strip() else None
+
+
+class BlankPath(click.ParamType):
+    """A path that may be given as '' for none."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | None:
+        """None for a blank text."""
+        return Path(value) if str(value).strip() else None
+
+
+class Rows(click.ParamType):
+    """A number of rows, or `auto` for as many as the greatest default ratio needs."""
+
+    name = "rows"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """None for `auto`."""
+        if value is None or str(value) == "auto":
+            return None
+        text = str(value).replace("_", "").replace(",", "")
+        if not text.isdigit():
+            self.fail(f"{value!r} is no number of rows and not `auto`", param, ctx)
+        return int(text)
+
+
+class Ratios(click.ParamType):
+    """A list of ratios in percent, such as 0,25,50,75."""
+
+    name = "percents"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """Shares between 0 and 1."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) / 100 for part in str(value).replace("%", "").split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} is no list of percents such as 0,25,50,75", param, ctx)
+
+
+class Setting(click.ParamType):
+    """`NAME=VALUE`; the value is read as JSON where it is JSON, else as text."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        """The name and the value."""
+        import json
+
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip():
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        try:
+            return name.strip(), json.loads(text)
+        except ValueError:
+            return name.strip(), text

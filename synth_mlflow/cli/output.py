@@ -1,0 +1,91 @@
+"""What the command line prints: results to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Progress:
+    """Tells what is being done, and how long it has been going on."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.begun = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """One line on stderr."""
+        if not self.quiet:
+            elapsed = time.monotonic() - self.begun
+            click.echo(f"{click.style(f'[{elapsed:5.1f} s]', dim=True)} {text}", err=True, color=colour(sys.stderr))
+
+
+def line(text: str = "") -> None:
+    """One line of a result."""
+    click.echo(text, color=colour(sys.stdout))
+
+
+def next_command(command: str) -> None:
+    """The last line of every verb."""
+    line(f"next: {click.style(command, bold=True)}")
+
+
+def error(found: str, fix: str = "") -> None:
+    """What was found and needed, and what to do next."""
+    lines = [*found.splitlines(), *fix.splitlines()]
+    label = click.style("error:", fg="red", bold=True)
+    click.echo(f"{label} {lines[0]}", err=True, color=colour(sys.stderr))
+    for more in lines[1:]:
+        click.echo(f"       {more}", err=True)
+
+
+def as_json(value: Any) -> None:
+    """A result for machines: one JSON value on stdout."""
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, paths and tuples as JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A small table; numbers to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    built = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for at, column in enumerate(built.columns):
+        if rows and all(isinstance(row[at], int | float) for row in rows):
+            column.justify = "right"
+    for row in rows:
+        built.add_row(*(_cell(value) for value in row))
+    Console(no_color=not colour(sys.stdout), highlight=False, width=None if sys.stdout.isatty() else 160).print(built)
+
+
+def colour(stream: Any) -> bool:
+    """Whether a stream may carry colours: a terminal, and no NO_COLOR."""
+    import os
+
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
+
+
+def _cell(value: object) -> str:
+    from rich.markup import escape
+
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return escape(str(value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -1,0 +1,44 @@
+"""Open the project that a verb works on; under `mlflow run`, the run that MLflow has made is taken over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synth_mlflow.cli.output import Progress
+from synth_mlflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth_mlflow.workflow import Workflow
+
+
+def open_workflow(
+    verb: str, experiment: str | None, tracking_uri: str | None, quiet: bool, *, create: bool = False
+) -> Workflow:
+    """The workflow of a verb.
+
+    Parameters
+    ----------
+    verb : str
+        Names the run that `mlflow run` has made.
+    create : bool
+        Whether the verb begins a project and may make its experiment.
+    """
+    import synth_mlflow
+
+    workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here
+    from synth_mlflow.tracking.adopt import adopt
+    from synth_mlflow.tracking.project import Project
+    from synth_mlflow.tracking.server import connect, connect_by_id
+    from synth_mlflow.tracking.write import adopted_as_workflow
+
+    say, adopted = Progress(quiet), adopt()
+    if adopted is None:
+        return workflow_class.of(Project(connect(experiment, tracking_uri, create=create), say=say))
+    server = connect_by_id(adopted.experiment_id, tracking_uri)
+    if experiment not in (None, server.experiment):
+        raise UsageError(
+            f"`mlflow run` works in experiment {server.experiment!r}, and --experiment names {experiment!r}.",
+            f"Name it to MLflow instead: `mlflow run --experiment-name {experiment} …`.",
+        )
+    adopted_as_workflow(server, adopted.run_id, verb)
+    return workflow_class.of(Project(server, workflow_run=adopted.run_id, say=say))

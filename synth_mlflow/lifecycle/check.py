@@ -1,0 +1,142 @@
+"""`check`: hold the named conditions that force a rerun against what is known now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from synth_mlflow.data.columns import Schema, conform
+from synth_mlflow.data.digests import json_digest, row_digests
+from synth_mlflow.data.statement import read_statement
+from synth_mlflow.data.tables import read_table
+from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.write import NewRun, create_run, writing
+from synth_mlflow.triggers import Drift, Present, ProductionValue, TriggerState
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller knows that the server does not; all of it may be left out."""
+
+    new_data: Path | None = None
+    """A file with the real rows of today, known ones included or not."""
+    generators: Mapping[str, str] | None = None
+    """Generator name to its present version; by default what is installed."""
+    statement: Path | None = None
+    """problem.md as it stands today."""
+
+
+def check(project: Project, given: Given | None = None) -> list[TriggerState]:
+    """Every condition of the statement, with its state and the numbers.
+
+    Raises
+    ------
+    GateError
+        Before `sweep`: there is no model that could be out of date.
+    """
+    asked = given or Given()
+    problem, frozen = project.problem(), project.evaluation_set()
+    sweep = project.latest_sweep()
+    if sweep is None:
+        raise GateError(f"project {project.server.experiment!r} has no model yet.", "First: `synth-mlflow sweep`.")
+    final = next(run for run in project.reader.children(sweep.run.run_id) if run.stage == "final" and run.counts)
+    inside = set(final.params[names.P_BATCHES].split()) if sweep.curve.chosen else set()
+    batches = [batch for batch in project.batches() if batch.id in inside]
+    recorded = recorded_facts(problem, frozen, final, batches)
+    n_new, drift = _new_rows(project, frozen, asked.new_data) if asked.new_data else (None, None)
+    digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
+    present = Present(
+        generators={**installed_generators(recorded.generators), **(asked.generators or {})},
+        statement_digest=digest,
+        n_new_rows=n_new,
+        drift=drift,
+        production=_production(project, final),
+        environment=here(),
+    )
+    return list(evaluate(problem, recorded, present))
+
+
+def log_production(project: Project, value: float, n_rows: int | None = None) -> StoredRun:
+    """Record one value of the project's metric that was measured in production.
+
+    Raises
+    ------
+    UsageError
+        If the value is not finite, or the number of rows not positive.
+    """
+    if not np.isfinite(value) or (n_rows is not None and n_rows < 1):
+        raise UsageError(f"a finite value and a positive number of rows are needed, found {value} on {n_rows} rows.")
+    metric = project.problem().statement.facts.metric
+    previous = len(project.reader.finished("production"))
+    key = json_digest(["production", previous, value, n_rows])
+    run_id = create_run(project.server, NewRun("production", f"production · {metric} {value:.4g}", key))
+    with writing(project.server, run_id) as draft:
+        draft.param(names.P_METRIC, metric)
+        draft.metric(names.M_SCORE, value)
+        if n_rows is not None:
+            draft.metric(names.M_ROWS, n_rows)
+        rows = "" if n_rows is None else f" on {n_rows:,} rows"
+        draft.describe(f"**{metric} = {value:.4f}** in production{rows}. Next: `synth-mlflow check`.")
+    return project.reader.run(run_id)
+
+
+def _production(project: Project, final: StoredRun) -> tuple[ProductionValue, ...]:
+    runs = [run for run in project.reader.finished("production") if run.started >= final.started]
+    return tuple(
+        ProductionValue(
+            run.metrics[names.M_SCORE], int(run.metrics[names.M_ROWS]) if names.M_ROWS in run.metrics else None
+        )
+        for run in runs
+    )
+
+
+def _new_rows(project: Project, frozen: EvaluationSet, path: Path) -> tuple[int, Drift | None]:
+    rows = conform(read_table(path), frozen.schema, str(path))
+    known = np.concatenate(list(project.row_digests(frozen.run).values()))
+    digests = row_digests(rows, frozen.salt)
+    unseen = rows[~np.isin(digests, known) & ~pd.Series(digests).duplicated().to_numpy()]
+    if len(unseen) < 2 or frozen.run.params[names.P_STORE] != "rows":
+        return len(unseen), None
+    real = pd.concat([project.training_rows(frozen), project.evaluation_rows(frozen)])
+    return len(unseen), _drift(real, unseen, frozen.schema)
+
+
+def _drift(known: pd.DataFrame, new: pd.DataFrame, schema: Schema) -> Drift:
+    """Kolmogorov-Smirnov or chi-squared by column, corrected by Holm (Scandinavian Journal of Statistics 6, 1979)."""
+    found = sorted(
+        (_p_value(known[name], new[name], name in schema.of_kind("string", "boolean")), name) for name in schema
+    )
+    corrected, largest = [], 0.0
+    for rank, (p_value, name) in enumerate(found):
+        largest = max(largest, min(1.0, p_value * (len(found) - rank)))
+        corrected.append((largest, name))
+    differing = tuple(name for p_value, name in corrected if p_value < 0.01)
+    return Drift(corrected[0][0], differing, "Kolmogorov-Smirnov and chi-squared tests by column, Holm-corrected")
+
+
+def _p_value(known: pd.Series, new: pd.Series, is_category: bool) -> float:
+    if is_category:
+        table = pd.crosstab(
+            np.repeat(["known", "new"], [len(known), len(new)]),
+            pd.concat([known, new]).astype(object).where(lambda v: v.notna(), "missing").to_numpy(),
+        )
+        return float(stats.chi2_contingency(table).pvalue) if table.shape[1] > 1 else 1.0
+    old, fresh = _numbers(known), _numbers(new)
+    return float(stats.ks_2samp(old, fresh).pvalue) if len(old) and len(fresh) else 1.0
+
+
+def _numbers(column: pd.Series) -> npt.NDArray[np.float64]:
+    present = column.dropna()
+    if pd.api.types.is_datetime64_any_dtype(present.dtype):
+        present = present.astype("int64")
+    return present.to_numpy(dtype=np.float64)

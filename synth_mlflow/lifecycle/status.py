@@ -1,0 +1,127 @@
+"""`status`: six ticks, what is missing, and the next command."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdict
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """One of the six stages."""
+
+    stage: str
+    done: bool
+    words: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far a project is."""
+
+    project: str
+    stages: tuple[StageStatus, ...]
+    verdicts: tuple[Verdict, ...]
+    unfinished: tuple[str, ...]
+    """Runs that a killed or failed process left behind; they count as no evidence."""
+    next_command: str
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{'✓' if stage.done else '·'}</td><td>{stage.stage}</td><td>{html.escape(stage.words)}</td></tr>"
+            for stage in self.stages
+        )
+        return f"<table>{rows}</table><p>Next: <code>{html.escape(self.next_command)}</code></p>"
+
+
+def status(project: Project) -> Status:
+    """Read how far a project is, from its runs alone."""
+    runs = project.reader.runs()
+    done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
+    batches = [StoredBatch(run) for run in done["batch"]]
+    verdicts = _verdicts(project, batches)
+    passed = [verdict for verdict in verdicts if verdict.gate_open]
+    judged = [verdict for verdict in verdicts if verdict.verdict != "unvalidated"]
+    stages = (
+        StageStatus("define", bool(done["problem"]), _define_words(done["problem"])),
+        StageStatus("freeze", bool(done["evalset"]), _freeze_words(done["evalset"])),
+        StageStatus("generate", bool(batches), f"{len(batches)} batches, {sum(b.n_rows for b in batches):,} rows"),
+        StageStatus("validate", bool(batches) and len(judged) == len(batches), _validate_words(verdicts)),
+        StageStatus("sweep", bool(done["sweep"]), _sweep_words(done["sweep"])),
+        StageStatus("report", bool(done["handoff"]), _report_words(done["handoff"])),
+    )
+    left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
+    return Status(project.server.experiment, stages, verdicts, left, _next(stages, len(passed)))
+
+
+def _verdicts(project: Project, batches: list[StoredBatch]) -> tuple[Verdict, ...]:
+    problem = project.find_problem()
+    if problem is None or not batches:
+        return ()
+    policy, checks = policy_of(problem.statement), checks_by_batch(project)
+    return tuple(recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches)
+
+
+def _is_left(run: StoredRun) -> bool:
+    return not run.counts and run.stage != "workflow"
+
+
+def _define_words(runs: list[StoredRun]) -> str:
+    if not runs:
+        return "the problem is not written down"
+    params = runs[-1].params
+    return f"{params[names.P_GAP]}; {params[names.P_METRIC]} of {params[names.P_TARGET]}"
+
+
+def _freeze_words(runs: list[StoredRun]) -> str:
+    if not runs:
+        return "no evaluation set is frozen"
+    run = runs[0]
+    n_evaluation, n_training = (int(run.params[name]) for name in (names.P_EVALUATION_ROWS, names.P_TRAINING_ROWS))
+    score = run.metrics[names.M_SCORE]
+    return f"{n_evaluation:,} evaluation rows, {n_training:,} training rows; real-only baseline {score:.4f}"
+
+
+def _validate_words(verdicts: tuple[Verdict, ...]) -> str:
+    counts: dict[str, int] = {}
+    for verdict in verdicts:
+        word = "retracted" if verdict.retracted else verdict.verdict
+        counts[word] = counts.get(word, 0) + 1
+    return ", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "nothing to validate"
+
+
+def _sweep_words(runs: list[StoredRun]) -> str:
+    if not runs:
+        return "no ratio is chosen"
+    params = runs[-1].params
+    return f"{float(params[names.P_CHOSEN]):.0%} synthetic chosen, {params[names.P_FRAGILITY]} peak"
+
+
+def _report_words(runs: list[StoredRun]) -> str:
+    if not runs:
+        return "no handoff is written"
+    draft = runs[-1].tags.get(names.TAG_DRAFT) == "true"
+    return "a draft: people still owe something" if draft else "final"
+
+
+def _next(stages: tuple[StageStatus, ...], n_passed: int) -> str:
+    commands = {
+        "define": "synth-mlflow define problem.md",
+        "freeze": "synth-mlflow freeze",
+        "generate": 'synth-mlflow generate forest --rows N --purpose "…"',
+        "validate": "synth-mlflow validate",
+        "sweep": "synth-mlflow sweep",
+        "report": "synth-mlflow report --output handoff.html",
+    }
+    for stage in stages:
+        if stage.stage == "sweep" and not stage.done and not n_passed:
+            return commands["generate"]
+        if not stage.done:
+            return commands[stage.stage]
+    return commands["report"] if "draft" in stages[-1].words else "synth-mlflow check"

@@ -1,0 +1,319 @@
+"""The verbs as methods: what the command line does, from your own code."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from synth_mlflow.data.mixes import Mix
+from synth_mlflow.data.record import Origin, Record
+from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdict
+from synth_mlflow.lifecycle.check import Given
+from synth_mlflow.lifecycle.check import check as check_triggers
+from synth_mlflow.lifecycle.check import log_production as record_production
+from synth_mlflow.lifecycle.status import Status
+from synth_mlflow.lifecycle.status import status as read_status
+from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.plan import Rule
+from synth_mlflow.stages.batch import Made, write_batch
+from synth_mlflow.stages.define import define
+from synth_mlflow.stages.freeze import Store, freeze
+from synth_mlflow.stages.generate import adopt_file, declared_source, generate
+from synth_mlflow.stages.report import Handoff, report
+from synth_mlflow.stages.sweep import RATIOS, REPEATS, sweep
+from synth_mlflow.stages.validate import validate
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.server import connect
+from synth_mlflow.triggers import TriggerState
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A synthetic batch as it stands on the server."""
+
+    batch: str
+    """Its short id."""
+    run_id: str
+    n_rows: int
+    digest: str
+    record: Record
+
+    def _repr_html_(self) -> str:
+        origin = self.record.origin
+        return (
+            f"<table><tr><th>batch</th><th>rows</th><th>generator</th><th>purpose</th></tr><tr><td>{self.batch}</td>"
+            f"<td>{self.n_rows:,}</td><td>{html.escape(f'{origin.generator} {origin.version}')}</td>"
+            f"<td>{html.escape(origin.purpose)}</td></tr></table>"
+        )
+
+
+class BatchWriter:
+    """Takes the rows of one batch; the batch is written when the ``with`` block ends."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.batch: Batch | None = None
+        """The batch, once the block has ended."""
+        self._frames: list[pd.DataFrame] = []
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Add rows; may be called more than once."""
+        self._frames.append(frame)
+
+    def rows(self) -> pd.DataFrame:
+        """Everything written so far; a UsageError if nothing was."""
+        if not self._frames:
+            raise UsageError("the batch holds no rows: nothing was written.", "Call `b.write(frame)` inside the block.")
+        return pd.concat(self._frames, ignore_index=True)
+
+
+class Workflow:
+    """One project on one tracking server.
+
+    Parameters
+    ----------
+    experiment : str or None
+        The experiment's name; None picks the only project on the server.
+    tracking_uri : str, optional
+        By default MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
+    say : callable, optional
+        Told of progress, a line at a time.
+    """
+
+    def __init__(
+        self,
+        experiment: str | None,
+        tracking_uri: str | None = None,
+        *,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.project = Project(connect(experiment, tracking_uri, create=experiment is not None), say=say)
+
+    @classmethod
+    def of(cls, project: Project) -> Workflow:
+        """A workflow on a project that is open already."""
+        workflow = cls.__new__(cls)
+        workflow.project = project
+        return workflow
+
+    def define(self, statement: str | Path) -> Problem:
+        """Stage 1: record the problem statement; see :func:`synth_mlflow.stages.define.define`."""
+        return define(self.project, Path(statement))
+
+    def freeze(
+        self,
+        *,
+        data: str | Path | None = None,
+        group: str | None = None,
+        time: str | None = None,
+        store: Store = "rows",
+        seed: int = 0,
+    ) -> EvaluationSet:
+        """Stage 2: freeze the evaluation set; see :func:`synth_mlflow.stages.freeze.freeze`."""
+        return freeze(self.project, data=_path(data), group=group, time=time, store=store, seed=seed)
+
+    def generate(
+        self,
+        generator: str,
+        *,
+        rows: int,
+        purpose: str,
+        seed: int = 0,
+        slice: str | None = None,  # noqa: A002 - the word that users know
+        params: Mapping[str, Any] | None = None,
+        source: str | Path | None = None,
+    ) -> Batch:
+        """Stage 3: make a batch with an installed generator; see :func:`synth_mlflow.stages.generate.generate`."""
+        found = generate(
+            self.project,
+            generator,
+            rows=rows,
+            seed=seed,
+            purpose=purpose,
+            slice=slice,
+            params=params,
+            source=_path(source),
+        )
+        return self._batch(found)
+
+    @contextmanager
+    def batch(
+        self,
+        *,
+        generator: str,
+        version: str,
+        params: Mapping[str, Any],
+        seed: int | None,
+        slice: str | None,  # noqa: A002 - the word that users know
+        purpose: str,
+        prompts: Sequence[str] = (),
+        source: str | None = None,
+    ) -> Iterator[BatchWriter]:
+        """Stage 3: take in rows that your own code makes.
+
+        Every argument of the record must be given; ``seed=None`` and ``slice=None`` say that there is none.
+
+        Parameters
+        ----------
+        source : str, optional
+            What the rows were learned from: ``"training"``, ``"none"`` or the path of a file of real rows. Left out,
+            the record says that it was not declared.
+
+        Raises
+        ------
+        GateError
+            Before `freeze`.
+        UsageError
+            If the record is incomplete, or the rows do not fit the real table; then nothing is written.
+        """
+        declared = declared_source(self.project, source)
+        writer = BatchWriter(Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), declared))
+        yield writer
+        rows = writer.rows()
+        writer.batch = self._batch(write_batch(self.project, Made(rows, writer.origin, len(rows), 0.0)))
+
+    def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
+        """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`."""
+        return self._batch(adopt_file(self.project, Path(path), Path(record)))
+
+    def validate(
+        self, batch: Batch | str | None = None, *, source: str | Path | None = None
+    ) -> Verdict | list[Verdict]:
+        """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`."""
+        if batch is None:
+            return validate(self.project, source=_path(source))
+        return validate(self.project, batch.batch if isinstance(batch, Batch) else batch, source=_path(source))[0]
+
+    def sweep(
+        self,
+        ratios: Sequence[float] = RATIOS,
+        repeats: int = REPEATS,
+        *,
+        mix: Mix = "augment",
+        rule: Rule = "plateau",
+        seed: int = 0,
+        batches: Sequence[Batch | str] = (),
+        n_jobs: int = -1,
+    ) -> Curve:
+        """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
+        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        return sweep(
+            self.project, ratios=ratios, repeats=repeats, mix=mix, rule=rule, seed=seed, batches=wanted, n_jobs=n_jobs
+        )
+
+    def report(self, output: str | Path | None = None, *, limits: str | Path | None = None) -> Handoff:
+        """Stage 6: write the handoff document; see :func:`synth_mlflow.stages.report.report`."""
+        return report(self.project, output=_path(output), limits=_path(limits))
+
+    def status(self) -> Status:
+        """How far the project is, and the next command."""
+        return read_status(self.project)
+
+    def check(
+        self,
+        *,
+        new_data: str | Path | None = None,
+        generators: Mapping[str, str] | None = None,
+        statement: str | Path | None = None,
+    ) -> list[TriggerState]:
+        """The conditions that force a rerun; see :func:`synth_mlflow.lifecycle.check.check`."""
+        return check_triggers(self.project, Given(_path(new_data), generators, _path(statement)))
+
+    def log_production(self, value: float, n_rows: int | None = None) -> str:
+        """Record a value of the metric measured in production; returns the run's id."""
+        return record_production(self.project, value, n_rows).run_id
+
+    def batches(self) -> pd.DataFrame:
+        """Every batch, one a row."""
+        verdicts = {verdict.batch: verdict for verdict in self._verdicts()}
+        rows = [_batch_row(batch, verdicts[batch.id]) for batch in self.project.batches()]
+        return pd.DataFrame(rows, columns=BATCH_COLUMNS)
+
+    def checks(self) -> pd.DataFrame:
+        """The newest run of each check of each batch, one a row."""
+        by_batch = checks_by_batch(self.project)
+        rows = []
+        for batch in self.project.batches():
+            newest = {run.params[names.P_CHECK]: run for run in by_batch.get(batch.run.run_id, [])}
+            for name, run in newest.items():
+                reason = run.tags.get(names.TAG_REASON, "")
+                verdict = run.params[names.P_VERDICT]
+                rows.append([batch.id, batch.run.params[names.P_GENERATOR], name, verdict, reason, run.run_id])
+        return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+
+    def curve(self) -> pd.DataFrame:
+        """The newest curve, one ratio a row: ratio, score, low, high, gain, gain_low, gain_high, and more."""
+        return self.latest_curve().frame()
+
+    def latest_curve(self) -> Curve:
+        """The newest curve; a GateError before `sweep`."""
+        sweep = self.project.latest_sweep()
+        if sweep is None:
+            raise GateError("this project has no sweep.", "First: `synth-mlflow sweep`.")
+        return sweep.curve
+
+    def training_rows(self) -> pd.DataFrame:
+        """The real rows that generators and models may learn from."""
+        return self.project.training_rows(self.project.evaluation_set())
+
+    def evaluation_rows(self) -> pd.DataFrame:
+        """The frozen evaluation rows."""
+        return self.project.evaluation_rows(self.project.evaluation_set())
+
+    def _batch(self, found: StoredBatch) -> Batch:
+        return Batch(found.id, found.run.run_id, found.n_rows, found.digest, self.project.record(found))
+
+    def _verdicts(self) -> list[Verdict]:
+        problem = self.project.find_problem()
+        if problem is None:
+            return []
+        policy, checks = policy_of(problem.statement), checks_by_batch(self.project)
+        found = self.project.batches()
+        return [recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in found]
+
+
+BATCH_COLUMNS = (
+    "batch",
+    "run_id",
+    "generator",
+    "generator_version",
+    "rows",
+    "seed",
+    "slice",
+    "purpose",
+    "verdict",
+    "retracted",
+    "digest",
+)
+CHECK_COLUMNS = ("batch", "generator", "check", "verdict", "reason", "run_id")
+
+
+def _batch_row(batch: StoredBatch, verdict: Verdict) -> list[object]:
+    params = batch.run.params
+    seed = None if params[names.P_SEED] == "null" else int(params[names.P_SEED])
+    return [
+        batch.id,
+        batch.run.run_id,
+        params[names.P_GENERATOR],
+        params[names.P_GENERATOR_VERSION],
+        batch.n_rows,
+        seed,
+        params[names.P_SLICE] or None,
+        params[names.P_PURPOSE],
+        verdict.verdict,
+        batch.retracted,
+        batch.digest,
+    ]
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
