@@ -10,6 +10,7 @@ A check computes and returns; it never logs. Its verdict is a pure function of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.errors import EvidenceError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
@@ -167,5 +169,29 @@ def _reason(probe: Probe) -> str:
 
 
 def as_json(probe: Probe) -> dict[str, Any]:
-    """A probe as the artifact keeps it."""
+    """A probe as the artifact keeps it; :func:`probe_from_json` reads it back."""
     return dict(vars(probe))
+
+
+def probe_from_json(record: Mapping[str, Any]) -> Probe:
+    """A probe out of the artifact.
+
+    Raises
+    ------
+    EvidenceError
+        If the record has other fields, or numbers that are not finite: nobody's probe looks like that.
+
+    Examples
+    --------
+    >>> probe = Probe("ks_distance", 0.02, limit=0.1, column="age", p_value=0.3)
+    >>> probe_from_json(as_json(probe)) == probe
+    True
+    """
+    try:
+        probe = Probe(**record)
+    except TypeError as error:
+        raise EvidenceError(f"a recorded probe cannot be read: {error}.") from error
+    numbers = (probe.value, probe.limit, probe.floor, probe.p_value)
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise EvidenceError(f"the recorded probe {_label(probe)} holds a number that is not finite.")
+    return probe

@@ -1,0 +1,51 @@
+"""The blind test: can members and control be told apart without the batch? Then nothing can be judged against them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.checks._tables import thin
+from synth_mlflow.measures.encoding import Encoding
+from synth_mlflow.measures.two_sample import classifier_test
+
+MAX_ROWS = 5_000
+BLIND_AUC = 0.55
+"""Real rows that were split at random stay below it; below it, drift is too weak to make a leak."""
+BLIND_ALPHA = 0.001
+"""Asked once a project, of data that the batch cannot change."""
+
+
+@dataclass(frozen=True)
+class Blind:
+    """How well members and control can be told apart by themselves."""
+
+    auc: float
+    p_value: float
+    columns: tuple[str, ...]
+    """The columns that give the difference away, if there is one."""
+
+    @property
+    def differ(self) -> str:
+        """What is wrong, or nothing."""
+        if self.auc <= BLIND_AUC or self.p_value > BLIND_ALPHA:
+            return ""
+        return (
+            f"members and control are not of one law: without the batch they are told apart with AUC {self.auc:.2f} "
+            f"(limit {BLIND_AUC:.2f}), by {', '.join(map(repr, self.columns))}. A time split or drift does this; "
+            "choose an evaluation set that was drawn at random, or accept this check as inconclusive with a reason"
+        )
+
+
+def blind_test(members: pd.DataFrame, control: pd.DataFrame, encoding: Encoding, *, seed: int) -> Blind:
+    """Compare equally many members and controls."""
+    rng = np.random.default_rng([seed, 17])
+    n_rows = min(len(members), len(control), MAX_ROWS)
+    first, second = thin(members, n_rows, rng), thin(control, n_rows, rng)
+    test = classifier_test(
+        encoding.features(first), encoding.features(second), seed=seed, categorical=encoding.categorical
+    )
+    best = np.argsort(test.importance)[::-1][:3]
+    return Blind(test.auc, test.p_value, tuple(encoding.schema.columns[place] for place in best))

@@ -1,0 +1,154 @@
+"""Probes of pairs: does each column depend on the others as it does in real rows?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.checks import Probe
+from synth_mlflow.checks._tables import thin
+from synth_mlflow.data.columns import CATEGORICAL_KINDS, schema_of
+from synth_mlflow.measures.associations import (
+    Codes,
+    SharedBins,
+    correlations,
+    cramers_v,
+    joint_shares,
+    pair_distances,
+    ranks,
+)
+from synth_mlflow.measures.distances import homogeneity_p_value
+from synth_mlflow.measures.encoding import Floats, numbers
+from synth_mlflow.measures.floors import Places, split_floor
+
+MAX_ROWS = 20_000
+N_TESTED = 3
+TINY = 1e-12
+SPLIT_ROWS = 8_000  # the noise floor needs fewer: it is carried over by the square root
+MAX_CELLS = 4e11  # of one-hot products; wide tables are thinned to it
+
+
+@dataclass(frozen=True)
+class Family:
+    """One statistic of all pairs: the batch's difference from real rows, and what real against real gives.
+
+    Floors of gaps are on Fisher's scale, which is the plain one except near 1.
+    """
+
+    name: str
+    columns: list[str]
+    difference: Floats
+    floor: Floats
+    p_values: Floats
+    """NaN where the pair is not asked."""
+
+
+def pair_families(real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
+    """Joint shares and strength of association for all columns on shared bins, rank correlation for ordered ones."""
+    bins = SharedBins.learn(real)
+    n_rows = int(min(MAX_ROWS, max(MAX_CELLS / float(bins.widths.sum()) ** 2 / 50, 2_000)))
+    real, batch = thin(real, n_rows, rng), thin(batch, n_rows, rng)
+    families = _binned(bins, real, batch, rng) if len(bins.columns) > 1 else []
+    schema = schema_of(real)
+    ordered = [name for name in schema if schema[name] not in CATEGORICAL_KINDS]
+    return families + (_ranked(ordered, real, batch, rng) if len(ordered) > 1 else [])
+
+
+def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Probe]:
+    """For each column the pair that is most surprising, paid for by Bonferroni over its partners."""
+    return [
+        _worst(family, place, policy[family.name])
+        for family in families
+        for place in range(len(family.columns))
+        if len(_partners(family, place))
+    ]
+
+
+def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
+    codes, widths = bins.codes(real), bins.widths
+    shares, shares_batch = joint_shares(codes, widths), joint_shares(bins.codes(batch), widths)
+
+    def compare(first: Floats, second: Floats, n_first: int, n_second: int) -> Floats:
+        gap = _stable(cramers_v(second, widths, n_second)) - _stable(cramers_v(first, widths, n_first))
+        return np.stack([pair_distances(first, second, widths), gap])
+
+    def between(first: Places, second: Places) -> Floats:
+        return compare(joint_shares(codes[first], widths), joint_shares(codes[second], widths), len(first), len(second))
+
+    sizes = len(real), len(batch)
+    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng)
+    distance, gap = compare(shares, shares_batch, *sizes)
+    upper = floor.upper(*sizes)
+    crowded = _crowded(distance / np.maximum(upper[0], TINY))
+    p_values = _homogeneity(crowded, shares * sizes[0], shares_batch * sizes[1], widths)
+    associated = floor.symmetric().p_values(np.stack([distance, gap]), *sizes)[1]
+    ordered = np.isin(bins.columns, list(bins.edges))
+    associated[np.outer(ordered, ordered)] = np.nan  # rank correlation says it better where both are ordered
+    shown = cramers_v(shares_batch, widths, sizes[1]) - cramers_v(shares, widths, sizes[0])
+    return [
+        Family("pair_distance", bins.columns, distance, upper[0], p_values),
+        Family("association_gap", bins.columns, shown, floor.symmetric().upper(*sizes)[1], associated),
+    ]
+
+
+def _stable(correlation: Floats) -> Floats:
+    """R. A. Fisher's transformation: the spread of a correlation shrinks near 1, that of its transform does not."""
+    return np.arctanh(np.clip(correlation, -1 + 1e-6, 1 - 1e-6))
+
+
+def _crowded(ratio: Floats) -> npt.NDArray[np.bool_]:
+    """For each column the pairs that stand out most; only they are tested, at the price of all."""
+    np.fill_diagonal(ratio, -np.inf)
+    lowest = np.sort(ratio, axis=1)[:, -min(N_TESTED, len(ratio) - 1)]
+    chosen = ratio >= lowest[:, None]
+    return np.asarray(chosen | chosen.T)
+
+
+def _homogeneity(chosen: npt.NDArray[np.bool_], real: Floats, batch: Floats, widths: Codes) -> Floats:
+    ends = np.cumsum(widths)
+    p_values = np.ones((len(widths), len(widths)))
+    for first, second in np.argwhere(np.triu(chosen, 1)):
+        block = np.s_[ends[first] - widths[first] : ends[first], ends[second] - widths[second] : ends[second]]
+        counts = [np.rint(side[block]).astype(np.int64).ravel() for side in (real, batch)]
+        p_values[first, second] = p_values[second, first] = homogeneity_p_value(*counts)
+    return p_values
+
+
+def _ranked(columns: list[str], real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
+    ranked = ranks(np.column_stack([numbers(real[name]) for name in columns]))
+    ranked_batch = ranks(np.column_stack([numbers(batch[name]) for name in columns]))
+    of_real, of_batch = correlations(ranked), correlations(ranked_batch)
+
+    def between(first: Places, second: Places) -> Floats:
+        return _stable(correlations(ranked[first])) - _stable(correlations(ranked[second]))
+
+    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng).symmetric()
+    p_values = floor.p_values(_stable(of_batch) - _stable(of_real), len(real), len(batch))
+    return [Family("correlation_gap", columns, of_batch - of_real, floor.upper(len(real), len(batch)), p_values)]
+
+
+def _partners(family: Family, place: int) -> Places:
+    asked = ~np.isnan(family.p_values[place])
+    asked[place] = False
+    return np.flatnonzero(asked)
+
+
+def _worst(family: Family, place: int, limit: float) -> Probe:
+    others = _partners(family, place)
+    p_values, values = family.p_values[place, others], np.abs(family.difference[place, others])
+    worst = int(others[np.lexsort((-values, p_values))[0]])
+    p_value = min(float(p_values.min()) * len(others), 1.0)
+    note = f"with {family.columns[worst]!r}"
+    return Probe(
+        family.name,
+        abs(float(family.difference[place, worst])),
+        limit,
+        column=family.columns[place],
+        floor=float(family.floor[place, worst]),
+        p_value=p_value,
+        note=note,
+    )

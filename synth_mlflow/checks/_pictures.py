@@ -1,0 +1,149 @@
+"""The pictures of the checks: built as figures, saved by whoever logs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from synth_mlflow.measures.attacks import Bools
+from synth_mlflow.measures.encoding import MISSING, labels, numbers
+
+Floats = npt.NDArray[np.float64]
+
+REAL, SYNTHETIC, BAND, BAD = "#4d4d4d", "#0072b2", "#bdbdbd", "#d55e00"  # M. Okabe, K. Ito: safe for every eye
+WIDE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
+N_BINS, N_LEVELS = 24, 10
+BAND_DEVIATIONS = 2.58  # 99 %
+
+
+def panels(n: int, *, columns: int = 4, width: float = 3.0, height: float = 2.3) -> tuple[Figure, list[Axes]]:
+    """A grid of small axes without a frame on top and right."""
+    columns = min(columns, max(n, 1))
+    rows = -(-max(n, 1) // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(n)]
+    for ax in axes:
+        tidy(ax)
+    return figure, axes
+
+
+def tidy(ax: Axes) -> None:
+    """Small print, and no lines that say nothing."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=7)
+
+
+def marginals(real: pd.DataFrame, batch: pd.DataFrame, columns: Sequence[str], notes: Mapping[str, str]) -> Figure:
+    """Shares of each column's bins, with the band where 99 of 100 fresh real samples of this size would lie."""
+    figure, axes = panels(len(columns))
+    for ax, name in zip(axes, columns, strict=True):
+        names, shares_real, shares_batch = _shares(real[name], batch[name])
+        at = np.arange(len(names))
+        spread = np.sqrt(shares_real * (1 - shares_real) * (1 / max(len(real), 1) + 1 / max(len(batch), 1)))
+        low = np.maximum(shares_real - BAND_DEVIATIONS * spread, 0)
+        ax.fill_between(
+            at, low, shares_real + BAND_DEVIATIONS * spread, step="mid", color=BAND, lw=0, label="real, 99 % band"
+        )
+        ax.step(at, shares_batch, where="mid", color=SYNTHETIC, lw=1.2, label="batch")
+        shown = np.unique(np.linspace(0, len(names) - 1, 4).astype(int))
+        ax.set_xticks(shown, [names[place] for place in shown])
+        ax.set_ylim(bottom=0)
+        bad = notes.get(name, "")
+        ax.set_title(f"{name}{': ' + bad if bad else ''}", fontsize=8, color=BAD if bad else "black", loc="left")
+    if axes:
+        axes[0].legend(fontsize=6, frameon=False)
+    return figure
+
+
+def heat(values: Floats, names: Sequence[str], title: str) -> Figure:
+    """A square matrix of differences, white at zero."""
+    side = max(3.5, 0.34 * len(names) + 1.8)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    ax = figure.add_subplot()
+    reach = max(float(np.abs(values).max(initial=0.0)), 0.05)
+    image = ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+    ax.set_yticks(range(len(names)), names, fontsize=7)
+    ax.set_title(title, fontsize=9, loc="left")
+    figure.colorbar(image, ax=ax, shrink=0.7).ax.tick_params(labelsize=7)
+    return figure
+
+
+def bars(names: Sequence[str], values: Floats, *, title: str, label: str) -> Figure:
+    """Horizontal bars, longest on top."""
+    order = np.argsort(values)[::-1][:15][::-1]
+    figure = Figure(figsize=(5.5, 0.26 * len(order) + 1.1), layout="constrained")
+    ax = figure.add_subplot()
+    tidy(ax)
+    ax.barh([names[place] for place in order], values[order], color=SYNTHETIC)
+    ax.set_xlabel(label, fontsize=8)
+    ax.set_title(title, fontsize=9, loc="left")
+    return figure
+
+
+def paired_bars(table: pd.DataFrame, *, title: str, label: str, colours: Mapping[str, str]) -> Figure:
+    """Grouped horizontal bars: one group a row of the table, one bar a column."""
+    figure = Figure(figsize=(5.5, 0.4 * len(table) + 1.2), layout="constrained")
+    ax = figure.add_subplot()
+    tidy(ax)
+    height = 0.8 / max(table.shape[1], 1)
+    for place, (name, colour) in enumerate(colours.items()):
+        ax.barh(np.arange(len(table)) + place * height, table[name], height=height, color=colour, label=name)
+    ax.set_yticks(np.arange(len(table)) + height * (table.shape[1] - 1) / 2, [str(name) for name in table.index])
+    ax.set_xlabel(label, fontsize=8)
+    ax.set_title(title, fontsize=9, loc="left")
+    ax.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools) -> Figure:
+    """True against false positives on logarithmic axes, where the leaks that matter show."""
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    ax = figure.add_subplot()
+    tidy(ax)
+    n_control = int((~is_member).sum())
+    lowest = 1 / max(n_control, 1)
+    for place, (name, scores) in enumerate(attacks.items()):
+        hits = is_member[np.argsort(-scores, kind="stable")]
+        x = np.maximum(np.cumsum(~hits) / n_control, lowest / 2)
+        y = np.maximum(np.cumsum(hits) / max(int(is_member.sum()), 1), lowest / 2)
+        ax.plot(x, y, color=WIDE[place % len(WIDE)], lw=1.3, label=name.replace("_", " "))
+    ax.plot([lowest / 2, 1], [lowest / 2, 1], color=REAL, lw=0.8, ls="--", label="guessing")
+    ax.set(xscale="log", yscale="log", xlim=(lowest / 2, 1), ylim=(lowest / 2, 1.1))
+    ax.set_xlabel("controls wrongly accused (share)", fontsize=8)
+    ax.set_ylabel("members found (share)", fontsize=8)
+    ax.set_title("Membership attacks at low false-positive rates", fontsize=9, loc="left")
+    ax.legend(fontsize=7, frameon=False, loc="lower right")
+    return figure
+
+
+def _shares(real: pd.Series, batch: pd.Series) -> tuple[list[str], Floats, Floats]:
+    if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
+        return _binned(numbers(real), numbers(batch), lambda value: f"{value:.4g}")
+    if pd.api.types.is_datetime64_any_dtype(real.dtype):
+        return _binned(numbers(real), numbers(batch), lambda value: str(pd.Timestamp(int(value), unit="us").date()))
+    first, second = pd.Series(labels(real)), pd.Series(labels(batch))
+    top = first.value_counts().index[:N_LEVELS]
+    shares = [side.value_counts(normalize=True).reindex(top, fill_value=0.0).to_numpy() for side in (first, second)]
+    rest = [1 - share.sum() for share in shares]
+    names = ["missing" if name == MISSING else str(name)[:12] for name in top]
+    return [*names, "other"], np.append(shares[0], rest[0]), np.append(shares[1], rest[1])
+
+
+def _binned(real: Floats, batch: Floats, name: object) -> tuple[list[str], Floats, Floats]:
+    present = real[~np.isnan(real)]
+    if not len(present):
+        return ["missing"], np.array([1.0]), np.array([float(np.isnan(batch).mean())])
+    low, high = np.quantile(present, [0.005, 0.995])
+    edges = np.linspace(low, high if high > low else low + 1, N_BINS - 1)
+    sides = [
+        np.bincount(np.digitize(side[~np.isnan(side)], edges), minlength=N_BINS) / max(len(side), 1)
+        for side in (real, batch)
+    ]
+    assert callable(name)
+    return [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)], sides[0], sides[1]

@@ -1,0 +1,61 @@
+"""The rows that a check looks at: inside the slice, of one schema, and few enough to be quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.checks import Evidence
+from synth_mlflow.data.columns import conform, schema_of
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A batch and the real rows that it is judged against."""
+
+    batch: pd.DataFrame
+    members: pd.DataFrame
+    control: pd.DataFrame
+
+    @property
+    def real(self) -> pd.DataFrame:
+        """Members and control together."""
+        return pd.concat([self.members, self.control], ignore_index=True)
+
+
+def judged_tables(evidence: Evidence) -> Tables:
+    """The evidence restricted to the slice that the batch was made for.
+
+    Raises
+    ------
+    UsageError
+        If the batch or the control lacks a column of the members, has one more, or holds other kinds of values.
+    """
+    schema = schema_of(evidence.members)
+    batch = conform(evidence.batch, schema, "the batch")
+    control = conform(evidence.control, schema, "the control")
+    if evidence.slice is None:
+        return Tables(batch, evidence.members, control)
+    inside = (rows[evidence.slice.mask(rows)].reset_index(drop=True) for rows in (batch, evidence.members, control))
+    return Tables(*inside)
+
+
+def thin(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+    """At most ``n_rows`` rows, drawn without replacement, in their old order."""
+    if len(rows) <= n_rows:
+        return rows
+    kept = np.sort(rng.choice(len(rows), size=n_rows, replace=False))
+    return rows.iloc[kept].reset_index(drop=True)
+
+
+def too_few(tables: Tables, *, needed: int, needed_batch: int, why: str) -> str:
+    """Why no verdict can be given, or nothing if there are rows enough on every side."""
+    sides = (
+        ("batch", tables.batch, needed_batch),
+        ("members", tables.members, needed),
+        ("control", tables.control, needed),
+    )
+    short = [f"{name} {len(rows):,} (needs {n:,})" for name, rows, n in sides if len(rows) < n]
+    return f"too few rows to {why}: {', '.join(short)}" if short else ""

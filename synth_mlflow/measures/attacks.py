@@ -1,0 +1,226 @@
+"""Membership attacks: from a batch alone, was this real row among those that the generator learned from?
+
+Every attack gives one score a target, higher where membership is likelier. The targets are as many members as controls,
+pooled; no score but :func:`meta_attack`'s ever sees which is which, so that a batch that is independent of its members
+given their law makes every order of the targets equally likely, and exact tests apply. The battery is needed because no
+attack dominates (arXiv 2509.18014) and the distance to the closest record misses real leaks (arXiv 2505.01524,
+2312.05114).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from sklearn.model_selection import StratifiedKFold
+from sklearn.neighbors import NearestNeighbors
+
+from synth_mlflow.measures.encoding import Matrix
+from synth_mlflow.measures.intervals import clopper_pearson, epsilon_lower_bound, excess_p_value, standard_error_of_auc
+from synth_mlflow.measures.two_sample import SPREAD_INFLATION, log_odds, train_classifier
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int64]
+
+N_NEIGHBOURS = 5
+NEAR_COPY_RATIO = 0.2
+"""A near copy lies five times closer to the batch than to the nearest other real row."""
+LOW_RATES = (0.01, 0.001)
+_TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Distances of each target to its nearest rows, nearest first; shape (n_targets, k)."""
+
+    to_batch: Floats
+    to_real: Floats
+    """Other targets, members and controls alike."""
+
+
+@dataclass(frozen=True)
+class LowRate:
+    """How many members an attack finds while it accuses at most ``false_positive_rate`` of the controls."""
+
+    false_positive_rate: float
+    true_positive_rate: float
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How well one attack did."""
+
+    name: str
+    auc: float
+    p_value: float
+    rates: tuple[LowRate, ...]
+    epsilon: float
+    """Lower bound on the privacy loss; never a guarantee."""
+
+
+def neighbours(targets: Matrix, batch: Matrix, *, k: int = N_NEIGHBOURS) -> Neighbours:
+    """Distances to the nearest batch rows and to the nearest other targets."""
+    k = min(k, len(batch), len(targets) - 1)
+    to_batch = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(batch).kneighbors(targets)[0]
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(targets)
+    return Neighbours(to_batch.astype(np.float64), search.kneighbors()[0].astype(np.float64))
+
+
+def distance_attacks(near: Neighbours) -> dict[str, Floats]:
+    """Closest record, nearest-neighbour ratio, and closeness or local density against that of other real rows.
+
+    Notes
+    -----
+    ``density_ratio`` follows DOMIAS (B. van Breugel et al., arXiv 2302.12580) with nearest-neighbour densities.
+    """
+    batch, real = near.to_batch + _TINY, near.to_real + _TINY
+    return {
+        "closest_record": -batch[:, 0],
+        "neighbour_ratio": -batch[:, 0] / batch[:, -1],
+        "reference_ratio": np.log(real[:, 0] / batch[:, 0]),
+        "density_ratio": np.log(real[:, -1] / batch[:, -1]),
+    }
+
+
+def near_copies(near: Neighbours) -> Bools:
+    """Targets of which the batch holds a near or exact copy, though no other real row is as close."""
+    return np.asarray(near.to_batch[:, 0] < NEAR_COPY_RATIO * near.to_real[:, 0])
+
+
+def reused_values(targets: pd.DataFrame, batch: pd.DataFrame) -> pd.DataFrame:
+    """Where a target's value is its own among the targets and yet stands in the batch.
+
+    Returns
+    -------
+    DataFrame of shape (n_targets, n_columns)
+        Booleans. Values that several targets share (heaps, labels) betray nobody and are False.
+
+    Examples
+    --------
+    >>> reused_values(pd.DataFrame({"a": [1.5, 2.0, 2.0]}), pd.DataFrame({"a": [1.5, 2.0]}))["a"].tolist()
+    [True, False, False]
+    """
+    marks = {
+        name: ~targets[name].duplicated(keep=False) & targets[name].notna() & targets[name].isin(batch[name])
+        for name in targets
+    }
+    return pd.DataFrame(marks, index=targets.index).astype(bool)
+
+
+def exact_values(reused: pd.DataFrame) -> Floats:
+    """Columns in which a target's own value stands in the batch, each weighed by how rarely that happens."""
+    marks = reused.to_numpy(dtype=np.float64)
+    rate = (marks.sum(axis=0) + 1) / (len(marks) + 2)
+    return np.asarray(marks @ -np.log(rate))
+
+
+def subset_counts(targets: Codes, batch: Codes, rng: np.random.Generator, *, n_subsets: int = 24) -> Floats:
+    """How much oftener the batch than the other targets agrees with a target on random subsets of binned columns.
+
+    Notes
+    -----
+    After the counting queries of F. Houssiau et al., "TAPAS", arXiv 2211.06550.
+    """
+    n_columns = targets.shape[1]
+    score = np.zeros(len(targets))
+    for _ in range(n_subsets):
+        chosen = rng.choice(n_columns, size=min(int(rng.integers(3, 6)), n_columns), replace=False)
+        cells = _cell_numbers(np.vstack([targets, batch])[:, chosen])
+        n_cells = int(cells.max()) + 1
+        in_batch = np.bincount(cells[len(targets) :], minlength=n_cells)[cells[: len(targets)]]
+        in_real = np.bincount(cells[: len(targets)], minlength=n_cells)[cells[: len(targets)]] - 1
+        score += np.log(in_batch * len(targets) / len(batch) + 0.5) - np.log(in_real + 0.5)
+    return score / n_subsets
+
+
+def density_classifier(targets: Floats, batch: Floats, *, seed: int, categorical: Sequence[int] = ()) -> Floats:
+    """How like a batch row a target is, to a model that learned from the batch and the other half of the targets."""
+    halves = np.random.default_rng(seed).permutation(len(targets)) % 2
+    score = np.zeros(len(targets))
+    for half in (0, 1):
+        rest = targets[halves != half]
+        X, y = np.vstack([rest, batch]), np.repeat([0, 1], [len(rest), len(batch)])
+        raw = log_odds(train_classifier(X, y, categorical=categorical), targets[halves == half])
+        score[halves == half] = stats.rankdata(raw) / max(len(raw), 1)
+    return score
+
+
+def meta_attack(scores: Floats, is_member: Bools, *, seed: int, n_folds: int = 5) -> Floats:
+    """What a model makes of all attacks together, cross-fitted: no target is scored by a model that knew its answer.
+
+    Parameters
+    ----------
+    scores : array of shape (n_targets, n_attacks)
+    is_member : array of shape (n_targets,)
+    """
+    found = np.zeros(len(scores))
+    for train, test in StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(scores, is_member):
+        model = train_classifier(scores[train], is_member[train].astype(np.int64), n_rounds=30, learning_rate=0.05)
+        found[test] = log_odds(model, scores[test])
+    return found
+
+
+def outcome(
+    name: str, scores: Floats, is_member: Bools, *, confidence: float = 0.95, cross_fitted: bool = False
+) -> Outcome:
+    """Judge one attack's scores.
+
+    Parameters
+    ----------
+    scores, is_member : arrays of shape (2 n,)
+        n members and n controls.
+    confidence : float
+        Of the intervals and of the bound on ε.
+    cross_fitted : bool
+        Whether the scores come from models that share training rows, which widens their spread.
+    """
+    auc = roc_area(scores[is_member], scores[~is_member])
+    inflation = SPREAD_INFLATION if cross_fitted else 1.0
+    spread = inflation * standard_error_of_auc(int(is_member.sum()), int((~is_member).sum()))
+    rates = tuple(true_positive_rate(scores, is_member, rate, confidence=confidence) for rate in LOW_RATES)
+    epsilon = epsilon_lower_bound(scores, is_member, confidence=confidence)
+    return Outcome(name, auc, float(stats.norm.sf((auc - 0.5) / spread)), rates, epsilon)
+
+
+def roc_area(members: Floats, control: Floats) -> float:
+    """How often a member outscores a control; ties count half.
+
+    Examples
+    --------
+    >>> roc_area(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
+    0.875
+    """
+    ranked = stats.rankdata(np.concatenate([members, control]))[: len(members)]
+    return float((ranked.mean() - (len(members) + 1) / 2) / len(control))
+
+
+def true_positive_rate(scores: Floats, is_member: Bools, rate: float, *, confidence: float = 0.95) -> LowRate:
+    """Share of members above the score that at most ``rate`` of the controls exceed, with its exact interval.
+
+    Examples
+    --------
+    >>> found = true_positive_rate(np.array([3.0, 2.0, 1.0, 0.0]), np.array([True, True, False, False]), 0.01)
+    >>> found.true_positive_rate, round(found.p_value, 3)
+    (1.0, 0.167)
+    """
+    control = np.sort(scores[~is_member])[::-1]
+    allowed = int(rate * len(control))
+    n_members = int(is_member.sum())
+    k = int((scores[is_member] > control[min(allowed, len(control) - 1)]).sum())
+    low, high = clopper_pearson(k, n_members, confidence=confidence)
+    return LowRate(rate, k / n_members, low, high, excess_p_value(k, allowed, n_members))
+
+
+def _cell_numbers(codes: Codes) -> Codes:
+    cells = codes[:, 0]
+    for column in codes.T[1:]:
+        cells = np.unique(cells * (int(column.max()) + 1) + column, return_inverse=True)[1]
+    return np.asarray(cells)

@@ -1,0 +1,122 @@
+"""Tables as numbers: one encoding, learned from real rows, that every table of a comparison goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.columns import Schema, schema_of
+
+Matrix = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+
+MAX_LEVELS = 64  # more levels than this share the code "other": rare ones teach a classifier nothing but names
+MISSING, OTHER = "\x00missing", "\x00other"
+LEVEL_DIMENSIONS = 8  # a unit vector of this many random signs stands for a level once there are more levels than that
+
+
+def numbers(column: pd.Series) -> Floats:
+    """A column of numbers or dates as floats, missing values as NaN."""
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        ticks = column.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
+        return np.where(column.isna().to_numpy(), np.nan, ticks)
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def labels(column: pd.Series) -> npt.NDArray[np.object_]:
+    """A column of labels as text, missing values as a label of their own."""
+    return column.astype(object).where(column.notna(), MISSING).astype(str).to_numpy(dtype=object)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How the columns of one schema become numbers; two encodings of the same real rows are equal.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"size": [1.0, 2.0, 4.0], "colour": ["red", "blue", "red"]})
+    >>> Encoding.learn(rows).features(rows).tolist()
+    [[1.0, 0.0], [2.0, 1.0], [4.0, 0.0]]
+    """
+
+    schema: Schema
+    levels: dict[str, npt.NDArray[np.object_]]
+    quantiles: dict[str, Floats]
+    gaps: dict[str, bool]
+
+    @classmethod
+    def learn(cls, real: pd.DataFrame) -> Encoding:
+        """Read levels and quantiles from real rows."""
+        schema = schema_of(real)
+        categorical = schema.of_kind("string", "boolean")
+        return cls(
+            schema,
+            {name: _common_levels(real[name]) for name in categorical},
+            {name: np.sort(_present(real[name])) for name in schema if name not in categorical},
+            {name: bool(real[name].isna().any()) for name in schema},
+        )
+
+    @property
+    def categorical(self) -> list[int]:
+        """Positions of the label columns in :meth:`features`."""
+        return [place for place, name in enumerate(self.schema) if name in self.levels]
+
+    def features(self, rows: pd.DataFrame) -> Floats:
+        """One number a column, for tree models: shape (n_rows, n_columns), NaN where missing."""
+        return np.column_stack([self._feature(rows, name) for name in self.schema])
+
+    def points(self, rows: pd.DataFrame) -> Matrix:
+        """Coordinates whose squared Euclidean distance adds up what differs: shape (n_rows, n_dimensions).
+
+        A number counts with its rank among the real values, so that no unit and no tail outweighs the rest; two labels
+        are 1 apart; a missing value is 1 apart from every present one.
+        """
+        return np.hstack([self._coordinates(rows, name) for name in self.schema]).astype(np.float32)
+
+    def _feature(self, rows: pd.DataFrame, name: str) -> Floats:
+        if name not in self.levels:
+            return numbers(rows[name])
+        return self._level_codes(rows[name], name).astype(np.float64)
+
+    def _level_codes(self, column: pd.Series, name: str) -> npt.NDArray[np.int64]:
+        known = pd.Index(self.levels[name])
+        codes = known.get_indexer(pd.Index(labels(column), dtype=object)).astype(np.int64)
+        return np.where(codes < 0, len(known), codes)
+
+    def _coordinates(self, rows: pd.DataFrame, name: str) -> Floats:
+        if name in self.levels:
+            codes = self._level_codes(rows[name], name)
+            return np.asarray(_level_vectors(len(self.levels[name]) + 1)[codes])
+        values = numbers(rows[name])
+        missing = np.isnan(values)
+        ranks = np.where(missing, 0.5, self._rank(np.where(missing, 0.0, values), name))
+        return np.column_stack([ranks, missing]) if self.gaps[name] else ranks[:, None]
+
+    def _rank(self, values: Floats, name: str) -> Floats:
+        ordered = self.quantiles[name]
+        if not len(ordered):
+            return np.zeros(len(values))
+        knots = np.unique(ordered)
+        middle = (np.searchsorted(ordered, knots, "left") + np.searchsorted(ordered, knots, "right")) / 2
+        return np.interp(values, knots, middle / len(ordered))
+
+
+def _common_levels(column: pd.Series) -> npt.NDArray[np.object_]:
+    counts = pd.Series(labels(column), dtype=object).value_counts()
+    common = counts[counts >= 2].index[:MAX_LEVELS]
+    return np.sort(np.asarray(common, dtype=object))
+
+
+def _present(column: pd.Series) -> Floats:
+    values = numbers(column)
+    return values[~np.isnan(values)]
+
+
+def _level_vectors(n_levels: int) -> Floats:
+    if n_levels <= LEVEL_DIMENSIONS:
+        return np.asarray(np.eye(n_levels) / np.sqrt(2))
+    signs = np.random.default_rng(n_levels).choice([-1.0, 1.0], size=(n_levels, LEVEL_DIMENSIONS))
+    return np.asarray(signs / np.sqrt(2 * LEVEL_DIMENSIONS))

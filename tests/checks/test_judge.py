@@ -1,0 +1,49 @@
+"""The verdict that recorded probes give."""
+
+import json
+
+import pytest
+
+from synth_mlflow.checks import Probe, as_json, judge, probe_from_json
+from synth_mlflow.errors import EvidenceError
+
+SMALL_AND_CERTAIN = Probe("ks_distance", 0.01, limit=0.1, p_value=1e-9)
+LARGE_AND_CERTAIN = Probe("ks_distance", 0.30, limit=0.1, p_value=1e-9, column="age")
+LARGE_BY_CHANCE = Probe("ks_distance", 0.30, limit=0.1, p_value=0.2)
+
+
+@pytest.mark.parametrize(
+    ("probes", "inconclusive", "verdict"),
+    [
+        ((SMALL_AND_CERTAIN, LARGE_BY_CHANCE), "", "pass"),
+        ((SMALL_AND_CERTAIN, LARGE_AND_CERTAIN), "", "fail"),
+        ((LARGE_AND_CERTAIN,), "too few rows", "fail"),
+        ((SMALL_AND_CERTAIN,), "too few rows", "inconclusive"),
+        ((Probe("ks_distance", None, limit=0.1),), "", "inconclusive"),
+        ((), "", "inconclusive"),
+    ],
+)
+def test_a_probe_fails_only_when_it_is_both_surprising_and_large(probes, inconclusive, verdict):
+    assert judge(probes, inconclusive, 0.01).verdict == verdict
+
+
+def test_holm_asks_more_of_each_probe_the_more_there_are():
+    borderline = Probe("auc", 0.9, limit=0.5, p_value=0.004)
+    others = tuple(Probe(f"other_{n}", 0.0, limit=0.5, p_value=0.5) for n in range(10))
+    assert judge((borderline,), "", 0.005).verdict == "fail"
+    assert judge((borderline, *others), "", 0.005).verdict == "pass"
+
+
+def test_a_failing_reason_names_the_column():
+    assert "'age'" in judge((LARGE_AND_CERTAIN,), "", 0.01).reasons[0]
+
+
+def test_probes_survive_json():
+    assert probe_from_json(json.loads(json.dumps(as_json(LARGE_AND_CERTAIN)))) == LARGE_AND_CERTAIN
+
+
+def test_a_tampered_probe_is_refused():
+    with pytest.raises(EvidenceError, match="not finite"):
+        probe_from_json(as_json(LARGE_AND_CERTAIN) | {"value": float("nan")})
+    with pytest.raises(EvidenceError, match="cannot be read"):
+        probe_from_json({"verdict": "pass"})
