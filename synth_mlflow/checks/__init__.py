@@ -120,7 +120,7 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
         The false-alarm rate of the whole check, spread over its p-values by Holm's method (S. Holm, Scandinavian
         Journal of Statistics 6 (1979)).
     """
-    failed = _failed(probes, alpha)
+    failed = failed_probes(probes, alpha)
     if failed:
         return Ruling("fail", tuple(_reason(probe) for probe in failed))
     unknown = [probe for probe in probes if probe.value is None]
@@ -134,7 +134,8 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
     return Ruling("pass", (f"{len(probes)} probes, none both surprising and large",))
 
 
-def _failed(probes: tuple[Probe, ...], alpha: float) -> list[Probe]:
+def failed_probes(probes: tuple[Probe, ...], alpha: float) -> list[Probe]:
+    """The probes that are both surprising and large, in the order given."""
     surprising = _holm(probes, alpha)
     return [probe for probe in probes if _beyond(probe, probe.limit) and probe in surprising]
 

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -27,7 +27,9 @@ class Verbs(click.Group):
         """The verbs in the order in which they were added."""
         return list(self.commands)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a better message."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             ctx.fail(f"there is no verb {args[0]!r}. {closest(args[0], self.commands)}")
@@ -94,5 +96,5 @@ def _tell(error: SynthError, debug: bool, as_json: bool) -> int:
     return error.exit_code
 
 
-def _terminated(number: int, frame: FrameType | None) -> Any:
+def _terminated(_: int, __: FrameType | None) -> NoReturn:
     raise SystemExit(TERMINATED)

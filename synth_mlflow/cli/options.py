@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-_SHARED = (
-    click.option("--experiment", metavar="NAME", help="The project's experiment; may be left out if there is one only."),
-    click.option("--tracking-uri", metavar="URI", help="The tracking server; else MLFLOW_TRACKING_URI, else mlflow.db."),
+@dataclass(frozen=True)
+class Shared:
+    """The options that every verb has."""
+
+    experiment: str | None
+    tracking_uri: str | None
+    as_json: bool
+    quiet: bool
+    debug: bool
+
+
+_OPTIONS = (
+    click.option("--experiment", metavar="NAME", help="The project's experiment; not needed where there is one only."),
+    click.option(
+        "--tracking-uri", metavar="URI", help="The tracking server; else MLFLOW_TRACKING_URI, else mlflow.db."
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
     click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),
 )
 
 
-def shared(command: F) -> F:
-    """The options that every verb has."""
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a verb, which takes them as one :class:`Shared` in front of its own."""
+
+    @functools.wraps(command)
+    def verb(**given: Any) -> Any:
+        taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared)})
+        return command(taken, **given)
+
+    for option in reversed(_OPTIONS):
+        verb = option(verb)
+    return verb
 
 
-class Blank(click.ParamType):
+class Blank(click.ParamType[Any]):
     """A text that may be given as '' for none, as MLproject files must."""
 
     name = "text"
@@ -36,7 +56,7 @@ class Blank(click.ParamType):
         return value if str(value).strip() else None
 
 
-class BlankPath(click.ParamType):
+class BlankPath(click.ParamType[Any]):
     """A path that may be given as '' for none."""
 
     name = "file"
@@ -46,7 +66,7 @@ class BlankPath(click.ParamType):
         return Path(value) if str(value).strip() else None
 
 
-class Rows(click.ParamType):
+class Rows(click.ParamType[Any]):
     """A number of rows, or `auto` for as many as the greatest default ratio needs."""
 
     name = "rows"
@@ -61,7 +81,7 @@ class Rows(click.ParamType):
         return int(text)
 
 
-class Ratios(click.ParamType):
+class Ratios(click.ParamType[Any]):
     """A list of ratios in percent, such as 0,25,50,75."""
 
     name = "percents"
@@ -76,7 +96,7 @@ class Ratios(click.ParamType):
             self.fail(f"{value!r} is no list of percents such as 0,25,50,75", param, ctx)
 
 
-class Setting(click.ParamType):
+class Setting(click.ParamType[Any]):
     """`NAME=VALUE`; the value is read as JSON where it is JSON, else as text."""
 
     name = "name=value"

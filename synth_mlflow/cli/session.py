@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from synth_mlflow.cli.options import Shared
 from synth_mlflow.cli.output import Progress
 from synth_mlflow.errors import UsageError
 
@@ -11,9 +12,7 @@ if TYPE_CHECKING:
     from synth_mlflow.workflow import Workflow
 
 
-def open_workflow(
-    verb: str, experiment: str | None, tracking_uri: str | None, quiet: bool, *, create: bool = False
-) -> Workflow:
+def open_workflow(verb: str, given: Shared, *, create: bool = False) -> Workflow:
     """The workflow of a verb.
 
     Parameters
@@ -31,14 +30,14 @@ def open_workflow(
     from synth_mlflow.tracking.server import connect, connect_by_id
     from synth_mlflow.tracking.write import adopted_as_workflow
 
-    say, adopted = Progress(quiet), adopt()
+    say, adopted = Progress(given.quiet), adopt()
     if adopted is None:
-        return workflow_class.of(Project(connect(experiment, tracking_uri, create=create), say=say))
-    server = connect_by_id(adopted.experiment_id, tracking_uri)
-    if experiment not in (None, server.experiment):
+        return workflow_class.of(Project(connect(given.experiment, given.tracking_uri, create=create), say=say))
+    server = connect_by_id(adopted.experiment_id, given.tracking_uri)
+    if given.experiment not in (None, server.experiment):
         raise UsageError(
-            f"`mlflow run` works in experiment {server.experiment!r}, and --experiment names {experiment!r}.",
-            f"Name it to MLflow instead: `mlflow run --experiment-name {experiment} …`.",
+            f"`mlflow run` works in experiment {server.experiment!r}, and --experiment names {given.experiment!r}.",
+            f"Name it to MLflow instead: `mlflow run --experiment-name {given.experiment} …`.",
         )
     adopted_as_workflow(server, adopted.run_id, verb)
     return workflow_class.of(Project(server, workflow_run=adopted.run_id, say=say))

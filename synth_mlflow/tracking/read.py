@@ -60,6 +60,7 @@ class Reader:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self._downloaded: dict[tuple[str, str], Path] = {}
 
     @cached_property
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
@@ -124,33 +125,29 @@ class Reader:
                 f"run {run.run_id} ({run.name}) records no file {path!r}.",
                 "It was not written by synth_mlflow, or by a version that did not know this file.",
             )
-        target = Path(self._folder.name) / run.run_id
-        if not (target / path).is_file():
-            self._download(run, path, target)
-        found = file_digest(target / path)
+        local = self._downloaded.get((run.run_id, path)) or self._download(run, path)
+        found = file_digest(local)
         if found != recorded:
-            (target / path).unlink()
             raise EvidenceError(
                 f"{path} of run {run.run_id} ({run.name}) has sha256 {found[:12]}…, the record says {recorded[:12]}…: "
                 "someone changed it.",
                 "Restore the file, or write the evidence anew with the stage's command.",
             )
-        return target / path
+        self._downloaded[run.run_id, path] = local
+        return local
 
-    def _download(self, run: StoredRun, path: str, target: Path) -> None:
-        folder = (target / path).parent
-        folder.mkdir(parents=True, exist_ok=True)
+    def _download(self, run: StoredRun, path: str) -> Path:
+        folder = tempfile.mkdtemp(dir=self._folder.name)
         try:
-            self.server.client.download_artifacts(run.run_id, path, str(target))
+            local = Path(self.server.client.download_artifacts(run.run_id, path, folder))
         except (OSError, ValueError) as error:
             raise EvidenceError(
                 f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.",
                 "Restore the file in the artifact store.",
             ) from error
-        if not (target / path).is_file():
-            raise EvidenceError(
-                f"{path} of run {run.run_id} ({run.name}) is gone.", "Restore it in the artifact store."
-            )
+        if not local.is_file():
+            raise EvidenceError(f"{path} of run {run.run_id} ({run.name}) is gone.", "Restore it in the artifact store.")
+        return local
 
     def _all_experiments(self) -> list[str]:
         return [experiment.experiment_id for experiment in self.server.client.search_experiments()]

@@ -1,0 +1,209 @@
+"""The verbs around the stages: begin a project, run it whole, see how it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.options import BlankPath, Rows, Shared, shared
+from synth_mlflow.cli.session import open_workflow
+
+DUE = 5
+DEMO_FOLDER = "synth-mlflow-demo"
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=DEMO_FOLDER)
+@shared
+def demo(
+    given: Shared,
+    folder: Path,
+) -> None:
+    """All six stages on a real table that ships with scikit-learn; files go to FOLDER."""
+    from synth_mlflow.cli.whole import Plan, run_whole
+    from synth_mlflow.data.templates import write_demo
+
+    write_demo(folder)
+    plan = Plan(folder / "problem.md", handoff=folder / "handoff.html")
+    return run_whole(plan, given)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@shared
+def init(
+    given: Shared,
+    folder: Path,
+) -> None:
+    """Write problem.md and limits.md into FOLDER, to be filled in by people."""
+    from synth_mlflow.data.templates import write_templates
+
+    written = write_templates(folder)
+    if given.as_json:
+        return output.as_json({"written": written})
+    for path in written:
+        output.line(f"written: {path}")
+    return output.next_command(f"fill in both files, then `synth-mlflow run {folder / 'problem.md'}`")
+
+
+@click.command("run")
+@click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
+@click.option("--generator", default="forest", show_default=True, help="The generator of the batch.")
+@click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
+@click.option("--repeats", type=click.IntRange(3), default=8, show_default=True, help="Of the sweep.")
+@click.option("--output", "handoff", type=BlankPath(), default="handoff.html", show_default=True,
+              help="Where the handoff goes.")  # fmt: skip
+@shared
+def run_all(
+    given: Shared,
+    problem: Path,
+    generator: str,
+    rows: int | None,
+    seed: int,
+    repeats: int,
+    handoff: Path | None,
+) -> None:
+    """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
+    from synth_mlflow.cli.whole import Plan, run_whole
+
+    plan = Plan(problem, generator, rows, seed, repeats, handoff)
+    return run_whole(plan, given)
+
+
+@click.command()
+@shared
+def status(given: Shared) -> None:
+    """Six ticks, what is missing, and the next command."""
+    found = open_workflow("status", given).status()
+    if given.as_json:
+        return output.as_json(found)
+    output.line(f"project {found.project}")
+    for stage in found.stages:
+        output.line(f"  {'✓' if stage.done else '·'} {stage.stage:<9} {stage.words}")
+    for verdict in found.verdicts:
+        output.line(f"    {verdict.batch}: {'retracted' if verdict.retracted else verdict.verdict}")
+    for left in found.unfinished:
+        output.line(f"  ! left unfinished, counts as no evidence: {left}")
+    return output.next_command(found.next_command)
+
+
+@click.command()
+@click.option("--new-data", type=BlankPath(), help="The real rows of today; those not seen yet are counted.")
+@click.option("--statement", type=BlankPath(), help="problem.md as it stands today.")
+@click.option("--generator-version", "versions", multiple=True, metavar="NAME=VERSION",
+              help="The present version of a generator, if not what is installed.")  # fmt: skip
+@shared
+def check(
+    given: Shared,
+    new_data: Path | None,
+    statement: Path | None,
+    versions: tuple[str, ...],
+) -> int:
+    """The conditions that force a rerun; exits with 5 when one is due."""
+    workflow = open_workflow("check", given)
+    states = workflow.check(new_data=new_data, statement=statement, generators=_versions(versions))
+    due = [state for state in states if state.state == "due"]
+    if given.as_json:
+        output.as_json(states)
+    else:
+        for state in states:
+            output.line(f"{state.state:<11} {state.name}: {state.condition}")
+            output.line(f"{'':<11} {state.reason}")
+        output.next_command("synth-mlflow run problem.md" if due else "synth-mlflow status")
+    return DUE if due else 0
+
+
+@click.command("log-production")
+@click.option("--metric", "value", type=float, required=True, help="The value of the project's metric.")
+@click.option("--n", "n_rows", type=click.IntRange(1), help="How many rows it was measured on.")
+@shared
+def log_production(
+    given: Shared,
+    value: float,
+    n_rows: int | None,
+) -> None:
+    """Record a value of the metric that was measured in production; `check` judges it."""
+    run_id = open_workflow("log-production", given).log_production(value, n_rows)
+    if given.as_json:
+        return output.as_json({"run_id": run_id})
+    output.line(f"recorded: run {run_id}")
+    return output.next_command("synth-mlflow check")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@shared
+def show(
+    given: Shared,
+    file: Path,
+) -> int:
+    """The provenance record inside any Parquet FILE; exits with 1 where there is none."""
+    import json
+
+    from synth_mlflow.data.record import record_in_file
+    from synth_mlflow.errors import UsageError
+
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}.")
+    record = record_in_file(file)
+    if record is None:
+        output.error(
+            f"{file} carries no provenance record.", "It was not written by synth_mlflow, or lost it on the way."
+        )
+        return 1
+    told = json.loads(record.to_json())
+    if given.as_json:
+        output.as_json(told)
+        return 0
+    origin = told.pop("origin")
+    for name, value in {**origin, **told}.items():
+        output.line(f"{name + ':':<18} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return 0
+
+
+@click.command("list")
+@shared
+def list_installed(given: Shared) -> None:
+    """Generators, checks and triggers that are installed."""
+    from synth_mlflow.errors import UsageError
+    from synth_mlflow.plugins import installed
+
+    found: list[dict[str, Any]] = []
+    for folder in ("generators", "checks", "triggers"):
+        for name, plugin in installed(folder).items():
+            told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
+            try:
+                loaded = plugin.load()
+            except UsageError as error:
+                found.append({**told, "summary": error.found, "leaky": False})
+                continue
+            told["version"] = getattr(loaded, "version", plugin.version)
+            found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
+    if given.as_json:
+        return output.as_json(found)
+    rows = [
+        [
+            item["kind"],
+            item["name"],
+            item["version"],
+            item["origin"],
+            ("LEAKY: " if item["leaky"] else "") + item["summary"],
+        ]
+        for item in found
+    ]
+    output.table(["kind", "name", "version", "origin", "what it is"], rows)
+    return output.next_command("synth-mlflow status")
+
+
+def _versions(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, equals, version = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not NAME=VERSION")
+        found[name] = version
+    return found

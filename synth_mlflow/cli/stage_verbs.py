@@ -1,0 +1,258 @@
+"""The verbs of the six stages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.options import Blank, BlankPath, Ratios, Rows, Setting, Shared, shared
+from synth_mlflow.cli.session import open_workflow
+
+GATE_CLOSED = 3
+
+
+@click.command()
+@click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
+@shared
+def define(
+    given: Shared,
+    problem: Path,
+) -> None:
+    """Stage 1: record the problem statement, a filled-in problem.md."""
+    from synth_mlflow.data.statement import read_statement
+
+    name = given.experiment or read_statement(problem).facts.name
+    found = open_workflow("define", replace(given, experiment=name), create=True).define(problem)
+    told = {"run_id": found.run.run_id, "experiment": name, "statement_sha256": found.statement.digest}
+    if given.as_json:
+        return output.as_json(told)
+    output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
+    return output.next_command(f"synth-mlflow freeze --experiment {_quoted(name)}")
+
+
+@click.command()
+@click.option("--group", type=Blank(), metavar="COLUMN", help="Cut by whole groups of this column.")
+@click.option("--time", type=Blank(), metavar="COLUMN", help="Hold out the latest rows by this column.")
+@click.option("--store", type=click.Choice(["rows", "reference"]), default="rows", show_default=True,
+              help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
+@click.option("--data", type=BlankPath(), help="Where the real rows are now, if not where `define` found them.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random cut.")
+@shared
+def freeze(
+    given: Shared,
+    group: str | None,
+    time: str | None,
+    store: Any,
+    data: Path | None,
+    seed: int,
+) -> None:
+    """Stage 2: freeze the real evaluation set and measure the baseline."""
+    workflow = open_workflow("freeze", given)
+    frozen = workflow.freeze(data=data, group=group, time=time, store=store, seed=seed)
+    from synth_mlflow.tracking import names
+
+    params, metrics = frozen.run.params, frozen.run.metrics
+    if given.as_json:
+        return output.as_json(
+            {
+                "run_id": frozen.run.run_id,
+                "evaluation_digest": frozen.digest,
+                "evaluation_rows": int(params[names.P_EVALUATION_ROWS]),
+                "training_rows": int(params[names.P_TRAINING_ROWS]),
+                "baseline": metrics[names.M_SCORE],
+            }
+        )
+    output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_HOW]}")
+    output.line(f"digest: {frozen.digest}")
+    output.line(
+        f"real-only baseline: {params[names.P_METRIC]} {metrics[names.M_SCORE]:.4f} "
+        f"({metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f})"
+    )
+    return output.next_command('synth-mlflow generate forest --purpose "…"')
+
+
+@click.command()
+@click.argument("generator", type=Blank(), default="")
+@click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")
+@click.option("--purpose", type=Blank(), metavar="TEXT", help="Why this batch is made; must be given.")
+@click.option("--slice", "part", type=Blank(), metavar="CONDITION", help='Every row lies in it: "age < 25".')
+@click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
+@click.option(
+    "--batches", type=click.IntRange(1), default=1, show_default=True, help="Batches with seeds from SEED on."
+)
+@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
+@click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
+@shared
+def generate(
+    given: Shared,
+    generator: str | None,
+    rows: int | None,
+    seed: int,
+    purpose: str | None,
+    part: str | None,
+    params: tuple[tuple[str, Any], ...],
+    batches: int,
+    source: Path | None,
+    made: Path | None,
+    record: Path | None,
+) -> None:
+    """Stage 3: make a synthetic batch with GENERATOR, or take one in with --from and --record."""
+    _refuse_two_doors(generator, made, record)
+    workflow = open_workflow("generate", given)
+    if made is not None and record is not None:
+        found = [workflow.adopt_file(made, record)]
+    else:
+        wanted = rows or auto_rows(workflow)
+        found = [
+            workflow.generate(
+                str(generator),
+                rows=wanted,
+                seed=seed + at,
+                purpose=purpose or "",
+                slice=part,
+                params=dict(params),
+                source=source,
+            )
+            for at in range(batches)
+        ]
+    if given.as_json:
+        return output.as_json(
+            [{"batch": b.batch, "run_id": b.run_id, "rows": b.n_rows, "digest": b.digest} for b in found]
+        )
+    for batch in found:
+        output.line(f"batch {batch.batch}: {batch.n_rows:,} rows, digest {batch.digest[:16]}…, run {batch.run_id}")
+    return output.next_command("synth-mlflow validate")
+
+
+@click.command()
+@click.argument("batch", type=Blank(), default="")
+@click.option("--source", type=BlankPath(), help="The real rows that a batch was learned from, if not the project's.")
+@shared
+def validate(
+    given: Shared,
+    batch: str | None,
+    source: Path | None,
+) -> int:
+    """Stage 4: judge BATCH, or every batch that is unvalidated. Exits with 3 when a judged gate stays closed."""
+    workflow = open_workflow("validate", given)
+    found = workflow.validate(batch, source=source)
+    verdicts = found if isinstance(found, list) else [found]
+    if given.as_json:
+        output.as_json(verdicts)
+    else:
+        tell_verdicts(verdicts)
+        shut = [verdict for verdict in verdicts if not verdict.gate_open]
+        output.next_command("synth-mlflow sweep" if len(shut) < len(verdicts) else "synth-mlflow generate …")
+    return 0 if any(verdict.gate_open for verdict in verdicts) else GATE_CLOSED
+
+
+@click.command()
+@click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
+@click.option("--repeats", type=click.IntRange(3), default=8, show_default=True, help="Draws of the real rows a ratio.")
+@click.option("--mix", type=click.Choice(["augment", "replace"]), default="augment", show_default=True,
+              help="Add synthetic rows to the real ones, or keep the total.")  # fmt: skip
+@click.option("--rule", type=click.Choice(["plateau", "peak", "one-standard-error", "least"]), default="plateau",
+              show_default=True, help="How the ratio is chosen.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--batch", "batches", type=Blank(), multiple=True, help="Sweep this batch; by default all that passed.")
+@click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
+@shared
+def sweep(
+    given: Shared,
+    ratios: tuple[float, ...],
+    repeats: int,
+    mix: Any,
+    rule: Any,
+    seed: int,
+    batches: tuple[str | None, ...],
+    jobs: int,
+) -> None:
+    """Stage 5: train at every ratio, choose one, and register the model."""
+    workflow = open_workflow("sweep", given)
+    named = [batch for batch in batches if batch]
+    curve = workflow.sweep(ratios, repeats, mix=mix, rule=rule, seed=seed, batches=named, n_jobs=jobs)
+    if given.as_json:
+        return output.as_json(curve.to_json())
+    tell_curve(curve)
+    return output.next_command("synth-mlflow report --output handoff.html")
+
+
+@click.command()
+@click.option("--output", "target", type=BlankPath(), help="Also write this file: .html, .md or .json.")
+@click.option("--limits", type=BlankPath(), help="limits.md; else the one beside problem.md.")
+@shared
+def report(
+    given: Shared,
+    target: Path | None,
+    limits: Path | None,
+) -> None:
+    """Stage 6: write the handoff document from the tracking server."""
+    handoff = open_workflow("report", given).report(target, limits=limits)
+    if given.as_json:
+        return output.as_json(handoff.document.to_json())
+    output.line(f"handoff written: run {handoff.run_id}{f', file {target}' if target else ''}")
+    for item in handoff.owed:
+        output.line(f"  DRAFT, still owed: {item}")
+    return output.next_command("synth-mlflow check")
+
+
+def auto_rows(workflow: Any) -> int:
+    """As many rows as the greatest default ratio needs."""
+    from synth_mlflow.data.mixes import mix_counts
+    from synth_mlflow.stages.sweep import RATIOS
+    from synth_mlflow.tracking import names
+
+    n_real = int(workflow.project.evaluation_set().run.params[names.P_TRAINING_ROWS])
+    return mix_counts(max(RATIOS), n_real)[1]
+
+
+def tell_verdicts(verdicts: list[Any]) -> None:
+    """Each batch with its verdict and the reasons."""
+    for verdict in verdicts:
+        checks = ", ".join(f"{check.check} {check.verdict}" for check in verdict.checks)
+        output.line(f"{verdict.batch}: {verdict.verdict.upper()} ({checks})")
+        for reason in verdict.reasons[:8]:
+            output.line(f"  {reason}")
+    if not verdicts:
+        output.line("there is no batch to validate")
+
+
+def tell_curve(curve: Any) -> None:
+    """The curve as a table, and the decision."""
+    from synth_mlflow.data.mixes import percent
+
+    columns = ["ratio", curve.metric, "95 % interval", "gain", "placebo", ""]
+    rows = [
+        [
+            percent(point.ratio),
+            f"{point.score:.4f}",
+            f"{point.low:.4f} to {point.high:.4f}",
+            f"{point.gain:+.4f}" if point.ratio else "",
+            f"{point.placebo:.4f}" if point.ratio else "",
+            "chosen" if point.ratio == curve.chosen else "",
+        ]
+        for point in curve.points
+    ]
+    output.table(columns, rows)
+    output.line(curve.decision)
+
+
+def _refuse_two_doors(generator: str | None, made: Path | None, record: Path | None) -> None:
+    if (made is None) != (record is None):
+        raise click.UsageError(
+            "--from FILE and --record FILE go together: no batch is taken in without its provenance."
+        )
+    if (generator is None) == (made is None):
+        raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
+
+
+def _quoted(name: str) -> str:
+    import shlex
+
+    return shlex.quote(name)

@@ -1,0 +1,101 @@
+"""All six stages in one process, under one workflow run."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.options import Shared
+from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.cli.stage_verbs import auto_rows, tell_curve, tell_verdicts
+
+if TYPE_CHECKING:
+    from synth_mlflow.model.curve import Curve
+    from synth_mlflow.stages.report import Handoff
+    from synth_mlflow.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    problem: Path
+    generator: str = "forest"
+    rows: int | None = None
+    """None for as many as the greatest default ratio needs."""
+    seed: int = 0
+    repeats: int = 8
+    handoff: Path | None = None
+
+
+def run_whole(plan: Plan, given: Shared) -> None:
+    """Run every stage that is not recorded already, and tell where to read on."""
+    from synth_mlflow.data.statement import read_statement
+
+    name = given.experiment or read_statement(plan.problem).facts.name
+    workflow = open_workflow("workflow", replace(given, experiment=name), create=True)
+    handoff = _under_one_run(workflow, plan, show=not given.as_json)
+    if given.as_json:
+        return output.as_json(handoff.document.to_json())
+    _where_to_read(workflow, plan, handoff)
+    return output.next_command(f"synth-mlflow check --experiment {name!r}")
+
+
+def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
+    from synth_mlflow.tracking.write import NewRun, create_run, writing
+
+    project = workflow.project
+    if project.workflow_run is not None:  # made by `mlflow run`, which also ends it
+        return _stages(workflow, plan, show=show)
+    new = NewRun("workflow", "workflow", uuid.uuid4().hex)
+    project.workflow_run = create_run(project.server, new)
+    with writing(project.server, project.workflow_run) as draft:
+        handoff = _stages(workflow, plan, show=show)
+        draft.describe(
+            f"**One pass through all six stages.** Begin reading at the run `handoff` below; chosen ratio: "
+            f"{handoff.document.sweep.chosen:.0%} synthetic."
+        )
+    return handoff
+
+
+def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
+    say = workflow.project.say
+    say("stage 1 of 6: define")
+    problem = workflow.define(plan.problem)
+    say("stage 2 of 6: freeze")
+    if workflow.project.find_evaluation_set() is None:
+        workflow.freeze(seed=plan.seed)
+    say("stage 3 of 6: generate")
+    purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
+    rows = plan.rows or auto_rows(workflow)
+    batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose)
+    say("stage 4 of 6: validate")
+    verdict = workflow.validate(batch)
+    if show:
+        tell_verdicts(verdict if isinstance(verdict, list) else [verdict])
+    say("stage 5 of 6: sweep")
+    curve: Curve = workflow.sweep(repeats=plan.repeats, seed=plan.seed)
+    if show:
+        tell_curve(curve)
+    say("stage 6 of 6: report")
+    return workflow.report(plan.handoff)
+
+
+def _where_to_read(workflow: Workflow, plan: Plan, handoff: Handoff) -> None:
+    from synth_mlflow.tracking import names
+    from synth_mlflow.tracking.links import artifact_url, runs_url
+    from synth_mlflow.tracking.server import public_uri
+
+    server = workflow.project.server
+    web = server.web or "http://127.0.0.1:5000"
+    for item in handoff.owed:
+        output.line(f"DRAFT, still owed: {item}")
+    if plan.handoff:
+        output.line(f"handoff:  {plan.handoff.resolve()}")
+    if server.web is None:
+        output.line(f"the UI:   mlflow ui --backend-store-uri {public_uri(server.tracking_uri)}")
+    output.line(f"  runs:    {runs_url(server, web)}")
+    output.line(f"  handoff: {artifact_url(server, web, handoff.run_id, names.A_HANDOFF_HTML)}")
