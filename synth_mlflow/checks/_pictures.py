@@ -44,7 +44,9 @@ def marginals(real: pd.DataFrame, batch: pd.DataFrame, columns: Sequence[str], n
     for ax, name in zip(axes, columns, strict=True):
         names, shares_real, shares_batch = _shares(real[name], batch[name])
         at = np.arange(len(names))
-        spread = np.sqrt(shares_real * (1 - shares_real) * (1 / max(len(real), 1) + 1 / max(len(batch), 1)))
+        spread = np.sqrt(
+            np.clip(shares_real * (1 - shares_real), 0, None) * (1 / max(len(real), 1) + 1 / max(len(batch), 1))
+        )
         low = np.maximum(shares_real - BAND_DEVIATIONS * spread, 0)
         ax.fill_between(
             at, low, shares_real + BAND_DEVIATIONS * spread, step="mid", color=BAND, lw=0, label="real, 99 % band"

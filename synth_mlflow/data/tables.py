@@ -84,7 +84,7 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _csv(path: Path) -> pd.DataFrame:
     _check_header(path)
-    frame = pd.read_csv(path, encoding="utf-8-sig", float_precision="round_trip", low_memory=False)
+    frame = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
     for name in frame.columns[frame.dtypes.astype(str).isin(["str", "object"])]:
         frame[name] = _as_dates(frame[name])
     return frame

@@ -14,6 +14,8 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
 
+N_REASONS = 3  # told in one message; the check runs keep all
+
 BatchOutcome = Literal["pass", "fail", "inconclusive", "unvalidated"]
 
 
@@ -119,14 +121,20 @@ def require_open(project: Project, batches: Sequence[StoredBatch], policy: Polic
     for batch in batches:
         verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         if not verdict.gate_open:
-            why = "it was retracted" if verdict.retracted else "; ".join(verdict.reasons)
-            closed.append(f"  - {batch.id} ({verdict.verdict}): {why}")
+            closed.append(f"  - {batch.id} ({verdict.verdict}): {_why(verdict)}")
     if closed:
         shown = "\n".join(closed)
         raise GateError(
             f"the gate is closed for {len(closed)} of {len(batches)} batches:\n{shown}",
             "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or generate a better batch.",
         )
+
+
+def _why(verdict: Verdict) -> str:
+    if verdict.retracted:
+        return "it was retracted"
+    more = len(verdict.reasons) - N_REASONS
+    return "; ".join(verdict.reasons[:N_REASONS]) + (f"; and {more} more reasons" if more > 0 else "")
 
 
 def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> list[StoredRun]:

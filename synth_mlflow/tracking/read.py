@@ -146,7 +146,9 @@ class Reader:
                 "Restore the file in the artifact store.",
             ) from error
         if not local.is_file():
-            raise EvidenceError(f"{path} of run {run.run_id} ({run.name}) is gone.", "Restore it in the artifact store.")
+            raise EvidenceError(
+                f"{path} of run {run.run_id} ({run.name}) is gone.", "Restore it in the artifact store."
+            )
         return local
 
     def _all_experiments(self) -> list[str]:

@@ -1,0 +1,152 @@
+"""Fixtures: one empty tracking store a session, copied for every test; small projects at every stage."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.tracking.server import connect
+from synth_mlflow.workflow import Workflow
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+STATEMENT = """---
+name: {name}
+data: rows.csv
+target: bought
+task: binary
+metric: roc_auc
+success: {{gain_at_least: 0.01}}
+gap: cold start
+privacy: "not relevant: made-up rows"
+slices: {{young: "age < 30"}}
+evaluation: {{share: 0.5}}
+model: {{params: {{num_iterations: 20, num_leaves: 4, min_data_in_leaf: 5}}}}
+{more}
+---
+## What gap are we filling?
+Too few customers yet.
+## Why can't real data solve it?
+They come one a day.
+## What metric decides success, and why?
+Ranking is what the shop uses.
+## Who owns this, and who may change the evaluation set?
+The shop; nobody.
+"""
+LIMITS = """## Known limitations
+Made-up rows.
+## When not to use this model
+Ever.
+## What we would try next
+Real rows.
+"""
+
+
+def customers(n_rows: int, seed: int) -> pd.DataFrame:
+    """Mixed rows with a learnable target: numbers, texts, truth values, dates, missing values."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 80, n_rows)
+    income = np.round(rng.lognormal(10, 0.5, n_rows), 2)
+    region = rng.choice(["north", "south", "east"], n_rows)
+    member = rng.random(n_rows) < 0.4
+    logit = 0.15 * (age - 45) + np.where(region == "north", 2.0, -1.0) + member * 2 + 2 * (np.log(income) - 10)
+    bought = np.where(rng.random(n_rows) < 1 / (1 + np.exp(-logit)), "yes", "no")
+    frame = pd.DataFrame({"age": age, "income": income, "region": region, "member": member})
+    frame["since"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, n_rows), unit="D")
+    frame.loc[rng.random(n_rows) < 0.1, "income"] = np.nan
+    frame.loc[rng.random(n_rows) < 0.05, "region"] = None
+    return frame.assign(bought=bought)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with MLflow's tables and nothing in it: making one takes seconds, copying it none."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    connect("nobody", f"sqlite:///{path}", create=True).client.delete_experiment("1")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No test sees another's working directory, environment or MLflow state."""
+    for name in [
+        name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+    ]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield
+    mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture
+def uri(empty_store: Path, tmp_path: Path) -> str:
+    """The tracking URI of a fresh store of this test alone."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def write_project(tmp_path: Path) -> Callable[..., Path]:
+    """Writes rows.csv, problem.md and limits.md; returns the path of problem.md."""
+
+    def write(rows: pd.DataFrame | None = None, *, name: str = "shop", more: str = "", **changes: str) -> Path:
+        (customers(600, seed=1) if rows is None else rows).to_csv(tmp_path / "rows.csv", index=False)
+        (tmp_path / "limits.md").write_text(LIMITS)
+        text = STATEMENT.format(name=name, more=more)
+        for old, new in changes.items():
+            lines = [f"{old}: {new}" if line.startswith(f"{old}:") else line for line in text.splitlines()]
+            text = "\n".join(lines) + "\n"
+        (tmp_path / "problem.md").write_text(text)
+        return tmp_path / "problem.md"
+
+    return write
+
+
+@pytest.fixture
+def defined(uri: str, write_project: Callable[..., Path]) -> Workflow:
+    """A project with its problem statement."""
+    workflow = Workflow("shop", uri)
+    workflow.define(write_project())
+    return workflow
+
+
+@pytest.fixture(scope="session")
+def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a frozen project, made once a session."""
+    folder = tmp_path_factory.mktemp("frozen")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    customers(600, seed=1).to_csv(folder / "rows.csv", index=False)
+    (folder / "problem.md").write_text(STATEMENT.format(name="shop", more=""))
+    (folder / "limits.md").write_text(LIMITS)
+    before = Path.cwd()
+    os.chdir(folder)  # MLflow puts artifacts under the working directory
+    try:
+        workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
+        workflow.define(folder / "problem.md")
+        workflow.freeze()
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
+    """A project with its frozen evaluation set; a copy whose artifacts are shared and never rewritten."""
+    shutil.copy(frozen_folder / "mlflow.db", tmp_path / "mlflow.db")
+    for name in ("rows.csv", "problem.md", "limits.md"):
+        shutil.copy(frozen_folder / name, tmp_path / name)
+    return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder with real tables and oracles beside a developer's checkout; users do not have it."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder of shared tables is not on this machine")
+    return SHARED
