@@ -176,7 +176,9 @@ class Workflow:
             If the record is incomplete, or the rows do not fit the real table; then nothing is written.
         """
         declared = declared_source(self.project, source)
-        writer = BatchWriter(Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), declared))
+        writer = BatchWriter(
+            Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), "python", declared)
+        )
         yield writer
         rows = writer.rows()
         writer.batch = self._batch(write_batch(self.project, Made(rows, writer.origin, len(rows), 0.0)))

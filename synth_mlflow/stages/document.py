@@ -242,12 +242,17 @@ def _commands(material: Material) -> tuple[handoff.Command, ...]:
 
 def _generate_command(batch: StoredBatch) -> str:
     params = batch.run.params
+    if params[names.P_DOOR] == "file":
+        return f"synth-mlflow generate --from FILE --record record.yaml  # {params[names.P_GENERATOR]}, made elsewhere"
+    if params[names.P_DOOR] == "python":
+        return f"workflow.batch(…)  # the code of {params[names.P_GENERATOR]} {params[names.P_GENERATOR_VERSION]}"
+    source = " --source FILE" if json.loads(params[names.P_SOURCE])["kind"] == "file" else ""
     part = f" --slice '{params[names.P_SLICE]}'" if params[names.P_SLICE] else ""
     settings = json.loads(params[names.P_GENERATOR_PARAMS])
     given = "".join(f" --param {name}={json.dumps(value)}" for name, value in sorted(settings.items()))
     return (
         f"synth-mlflow generate {params[names.P_GENERATOR]} --rows {batch.n_rows} --seed {params[names.P_SEED]}"
-        f"{part}{given} --purpose {json.dumps(params[names.P_PURPOSE], ensure_ascii=False)}"
+        f"{part}{source}{given} --purpose {json.dumps(params[names.P_PURPOSE], ensure_ascii=False)}"
     )
 
 

@@ -74,7 +74,7 @@ def generate(
     made_by = _instance(generator, params or {})
     members, declared = _members(project, frozen, source)
     settings = dataclasses.asdict(made_by)
-    origin = Origin(generator, made_by.version, settings, seed, slice, purpose, source=declared)
+    origin = Origin(generator, made_by.version, settings, seed, slice, purpose, door="generator", source=declared)
     project.say(f"fitting {generator} on {len(members):,} real rows")
     begun = time.monotonic()
     frame, notes = _sampled(made_by, members, statement, rows, seed, part)
@@ -96,7 +96,7 @@ def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
         raise UsageError(f"{path} carries the record of a batch already.", "It needs no second one.")
     rows = read_table(path)
     declared = declared_source(project, source, beside=record.parent)
-    return write_batch(project, Made(rows, dataclasses.replace(origin, source=declared), len(rows), 0.0))
+    return write_batch(project, Made(rows, dataclasses.replace(origin, door="file", source=declared), len(rows), 0.0))
 
 
 def declared_source(project: Project, source: str | None, *, beside: Path = Path()) -> Source:
