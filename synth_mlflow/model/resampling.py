@@ -154,6 +154,40 @@ def _average_precision(truth: Vector, probabilities: Vector) -> Scorer:
     return score
 
 
+def _from_confusion(of_confusion: Callable[[Vector], Vector]) -> Callable[[Vector, Vector], Scorer]:
+    """For metrics of predicted labels: functions of how often each class is taken for each."""
+
+    def build(truth: Vector, probabilities: Vector) -> Scorer:
+        n_classes = probabilities.shape[1]
+        cell = truth.astype(np.int64) * n_classes + probabilities.argmax(axis=1)
+        membership = np.eye(n_classes**2)[cell]
+
+        def score(counts: Vector) -> Vector:
+            return of_confusion((counts @ membership).reshape(len(counts), n_classes, n_classes))
+
+        return score
+
+    return build
+
+
+def _recalls(confusion: Vector) -> Vector:
+    """Of shape (n_draws, n_classes), from confusions of shape (n_draws, n_true, n_predicted)."""
+    return _divide(_diagonal(confusion), confusion.sum(axis=2))
+
+
+def _precisions(confusion: Vector) -> Vector:
+    """As scikit-learn has it: 0 where a class is never predicted."""
+    return np.nan_to_num(_divide(_diagonal(confusion), confusion.sum(axis=1)))
+
+
+def _f1s(confusion: Vector) -> Vector:
+    return _divide(2 * _diagonal(confusion), confusion.sum(axis=1) + confusion.sum(axis=2))
+
+
+def _diagonal(confusion: Vector) -> Vector:
+    return np.asarray(np.diagonal(confusion, axis1=1, axis2=2), dtype=np.float64)
+
+
 def _by_score(scores: Vector) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """An ascending order, and where in it each group of equal scores starts."""
     order = np.argsort(scores, kind="stable")
@@ -171,6 +205,11 @@ FAST: dict[str, Callable[[Vector, Vector], Scorer]] = {
     "average_precision": _average_precision,
     "neg_log_loss": _mean_of(_log_likelihood),
     "accuracy": _mean_of(_hits),
+    "balanced_accuracy": _from_confusion(lambda c: _recalls(c).mean(axis=1)),
+    "f1": _from_confusion(lambda c: _f1s(c)[:, 1]),
+    "f1_macro": _from_confusion(lambda c: _f1s(c).mean(axis=1)),
+    "precision": _from_confusion(lambda c: _precisions(c)[:, 1]),
+    "recall": _from_confusion(lambda c: _recalls(c)[:, 1]),
     "r2": _r2,
     "neg_mean_squared_error": _mean_of(lambda truth, prediction: -((truth - prediction) ** 2)),
     "neg_mean_absolute_error": _mean_of(lambda truth, prediction: -np.abs(truth - prediction)),
