@@ -117,7 +117,8 @@ def corrected_score(chooser: Chooser, inside: Vector, outside: Vector) -> float:
 
     Parameters
     ----------
-    inside, outside : arrays of shape (n_draws, n_scores)
+    inside : array of shape (n_draws, n_scores)
+    outside : array of shape (n_draws, 1 + n_ratios)
 
     Notes
     -----

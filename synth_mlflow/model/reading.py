@@ -92,7 +92,8 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
     selected = bench.halves.select
     predictions = [fits[key].predictions[selected] for key in keys]
     rng = np.random.default_rng([plan.seed, 1])
-    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng)
+    n_outside = len(plan.ratios)  # the arms that can be chosen
+    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng, n_outside=n_outside)
     uncertain = uncertainty(resampled.inside, repeats)
     n_ratios = len(plan.ratios) - 1
     slices = {name: _slice_points(bench, plan, fits, name) for name in bench.slices}
