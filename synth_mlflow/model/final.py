@@ -61,9 +61,9 @@ def fit_final(
     return _final(bench, plan, ratio, labels)
 
 
-def final_of(outcome: SweepOutcome) -> Final:
-    """The same for the chosen ratio of a sweep that has just ended, without encoding the tables again."""
-    return _final(outcome.bench, outcome.plan, outcome.curve.chosen, outcome.batches)
+def final_of(outcome: SweepOutcome, ratio: float | None = None) -> Final:
+    """The same from a sweep that has just ended, without encoding the tables again; by default its chosen ratio."""
+    return _final(outcome.bench, outcome.plan, outcome.curve.chosen if ratio is None else ratio, outcome.batches)
 
 
 def _final(bench: Bench, plan: SweepPlan, ratio: float, batches: npt.ArrayLike) -> Final:

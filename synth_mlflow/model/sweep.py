@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
 
-from synth_mlflow.data.mixes import check_supply, mix_counts
+from synth_mlflow.data.mixes import check_supply, mix_counts, percent
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
@@ -119,7 +119,7 @@ def run_fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) 
         If the score is undefined, or the estimator fails; names the ratio and the arm.
     """
     rows = fit_rows(key, bench.n_real, batches, plan.mix, plan.seed, bench.n_extra)
-    where = f"{key.arm} arm at {key.ratio:.0%}, {len(rows.real):,} real and {len(rows.added):,} added rows"
+    where = f"{key.arm} arm at {percent(key.ratio)}, {len(rows.real):,} real and {len(rows.added):,} added rows"
     try:
         fit = bench.run(key, rows, plan.seed + key.repeat + 1)
     except ValueError as error:

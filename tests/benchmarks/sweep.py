@@ -39,8 +39,8 @@ class Project:
     """One simulated project: its curve, and what the chosen model is truly worth."""
 
     curve: Curve
-    true_chosen: float
-    """Score of the chosen model on infinitely many, or very many, rows."""
+    true_gain: float
+    """Of the chosen model over the baseline, on infinitely many, or very many, rows."""
 
 
 # ---------------------------------------------------------------------------------------------------------- closed form
@@ -95,7 +95,8 @@ def closed_form(bias: float, mix: str = "augment", rule: str = "plateau") -> Cal
         plan = SweepPlan(seed=seed, n_jobs=1, mix=mix, rule=rule)
         fits = run_fits(bench, plan, plan.keys(), np.zeros(len(cells) - n_real), finished={})
         curve = read_curve(bench, plan, fits)
-        return Project(curve, _true_cell_score(trainer, fits[FitKey("synthetic", curve.chosen, ALL_ROWS)]))
+        chosen, baseline = (fits[FitKey("synthetic", ratio, ALL_ROWS)] for ratio in (curve.chosen, 0.0))
+        return Project(curve, _true_cell_score(trainer, chosen) - _true_cell_score(trainer, baseline))
 
     return project
 
@@ -120,8 +121,9 @@ def classification(synthetic: str, mix: str = "augment", n_real: int = 300) -> C
         params = {"num_leaves": 4, "min_data_in_leaf": 5, "n_estimators": 40, "feature_fraction": 0.7}
         task, plan = Task("y", "binary"), SweepPlan(seed=seed, n_jobs=1, mix=mix)
         outcome = run_sweep(real, made, evaluation, task, "roc_auc", ModelSpec(params=params), plan)
-        said = final_of(outcome).model.predict(further)[:, 1]
-        return Project(outcome.curve, float(roc_auc_score(further["y"], said)))
+        models = (final_of(outcome, ratio).model for ratio in (outcome.curve.chosen, 0.0))
+        chosen, baseline = (roc_auc_score(further["y"], model.predict(further)[:, 1]) for model in models)
+        return Project(outcome.curve, float(chosen - baseline))
 
     return project
 
@@ -171,8 +173,9 @@ def _columns(projects: list[Project], best: float | None) -> Iterator[str]:
     yield "–" if best is None else f"{np.mean([best in curve.plateau for curve in curves]):.0%}"
     yield "–" if best is None else f"{np.mean([best == curve.peak for curve in curves]):.0%}"
     yield f"{_coverage(curves):.1%}"
-    yield f"{np.mean([project.curve.naive - project.true_chosen for project in projects]):+.5f}"
-    yield f"{np.mean([project.curve.corrected - project.true_chosen for project in projects]):+.5f}"
+    naive = np.array([p.curve.at(p.curve.chosen).gain - p.true_gain for p in projects])
+    corrected = np.array([p.curve.corrected_gain - p.true_gain for p in projects])
+    yield from (f"{bias.mean():+.5f} (± {bias.std() / len(bias) ** 0.5:.5f})" for bias in (naive, corrected))
 
 
 def _coverage(curves: list[Curve]) -> float:

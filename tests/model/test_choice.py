@@ -77,7 +77,7 @@ def test_fragility_in_words(values, plateau, words):
     found = judge_fragility((0.0, 0.25, 0.5, 0.75), np.array(values), 1, np.array(plateau), probabilities)
     assert found.words == words
     assert found.drop_below == pytest.approx(values[1] - values[0])
-    assert "80%" in found.sentence
+    assert "80 %" in found.sentence
 
 
 def test_peak_at_the_edge_asks_for_greater_ratios():
