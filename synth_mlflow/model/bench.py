@@ -42,6 +42,8 @@ class Bench:
     metric: str
     classes: Labels
     n_real: int
+    n_extra: int
+    """Held-back real rows."""
     trainer: Trainer
     truth: Vector
     """Target of the evaluation rows: numbers, or codes in the order of ``classes``."""
@@ -59,6 +61,7 @@ class Bench:
         spec: ModelSpec,
         *,
         synthetic: pd.DataFrame | None = None,
+        extra_real: pd.DataFrame | None = None,
         slices: Mapping[str, Slice] | None = None,
     ) -> Bench:
         """Encode the tables once.
@@ -70,10 +73,11 @@ class Bench:
         """
         classes = classes_of(real, task)
         truth = target_values(evaluation, task, classes)
-        pool = real if synthetic is None else pd.concat([real, synthetic], ignore_index=True)
+        pool = pd.concat([part for part in (real, synthetic, extra_real) if part is not None], ignore_index=True)
+        n_extra = 0 if extra_real is None else len(extra_real)
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
         trainer = _trainer(pool, evaluation, task, spec, classes)
-        return cls(task, metric, classes, len(real), trainer, truth, halve(truth, bool(classes)), masks)
+        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halve(truth, bool(classes)), masks)
 
     def run(self, key: FitKey, rows: FitRows, seed: int) -> Fit:
         """One fit and its scores."""

@@ -48,21 +48,22 @@ def judge_fragility(
     words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again = float(probabilities[peak])
-    sentence = f"{_SENTENCES[words].format(peak=percent(ratios[peak]), again=again)}{_edge(ratios, peak, words)}"
+    sentence = _SENTENCES[words].format(peak=percent(ratios[peak]), again=percent(round(again, 2)))
+    sentence += _edge(ratios, peak, words)
     return Fragility(words, sentence, again, drops.get(peak - 1), drops.get(peak + 1))
 
 
 _SENTENCES: dict[Shape, str] = {
     "sharp": (
         "The peak at {peak} is sharp: both neighbours score measurably less, and it would be the peak again in "
-        "{again:.0%} of draws. Keep the ratio exact and sweep again whenever the data or the generator changes."
+        "{again} of draws. Keep the ratio exact and sweep again whenever the data or the generator changes."
     ),
     "flat": (
-        "The peak at {peak} is flat: a neighbour cannot be told from it, and it would be the peak again in {again:.0%} "
+        "The peak at {peak} is flat: a neighbour cannot be told from it, and it would be the peak again in {again} "
         "of draws. Any ratio of the plateau will do; take a round one."
     ),
     "no peak": (
-        "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again:.0%} "
+        "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again} "
         "of draws."
     ),
 }

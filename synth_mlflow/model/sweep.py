@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
 
-from synth_mlflow.data.mixes import check_supply, mix_counts
+from synth_mlflow.data.mixes import check_supply, mix_counts, percent
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
@@ -46,6 +46,7 @@ def run_sweep(
     *,
     slices: Mapping[str, Slice] | None = None,
     batches: npt.ArrayLike | None = None,
+    extra_real: pd.DataFrame | None = None,
     finished: Mapping[FitKey, Fit] | None = None,
     on_fit: OnFit | None = None,
 ) -> SweepOutcome:
@@ -65,6 +66,8 @@ def run_sweep(
         The score is followed on each.
     batches : array-like of shape (n_synthetic,), optional
         The batch of each synthetic row; every ratio takes the batches in proportion.
+    extra_real : DataFrame, optional
+        Held-back real rows: an arm that shows what real rows would have done in place of the synthetic ones.
     finished : mapping, optional
         Fits of a sweep that was killed, with the same inputs and plan; they are not repeated.
     on_fit : callable, optional
@@ -78,9 +81,10 @@ def run_sweep(
         If a fit has no defined score, or the estimator fails.
     """
     check_supply(plan.ratios, len(real), len(synthetic), plan.mix)
-    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, slices=slices)
+    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    fits = run_fits(bench, plan, plan.keys(), labels, finished=finished or {}, on_fit=on_fit)
+    keys = plan.keys(bench.n_real, bench.n_extra)
+    fits = run_fits(bench, plan, keys, labels, finished=finished or {}, on_fit=on_fit)
     return SweepOutcome(read_curve(bench, plan, fits), fits, bench, plan, labels)
 
 
@@ -114,8 +118,8 @@ def run_fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) 
     UsageError
         If the score is undefined, or the estimator fails; names the ratio and the arm.
     """
-    rows = fit_rows(key, bench.n_real, batches, plan.mix, plan.seed)
-    where = f"{key.arm} arm at {key.ratio:.0%}, {len(rows.real):,} real and {len(rows.added):,} added rows"
+    rows = fit_rows(key, bench.n_real, batches, plan.mix, plan.seed, bench.n_extra)
+    where = f"{key.arm} arm at {percent(key.ratio)}, {len(rows.real):,} real and {len(rows.added):,} added rows"
     try:
         fit = bench.run(key, rows, plan.seed + key.repeat + 1)
     except ValueError as error:
