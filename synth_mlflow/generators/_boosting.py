@@ -11,7 +11,7 @@ from synth_mlflow.generators._numbers import Floats, Ints
 from synth_mlflow.generators._predictors import Matrix
 
 N_FOLDS = 3
-N_ROUNDS = 60
+N_ROUNDS = 120
 PARAMS = {
     "learning_rate": 0.1,
     "num_leaves": 15,

@@ -51,11 +51,11 @@ class Forest:
         slice: Slice | None = None,  # noqa: A002 (the contract's name)
     ) -> TableSampler:
         """Learn one model a column from real rows."""
-        smoothing = Smoothing()
+        smoothing = Smoothing.at(self.privacy)
         return fit_table(members, task, rng, self._learn, slice=slice, smoothing=smoothing, text=self.text)
 
     def _learn(self, encoded: Encoded, rng: np.random.Generator) -> _Chain:
-        settings = Settings(min_leaf=round(5 * 16**self.privacy), significance=8.0 * self.privacy)
+        settings = Settings.at(self.privacy)
         order = _order(encoded)
         models = [
             fit_column(encoded, name, order[:at], settings, child)
