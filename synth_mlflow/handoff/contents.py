@@ -1,11 +1,13 @@
-"""The six stages as a table of contents, each with what it came to in a few words."""
+"""What every format of the document shows: the six stages as a table of contents, and how much of each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from synth_mlflow.handoff.answer import answer, why_not
 from synth_mlflow.handoff.document import Batch, Document
-from synth_mlflow.handoff.wording import count, percent
+from synth_mlflow.handoff.wording import count, decimals, percent
 
 DETAILED_BATCHES = 60
 """Up to so many batches each get a record of their own on the pages; beyond, only those in the model do."""
@@ -37,6 +39,21 @@ def contents(document: Document) -> tuple[Stage, ...]:
         Stage("sweep", "Ratio sweep", f"{percent(document.sweep.chosen)} chosen"),
         Stage("handoff", "Handoff", f"{count(due, 'trigger')} due" if due else "no trigger due"),
     )
+
+
+def shared(document: Document) -> dict[str, Any]:
+    """What the templates of every format see."""
+    sweep = document.sweep
+    return {
+        "document": document,
+        "sweep": sweep,
+        "answer": answer(document),
+        "why_not": why_not,
+        "stages": contents(document),
+        "places": decimals(point.score for point in sweep.points),
+        "gain_places": decimals(point.gain for point in sweep.points),
+        "slice_places": decimals(row.gain for row in sweep.slices),
+    }
 
 
 def is_detailed(batch: Batch, document: Document) -> bool:

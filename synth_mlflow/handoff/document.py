@@ -191,11 +191,13 @@ class CurvePoint:
     run_id: str
     score: Estimate
     gain: Estimate | None
-    """Over the real-only baseline, on paired repeats; None at ratio 0."""
+    """Over ratio 0; None at ratio 0."""
     n_real: int
     n_synthetic: int
-    why_not: str = ""
-    """Why another ratio was taken; empty for the chosen one."""
+    helps: bool
+    """Whether it beats ratio 0 and what duplicated real rows achieve; False at ratio 0."""
+    placebo: Estimate | None = None
+    """The score with duplicated real rows in place of the synthetic ones; None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -204,9 +206,11 @@ class SliceScore:
 
     slice: str
     ratio: float
-    score: Estimate
+    score: float | None
+    """None where it is undefined, as for a slice with one class."""
     gain: Estimate | None
-    n_evaluation: int
+    """Over the same slice at ratio 0; None there or where it is undefined."""
+    n_rows: int
 
 
 @dataclass(frozen=True)
@@ -219,17 +223,18 @@ class Sweep:
     """How the rows were mixed, as a sentence."""
     n_repeats: int
     points: tuple[CurvePoint, ...]
-    """Ascending by ratio; holds the chosen one and the peak."""
+    """Ascending by ratio; ratio 0, the chosen one and the peak are among them."""
     chosen: float
     peak: float
     plateau: tuple[float, ...]
-    """The ratios that cannot be told apart from the peak."""
+    """The ratios that cannot be told from the peak, the peak among them."""
     rule: str
     """The rule that chose, stated before the numbers were known."""
+    shape: Literal["sharp", "flat", "no peak"]
     fragility: str
-    """Sharp or flat, in words, with its numbers."""
+    """The shape in words, with its numbers."""
     decisions: tuple[str, ...] = ()
-    """What was decided on the way, and by which numbers."""
+    """What else was concluded, with the numbers: placebo, learning curve, smallest gain that would be seen."""
     slices: tuple[SliceScore, ...] = ()
     picture: bytes | None = None
     """The curve as a PNG."""
@@ -237,18 +242,12 @@ class Sweep:
     model_run_id: str | None = None
     model_sha256: str | None = None
 
-    @property
-    def chosen_point(self) -> CurvePoint:
-        """The point of the chosen ratio; ValueError if the curve has none."""
+    def at(self, ratio: float) -> CurvePoint:
+        """The point of one ratio; ValueError if it was not swept."""
         for point in self.points:
-            if point.ratio == self.chosen:
+            if point.ratio == ratio:
                 return point
-        raise ValueError(f"chosen ratio {self.chosen} is not on the curve: {[p.ratio for p in self.points]}")
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether other ratios do as well as the peak."""
-        return len(self.plateau) > 1
+        raise ValueError(f"ratio {ratio} is not on the curve: {[point.ratio for point in self.points]}")
 
 
 @dataclass(frozen=True)
@@ -264,10 +263,17 @@ class EarlierSweep:
 
 @dataclass(frozen=True)
 class Success:
-    """What the statement calls a success."""
+    """What the statement calls a success, and what was measured against it."""
 
     kind: Literal["gain_at_least", "at_least"]
     threshold: float
+    measured: float
+    """The gain or the score at the chosen ratio, corrected for the luck of having been chosen."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the corrected estimate reaches the threshold."""
+        return self.measured >= self.threshold
 
 
 @dataclass(frozen=True)
