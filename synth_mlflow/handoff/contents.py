@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from synth_mlflow.handoff.answer import answer, why_not
-from synth_mlflow.handoff.document import Batch, Document
+from synth_mlflow.handoff.document import Batch, Document, Verdict
 from synth_mlflow.handoff.wording import count, decimals, percent
 
 DETAILED_BATCHES = 60
@@ -41,6 +42,23 @@ def contents(document: Document) -> tuple[Stage, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Tally:
+    """How often one check gave each verdict."""
+
+    check: str
+    counts: Counter[str]
+
+
+def tallies(document: Document) -> tuple[Tally, ...]:
+    """One tally for each check that any batch has, in the order of their first appearance."""
+    counts: dict[str, Counter[str]] = {}
+    for batch in document.batches:
+        for check in batch.checks:
+            counts.setdefault(check.name, Counter())[check.verdict] += 1
+    return tuple(Tally(name, counted) for name, counted in counts.items())
+
+
 def shared(document: Document) -> dict[str, Any]:
     """What the templates of every format see."""
     sweep = document.sweep
@@ -50,6 +68,8 @@ def shared(document: Document) -> dict[str, Any]:
         "answer": answer(document),
         "why_not": why_not,
         "stages": contents(document),
+        "tallies": tallies(document),
+        "verdicts": get_args(Verdict)[:3],
         "places": decimals(point.score for point in sweep.points),
         "gain_places": decimals(point.gain for point in sweep.points),
         "slice_places": decimals(row.gain for row in sweep.slices),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from synth_mlflow.handoff.contents import tallies
 from synth_mlflow.handoff.document import Limits, SignOff
 from synth_mlflow.handoff.html import to_html
 from synth_mlflow.handoff.markdown import to_markdown
@@ -107,6 +108,12 @@ def test_every_anchor_of_the_page_exists_once(document):
     assert len(set(identifiers)) == len(identifiers)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(identifiers)
     assert set(re.findall(r'aria-labelledby="([^"]+)"', page)) <= set(identifiers)
+
+
+def test_verdicts_are_counted_by_check(document):
+    found = [(tally.check, tally.counts["pass"], tally.counts["fail"]) for tally in tallies(document)]
+    assert found == [("fidelity", 2, 1), ("utility", 3, 0), ("privacy", 3, 0)]
+    assert "| fidelity | 2 | 1 | 0 |" in to_markdown(document)
 
 
 def test_long_tables_are_folded(document):
