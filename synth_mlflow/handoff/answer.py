@@ -26,7 +26,7 @@ class Answer:
 def answer(document: Document) -> Answer:
     """Word the result of the project."""
     sweep = document.sweep
-    point = sweep.at(sweep.chosen)
+    point = sweep.chosen_point
     outcome, verdict = judge_success(document.success, point.score, point.gain)
     return Answer(outcome, _headline(sweep), verdict, (_choice(document, point), _shape(sweep), _content(document)))
 
@@ -61,14 +61,14 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
     if point.ratio == sweep.chosen:
         return ""
     if point.gain is None:
-        gain = sweep.at(sweep.chosen).gain or _NOTHING
+        gain = sweep.chosen_point.gain or _NOTHING
         return f"the chosen ratio gains {signed(gain.value, decimals([gain]))} over it"
     if not point.helps:
         return _no_help(point, point.gain)
     if point.ratio not in sweep.plateau:
         places = decimals([point.score])
         return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
-    more = point.n_synthetic - sweep.at(sweep.chosen).n_synthetic
+    more = point.n_synthetic - sweep.chosen_point.n_synthetic
     if more > 0:
         return f"not told from the peak, and needs {more:,} synthetic rows more than the chosen one"
     return f"not told from the peak; the rule takes {percent(sweep.chosen)}"

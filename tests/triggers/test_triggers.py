@@ -51,7 +51,7 @@ def test_generator(threshold, versions, state):
 
 
 def test_generator_without_a_known_version_says_what_to_give():
-    assert "--generator my-sim=VERSION" in ask("generator", "major", generators={"forest": "1.2.0"}).reason
+    assert "--generator-version my-sim=VERSION" in ask("generator", "major", generators={"forest": "1.2.0"}).reason
 
 
 def test_generator_is_judged_against_all_versions_that_made_batches():
@@ -132,9 +132,23 @@ def test_metric_drop_before_a_sweep():
     assert (state.state, "synth-mlflow sweep" in state.reason) == ("cannot tell", True)
 
 
-@pytest.mark.parametrize(("digest", "state"), [("ab" * 32, "not due"), ("cd" * 32, "due"), (None, "cannot tell")])
-def test_task(digest, state):
-    assert ask("task", "any", statement_digest=digest).state == state
+@pytest.mark.parametrize(
+    ("statement", "columns", "state", "words"),
+    [
+        ("ab" * 32, "11" * 32, "not due", "the columns are the same"),
+        ("ab" * 32, None, "not due", "the columns were not compared"),
+        ("cd" * 32, "11" * 32, "due", "the digest of the statement is cdcdcdcdcdcd, abababababab was frozen"),
+        ("ab" * 32, "22" * 32, "due", "the digest of the columns of the real rows is 222222222222"),
+        (None, "22" * 32, "due", "columns"),
+        (None, "11" * 32, "cannot tell", "--statement"),
+    ],
+)
+def test_task(statement, columns, state, words):
+    found = ask(
+        "task", "any", replace(RECORDED, schema_digest="11" * 32), statement_digest=statement, schema_digest=columns
+    )
+    assert found.state == state
+    assert words in found.reason
 
 
 @pytest.mark.parametrize(
@@ -182,10 +196,10 @@ def test_thresholds_without_sense_are_refused(name, threshold):
 @pytest.mark.parametrize(
     ("name", "ask_for"),
     [
-        ("generator", "--generator forest=VERSION"),
+        ("generator", "--generator-version forest=VERSION"),
         ("new_real_rows", "synth-mlflow check --new-data FILE"),
         ("metric_drop", "synth-mlflow log-production --metric VALUE --n ROWS"),
-        ("task", "synth-mlflow check --problem problem.md"),
+        ("task", "synth-mlflow check --statement problem.md"),
         ("environment", "synth-mlflow check"),
     ],
 )
