@@ -70,8 +70,8 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
         return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
     more = point.n_synthetic - sweep.chosen_point.n_synthetic
     if more > 0:
-        return f"not told from the peak, and needs {more:,} synthetic rows more than the chosen one"
-    return f"not told from the peak; the rule takes {percent(sweep.chosen)}"
+        return f"cannot be told from the peak, and needs {more:,} synthetic rows more than the chosen one"
+    return f"cannot be told from the peak; the rule takes {percent(sweep.chosen)}"
 
 
 def _no_help(point: CurvePoint, gain: Estimate) -> str:
@@ -81,16 +81,15 @@ def _no_help(point: CurvePoint, gain: Estimate) -> str:
         return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
     if gain.low > 0 and point.placebo is not None:
         return f"gains no more than duplicated real rows, which score {number(point.placebo.value, places)}"
-    return f"its gain is not told from none ({span})"
+    return f"its gain cannot be told from zero ({span})"
 
 
 def _measured(success: Success, span: Estimate) -> str:
-    places = decimals([span])
-    what = "gain" if success.kind == "gain_at_least" else "score"
-    return (
-        f"The statement asks for a {what} of at least {number(success.threshold)}; "
-        f"corrected for the choice, {number(success.measured, places)} was measured."
-    )
+    is_gain = success.kind == "gain_at_least"
+    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    if is_gain and span == _NOTHING:
+        return f"{asked}; real rows alone gain nothing."
+    return f"{asked}; corrected for the choice, {number(success.measured, decimals([span]))} was measured."
 
 
 def _certainty(success: Success, span: Estimate, agrees: bool) -> str:
@@ -127,7 +126,7 @@ def _shape(sweep: Sweep) -> str:
     if sweep.shape == "no peak":
         return "The curve has no peak: no ratio can be told from the best."
     others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
-    told = f": {percents(others)} {'is' if len(others) == 1 else 'are'} not told from it" if others else ""
+    told = f": {percents(others)} cannot be told from it" if others else ""
     return f"The curve is flat around its peak at {percent(sweep.peak)}{told}."
 
 

@@ -13,6 +13,9 @@ from synth_mlflow.handoff.wording import count, decimals, percent
 DETAILED_BATCHES = 60
 """Up to so many batches each get a record of their own on the pages; beyond, only those in the model do."""
 
+SHOWN_REASONS = 5
+"""Of a check, before the rest is folded; they stand in order of weight."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -26,7 +29,6 @@ class Stage:
 def contents(document: Document) -> tuple[Stage, ...]:
     """The six stages, in order."""
     passed = sum(batch.verdict == "pass" for batch in document.batches)
-    due = sum(trigger.state == "due" for trigger in document.triggers)
     generators = {(batch.generator, batch.generator_version) for batch in document.batches}
     return (
         Stage("problem", "Problem", "frozen statement"),
@@ -38,8 +40,14 @@ def contents(document: Document) -> tuple[Stage, ...]:
         ),
         Stage("validation", "Validation", f"{passed:,} of {len(document.batches):,} passed"),
         Stage("sweep", "Ratio sweep", f"{percent(document.sweep.chosen)} chosen"),
-        Stage("handoff", "Handoff", f"{count(due, 'trigger')} due" if due else "no trigger due"),
+        Stage("handoff", "Handoff", _triggers(document)),
     )
+
+
+def _triggers(document: Document) -> str:
+    states = Counter(trigger.state for trigger in document.triggers)
+    due = f"{count(states['due'], 'trigger')} due" if states["due"] else "no trigger due"
+    return f"{due}, {states['cannot tell']} cannot tell" if states["cannot tell"] else due
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ def shared(document: Document) -> dict[str, Any]:
         "stages": contents(document),
         "tallies": tallies(document),
         "verdicts": get_args(Verdict)[:3],
+        "shown_reasons": SHOWN_REASONS,
         "places": decimals(point.score for point in sweep.points),
         "gain_places": decimals(point.gain for point in sweep.points),
         "slice_places": decimals(row.gain for row in sweep.slices),

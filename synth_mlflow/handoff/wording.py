@@ -43,6 +43,20 @@ def line(text: object, length: int = NAME_LENGTH) -> str:
     return " ".join(visible(cut).split())
 
 
+def sentence(text: str) -> str:
+    """Words as a sentence: a capital in front, a full stop behind.
+
+    Examples
+    --------
+    >>> sentence("all real rows are kept"), sentence("roc_auc rises!")
+    ('All real rows are kept.', 'roc_auc rises!')
+    """
+    words = text.strip()
+    is_word = words.partition(" ")[0].isalpha()  # and not the name of a column, a metric or a command
+    end = "" if words.endswith((".", "!", "?", ":", "…")) or not words else "."
+    return f"{words[:1].upper() if is_word else words[:1]}{words[1:]}{end}"
+
+
 def percent(ratio: float) -> str:
     """A ratio as people say it.
 
@@ -170,6 +184,7 @@ def bound(probe: Probe) -> str:
 FILTERS = (
     "visible",
     "line",
+    "sentence",
     "percent",
     "percents",
     "number",

@@ -20,7 +20,7 @@ GAIN = Estimate(0.04, 0.03, 0.05)
         (Success("gain_at_least", 0.035, 0.039), GAIN, "success, not certain", "another draw of the rows"),
         (Success("gain_at_least", 0.04, 0.039), GAIN, "no success, not certain", "another draw of the rows"),
         (Success("gain_at_least", 0.06, 0.039), GAIN, "no success", "lies below it"),
-        (Success("gain_at_least", 0.02, 0.0), None, "no success", "0 was measured."),
+        (Success("gain_at_least", 0.02, 0.0), None, "no success", "real rows alone gain nothing."),
         (Success("at_least", 0.9, 0.908), None, "success", "The whole interval, 0.900 to 0.920, meets it."),
         (Success("at_least", 0.905, 0.908), None, "success, not certain", "0.908 was measured"),
         (Success("at_least", 0.95, 0.908), None, "no success", "lies below it"),
@@ -41,7 +41,7 @@ def test_sentences_of_a_project_that_gained(document):
     assert found.sentences == (
         "With 4,800 synthetic rows beside 4,800 real rows, average_precision is 0.912 (0.904 to 0.919), against 0.871 "
         "from real rows alone: a gain of +0.041 (+0.031 to +0.052).",
-        "The curve is flat around its peak at 50 %: 75 % is not told from it.",
+        "The curve is flat around its peak at 50 %: 75 % cannot be told from it.",
         "Of 3 batches made, 1 is in the model, holding 5,000 rows from forest.",
     )
 
@@ -65,10 +65,14 @@ def test_sentences_of_a_project_that_gained_nothing(document):
         (0, {}, "the chosen ratio gains +0.041 over it"),
         (1, {}, "measurably below the peak, by 0.023"),
         (2, {}, ""),
-        (3, {}, "not told from the peak, and needs 9,600 synthetic rows more than the chosen one"),
-        (3, {"n_synthetic": 1_000}, "not told from the peak; the rule takes 50 %"),
+        (3, {}, "cannot be told from the peak, and needs 9,600 synthetic rows more than the chosen one"),
+        (3, {"n_synthetic": 1_000}, "cannot be told from the peak; the rule takes 50 %"),
         (1, {"helps": False}, "gains no more than duplicated real rows, which score 0.874"),
-        (1, {"helps": False, "gain": Estimate(0.01, -0.01, 0.03)}, "its gain is not told from none (−0.010 to +0.030)"),
+        (
+            1,
+            {"helps": False, "gain": Estimate(0.01, -0.01, 0.03)},
+            "its gain cannot be told from zero (−0.010 to +0.030)",
+        ),
         (
             3,
             {"helps": False, "gain": Estimate(-0.04, -0.05, -0.03)},
