@@ -100,17 +100,32 @@ def decimals(estimates: Iterable[Estimate | None]) -> int:
 
 
 def number(value: float | None, places: int | None = None) -> str:
-    """A number with a true minus sign; four significant digits unless the places are given.
+    """A number with a true minus sign; three significant digits unless the places are given.
 
     Examples
     --------
-    >>> number(-0.12345), number(0.5, 3), number(None)
-    ('−0.1235', '0.500', '–')
+    >>> number(-0.12345), number(0.5, 3), number(-48_231.7), number(-0.0001, 2), number(None)
+    ('−0.123', '0.500', '−48,232', '0.00', '–')
     """
     if value is None:
         return "–"
-    text = f"{value:,.{places}f}" if places is not None else f"{value:.4g}"
-    return text.replace("-", "−", 1) if text.strip("-0.,") and text.startswith("-") else text.lstrip("-")
+    as_usual = ",.0f" if abs(value) >= 1000 else ".3g"
+    text = format(value, as_usual if places is None else f",.{places}f")
+    digits = text.lstrip("-")
+    return f"−{digits}" if text.startswith("-") and digits.strip("0.,") else digits
+
+
+def chance(p_value: float | None) -> str:
+    """A p-value, with as many digits as anybody needs.
+
+    Examples
+    --------
+    >>> chance(0.27812), chance(4.7e-6), chance(None)
+    ('0.28', '< 0.0001', '–')
+    """
+    if p_value is None:
+        return "–"
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.2g}"
 
 
 def signed(value: float, places: int | None = None) -> str:
@@ -188,6 +203,7 @@ FILTERS = (
     "percent",
     "percents",
     "number",
+    "chance",
     "signed",
     "interval",
     "count",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from synth_mlflow.plugins import find, installed
@@ -108,6 +109,19 @@ def test_metric_drop_on_few_rows_is_noise():
 def test_metric_drop_worked_by_hand():
     # sigma = 0.01 / 1.96 * sqrt(1 + 1600 / 1600) = 0.007215; 0.03 / 0.007215 = 4.16
     assert "lies 0.03 below, 4.2 standard errors" in ask("metric_drop", 0.02, production=production(0.88)).reason
+
+
+def test_metric_drop_seldom_cries_wolf_in_a_year_of_weekly_values():
+    rng, alarms, metric_drop = np.random.default_rng(7), 0, find("triggers", "metric_drop").load()
+    for _ in range(100):
+        score = 0.91 + rng.normal(0, 0.01)
+        recorded = replace(RECORDED, promised=(score, score - 0.0196, score + 0.0196))
+        year = production(*(0.91 + rng.normal(0, 0.01, size=52)))
+        alarms += any(
+            metric_drop.evaluate(0.001, recorded, Present(production=year[: week + 1])).state == "due"
+            for week in range(52)
+        )
+    assert alarms <= 20  # 10 are expected; *below the interval* would raise 61
 
 
 def test_metric_drop_within_the_promised_interval_is_never_due():
