@@ -10,7 +10,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from synth_mlflow.handoff.links import is_web_address
-from synth_mlflow.handoff.wording import visible
+from synth_mlflow.handoff.wording import line, visible
 
 _HTML_START = re.compile(r"<(?!https?://)(?=[A-Za-z/!?])")
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|<>~$&-])")
@@ -51,6 +51,18 @@ def prose_to_markdown(text: str) -> str:
         seen = _PUNCTUATION.sub(r"\\\1", seen)
     seen = _HTML_START.sub("&lt;", seen).replace("![", "!\\[")
     return "\n".join(f"> {row}".rstrip() for row in seen.split("\n"))
+
+
+def said(text: str, length: int = 600) -> Markup:
+    """A sentence of the product's own as HTML; what stands between backticks is code.
+
+    Examples
+    --------
+    >>> said("give `--rows <n>`")
+    Markup('give <code>--rows &lt;n&gt;</code>')
+    """
+    parts = re.split(r"`([^`]+)`", line(text, length))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 class _Parser(MarkdownIt):
