@@ -5,13 +5,12 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from synth_mlflow.errors import UsageError
 
 TEMPLATES = ("problem.md", "limits.md")
-PARTNER_ROWS = 220  # of 569; few of the rest are left for training, so that the sweep has something to find
-DEMO_SEED = 7
 MEASUREMENTS = (
     "mean_texture",
     "mean_smoothness",
@@ -20,6 +19,10 @@ MEASUREMENTS = (
     "worst_area",
     "fractal_dimension_error",
 )
+PARTNER_ROWS = 240  # of the demo's 569; they play a partner clinic whose rows stay at home
+RECENT_ROWS = 190  # they play the year in which the clinic takes every patient
+LARGE_AREA = 800  # before that year, larger tumours went elsewhere
+DEMO_SEED = 1
 
 
 def write_templates(folder: Path) -> list[Path]:
@@ -38,13 +41,23 @@ def write_demo(folder: Path) -> list[Path]:
     """Write the demo's two tables and its filled-in statement; what is there already is left alone."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [_write(folder / name, _text(f"demo_{name}")) for name in TEMPLATES if not (folder / name).exists()]
-    clinic, partner = folder / "clinic.csv", folder / "partner_clinic.csv"
-    if not clinic.exists() or not partner.exists():
-        rows = _biopsies()
-        rows.iloc[:PARTNER_ROWS].to_csv(partner, index=False)
-        rows.iloc[PARTNER_ROWS:].to_csv(clinic, index=False)
-        written += [clinic, partner]
+    tables = {folder / f"{name}.csv": rows for name, rows in _clinics().items()}
+    if not all(path.exists() for path in tables):
+        for path, rows in tables.items():
+            rows.to_csv(path, index=False)
+            written.append(path)
     return written
+
+
+def _clinics() -> dict[str, pd.DataFrame]:
+    """The clinic's own rows, early years without large tumours, and the partner's, which has always had them."""
+    rows = _biopsies()
+    recent = rows.iloc[PARTNER_ROWS : PARTNER_ROWS + RECENT_ROWS]
+    early = rows.iloc[PARTNER_ROWS + RECENT_ROWS :]
+    early = early[early["worst_area"] < LARGE_AREA]
+    years = np.random.default_rng(DEMO_SEED).integers(2021, 2024, len(early))
+    clinic = pd.concat([early.assign(year=years), recent.assign(year=2024)], ignore_index=True)
+    return {"clinic": clinic, "partner_clinic": rows.iloc[:PARTNER_ROWS].assign(year=2024)}
 
 
 def _biopsies() -> pd.DataFrame:

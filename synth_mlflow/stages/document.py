@@ -102,13 +102,9 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
     batches = tuple(
         describe_batch(material.policy, batch, material.checks, material.inside) for batch in material.batches
     )
-    success = material.problem.statement.facts.success
     document = handoff.Document(
         header=_header(project, limits),
-        success=handoff.Success(
-            "gain_at_least" if success.gain_at_least is not None else "at_least",
-            success.gain_at_least if success.gain_at_least is not None else success.at_least or 0.0,
-        ),
+        success=_success(material),
         problem=_problem(material.problem),
         evaluation=_evaluation(material),
         baseline=_baseline(material.baseline),
@@ -142,6 +138,13 @@ def _header(project: Project, limits: Mapping[str, str]) -> handoff.Header:
         tracking_uri=project.server.tracking_uri,
         owed=tuple(owed),
     )
+
+
+def _success(material: Material) -> handoff.Success:
+    asked = material.problem.statement.facts.success
+    if asked.gain_at_least is not None:
+        return handoff.Success("gain_at_least", asked.gain_at_least, material.curve.corrected_gain)
+    return handoff.Success("at_least", asked.at_least or 0.0, material.curve.corrected)
 
 
 def _problem(problem: Problem) -> handoff.Problem:
