@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from synth_mlflow.data.mixes import check_supply, mix_counts, percent
 from synth_mlflow.data.slices import Slice
@@ -97,16 +98,14 @@ def run_fits(
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None = None,
 ) -> dict[FitKey, Fit]:
-    """Run the fits that are missing, one thread each and as many at a time as the plan says.
-
-    Threads share the binned table; another joblib backend that the caller has chosen takes precedence.
-    """
+    """Run the fits that are missing, one thread each and as many at a time as the plan says; all share one table."""
     fits = {key: finished[key] for key in keys if key in finished}
     jobs = (delayed(run_fit)(bench, plan, key, batches) for key in unfinished(keys, finished))
-    for fit in Parallel(n_jobs=plan.n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
-        fits[fit.key] = fit
-        if on_fit:
-            on_fit(fit.key, fit)
+    with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
+        for fit in Parallel(n_jobs=plan.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs):
+            fits[fit.key] = fit
+            if on_fit:
+                on_fit(fit.key, fit)
     return fits
 
 
