@@ -73,7 +73,8 @@ def test_yes_gives_gain_correction_controls_fragility_and_worth():
     assert said == (
         "Use 50 % synthetic rows (100 beside 100 real ones): roc_auc goes from 0.8 to 0.85, a gain of +0.05 (95 % "
         "interval +0.04 to +0.06); corrected for having been chosen, the score is 0.845. As many duplicated real rows "
-        "change it by +0.005, as many further real rows by +0.07. It is sharp. Sweep again. Worth about 40 more real rows."
+        "change it by +0.005, as many further real rows by +0.07. It is sharp. Sweep again. Worth about 40 more real "
+        "rows."
     )
 
 
