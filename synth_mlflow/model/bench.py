@@ -17,7 +17,7 @@ from synth_mlflow.model.fit import Model, fit
 from synth_mlflow.model.halves import Halves, halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
 from synth_mlflow.model.plan import Fit, FitKey, FitRows
-from synth_mlflow.model.score import best_score, score_codes
+from synth_mlflow.model.score import best_score, check_metric, score_codes
 
 Vector = npt.NDArray[np.float64]
 
@@ -32,6 +32,17 @@ class Trainer(Protocol):
     def predictions(self, rows: FitRows, seed: int) -> Vector:
         """What that model says on the evaluation rows."""
         ...
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """What a fit predicted on the evaluation rows."""
+
+    key: FitKey
+    predictions: Vector
+    n_real: int
+    n_added: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -69,8 +80,9 @@ class Bench:
         Raises
         ------
         UsageError
-            If a target is missing or has a label that no real training row has.
+            If the metric does not fit the task, or a target is missing or has a label that no real training row has.
         """
+        check_metric(metric, task)
         classes = classes_of(real, task)
         truth = target_values(evaluation, task, classes)
         pool = pd.concat([part for part in (real, synthetic, extra_real) if part is not None], ignore_index=True)
@@ -79,21 +91,18 @@ class Bench:
         trainer = _trainer(pool, evaluation, task, spec, classes)
         return cls(task, metric, classes, len(real), n_extra, trainer, truth, halve(truth, bool(classes)), masks)
 
-    def run(self, key: FitKey, rows: FitRows, seed: int) -> Fit:
-        """One fit and its scores."""
+    def fit(self, key: FitKey, rows: FitRows, seed: int) -> Unscored:
+        """Fit and predict; safe to call from several threads at a time."""
         start = time.perf_counter()
         predictions = self.trainer.predictions(rows, seed)
+        return Unscored(key, predictions, len(rows.real), len(rows.added), time.perf_counter() - start)
+
+    def scored(self, found: Unscored) -> Fit:
+        """Score what one fit predicted; not from several threads at a time, since scorers silence warnings."""
         selected = self.halves.select
-        slices = {name: self.score(predictions, mask & selected) for name, mask in self.slices.items()}
-        return Fit(
-            key,
-            self.score(predictions, selected),
-            predictions,
-            len(rows.real),
-            len(rows.added),
-            time.perf_counter() - start,
-            slices,
-        )
+        slices = {name: self.score(found.predictions, mask & selected) for name, mask in self.slices.items()}
+        score = self.score(found.predictions, selected)
+        return Fit(found.key, score, found.predictions, found.n_real, found.n_added, found.seconds, slices)
 
     def score(self, predictions: Vector, among: Mask) -> float:
         """The metric on some of the evaluation rows; NaN where it is undefined."""

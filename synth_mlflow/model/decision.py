@@ -13,7 +13,7 @@ def decide(curve: Curve) -> str:
     sentences = [_yes(curve, point), _controls(curve, point)] if point.ratio else [_no(curve)]
     sentences += [_slices(point), curve.fragility.sentence]
     if point.ratio:
-        sentences.append(curve.learning.words)
+        sentences += [curve.fragility.advice, curve.learning.words]
     return " ".join(sentence for sentence in sentences if sentence)
 
 

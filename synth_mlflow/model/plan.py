@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -46,6 +47,32 @@ class Fit:
     seconds: float
     slices: dict[str, float] = field(default_factory=dict)
     """Score on each slice; NaN where it is undefined."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the predictions, as JSON values; an undefined score becomes None."""
+        return {
+            "arm": self.key.arm,
+            "ratio": self.key.ratio,
+            "repeat": self.key.repeat,
+            "score": self.score,
+            "n_real": self.n_real,
+            "n_added": self.n_added,
+            "seconds": self.seconds,
+            "slices": {name: score if math.isfinite(score) else None for name, score in self.slices.items()},
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], predictions: npt.NDArray[np.float64]) -> Fit:
+        """The inverse of :meth:`to_json`, with the predictions that were kept beside it."""
+        return cls(
+            FitKey(record["arm"], record["ratio"], record["repeat"]),
+            record["score"],
+            predictions,
+            record["n_real"],
+            record["n_added"],
+            record["seconds"],
+            {name: math.nan if score is None else score for name, score in record["slices"].items()},
+        )
 
 
 @dataclass(frozen=True)

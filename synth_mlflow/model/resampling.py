@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.score import score_codes
@@ -67,13 +68,13 @@ def resample(
     n_draws = int(np.clip(DRAWN_CELLS // n_rows, MIN_DRAWS, DRAWS)) if metric in FAST else MIN_DRAWS
     block = max(1, min(n_draws, MAX_CELLS // n_rows))
     inside, outside = [], []
-    for start in range(0, n_draws, block):
-        counts = _counts(min(block, n_draws - start), n_rows, rng)
-        inside.append(np.column_stack([score(counts) for score in scorers]))
-        if n_outside:
+    with threadpool_limits(limits=1):  # small products: threads would wait for each other on a busy machine
+        for start in range(0, n_draws, block):
+            counts = _counts(min(block, n_draws - start), n_rows, rng)
+            inside.append(np.column_stack([score(counts) for score in scorers]))
             left = (counts == 0).astype(np.float64)
-            outside.append(np.column_stack([score(left) for score in scorers[:n_outside]]))
-    return Resampled(np.concatenate(inside), np.concatenate(outside) if outside else np.empty((n_draws, 0)))
+            outside.append(np.column_stack([np.empty((len(left), 0)), *(score(left) for score in scorers[:n_outside])]))
+    return Resampled(np.concatenate(inside), np.concatenate(outside))
 
 
 def weighted_scorer(metric: str, task: Task, truth: Vector, prediction: Vector) -> Scorer:

@@ -82,5 +82,5 @@ def test_fragility_in_words(values, plateau, words):
 
 def test_peak_at_the_edge_asks_for_greater_ratios():
     found = judge_fragility((0.0, 0.5), np.array([0.5, 0.7]), 1, np.array([False, True]), np.array([0.0, 1.0]))
-    assert "greatest ratio swept" in found.sentence
+    assert "50 % is the greatest ratio swept" in found.advice
     assert found.drop_above is None

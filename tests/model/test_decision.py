@@ -54,7 +54,7 @@ def curve(best, chosen=0.5):
         peak=0.5,
         plateau=[0.5],
         rule="the smallest ratio that helps",
-        fragility=Fragility("sharp", "It is sharp.", 0.9, 0.05, None),
+        fragility=Fragility("sharp", "It is sharp.", "Sweep again.", 0.9, 0.05, None),
         naive=best.score,
         corrected=0.845,
         corrected_gain=0.045,
@@ -73,7 +73,8 @@ def test_yes_gives_gain_correction_controls_fragility_and_worth():
     assert said == (
         "Use 50 % synthetic rows (100 beside 100 real ones): roc_auc goes from 0.8 to 0.85, a gain of +0.05 (95 % "
         "interval +0.04 to +0.06); corrected for having been chosen, the score is 0.845. As many duplicated real rows "
-        "change it by +0.005, as many further real rows by +0.07. It is sharp. Worth about 40 more real rows."
+        "change it by +0.005, as many further real rows by +0.07. It is sharp. Sweep again. Worth about 40 more real "
+        "rows."
     )
 
 
@@ -90,6 +91,7 @@ def test_no_gives_the_reason(best, words):
     said = decide(curve(best, chosen=0.0))
     assert said.startswith("Use no synthetic rows: roc_auc is 0.8 without them.")
     assert words in said
+    assert "Sweep again" not in said  # advice on a ratio that nobody takes
 
 
 def test_slice_that_pays_is_named():

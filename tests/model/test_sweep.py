@@ -14,7 +14,7 @@ from synth_mlflow.model.baseline import measure_baseline
 from synth_mlflow.model.curve import Curve, judge_success
 from synth_mlflow.model.final import final_of, fit_final
 from synth_mlflow.model.picture import curve_figure
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan
+from synth_mlflow.model.plan import ALL_ROWS, Fit, FitKey, SweepPlan
 from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import run_sweep
 
@@ -64,7 +64,12 @@ def test_inverted_labels_are_not(tables):
 
 
 def test_a_killed_sweep_goes_on_with_what_is_missing(tables, outcome):
-    finished = {key: fit for key, fit in outcome.fits.items() if key.repeat != 2}
+    records = [json.loads(json.dumps(fit.to_json())) for key, fit in outcome.fits.items() if key.repeat != 2]
+    kept = {key: fit.predictions for key, fit in outcome.fits.items()}
+    finished = {}
+    for record in records:
+        key = FitKey(record["arm"], record["ratio"], record["repeat"])
+        finished[key] = Fit.from_json(record, kept[key])
     told = []
     again = run_sweep(
         *tables,
