@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import mlflow
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ import pytest
 
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.workflow import Workflow
+
+hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)  # busy machines are no failures
+hypothesis.settings.load_profile("suite")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 STATEMENT = """---
@@ -48,7 +52,7 @@ Real rows.
 """
 
 
-def customers(n_rows: int, seed: int) -> pd.DataFrame:
+def _customers(n_rows: int, seed: int) -> pd.DataFrame:
     """Mixed rows with a learnable target: numbers, texts, truth values, dates, missing values."""
     rng = np.random.default_rng(seed)
     age = rng.integers(18, 80, n_rows)
@@ -62,6 +66,12 @@ def customers(n_rows: int, seed: int) -> pd.DataFrame:
     frame.loc[rng.random(n_rows) < 0.1, "income"] = np.nan
     frame.loc[rng.random(n_rows) < 0.05, "region"] = None
     return frame.assign(bought=bought)
+
+
+@pytest.fixture(scope="session")
+def customers() -> Callable[..., pd.DataFrame]:
+    """Makes rows of one law: ``customers(n_rows, seed)``."""
+    return _customers
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +106,7 @@ def write_project(tmp_path: Path) -> Callable[..., Path]:
     """Writes rows.csv, problem.md and limits.md; returns the path of problem.md."""
 
     def write(rows: pd.DataFrame | None = None, *, name: str = "shop", more: str = "", **changes: str) -> Path:
-        (customers(600, seed=1) if rows is None else rows).to_csv(tmp_path / "rows.csv", index=False)
+        (_customers(600, seed=1) if rows is None else rows).to_csv(tmp_path / "rows.csv", index=False)
         (tmp_path / "limits.md").write_text(LIMITS)
         text = STATEMENT.format(name=name, more=more)
         for old, new in changes.items():
@@ -121,7 +131,7 @@ def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A store with a frozen project, made once a session."""
     folder = tmp_path_factory.mktemp("frozen")
     shutil.copy(empty_store, folder / "mlflow.db")
-    customers(600, seed=1).to_csv(folder / "rows.csv", index=False)
+    _customers(600, seed=1).to_csv(folder / "rows.csv", index=False)
     (folder / "problem.md").write_text(STATEMENT.format(name="shop", more=""))
     (folder / "limits.md").write_text(LIMITS)
     before = Path.cwd()

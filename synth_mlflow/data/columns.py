@@ -29,6 +29,7 @@ Kind = Literal["integer", "number", "boolean", "string", "datetime"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 NUMERIC_KINDS: frozenset[Kind] = frozenset({"integer", "number"})
 CATEGORICAL_KINDS: frozenset[Kind] = frozenset({"boolean", "string"})
+MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _kind(column: pd.Series) -> Kind:
 def _normalise_column(column: pd.Series) -> pd.Series:
     values = column.reset_index(drop=True)
     if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(values.cat.categories.dtype)
+        values = values.astype(object)
     if values.dtype == object:
         values = _infer_objects(values)
     kind = _kind(values)
@@ -157,26 +158,40 @@ def _normalise_column(column: pd.Series) -> pd.Series:
         return _finite(values.astype("float64"))
     if kind == "datetime":
         return _as_utc(values)
-    return values.astype("str")
+    return _text(values)
 
 
 def _infer_objects(values: pd.Series) -> pd.Series:
     inferred = pd.api.types.infer_dtype(values, skipna=True)
     if inferred in {"string", "empty"}:
-        return values.astype("str")
+        return _text(values)
     if inferred == "boolean":
         return values.astype("boolean")
     if inferred in {"integer", "floating", "mixed-integer-float", "decimal"}:
         return pd.to_numeric(values)
     if inferred in {"datetime", "datetime64", "date"}:
-        return pd.to_datetime(values)
+        return pd.to_datetime(values, utc=True)
     raise UsageError(
         f"column {values.name!r} mixes types ({inferred}).",
         "Make it one type: text, numbers, true/false or dates.",
     )
 
 
+def _text(values: pd.Series) -> pd.Series:
+    try:
+        return values.astype("str")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"column {values.name!r} holds text that is not Unicode: {error}.", "Save the file again as UTF-8."
+        ) from error
+
+
 def _whole(values: pd.Series) -> pd.Series:
+    if len(values) and values.max() > MAX_INTEGER:
+        raise UsageError(
+            f"column {values.name!r} holds whole numbers such as {values.max()}, at most {MAX_INTEGER} fits 64 bits.",
+            "If they are identifiers, make them text.",
+        )
     if values.isna().any():
         return pd.Series(values.to_numpy(dtype="float64", na_value=np.nan), name=values.name)
     return values.astype("int64")
@@ -228,6 +243,6 @@ def _to_whole(values: pd.Series) -> pd.Series:
     fraction = values[values.notna() & (values != values.round())]
     if len(fraction):
         raise ValueError(
-            f"holds {len(fraction):,} values like {fraction.iloc[0]!r}, whole numbers were needed: round them"
+            f"holds {len(fraction):,} values like {fraction.iloc[0]:g}, whole numbers were needed: round them"
         )
     return values if values.isna().any() else values.astype("int64")

@@ -11,8 +11,8 @@ The grammar is our own and nothing in it is ever evaluated as code::
     column     = a bare word, or any text in `backticks`
     value      = number | "text" | 'text' | true | false
 
-Dates are compared as text in ISO form: ``opened >= "2024-01-01"``. A missing value satisfies no test but
-``is missing`` and ``!=``.
+Dates are written as text in ISO form, from the day on: ``opened >= "2024-01-01"``. A missing value satisfies no test
+but ``is missing``, ``!=`` and ``not in``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, Schema, schema_of
+from synth_mlflow.data.tables import ISO_DATE
 from synth_mlflow.errors import UsageError, closest
 
 Value = float | str | bool
@@ -305,10 +306,15 @@ def _check_value(column: str, value: Value, kind: Kind, text: str) -> None:
     fits = {
         "boolean": isinstance(value, bool),
         "string": isinstance(value, str),
-        "datetime": isinstance(value, str) and not pd.isna(pd.to_datetime(value, errors="coerce")),
+        "datetime": isinstance(value, str) and _is_date(value),
     }.get(kind, kind in NUMERIC_KINDS and isinstance(value, float))
     if not fits:
         raise UsageError(f"slice {text!r} compares column {column!r}, which holds {kind} values, with {value!r}.")
+
+
+def _is_date(text: str) -> bool:
+    """Whether a text names one moment; pandas alone would take ``now``, which is another one every time."""
+    return ISO_DATE.fullmatch(text) is not None and not pd.isna(pd.to_datetime(text, errors="coerce"))
 
 
 def _mask(condition: Condition, frame: pd.DataFrame) -> Mask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from synth_mlflow.errors import UsageError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -46,7 +47,7 @@ def write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, byte
 
 def file_metadata(path: Path) -> dict[bytes, bytes]:
     """The key-value metadata of a Parquet file; empty for any other kind of file."""
-    if not path.name.endswith(".parquet"):
+    if not path.name.lower().endswith(".parquet"):
         return {}
     with _readable(path):
         return dict(pq.read_schema(path).metadata or {})
@@ -75,7 +76,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Turns what the parsers raise on a damaged file into one message."""
     try:
         yield
-    except (ValueError, OSError, EOFError, csv.Error) as error:
+    except (ValueError, OSError, EOFError, csv.Error, zlib.error) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"{path} cannot be read: {reason}.", "Save it again as UTF-8 CSV with one header line, or as Parquet."
@@ -92,12 +93,22 @@ def _csv(path: Path) -> pd.DataFrame:
 
 def _check_header(path: Path) -> None:
     with _open_text(path) as lines:
-        header = next(csv.reader(lines), [])
+        reader = csv.reader(lines)
+        header, first = (next((row for row in reader if row), []) for _ in range(2))
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UsageError(
             f"{path}: column names must be unique; these stand more than once: {', '.join(map(repr, twice))}.",
             "Rename them in the file's header.",
+        )
+    if len(first) > len(header):  # pandas would silently take the first column as an index
+        raise UsageError(
+            f"{path}: its header names {len(header)} columns, its first row has {len(first)}.", "Name every column."
+        )
+    if any(not name.strip() for name in header):
+        raise UsageError(
+            f"{path}: column {[bool(name.strip()) for name in header].index(False) + 1} has no name in the header.",
+            "Name it, or leave it out; pandas writes such a column unless told `to_csv(…, index=False)`.",
         )
 
 
@@ -109,7 +120,7 @@ def _open_text(path: Path) -> IO[str]:
 
 def _as_dates(values: pd.Series) -> pd.Series:
     present = values.dropna()
-    if present.empty or not present.astype(str).str.fullmatch(_ISO_DATE.pattern).all():
+    if present.empty or not present.astype(str).str.fullmatch(ISO_DATE.pattern).all():
         return values
     return pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce") if _valid_dates(present) else values
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from conftest import customers
 
 from synth_mlflow import Workflow
 
 
 @pytest.fixture
-def done(frozen: Workflow, tmp_path: Path) -> Workflow:
+def done(frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path) -> Workflow:
     fresh = customers(900, seed=2)  # a perfect generator: further rows of the same law
     with frozen.batch(generator="law", version="1", params={"rate": 3}, seed=2, slice=None, purpose="more rows") as b:
         b.write(fresh)
