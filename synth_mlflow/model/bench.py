@@ -21,6 +21,10 @@ from synth_mlflow.model.score import best_score, check_metric, score_codes
 
 Vector = npt.NDArray[np.float64]
 
+FRESH_BINS_MAX = (
+    20_000  # rows of the pool; above, all fits share one binned table, which saves time and moves scores little
+)
+
 
 class Trainer(Protocol):
     """Fits one model on some rows of the pool."""
@@ -118,8 +122,11 @@ class Bench:
 
 def _trainer(pool: pd.DataFrame, evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels) -> Trainer:
     if spec.estimator == "lightgbm":
-        from synth_mlflow.model.boosted import BoostedTrainer  # takes 1 s to import
+        from synth_mlflow.model.boosted import BoostedSettings, BoostedTrainer, FreshTrainer  # takes 1 s to import
 
+        if len(pool) <= FRESH_BINS_MAX:
+            settings = BoostedSettings.read(spec.params, task, len(classes), seed=0, n_threads=1)
+            return FreshTrainer(settings, task, classes, pool, evaluation)
         return BoostedTrainer.build(spec.params, task, pool, evaluation, classes)
     return _EstimatorTrainer(spec, task, pool, evaluation, classes)
 

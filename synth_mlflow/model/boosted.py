@@ -80,6 +80,34 @@ class BoostedSettings:
 
 
 @dataclass(frozen=True)
+class FreshTrainer:
+    """Fits on a pool and bins the rows of every fit anew, as whoever trains on just these rows would.
+
+    On small tables the bins matter: with 86 real rows, bins that 258 synthetic ones had helped to draw moved the
+    balanced accuracy of real rows alone from 0.87 to 0.79.
+    """
+
+    settings: BoostedSettings
+    task: Task
+    classes: Labels
+    pool: pd.DataFrame
+    evaluation: pd.DataFrame
+
+    def model(self, rows: FitRows, seed: int) -> BoostedModel:
+        """The fitted model, which takes raw rows."""
+        places = np.unique(rows.all)
+        taken = self.pool.iloc[places].reset_index(drop=True)
+        columns = columns_of(taken, self.task)
+        data = dataset(columns, taken, target_values(taken, self.task, self.classes), self.settings)
+        chosen, real = np.searchsorted(places, rows.all), np.searchsorted(places, rows.real)
+        return BoostedModel(predictor(train(self.settings, data, chosen, real, seed), columns, self.classes))
+
+    def predictions(self, rows: FitRows, seed: int) -> Vector:
+        """What that model says on the evaluation rows."""
+        return self.model(rows, seed).predict(self.evaluation)
+
+
+@dataclass(frozen=True)
 class BoostedTrainer:
     """Fits on one pool that was binned once; safe to use from several threads at a time."""
 
