@@ -12,6 +12,7 @@ from synth_mlflow.handoff.wording import line, visible
 
 _HTML_START = re.compile(r"<(?!https?://)(?=[A-Za-z/!?])")
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|<>~$&-])")
+_NEW_TAB: dict[str, str | int | float] = {"target": "_blank", "rel": "noopener noreferrer"}
 
 
 def prose_to_html(text: str) -> Markup:
@@ -30,6 +31,8 @@ def prose_to_html(text: str) -> Markup:
         token.attrs.pop("style", None)  # of table cells; the page's security policy refuses it, and so should we
         if token.type in ("heading_open", "heading_close"):
             token.tag = "h4"
+        for link in (child for child in token.children or () if child.type == "link_open"):
+            link.attrs.update(_NEW_TAB)
     return Markup(parser.renderer.render(tokens, parser.options, {}))
 
 

@@ -194,6 +194,12 @@ def test_page_forbids_everything_but_its_own_style_and_picture(document):
     )
 
 
+def test_links_leave_the_page_where_it_is(document):
+    outward = re.findall(r'<a [^>]*href="http[^>]*>', to_html(document))
+    assert len(outward) > 10
+    assert all('target="_blank" rel="noopener noreferrer"' in link for link in outward)
+
+
 def test_page_names_nothing_on_the_network_but_links(document):
     shape = _Shape(to_html(replace(document, links={})))
     assert [a for a in shape.addresses if not a.startswith(("#", "data:image/png"))] == [BRIEF]
