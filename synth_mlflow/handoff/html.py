@@ -16,7 +16,7 @@ from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.links import is_server_address
 from synth_mlflow.handoff.prose import prose_to_html, said
 
-_STRIP_WIDTH = 120.0
+_STRIP_WIDTH = 120.0  # in units of the viewBox that pieces.html.j2 draws
 
 
 def to_html(document: Document) -> str:
