@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def define(
     if given.as_json:
         return output.as_json(told)
     output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
-    return output.next_command(f"synth-mlflow freeze --experiment {_quoted(name)}")
+    return output.next_command(f"synth-mlflow freeze --experiment {shlex.quote(name)}")
 
 
 @click.command()
@@ -265,8 +266,3 @@ def _refuse_two_doors(generator: str | None, made: Path | None, record: Path | N
     if (generator is None) == (made is None):
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
 
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ def run_whole(plan: Plan, given: Shared) -> None:
     if given.as_json:
         return output.as_json(handoff.document.to_json())
     _where_to_read(workflow, plan, handoff)
-    return output.next_command(f"synth-mlflow check --experiment {name!r}")
+    return output.next_command(f"synth-mlflow check --experiment {shlex.quote(name)}")
 
 
 def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:

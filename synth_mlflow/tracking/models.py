@@ -111,7 +111,7 @@ def _save(model: FittedModel, example: pd.DataFrame, folder: Path, model_id: str
     if isinstance(model, BoostedModel):
         _save_boosted(model, example, folder, meta)
     elif isinstance(model, EstimatorModel):
-        signature = infer_signature(example, model.pipeline.predict(example))
+        signature = infer_signature(_missing_allowed(example), model.pipeline.predict(example))
         mlflow.sklearn.save_model(
             model.pipeline,
             folder,
@@ -140,7 +140,13 @@ def _save_boosted(model: BoostedModel, example: pd.DataFrame, folder: Path, meta
 
 
 def _signature(model: BoostedModel, example: pd.DataFrame) -> ModelSignature:
-    return infer_signature(example, model.predictor.predict(example))
+    return infer_signature(_missing_allowed(example), model.predictor.predict(example))
+
+
+def _missing_allowed(example: pd.DataFrame) -> pd.DataFrame:
+    """Whole numbers as floats: MLflow's schema for integers refuses rows with missing values."""
+    whole = example.select_dtypes("integer").columns
+    return example.astype(dict.fromkeys(whole, "float64"))
 
 
 def _requirements(*packages: str) -> list[str]:
