@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ def define(
     """Stage 1: record the problem statement, a filled-in problem.md."""
     from synth_mlflow.data.statement import read_statement
 
-    name = given.experiment or read_statement(problem).facts.name
-    found = open_workflow("define", replace(given, experiment=name), create=True).define(problem)
+    workflow = open_workflow("define", given, begins=read_statement(problem).facts.name)
+    found, name = workflow.define(problem), workflow.project.server.experiment
     told = {"run_id": found.run.run_id, "experiment": name, "statement_sha256": found.statement.digest}
     if given.as_json:
         return output.as_json(told)
@@ -265,4 +264,3 @@ def _refuse_two_doors(generator: str | None, made: Path | None, record: Path | N
         )
     if (generator is None) == (made is None):
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
-
