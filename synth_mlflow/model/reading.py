@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from synth_mlflow.errors import UsageError
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, corrected_score
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
@@ -202,7 +203,10 @@ def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[
     predictions = [fits[key].predictions[rows] for key in keys]
     rng = np.random.default_rng([plan.seed, 2])
     resampled = resample(bench.metric, bench.task, bench.truth[rows], predictions, rng)
-    uncertain = uncertainty(resampled.inside, repeats)
+    try:
+        uncertain = uncertainty(resampled.inside, repeats)
+    except UsageError:  # a slice may be too small for an interval; the evaluation set may not
+        return [SlicePoint(n_rows, float(s), float(s - scores[0]), None, None) for s in scores]
     points = []
     for place, score in enumerate(scores):
         half = uncertain.half_width(_contrast(len(keys), place, 0))
