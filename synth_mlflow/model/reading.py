@@ -9,7 +9,7 @@ import numpy as np
 
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, corrected_score
+from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, correct
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import judge_fragility
@@ -26,6 +26,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
     reading = _read(bench, plan, fits)
     ratios, choice, last = plan.ratios, reading.choice, reading.n_ratios + 1
     synthetic = reading.uncertain.of(range(last))
+    corrected = correct(reading.chooser, choice, reading.resampled.inside, reading.resampled.outside)
     probabilities = peak_probabilities(reading.scores[:last], synthetic)
     points = tuple(_point(reading, place, float(probabilities[place])) for place in range(last))
     curve = Curve(
@@ -37,8 +38,8 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         rule=RULE_WORDS[plan.rule],
         fragility=judge_fragility(ratios, reading.scores[:last], choice.peak, choice.plateau, probabilities),
         naive=float(reading.scores[choice.chosen]),
-        corrected=corrected_score(reading.chooser, reading.resampled.inside, reading.resampled.outside),
-        corrected_gain=_corrected_gain(reading),
+        corrected=corrected.score,
+        corrected_gain=corrected.gain,
         smallest_detectable=reading.chooser.smallest_detectable(),
         learning=_learning(reading),
         mix=plan.mix,
@@ -213,11 +214,6 @@ def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[
         gain = float(score - scores[0])
         points.append(SlicePoint(n_rows, float(score), gain, gain - half, gain + half))
     return points
-
-
-def _corrected_gain(reading: _Reading) -> float:
-    outside = reading.resampled.outside
-    return corrected_score(reading.chooser, reading.resampled.inside, outside - outside[:, [0]])
 
 
 def _learning(reading: _Reading) -> LearningCurve:
