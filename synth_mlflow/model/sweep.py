@@ -21,6 +21,8 @@ from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Fit, FitKey, SweepPlan, fit_rows, unfinished
 from synth_mlflow.model.reading import read_curve
 
+_FAILURES = (ValueError, TypeError, RuntimeError, ArithmeticError)  # what other people's estimators raise
+
 OnFit = Callable[[FitKey, Fit], None]
 
 
@@ -126,9 +128,6 @@ def _fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) -> 
             f"the model could not be fitted ({_where(key, len(rows.real), len(rows.added))}): {error}",
             "Correct `model` in the problem statement.",
         ) from error
-
-
-_FAILURES = (ValueError, TypeError, RuntimeError, ArithmeticError)  # what other people's estimators raise
 
 
 def _scored(bench: Bench, found: Unscored) -> Fit:

@@ -200,6 +200,11 @@ def speed(n_rows: int, repeats: int, n_jobs: int) -> None:
     fits = run_fits(bench, plan, keys, np.zeros(len(made)), finished={})
     shared.stop()
     print(f"{len(keys)} fits, up to {n_rows:,} rows x 30 columns, 100 rounds, {n_jobs} cores: {shared}")
+    floor = _Clock()
+    for key in keys:
+        bench.trainer.model(fit_rows(key, len(real), np.zeros(len(made)), plan.mix, plan.seed), 0)
+    floor.stop()
+    print(f"training alone: {floor}; the sweep takes {shared.cpu / floor.cpu:.2f} x its CPU time")
     for n_threads in (1, n_jobs):
         loop = _Clock()
         naive = {key: _naive_score(key, real, made, evaluation, plan, n_threads) for key in keys}
