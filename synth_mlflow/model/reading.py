@@ -44,8 +44,8 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         learning=_learning(reading),
         mix=plan.mix,
         seed=plan.seed,
-        n_evaluation=int(bench.halves.select.sum()),
-        halves=bench.halves.words,
+        n_evaluation=len(bench.truth),
+        halves=bench.halves,
         decision="",
     )
     return replace(curve, decision=decide(curve))
@@ -91,11 +91,10 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
     keys = _keys(bench, plan)
     scores = np.array([fits[key].score for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
-    selected = bench.halves.select
-    predictions = [fits[key].predictions[selected] for key in keys]
+    predictions = [fits[key].predictions for key in keys]
     rng = np.random.default_rng([plan.seed, 1])
     n_outside = len(plan.ratios)  # the arms that can be chosen
-    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng, n_outside=n_outside)
+    resampled = resample(bench.metric, bench.task, bench.truth, predictions, rng, n_outside=n_outside)
     uncertain = uncertainty(resampled.inside, repeats)
     n_ratios = len(plan.ratios) - 1
     slices = {name: _slice_points(bench, plan, fits, name) for name in bench.slices}
@@ -185,17 +184,17 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
 
 def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
     """Share of each class that is predicted as such."""
-    truth, likeliest = bench.truth[bench.halves.select], fit.predictions[bench.halves.select]
     if not bench.classes:
         return {}
-    hits = likeliest.argmax(axis=1) == truth
+    truth = bench.truth
+    hits = fit.predictions.argmax(axis=1) == truth
     return {str(label): float(hits[truth == code].mean()) for code, label in enumerate(bench.classes) if code in truth}
 
 
 def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
     """The score on one slice at every ratio, each against ratio 0."""
     keys = _keys(bench, plan)[: len(plan.ratios)]
-    rows = bench.slices[name] & bench.halves.select
+    rows = bench.slices[name]
     scores = np.array([fits[key].slices[name] for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].slices[name] for key in keys] for n in range(plan.repeats)])
     n_rows = int(rows.sum())
