@@ -176,7 +176,9 @@ class Workflow:
             If the record is incomplete, or the rows do not fit the real table; then nothing is written.
         """
         declared = declared_source(self.project, source)
-        writer = BatchWriter(Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), declared))
+        writer = BatchWriter(
+            Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), "python", declared)
+        )
         yield writer
         rows = writer.rows()
         writer.batch = self._batch(write_batch(self.project, Made(rows, writer.origin, len(rows), 0.0)))
@@ -203,11 +205,22 @@ class Workflow:
         seed: int = 0,
         batches: Sequence[Batch | str] = (),
         n_jobs: int = -1,
+        refine: bool = False,
+        extra_real: str | Path | None = None,
     ) -> Curve:
         """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
         wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
         return sweep(
-            self.project, ratios=ratios, repeats=repeats, mix=mix, rule=rule, seed=seed, batches=wanted, n_jobs=n_jobs
+            self.project,
+            ratios=ratios,
+            repeats=repeats,
+            mix=mix,
+            rule=rule,
+            seed=seed,
+            batches=wanted,
+            n_jobs=n_jobs,
+            refine=refine,
+            extra_real=_path(extra_real),
         )
 
     def report(self, output: str | Path | None = None, *, limits: str | Path | None = None) -> Handoff:

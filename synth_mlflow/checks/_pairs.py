@@ -29,7 +29,8 @@ MAX_ROWS = 20_000
 N_TESTED = 3
 TINY = 1e-12
 SPLIT_ROWS = 8_000  # the noise floor needs fewer: it is carried over by the square root
-MAX_CELLS = 4e11  # of one-hot products; wide tables are thinned to it
+MAX_PRODUCTS = 1e10  # of one-hot cells, for both tables and for each of the splits together; wide tables are thinned
+WIDE = 60  # columns
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ class Family:
 
 def pair_families(real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
     """Joint shares and strength of association for all columns on shared bins, rank correlation for ordered ones."""
-    bins = SharedBins.learn(real)
-    n_rows = int(min(MAX_ROWS, max(MAX_CELLS / float(bins.widths.sum()) ** 2 / 50, 2_000)))
+    bins = SharedBins.learn(real, n_bins=8 if real.shape[1] <= WIDE else 4)
+    n_rows = int(min(MAX_ROWS, max(MAX_PRODUCTS / float(bins.widths.sum()) ** 2, 2_000)))
     real, batch = thin(real, n_rows, rng), thin(batch, n_rows, rng)
     families = _binned(bins, real, batch, rng) if len(bins.columns) > 1 else []
     schema = schema_of(real)
@@ -86,6 +87,9 @@ def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.r
     crowded = _crowded(distance / np.maximum(upper[0], TINY))
     p_values = _homogeneity(crowded, shares * sizes[0], shares_batch * sizes[1], widths)
     associated = floor.symmetric().p_values(np.stack([distance, gap]), *sizes)[1]
+    associated = np.maximum(
+        associated, p_values
+    )  # associations near zero are not normal: the joint law must differ too
     ordered = np.isin(bins.columns, list(bins.edges))
     associated[np.outer(ordered, ordered)] = np.nan  # rank correlation says it better where both are ordered
     shown = cramers_v(shares_batch, widths, sizes[1]) - cramers_v(shares, widths, sizes[0])
@@ -93,6 +97,10 @@ def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.r
         Family("pair_distance", bins.columns, distance, upper[0], p_values),
         Family("association_gap", bins.columns, shown, floor.symmetric().upper(*sizes)[1], associated),
     ]
+
+
+def _split_rows(widths: Codes) -> int:
+    return int(min(SPLIT_ROWS, max(MAX_PRODUCTS / float(widths.sum()) ** 2, 1_000)))
 
 
 def _stable(correlation: Floats) -> Floats:

@@ -29,6 +29,7 @@ MIN_SLICE_ROWS = 50
 N_REPEATS = 6
 N_BOOTSTRAPS = 60
 TINY = 1e-12
+NOTICEABLE_DEVIATIONS = 3.0
 SUBSAMPLE = 0.8  # of the rows there are: repeats of full samples would not differ on a small table
 
 
@@ -56,6 +57,8 @@ class _Comparison:
     standard_error: float
     """Of the difference if both arms were real: over training samples and over control rows."""
     degrees: float
+    short_of: Mapping[str, int]
+    """Rows of the kind that most of the spread comes from."""
 
     @property
     def gain(self) -> float:
@@ -177,22 +180,25 @@ def _compare(name: str, arms: _Arms, evidence: Evidence, mask: Mask) -> _Compari
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
     spread = max(float(np.sqrt(training + testing)), TINY)
     degrees = spread**4 / (training**2 / (N_REPEATS - 1) + testing**2 / (N_BOOTSTRAPS - 1) + TINY**4)  # B. L. Welch
-    return _Comparison(name, len(truth), float(real.mean()), float(synthetic.mean()), chance, spread, max(degrees, 1.0))
+    short_of = {"control": len(truth)} if testing > training else {"training rows in each arm": arms.n_training_rows}
+    means = float(real.mean()), float(synthetic.mean())
+    return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
 
 
 def _weak(whole: _Comparison, policy: Mapping[str, float]) -> str:
     needed = float(stats.t.isf(policy["alpha"], whole.degrees) + stats.norm.ppf(0.8)) * whole.standard_error
     provable = (1 - policy["detectable_share"]) * whole.gain
-    if whole.gain <= 0:
+    if whole.gain <= NOTICEABLE_DEVIATIONS * whole.standard_error:
         return (
-            f"real rows themselves teach nothing: {whole.real:.3g} on the control, a constant prediction "
-            f"{whole.chance:.3g}; no batch can be measured by this model"
+            f"real rows themselves teach nothing that can be measured: {whole.real:.3g} on the control, a constant "
+            f"prediction {whole.chance:.3g}; choose a model or a metric that learns from real rows"
         )
     if needed > provable:
-        rows = int(np.ceil(whole.n_rows * (needed / provable) ** 2))
+        times = (needed / provable) ** 2
+        rows = (f"{name} {int(np.ceil(n * times)):,} instead of {n:,}" for name, n in whole.short_of.items())
         return (
-            f"too few rows to see a batch that keeps {policy['detectable_share']:.0%} of the real gain: "
-            f"{whole.n_rows:,} control rows, about {rows:,} would do, with training rows in proportion"
+            f"too few rows to see a batch that keeps only {policy['detectable_share']:.0%} of the real gain; "
+            f"about {times:.1f} times as many would do: {', '.join(rows)}"
         )
     return ""
 

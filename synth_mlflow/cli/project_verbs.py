@@ -27,7 +27,9 @@ def demo(
     from synth_mlflow.data.templates import write_demo
 
     write_demo(folder)
-    plan = Plan(folder / "problem.md", handoff=folder / "handoff.html")
+    plan = Plan(
+        folder / "problem.md", "gaussian_copula", handoff=folder / "handoff.html", source=folder / "partner_clinic.csv"
+    )
     return run_whole(plan, given)
 
 
@@ -54,6 +56,7 @@ def init(
 @click.option("--generator", default="forest", show_default=True, help="The generator of the batch.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
+@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
 @click.option("--repeats", type=click.IntRange(3), default=8, show_default=True, help="Of the sweep.")
 @click.option("--output", "handoff", type=BlankPath(), default="handoff.html", show_default=True,
               help="Where the handoff goes.")  # fmt: skip
@@ -64,13 +67,14 @@ def run_all(
     generator: str,
     rows: int | None,
     seed: int,
+    source: Path | None,
     repeats: int,
     handoff: Path | None,
 ) -> None:
     """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
     from synth_mlflow.cli.whole import Plan, run_whole
 
-    plan = Plan(problem, generator, rows, seed, repeats, handoff)
+    plan = Plan(problem, generator, rows, seed, repeats, handoff, source)
     return run_whole(plan, given)
 
 

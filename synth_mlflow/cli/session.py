@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from synth_mlflow.cli.options import Shared
@@ -22,6 +23,7 @@ def open_workflow(verb: str, given: Shared, *, create: bool = False) -> Workflow
     create : bool
         Whether the verb begins a project and may make its experiment.
     """
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
     import synth_mlflow
 
     workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here

@@ -161,6 +161,8 @@ def validate(
               show_default=True, help="How the ratio is chosen.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--batch", "batches", type=Blank(), multiple=True, help="Sweep this batch; by default all that passed.")
+@click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
+@click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
 @shared
 def sweep(
@@ -172,11 +174,23 @@ def sweep(
     seed: int,
     batches: tuple[str | None, ...],
     jobs: int,
+    refine: bool,
+    extra_real: Path | None,
 ) -> None:
     """Stage 5: train at every ratio, choose one, and register the model."""
     workflow = open_workflow("sweep", given)
     named = [batch for batch in batches if batch]
-    curve = workflow.sweep(ratios, repeats, mix=mix, rule=rule, seed=seed, batches=named, n_jobs=jobs)
+    curve = workflow.sweep(
+        ratios,
+        repeats,
+        mix=mix,
+        rule=rule,
+        seed=seed,
+        batches=named,
+        n_jobs=jobs,
+        refine=refine,
+        extra_real=extra_real,
+    )
     if given.as_json:
         return output.as_json(curve.to_json())
     tell_curve(curve)

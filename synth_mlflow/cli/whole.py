@@ -29,6 +29,8 @@ class Plan:
     seed: int = 0
     repeats: int = 8
     handoff: Path | None = None
+    source: Path | None = None
+    """Other real rows that the generator learns from; None for the training rows."""
 
 
 def run_whole(plan: Plan, given: Shared) -> None:
@@ -71,9 +73,9 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     say("stage 3 of 6: generate")
     purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
     rows = plan.rows or auto_rows(workflow)
-    batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose)
+    batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source)
     say("stage 4 of 6: validate")
-    verdict = workflow.validate(batch)
+    verdict = workflow.validate(batch, source=plan.source)
     if show:
         tell_verdicts(verdict if isinstance(verdict, list) else [verdict])
     say("stage 5 of 6: sweep")

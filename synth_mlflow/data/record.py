@@ -25,6 +25,9 @@ METADATA_KEY = b"synth_mlflow.record"
 SourceKind = Literal["training", "file", "none", "not declared"]
 
 
+Door = Literal["generator", "python", "file"]
+
+
 @dataclass(frozen=True)
 class Source:
     """The real rows that a generator learned from.
@@ -49,6 +52,8 @@ class Origin:
     slice: str | None
     purpose: str
     prompts: tuple[str, ...] = ()
+    door: Door = "python"
+    """How the batch came in: from an installed generator, from somebody's code, or as a file."""
     source: Source = field(default_factory=lambda: Source("not declared"))
 
     def __post_init__(self) -> None:
@@ -159,7 +164,7 @@ def read_origin(path: Path) -> tuple[Origin, str | None]:
     return Origin(**value, prompts=tuple(prompts)), source
 
 
-_DECLARED = tuple(f.name for f in fields(Origin) if f.name not in {"prompts", "source"})
+_DECLARED = tuple(f.name for f in fields(Origin) if f.name not in {"prompts", "source", "door"})
 _MAY_BE_NULL = {"seed", "slice"}  # a generator without a seed, a batch for no slice: said, not forgotten
 
 

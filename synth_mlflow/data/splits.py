@@ -20,6 +20,8 @@ from synth_mlflow.errors import UsageError, closest
 
 Positions = npt.NDArray[np.int64]
 
+GROUP_ORDERS = 20  # random orders of groups, of which the best is taken; one may begin with a giant
+
 
 @dataclass(frozen=True)
 class Split:
@@ -128,16 +130,22 @@ def _held_out(units: Positions, strata: Positions, share: float, seed: int) -> P
 
 
 def _held_out_groups(column: pd.Series, share: float, seed: int) -> Positions:
-    """Positions of whole groups, in random order, each taken if it brings the number of rows nearer to the share."""
+    """Positions of whole groups; of several random orders of groups, the one that comes nearest to the share."""
     groups = pd.factorize(column, use_na_sentinel=False)[0]
     sizes = np.bincount(groups)
-    missing = share * len(groups)
-    taken = []
-    for group in np.random.default_rng(seed).permutation(len(sizes)):
-        if sizes[group] / 2 <= missing:
-            taken.append(group)
-            missing -= sizes[group]
-    return np.flatnonzero(np.isin(groups, taken))
+    rng = np.random.default_rng(seed)
+    tries = [_taken(rng.permutation(len(sizes)), sizes, share * len(groups)) for _ in range(GROUP_ORDERS)]
+    best = min(tries, key=lambda taken: abs(sizes[taken].sum() - share * len(groups)))
+    return np.flatnonzero(np.isin(groups, best))
+
+
+def _taken(order: Positions, sizes: Positions, wanted: float) -> list[int]:
+    """Groups in order, each taken if it brings the number of rows nearer to what is wanted; never all of them."""
+    taken: list[int] = []
+    for group in order[: len(order) - 1]:
+        if sizes[group] / 2 <= wanted - sizes[taken].sum():
+            taken.append(int(group))
+    return taken
 
 
 def _refuse_empty(split: Split, n_rows: int) -> Split:

@@ -63,7 +63,7 @@ class Success(_Strict):
 class Evaluation(_Strict):
     """How the evaluation set is cut off the real rows."""
 
-    share: Annotated[float, Field(gt=0, le=0.9)] = 0.25
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     stratify: bool | None = None
     group: Text | None = None
     time: Text | None = None

@@ -5,9 +5,24 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from synth_mlflow.errors import UsageError
 
 TEMPLATES = ("problem.md", "limits.md")
+MEASUREMENTS = (
+    "mean_texture",
+    "mean_smoothness",
+    "mean_concavity",
+    "mean_symmetry",
+    "worst_area",
+    "fractal_dimension_error",
+)
+PARTNER_ROWS = 240  # of the demo's 569; they play a partner clinic whose rows stay at home
+RECENT_ROWS = 190  # they play the year in which the clinic takes every patient
+LARGE_AREA = 800  # before that year, larger tumours went elsewhere
+DEMO_SEED = 1
 
 
 def write_templates(folder: Path) -> list[Path]:
@@ -23,19 +38,36 @@ def write_templates(folder: Path) -> list[Path]:
 
 
 def write_demo(folder: Path) -> list[Path]:
-    """Write the demo's table and filled-in statement; what is there already is left alone."""
-    from sklearn.datasets import load_breast_cancer
-
+    """Write the demo's two tables and its filled-in statement; what is there already is left alone."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [_write(folder / name, _text(f"demo_{name}")) for name in TEMPLATES if not (folder / name).exists()]
-    table = folder / "breast_cancer.csv"
-    if not table.exists():
-        data = load_breast_cancer(as_frame=True)
-        frame = data.frame.rename(columns=lambda name: name.replace(" ", "_"))
-        frame["target"] = data.target_names[data.target]
-        frame.rename(columns={"target": "diagnosis"}).to_csv(table, index=False)
-        written.append(table)
+    tables = {folder / f"{name}.csv": rows for name, rows in _clinics().items()}
+    if not all(path.exists() for path in tables):
+        for path, rows in tables.items():
+            rows.to_csv(path, index=False)
+            written.append(path)
     return written
+
+
+def _clinics() -> dict[str, pd.DataFrame]:
+    """The clinic's own rows, early years without large tumours, and the partner's, which has always had them."""
+    rows = _biopsies()
+    recent = rows.iloc[PARTNER_ROWS : PARTNER_ROWS + RECENT_ROWS]
+    early = rows.iloc[PARTNER_ROWS + RECENT_ROWS :]
+    early = early[early["worst_area"] < LARGE_AREA]
+    years = np.random.default_rng(DEMO_SEED).integers(2021, 2024, len(early))
+    clinic = pd.concat([early.assign(year=years), recent.assign(year=2024)], ignore_index=True)
+    return {"clinic": clinic, "partner_clinic": rows.iloc[:PARTNER_ROWS].assign(year=2024)}
+
+
+def _biopsies() -> pd.DataFrame:
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer(as_frame=True)
+    rows = data.frame.rename(columns=lambda name: name.replace(" ", "_"))
+    rows["diagnosis"] = data.target_names[data.target]
+    shuffled: pd.DataFrame = rows[[*MEASUREMENTS, "diagnosis"]].sample(frac=1, random_state=DEMO_SEED)
+    return shuffled
 
 
 def _text(name: str) -> str:

@@ -22,8 +22,15 @@ class Settings:
     """How closely the members are followed."""
 
     min_leaf: int
-    significance: float
-    """How many times the gain of a meaningless split a category's split must earn."""
+    level_significance: float
+    """How many times the gain of a meaningless split a split for levels must earn."""
+    number_significance: float
+    """The same for numbers."""
+
+    @classmethod
+    def at(cls, privacy: float) -> Settings:
+        """From 0, closest to the members, to 1."""
+        return cls(round(5 * 16**privacy), 8.0 * privacy, max(0.0, 2.0 * privacy - 1.0))
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,7 @@ def _fit_leaves(
         matrix,
         outcome,
         min_leaf=settings.min_leaf,
-        significance=settings.significance,
+        significance=settings.level_significance,
         seed=int(rng.integers(2**31)),
     )
     return LeafModel(name, predictors, Leaves.of(tree, matrix, levels))
@@ -135,7 +142,11 @@ def _fit_numbers(
         boosted, fold = fit_boosted(matrix, scores, rng)
         matrix = _with(matrix, boosted.predict(matrix, fold))
     tree = grow_regressor(
-        matrix, scores[:, None], min_leaf=settings.min_leaf, significance=0.0, seed=int(rng.integers(2**31))
+        matrix,
+        scores[:, None],
+        min_leaf=settings.min_leaf,
+        significance=settings.number_significance,
+        seed=int(rng.integers(2**31)),
     )
     absent = (
         _fit_leaves(encoded, column.name, missing.astype(np.int64), earlier, settings, rng) if missing.any() else None

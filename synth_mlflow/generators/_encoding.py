@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.columns import Kind
+from synth_mlflow.data.columns import CATEGORICAL_KINDS, NUMERIC_KINDS, Kind
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing
 
@@ -45,7 +45,7 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """A string or boolean column; code ``n_levels`` stands for missing."""
+    """A string or boolean column, or a class label of numbers; code ``n_levels`` stands for missing."""
 
     name: str
     kind: Kind
@@ -68,6 +68,9 @@ class CategoryColumn:
             present = self.levels.to_numpy(dtype=bool)[np.where(missing, 0, codes)]
             values = pd.Series(present, name=self.name)
             return values.astype("boolean").mask(missing) if missing.any() else values
+        if self.kind != "string":
+            numbers = np.append(self.levels.to_numpy(dtype=np.float64), np.nan)[codes]
+            return pd.Series(numbers, name=self.name).astype("int64" if self.kind == "integer" else "float64")
         texts = np.append(self.levels.to_numpy(), np.nan)
         return pd.Series(texts[codes], name=self.name).astype("str")
 
@@ -93,12 +96,15 @@ class Encoded:
         return pd.DataFrame({name: decode(self.columns[name], values) for name, values in codes.items()})
 
 
-def encode(members: pd.DataFrame, kinds: Mapping[str, Kind], smoothing: Smoothing) -> tuple[dict[str, Column], Codes]:
-    """The columns of a normalised table, and their values as arrays."""
+def encode(
+    members: pd.DataFrame, kinds: Mapping[str, Kind], smoothing: Smoothing, label: str | None
+) -> tuple[dict[str, Column], Codes]:
+    """The columns of a normalised table, and their values as arrays; ``label`` names the classes' column, if any."""
     columns: dict[str, Column] = {}
     codes: Codes = {}
     for name, kind in kinds.items():
-        column = _column(members[name], kind, smoothing)
+        is_label = name == label and kind in NUMERIC_KINDS
+        column = _categories(members[name], kind) if is_label else _column(members[name], kind, smoothing)
         columns[name] = column
         codes[name] = column.encode(members[name])
     return columns, codes
@@ -112,14 +118,16 @@ def decode(column: Column, values: Floats | Ints) -> pd.Series:
 
 
 def _column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Column:
-    name = str(values.name)
-    if kind in {"string", "boolean"}:
-        present = values.dropna()
-        levels = pd.Index(present.to_numpy(dtype=object), dtype=object).unique().sort_values()
-        return CategoryColumn(name, kind, levels)
+    if kind in CATEGORICAL_KINDS:
+        return _categories(values, kind)
     unit_us = _time_unit(values) if kind == "datetime" else 1
     floats = _as_floats(values, kind, unit_us)
-    return NumberColumn(name, kind, Numbers.of(floats[~np.isnan(floats)], smoothing), unit_us)
+    return NumberColumn(str(values.name), kind, Numbers.of(floats[~np.isnan(floats)], smoothing), unit_us)
+
+
+def _categories(values: pd.Series, kind: Kind) -> CategoryColumn:
+    present = values.dropna().to_numpy(dtype=object)
+    return CategoryColumn(str(values.name), kind, pd.Index(present, dtype=object).unique().sort_values())
 
 
 def _time_unit(values: pd.Series) -> int:

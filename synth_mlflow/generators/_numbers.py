@@ -19,6 +19,9 @@ Ints = npt.NDArray[np.int64]
 MAX_DECIMALS = 6
 HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
 MIN_HEAP_ROWS = 30
+COARSE_VALUES = 150  # a column with more distinct values is fine: sharing one may be chance
+MIN_REACH = 8.0  # ranks; with fewer members between two knots each would show
+REACH_SHARE = 0.004  # of the members: more would blur the distribution
 SPIKE_RATIO = 10.0  # how much more frequent than the cells around it a value must be
 SPIKE_NEIGHBOURS = 5  # distinct values on each side that say how frequent
 _LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
@@ -28,14 +31,19 @@ _LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_
 class Smoothing:
     """How far drawn numbers stay from the members' own.
 
-    A value is an atom if ``atom_rows`` members share it, or ``spike_rows`` where its neighbours on the grid are much
-    rarer; other values are redrawn within ``reach`` ranks.
+    A value is an atom if ``atom_rows`` members share it and the column has few values, or if ``spike_rows`` members
+    share it and its neighbours on the grid are much rarer. Other values are redrawn within ``reach`` ranks (fewer in
+    small tables).
     """
 
     atom_rows: int = 20
-    coarse_values: int = 150
-    spike_rows: int = 8
-    reach: float = 8.0
+    spike_rows: int = 10
+    reach: float = 32.0
+
+    @classmethod
+    def at(cls, privacy: float) -> Smoothing:
+        """From none at 0 over the default at 0.5 to twice as much at 1."""
+        return cls(1 + round(38 * privacy), 1 + round(18 * privacy), 64.0 * privacy)
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,11 @@ class Numbers:
         """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,)."""
         values, counts = np.unique(present, return_counts=True)
         step = grid_step(values)
+        reach = min(smoothing.reach, max(MIN_REACH, REACH_SHARE * len(present)))
         is_atom = _atoms(values, counts, step, smoothing)
         roundness = np.where(is_atom, 0, _roundness(present, values, step))
         loose = {
-            int(level): Loose.of(values[roundness == level], counts[roundness == level], smoothing.reach)
+            int(level): Loose.of(values[roundness == level], counts[roundness == level], reach)
             for level in np.unique(roundness[~is_atom])
         }
         return cls(step, values, roundness, loose)
@@ -162,8 +171,8 @@ def _atoms(values: Floats, counts: Ints, step: float | None, smoothing: Smoothin
     edges = np.pad(values, width, mode="edge")
     cells = (edges[2 * width :] - edges[: -2 * width]) / (step or 1e-300)
     is_spike = counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around
-    is_coarse = len(values) <= smoothing.coarse_values
-    return (is_coarse & (counts >= smoothing.atom_rows)) | (is_spike & (counts >= smoothing.spike_rows))
+    is_shared = (counts >= smoothing.atom_rows) & (len(values) <= COARSE_VALUES)
+    return is_shared | (is_spike & (counts >= smoothing.spike_rows))
 
 
 def _reflect(rank: Floats, first: float, last: float) -> Floats:

@@ -147,7 +147,8 @@ def fit_table(
             f"slice {slice.text!r}: 0 of {len(members):,} real rows lie in it, at least 1 is needed to learn from.",
             "Widen the slice, or give real rows of it with `--source FILE`.",
         )
-    columns, codes = encode(members, {name: kinds[name] for name in plan.modelled}, smoothing)
+    label = task.target if task.is_classification else None
+    columns, codes = encode(members, {name: kinds[name] for name in plan.modelled}, smoothing, label)
     leading = tuple(name for name in plan.modelled if slice is not None and name in slice.columns)
     encoded = Encoded(columns, codes, len(members), task.target, task.is_classification, leading, in_slice)
     return TableSampler(

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from synth_mlflow.handoff.document import Document, Estimate, Success
+from synth_mlflow.handoff.document import CurvePoint, Document, Estimate, Success, Sweep
 from synth_mlflow.handoff.wording import count, decimals, interval, line, number, percent, percents, signed
 
-Outcome = Literal["success", "no success", "undecided"]
+_NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a reader takes away who reads nothing else."""
 
-    outcome: Outcome
+    outcome: str
+    """``success`` or ``no success``, with ``, not certain`` where the interval holds the threshold."""
     headline: str
+    verdict: str
+    """The outcome's numbers."""
     sentences: tuple[str, ...]
+    """The choice, its fragility, what is in the model."""
 
 
 def answer(document: Document) -> Answer:
-    """Word the result of the project: the choice, the gain, the verdict, the fragility, what is in the model."""
+    """Word the result of the project."""
     sweep = document.sweep
-    outcome, verdict = judge_success(document.success, sweep.chosen_point.score, sweep.chosen_point.gain)
-    sentences = (_choice(document), verdict, _shape(document), _content(document))
-    return Answer(outcome, _headline(document), sentences)
+    point = sweep.chosen_point
+    outcome, verdict = judge_success(document.success, point.score, point.gain)
+    return Answer(outcome, _headline(sweep), verdict, (_choice(document, point), _shape(sweep), _content(document)))
 
 
-def judge_success(success: Success, score: Estimate, gain: Estimate | None) -> tuple[Outcome, str]:
-    """Hold the statement's threshold against the whole interval, not against its middle.
+def judge_success(success: Success, score: Estimate, gain: Estimate | None) -> tuple[str, str]:
+    """Hold the statement's threshold against the corrected estimate, and say whether the interval agrees.
 
     Parameters
     ----------
@@ -40,50 +43,74 @@ def judge_success(success: Success, score: Estimate, gain: Estimate | None) -> t
     Returns
     -------
     (outcome, sentence)
-        ``success`` if the interval lies at or above the threshold, ``no success`` if it lies below,
-        ``undecided`` if it holds the threshold.
 
     Examples
     --------
-    >>> judge_success(Success("gain_at_least", 0.02), Estimate(0.9, 0.8, 1.0), Estimate(0.03, 0.01, 0.05))[0]
-    'undecided'
+    >>> judge_success(Success("gain_at_least", 0.02, 0.03), Estimate(0.9, 0.8, 1.0), Estimate(0.03, 0.01, 0.05))[0]
+    'success, not certain'
     """
-    gained = success.kind == "gain_at_least"
-    measured = (gain or Estimate(0.0, 0.0, 0.0)) if gained else score
-    outcome: Outcome = "undecided"
-    if measured.low >= success.threshold:
-        outcome = "success"
-    elif measured.high < success.threshold:
-        outcome = "no success"
-    return outcome, _verdict(outcome, success, measured)
+    is_gain = success.kind == "gain_at_least"
+    span = (gain or _NOTHING) if is_gain else score
+    agrees = span.low >= success.threshold if success.met else span.high < success.threshold
+    outcome = f"{'success' if success.met else 'no success'}{'' if agrees else ', not certain'}"
+    return outcome, f"{_measured(success, span)} {_certainty(success, span, agrees)}".strip()
 
 
-def _verdict(outcome: Outcome, success: Success, measured: Estimate) -> str:
-    what = "a gain" if success.kind == "gain_at_least" else "a score"
-    asked = f"The statement asks for {what} of at least {number(success.threshold)}"
-    if measured.low == measured.high:
-        return f"{asked}; {number(measured.value)} was measured."
-    places = decimals([measured])
-    span = interval(measured, places, difference=success.kind == "gain_at_least")
-    return {
-        "success": f"{asked}: the whole interval, {span}, meets it.",
-        "no success": f"{asked}: the whole interval, {span}, lies below it.",
-        "undecided": f"{asked}, which lies inside the interval, {span}: these numbers cannot decide.",
-    }[outcome]
+def why_not(point: CurvePoint, sweep: Sweep) -> str:
+    """Why another ratio was taken; empty for the chosen one."""
+    if point.ratio == sweep.chosen:
+        return ""
+    if point.gain is None:
+        gain = sweep.chosen_point.gain or _NOTHING
+        return f"the chosen ratio gains {signed(gain.value, decimals([gain]))} over it"
+    if not point.helps:
+        return _no_help(point, point.gain)
+    if point.ratio not in sweep.plateau:
+        places = decimals([point.score])
+        return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
+    more = point.n_synthetic - sweep.chosen_point.n_synthetic
+    if more > 0:
+        return f"cannot be told from the peak, and needs {more:,} synthetic rows more than the chosen one"
+    return f"cannot be told from the peak; the rule takes {percent(sweep.chosen)}"
 
 
-def _headline(document: Document) -> str:
-    chosen = document.sweep.chosen
-    if chosen == 0:
+def _no_help(point: CurvePoint, gain: Estimate) -> str:
+    places = decimals([gain])
+    span = interval(gain, places, difference=True)
+    if gain.high < 0:
+        return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
+    if gain.low > 0 and point.placebo is not None:
+        return f"gains no more than duplicated real rows, which score {number(point.placebo.value, places)}"
+    return f"its gain cannot be told from zero ({span})"
+
+
+def _measured(success: Success, span: Estimate) -> str:
+    is_gain = success.kind == "gain_at_least"
+    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    if is_gain and span == _NOTHING:
+        return f"{asked}; real rows alone gain nothing."
+    return f"{asked}; corrected for the choice, {number(success.measured, decimals([span]))} was measured."
+
+
+def _certainty(success: Success, span: Estimate, agrees: bool) -> str:
+    if span.low == span.high:
+        return ""
+    words = interval(span, decimals([span]), difference=success.kind == "gain_at_least")
+    if not agrees:
+        return f"The threshold lies inside the interval, {words}: another draw of the rows may decide otherwise."
+    return f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
+
+
+def _headline(sweep: Sweep) -> str:
+    if sweep.chosen == 0:
         return "Real rows alone: no synthetic rows in the model"
-    return f"{percent(chosen)} synthetic rows in the training mix"
+    return f"{percent(sweep.chosen)} synthetic rows in the training mix"
 
 
-def _choice(document: Document) -> str:
-    sweep = document.sweep
-    point = sweep.chosen_point
+def _choice(document: Document, point: CurvePoint) -> str:
+    metric = line(document.sweep.metric)
     places = decimals([point.score, point.gain])
-    score = f"{line(sweep.metric)} is {number(point.score.value, places)} ({interval(point.score, places)})"
+    score = f"{metric} is {number(point.score.value, places)} ({interval(point.score, places)})"
     if point.gain is None:
         return f"No ratio earned its place, so the model is trained on real rows alone: {score}."
     return (
@@ -93,13 +120,14 @@ def _choice(document: Document) -> str:
     )
 
 
-def _shape(document: Document) -> str:
-    sweep = document.sweep
-    if sweep.is_flat:
-        return (
-            f"The curve is flat: {percents(sweep.plateau)} cannot be told apart from its peak at {percent(sweep.peak)}."
-        )
-    return f"The curve has a sharp peak at {percent(sweep.peak)}: every other ratio is measurably worse."
+def _shape(sweep: Sweep) -> str:
+    if sweep.shape == "sharp":
+        return f"The curve has a sharp peak at {percent(sweep.peak)}: its neighbours are measurably worse."
+    if sweep.shape == "no peak":
+        return "The curve has no peak: no ratio can be told from the best."
+    others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
+    told = f": {percents(others)} cannot be told from it" if others else ""
+    return f"The curve is flat around its peak at {percent(sweep.peak)}{told}."
 
 
 def _content(document: Document) -> str:

@@ -10,37 +10,59 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from synth_mlflow.handoff.evidence import (
+    Baseline,
+    Batch,
+    Check,
+    CurvePoint,
+    EarlierSweep,
+    Estimate,
+    EvaluationSet,
+    Fact,
+    Probe,
+    Problem,
+    Retraction,
+    Section,
+    SliceScore,
+    SliceSize,
+    Sweep,
+    Verdict,
+)
 from synth_mlflow.handoff.links import without_credentials
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Baseline",
+    "Batch",
+    "Check",
+    "Command",
+    "CurvePoint",
+    "Digest",
+    "Document",
+    "EarlierSweep",
+    "Estimate",
+    "EvaluationSet",
+    "Fact",
+    "Header",
+    "Limits",
+    "Probe",
+    "Problem",
+    "Retraction",
+    "Section",
+    "SignOff",
+    "SliceScore",
+    "SliceSize",
+    "Success",
+    "Sweep",
+    "Trigger",
+    "TriggerStanding",
+    "Verdict",
+    "twin_digest",
+]
 
 SCHEMA_VERSION = 1
 
-Verdict = Literal["pass", "fail", "inconclusive", "unvalidated"]
 TriggerStanding = Literal["due", "not due", "cannot tell"]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with the interval it is promised to lie in."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One thing that machines or people said, under its name."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A question and what people wrote under it, as Markdown."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -71,203 +93,18 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """Stage 1: the statement that people wrote."""
-
-    run_id: str
-    sha256: str
-    sections: tuple[Section, ...]
-    facts: tuple[Fact, ...] = ()
-    """The machine-readable front matter, in reading order."""
-
-
-@dataclass(frozen=True)
-class SliceSize:
-    """How many rows of each side of the cut lie in one slice."""
-
-    name: str
-    condition: str
-    n_training: int
-    n_evaluation: int
-
-
-@dataclass(frozen=True)
-class EvaluationSet:
-    """Stage 2: the strictly real rows that every score is measured on."""
-
-    run_id: str
-    sha256: str
-    how: str
-    """How it was sampled, as a sentence."""
-    n_training: int
-    n_evaluation: int
-    metrics: tuple[str, ...]
-    may_change: str
-    """Who may change it, as a sentence."""
-    facts: tuple[Fact, ...] = ()
-    """Seed, duplicates kept on one side, where the rows are stored, …"""
-    slices: tuple[SliceSize, ...] = ()
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Stage 2: the score of the real rows alone."""
-
-    run_id: str
-    metric: str
-    score: Estimate
-    n_repeats: int
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One number that decided a check."""
-
-    name: str
-    value: float | None
-    limit: float
-    better: Literal["low", "high"]
-    failed: bool
-    column: str | None = None
-    floor: float | None = None
-    p_value: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Check:
-    """Stage 4: what one check said about a batch."""
-
-    name: str
-    run_id: str
-    verdict: Verdict
-    reasons: tuple[str, ...]
-    """Most important first."""
-    probes: tuple[Probe, ...] = ()
-    """The deciding ones, worst first; the run keeps all of them."""
-
-
-@dataclass(frozen=True)
-class Retraction:
-    """Who took a batch back, and why."""
-
-    reason: str
-    by: str
-    at: str
-    """ISO 8601, UTC."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Stages 3 and 4: one synthetic table, its record and its verdicts."""
-
-    batch: str
-    """Its short id."""
-    run_id: str
-    generator: str
-    generator_version: str
-    parameters: Mapping[str, Any]
-    """JSON values by name."""
-    seed: int | None
-    slice: str | None
-    """The condition that its rows fulfil; None for the whole table."""
-    purpose: str
-    n_rows: int
-    sha256: str
-    verdict: Verdict
-    in_model: bool
-    checks: tuple[Check, ...] = ()
-    retracted: Retraction | None = None
-    record: tuple[Fact, ...] = ()
-    """What else the provenance record says: source, members' digest, environment, prompts, …"""
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One ratio of the sweep."""
-
-    ratio: float
-    """The share of synthetic rows in the mix, in [0, 1)."""
-    run_id: str
-    score: Estimate
-    gain: Estimate | None
-    """Over the real-only baseline, on paired repeats; None at ratio 0."""
-    n_real: int
-    n_synthetic: int
-    why_not: str = ""
-    """Why another ratio was taken; empty for the chosen one."""
-
-
-@dataclass(frozen=True)
-class SliceScore:
-    """One slice at one ratio."""
-
-    slice: str
-    ratio: float
-    score: Estimate
-    gain: Estimate | None
-    n_evaluation: int
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Stage 5: the curve, the choice and the model."""
-
-    run_id: str
-    metric: str
-    mix: str
-    """How the rows were mixed, as a sentence."""
-    n_repeats: int
-    points: tuple[CurvePoint, ...]
-    """Ascending by ratio; holds the chosen one and the peak."""
-    chosen: float
-    peak: float
-    plateau: tuple[float, ...]
-    """The ratios that cannot be told apart from the peak."""
-    rule: str
-    """The rule that chose, stated before the numbers were known."""
-    fragility: str
-    """Sharp or flat, in words, with its numbers."""
-    decisions: tuple[str, ...] = ()
-    """What was decided on the way, and by which numbers."""
-    slices: tuple[SliceScore, ...] = ()
-    picture: bytes | None = None
-    """The curve as a PNG."""
-    model_uri: str | None = None
-    model_run_id: str | None = None
-    model_sha256: str | None = None
-
-    @property
-    def chosen_point(self) -> CurvePoint:
-        """The point of the chosen ratio; ValueError if the curve has none."""
-        for point in self.points:
-            if point.ratio == self.chosen:
-                return point
-        raise ValueError(f"chosen ratio {self.chosen} is not on the curve: {[p.ratio for p in self.points]}")
-
-    @property
-    def is_flat(self) -> bool:
-        """Whether other ratios do as well as the peak."""
-        return len(self.plateau) > 1
-
-
-@dataclass(frozen=True)
-class EarlierSweep:
-    """A sweep that a later one replaced."""
-
-    run_id: str
-    finished_at: str
-    chosen: float
-    score: Estimate
-    gain: Estimate | None
-
-
-@dataclass(frozen=True)
 class Success:
-    """What the statement calls a success."""
+    """What the statement calls a success, and what was measured against it."""
 
     kind: Literal["gain_at_least", "at_least"]
     threshold: float
+    measured: float
+    """The gain or the score at the chosen ratio, corrected for the luck of having been chosen."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the corrected estimate reaches the threshold."""
+        return self.measured >= self.threshold
 
 
 @dataclass(frozen=True)

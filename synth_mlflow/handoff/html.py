@@ -11,27 +11,36 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from synth_mlflow.handoff import wording
-from synth_mlflow.handoff.answer import answer
-from synth_mlflow.handoff.contents import contents, is_detailed
+from synth_mlflow.handoff.contents import is_detailed, shared
 from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.links import is_server_address
-from synth_mlflow.handoff.prose import prose_to_html
+from synth_mlflow.handoff.prose import prose_to_html, said
+
+_STRIP_WIDTH = 120.0  # in units of the viewBox that pieces.html.j2 draws
 
 
 def to_html(document: Document) -> str:
     """Render the page; the same document always gives the same bytes."""
     page = _environment().get_template("handoff.html.j2")
     return page.render(
-        document=document,
-        sweep=document.sweep,
-        answer=answer(document),
-        stages=contents(document),
+        **shared(document),
+        reach=_reach(document),
         batch_numbers={batch.run_id: number for number, batch in enumerate(document.batches, 1)},
         css=Markup(_css()),  # our own file, not anybody's words
         css_sha256=base64.b64encode(hashlib.sha256(_css().encode()).digest()).decode(),
-        places=wording.decimals(point.score for point in document.sweep.points),
-        gain_places=wording.decimals(point.gain for point in document.sweep.points),
     )
+
+
+def _reach(document: Document) -> tuple[float, float]:
+    """The ends of everything that the strips of the curve show."""
+    shown = [point.score for point in document.sweep.points]
+    shown += [point.placebo for point in document.sweep.points if point.placebo is not None]
+    return min(score.low for score in shown), max(score.high for score in shown)
+
+
+def _along(value: float, reach: tuple[float, float]) -> str:
+    low, high = reach
+    return f"{_STRIP_WIDTH * (value - low) / (high - low) if high > low else _STRIP_WIDTH / 2:.1f}"
 
 
 @cache
@@ -45,6 +54,8 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         prose=prose_to_html,
+        said=said,
+        along=_along,
         base64=lambda data: base64.b64encode(data).decode(),
         **{name: getattr(wording, name) for name in wording.FILTERS},
     )

@@ -8,13 +8,13 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from synth_mlflow.handoff import wording
-from synth_mlflow.handoff.answer import answer
-from synth_mlflow.handoff.contents import contents, is_detailed
+from synth_mlflow.handoff.contents import is_detailed, shared
 from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.links import is_server_address
 from synth_mlflow.handoff.prose import prose_to_markdown
 
 _SPECIAL = re.compile(r"[\\`*\[\]<>~$]|(?<![^\W_])_|_(?![^\W_])|&(?=[#A-Za-z])")
+_CODE = re.compile(r"(`[^`|\\]+`)")
 _AT_LINE_START = re.compile(r"^(#|[-+=](?=\s|$|[-=])|\d+(?=[.)](?:\s|$)))")
 
 
@@ -27,29 +27,32 @@ class Safe(str):
 def to_markdown(document: Document) -> str:
     """Render the file; the same document always gives the same text. The picture stays in the other formats."""
     page = _environment().get_template("handoff.md.j2")
-    text = page.render(
-        document=document,
-        sweep=document.sweep,
-        answer=answer(document),
-        stages=contents(document),
-        links=document.links,
-        places=wording.decimals(point.score for point in document.sweep.points),
-        gain_places=wording.decimals(point.gain for point in document.sweep.points),
-    )
+    text = page.render(links=document.links, **shared(document))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def escape(value: object) -> Safe:
-    """Anything as plain text on one line, also inside a table.
+    """Anything as plain text on one line, also inside a table; what stands between backticks is code.
 
     Examples
     --------
     >>> escape("a|b <i> *c*")
     'a&#124;b \\\\<i\\\\> \\\\*c\\\\*'
+    >>> escape("give `--rows 5`")
+    'give `--rows 5`'
     """
     text = wording.line(value, length=2000)
-    text = _SPECIAL.sub(lambda match: f"\\{match[0]}", text).replace("|", "&#124;")
-    return Safe(_AT_LINE_START.sub(lambda match: f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}", text))
+    parts = _CODE.split(text)
+    plain = (part if place % 2 else _plain(part) for place, part in enumerate(parts))
+    return Safe(_AT_LINE_START.sub(_hold, "".join(plain)))
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(lambda match: f"\\{match[0]}", text).replace("|", "&#124;")
+
+
+def _hold(match: re.Match[str]) -> str:
+    return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
 
 
 def code(value: object, length: int = wording.NAME_LENGTH) -> Safe:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from markupsafe import Markup
 
 from synth_mlflow.handoff.links import is_web_address
-from synth_mlflow.handoff.wording import visible
+from synth_mlflow.handoff.wording import line, visible
 
 _HTML_START = re.compile(r"<(?!https?://)(?=[A-Za-z/!?])")
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+.!|<>~$&-])")
+_NEW_TAB: dict[str, str | int | float] = {"target": "_blank", "rel": "noopener noreferrer"}
 
 
 def prose_to_html(text: str) -> Markup:
@@ -32,6 +31,8 @@ def prose_to_html(text: str) -> Markup:
         token.attrs.pop("style", None)  # of table cells; the page's security policy refuses it, and so should we
         if token.type in ("heading_open", "heading_close"):
             token.tag = "h4"
+        for link in (child for child in token.children or () if child.type == "link_open"):
+            link.attrs.update(_NEW_TAB)
     return Markup(parser.renderer.render(tokens, parser.options, {}))
 
 
@@ -46,11 +47,21 @@ def prose_to_markdown(text: str) -> str:
     >>> prose_to_markdown("Good.\\n\\n<script>")
     '> Good.\\n>\\n> &lt;script>'
     """
-    seen = visible(text).strip()
-    if not _links_are_safe(seen):
-        seen = _PUNCTUATION.sub(r"\\\1", seen)
-    seen = _HTML_START.sub("&lt;", seen).replace("![", "!\\[")
-    return "\n".join(f"> {row}".rstrip() for row in seen.split("\n"))
+    words = visible(text).strip().expandtabs(4)  # behind a quotation mark, a tab would indent by less
+    quoted = _quoted(words)
+    return quoted if _links_are_safe(quoted) else _quoted(_PUNCTUATION.sub(r"\\\1", words))
+
+
+def said(text: str, length: int = 600) -> Markup:
+    """A sentence of the product's own as HTML; what stands between backticks is code.
+
+    Examples
+    --------
+    >>> said("give `--rows <n>`")
+    Markup('give <code>--rows &lt;n&gt;</code>')
+    """
+    parts = re.split(r"`([^`]+)`", line(text, length))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 class _Parser(MarkdownIt):
@@ -71,10 +82,19 @@ class _TrustingParser(_Parser):
         return True
 
 
+def _quoted(words: str) -> str:
+    plain = _HTML_START.sub("&lt;", words).replace("![", "!\\[")
+    return "\n".join(f"> {row}".rstrip() for row in plain.split("\n"))
+
+
 def _links_are_safe(text: str) -> bool:
-    return all(is_web_address(url) for url in _addresses(_TrustingParser().parse(text)))
+    """Whether every link leads where it may, in the eyes of viewers that refuse some links and of those that do not."""
+    parsers = (_TrustingParser(), MarkdownIt("commonmark", {"html": False}).enable("table"))
+    return all(is_web_address(url) for parser in parsers for url in _addresses(parser, text))
 
 
-def _addresses(tokens: Sequence[Token]) -> list[str]:
-    inner = [child for token in tokens for child in token.children or ()]
-    return [str(child.attrs["href"]) for child in inner if child.type == "link_open"]
+def _addresses(parser: MarkdownIt, text: str) -> list[str]:
+    known: dict[str, dict[str, dict[str, str]]] = {}
+    inner = [child for token in parser.parse(text, known) for child in token.children or ()]
+    defined = [reference["href"] for reference in known.get("references", {}).values()]
+    return defined + [str(child.attrs["href"]) for child in inner if child.type == "link_open"]

@@ -40,7 +40,7 @@ def twin_schema() -> dict[str, Any]:
     root["required"] = list(root["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:synth_mlflow:handoff:{SCHEMA_VERSION}",
+        "$id": f"urn:synth-mlflow:handoff:{SCHEMA_VERSION}",
         "title": "Handoff of a model trained with synthetic data",
         **root,
         "$defs": dict(sorted(definitions.items())),

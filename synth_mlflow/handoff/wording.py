@@ -43,6 +43,20 @@ def line(text: object, length: int = NAME_LENGTH) -> str:
     return " ".join(visible(cut).split())
 
 
+def sentence(text: str) -> str:
+    """Words as a sentence: a capital in front, a full stop behind.
+
+    Examples
+    --------
+    >>> sentence("all real rows are kept"), sentence("roc_auc rises!")
+    ('All real rows are kept.', 'roc_auc rises!')
+    """
+    words = text.strip()
+    is_word = words.partition(" ")[0].isalpha()  # and not the name of a column, a metric or a command
+    end = "" if words.endswith((".", "!", "?", ":", "…")) or not words else "."
+    return f"{words[:1].upper() if is_word else words[:1]}{words[1:]}{end}"
+
+
 def percent(ratio: float) -> str:
     """A ratio as people say it.
 
@@ -86,17 +100,32 @@ def decimals(estimates: Iterable[Estimate | None]) -> int:
 
 
 def number(value: float | None, places: int | None = None) -> str:
-    """A number with a true minus sign; four significant digits unless the places are given.
+    """A number with a true minus sign; three significant digits unless the places are given.
 
     Examples
     --------
-    >>> number(-0.12345), number(0.5, 3), number(None)
-    ('−0.1235', '0.500', '–')
+    >>> number(-0.12345), number(0.5, 3), number(-48_231.7), number(-0.0001, 2), number(None)
+    ('−0.123', '0.500', '−48,232', '0.00', '–')
     """
     if value is None:
         return "–"
-    text = f"{value:,.{places}f}" if places is not None else f"{value:.4g}"
-    return text.replace("-", "−", 1) if text.strip("-0.,") and text.startswith("-") else text.lstrip("-")
+    as_usual = ",.0f" if abs(value) >= 1000 else ".3g"
+    text = format(value, as_usual if places is None else f",.{places}f")
+    digits = text.lstrip("-")
+    return f"−{digits}" if text.startswith("-") and digits.strip("0.,") else digits
+
+
+def chance(p_value: float | None) -> str:
+    """A p-value, with as many digits as anybody needs.
+
+    Examples
+    --------
+    >>> chance(0.27812), chance(4.7e-6), chance(None)
+    ('0.28', '< 0.0001', '–')
+    """
+    if p_value is None:
+        return "–"
+    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.2g}"
 
 
 def signed(value: float, places: int | None = None) -> str:
@@ -170,9 +199,11 @@ def bound(probe: Probe) -> str:
 FILTERS = (
     "visible",
     "line",
+    "sentence",
     "percent",
     "percents",
     "number",
+    "chance",
     "signed",
     "interval",
     "count",

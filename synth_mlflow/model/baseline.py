@@ -10,7 +10,7 @@ import pandas as pd
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.inference import uncertainty
+from synth_mlflow.model.inference import Vector, uncertainty
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.model.resampling import resample
 from synth_mlflow.model.sweep import run_fits
@@ -35,6 +35,8 @@ class Baseline:
     n_real: int
     n_evaluation: int
     """Rows of the frozen set that were looked at."""
+    smallest_detectable: float
+    """About the gain that a sweep of three ratios on this set would find with 80 % probability."""
     halves: str
     """In words, whether the rows looked at will confirm too."""
 
@@ -77,8 +79,9 @@ def measure_baseline(
     again = np.array([fits[key].score for key in sorted(fits)])
     selected = bench.halves.select
     rng = np.random.default_rng([seed, 1])
-    draws = resample(metric, task, bench.truth[selected], [whole.predictions[selected]], rng)
-    uncertain, alone = uncertainty(draws.inside, again[:, None]), np.ones(1)
+    looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
+    draws = resample(metric, task, bench.truth[selected], [fit.predictions[selected] for fit in looked_at], rng).inside
+    uncertain, alone = uncertainty(draws[:, :1], again[:, None]), np.ones(1)
     half, model_half = uncertain.half_width(alone), uncertain.model_half_width(alone)
     return Baseline(
         metric,
@@ -91,5 +94,15 @@ def measure_baseline(
         whole.slices,
         len(real),
         int(selected.sum()),
+        _smallest_detectable(draws[:, 1] - draws[:, 2], again),
         bench.halves.words,
     )
+
+
+_DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one control, known variance
+_POWER = 0.84  # normal quantile of 80 %
+
+
+def _smallest_detectable(difference: Vector, repeats: Vector) -> float:
+    """From two repeats that stand for two ratios: they differ as models of other draws do."""
+    return float((_DUNNETT + _POWER) * np.sqrt(np.nanvar(difference, ddof=1) + 2 * np.var(repeats, ddof=1)))

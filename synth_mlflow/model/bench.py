@@ -17,9 +17,13 @@ from synth_mlflow.model.fit import Model, fit
 from synth_mlflow.model.halves import Halves, halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
 from synth_mlflow.model.plan import Fit, FitKey, FitRows
-from synth_mlflow.model.score import best_score, score_codes
+from synth_mlflow.model.score import best_score, check_metric, score_codes
 
 Vector = npt.NDArray[np.float64]
+
+FRESH_BINS_MAX = (
+    20_000  # rows of the pool; above, all fits share one binned table, which saves time and moves scores little
+)
 
 
 class Trainer(Protocol):
@@ -35,6 +39,17 @@ class Trainer(Protocol):
 
 
 @dataclass(frozen=True)
+class Unscored:
+    """What a fit predicted on the evaluation rows."""
+
+    key: FitKey
+    predictions: Vector
+    n_real: int
+    n_added: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Bench:
     """Everything a fit needs but its rows."""
 
@@ -42,6 +57,8 @@ class Bench:
     metric: str
     classes: Labels
     n_real: int
+    n_extra: int
+    """Held-back real rows."""
     trainer: Trainer
     truth: Vector
     """Target of the evaluation rows: numbers, or codes in the order of ``classes``."""
@@ -59,6 +76,7 @@ class Bench:
         spec: ModelSpec,
         *,
         synthetic: pd.DataFrame | None = None,
+        extra_real: pd.DataFrame | None = None,
         slices: Mapping[str, Slice] | None = None,
     ) -> Bench:
         """Encode the tables once.
@@ -66,30 +84,29 @@ class Bench:
         Raises
         ------
         UsageError
-            If a target is missing or has a label that no real training row has.
+            If the metric does not fit the task, or a target is missing or has a label that no real training row has.
         """
+        check_metric(metric, task)
         classes = classes_of(real, task)
         truth = target_values(evaluation, task, classes)
-        pool = real if synthetic is None else pd.concat([real, synthetic], ignore_index=True)
+        pool = pd.concat([part for part in (real, synthetic, extra_real) if part is not None], ignore_index=True)
+        n_extra = 0 if extra_real is None else len(extra_real)
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
         trainer = _trainer(pool, evaluation, task, spec, classes)
-        return cls(task, metric, classes, len(real), trainer, truth, halve(truth, bool(classes)), masks)
+        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halve(truth, bool(classes)), masks)
 
-    def run(self, key: FitKey, rows: FitRows, seed: int) -> Fit:
-        """One fit and its scores."""
+    def fit(self, key: FitKey, rows: FitRows, seed: int) -> Unscored:
+        """Fit and predict; safe to call from several threads at a time."""
         start = time.perf_counter()
         predictions = self.trainer.predictions(rows, seed)
+        return Unscored(key, predictions, len(rows.real), len(rows.added), time.perf_counter() - start)
+
+    def scored(self, found: Unscored) -> Fit:
+        """Score what one fit predicted; not from several threads at a time, since scorers silence warnings."""
         selected = self.halves.select
-        slices = {name: self.score(predictions, mask & selected) for name, mask in self.slices.items()}
-        return Fit(
-            key,
-            self.score(predictions, selected),
-            predictions,
-            len(rows.real),
-            len(rows.added),
-            time.perf_counter() - start,
-            slices,
-        )
+        slices = {name: self.score(found.predictions, mask & selected) for name, mask in self.slices.items()}
+        score = self.score(found.predictions, selected)
+        return Fit(found.key, score, found.predictions, found.n_real, found.n_added, found.seconds, slices)
 
     def score(self, predictions: Vector, among: Mask) -> float:
         """The metric on some of the evaluation rows; NaN where it is undefined."""
@@ -105,8 +122,11 @@ class Bench:
 
 def _trainer(pool: pd.DataFrame, evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels) -> Trainer:
     if spec.estimator == "lightgbm":
-        from synth_mlflow.model.boosted import BoostedTrainer  # takes 1 s to import
+        from synth_mlflow.model.boosted import BoostedSettings, BoostedTrainer, FreshTrainer  # takes 1 s to import
 
+        if len(pool) <= FRESH_BINS_MAX:
+            settings = BoostedSettings.read(spec.params, task, len(classes), seed=0, n_threads=1)
+            return FreshTrainer(settings, task, classes, pool, evaluation)
         return BoostedTrainer.build(spec.params, task, pool, evaluation, classes)
     return _EstimatorTrainer(spec, task, pool, evaluation, classes)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import Task
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.plan import FitRows
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
@@ -55,10 +56,18 @@ class BoostedSettings:
     def read(cls, given: Mapping[str, Any], task: Task, n_classes: int, seed: int, n_threads: int) -> BoostedSettings:
         """Complete what a statement gives with what makes fits deterministic and silent.
 
+        Raises
+        ------
+        UsageError
+            If LightGBM knows no parameter of some name; it would pass over it in silence.
+
+        Examples
+        --------
         >>> task = Task("churned", "binary")
         >>> BoostedSettings.read({"n_estimators": 50}, task, 2, seed=1, n_threads=1).n_rounds
         50
         """
+        _check_names(given)
         params = dict(given)
         n_rounds = int(_take(params, _ROUNDS_NAMES, ROUNDS))
         stopping = int(_take(params, _STOPPING_NAMES, 0))
@@ -68,6 +77,34 @@ class BoostedSettings:
             params["num_class"] = n_classes
         fixed = {"deterministic": True, "force_row_wise": True, "verbosity": -1, "feature_pre_filter": False}
         return cls({"seed": seed, **params, **fixed, "num_threads": n_threads}, n_rounds, stopping, weight)
+
+
+@dataclass(frozen=True)
+class FreshTrainer:
+    """Fits on a pool and bins the rows of every fit anew, as whoever trains on just these rows would.
+
+    On small tables the bins matter: with 86 real rows, bins that 258 synthetic ones had helped to draw moved the
+    balanced accuracy of real rows alone from 0.87 to 0.79.
+    """
+
+    settings: BoostedSettings
+    task: Task
+    classes: Labels
+    pool: pd.DataFrame
+    evaluation: pd.DataFrame
+
+    def model(self, rows: FitRows, seed: int) -> BoostedModel:
+        """The fitted model, which takes raw rows."""
+        places = np.unique(rows.all)
+        taken = self.pool.iloc[places].reset_index(drop=True)
+        columns = columns_of(taken, self.task)
+        data = dataset(columns, taken, target_values(taken, self.task, self.classes), self.settings)
+        chosen, real = np.searchsorted(places, rows.all), np.searchsorted(places, rows.real)
+        return BoostedModel(predictor(train(self.settings, data, chosen, real, seed), columns, self.classes))
+
+    def predictions(self, rows: FitRows, seed: int) -> Vector:
+        """What that model says on the evaluation rows."""
+        return self.model(rows, seed).predict(self.evaluation)
 
 
 @dataclass(frozen=True)
@@ -127,14 +164,15 @@ def columns_of(rows: pd.DataFrame, task: Task) -> RawColumns:
 
 def dataset(columns: RawColumns, rows: pd.DataFrame, target: Vector, settings: BoostedSettings) -> lightgbm.Dataset:
     """Rows binned once; fits take subsets of it by row number."""
-    return lightgbm.Dataset(
-        columns.matrix(rows),
-        target,
-        weight=_weights(target, settings.class_weight),
-        feature_name=columns.feature_names,
-        categorical_feature=columns.categorical,
-        params=dict(settings.params),
-    ).construct()
+    with _refusals(len(rows), settings):
+        return lightgbm.Dataset(
+            columns.matrix(rows),
+            target,
+            weight=_weights(target, settings.class_weight),
+            feature_name=columns.feature_names,
+            categorical_feature=columns.categorical,
+            params=dict(settings.params),
+        ).construct()
 
 
 def train(
@@ -145,6 +183,17 @@ def train(
     seed: int,
 ) -> lightgbm.Booster:
     """Fit on the rows ``chosen`` of ``data``; where early stopping is asked for, some ``real`` ones decide on it."""
+    with _refusals(len(chosen), settings):
+        return _train(settings, data, chosen, real, seed)
+
+
+def _train(
+    settings: BoostedSettings,
+    data: lightgbm.Dataset,
+    chosen: npt.NDArray[np.int64],
+    real: npt.NDArray[np.int64],
+    seed: int,
+) -> lightgbm.Booster:
     params = {**settings.params, "seed": seed}
     if not settings.stopping_rounds:
         return lightgbm.train(params, _subset(data, chosen), settings.n_rounds)
@@ -161,6 +210,34 @@ def predictor(booster: lightgbm.Booster, columns: RawColumns, classes: Labels) -
     """
     booster.pandas_categorical = [list(column.categories) for column in columns if column.kind == "string"]
     return RawPredictor(booster, columns, classes)
+
+
+@contextmanager
+def _refusals(n_rows: int, settings: BoostedSettings) -> Iterator[None]:
+    try:
+        yield
+    except lightgbm.basic.LightGBMError as error:
+        raise UsageError(
+            f"LightGBM refuses {n_rows:,} rows with {dict(settings.params)}: {error}",
+            "Correct `model` in the problem statement.",
+        ) from error
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    aliases = lightgbm.basic._ConfigAliases._get_all_param_aliases()  # the only list of all names
+    known = {
+        "class_weight",
+        *_ROUNDS_NAMES,
+        *_STOPPING_NAMES,
+        *aliases,
+        *(a for names in aliases.values() for a in names),
+    }
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise UsageError(
+            f"LightGBM has no parameter {unknown[0]!r}. {closest(unknown[0], known)}",
+            "Correct `model: params:` in the problem statement.",
+        )
 
 
 def _take(params: dict[str, Any], names: tuple[str, ...], default: Any) -> Any:

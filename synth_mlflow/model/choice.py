@@ -51,11 +51,14 @@ class Chooser:
     """Of the simultaneous test of all ratios above 0 against each score."""
     critical_best: Vector
     """Of the simultaneous comparison of all other ratios with each ratio."""
+    allowed: Flags
+    """Of every ratio above 0: whether the guardrail on slices lets it be chosen."""
 
     @classmethod
-    def build(cls, rule: Rule, n_ratios: int, uncertain: Uncertainty) -> Chooser:
-        """Simulate the critical values."""
+    def build(cls, rule: Rule, n_ratios: int, uncertain: Uncertainty, allowed: Flags | None = None) -> Chooser:
+        """Simulate the critical values; what stands behind the placebo in the vector plays no part."""
         n_scores = 1 + 2 * n_ratios
+        uncertain = uncertain.of(range(n_scores))
         synthetic = range(1, n_ratios + 1)
         comparators = [0, *range(n_ratios + 1, n_scores)]
         critical = np.full(n_scores, np.nan)
@@ -68,10 +71,12 @@ class Chooser:
         ]
         spread = np.diag(uncertain.total)
         variance = spread[:, None] + spread[None, :] - 2 * uncertain.total
-        return cls(rule, n_ratios, np.sqrt(np.maximum(variance, 0.0)), critical, np.array(best))
+        errors = np.sqrt(np.maximum(variance, 0.0))
+        may = np.ones(n_ratios, dtype=bool) if allowed is None else allowed
+        return cls(rule, n_ratios, errors, critical, np.array(best), may)
 
     def choose(self, scores: Vector) -> Choice:
-        """Apply the rule to one vector of shape (1 + 2 · n_ratios,)."""
+        """Apply the rule to one vector of at least 1 + 2 · n_ratios scores."""
         last = self.n_ratios + 1
         helps = self._beats(scores, 0) & self._beats(scores, self.best_placebo(scores))
         synthetic = scores[:last]
@@ -83,7 +88,7 @@ class Chooser:
 
     def best_placebo(self, scores: Vector) -> int:
         """Place of the placebo with the highest score."""
-        return self.n_ratios + 1 + int(scores[self.n_ratios + 1 :].argmax())
+        return self.n_ratios + 1 + int(scores[self.n_ratios + 1 : 2 * self.n_ratios + 1].argmax())
 
     def smallest_detectable(self, power: float = 0.8) -> float:
         """The gain over the baseline that the test would find with this probability at the typical ratio."""
@@ -95,13 +100,13 @@ class Chooser:
         return np.asarray((lead > 0) & (lead > self.critical[place] * self.errors[1 : self.n_ratios + 1, place]))
 
     def _pick(self, synthetic: Vector, helps: Flags, plateau: Flags, peak: int) -> int:
-        allowed = {
+        within = {
             "plateau": plateau,
             "peak": np.arange(len(synthetic)) == peak,
             "one-standard-error": synthetic >= synthetic[peak] - self.errors[peak, : len(synthetic)],
             "least": np.ones(len(synthetic), dtype=bool),
         }[self.rule]
-        candidates = np.flatnonzero(np.r_[False, helps] & allowed)
+        candidates = np.flatnonzero(np.r_[False, helps & self.allowed] & within)
         return int(candidates[0]) if len(candidates) else 0
 
 
@@ -112,7 +117,8 @@ def corrected_score(chooser: Chooser, inside: Vector, outside: Vector) -> float:
 
     Parameters
     ----------
-    inside, outside : arrays of shape (n_draws, 1 + 2 · n_ratios)
+    inside : array of shape (n_draws, n_scores)
+    outside : array of shape (n_draws, 1 + n_ratios)
 
     Notes
     -----

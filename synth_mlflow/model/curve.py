@@ -58,6 +58,12 @@ class Point:
     """Gain over the best placebo of any ratio."""
     over_placebo_low: float
     over_placebo_high: float
+    extra: float | None
+    """Score with as many held-back real rows in place of the synthetic ones; None where there were too few."""
+    extra_low: float | None
+    extra_high: float | None
+    forbidden: str
+    """Why the guardrail on slices does not let it be chosen; empty if it does."""
     repeats: tuple[float, ...]
     placebo_repeats: tuple[float, ...]
     slices: Mapping[str, SlicePoint]

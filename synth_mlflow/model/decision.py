@@ -4,37 +4,65 @@ from __future__ import annotations
 
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point
+from synth_mlflow.model.inference import ALPHA
 
 
 def decide(curve: Curve) -> str:
-    """What to do, what it brings, how sure that is, and what it is worth."""
-    if curve.chosen == 0:
-        return " ".join([_no(curve), curve.fragility.sentence])
+    """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
-    sentences = [
-        f"Use {percent(point.ratio)} synthetic rows ({point.n_synthetic:,} to {point.n_real:,} real ones): "
-        f"{curve.metric} rises from {curve.points[0].score:.4g} to {point.score:.4g}, a gain of {_interval(point)}.",
-        f"As many duplicated real rows give {point.placebo - curve.points[0].score:+.3g}; "
-        f"corrected for the choice the score is {curve.corrected:.4g}.",
-        curve.fragility.sentence,
-        curve.learning.words,
-    ]
-    return " ".join(sentences)
+    sentences = [_yes(curve, point), _controls(curve, point)] if point.ratio else [_no(curve)]
+    sentences += [_slices(point), curve.fragility.sentence]
+    if point.ratio:
+        sentences += [curve.fragility.advice, curve.learning.words]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _yes(curve: Curve, point: Point) -> str:
+    return (
+        f"Use {percent(point.ratio)} synthetic rows ({point.n_synthetic:,} beside {point.n_real:,} real ones): "
+        f"{curve.metric} goes from {curve.points[0].score:.4g} to {point.score:.4g}, a gain of {_interval(point)}; "
+        f"corrected for having been chosen, the score is {curve.corrected:.4g}."
+    )
+
+
+def _controls(curve: Curve, point: Point) -> str:
+    baseline = curve.points[0].score
+    placebo = f"As many duplicated real rows change it by {point.placebo - baseline:+.3g}"
+    if point.extra is None:
+        return f"{placebo}."
+    return f"{placebo}, as many further real rows by {point.extra - baseline:+.3g}."
 
 
 def _no(curve: Curve) -> str:
     best = max(curve.points[1:], key=lambda point: point.score)
     opening = f"Use no synthetic rows: {curve.metric} is {curve.points[0].score:.4g} without them."
-    if best.p_value <= 0.05 and best.gain > 0:
+    if best.helps and best.forbidden:
+        return f"{opening} {percent(best.ratio)} gains {_interval(best)}, but {best.forbidden}."
+    if best.helps:
+        return f"{opening} {percent(best.ratio)} gains {_interval(best)}, but no ratio that helps satisfies the rule."
+    if best.p_value <= ALPHA:
         best_placebo = max(point.placebo for point in curve.points[1:])
         return (
             f"{opening} {percent(best.ratio)} gains {_interval(best)}, but duplicated real rows gain "
-            f"{best_placebo - curve.points[0].score:+.3g}: the synthetic rows bring volume, no information."
+            f"{best_placebo - curve.points[0].score:+.3g}: the synthetic rows are not shown to add information."
         )
     return (
-        f"{opening} The best mix, {percent(best.ratio)}, changes it by {_interval(best)}, which is not told from "
-        f"chance; gains below {curve.smallest_detectable:.2g} could not be seen here."
+        f"{opening} The best mix, {percent(best.ratio)}, changes it by {_interval(best)}, which cannot be told from "
+        f"chance; a gain below {curve.smallest_detectable:.2g} could not be seen here."
     )
+
+
+def _slices(point: Point) -> str:
+    """The slice that loses most, if its interval lies below 0."""
+    falling = {
+        name: part.gain
+        for name, part in point.slices.items()
+        if part.gain is not None and part.gain_high is not None and part.gain_high < 0
+    }
+    if not falling:
+        return ""
+    name = min(falling, key=lambda key: falling[key])
+    return f"It costs slice {name!r} {-falling[name]:.3g}."
 
 
 def _interval(point: Point) -> str:

@@ -12,10 +12,8 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.fit import Model
-from synth_mlflow.model.inference import uncertainty
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows
 from synth_mlflow.model.raw_columns import RawPredictor
-from synth_mlflow.model.resampling import resample
 from synth_mlflow.model.sweep import SweepOutcome
 
 
@@ -34,18 +32,6 @@ class Final:
     def predictor(self) -> RawPredictor | None:
         """What can be saved for ``loader_module``; None where the estimator is not LightGBM."""
         return self.model.predictor if isinstance(self.model, BoostedModel) else None
-
-
-@dataclass(frozen=True)
-class Promise:
-    """The score that a handoff may promise."""
-
-    score: float
-    low: float
-    high: float
-    """95 % interval of this model on further rows."""
-    n_rows: int
-    words: str
 
 
 def fit_final(
@@ -75,24 +61,9 @@ def fit_final(
     return _final(bench, plan, ratio, labels)
 
 
-def final_of(outcome: SweepOutcome) -> Final:
-    """The same for the chosen ratio of a sweep that has just ended, without encoding the tables again."""
-    return _final(outcome.bench, outcome.plan, outcome.curve.chosen, outcome.batches)
-
-
-def confirm(outcome: SweepOutcome) -> Promise:
-    """Open the half of the frozen set that chose nothing, and score the chosen model on it.
-
-    In a small set, whose rows both chose and confirm, the promise is the score corrected for the choice.
-    """
-    bench, curve = outcome.bench, outcome.curve
-    rows = bench.halves.confirm
-    predictions = outcome.fits[FitKey("synthetic", curve.chosen, ALL_ROWS)].predictions
-    score = curve.corrected if bench.halves.shared else bench.score(predictions, rows)
-    rng = np.random.default_rng([curve.seed, 4])
-    draws = resample(bench.metric, bench.task, bench.truth[rows], [predictions[rows]], rng)
-    half = uncertainty(draws.inside, np.zeros((2, 1))).model_half_width(np.ones(1))
-    return Promise(score, score - half, score + half, int(rows.sum()), bench.halves.words)
+def final_of(outcome: SweepOutcome, ratio: float | None = None) -> Final:
+    """The same from a sweep that has just ended, without encoding the tables again; by default its chosen ratio."""
+    return _final(outcome.bench, outcome.plan, outcome.curve.chosen if ratio is None else ratio, outcome.batches)
 
 
 def _final(bench: Bench, plan: SweepPlan, ratio: float, batches: npt.ArrayLike) -> Final:

@@ -20,6 +20,9 @@ class Fragility:
 
     words: Shape
     sentence: str
+    """What was found."""
+    advice: str
+    """What to do about it."""
     peak_probability: float
     """How often the peak would be the peak again under another draw of the rows, the synthetic ones included."""
     drop_below: float | None
@@ -48,30 +51,33 @@ def judge_fragility(
     words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again = float(probabilities[peak])
-    sentence = f"{_SENTENCES[words].format(peak=percent(ratios[peak]), again=again)}{_edge(ratios, peak, words)}"
-    return Fragility(words, sentence, again, drops.get(peak - 1), drops.get(peak + 1))
+    sentence = _SENTENCES[words].format(peak=percent(ratios[peak]), again=percent(round(again, 2)))
+    advice = _ADVICE[words] + _edge(ratios, peak, words)
+    return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1))
 
 
 _SENTENCES: dict[Shape, str] = {
     "sharp": (
         "The peak at {peak} is sharp: both neighbours score measurably less, and it would be the peak again in "
-        "{again:.0%} of draws. Keep the ratio exact and sweep again whenever the data or the generator changes."
+        "{again} of draws."
     ),
     "flat": (
-        "The peak at {peak} is flat: a neighbour cannot be told from it, and it would be the peak again in {again:.0%} "
-        "of draws. Any ratio of the plateau will do; take a round one."
+        "The peak at {peak} is flat: a neighbour cannot be told from it, and it would be the peak again in {again} of "
+        "draws."
     ),
     "no peak": (
-        "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again:.0%} "
-        "of draws."
+        "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again} of "
+        "draws."
     ),
+}
+_ADVICE: dict[Shape, str] = {
+    "sharp": "Keep the ratio exact, and sweep again whenever the data or the generator changes.",
+    "flat": "Any ratio of the plateau will do: take a round one.",
+    "no peak": "To tell ratios apart, freeze more evaluation rows or take more repeats.",
 }
 
 
 def _edge(ratios: tuple[float, ...], peak: int, words: Shape) -> str:
-    at_edge = peak == len(ratios) - 1 and words != "no peak"
-    return (
-        f" It is the greatest ratio swept: greater ones may be better still than {percent(ratios[peak])}."
-        if at_edge
-        else ""
-    )
+    if peak < len(ratios) - 1 or words == "no peak":
+        return ""
+    return f" {percent(ratios[peak])} is the greatest ratio swept: sweep greater ones too."

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
 ALPHA = 0.05
-_SIMULATIONS = 20_000
+_SIMULATIONS = 10_000
 _SEED = 7  # of the simulated distributions: same scores, same critical values
 
 Vector = npt.NDArray[np.float64]
@@ -33,6 +34,17 @@ class Uncertainty:
     def total(self) -> Vector:
         """Of another draw of everything."""
         return self.evaluation + self.recipe
+
+    @cached_property
+    def draws(self) -> Vector:
+        """Normal draws around 0 with the total covariance, of shape (n_simulations, n_scores).
+
+        The covariance of few repeats is singular, so its root is taken by eigenvectors.
+        """
+        values, vectors = np.linalg.eigh(self.total)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        normal = np.random.default_rng(_SEED).standard_normal((_SIMULATIONS, len(values)))
+        return np.asarray(normal @ root.T)
 
     def of(self, places: range) -> Uncertainty:
         """Of some of the scores."""
@@ -125,8 +137,8 @@ def best_set(scores: Vector, uncertain: Uncertainty, alpha: float = ALPHA) -> np
 
 def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
     """How often each score would be the greatest under another draw of everything."""
-    draws = scores + _correlated(uncertain.total, np.random.default_rng(_SEED))
-    return np.bincount(draws.argmax(axis=1), minlength=len(scores)) / len(draws)
+    winners = (scores + uncertain.draws).argmax(axis=1)
+    return np.bincount(winners, minlength=len(scores)) / len(winners)
 
 
 def _variance(covariance: Vector, contrast: Vector) -> float:
@@ -135,21 +147,14 @@ def _variance(covariance: Vector, contrast: Vector) -> float:
 
 def _simulated(contrasts: Vector, uncertain: Uncertainty) -> Vector:
     """Draws of the t statistics of all contrasts under the null, of shape (n_simulations, n_contrasts)."""
-    rng = np.random.default_rng(_SEED)
-    covariance = contrasts @ uncertain.total @ contrasts.T
-    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    normal = _ratio(_correlated(covariance, rng), errors)
+    errors = np.array([uncertain.standard_error(row) for row in contrasts])
+    normal: Vector = np.zeros((_SIMULATIONS, len(errors)))
+    np.divide(uncertain.draws @ contrasts.T, errors, out=normal, where=errors > 0)
     freedom = min(uncertain.freedom(row) for row in contrasts)
     if not np.isfinite(freedom):
         return normal
-    return normal / np.sqrt(rng.chisquare(freedom, size=(len(normal), 1)) / freedom)
-
-
-def _correlated(covariance: Vector, rng: np.random.Generator) -> Vector:
-    """Normal draws around 0; the covariance of few repeats is singular, so its root is taken by eigenvectors."""
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(rng.standard_normal((_SIMULATIONS, len(values))) @ root.T)
+    rng = np.random.default_rng(_SEED + 1)
+    return np.asarray(normal / np.sqrt(rng.chisquare(freedom, size=(len(normal), 1)) / freedom))
 
 
 def _ratio(values: Vector, errors: Vector) -> Vector:

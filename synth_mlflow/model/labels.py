@@ -50,7 +50,7 @@ def target_values(rows: pd.DataFrame, task: Task, classes: Labels) -> npt.NDArra
             f"target {task.target!r} is missing in {n_missing:,} of {len(rows):,} rows.", "Leave these rows out."
         )
     if not task.is_classification:
-        return target.to_numpy(dtype=np.float64)
+        return _numbers(target)
     codes = pd.Index(list(classes), dtype=object).get_indexer(pd.Index(target.astype(object)))
     if (codes < 0).any():
         strange = sorted({repr(label) for label in target[codes < 0]})
@@ -59,3 +59,12 @@ def target_values(rows: pd.DataFrame, task: Task, classes: Labels) -> npt.NDArra
             f"Known labels: {', '.join(map(repr, classes[:12]))}.",
         )
     return np.asarray(codes, dtype=np.float64)
+
+
+def _numbers(target: pd.Series) -> npt.NDArray[np.float64]:
+    if not pd.api.types.is_numeric_dtype(target.dtype):
+        raise UsageError(
+            f"target {target.name!r} holds values like {target.iloc[0]!r}, a regression task needs numbers.",
+            "Correct `target` or `task` in the problem statement.",
+        )
+    return target.to_numpy(dtype=np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_FACTOR = 10.0  # beyond this many times the rows at hand, an extrapolated curve says nothing
-_EXPONENTS = np.geomspace(0.1, 2.0, 16)
+_EXPONENTS = np.geomspace(0.1, 2.0, 200)
 _DRAWS = 400
 
 Vector = npt.NDArray[np.float64]
@@ -92,14 +92,13 @@ def _worth(sizes: Vector, scores: Vector, gain: float) -> float:
 
 def _power_law(sizes: Vector, scores: Vector) -> tuple[float, float]:
     """``b`` and ``c`` of the curve, by least squares over a grid of exponents; ``b`` is never negative."""
-    best = (np.inf, 0.0, 1.0)
-    for exponent in _EXPONENTS:
-        falling = sizes**-exponent
-        centred = falling - falling.mean()
-        slope = max(-float(centred @ (scores - scores.mean()) / (centred @ centred)), 0.0)
-        error = float(((scores - scores.mean() + slope * centred) ** 2).sum())
-        best = min(best, (error, slope, float(exponent)))
-    return best[1], best[2]
+    falling = sizes[None, :] ** -_EXPONENTS[:, None]
+    falling -= falling.mean(axis=1, keepdims=True)
+    centred = scores - scores.mean()
+    slopes = np.maximum(-(falling @ centred) / (falling**2).sum(axis=1), 0.0)
+    errors = ((centred + slopes[:, None] * falling) ** 2).sum(axis=1)
+    best = int(errors.argmin())
+    return float(slopes[best]), float(_EXPONENTS[best])
 
 
 def _words(worth: float, low: float, high: float, n_real: int) -> str:

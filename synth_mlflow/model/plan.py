@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from synth_mlflow.data.mixes import Mix, Places, draw_duplicates, draw_order, mix_counts, read_ratios
 from synth_mlflow.errors import UsageError, closest
 
-Arm = Literal["synthetic", "placebo", "real"]
+Arm = Literal["synthetic", "placebo", "extra", "real"]
+"""``extra``: held-back real rows in place of the synthetic ones; ``real``: a share of the real rows alone."""
 Rule = Literal["plateau", "peak", "one-standard-error", "least"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
@@ -46,6 +48,32 @@ class Fit:
     slices: dict[str, float] = field(default_factory=dict)
     """Score on each slice; NaN where it is undefined."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the predictions, as JSON values; an undefined score becomes None."""
+        return {
+            "arm": self.key.arm,
+            "ratio": self.key.ratio,
+            "repeat": self.key.repeat,
+            "score": self.score,
+            "n_real": self.n_real,
+            "n_added": self.n_added,
+            "seconds": self.seconds,
+            "slices": {name: score if math.isfinite(score) else None for name, score in self.slices.items()},
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], predictions: npt.NDArray[np.float64]) -> Fit:
+        """The inverse of :meth:`to_json`, with the predictions that were kept beside it."""
+        return cls(
+            FitKey(record["arm"], record["ratio"], record["repeat"]),
+            record["score"],
+            predictions,
+            record["n_real"],
+            record["n_added"],
+            record["seconds"],
+            {name: math.nan if score is None else score for name, score in record["slices"].items()},
+        )
+
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -58,6 +86,8 @@ class SweepPlan:
     seed: int = 0
     n_jobs: int = -1
     """Fits at a time, one thread each; -1 takes every core."""
+    max_slice_drop: float | None = None
+    """No ratio is chosen at which a slice scores lower than at ratio 0 by more than this."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratios", read_ratios(self.ratios))
@@ -69,13 +99,25 @@ class SweepPlan:
         if self.rule not in RULES:
             raise UsageError(f"rule {self.rule!r} is unknown. {closest(self.rule, RULES)}")
 
-    def keys(self) -> list[FitKey]:
-        """Every fit of the sweep, the largest first so that parallel ones end together."""
+    def keys(self, n_real: int = 0, n_extra: int = 0) -> list[FitKey]:
+        """Every fit of the sweep, the largest first so that parallel ones end together.
+
+        Parameters
+        ----------
+        n_real, n_extra : int
+            Real rows at hand and held-back ones; the latter are an arm at every ratio for which they suffice.
+        """
         repeats = [ALL_ROWS, *range(self.repeats)]
+        extra = [FitKey("extra", ratio, n) for ratio in self.extra_ratios(n_real, n_extra) for n in repeats]
         mixes = [FitKey(arm, r, n) for arm in ("synthetic", "placebo") for r in self.ratios if r for n in repeats]
         baseline = baseline_keys(self.repeats)
         learning = [FitKey("real", share, n) for share in LEARNING_SHARES for n in range(self.repeats)]
-        return [*sorted(mixes, key=lambda key: -key.ratio), *baseline, *learning]
+        return [*sorted([*mixes, *extra], key=lambda key: -key.ratio), *baseline, *learning]
+
+    def extra_ratios(self, n_real: int, n_extra: int) -> list[float]:
+        """Ratios above 0 for which the held-back real rows suffice."""
+        above = [ratio for ratio in self.ratios if ratio] if n_extra else []
+        return [ratio for ratio in above if mix_counts(ratio, n_real, self.mix)[1] <= n_extra]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, without what changes no result."""
@@ -85,12 +127,13 @@ class SweepPlan:
             "mix": self.mix,
             "rule": self.rule,
             "seed": self.seed,
+            "max_slice_drop": self.max_slice_drop,
         }
 
 
 @dataclass(frozen=True)
 class FitRows:
-    """The rows that one fit takes, as places in the pool of real rows followed by synthetic ones."""
+    """The rows that one fit takes, as places in the pool: real rows, synthetic ones, then held-back real ones."""
 
     real: Places
     added: Places
@@ -106,7 +149,7 @@ def baseline_keys(repeats: int) -> list[FitKey]:
     return [FitKey("synthetic", 0.0, repeat) for repeat in (ALL_ROWS, *range(repeats))]
 
 
-def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: int) -> FitRows:
+def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: int, n_extra: int = 0) -> FitRows:
     """The rows of one fit.
 
     All ratios of a repeat share its draw: the real rows are the same, the synthetic ones of a smaller ratio are among
@@ -121,6 +164,8 @@ def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: i
         The batch of each synthetic row; each ratio takes the batches in proportion.
     mix : {"augment", "replace"}
     seed : int
+    n_extra : int
+        Held-back real rows.
     """
     rng = np.random.default_rng([seed, key.repeat + 1])
     order = np.arange(n_real) if key.repeat == ALL_ROWS else rng.permutation(n_real)
@@ -132,6 +177,8 @@ def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: i
     kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn
     if key.arm == "placebo":
         return FitRows(kept, draw_duplicates(kept, n_added, rng))
+    if key.arm == "extra":
+        return FitRows(kept, n_real + np.size(batches) + rng.permutation(n_extra)[:n_added])
     return FitRows(kept, n_real + draw_order(batches, rng)[:n_added])
 
 

@@ -51,7 +51,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The scores as one vector: the baseline, the synthetic arm by ratio, the placebo arm by ratio."""
+    """The scores as one vector: baseline, synthetic arm by ratio, placebo arm by ratio, arm of held-back real rows."""
 
     bench: Bench
     plan: SweepPlan
@@ -77,21 +77,28 @@ class _Reading:
         value, half = float(contrast @ self.scores), self.uncertain.half_width(contrast)
         return value, value - half, value + half if against is not None else min(value + half, self.bench.best_score)
 
+    def extra_interval(self, ratio: float) -> tuple[float, float, float] | tuple[None, None, None]:
+        key = FitKey("extra", ratio, ALL_ROWS)
+        return self.interval(self.keys.index(key)) if key in self.keys else (None, None, None)
+
     def placebo_of(self, place: int) -> int:
         return place + self.n_ratios if place else 0
 
 
 def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
-    keys = _keys(plan)
+    keys = _keys(bench, plan)
     scores = np.array([fits[key].score for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
     selected = bench.halves.select
     predictions = [fits[key].predictions[selected] for key in keys]
     rng = np.random.default_rng([plan.seed, 1])
-    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng)
+    n_outside = len(plan.ratios)  # the arms that can be chosen
+    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng, n_outside=n_outside)
     uncertain = uncertainty(resampled.inside, repeats)
     n_ratios = len(plan.ratios) - 1
-    chooser = Chooser.build(plan.rule, n_ratios, uncertain)
+    slices = {name: _slice_points(bench, plan, fits, name) for name in bench.slices}
+    allowed = np.array([not _forbidden(plan, slices, place) for place in range(1, n_ratios + 1)])
+    chooser = Chooser.build(plan.rule, n_ratios, uncertain, allowed)
     against_baseline = np.array([_contrast(len(keys), place, 0) for place in range(1, n_ratios + 1)])
     return _Reading(
         bench,
@@ -105,14 +112,24 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
         chooser,
         chooser.choose(scores),
         max_t(scores, against_baseline, uncertain).p_values,
-        {name: _slice_points(bench, plan, fits, name) for name in bench.slices},
+        slices,
     )
 
 
-def _keys(plan: SweepPlan) -> tuple[FitKey, ...]:
-    above = [ratio for ratio in plan.ratios if ratio]
+def _keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
     synthetic = [FitKey("synthetic", ratio, ALL_ROWS) for ratio in plan.ratios]
-    return (*synthetic, *(FitKey("placebo", ratio, ALL_ROWS) for ratio in above))
+    placebo = [FitKey("placebo", ratio, ALL_ROWS) for ratio in plan.ratios if ratio]
+    extra = [FitKey("extra", ratio, ALL_ROWS) for ratio in plan.extra_ratios(bench.n_real, bench.n_extra)]
+    return (*synthetic, *placebo, *extra)
+
+
+def _forbidden(plan: SweepPlan, slices: Mapping[str, list[SlicePoint]], place: int) -> str:
+    """Which slices fall by more than the plan allows at one ratio."""
+    if plan.max_slice_drop is None:
+        return ""
+    gains = {name: points[place].gain for name, points in slices.items()}
+    fallen = [f"{name!r} by {-g:.3g}" for name, g in gains.items() if g is not None and g < -plan.max_slice_drop]
+    return f"falls on slice {', '.join(fallen)}; {plan.max_slice_drop:.3g} is allowed" if fallen else ""
 
 
 def _contrast(n_scores: int, place: int, against: int | None) -> Vector:
@@ -129,6 +146,7 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
     gain, gain_low, gain_high = reading.interval(place, 0)
     placebo_score, placebo_low, placebo_high = reading.interval(placebo)
     over, over_low, over_high = reading.interval(place, reading.chooser.best_placebo(reading.scores))
+    extra, extra_low, extra_high = reading.extra_interval(reading.plan.ratios[place])
     model_half = reading.uncertain.model_half_width(_contrast(len(reading.scores), place, None))
     return Point(
         ratio=reading.plan.ratios[place],
@@ -152,6 +170,10 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
         over_placebo=over,
         over_placebo_low=over_low,
         over_placebo_high=over_high,
+        extra=extra,
+        extra_low=extra_low,
+        extra_high=extra_high,
+        forbidden=_forbidden(reading.plan, reading.slices, place) if place else "",
         repeats=tuple(reading.repeats[:, place].tolist()),
         placebo_repeats=tuple(reading.repeats[:, placebo].tolist()),
         slices={name: points[place] for name, points in reading.slices.items()},
@@ -170,7 +192,7 @@ def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
 
 def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
     """The score on one slice at every ratio, each against ratio 0."""
-    keys = _keys(plan)[: len(plan.ratios)]
+    keys = _keys(bench, plan)[: len(plan.ratios)]
     rows = bench.slices[name] & bench.halves.select
     scores = np.array([fits[key].slices[name] for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].slices[name] for key in keys] for n in range(plan.repeats)])

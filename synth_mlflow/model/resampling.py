@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.score import score_codes
 
 DRAWS = 1_000
-SLOW_DRAWS = 200  # where scikit-learn's scorer is called once a draw
-MAX_CELLS = 5_000_000  # of a block of draws: what stands in memory at a time
+MIN_DRAWS = 200  # where rows are many, or scikit-learn's scorer is called once a draw: a covariance needs no more
+DRAWN_CELLS = 4_000_000  # rows times draws from which on there are fewer draws
+MAX_CELLS = 2_000_000  # of a block of draws: what stands in memory at a time
+LINEAR_FROM = 2_000  # rows; from here on AUC over a draw is its first-order expansion
 
 Vector = npt.NDArray[np.float64]
 Scorer = Callable[[Vector], Vector]
@@ -25,14 +28,22 @@ Scorer = Callable[[Vector], Vector]
 
 @dataclass(frozen=True)
 class Resampled:
-    """Scores of several predictions on the same draws, of shape (n_draws, n_predictions); NaN where undefined."""
+    """Scores of several predictions on the same draws; NaN where undefined."""
 
     inside: Vector
+    """(n_draws, n_predictions)"""
     outside: Vector
+    """(n_draws, n_outside)"""
 
 
 def resample(
-    metric: str, task: Task, truth: Vector, predictions: Sequence[Vector], rng: np.random.Generator
+    metric: str,
+    task: Task,
+    truth: Vector,
+    predictions: Sequence[Vector],
+    rng: np.random.Generator,
+    *,
+    n_outside: int = 0,
 ) -> Resampled:
     """Paired bootstrap of the evaluation rows.
 
@@ -44,6 +55,8 @@ def resample(
         Class codes, or numbers.
     predictions : sequence of arrays of shape (n_rows,) or (n_rows, n_classes)
     rng : numpy Generator
+    n_outside : int
+        How many of the predictions, from the first on, are scored on the rows outside the draws too.
 
     Notes
     -----
@@ -51,14 +64,16 @@ def resample(
     I. Tsamardinos et al., Machine Learning 107 (2018), doi:10.1007/s10994-018-5714-4.
     """
     scorers = [weighted_scorer(metric, task, truth, prediction) for prediction in predictions]
-    n_draws = DRAWS if metric in FAST else SLOW_DRAWS
     n_rows = len(truth)
+    n_draws = int(np.clip(DRAWN_CELLS // n_rows, MIN_DRAWS, DRAWS)) if metric in FAST else MIN_DRAWS
     block = max(1, min(n_draws, MAX_CELLS // n_rows))
     inside, outside = [], []
-    for start in range(0, n_draws, block):
-        counts = _counts(min(block, n_draws - start), n_rows, rng)
-        inside.append(np.column_stack([score(counts) for score in scorers]))
-        outside.append(np.column_stack([score((counts == 0).astype(np.float64)) for score in scorers]))
+    with threadpool_limits(limits=1):  # small products: threads would wait for each other on a busy machine
+        for start in range(0, n_draws, block):
+            counts = _counts(min(block, n_draws - start), n_rows, rng)
+            inside.append(np.column_stack([score(counts) for score in scorers]))
+            left = (counts == 0).astype(np.float64)
+            outside.append(np.column_stack([np.empty((len(left), 0)), *(score(left) for score in scorers[:n_outside])]))
     return Resampled(np.concatenate(inside), np.concatenate(outside))
 
 
@@ -124,7 +139,37 @@ def _root_mean_squared(truth: Vector, prediction: Vector) -> Scorer:
 
 
 def _roc_auc(truth: Vector, probabilities: Vector) -> Scorer:
-    """Wins of positives over negatives, ties by half, over weighted ranks."""
+    """Wins of positives over negatives, ties by half."""
+    if len(truth) >= LINEAR_FROM and 0 < truth.sum() < len(truth):
+        return _linear_auc(truth == 1, probabilities[:, 1])
+    return _exact_auc(truth, probabilities)
+
+
+def _linear_auc(positive: npt.NDArray[np.bool_], scores: Vector) -> Scorer:
+    """First-order expansion of the weighted AUC: mean wins of positives plus mean wins of negatives, less the AUC.
+
+    E. DeLong et al., Biometrics 44 (1988), doi:10.2307/2531595.
+    """
+    wins = np.where(positive, _share_below(scores, scores[~positive]), 1 - _share_below(scores, scores[positive]))
+    auc = float(wins[positive].mean())
+    columns = np.column_stack([wins * positive, positive, wins * ~positive, ~positive])
+
+    def score(counts: Vector) -> Vector:
+        won, n_positive, won_too, n_negative = (counts @ columns).T
+        return _divide(won, n_positive) + _divide(won_too, n_negative) - auc
+
+    return score
+
+
+def _share_below(scores: Vector, others: Vector) -> Vector:
+    """Share of ``others`` below each score, ties by half."""
+    ascending = np.sort(others)
+    places = np.searchsorted(ascending, scores, "left") + np.searchsorted(ascending, scores, "right")
+    return np.asarray(places / (2 * len(others)))
+
+
+def _exact_auc(truth: Vector, probabilities: Vector) -> Scorer:
+    """Over weighted ranks."""
     order, starts = _by_score(probabilities[:, 1])
     positive = truth[order] == 1
 
@@ -154,6 +199,40 @@ def _average_precision(truth: Vector, probabilities: Vector) -> Scorer:
     return score
 
 
+def _from_confusion(of_confusion: Callable[[Vector], Vector]) -> Callable[[Vector, Vector], Scorer]:
+    """For metrics of predicted labels: functions of how often each class is taken for each."""
+
+    def build(truth: Vector, probabilities: Vector) -> Scorer:
+        n_classes = probabilities.shape[1]
+        cell = truth.astype(np.int64) * n_classes + probabilities.argmax(axis=1)
+        membership = np.eye(n_classes**2)[cell]
+
+        def score(counts: Vector) -> Vector:
+            return of_confusion((counts @ membership).reshape(len(counts), n_classes, n_classes))
+
+        return score
+
+    return build
+
+
+def _recalls(confusion: Vector) -> Vector:
+    """Of shape (n_draws, n_classes), from confusions of shape (n_draws, n_true, n_predicted)."""
+    return _divide(_diagonal(confusion), confusion.sum(axis=2))
+
+
+def _precisions(confusion: Vector) -> Vector:
+    """As scikit-learn has it: 0 where a class is never predicted."""
+    return np.nan_to_num(_divide(_diagonal(confusion), confusion.sum(axis=1)))
+
+
+def _f1s(confusion: Vector) -> Vector:
+    return _divide(2 * _diagonal(confusion), confusion.sum(axis=1) + confusion.sum(axis=2))
+
+
+def _diagonal(confusion: Vector) -> Vector:
+    return np.asarray(np.diagonal(confusion, axis1=1, axis2=2), dtype=np.float64)
+
+
 def _by_score(scores: Vector) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """An ascending order, and where in it each group of equal scores starts."""
     order = np.argsort(scores, kind="stable")
@@ -171,6 +250,11 @@ FAST: dict[str, Callable[[Vector, Vector], Scorer]] = {
     "average_precision": _average_precision,
     "neg_log_loss": _mean_of(_log_likelihood),
     "accuracy": _mean_of(_hits),
+    "balanced_accuracy": _from_confusion(lambda c: _recalls(c).mean(axis=1)),
+    "f1": _from_confusion(lambda c: _f1s(c)[:, 1]),
+    "f1_macro": _from_confusion(lambda c: _f1s(c).mean(axis=1)),
+    "precision": _from_confusion(lambda c: _precisions(c)[:, 1]),
+    "recall": _from_confusion(lambda c: _recalls(c)[:, 1]),
     "r2": _r2,
     "neg_mean_squared_error": _mean_of(lambda truth, prediction: -((truth - prediction) ** 2)),
     "neg_mean_absolute_error": _mean_of(lambda truth, prediction: -np.abs(truth - prediction)),

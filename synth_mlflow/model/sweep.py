@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
-from synth_mlflow.data.mixes import check_supply, mix_counts
+from synth_mlflow.data.mixes import check_supply, percent
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.bench import Bench
+from synth_mlflow.model.bench import Bench, Unscored
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Fit, FitKey, SweepPlan, fit_rows, unfinished
 from synth_mlflow.model.reading import read_curve
@@ -46,6 +47,7 @@ def run_sweep(
     *,
     slices: Mapping[str, Slice] | None = None,
     batches: npt.ArrayLike | None = None,
+    extra_real: pd.DataFrame | None = None,
     finished: Mapping[FitKey, Fit] | None = None,
     on_fit: OnFit | None = None,
 ) -> SweepOutcome:
@@ -65,6 +67,8 @@ def run_sweep(
         The score is followed on each.
     batches : array-like of shape (n_synthetic,), optional
         The batch of each synthetic row; every ratio takes the batches in proportion.
+    extra_real : DataFrame, optional
+        Held-back real rows: an arm that shows what real rows would have done in place of the synthetic ones.
     finished : mapping, optional
         Fits of a sweep that was killed, with the same inputs and plan; they are not repeated.
     on_fit : callable, optional
@@ -78,9 +82,10 @@ def run_sweep(
         If a fit has no defined score, or the estimator fails.
     """
     check_supply(plan.ratios, len(real), len(synthetic), plan.mix)
-    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, slices=slices)
+    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    fits = run_fits(bench, plan, plan.keys(), labels, finished=finished or {}, on_fit=on_fit)
+    keys = plan.keys(bench.n_real, bench.n_extra)
+    fits = run_fits(bench, plan, keys, labels, finished=finished or {}, on_fit=on_fit)
     return SweepOutcome(read_curve(bench, plan, fits), fits, bench, plan, labels)
 
 
@@ -93,43 +98,47 @@ def run_fits(
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None = None,
 ) -> dict[FitKey, Fit]:
-    """Run the fits that are missing, one thread each and as many at a time as the plan says.
-
-    Threads share the binned table; another joblib backend that the caller has chosen takes precedence.
-    """
-    fits = {key: finished[key] for key in keys if key in finished}
-    jobs = (delayed(run_fit)(bench, plan, key, batches) for key in unfinished(keys, finished))
-    for fit in Parallel(n_jobs=plan.n_jobs, prefer="threads", return_as="generator_unordered")(jobs):
-        fits[fit.key] = fit
-        if on_fit:
-            on_fit(fit.key, fit)
-    return fits
-
-
-def run_fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) -> Fit:
-    """One fit; depends on nothing but its key, the plan's mix and seed, and the tables.
+    """Run the fits that are missing, one thread each and as many at a time as the plan says; all share one table.
 
     Raises
     ------
     UsageError
-        If the score is undefined, or the estimator fails; names the ratio and the arm.
+        If a score is undefined, or the estimator fails; names the ratio and the arm.
     """
-    rows = fit_rows(key, bench.n_real, batches, plan.mix, plan.seed)
-    where = f"{key.arm} arm at {key.ratio:.0%}, {len(rows.real):,} real and {len(rows.added):,} added rows"
+    fits = {key: finished[key] for key in keys if key in finished}
+    jobs = (delayed(_fit)(bench, plan, key, batches) for key in unfinished(keys, finished))
+    with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
+        for found in Parallel(n_jobs=plan.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs):
+            fit = _defined(bench.scored(found), bench.metric)
+            fits[fit.key] = fit
+            if on_fit:
+                on_fit(fit.key, fit)
+    return fits
+
+
+def _fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) -> Unscored:
+    """One fit; depends on nothing but its key, the plan's mix and seed, and the tables."""
+    rows = fit_rows(key, bench.n_real, batches, plan.mix, plan.seed, bench.n_extra)
     try:
-        fit = bench.run(key, rows, plan.seed + key.repeat + 1)
-    except ValueError as error:
+        return bench.fit(key, rows, plan.seed + key.repeat + 1)
+    except _FAILURES as error:
         raise UsageError(
-            f"the model could not be fitted ({where}): {error}", "Correct `model` in the problem statement."
+            f"the model could not be fitted ({_where(key, len(rows.real), len(rows.added))}): {error}",
+            "Correct `model` in the problem statement.",
         ) from error
+
+
+_FAILURES = (ValueError, TypeError, RuntimeError, ArithmeticError)  # what other people's estimators raise
+
+
+def _defined(fit: Fit, metric: str) -> Fit:
     if not np.isfinite(fit.score):
         raise UsageError(
-            f"{bench.metric} is undefined on the evaluation set ({where}).",
+            f"{metric} is undefined on the evaluation set ({_where(fit.key, fit.n_real, fit.n_added)}).",
             "Take another metric, or more evaluation rows of every class.",
         )
     return fit
 
 
-def needed_rows(plan: SweepPlan, n_real: int) -> int:
-    """Synthetic rows that the greatest ratio takes."""
-    return mix_counts(max(plan.ratios), n_real, plan.mix)[1]
+def _where(key: FitKey, n_real: int, n_added: int) -> str:
+    return f"{key.arm} arm at {percent(key.ratio)}, {n_real:,} real and {n_added:,} added rows"

@@ -184,6 +184,7 @@ def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:
     draft.param(names.P_SEED, origin.seed)
     draft.param(names.P_SLICE, origin.slice or "")
     draft.param(names.P_PURPOSE, origin.purpose[:3_000])
+    draft.param(names.P_DOOR, origin.door)
     draft.param(names.P_SOURCE, dataclasses.asdict(origin.source))
     draft.param(names.P_ROWS, record.rows)
     draft.param(names.P_EVALUATION_DIGEST, frozen.digest)

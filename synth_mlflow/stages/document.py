@@ -102,13 +102,9 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
     batches = tuple(
         describe_batch(material.policy, batch, material.checks, material.inside) for batch in material.batches
     )
-    success = material.problem.statement.facts.success
     document = handoff.Document(
         header=_header(project, limits),
-        success=handoff.Success(
-            "gain_at_least" if success.gain_at_least is not None else "at_least",
-            success.gain_at_least if success.gain_at_least is not None else success.at_least or 0.0,
-        ),
+        success=_success(material),
         problem=_problem(material.problem),
         evaluation=_evaluation(material),
         baseline=_baseline(material.baseline),
@@ -142,6 +138,13 @@ def _header(project: Project, limits: Mapping[str, str]) -> handoff.Header:
         tracking_uri=project.server.tracking_uri,
         owed=tuple(owed),
     )
+
+
+def _success(material: Material) -> handoff.Success:
+    asked = material.problem.statement.facts.success
+    if asked.gain_at_least is not None:
+        return handoff.Success("gain_at_least", asked.gain_at_least, material.curve.corrected_gain)
+    return handoff.Success("at_least", asked.at_least or 0.0, material.curve.corrected)
 
 
 def _problem(problem: Problem) -> handoff.Problem:
@@ -242,12 +245,17 @@ def _commands(material: Material) -> tuple[handoff.Command, ...]:
 
 def _generate_command(batch: StoredBatch) -> str:
     params = batch.run.params
+    if params[names.P_DOOR] == "file":
+        return f"synth-mlflow generate --from FILE --record record.yaml  # {params[names.P_GENERATOR]}, made elsewhere"
+    if params[names.P_DOOR] == "python":
+        return f"workflow.batch(…)  # the code of {params[names.P_GENERATOR]} {params[names.P_GENERATOR_VERSION]}"
+    source = " --source FILE" if json.loads(params[names.P_SOURCE])["kind"] == "file" else ""
     part = f" --slice '{params[names.P_SLICE]}'" if params[names.P_SLICE] else ""
     settings = json.loads(params[names.P_GENERATOR_PARAMS])
     given = "".join(f" --param {name}={json.dumps(value)}" for name, value in sorted(settings.items()))
     return (
         f"synth-mlflow generate {params[names.P_GENERATOR]} --rows {batch.n_rows} --seed {params[names.P_SEED]}"
-        f"{part}{given} --purpose {json.dumps(params[names.P_PURPOSE], ensure_ascii=False)}"
+        f"{part}{source}{given} --purpose {json.dumps(params[names.P_PURPOSE], ensure_ascii=False)}"
     )
 
 

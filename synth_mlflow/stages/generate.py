@@ -74,7 +74,7 @@ def generate(
     made_by = _instance(generator, params or {})
     members, declared = _members(project, frozen, source)
     settings = dataclasses.asdict(made_by)
-    origin = Origin(generator, made_by.version, settings, seed, slice, purpose, source=declared)
+    origin = Origin(generator, made_by.version, settings, seed, slice, purpose, door="generator", source=declared)
     project.say(f"fitting {generator} on {len(members):,} real rows")
     begun = time.monotonic()
     frame, notes = _sampled(made_by, members, statement, rows, seed, part)
@@ -96,7 +96,7 @@ def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
         raise UsageError(f"{path} carries the record of a batch already.", "It needs no second one.")
     rows = read_table(path)
     declared = declared_source(project, source, beside=record.parent)
-    return write_batch(project, Made(rows, dataclasses.replace(origin, source=declared), len(rows), 0.0))
+    return write_batch(project, Made(rows, dataclasses.replace(origin, door="file", source=declared), len(rows), 0.0))
 
 
 def declared_source(project: Project, source: str | None, *, beside: Path = Path()) -> Source:
@@ -108,7 +108,7 @@ def declared_source(project: Project, source: str | None, *, beside: Path = Path
         return Source("none")
     if source == "training":
         return Source("training", frozen.training_digest, int(frozen.run.params[names.P_TRAINING_ROWS]))
-    return _read_source(project, frozen, beside / source)[1]
+    return read_source(project, frozen, beside / source)[1]
 
 
 def _instance(name: str, params: Mapping[str, Any]) -> Generator:
@@ -126,12 +126,13 @@ def _instance(name: str, params: Mapping[str, Any]) -> Generator:
 
 def _members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:
     if source is not None:
-        return _read_source(project, frozen, source)
+        return read_source(project, frozen, source)
     members = project.training_rows(frozen)
     return members, Source("training", frozen.training_digest, len(members))
 
 
-def _read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd.DataFrame, Source]:
+def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd.DataFrame, Source]:
+    """Real rows from another file; a UsageError if any are synthetic or stand in the evaluation set."""
     rows = conform(read_table(path), frozen.schema, str(path))
     refuse_synthetic(project, path, rows)
     held_out = np.isin(row_digests(rows, frozen.salt), project.row_digests(frozen.run)["evaluation"])

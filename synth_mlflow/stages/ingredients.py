@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.digests import json_digest, row_digests
+from synth_mlflow.data.digests import json_digest, row_digests, table_digest
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.model.plan import SweepPlan
+from synth_mlflow.stages.generate import read_source
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
 
@@ -31,6 +33,12 @@ class Ingredients:
     synthetic: pd.DataFrame
     origin: pd.Series
     """The short id of the batch of each synthetic row."""
+    extra_real: pd.DataFrame | None
+    """Real rows that were held back, to show what they would have done in place of the synthetic ones."""
+    n_earlier_uses: int
+    """How many sweeps have looked at the frozen set before."""
+    refine: bool
+    """Whether the midpoints around the peak are swept too."""
     spec: ModelSpec
     plan: SweepPlan
 
@@ -38,16 +46,22 @@ class Ingredients:
     def key(self) -> str:
         """The idempotency key of the sweep's run."""
         digests = [self.frozen.digest, self.frozen.training_digest, *sorted(batch.digest for batch in self.batches)]
-        return json_digest(["sweep", digests, self.plan.to_json(), self.spec.estimator, dict(self.spec.params)])
+        extra = None if self.extra_real is None else table_digest(self.extra_real, self.frozen.schema)
+        model = [self.spec.estimator, dict(self.spec.params)]
+        return json_digest(["sweep", digests, extra, self.plan.to_json(), self.refine, model])
 
 
-def gather(project: Project, plan: SweepPlan, wanted: Sequence[str]) -> Ingredients:
+def gather(
+    project: Project, plan: SweepPlan, wanted: Sequence[str], *, extra_real: Path | None = None, refine: bool = False
+) -> Ingredients:
     """Read everything that a sweep takes.
 
     Parameters
     ----------
     wanted : sequence of str
         Short ids of batches; empty for every batch whose gate is open.
+    extra_real : Path, optional
+        Held-back real rows; none may stand in the evaluation set.
 
     Raises
     ------
@@ -69,6 +83,11 @@ def gather(project: Project, plan: SweepPlan, wanted: Sequence[str]) -> Ingredie
         evaluation=evaluation,
         synthetic=pd.concat(tables, ignore_index=True),
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
+        extra_real=None if extra_real is None else read_source(project, frozen, extra_real)[0],
+        refine=refine,
+        n_earlier_uses=sum(
+            run.params[names.P_EVALUATION_DIGEST] == frozen.digest for run in project.reader.finished("sweep")
+        ),
         spec=_settled(project, frozen),
         plan=plan,
     )

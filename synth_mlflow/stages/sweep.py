@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.mixes import Mix, check_supply
+from synth_mlflow.data.mixes import Mix, check_supply, mix_counts, percent
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Fit, FitKey, Rule, SweepPlan
+from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import SweepOutcome, run_sweep
 from synth_mlflow.stages.ingredients import Ingredients, gather
 from synth_mlflow.stages.sweep_runs import write_sweep
@@ -30,6 +33,8 @@ def sweep(
     seed: int = 0,
     batches: Sequence[str] = (),
     n_jobs: int = -1,
+    refine: bool = False,
+    extra_real: Path | None = None,
 ) -> Curve:
     """Train at every ratio, read the curve, choose, and keep the final model.
 
@@ -49,6 +54,10 @@ def sweep(
         Short ids; by default every batch whose gate is open.
     n_jobs : int
         Fits at a time; -1 takes every core.
+    refine : bool
+        Sweep the midpoints around the peak of a first pass as well; its fits are kept.
+    extra_real : Path, optional
+        Real rows that were held back: an arm that shows what they would have done in place of the synthetic ones.
 
     Raises
     ------
@@ -58,7 +67,7 @@ def sweep(
         If any table is no longer what was recorded.
     """
     plan = SweepPlan(ratios=tuple(ratios), repeats=repeats, mix=mix, rule=rule, seed=seed, n_jobs=n_jobs)
-    ingredients = gather(project, plan, batches)
+    ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine)
     check_supply(plan.ratios, len(ingredients.training), len(ingredients.synthetic), plan.mix)
     existing = [run for run in project.reader.with_key(ingredients.key) if run.counts]
     if existing:
@@ -73,27 +82,45 @@ def _run(project: Project, ingredients: Ingredients) -> Curve:
     name = f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats"
     parent = create_run(server, NewRun("sweep", name, ingredients.key), parent=project.workflow_run)
     with ending_badly(server, parent):
-        children = create_children(server, parent, _children(ingredients))
+        children = create_children(server, parent, _children(ingredients, plan))
         try:
-            outcome = _fit_all(project, ingredients)
+            outcome = _fit_all(project, ingredients, plan, {})
+            if ingredients.refine:
+                plan = _refined(project, ingredients, outcome.curve)
+                children = create_children(server, parent, _children(ingredients, plan))
+                outcome = _fit_all(project, ingredients, plan, outcome.fits)
             return write_sweep(project, ingredients, outcome, parent, children)
         except BaseException as error:
             _end_children(project, children, error)
             raise
 
 
-def _children(ingredients: Ingredients) -> list[NewRun]:
+def _children(ingredients: Ingredients, plan: SweepPlan) -> list[NewRun]:
     tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.batches)}
     ratios = [
-        NewRun("ratio", f"{ratio:.4%} synthetic".replace(".0000", ""), json_digest([ingredients.key, ratio]), tags)
-        for ratio in ingredients.plan.ratios
+        NewRun("ratio", f"{percent(ratio)} synthetic", json_digest([ingredients.key, ratio]), tags)
+        for ratio in plan.ratios
     ]
     return [*ratios, NewRun("final", "final model", json_digest([ingredients.key, "final"]), tags)]
 
 
-def _fit_all(project: Project, ingredients: Ingredients) -> SweepOutcome:
+def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepPlan:
+    """The plan with the midpoints around the peak, as far as there are synthetic rows for them."""
+    plan, supply = ingredients.plan, len(ingredients.synthetic)
+    needed = {r: mix_counts(r, len(ingredients.training), plan.mix)[1] for r in refined_ratios(curve)}
+    for ratio, n_rows in needed.items():
+        if n_rows > supply:
+            project.say(f"not refined to {percent(ratio)}: it needs {n_rows:,} synthetic rows, {supply:,} passed")
+    return replace(plan, ratios=tuple(ratio for ratio, n_rows in needed.items() if n_rows <= supply))
+
+
+def _fit_all(
+    project: Project, ingredients: Ingredients, plan: SweepPlan, finished: Mapping[FitKey, Fit]
+) -> SweepOutcome:
+    n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
+    n_fits = len(plan.keys(len(ingredients.training), n_extra)) - len(finished)
     project.say(
-        f"sweeping {len(ingredients.plan.ratios)} ratios, {ingredients.plan.repeats} repeats, "
+        f"sweeping {len(plan.ratios)} ratios, {plan.repeats} repeats, {n_fits} fits: "
         f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
     )
     return run_sweep(
@@ -103,10 +130,12 @@ def _fit_all(project: Project, ingredients: Ingredients) -> SweepOutcome:
         ingredients.problem.statement.task,
         ingredients.problem.statement.facts.metric,
         ingredients.spec,
-        ingredients.plan,
+        plan,
         slices=ingredients.problem.statement.slices,
         batches=ingredients.origin.to_numpy(),
-        on_fit=_teller(project, len(ingredients.plan.keys())),
+        extra_real=ingredients.extra_real,
+        finished=finished,
+        on_fit=_teller(project, n_fits),
     )
 
 

@@ -10,8 +10,9 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point, Success, judge_success
-from synth_mlflow.model.final import Final, confirm, final_of
+from synth_mlflow.model.final import Final, final_of
 from synth_mlflow.model.picture import curve_figure
+from synth_mlflow.model.promise import Promise, confirm
 from synth_mlflow.model.sweep import SweepOutcome
 from synth_mlflow.stages.freeze import inputs
 from synth_mlflow.stages.ingredients import Ingredients
@@ -34,9 +35,9 @@ def write_sweep(
         with writing(project.server, run_id) as draft:
             _write_ratio(draft, ingredients, curve, point)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
-    kept = _write_final(project, ingredients, outcome, parent, children[-1])
+    kept, promise = _write_final(project, ingredients, outcome, parent, children[-1])
     with writing(project.server, parent) as draft:
-        _write_parent(draft, ingredients, curve, success, kept)
+        _write_parent(draft, ingredients, curve, success, kept, promise)
     return curve
 
 
@@ -70,10 +71,11 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
 
 def _write_final(
     project: Project, ingredients: Ingredients, outcome: SweepOutcome, parent: str, run_id: str
-) -> KeptModel:
+) -> tuple[KeptModel, Promise]:
     curve, statement = outcome.curve, ingredients.problem.statement
     with writing(project.server, run_id) as draft:
-        final, promise = final_of(outcome), confirm(outcome)
+        final = final_of(outcome)
+        promise = _promise(ingredients, curve, final)
         example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
         used = ingredients.batches if curve.chosen else ()
         tags = {
@@ -107,7 +109,18 @@ def _write_final(
             f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
         )
-    return kept
+    return kept, promise
+
+
+def _promise(ingredients: Ingredients, curve: Curve, final: Final) -> Promise:
+    return confirm(
+        curve,
+        ingredients.evaluation,
+        ingredients.problem.statement.task,
+        final.model.classes,
+        final.model.predict(ingredients.evaluation),
+        n_earlier_uses=ingredients.n_earlier_uses,
+    )
 
 
 def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
@@ -119,7 +132,9 @@ def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
     return pd.concat([real, pd.DataFrame({"from": origin.to_numpy(), "row": places})], ignore_index=True)
 
 
-def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel) -> None:
+def _write_parent(
+    draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel, promise: Promise
+) -> None:
     _state(draft, ingredients)
     draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
     draft.param(names.P_REPEATS, ingredients.plan.repeats)
@@ -132,6 +147,8 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
     draft.param(names.P_PEAK, curve.peak)
     draft.param(names.P_FRAGILITY, curve.fragility.words)
     draft.param(names.P_SUCCESS, success.words)
+    draft.param(names.P_PROMISE, promise.words)
+    draft.param(names.P_EARLIER_USES, promise.n_earlier_uses)
     draft.param(names.P_MODEL_NAME, kept.name)
     draft.param(names.P_MODEL_VERSION, kept.version)
     draft.param(names.P_MODEL_SHA256, kept.sha256)

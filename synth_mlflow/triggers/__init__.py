@@ -29,6 +29,8 @@ class Recorded:
     """A scikit-learn scorer name; better high."""
     promised: tuple[float, float, float] | None
     """Score, low and high end of its interval on the frozen set; None before a sweep."""
+    schema_digest: str | None = None
+    """Of the real rows' columns and their kinds; None where it was not recorded."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What made the model: ``python`` and the names of distributions, each with its version."""
 
@@ -60,6 +62,7 @@ class Present:
     generators: Mapping[str, str] = field(default_factory=dict)
     """Generator name to the version that is installed or was given."""
     statement_digest: str | None = None
+    schema_digest: str | None = None
     n_new_rows: int | None = None
     """Real rows that the project has not seen, equal rows counted once."""
     drift: Drift | None = None

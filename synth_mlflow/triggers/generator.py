@@ -37,7 +37,7 @@ def _ruling(changed: list[str], unknown: list[str], recorded: Recorded, present:
     if changed:
         return "due", _versions(changed, recorded, present)
     if unknown:
-        given = " ".join(f"--generator {name}=VERSION" for name in unknown)
+        given = " ".join(f"--generator-version {name}=VERSION" for name in unknown)
         return (
             "cannot tell",
             f"no present version of {', '.join(unknown)} is known; give it: `synth-mlflow check {given}`",

@@ -1,4 +1,4 @@
-"""Due when the problem statement is no longer the one that was frozen."""
+"""Due when the problem statement, or the columns of the real rows, are no longer those that were frozen."""
 
 from __future__ import annotations
 
@@ -8,26 +8,39 @@ from synth_mlflow.triggers import Present, Recorded, Trigger, TriggerState
 
 
 class TaskDefinition:
-    """Compares the statement's digest with the recorded one."""
+    """Compares the digests of the statement and of the columns with the recorded ones."""
 
-    summary: ClassVar[str] = "the problem statement changed: any"
+    summary: ClassVar[str] = "the problem statement or the columns of the real rows changed: any"
 
     def condition(self, threshold: Any) -> str:
         """Only ``any`` makes sense: a digest does not say how much has changed."""
         if threshold != "any":
             raise ValueError(f"{threshold!r} was found; any is needed, since a digest cannot say how much has changed")
-        return "anything in the problem statement changes"
+        return "anything changes in the problem statement or in the columns of the real rows"
 
     def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
-        """Due if the digests differ."""
-        condition, before, now = self.condition(threshold), recorded.statement_digest, present.statement_digest
-        if now is None:
-            fix = "no present statement is known; give it: `synth-mlflow check --problem problem.md`"
+        """Due if a digest differs; the columns count only where both of their digests are known."""
+        condition = self.condition(threshold)
+        changed = _changed("the statement", recorded.statement_digest, present.statement_digest)
+        changed += _changed("the columns of the real rows", recorded.schema_digest, present.schema_digest)
+        if changed:
+            return TriggerState("task", condition, "due", "; ".join(changed))
+        if present.statement_digest is None:
+            fix = "no present statement is known; give it: `synth-mlflow check --statement problem.md`"
             return TriggerState("task", condition, "cannot tell", fix)
-        if now != before:
-            changed = f"the statement has digest {now[:12]}, {before[:12]} was frozen"
-            return TriggerState("task", condition, "due", changed)
-        return TriggerState("task", condition, "not due", f"the statement still has digest {before[:12]}")
+        return TriggerState("task", condition, "not due", _unchanged(recorded, present))
+
+
+def _changed(what: str, before: str | None, now: str | None) -> list[str]:
+    if before is None or now is None or before == now:
+        return []
+    return [f"the digest of {what} is {now[:12]}, {before[:12]} was frozen"]
+
+
+def _unchanged(recorded: Recorded, present: Present) -> str:
+    compared = recorded.schema_digest is not None and present.schema_digest is not None
+    columns = ", and the columns are the same" if compared else "; the columns were not compared"
+    return f"the digest of the statement still is {recorded.statement_digest[:12]}{columns}"
 
 
 plugin: Trigger = TaskDefinition()

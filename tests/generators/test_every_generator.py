@@ -117,6 +117,15 @@ def test_one_column_works(name: str, values: list[object]) -> None:
     pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
 
 
+@pytest.mark.parametrize("labels", [[0, 1], [0.0, None], [3, 7, 11]])
+def test_class_labels_may_be_numbers(name: str, labels: list[float | None]) -> None:
+    rng = np.random.default_rng(0)
+    members = normalise(pd.DataFrame({"x": rng.normal(size=300), "y": [labels[i % len(labels)] for i in range(300)]}))
+    drawn = fit(name, members, Task("y", "multiclass")).sample(200, np.random.default_rng(0))
+    pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
+    assert drawn["y"].drop_duplicates().isin(members["y"]).all()
+
+
 def test_ten_rows_work(name: str, mixed: pd.DataFrame, churn: Task) -> None:
     members = normalise(mixed.head(10))
     drawn = fit(name, members, churn).sample(30, np.random.default_rng(0))

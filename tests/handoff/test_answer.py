@@ -6,46 +6,84 @@ from dataclasses import replace
 
 import pytest
 
-from synth_mlflow.handoff.answer import answer, judge_success
+from synth_mlflow.handoff.answer import answer, judge_success, why_not
 from synth_mlflow.handoff.document import Estimate, Success
 
 SCORE = Estimate(0.91, 0.90, 0.92)
+GAIN = Estimate(0.04, 0.03, 0.05)
 
 
 @pytest.mark.parametrize(
-    ("success", "gain", "outcome"),
+    ("success", "gain", "outcome", "words"),
     [
-        (Success("gain_at_least", 0.02), Estimate(0.04, 0.03, 0.05), "success"),
-        (Success("gain_at_least", 0.03), Estimate(0.04, 0.03, 0.05), "success"),
-        (Success("gain_at_least", 0.04), Estimate(0.04, 0.03, 0.05), "undecided"),
-        (Success("gain_at_least", 0.06), Estimate(0.04, 0.03, 0.05), "no success"),
-        (Success("gain_at_least", 0.02), None, "no success"),
-        (Success("at_least", 0.9), None, "success"),
-        (Success("at_least", 0.915), None, "undecided"),
-        (Success("at_least", 0.95), None, "no success"),
+        (Success("gain_at_least", 0.02, 0.039), GAIN, "success", "The whole interval, +0.030 to +0.050, meets it."),
+        (Success("gain_at_least", 0.035, 0.039), GAIN, "success, not certain", "another draw of the rows"),
+        (Success("gain_at_least", 0.04, 0.039), GAIN, "no success, not certain", "another draw of the rows"),
+        (Success("gain_at_least", 0.06, 0.039), GAIN, "no success", "lies below it"),
+        (Success("gain_at_least", 0.02, 0.0), None, "no success", "real rows alone gain nothing."),
+        (Success("at_least", 0.9, 0.908), None, "success", "The whole interval, 0.900 to 0.920, meets it."),
+        (Success("at_least", 0.905, 0.908), None, "success, not certain", "0.908 was measured"),
+        (Success("at_least", 0.95, 0.908), None, "no success", "lies below it"),
     ],
 )
-def test_success_is_judged_by_the_whole_interval(success, gain, outcome):
-    assert judge_success(success, SCORE, gain)[0] == outcome
+def test_success_is_the_corrected_estimates_and_the_interval_says_how_sure(success, gain, outcome, words):
+    found, sentence = judge_success(success, SCORE, gain)
+    assert found == outcome
+    assert words in sentence
 
 
 def test_sentences_of_a_project_that_gained(document):
     found = answer(document)
     assert found.headline == "50 % synthetic rows in the training mix"
+    assert found.verdict.startswith(
+        "The statement asks for a gain of at least 0.02; corrected for the choice, 0.039 was"
+    )
     assert found.sentences == (
         "With 4,800 synthetic rows beside 4,800 real rows, average_precision is 0.912 (0.904 to 0.919), against 0.871 "
         "from real rows alone: a gain of +0.041 (+0.031 to +0.052).",
-        "The statement asks for a gain of at least 0.02: the whole interval, +0.031 to +0.052, meets it.",
-        "The curve is flat: 50 % and 75 % cannot be told apart from its peak at 50 %.",
+        "The curve is flat around its peak at 50 %: 75 % cannot be told from it.",
         "Of 3 batches made, 1 is in the model, holding 5,000 rows from forest.",
     )
 
 
 def test_sentences_of_a_project_that_gained_nothing(document):
-    sweep = replace(document.sweep, chosen=0.0, peak=0.25, plateau=(0.25,))
+    sweep = replace(document.sweep, chosen=0.0, peak=0.25, plateau=(0.0, 0.25, 0.5, 0.75), shape="no peak")
     batches = tuple(replace(batch, in_model=False) for batch in document.batches)
-    found = answer(replace(document, sweep=sweep, batches=batches))
+    success = Success("gain_at_least", 0.02, 0.0)
+    found = answer(replace(document, sweep=sweep, batches=batches, success=success))
     assert (found.outcome, found.headline) == ("no success", "Real rows alone: no synthetic rows in the model")
     assert found.sentences[0].startswith("No ratio earned its place")
-    assert found.sentences[2] == "The curve has a sharp peak at 25 %: every other ratio is measurably worse."
-    assert found.sentences[3] == "The model holds no synthetic batch."
+    assert found.sentences[1:] == (
+        "The curve has no peak: no ratio can be told from the best.",
+        "The model holds no synthetic batch.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "changes", "words"),
+    [
+        (0, {}, "the chosen ratio gains +0.041 over it"),
+        (1, {}, "measurably below the peak, by 0.023"),
+        (2, {}, ""),
+        (3, {}, "cannot be told from the peak, and needs 9,600 synthetic rows more than the chosen one"),
+        (3, {"n_synthetic": 1_000}, "cannot be told from the peak; the rule takes 50 %"),
+        (1, {"helps": False}, "gains no more than duplicated real rows, which score 0.874"),
+        (
+            1,
+            {"helps": False, "gain": Estimate(0.01, -0.01, 0.03)},
+            "its gain cannot be told from zero (−0.010 to +0.030)",
+        ),
+        (
+            3,
+            {"helps": False, "gain": Estimate(-0.04, -0.05, -0.03)},
+            "worse than real rows alone, by 0.040 (−0.050 to −0.030)",
+        ),
+    ],
+)
+def test_why_another_ratio_was_taken(document, place, changes, words):
+    assert why_not(replace(document.sweep.points[place], **changes), document.sweep) == words
+
+
+def test_a_sharp_peak_is_called_sharp(document):
+    sweep = replace(document.sweep, shape="sharp", plateau=(0.5,))
+    assert answer(replace(document, sweep=sweep)).sentences[1].startswith("The curve has a sharp peak at 50 %")

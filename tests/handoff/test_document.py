@@ -97,4 +97,4 @@ def test_passwords_never_reach_the_document(document):
 
 def test_a_choice_that_is_not_on_the_curve_is_noticed(document):
     with pytest.raises(ValueError, match=r"0\.3 is not on the curve: \[0\.0, 0\.25"):
-        _ = replace(document.sweep, chosen=0.3).chosen_point
+        document.sweep.at(0.3)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from synth_mlflow.handoff.contents import tallies
 from synth_mlflow.handoff.document import Limits, SignOff
 from synth_mlflow.handoff.html import to_html
 from synth_mlflow.handoff.markdown import to_markdown
@@ -29,8 +30,8 @@ def test_pages_say_everything_that_a_newcomer_needs(document, render):
         "forest-91c0",
         "too many short contracts",
         "the labels of March were flipped",
-        "the smallest ratio whose gain",
-        "three times the synthetic rows",
+        "The smallest ratio that helps",
+        "needs 9,600 synthetic rows more",
         "models:/churn-cold-start/3",
         "Only contracts signed online",
         "synth-mlflow check --new-data FILE",
@@ -107,6 +108,21 @@ def test_every_anchor_of_the_page_exists_once(document):
     assert len(set(identifiers)) == len(identifiers)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(identifiers)
     assert set(re.findall(r'aria-labelledby="([^"]+)"', page)) <= set(identifiers)
+
+
+@pytest.mark.parametrize("render", RENDERERS)
+def test_many_reasons_are_cut_short(document, render):
+    bad = document.batches[1]
+    check = replace(bad.checks[0], reasons=tuple(f"reason {i}" for i in range(45)))
+    page = render(replace(document, batches=(replace(bad, checks=(check,)),)))
+    assert "40 further reasons" in page
+    assert "reason 4" in page
+
+
+def test_verdicts_are_counted_by_check(document):
+    found = [(tally.check, tally.counts["pass"], tally.counts["fail"]) for tally in tallies(document)]
+    assert found == [("fidelity", 2, 1), ("utility", 3, 0), ("privacy", 3, 0)]
+    assert "| fidelity | 2 | 1 | 0 |" in to_markdown(document)
 
 
 def test_long_tables_are_folded(document):

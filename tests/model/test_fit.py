@@ -8,6 +8,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.fit import fit
+from synth_mlflow.model.raw_columns import load
 
 ESTIMATORS = ["lightgbm", "sklearn.linear_model:LogisticRegression", "sklearn.ensemble:RandomForestClassifier"]
 
@@ -129,3 +130,24 @@ def test_missing_target_and_single_class_are_refused(rows):
         fit(ModelSpec(), Task("churned", "binary"), rows.assign(churned="yes"), seed=1)
     with pytest.raises(UsageError, match="labels that no real training row has: 'maybe'"):
         fit(ModelSpec(), Task("churned", "binary"), rows.assign(churned="maybe"), seed=1, classes=("no", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [({"num_leavs": 7}, "Did you mean 'num_leaves'"), ({"num_leaves": -3}, "LightGBM refuses 400 rows")],
+)
+def test_senseless_settings_are_refused(rows, params, message):
+    with pytest.raises(UsageError, match=message):
+        fit(ModelSpec(params=params), Task("churned", "binary"), rows, seed=1)
+
+
+def test_text_cannot_be_regressed_on(rows):
+    with pytest.raises(UsageError, match="a regression task needs numbers"):
+        fit(ModelSpec(), Task("churned", "regression"), rows, seed=1)
+
+
+def test_early_stopped_model_survives_being_saved(rows, tmp_path):
+    spec = ModelSpec(params={"early_stopping_rounds": 3, "learning_rate": 0.5})
+    model = fit(spec, Task("churned", "binary"), rows, seed=1)
+    model.predictor.save(tmp_path)
+    assert np.array_equal(load(tmp_path).scores(rows), model.predict(rows))

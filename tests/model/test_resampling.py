@@ -46,7 +46,7 @@ def test_bootstrap_spread_is_the_textbook_one():
     truth, task = np.zeros(400), Task("y", "multiclass")
     right = np.arange(400) < 300
     prediction = np.column_stack([right, ~right, np.zeros(400)]).astype(float)
-    draws = resample("accuracy", task, truth, [prediction], np.random.default_rng(0))
+    draws = resample("accuracy", task, truth, [prediction], np.random.default_rng(0), n_outside=1)
     assert draws.inside.std() == pytest.approx(np.sqrt(0.75 * 0.25 / 400), rel=0.1)
     assert draws.outside.mean() == pytest.approx(0.75, abs=0.01)
 
@@ -54,3 +54,16 @@ def test_bootstrap_spread_is_the_textbook_one():
 def test_undefined_draws_are_nan():
     scorer = weighted_scorer("roc_auc", Task("y", "binary"), CODES, BINARY)
     assert np.isnan(scorer(CODES[None, :])).all()
+
+
+def test_expanded_auc_varies_as_the_exact_one_does():
+    rng = np.random.default_rng(3)
+    truth = (rng.random(2_500) < 0.2).astype(float)
+    positive = np.round(1 / (1 + np.exp(-(truth + rng.normal(size=2_500)))), 2)
+    prediction, task = np.column_stack([1 - positive, positive]), Task("y", "binary")
+    counts = rng.multinomial(2_500, np.full(2_500, 1 / 2_500), size=100).astype(float)
+    expanded = weighted_scorer("roc_auc", task, truth, prediction)(counts)
+    exact = [score_codes("roc_auc", task, truth, prediction, row) for row in counts]
+    assert np.corrcoef(expanded, exact)[0, 1] > 0.999
+    assert expanded.std() == pytest.approx(np.std(exact), rel=0.02)
+    assert expanded.mean() == pytest.approx(np.mean(exact), abs=2e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from synth_mlflow.plugins import find, installed
@@ -51,7 +52,7 @@ def test_generator(threshold, versions, state):
 
 
 def test_generator_without_a_known_version_says_what_to_give():
-    assert "--generator my-sim=VERSION" in ask("generator", "major", generators={"forest": "1.2.0"}).reason
+    assert "--generator-version my-sim=VERSION" in ask("generator", "major", generators={"forest": "1.2.0"}).reason
 
 
 def test_generator_is_judged_against_all_versions_that_made_batches():
@@ -110,6 +111,19 @@ def test_metric_drop_worked_by_hand():
     assert "lies 0.03 below, 4.2 standard errors" in ask("metric_drop", 0.02, production=production(0.88)).reason
 
 
+def test_metric_drop_seldom_cries_wolf_in_a_year_of_weekly_values():
+    rng, alarms, metric_drop = np.random.default_rng(7), 0, find("triggers", "metric_drop").load()
+    for _ in range(100):
+        score = 0.91 + rng.normal(0, 0.01)
+        recorded = replace(RECORDED, promised=(score, score - 0.0196, score + 0.0196))
+        year = production(*(0.91 + rng.normal(0, 0.01, size=52)))
+        alarms += any(
+            metric_drop.evaluate(0.001, recorded, Present(production=year[: week + 1])).state == "due"
+            for week in range(52)
+        )
+    assert alarms <= 20  # 10 are expected; *below the interval* would raise 61
+
+
 def test_metric_drop_within_the_promised_interval_is_never_due():
     wide = replace(RECORDED, promised=(0.91, 0.80, 0.99))
     assert ask("metric_drop", 0.02, wide, production=production(0.85, 0.85, 0.85)).state == "not due"
@@ -132,9 +146,23 @@ def test_metric_drop_before_a_sweep():
     assert (state.state, "synth-mlflow sweep" in state.reason) == ("cannot tell", True)
 
 
-@pytest.mark.parametrize(("digest", "state"), [("ab" * 32, "not due"), ("cd" * 32, "due"), (None, "cannot tell")])
-def test_task(digest, state):
-    assert ask("task", "any", statement_digest=digest).state == state
+@pytest.mark.parametrize(
+    ("statement", "columns", "state", "words"),
+    [
+        ("ab" * 32, "11" * 32, "not due", "the columns are the same"),
+        ("ab" * 32, None, "not due", "the columns were not compared"),
+        ("cd" * 32, "11" * 32, "due", "the digest of the statement is cdcdcdcdcdcd, abababababab was frozen"),
+        ("ab" * 32, "22" * 32, "due", "the digest of the columns of the real rows is 222222222222"),
+        (None, "22" * 32, "due", "columns"),
+        (None, "11" * 32, "cannot tell", "--statement"),
+    ],
+)
+def test_task(statement, columns, state, words):
+    found = ask(
+        "task", "any", replace(RECORDED, schema_digest="11" * 32), statement_digest=statement, schema_digest=columns
+    )
+    assert found.state == state
+    assert words in found.reason
 
 
 @pytest.mark.parametrize(
@@ -182,10 +210,10 @@ def test_thresholds_without_sense_are_refused(name, threshold):
 @pytest.mark.parametrize(
     ("name", "ask_for"),
     [
-        ("generator", "--generator forest=VERSION"),
+        ("generator", "--generator-version forest=VERSION"),
         ("new_real_rows", "synth-mlflow check --new-data FILE"),
         ("metric_drop", "synth-mlflow log-production --metric VALUE --n ROWS"),
-        ("task", "synth-mlflow check --problem problem.md"),
+        ("task", "synth-mlflow check --statement problem.md"),
         ("environment", "synth-mlflow check"),
     ],
 )

@@ -1,0 +1,86 @@
+"""The rule: what counts as help, what is in the plateau, which ratio is taken, and the correction for having chosen."""
+
+import numpy as np
+import pytest
+
+from synth_mlflow.model.choice import Chooser, corrected_score
+from synth_mlflow.model.fragility import judge_fragility
+from synth_mlflow.model.inference import Uncertainty
+
+ERROR = 0.01
+UNCERTAIN = Uncertainty(np.eye(7) * ERROR**2 / 2, np.zeros((7, 7)), 8)
+"""Baseline, three ratios, three placebos; every difference has the standard error 0.01."""
+
+
+def scores(synthetic, placebo=(0.5, 0.5, 0.5)):
+    """With a baseline of 0.5."""
+    return np.array([0.5, *synthetic, *placebo])
+
+
+@pytest.mark.parametrize(("rule", "chosen"), [("plateau", 2), ("peak", 3), ("one-standard-error", 3), ("least", 1)])
+def test_rules_differ_on_a_slow_rise(rule, chosen):
+    choice = Chooser.build(rule, 3, UNCERTAIN).choose(scores([0.53, 0.60, 0.612]))
+    assert choice.chosen == chosen
+    assert choice.helps.all()
+    assert choice.plateau.tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("rule", ["plateau", "peak", "one-standard-error", "least"])
+def test_no_rule_takes_what_a_placebo_gives_too(rule):
+    choice = Chooser.build(rule, 3, UNCERTAIN).choose(scores([0.55, 0.56, 0.57], placebo=(0.5, 0.56, 0.5)))
+    assert choice.chosen == 0
+    assert choice.peak == 3
+
+
+def test_noise_is_no_help():
+    assert Chooser.build("least", 3, UNCERTAIN).choose(scores([0.505, 0.51, 0.515])).chosen == 0
+
+
+def test_guardrail_forbids_a_ratio():
+    allowed = np.array([True, False, True])
+    choice = Chooser.build("plateau", 3, UNCERTAIN, allowed).choose(scores([0.53, 0.60, 0.612]))
+    assert choice.chosen == 3
+
+
+def test_null_claims_help_as_rarely_as_promised():
+    rng, chooser = np.random.default_rng(0), Chooser.build("least", 3, UNCERTAIN)
+    noise = rng.normal(scale=ERROR / np.sqrt(2), size=(4_000, 7))
+    noise[:, 4:] -= 1  # a placebo that never stands in the way: the test against the baseline alone decides
+    assert np.mean([chooser.choose(row).chosen > 0 for row in noise]) == pytest.approx(0.05, abs=0.012)
+
+
+def test_correction_takes_the_luck_out():
+    """Three ratios of equal worth: the best of them looks better than it is, by luck alone."""
+    rng, naive, corrected = np.random.default_rng(1), [], []
+    for _ in range(60):
+        rows = rng.normal(size=(400, 7)) * 0.3 + np.array([0, 1, 1, 1, -1, -1, -1])
+        weights = rng.multinomial(400, np.full(400, 1 / 400), size=150)
+        inside = weights @ rows / 400
+        outside = (weights == 0) @ rows / (weights == 0).sum(axis=1, keepdims=True)
+        chooser = Chooser.build("peak", 3, Uncertainty(np.cov(rows, rowvar=False) / 400, np.zeros((7, 7)), 8))
+        naive.append(rows.mean(axis=0)[chooser.choose(rows.mean(axis=0)).chosen] - 1)
+        corrected.append(corrected_score(chooser, inside, outside) - 1)
+    assert np.mean(naive) > 0.008
+    assert abs(np.mean(corrected)) < np.mean(naive) / 4
+
+
+@pytest.mark.parametrize(
+    ("values", "plateau", "words"),
+    [
+        ([0.5, 0.7, 0.6, 0.5], [False, True, False, False], "sharp"),
+        ([0.5, 0.7, 0.69, 0.5], [False, True, True, False], "flat"),
+        ([0.5, 0.51, 0.5, 0.5], [True, True, True, True], "no peak"),
+    ],
+)
+def test_fragility_in_words(values, plateau, words):
+    probabilities = np.array([0.0, 0.8, 0.2, 0.0])
+    found = judge_fragility((0.0, 0.25, 0.5, 0.75), np.array(values), 1, np.array(plateau), probabilities)
+    assert found.words == words
+    assert found.drop_below == pytest.approx(values[1] - values[0])
+    assert "80 %" in found.sentence
+
+
+def test_peak_at_the_edge_asks_for_greater_ratios():
+    found = judge_fragility((0.0, 0.5), np.array([0.5, 0.7]), 1, np.array([False, True]), np.array([0.0, 1.0]))
+    assert "50 % is the greatest ratio swept" in found.advice
+    assert found.drop_above is None

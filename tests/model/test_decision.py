@@ -1,0 +1,114 @@
+"""The decision in words, for each way that a sweep can end."""
+
+from dataclasses import replace
+
+import pytest
+
+from synth_mlflow.model.curve import Curve, Point, SlicePoint
+from synth_mlflow.model.decision import decide
+from synth_mlflow.model.fragility import Fragility
+from synth_mlflow.model.learning import LearningCurve
+from synth_mlflow.model.picture import curve_figure
+
+
+def point(ratio, score, **changed):
+    """One ratio above a baseline of 0.8."""
+    numbers = dict.fromkeys(("low", "high", "model_low", "model_high"), score)
+    made = Point(
+        ratio=ratio,
+        n_real=100,
+        n_synthetic=round(100 * ratio / (1 - ratio)),
+        score=score,
+        gain=score - 0.8,
+        gain_low=score - 0.81,
+        gain_high=score - 0.79,
+        p_value=0.001,
+        helps=ratio > 0,
+        in_plateau=True,
+        peak_probability=0.5,
+        placebo=0.805,
+        placebo_low=0.8,
+        placebo_high=0.81,
+        over_placebo=0.0,
+        over_placebo_low=0.0,
+        over_placebo_high=0.0,
+        extra=None,
+        extra_low=None,
+        extra_high=None,
+        forbidden="",
+        repeats=(score,),
+        placebo_repeats=(0.8,),
+        slices={},
+        recalls={},
+        **numbers,
+    )
+    return replace(made, **changed)
+
+
+def curve(best, chosen=0.5):
+    """The baseline and one ratio."""
+    return Curve(
+        metric="roc_auc",
+        points=(point(0.0, 0.8), best),
+        chosen=chosen,
+        peak=0.5,
+        plateau=[0.5],
+        rule="the smallest ratio that helps",
+        fragility=Fragility("sharp", "It is sharp.", "Sweep again.", 0.9, 0.05, None),
+        naive=best.score,
+        corrected=0.845,
+        corrected_gain=0.045,
+        smallest_detectable=0.01,
+        learning=LearningCurve((50, 100), (0.7, 0.8), 40.0, 20.0, 60.0, "Worth about 40 more real rows."),
+        mix="augment",
+        seed=0,
+        n_evaluation=1_000,
+        halves="",
+        decision="",
+    )
+
+
+def test_yes_gives_gain_correction_controls_fragility_and_worth():
+    said = decide(curve(point(0.5, 0.85, extra=0.87)))
+    assert said == (
+        "Use 50 % synthetic rows (100 beside 100 real ones): roc_auc goes from 0.8 to 0.85, a gain of +0.05 (95 % "
+        "interval +0.04 to +0.06); corrected for having been chosen, the score is 0.845. As many duplicated real rows "
+        "change it by +0.005, as many further real rows by +0.07. It is sharp. Sweep again. Worth about 40 more real "
+        "rows."
+    )
+
+
+@pytest.mark.parametrize(
+    ("best", "words"),
+    [
+        (point(0.5, 0.801, helps=False, p_value=0.4), "cannot be told from chance; a gain below 0.01"),
+        (point(0.5, 0.85, helps=False, placebo=0.849), "duplicated real rows gain +0.049"),
+        (point(0.5, 0.85, forbidden="falls on slice 'old' by 0.1; 0.05 is allowed"), "but falls on slice 'old'"),
+        (point(0.5, 0.85), "no ratio that helps satisfies the rule"),
+    ],
+)
+def test_no_gives_the_reason(best, words):
+    said = decide(curve(best, chosen=0.0))
+    assert said.startswith("Use no synthetic rows: roc_auc is 0.8 without them.")
+    assert words in said
+    assert "Sweep again" not in said  # advice on a ratio that nobody takes
+
+
+def test_slice_that_pays_is_named():
+    slices = {
+        "old": SlicePoint(50, 0.7, -0.1, -0.15, -0.05),
+        "young": SlicePoint(50, 0.7, -0.2, -0.5, 0.1),
+        "none": SlicePoint(0, None, None, None, None),
+    }
+    assert "It costs slice 'old' 0.1." in decide(curve(point(0.5, 0.85, slices=slices)))
+
+
+def test_picture_of_a_no_says_no():
+    figure = curve_figure(curve(point(0.5, 0.7), chosen=0.0))
+    assert "nothing beats" in figure.axes[0].get_title(loc="left")
+
+
+def test_notebook_shows_decision_and_table():
+    shown = replace(curve(point(0.5, 0.85)), decision="Use <50 %>.")._repr_html_()
+    assert "Use &lt;50 %&gt;." in shown
+    assert "<table" in shown

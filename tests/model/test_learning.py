@@ -1,0 +1,43 @@
+"""What a gain is worth in real rows: exact on an exact power law, silent where there is no gain."""
+
+import numpy as np
+import pytest
+
+from synth_mlflow.model.learning import learning_curve
+
+SIZES = np.array([25.0, 50.0, 75.0, 80.0])
+
+
+def law(n):
+    """Error that falls as 1 / n."""
+    return 0.9 - 5.0 / n
+
+
+def worth(gain, error=0.0):
+    """On 100 real rows."""
+    repeats = np.tile(law(SIZES), (6, 1))
+    return learning_curve(SIZES, repeats, (100, law(100)), (gain, error), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("further", [20, 100, 300])
+def test_exact_law_is_read_exactly(further):
+    found = worth(law(100 + further) - law(100))
+    assert found.worth == pytest.approx(further, rel=0.15)  # the exponent is on a grid
+    assert found.n_rows == (25, 50, 75, 80, 100)
+
+
+def test_interval_follows_the_gains_uncertainty():
+    found = worth(0.01, error=0.003)
+    assert found.worth_low < found.worth < found.worth_high
+    assert f"about {found.worth:,.0f} more real rows" in found.words
+
+
+def test_gain_beyond_the_asymptote_is_capped_and_said_so():
+    found = worth(0.2)
+    assert found.worth == 1_000
+    assert "over 1,000 more real rows" in found.words
+
+
+def test_no_gain_is_worth_nothing():
+    assert worth(0.0).worth == 0
+    assert worth(-0.1, error=0.01).worth == 0

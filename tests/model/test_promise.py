@@ -1,0 +1,74 @@
+"""What may be promised: the confirming half, or the corrected score; wider where the set was used before."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.model.fit import fit
+from synth_mlflow.model.halves import halve
+from synth_mlflow.model.plan import SweepPlan
+from synth_mlflow.model.promise import confirm, worn_quantile
+from synth_mlflow.model.score import score
+from synth_mlflow.model.sweep import run_sweep
+
+TASK, SPEC = Task("y", "binary"), ModelSpec(params={"num_leaves": 4, "min_data_in_leaf": 5, "n_estimators": 10})
+
+
+def rows(n, seed):
+    """Two numbers and a label that their sum decides."""
+    X = np.random.default_rng(seed).normal(size=(n, 2))
+    return normalise(pd.DataFrame(X, columns=["a", "b"]).assign(y=(X.sum(axis=1) > 0).astype(int)))
+
+
+def swept(n_evaluation):
+    """Everything that a handoff has at hand."""
+    real, evaluation = rows(60, 1), rows(n_evaluation, 2)
+    plan = SweepPlan(ratios=(0.5,), repeats=3, n_jobs=1)
+    curve = run_sweep(real, rows(60, 3), evaluation, TASK, "roc_auc", SPEC, plan).curve
+    model = fit(SPEC, TASK, real, seed=0)
+    return curve, evaluation, model.classes, model.predict(evaluation)
+
+
+def test_large_set_is_scored_on_the_half_that_chose_nothing():
+    curve, evaluation, classes, predictions = swept(2_400)
+    promise = confirm(curve, evaluation, TASK, classes, predictions)
+    half = halve(evaluation["y"].to_numpy(dtype=float), True).confirm
+    assert promise.n_rows == half.sum() == 1_200
+    assert promise.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
+    assert promise.low < promise.score < promise.high
+    assert curve.n_evaluation == 1_200
+
+
+def test_small_set_promises_the_corrected_score_and_wears():
+    curve, evaluation, classes, predictions = swept(300)
+    first, third = (confirm(curve, evaluation, TASK, classes, predictions, n_earlier_uses=n) for n in (0, 2))
+    assert first.score == third.score == curve.corrected
+    assert third.low < first.low
+    assert "same rows choose and confirm" in first.words
+    assert "used 2 times before" in third.words
+
+
+def test_worn_interval_is_the_union_bound():
+    assert worn_quantile(0, 4) == pytest.approx(1.95996, abs=1e-5)
+    assert worn_quantile(2, 3) == pytest.approx(worn_quantile(1, 9))
+    assert np.isfinite(worn_quantile(10_000, 4))
+
+
+def test_worn_interval_holds_against_somebody_who_keeps_the_luckiest():
+    """Models that are all worth 0 are swept 5 times, and the best score of all 4 ** 5 paths is promised."""
+    rng = np.random.default_rng(0)
+    luckiest = rng.normal(size=(300, 4**5)).max(axis=1)
+    assert (luckiest > worn_quantile(0, 4)).mean() > 0.99
+    assert (luckiest > worn_quantile(5, 4)).mean() <= 0.05
+
+
+def test_halves_are_fixed_and_keep_the_classes():
+    truth = (np.arange(5_000) % 10 == 0).astype(float)
+    halves = halve(truth, True)
+    assert not (halves.select & halves.confirm).any()
+    assert truth[halves.select].sum() == truth[halves.confirm].sum() == 250
+    assert np.array_equal(halves.select, halve(truth, True).select)
+    assert halve(truth[:1_900], True).shared
+    assert halve((np.arange(5_000) % 50 == 0).astype(float), True).shared  # 100 rows of the rare class
