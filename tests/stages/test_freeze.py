@@ -98,7 +98,9 @@ def test_by_reference_no_row_reaches_the_server(define, tmp_path):
     assert set(frozen.run.artifacts) == {names.A_SPLIT, names.A_ROW_DIGESTS, names.A_SCHEMA}
     assert len(workflow.evaluation_rows()) + len(workflow.training_rows()) == 120
     (tmp_path / "rows.csv").write_text((tmp_path / "rows.csv").read_text().replace("yes", "no", 1))
-    with pytest.raises(EvidenceError, match=r"(?s)rows have content digest .*the frozen record says .*Restore .*rows.csv"):
+    with pytest.raises(
+        EvidenceError, match=r"(?s)rows have content digest .*the frozen record says .*Restore .*rows.csv"
+    ):
         (workflow.evaluation_rows(), workflow.training_rows())
     (tmp_path / "rows.csv").write_text("age,bought,shop,day\n1,yes,1,1\n")
     with pytest.raises(EvidenceError, match="has 1 rows, the frozen record says 120"):
