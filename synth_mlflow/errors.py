@@ -76,6 +76,8 @@ def closest(name: str, known: Iterable[str]) -> str:
     "Known: 'age', 'income'."
     """
     names = sorted(known)
+    if not names:
+        return "There is none."
     match = difflib.get_close_matches(name, names, n=1)
     if match:
         return f"Did you mean {match[0]!r}?"

@@ -15,6 +15,7 @@ import yaml
 
 from synth_mlflow.data.columns import Kind
 from synth_mlflow.data.digests import canonical_json, text_digest
+from synth_mlflow.data.plain_yaml import read_plain
 from synth_mlflow.data.tables import file_metadata
 from synth_mlflow.errors import UsageError, closest
 
@@ -143,18 +144,24 @@ def read_origin(path: Path) -> tuple[Origin, str | None]:
     if not path.is_file():
         raise UsageError(f"there is no record file {path}.", f"Write one with the fields {', '.join(_DECLARED)}.")
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {error}.") from error
+        text = path.read_text(encoding="utf-8")
+        value = read_plain(text)
+    except ValueError as error:
+        raise UsageError(f"{path} is not plain YAML: {error}.") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path} holds no mapping.", f"Write the fields {', '.join(_DECLARED)}, one a line.")
     known = [*_DECLARED, "prompts", "source"]
     for name in value:
         if name not in known:
             raise UsageError(f"{path} has an unknown field {name!r}. {closest(str(name), known)}")
-    _refuse_incomplete(value, str(path))
+    if value.get("version") is not None:
+        value["version"] = yaml.load(text, Loader=yaml.BaseLoader)["version"]  # as written: 1.10 would become 1.1
     source = value.pop("source", None)
-    return Origin(**{**value, "prompts": tuple(value.get("prompts") or ()), "version": str(value["version"])}), source
+    if source is not None and not isinstance(source, str):
+        raise UsageError(f"{path}: source must be `training`, `none` or a path, found {source!r}.")
+    prompts = value.pop("prompts", None) or ()
+    _refuse_incomplete({**value, "prompts": prompts}, str(path))
+    return Origin(**value, prompts=tuple(prompts)), source
 
 
 _DECLARED = tuple(f.name for f in fields(Origin) if f.name not in {"prompts", "source", "door"})
@@ -180,9 +187,10 @@ def _is_blank(value: object) -> bool:
 
 _TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("generator", "a text", lambda v: isinstance(v, str)),
-    ("version", "a text", lambda v: isinstance(v, str | int | float)),
+    ("version", "a text", lambda v: isinstance(v, str)),
     ("params", "a mapping", lambda v: isinstance(v, Mapping)),
     ("seed", "a whole number or null", lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool))),
     ("slice", "a text or null", lambda v: v is None or isinstance(v, str)),
     ("purpose", "a text", lambda v: isinstance(v, str)),
+    ("prompts", "a list of texts", lambda v: isinstance(v, list | tuple) and all(isinstance(p, str) for p in v)),
 )

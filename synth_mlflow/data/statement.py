@@ -12,10 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from synth_mlflow.data.digests import json_digest, text_digest
+from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
+from synth_mlflow.data.plain_yaml import read_plain
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task, TaskKind
 from synth_mlflow.errors import StatementError, UsageError, closest
@@ -41,8 +50,8 @@ class _Strict(BaseModel):
 class Success(_Strict):
     """What decides success: a gain over the real-only baseline, or a score."""
 
-    gain_at_least: float | None = None
-    at_least: float | None = None
+    gain_at_least: FiniteFloat | None = None
+    at_least: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -72,6 +81,12 @@ class Model(_Strict):
 
     estimator: Text = "lightgbm"
     params: dict[str, Any] = {}
+
+    @field_validator("params")
+    @classmethod
+    def _recordable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        canonical_json(value)
+        return value
 
 
 class Facts(_Strict):
@@ -208,26 +223,10 @@ def _split(text: str, what: str) -> tuple[str, str]:
     return match.group(1), match.group(2)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, which can make a small file expand without bound."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases (`*name`) are not read here")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [str(key.value) for key, _ in node.value]
-        twice = {name for name in names if names.count(name) > 1}
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"keys stand twice: {', '.join(sorted(twice))}")
-        return super().construct_mapping(node, deep)
-
-
 def _yaml(front: str, what: str) -> dict[str, Any]:
     try:
-        value = yaml.load(front, Loader=_PlainLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        value = read_plain(front)
+    except ValueError as error:
         raise StatementError(f"the facts at the top of {what} are not plain YAML: {error}.") from error
     if not isinstance(value, dict):
         raise StatementError(f"the facts at the top of {what} are no list of `key: value` lines.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -93,6 +94,6 @@ def _thresholds(name: str, overrides: Any) -> dict[str, float]:
     for key, value in overrides.items():
         if key not in defaults:
             raise StatementError(f"`validation.{name}` has no threshold {key!r}. {closest(str(key), defaults)}")
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise StatementError(f"`validation.{name}.{key}` needs a number, found {value!r}.")
     return {**defaults, **{key: float(value) for key, value in overrides.items()}}

@@ -6,7 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from synth_mlflow.data.digests import json_digest, row_digests, table_digest
 from synth_mlflow.data.splits import Split, cut
 from synth_mlflow.data.statement import Evaluation
 from synth_mlflow.data.tables import read_table, write_parquet
-from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError
+from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.model.baseline import Baseline, measure_baseline
 from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.real_rows import refuse_synthetic
@@ -26,6 +26,7 @@ from synth_mlflow.tracking.write import Draft, Input, NewRun, create_run, writin
 
 REPEATS = 8
 Store = Literal["rows", "reference"]
+STORES: tuple[Store, ...] = get_args(Store)
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,21 @@ def freeze(
     path = (data or Path(problem.run.params[names.P_DATA_PATH])).resolve()
     rows = _same_rows(problem, path)
     refuse_synthetic(project, path, rows)
+    refuse_negative_seed(seed)
+    if store not in STORES:
+        raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
     plan = _plan(problem.statement.facts.evaluation, group, time)
     split = cut(rows, problem.statement.task, plan, problem.statement.slices, seed)
     sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed)
     _refuse_lost_classes(problem, sides)
     _write(project, problem, sides, path, store)
     return project.evaluation_set()
+
+
+def refuse_negative_seed(seed: int) -> None:
+    """A UsageError for a seed that no random number generator takes."""
+    if seed < 0:
+        raise UsageError(f"seed {seed} was given, a whole number of at least 0 is needed.")
 
 
 def _same_rows(problem: Problem, path: Path) -> pd.DataFrame:

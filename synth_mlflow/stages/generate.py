@@ -21,6 +21,7 @@ from synth_mlflow.errors import GeneratorError, SynthError, UsageError, closest
 from synth_mlflow.generators import Generator
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.batch import Made, parsed_slice, refuse_row_count, write_batch
+from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
@@ -70,6 +71,7 @@ def generate(
     frozen = project.evaluation_set()
     statement = project.problem().statement
     refuse_row_count(rows)
+    refuse_negative_seed(seed)
     part = parsed_slice(slice, frozen.schema)
     made_by = _instance(generator, params or {})
     members, declared = _members(project, frozen, source)
@@ -151,12 +153,14 @@ def _sampled(
     name = type(generator).__name__
     try:
         sampler = generator.fit(members, statement.task, fitting, slice=part)
-        frame = sampler.sample(rows, sampling)
+        frame: object = sampler.sample(rows, sampling)
         notes = dict(sampler.notes)
     except SynthError:
         raise
     except Exception as error:  # a plugin may raise anything; the user gets one message, `--debug` the traceback
         raise GeneratorError(f"generator {name} raised {type(error).__name__}: {error}.") from error
+    if not isinstance(frame, pd.DataFrame):
+        raise GeneratorError(f"generator {name} returned a {type(frame).__name__}, a DataFrame was needed.")
     if len(frame) != rows:
         raise GeneratorError(f"generator {name} returned {len(frame):,} rows, {rows:,} were asked for.")
     return frame, notes

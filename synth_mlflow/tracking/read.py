@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import EvidenceError
@@ -16,6 +18,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.server import ACTIVE_ONLY, Server, guard
 
 PAGE = 1_000
+GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 PARENT = "mlflow.parentRunId"
 
 
@@ -140,7 +143,9 @@ class Reader:
         folder = tempfile.mkdtemp(dir=self._folder.name)
         try:
             local = Path(self.server.client.download_artifacts(run.run_id, path, folder))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MlflowException) as error:
+            if isinstance(error, MlflowException) and error.error_code != GONE:
+                raise
             raise EvidenceError(
                 f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.",
                 "Restore the file in the artifact store.",

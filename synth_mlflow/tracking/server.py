@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -28,6 +29,10 @@ from synth_mlflow.tracking import names
 
 ACTIVE_ONLY = ViewType.ACTIVE_ONLY
 SERVER_FAILURES = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
+SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
+SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
+
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what is raised anyway
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,7 +74,7 @@ def connect(experiment: str | None, tracking_uri: str | None = None, *, create: 
     """
     uri = tracking_uri or mlflow.get_tracking_uri()
     with guarded(uri):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = _client(uri)
         found = _find(client, experiment) if not create else _make(client, str(experiment))
     return Server(client, uri, found.experiment_id, found.name)
 
@@ -78,7 +83,7 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None) -> Server
     """Open the project whose experiment has this id; for runs that ``mlflow run`` has made already."""
     uri = tracking_uri or mlflow.get_tracking_uri()
     with guarded(uri):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = _client(uri)
         found = client.get_experiment(experiment_id)
         _tag(client, found)
     return Server(client, uri, found.experiment_id, found.name)
@@ -93,6 +98,11 @@ def guarded(uri: str) -> Iterator[None]:
         reason = _reason(error)
         raise ServerError(
             f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", _advice(reason)
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ServerError(
+            f"the tracking server {public_uri(uri)} needs a driver: {error}.",
+            f"Install it: `pip install {error.name}`.",
         ) from error
 
 
@@ -122,6 +132,20 @@ def public_uri(uri: str) -> str:
         return uri
     user, _, host = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}"))
+
+
+def _client(uri: str) -> MlflowClient:
+    if uri.startswith(("http://", "https://")):
+        _refuse_silent(uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _refuse_silent(uri: str) -> None:
+    """Raise within seconds where nothing answers; MLflow's own patience is minutes. Any answer will do."""
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=(SECONDS_TO_CONNECT, SECONDS_TO_ANSWER))
+    except requests.exceptions.SSLError:  # MLflow has settings for certificates, and a better message
+        return
 
 
 def _find(client: MlflowClient, name: str | None) -> Experiment:
@@ -165,8 +189,9 @@ def _tag(client: MlflowClient, experiment: Experiment) -> None:
 
 def _reason(error: BaseException) -> str:
     text = str(error) or type(error).__name__
-    text = re.sub(r"(://[^/:@\s]+):[^@/\s]+@", r"\1@", text)  # a password in a URI
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    text = re.sub(r"(://[^/:@\s]*):[^/\s]+@", r"\1@", text)  # a password in a URI
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(SQLALCHEMY_PREFACE)]
+    first = next(iter(lines), type(error).__name__)
     return first.removesuffix(".")[:500]
 
 

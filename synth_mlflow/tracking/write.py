@@ -115,24 +115,28 @@ class NewRun:
 
 def create_run(server: Server, new: NewRun, *, parent: str | None = None) -> str:
     """Make one run that does not count yet, or find the one that a killed process left; returns its id."""
-    left = Reader(server).with_key(new.key)
-    return _create(server, new, left, parent, "RUNNING")
+    known = Reader(server).with_key(new.key)
+    return _create(server, new, known, parent, "RUNNING")
 
 
 def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[str]:
     """Make the runs that work will be done for, before it starts; returns their ids in the order given."""
-    left = Reader(server).children(parent)
-    return [_create(server, item, left, parent, "SCHEDULED") for item in new]
+    known = Reader(server).children(parent)
+    return [_create(server, item, known, parent, "SCHEDULED") for item in new]
 
 
 @guard
 def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
-    left = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and not run.counts]
-    if left:
-        server.client.update_run(left[-1].run_id, status=status)
-        if names.TAG_ERROR in left[-1].tags:
-            server.client.delete_tag(left[-1].run_id, names.TAG_ERROR)
-        return left[-1].run_id
+    left = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and _is_left(server, run)]
+    for run in left:
+        if run.params:  # write-once: what a process wrote just before it was killed cannot be completed
+            server.client.delete_run(run.run_id)
+    empty = [run for run in left if not run.params]
+    if empty:
+        server.client.update_run(empty[-1].run_id, status=status)
+        if names.TAG_ERROR in empty[-1].tags:
+            server.client.delete_tag(empty[-1].run_id, names.TAG_ERROR)
+        return empty[-1].run_id
     tags = {
         names.TAG_SCHEMA: names.SCHEMA,
         names.TAG_STAGE: new.stage,
@@ -141,10 +145,18 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
         **({PARENT: parent} if parent else {}),
         **{tag: value[:TAG_MAX] for tag, value in new.tags.items()},
     }
-    run = server.client.create_run(server.experiment_id, tags=registry.resolve_tags(tags), run_name=new.name)
+    made = server.client.create_run(server.experiment_id, tags=registry.resolve_tags(tags), run_name=new.name)
     if status != "RUNNING":
-        server.client.update_run(run.info.run_id, status=status)
-    return str(run.info.run_id)
+        server.client.update_run(made.info.run_id, status=status)
+    return str(made.info.run_id)
+
+
+def _is_left(server: Server, run: StoredRun) -> bool:
+    """Whether a run counts for nothing: it was not written to its end, or what it is a part of was not."""
+    if not run.counts or run.parent is None:
+        return not run.counts
+    whole = Reader(server).run(run.parent)
+    return whole.stage != "workflow" and not whole.counts
 
 
 @contextmanager

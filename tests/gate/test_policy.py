@@ -1,0 +1,72 @@
+"""The policy: what a statement may ask for, and every refusal of what makes no sense."""
+
+import pytest
+
+from synth_mlflow.data.statement import QUESTIONS, parse_statement
+from synth_mlflow.errors import StatementError
+from synth_mlflow.gate.policy import FALSE_ALARM_RATE, load_check, policy_of
+
+PROSE = "".join(f"## {question}\nAn answer.\n" for question in QUESTIONS)
+
+
+def policy(validation="{}", privacy="relevant"):
+    return policy_of(
+        parse_statement(
+            f"---\nname: n\ndata: d.csv\ntarget: y\ntask: binary\nmetric: roc_auc\nsuccess: {{at_least: 0.5}}\n"
+            f"gap: cold start\nprivacy: '{privacy}'\nvalidation: {validation}\n---\n{PROSE}"
+        )
+    )
+
+
+def test_without_a_word_every_check_has_its_defaults():
+    found = policy()
+    assert found.required == ("fidelity", "utility", "privacy")
+    assert (found.alpha, found.accepted) == (FALSE_ALARM_RATE, {})
+    assert found.alpha_per_check == FALSE_ALARM_RATE / 3
+    assert all(found.thresholds[name] == dict(load_check(name).defaults) for name in found.required)
+
+
+def test_privacy_is_required_where_it_matters_or_is_asked_for():
+    assert policy(privacy="not relevant: made up").required == ("fidelity", "utility")
+    assert "privacy" in policy("{required: [privacy]}", privacy="not relevant: made up").required
+
+
+def test_overrides_change_one_threshold_and_the_digest():
+    name, default = next(iter(load_check("fidelity").defaults.items()))
+    stricter = policy(f"{{fidelity: {{{name}: {default / 2}}}, alpha: 0.05}}")
+    assert stricter.thresholds["fidelity"] == {**load_check("fidelity").defaults, name: default / 2}
+    assert (stricter.alpha, stricter.digest != policy().digest) == (0.05, True)
+
+
+def test_the_same_policy_has_the_same_digest():
+    assert policy("{required: [fidelity]}").digest == policy().digest
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ("{fidelty: {}}", "names 'fidelty', which is no check. Did you mean 'fidelity'"),
+        ("{required: [likeness]}", "names 'likeness', which is no check"),
+        ("{required: privacy}", "needs a list of checks, found 'privacy'"),
+        ("{required: [3]}", "needs a list of checks"),
+        ("{alpha: 0}", "`validation.alpha` needs a rate between 0 and 0.5, found 0"),
+        ("{alpha: 0.7}", "needs a rate between"),
+        ("{alpha: .nan}", "needs a rate between"),
+        ("{alpha: yes}", "needs a rate between"),
+        ("{fidelity: 3}", "`validation.fidelity` needs `threshold: number` pairs"),
+        ("{fidelity: {no_such: 1}}", "`validation.fidelity` has no threshold 'no_such'"),
+        ("{accept_inconclusive: privacy}", "needs a reason for each check"),
+        ("{accept_inconclusive: {privacy: ' '}}", "needs a reason for each check"),
+        ("{accept_inconclusive: {privcy: why}}", "'privcy', which is no check. Did you mean 'privacy'"),
+    ],
+)
+def test_policies_without_sense_are_refused(validation, message):
+    with pytest.raises(StatementError, match=message):
+        policy(validation)
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "yes", "'0.1'", "null"])
+def test_thresholds_that_nothing_could_exceed_are_refused(value):
+    name = next(iter(load_check("fidelity").defaults))
+    with pytest.raises(StatementError, match=f"`validation.fidelity.{name}` needs a number, found"):
+        policy(f"{{fidelity: {{{name}: {value}}}}}")
