@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -86,18 +87,31 @@ def bars(names: Sequence[str], values: Floats, *, title: str, label: str) -> Fig
     return figure
 
 
-def paired_bars(table: pd.DataFrame, *, title: str, label: str, colours: Mapping[str, str]) -> Figure:
-    """Grouped horizontal bars: one group a row of the table, one bar a column."""
-    figure = Figure(figsize=(5.5, 0.4 * len(table) + 1.2), layout="constrained")
+@dataclass(frozen=True)
+class Dots:
+    """One series of a dot plot, with a whisker to either side of each dot."""
+
+    label: str
+    values: Sequence[float]
+    reach: Sequence[float]
+    colour: str
+
+
+def dots(names: Sequence[str], series: Sequence[Dots], limits: Sequence[float], *, title: str, label: str) -> Figure:
+    """One line a name, one dot a series, and the limit that the batch must reach."""
+    figure = Figure(figsize=(6.2, 0.45 * len(names) + 1.3), layout="constrained")
     ax = figure.add_subplot()
     tidy(ax)
-    height = 0.8 / max(table.shape[1], 1)
-    for place, (name, colour) in enumerate(colours.items()):
-        ax.barh(np.arange(len(table)) + place * height, table[name], height=height, color=colour, label=name)
-    ax.set_yticks(np.arange(len(table)) + height * (table.shape[1] - 1) / 2, [str(name) for name in table.index])
+    at = np.arange(len(names))[::-1]
+    for place, one in enumerate(series):
+        y = at + 0.12 * (len(series) - 1 - 2 * place)
+        ax.errorbar(one.values, y, xerr=one.reach, fmt="o", ms=5, capsize=2, color=one.colour, label=one.label)
+    ax.plot(limits, at, "|", ms=16, mew=2, color=BAD, label="limit for the batch")
+    ax.set_yticks(at, list(names))
+    ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xlabel(label, fontsize=8)
     ax.set_title(title, fontsize=9, loc="left")
-    ax.legend(fontsize=7, frameon=False)
+    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -135,7 +149,7 @@ def _shares(real: pd.Series, batch: pd.Series) -> tuple[list[str], Floats, Float
     return [*names, "other"], np.append(shares[0], rest[0]), np.append(shares[1], rest[1])
 
 
-def _binned(real: Floats, batch: Floats, name: object) -> tuple[list[str], Floats, Floats]:
+def _binned(real: Floats, batch: Floats, name: Callable[[float], str]) -> tuple[list[str], Floats, Floats]:
     present = real[~np.isnan(real)]
     if not len(present):
         return ["missing"], np.array([1.0]), np.array([float(np.isnan(batch).mean())])
@@ -145,5 +159,4 @@ def _binned(real: Floats, batch: Floats, name: object) -> tuple[list[str], Float
         np.bincount(np.digitize(side[~np.isnan(side)], edges), minlength=N_BINS) / max(len(side), 1)
         for side in (real, batch)
     ]
-    assert callable(name)
     return [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)], sides[0], sides[1]
