@@ -91,7 +91,7 @@ class Utility:
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "gain_share": 0.8,  # of what real rows teach above chance
         "part_gain_share": 0.7,  # the same inside each slice of the statement, and for each of three or more classes
-        "detectable_share": 0.6,  # a share this low must be detectable before a verdict is given
+        "detectable_share": 0.5,  # a share this low must be detectable before a verdict is given
     }
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
