@@ -179,7 +179,7 @@ def _unseen(column: Column, counts: tuple[Counts, Counts], limit: float) -> Prob
 def _absent(column: Column, real: pd.Series, batch: pd.Series, limit: float) -> Iterator[Probe]:
     levels = real.value_counts()
     testable = levels[levels * len(batch) / len(real) >= MIN_EXPECTED]
-    absent = testable[~testable.index.isin(batch)]
+    absent = testable[~testable.index.isin(batch.unique())]
     if not len(testable):
         return
     k = int(absent.iloc[0]) if len(absent) else 0

@@ -48,6 +48,11 @@ class _Battery:
     is_member: attacks.Bools
 
     @property
+    def strongest_first(self) -> dict[str, attacks.Floats]:
+        order = sorted(self.outcomes.values(), key=lambda one: (-one.rates[0].true_positive_rate, -one.auc))
+        return {one.name: self.scores[one.name] for one in order}
+
+    @property
     def n(self) -> int:
         return int(self.is_member.sum())
 
@@ -88,7 +93,7 @@ class Privacy:
         blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed)
         battery = _attack(targets, is_member, others, tables.batch, encoding, evidence.seed)
         metrics = {"blind_auc": blind.auc, **_metrics(battery, policy["alpha"])}
-        figures = {"roc": low_rate_roc(battery.scores, is_member), "reuse": _reuse_picture(battery)}
+        figures = {"roc": low_rate_roc(battery.strongest_first, is_member), "reuse": _reuse_picture(battery)}
         shown: dict[str, Any] = {"metrics": metrics, "tables": {"attacks": _attack_table(battery)}, "figures": figures}
         if blind.differ:
             return CheckResult((), blind.differ, **shown)
