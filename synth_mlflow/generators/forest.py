@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar
@@ -86,7 +87,7 @@ class Forest:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # a generator a column: the order of work changes nothing
             models = list(pool.map(fit_one, order, rng.spawn(len(order))))
-        return _Chain(tuple(models), len(encoded.leading))
+        return _Chain(tuple(models))
 
 
 @dataclass(frozen=True)
@@ -94,20 +95,13 @@ class _Chain:
     """One model a column, in the order in which they are drawn; keeps the Core contract."""
 
     models: tuple[ColumnModel, ...]
-    n_leading: int
 
-    def lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
-        return _extend({}, self.models[: self.n_leading], n_rows, rng)
-
-    def complete(self, lead: Codes, n_rows: int, rng: np.random.Generator) -> Codes:
-        return _extend(lead, self.models[len(lead) :], n_rows, rng)
-
-
-def _extend(codes: Codes, models: tuple[ColumnModel, ...], n_rows: int, rng: np.random.Generator) -> Codes:
-    drawn = dict(codes)
-    for model in models:
-        drawn[model.name] = model.draw(drawn, n_rows, rng)
-    return drawn
+    def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:
+        drawn = dict(codes)
+        for model in self.models:
+            if model.name in names:
+                drawn[model.name] = model.draw(drawn, n_rows, rng)
+        return drawn
 
 
 def _order(encoded: Encoded) -> list[str]:
