@@ -41,7 +41,7 @@ class Forest:
     =======================================  ======  =======  =====
     \                                        0       0.5      1
     =======================================  ======  =======  =====
-    members a leaf must hold                 5       20       80
+    members a leaf must hold                 6       26       104
     gain of a split for levels, in noises    0       4        8
     gain of a split for numbers, in noises   0       0        1
     members between knots of fine values     0       32       64

@@ -172,17 +172,21 @@ def _medians(data: str, generator: Any, arguments: argparse.Namespace) -> pd.Ser
 
 
 def _frontier(points: dict[str, dict[str, pd.Series]]) -> Figure:
-    figure = Figure(figsize=(4.6 * len(points), 4.2), layout="constrained")
-    for axes, (data, medians) in zip(
-        np.ravel(figure.subplots(1, len(points), squeeze=False)), points.items(), strict=True
-    ):
-        attack = [max(row[name] for name in ATTACKS) for row in medians.values()]
-        fidelity = [row["C2ST"] for row in medians.values()]
-        axes.plot(attack, fidelity, "o", color="#0072B2")
-        for x, y, label in zip(attack, fidelity, medians, strict=True):
-            axes.annotate(label, (x, y), textcoords="offset points", xytext=(6, 4), fontsize=8)
+    figure = Figure(figsize=(4.8 * len(points), 4.2), layout="constrained")
+    panels = np.ravel(figure.subplots(1, len(points), squeeze=False))
+    for axes, (data, medians) in zip(panels, points.items(), strict=True):
+        shown = pd.DataFrame({label: (row[list(ATTACKS)].max(), row["C2ST"]) for label, row in medians.items()}).T
+        is_forest = shown.index.str.startswith("forest")
+        knob = shown[is_forest].sort_values(0)
+        axes.plot(knob[0], knob[1], "o-", color="#0072B2", label="forest, by privacy")
+        axes.plot(shown.loc[~is_forest, 0], shown.loc[~is_forest, 1], "s", color="#D55E00", label="others")
+        for at, (label, (x, y)) in enumerate(pd.concat([knob, shown[~is_forest]]).iterrows()):
+            text = label.partition("=")[2].rstrip(")") or label.replace("forest", "0.5 (default)")
+            offset = (7, 3) if at % 2 == 0 else (-2, -13)
+            axes.annotate(text, (x, y), textcoords="offset points", xytext=offset, fontsize=8)
         axes.set(title=data, xlabel="AUC of the strongest membership attack", ylabel="AUC real against synthetic")
-        axes.margins(x=0.25, y=0.1)
+        axes.margins(x=0.2, y=0.1)
+        axes.legend(frameon=False, fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
