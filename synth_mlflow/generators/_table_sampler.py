@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -24,7 +24,8 @@ MIN_MEMBERS = 10
 FEW_SLICE_ROWS = 50  # fewer real rows than this in the slice are worth a warning in the record
 MAX_DRAWS_PER_ROW = 4_000
 MIN_DRAWS = 400_000
-MAX_CHUNK = 200_000
+MAX_CHUNK = 200_000  # rows drawn at once while looking for the slice
+CHUNK_ROWS = 100_000
 
 
 class Core(Protocol):
@@ -71,13 +72,29 @@ class TableSampler:
         GeneratorError
             If the model hardly ever draws a row of the slice.
         """
+        return next(self.chunks(n_rows, rng, chunk_rows=n_rows))
+
+    def chunks(self, n_rows: int, rng: np.random.Generator, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+        """The same in pieces, so that memory stays flat; identifiers are unique across all of them.
+
+        Raises
+        ------
+        GeneratorError
+            If the model hardly ever draws a row of the slice.
+        """
+        fresh = pd.DataFrame({name: column.draw(n_rows, rng) for name, column in self.identifiers.items()})
+        for start in range(0, max(n_rows, 1), max(chunk_rows, 1)):
+            n_chunk = min(chunk_rows, n_rows - start)
+            identifiers = fresh.iloc[start : start + n_chunk].reset_index(drop=True)
+            columns = {**self._modelled(n_chunk, rng), **self._repeat_constants(n_chunk), **identifiers}
+            yield pd.DataFrame({name: columns[name] for name in self.order}, index=pd.RangeIndex(n_chunk))
+
+    def _modelled(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+        if n_rows == 0:
+            return self.encoded.decode({name: values[:0] for name, values in self.encoded.codes.items()})
         lead = self._lead(n_rows, rng) if self.stages else {}
         rest = [name for name in self.encoded.columns if name not in lead]
-        codes = self.core.draw(lead, rest, n_rows, rng)
-        columns = dict(self.encoded.decode(codes))
-        columns |= dict(self._repeat_constants(n_rows))
-        columns |= {name: identifiers.draw(n_rows, rng) for name, identifiers in self.identifiers.items()}
-        return pd.DataFrame({name: columns[name] for name in self.order}, index=pd.RangeIndex(n_rows))
+        return self.encoded.decode(self.core.draw(lead, rest, n_rows, rng))
 
     def _lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
         """Leading columns of rows in the slice, by rejection on these columns alone."""

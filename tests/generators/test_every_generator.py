@@ -10,7 +10,8 @@ from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.generators import Generator, Sampler
+from synth_mlflow.generators import Sampler
+from synth_mlflow.generators._table_sampler import TableSampler
 from synth_mlflow.plugins import find, installed
 
 BUILT_IN = sorted(name for name, plugin in installed("generators").items() if plugin.origin == "built in")
@@ -24,10 +25,11 @@ SLICES = [
 ]
 
 
-def fit(name: str, members: pd.DataFrame, task: Task, seed: int = 0, where: str | None = None) -> Sampler:
-    generator: Generator = find("generators", name).load()()
+def fit(name: str, members: pd.DataFrame, task: Task, seed: int = 0, where: str | None = None) -> TableSampler:
+    generator = find("generators", name).load()()
     chosen = None if where is None else Slice.parse(where)
-    return generator.fit(members, task, np.random.default_rng(seed), slice=chosen)
+    sampler: TableSampler = generator.fit(members, task, np.random.default_rng(seed), slice=chosen)
+    return sampler
 
 
 @pytest.fixture(scope="module", params=BUILT_IN)
@@ -73,6 +75,18 @@ def test_identifiers_are_fresh_unique_and_noted(sampler: Sampler, mixed: pd.Data
         assert drawn[column].is_unique
         assert not drawn[column].isin(mixed[column]).any()
     assert sampler.notes["identifiers_made_afresh"] == ["customer_id", "uuid"]
+
+
+def test_pieces_make_the_whole_with_unique_identifiers(name: str, mixed: pd.DataFrame, churn: Task) -> None:
+    pieces = list(fit(name, mixed, churn).chunks(1_050, np.random.default_rng(0), chunk_rows=400))
+    assert [len(piece) for piece in pieces] == [400, 400, 250]
+    assert pd.concat(pieces)["customer_id"].is_unique
+
+
+def test_no_rows_have_the_columns(sampler: Sampler, mixed: pd.DataFrame) -> None:
+    nothing = sampler.sample(0, np.random.default_rng(0))
+    assert list(nothing.columns) == list(mixed.columns)
+    assert nothing.empty
 
 
 @pytest.mark.parametrize("where", SLICES)
