@@ -42,7 +42,7 @@ class Forest:
     \                                        0       0.5      1
     =======================================  ======  =======  =====
     members a leaf must hold                 6       26       104
-    gain of a split for levels, in noises    0       4        8
+    gain of a split for levels, in noises    0       6        12
     gain of a split for numbers, in noises   0       0        1
     members between knots of fine values     0       32       64
     members that share a value handed out    1       10, 20   19, 39
