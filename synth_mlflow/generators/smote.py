@@ -16,7 +16,7 @@ from synth_mlflow.generators._encoding import CategoryColumn, Codes, Encoded, Nu
 from synth_mlflow.generators._numbers import Floats, Ints, Smoothing
 from synth_mlflow.generators._table_sampler import TableSampler, TextPolicy, fit_table
 
-MAX_LEVELS = 50  # of a category that count in distances; the rarer ones are all alike
+MAX_LEVELS = 20  # of a category that count in distances; the rarer ones are all alike
 
 
 @dataclass(frozen=True)

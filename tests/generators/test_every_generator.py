@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -138,6 +139,27 @@ def test_class_labels_may_be_numbers(name: str, labels: list[float | None]) -> N
     drawn = fit(name, members, Task("y", "multiclass")).sample(200, np.random.default_rng(0))
     pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
     assert drawn["y"].drop_duplicates().isin(members["y"]).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).standard_cauchy(300) * 1e6,
+        np.random.default_rng(0).integers(2**50, 2**52, 300),
+        np.where(np.arange(300) < 2, 1.5, np.nan),
+        np.append(np.zeros(299), 1.0),
+        pd.to_datetime(np.random.default_rng(0).integers(-5 * 10**9, 10**9, 300), unit="s"),
+        pd.to_datetime(np.random.default_rng(0).integers(0, 10**15, 300), unit="us"),
+    ],
+    ids=["heavy tail", "large integers", "two values", "one exception", "old dates", "microseconds"],
+)
+@pytest.mark.filterwarnings("error")
+def test_awkward_numbers_work(name: str, values: npt.ArrayLike) -> None:
+    members = normalise(pd.DataFrame({"x": values, "y": np.arange(300) == 5}))
+    drawn = fit(name, members, Task("y", "binary")).sample(200, np.random.default_rng(0))
+    pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
+    assert drawn["x"].min() >= members["x"].min()
+    assert drawn["x"].max() <= members["x"].max()
 
 
 def test_ten_rows_work(name: str, mixed: pd.DataFrame, churn: Task) -> None:
