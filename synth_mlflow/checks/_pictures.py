@@ -44,7 +44,7 @@ def marginals(real: pd.DataFrame, batch: pd.DataFrame, columns: Sequence[str], n
     figure, axes = panels(len(columns))
     for ax, name in zip(axes, columns, strict=True):
         shares = _shares(real[name], batch[name])
-        p = shares.real
+        p = np.clip(shares.real, 0, 1)  # rounding
         reach = BAND_DEVIATIONS * np.sqrt(p * (1 - p) * (1 / max(len(real), 1) + 1 / max(len(batch), 1)))
         (_draw_bins if shares.ordered else _draw_levels)(ax, shares, reach)
         ax.set_ylim(bottom=0)
