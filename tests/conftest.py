@@ -174,3 +174,10 @@ def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     done = subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
+
+
+@pytest.fixture
+def demo_workflow(demo: tuple[Path, str], tmp_path: Path) -> Workflow:
+    """The demo's project on a copy of its store."""
+    shutil.copy(demo[0] / "mlflow.db", tmp_path / "mlflow.db")
+    return Workflow(None, f"sqlite:///{tmp_path / 'mlflow.db'}")

@@ -81,7 +81,7 @@ def keep_model(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     version = client.create_model_version(
         name,
-        f"models:/{logged.model_id}",
+        logged.artifact_location,
         run_id,
         tags={**tags, "synth.model_sha256": sha256},
         model_id=logged.model_id,
