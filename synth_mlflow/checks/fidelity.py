@@ -52,7 +52,7 @@ class Fidelity:
         "heaping_gap": 0.10,
         "unseen_levels": 0.01,
         "absent_levels": 0.005,
-        "pair_distance": 0.20,
+        "pair_distance": 0.20,  # beyond what real rows of these sizes show by chance
         "association_gap": 0.12,
         "correlation_gap": 0.12,
         "repeated_rows": 0.02,

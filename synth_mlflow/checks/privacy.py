@@ -62,15 +62,16 @@ class Privacy:
 
     The limits were set on the known-answer tables at 5,000 members (best attack: fresh draws AUC 0.51, TPR at 1 %
     0.014, at 0.1 % 0.002; 5 % copies 0.088 and 0.054; memorising trees AUC 0.88), between what no generator can
-    help and the mildest leak.
+    help and the mildest leak. A leak of a few members shows at low false-positive rates; the limit of the AUC, which
+    averages over everybody, leaves room for what a model of 230 rows cannot help (0.64 on the breast-cancer table).
     """
 
     summary: ClassVar[str] = "membership attacks, near copies and reused values, against control rows no generator saw"
     version: ClassVar[str] = "1"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
-        "attack_auc": 0.55,
-        "attack_tpr_1_percent": 0.03,
+        "attack_auc": 0.65,  # members in general
+        "attack_tpr_1_percent": 0.03,  # the few members that are found almost surely
         "attack_tpr_01_percent": 0.005,
         "near_copies": 0.002,  # share of members, beyond what controls show
         "exact_copies": 0.001,

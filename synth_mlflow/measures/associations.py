@@ -100,13 +100,13 @@ class SharedBins:
     levels: dict[str, npt.NDArray[np.object_]]
 
     @classmethod
-    def learn(cls, real: pd.DataFrame, *, n_bins: int = 8) -> SharedBins:
-        """Quantile bins for numbers and dates, the ``n_bins`` most common levels and the rest for labels."""
+    def learn(cls, real: pd.DataFrame, *, n_bins: int = 8, n_levels: int = 8) -> SharedBins:
+        """Quantile bins for numbers and dates; for labels the most common levels, and one bin for the rest."""
         schema = schema_of(real)
         categorical = schema.of_kind("string", "boolean")
         return cls(
             {name: _quantile_edges(real[name], n_bins) for name in schema if name not in categorical},
-            {name: _top_levels(real[name], n_bins) for name in categorical},
+            {name: _top_levels(real[name], n_levels) for name in categorical},
         )
 
     @property
