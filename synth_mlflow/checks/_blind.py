@@ -40,7 +40,12 @@ class Blind:
 
 
 def blind_test(members: pd.DataFrame, control: pd.DataFrame, encoding: Encoding, *, seed: int) -> Blind:
-    """Compare equally many members and controls."""
+    """Compare equally many members and controls, of every row one copy.
+
+    Exact duplicates lie on one side of a frozen cut, so a classifier that remembers a row knows where its twin lies: on
+    wine quality, where a fifth of the rows are copies, that alone gave an AUC of 0.56.
+    """
+    members, control = members.drop_duplicates(), control.drop_duplicates()
     rng = np.random.default_rng([seed, 17])
     n_rows = min(len(members), len(control), MAX_ROWS)
     first, second = thin(members, n_rows, rng), thin(control, n_rows, rng)

@@ -26,6 +26,7 @@ MAX_TRAINING_ROWS = 10_000
 MAX_CONTROL_ROWS = 10_000
 MIN_ROWS = 50
 MIN_SLICE_ROWS = 50
+MIN_CLASS_ROWS = 20  # control rows of a class; the spread of a score over fewer cannot be estimated
 N_REPEATS = 6
 WHOLE = "all rows"
 N_BOOTSTRAPS = 60
@@ -107,7 +108,7 @@ class Utility:
         parts = [whole, *_slices(arms, evidence), *_classes(arms, evidence)]
         shown: dict[str, Any] = {
             "metrics": _metrics(whole, arms.n_training_rows),
-            "tables": {"utility": pd.DataFrame([_row(part) for part in parts])},
+            "tables": {"utility": pd.DataFrame([_row(part) for part in parts]), **_not_judged(arms, evidence)},
             "figures": {"utility": _picture(parts, evidence, policy)},
         }
         return CheckResult(_probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
@@ -167,8 +168,20 @@ def _classes(arms: _Arms, evidence: Evidence) -> list[_Comparison]:
     """Each class against the rest; two classes mirror each other, and the whole has said it."""
     if len(arms.classes) < 3:
         return []
-    found = [_one_class(arms, evidence, place) for place in range(len(arms.classes))]
+    sizes = arms.control[evidence.task.target].value_counts()
+    judged = [place for place, label in enumerate(arms.classes) if sizes.get(label, 0) >= MIN_CLASS_ROWS]
+    found = [_one_class(arms, evidence, place) for place in judged]
     return [one for one in found if one is not None]
+
+
+def _not_judged(arms: _Arms, evidence: Evidence) -> dict[str, pd.DataFrame]:
+    """The slices and classes with too few control rows for a verdict of their own: said, not passed over."""
+    slices = {f"slice {name}": int(part.mask(arms.control).sum()) for name, part in evidence.slices.items()}
+    sizes = arms.control[evidence.task.target].value_counts()
+    classes = {f"class {label}": int(sizes.get(label, 0)) for label in arms.classes if len(arms.classes) > 2}
+    few = [(name, n, MIN_SLICE_ROWS) for name, n in slices.items() if n < MIN_SLICE_ROWS]
+    few += [(name, n, MIN_CLASS_ROWS) for name, n in classes.items() if n < MIN_CLASS_ROWS]
+    return {"not_judged": pd.DataFrame(few, columns=["part", "control_rows", "needed"])} if few else {}
 
 
 def _one_class(arms: _Arms, evidence: Evidence, place: int) -> _Comparison | None:
