@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -160,3 +162,22 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder of shared tables is not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder in which `synth-mlflow demo` was run once, and what it printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    command = [sys.executable, "-m", "synth_mlflow", "demo"]
+    known = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+    done = subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture
+def demo_workflow(demo: tuple[Path, str], tmp_path: Path) -> Workflow:
+    """The demo's project on a copy of its store."""
+    shutil.copy(demo[0] / "mlflow.db", tmp_path / "mlflow.db")
+    return Workflow(None, f"sqlite:///{tmp_path / 'mlflow.db'}")

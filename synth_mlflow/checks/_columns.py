@@ -23,7 +23,7 @@ from synth_mlflow.measures.distances import (
 )
 from synth_mlflow.measures.encoding import Floats, numbers
 
-TAILS = (0.01, 0.99)
+TAILS = (("tails_kept", 0.01), ("outliers_kept", 0.001))
 RARE_SHARE = 0.01
 HEAP_SHARE, HEAP_LEVELS_SHARE = 0.002, 0.2
 """A heap is a value that this share of real rows has, in a column where at most a fifth of the values are heaps."""
@@ -46,6 +46,22 @@ def column_probes(real: pd.DataFrame, batch: pd.DataFrame, schema: Schema, polic
     """Every probe of every column."""
     columns = (Column(name, schema[name], real[name], batch[name]) for name in schema)
     return [probe for column in columns for probe in _column(column, policy)]
+
+
+def kept_probe(
+    name: str, counts: tuple[int, int], sizes: tuple[int, int], limit: float, note: str, *, column: str | None = None
+) -> Iterator[Probe]:
+    """How much of a mark that real rows have is left in the batch: suspiciously clean batches lose it.
+
+    ``counts`` and ``sizes`` are of real rows and batch; no probe is made where too few marks are to be expected.
+    """
+    (k_real, k_batch), (n_real, n_batch) = counts, sizes
+    if min(k_real, k_real * n_batch / n_real) < MIN_EXPECTED:
+        return
+    value = (k_batch / n_batch) / (k_real / n_real)
+    p_value = share_p_value(k_real, n_real, k_batch, n_batch, alternative="less")
+    words = f"{k_batch / n_batch:.2%} of the batch, {k_real / n_real:.2%} of real rows; {note}"
+    yield Probe(name, value, limit, "high", column, p_value=p_value, note=words)
 
 
 def _column(column: Column, policy: Mapping[str, float]) -> Iterator[Probe]:
@@ -79,14 +95,8 @@ def _missing_kept(column: Column, limit: float) -> Iterator[Probe]:
 
 
 def _kept(name: str, column: Column, counts: tuple[int, int], limit: float, note: str) -> Iterator[Probe]:
-    """How much of a mark that real rows have is left in the batch; only the low side is asked."""
-    (k_real, k_batch), n_real, n_batch = counts, len(column.real), len(column.batch)
-    if k_real * n_batch / n_real < MIN_EXPECTED or k_real < MIN_EXPECTED:
-        return
-    value = (k_batch / n_batch) / (k_real / n_real)
-    p_value = share_p_value(k_real, n_real, k_batch, n_batch, alternative="less")
-    words = f"{k_batch / n_batch:.2%} of the batch, {k_real / n_real:.2%} of real rows; {note}"
-    yield Probe(name, value, limit, "high", column.name, p_value=p_value, note=words)
+    sizes = len(column.real), len(column.batch)
+    yield from kept_probe(name, counts, sizes, limit, note, column=column.name)
 
 
 def _number(column: Column, policy: Mapping[str, float]) -> Iterator[Probe]:
@@ -110,10 +120,12 @@ def _ks_floor(n_real: int, n_batch: int) -> float:
 
 
 def _tails(column: Column, real: Floats, batch: Floats, policy: Mapping[str, float]) -> Iterator[Probe]:
-    low, high = np.quantile(real, TAILS)
-    counts = tuple(int((side < low).sum() + (side > high).sum()) for side in (real, batch))
-    note = f"too clean: values below {low:.4g} or above {high:.4g} are cut off"
-    yield from _kept("tails_kept", column, (counts[0], counts[1]), policy["clean_share"], note)
+    for name, tail in TAILS:
+        low, high = np.quantile(real, [tail, 1 - tail])
+        counts = [int((side < low).sum() + (side > high).sum()) for side in (real, batch)]
+        ends = (_date(low), _date(high)) if column.kind == "datetime" else (f"{low:.4g}", f"{high:.4g}")
+        note = f"too clean: values below {ends[0]} or above {ends[1]} are cut off"
+        yield from _kept(name, column, (counts[0], counts[1]), policy["clean_share"], note)
 
 
 def _outside(column: Column, real: Floats, batch: Floats, limit: float) -> Probe:
@@ -167,7 +179,7 @@ def _unseen(column: Column, counts: tuple[Counts, Counts], limit: float) -> Prob
 def _absent(column: Column, real: pd.Series, batch: pd.Series, limit: float) -> Iterator[Probe]:
     levels = real.value_counts()
     testable = levels[levels * len(batch) / len(real) >= MIN_EXPECTED]
-    absent = testable[~testable.index.isin(batch)]
+    absent = testable[~testable.index.isin(batch.unique())]
     if not len(testable):
         return
     k = int(absent.iloc[0]) if len(absent) else 0

@@ -27,6 +27,7 @@ from synth_mlflow.measures.floors import Places, split_floor
 
 MAX_ROWS = 20_000
 N_TESTED = 3
+N_BINS, N_LEVELS = 4, 8  # finer bins would fail nearly equal columns for a jitter that nobody would care about
 TINY = 1e-12
 SPLIT_ROWS = 8_000  # the noise floor needs fewer: it is carried over by the square root
 MAX_PRODUCTS = 1e10  # of one-hot cells, for both tables and for each of the splits together; wide tables are thinned
@@ -50,7 +51,7 @@ class Family:
 
 def pair_families(real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
     """Joint shares and strength of association for all columns on shared bins, rank correlation for ordered ones."""
-    bins = SharedBins.learn(real, n_bins=8 if real.shape[1] <= WIDE else 4)
+    bins = SharedBins.learn(real, n_bins=N_BINS, n_levels=N_LEVELS if real.shape[1] <= WIDE else N_BINS)
     n_rows = int(min(MAX_ROWS, max(MAX_PRODUCTS / float(bins.widths.sum()) ** 2, 2_000)))
     real, batch = thin(real, n_rows, rng), thin(batch, n_rows, rng)
     families = _binned(bins, real, batch, rng) if len(bins.columns) > 1 else []
@@ -86,6 +87,8 @@ def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.r
     upper = floor.upper(*sizes)
     crowded = _crowded(distance / np.maximum(upper[0], TINY))
     p_values = _homogeneity(crowded, shares * sizes[0], shares_batch * sizes[1], widths)
+    distance = np.maximum(distance - floor.expected(*sizes)[0], 0)  # what real rows of these sizes show by chance
+    upper = np.stack([upper[0] - floor.expected(*sizes)[0], upper[1]])
     associated = floor.symmetric().p_values(np.stack([distance, gap]), *sizes)[1]
     associated = np.maximum(
         associated, p_values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from synth_mlflow.measures.encoding import MISSING, labels, numbers
 Floats = npt.NDArray[np.float64]
 
 REAL, SYNTHETIC, BAND, BAD = "#4d4d4d", "#0072b2", "#bdbdbd", "#d55e00"  # M. Okabe, K. Ito: safe for every eye
-WIDE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
+STRONG = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 N_BINS, N_LEVELS = 24, 10
 BAND_DEVIATIONS = 2.58  # 99 %
 
@@ -42,18 +43,10 @@ def marginals(real: pd.DataFrame, batch: pd.DataFrame, columns: Sequence[str], n
     """Shares of each column's bins, with the band where 99 of 100 fresh real samples of this size would lie."""
     figure, axes = panels(len(columns))
     for ax, name in zip(axes, columns, strict=True):
-        names, shares_real, shares_batch = _shares(real[name], batch[name])
-        at = np.arange(len(names))
-        spread = np.sqrt(
-            np.clip(shares_real * (1 - shares_real), 0, None) * (1 / max(len(real), 1) + 1 / max(len(batch), 1))
-        )
-        low = np.maximum(shares_real - BAND_DEVIATIONS * spread, 0)
-        ax.fill_between(
-            at, low, shares_real + BAND_DEVIATIONS * spread, step="mid", color=BAND, lw=0, label="real, 99 % band"
-        )
-        ax.step(at, shares_batch, where="mid", color=SYNTHETIC, lw=1.2, label="batch")
-        shown = np.unique(np.linspace(0, len(names) - 1, 4).astype(int))
-        ax.set_xticks(shown, [names[place] for place in shown])
+        shares = _shares(real[name], batch[name])
+        p = np.clip(shares.real, 0, 1)  # rounding
+        reach = BAND_DEVIATIONS * np.sqrt(p * (1 - p) * (1 / max(len(real), 1) + 1 / max(len(batch), 1)))
+        (_draw_bins if shares.ordered else _draw_levels)(ax, shares, reach)
         ax.set_ylim(bottom=0)
         bad = notes.get(name, "")
         ax.set_title(f"{name}{': ' + bad if bad else ''}", fontsize=8, color=BAD if bad else "black", loc="left")
@@ -88,64 +81,109 @@ def bars(names: Sequence[str], values: Floats, *, title: str, label: str) -> Fig
     return figure
 
 
-def paired_bars(table: pd.DataFrame, *, title: str, label: str, colours: Mapping[str, str]) -> Figure:
-    """Grouped horizontal bars: one group a row of the table, one bar a column."""
-    figure = Figure(figsize=(5.5, 0.4 * len(table) + 1.2), layout="constrained")
+@dataclass(frozen=True)
+class Dots:
+    """One series of a dot plot, with a whisker to either side of each dot."""
+
+    label: str
+    values: Sequence[float]
+    reach: Sequence[float]
+    colour: str
+
+
+def dots(names: Sequence[str], series: Sequence[Dots], limits: Sequence[float], *, title: str, label: str) -> Figure:
+    """One line a name, one dot a series, and the limit that the batch must reach."""
+    figure = Figure(figsize=(6.2, 0.45 * len(names) + 1.3), layout="constrained")
     ax = figure.add_subplot()
     tidy(ax)
-    height = 0.8 / max(table.shape[1], 1)
-    for place, (name, colour) in enumerate(colours.items()):
-        ax.barh(np.arange(len(table)) + place * height, table[name], height=height, color=colour, label=name)
-    ax.set_yticks(np.arange(len(table)) + height * (table.shape[1] - 1) / 2, [str(name) for name in table.index])
+    at = np.arange(len(names))[::-1]
+    for place, one in enumerate(series):
+        y = at + 0.12 * (len(series) - 1 - 2 * place)
+        ax.errorbar(one.values, y, xerr=one.reach, fmt="o", ms=5, capsize=2, color=one.colour, label=one.label)
+    ax.plot(limits, at, "|", ms=16, mew=2, color=BAD, label="limit for the batch")
+    ax.set_yticks(at, list(names))
+    ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xlabel(label, fontsize=8)
     ax.set_title(title, fontsize=9, loc="left")
-    ax.legend(fontsize=7, frameon=False)
+    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools) -> Figure:
-    """True against false positives on logarithmic axes, where the leaks that matter show."""
-    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    """True against false positives on logarithmic axes, where the leaks that matter show; strongest attacks first."""
+    figure = Figure(figsize=(6.6, 4.6), layout="constrained")
     ax = figure.add_subplot()
     tidy(ax)
-    n_control = int((~is_member).sum())
-    lowest = 1 / max(n_control, 1)
+    lowest = 0.5 / max(int((~is_member).sum()), 1)
     for place, (name, scores) in enumerate(attacks.items()):
         hits = is_member[np.argsort(-scores, kind="stable")]
-        x = np.maximum(np.cumsum(~hits) / n_control, lowest / 2)
-        y = np.maximum(np.cumsum(hits) / max(int(is_member.sum()), 1), lowest / 2)
-        ax.plot(x, y, color=WIDE[place % len(WIDE)], lw=1.3, label=name.replace("_", " "))
-    ax.plot([lowest / 2, 1], [lowest / 2, 1], color=REAL, lw=0.8, ls="--", label="guessing")
-    ax.set(xscale="log", yscale="log", xlim=(lowest / 2, 1), ylim=(lowest / 2, 1.1))
+        x = np.maximum(np.cumsum(~hits) / max(int((~is_member).sum()), 1), lowest)
+        y = np.maximum(np.cumsum(hits) / max(int(is_member.sum()), 1), lowest)
+        strong = place < len(STRONG)
+        colour, width = (STRONG[place], 1.6) if strong else (BAND, 0.9)
+        label = name.replace("_", " ") if strong else "weaker attacks" if place == len(STRONG) else None
+        ax.plot(x, y, label=label, color=colour, lw=width, zorder=3 if strong else 2)
+    ax.plot([lowest, 1], [lowest, 1], color=REAL, lw=0.8, ls="--", label="guessing")
+    ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.2))
     ax.set_xlabel("controls wrongly accused (share)", fontsize=8)
     ax.set_ylabel("members found (share)", fontsize=8)
     ax.set_title("Membership attacks at low false-positive rates", fontsize=9, loc="left")
-    ax.legend(fontsize=7, frameon=False, loc="lower right")
+    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
-def _shares(real: pd.Series, batch: pd.Series) -> tuple[list[str], Floats, Floats]:
-    if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
-        return _binned(numbers(real), numbers(batch), lambda value: f"{value:.4g}")
+@dataclass(frozen=True)
+class _Shares:
+    names: list[str]
+    real: Floats
+    batch: Floats
+    ordered: bool
+
+
+def _draw_bins(ax: Axes, shares: _Shares, reach: Floats) -> None:
+    at = np.arange(len(shares.names))
+    low, high = np.maximum(shares.real - reach, 0), shares.real + reach
+    ax.fill_between(at, low, high, step="mid", color=BAND, lw=0, label="real, 99 % band")
+    ax.step(at, shares.batch, where="mid", color=SYNTHETIC, lw=1.2, label="batch")
+    shown = np.unique(np.linspace(0, len(at) - 1, 4).astype(int))
+    ax.set_xticks(shown, [shares.names[place] for place in shown])
+
+
+def _draw_levels(ax: Axes, shares: _Shares, reach: Floats) -> None:
+    at = np.arange(len(shares.names))
+    low = np.maximum(shares.real - reach, 0)
+    ax.bar(at, shares.real + reach - low, bottom=low, width=0.8, color=BAND, label="real, 99 % band")
+    ax.plot(at, shares.batch, "o", ms=3.5, color=SYNTHETIC, label="batch")
+    ax.set_xticks(at, shares.names, rotation=40, ha="right", fontsize=6)
+
+
+def _shares(real: pd.Series, batch: pd.Series) -> _Shares:
     if pd.api.types.is_datetime64_any_dtype(real.dtype):
         return _binned(numbers(real), numbers(batch), lambda value: str(pd.Timestamp(int(value), unit="us").date()))
+    if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
+        return _binned(numbers(real), numbers(batch), lambda value: f"{float(f'{value:.3g}'):,g}")
     first, second = pd.Series(labels(real)), pd.Series(labels(batch))
     top = first.value_counts().index[:N_LEVELS]
-    shares = [side.value_counts(normalize=True).reindex(top, fill_value=0.0).to_numpy() for side in (first, second)]
-    rest = [1 - share.sum() for share in shares]
-    names = ["missing" if name == MISSING else str(name)[:12] for name in top]
-    return [*names, "other"], np.append(shares[0], rest[0]), np.append(shares[1], rest[1])
+    counts = [side.value_counts(normalize=True).reindex(top, fill_value=0.0) for side in (first, second)]
+    sides = [np.asarray(side.to_numpy(), dtype=np.float64) for side in counts]
+    rest = [max(float(1 - side.sum()), 0.0) for side in sides]
+    names = ["missing" if name == MISSING else str(name)[:14] for name in top]
+    if max(rest) < 1e-9:
+        return _Shares(names, sides[0], sides[1], ordered=False)
+    return _Shares([*names, "other"], np.append(sides[0], rest[0]), np.append(sides[1], rest[1]), ordered=False)
 
 
-def _binned(real: Floats, batch: Floats, name: object) -> tuple[list[str], Floats, Floats]:
+def _binned(real: Floats, batch: Floats, name: Callable[[float], str]) -> _Shares:
     present = real[~np.isnan(real)]
     if not len(present):
-        return ["missing"], np.array([1.0]), np.array([float(np.isnan(batch).mean())])
+        return _Shares(["missing"], np.array([1.0]), np.array([float(np.isnan(batch).mean())]), ordered=False)
     low, high = np.quantile(present, [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1, N_BINS - 1)
-    sides = [
-        np.bincount(np.digitize(side[~np.isnan(side)], edges), minlength=N_BINS) / max(len(side), 1)
-        for side in (real, batch)
-    ]
-    assert callable(name)
-    return [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)], sides[0], sides[1]
+    first, second = _bin_shares(real, edges), _bin_shares(batch, edges)
+    names = [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)]
+    return _Shares(names, first, second, ordered=True)
+
+
+def _bin_shares(values: Floats, edges: Floats) -> Floats:
+    counts = np.bincount(np.digitize(values[~np.isnan(values)], edges), minlength=N_BINS)
+    return np.asarray(counts / max(len(values), 1), dtype=np.float64)

@@ -14,14 +14,20 @@ from synth_mlflow.checks._blind import blind_test
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._pictures import bars, heat, marginals
-from synth_mlflow.checks._tables import judged_tables, thin, too_few
+from synth_mlflow.checks._tables import judged_tables, too_few
+from synth_mlflow.checks._whole import (
+    Classified,
+    classifier_probes,
+    classify,
+    isolated_rows,
+    repeated_rows,
+    worst_slices,
+)
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.measures.distances import share_p_value
 from synth_mlflow.measures.encoding import Encoding
 from synth_mlflow.measures.intervals import rows_for_auc
-from synth_mlflow.measures.two_sample import SPREAD_INFLATION, ClassifierTest, classifier_test
+from synth_mlflow.measures.two_sample import SPREAD_INFLATION
 
-MAX_CLASSIFIER_ROWS = 10_000
 MAX_PANELS = 16
 N_PROBES = 120  # about as many p-values as a table of fifteen columns gives; for power only
 
@@ -41,12 +47,12 @@ class Fidelity:
         "classifier_auc": 0.70,
         "column_distance": 0.10,  # Kolmogorov–Smirnov or total variation
         "missing_gap": 0.03,
-        "clean_share": 0.5,  # of missing values, tails and rare levels that must be left
+        "clean_share": 0.5,  # of gaps, tails, outliers, rare levels, repeats and odd rows that must be left
         "outside_range": 0.01,
         "heaping_gap": 0.10,
         "unseen_levels": 0.01,
         "absent_levels": 0.005,
-        "pair_distance": 0.20,
+        "pair_distance": 0.20,  # beyond what real rows of these sizes show by chance
         "association_gap": 0.12,
         "correlation_gap": 0.12,
         "repeated_rows": 0.02,
@@ -64,52 +70,27 @@ class Fidelity:
         rng = np.random.default_rng([evidence.seed, 41])
         encoding = Encoding.learn(tables.real)
         blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed)
-        test = _classify(tables.control, tables.batch, encoding, evidence.seed, rng)
+        found = classify(tables.control, tables.batch, encoding, evidence.seed, rng)
         families = pair_families(tables.real, tables.batch, rng)
         probes = (
-            _classifier_probe(test, encoding, policy["classifier_auc"]),
-            _repeated(tables.real, tables.batch, policy["repeated_rows"]),
+            *classifier_probes(found, evidence.slices, policy["classifier_auc"]),
+            *repeated_rows(tables.real, tables.batch, policy),
+            *isolated_rows(tables.real, tables.batch, encoding, policy["clean_share"], rng),
             *column_probes(tables.real, tables.batch, schema_of(tables.real), policy),
             *pair_probes(families, policy),
         )
         shown: dict[str, Any] = {
-            "metrics": {"classifier_auc": test.auc, "blind_auc": blind.auc, **_worst_by_name(probes)},
-            "tables": {"probes": _table(probes)},
-            "figures": _figures(tables.real, tables.batch, probes, families, test, encoding),
+            "metrics": {"classifier_auc": found.test.auc, "blind_auc": blind.auc, **_worst_by_name(probes)},
+            "tables": {"probes": _table(probes), "worst_slices": worst_slices(found)},
+            "figures": _figures(tables.real, tables.batch, probes, families, found),
         }
         return CheckResult((), blind.differ, **shown) if blind.differ else CheckResult(probes, **shown)
-
-
-def _classify(
-    control: pd.DataFrame, batch: pd.DataFrame, encoding: Encoding, seed: int, rng: np.random.Generator
-) -> ClassifierTest:
-    n_rows = min(len(control), MAX_CLASSIFIER_ROWS)
-    first, second = thin(control, n_rows, rng), thin(batch, max(n_rows, min(len(batch), 1_000)), rng)
-    return classifier_test(
-        encoding.features(first), encoding.features(second), seed=seed, categorical=encoding.categorical
-    )
-
-
-def _classifier_probe(test: ClassifierTest, encoding: Encoding, limit: float) -> Probe:
-    best = np.argsort(test.importance)[::-1][:3]
-    names = ", ".join(f"{encoding.schema.columns[place]!r} ({test.importance[place]:.0%})" for place in best)
-    floor = 0.5 + 2.33 * test.standard_error
-    return Probe("classifier_auc", test.auc, limit, floor=floor, p_value=test.p_value, note=f"given away by {names}")
-
-
-def _repeated(real: pd.DataFrame, batch: pd.DataFrame, limit: float) -> Probe:
-    """Rows that stand more than once in the batch, beyond what as many real rows show."""
-    n = min(len(real), len(batch))
-    k_real, k_batch = (int(rows.iloc[:n].duplicated(keep="first").sum()) for rows in (real, batch))
-    p_value = share_p_value(k_real, n, k_batch, n, alternative="greater")
-    note = f"{k_batch:,} of {n:,} batch rows repeat an earlier one, {k_real:,} of as many real rows"
-    return Probe("repeated_rows", max(k_batch - k_real, 0) / n, limit, floor=k_real / n, p_value=p_value, note=note)
 
 
 def _worst_by_name(probes: Sequence[Probe]) -> dict[str, float]:
     worst: dict[str, float] = {}
     for probe in probes:
-        if probe.value is not None and probe.name != "classifier_auc":
+        if probe.value is not None and not probe.name.startswith("classifier_auc"):
             pick = max if probe.better == "low" else min
             key = f"worst_{probe.name}"
             worst[key] = pick(worst.get(key, probe.value), probe.value)
@@ -125,8 +106,7 @@ def _figures(
     batch: pd.DataFrame,
     probes: Sequence[Probe],
     families: Sequence[Family],
-    test: ClassifierTest,
-    encoding: Encoding,
+    found: Classified,
 ) -> dict[str, Figure]:
     distances = {p.column: p.value for p in probes if p.name == "column_distance" and p.column and p.value is not None}
     shown = sorted(distances, key=lambda name: -distances[name])[:MAX_PANELS]
@@ -135,9 +115,9 @@ def _figures(
     figures = {
         "marginals": marginals(real, batch, shown, notes),
         "give_away": bars(
-            encoding.schema.columns,
-            test.importance,
-            title=f"What gives the batch away (classifier test {test.auc:.3f})",
+            found.encoding.schema.columns,
+            found.test.importance,
+            title=f"What gives the batch away (classifier test {found.test.auc:.3f})",
             label="share of the classifier's gain",
         ),
     }

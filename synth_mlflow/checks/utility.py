@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
-from synth_mlflow.checks._pictures import REAL, SYNTHETIC, paired_bars
+from synth_mlflow.checks._pictures import REAL, SYNTHETIC, Dots, dots
 from synth_mlflow.checks._tables import Tables, judged_tables, thin, too_few
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.data.task import Task
@@ -27,6 +27,7 @@ MAX_CONTROL_ROWS = 10_000
 MIN_ROWS = 50
 MIN_SLICE_ROWS = 50
 N_REPEATS = 6
+WHOLE = "all rows"
 N_BOOTSTRAPS = 60
 TINY = 1e-12
 NOTICEABLE_DEVIATIONS = 3.0
@@ -59,6 +60,7 @@ class _Comparison:
     degrees: float
     short_of: Mapping[str, int]
     """Rows of the kind that most of the spread comes from."""
+    is_class: bool = False
 
     @property
     def gain(self) -> float:
@@ -88,8 +90,8 @@ class Utility:
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "gain_share": 0.8,  # of what real rows teach above chance
-        "slice_gain_share": 0.7,  # the same inside each slice of the statement
-        "detectable_share": 0.6,  # a share this low must be detectable before a verdict is given
+        "part_gain_share": 0.7,  # the same inside each slice of the statement, and for each of three or more classes
+        "detectable_share": 0.5,  # a share this low must be detectable before a verdict is given
     }
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
@@ -99,14 +101,14 @@ class Utility:
         if short:
             return CheckResult((), short)
         arms = _train(tables, evidence)
-        whole = _compare("all", arms, evidence, np.ones(len(arms.control), dtype=bool))
+        whole = _compare(WHOLE, arms, evidence, np.ones(len(arms.control), dtype=bool))
         if whole is None:
             return CheckResult((), f"{evidence.metric} is undefined on the control: it needs rows of every class")
-        parts = [whole, *_slices(arms, evidence)]
+        parts = [whole, *_slices(arms, evidence), *_classes(arms, evidence)]
         shown: dict[str, Any] = {
             "metrics": _metrics(whole, arms.n_training_rows),
             "tables": {"utility": pd.DataFrame([_row(part) for part in parts])},
-            "figures": {"utility": _picture(parts, evidence.metric)},
+            "figures": {"utility": _picture(parts, evidence, policy)},
         }
         return CheckResult(_probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
 
@@ -161,14 +163,33 @@ def _slices(arms: _Arms, evidence: Evidence) -> list[_Comparison]:
     return [one for one in found if one is not None]
 
 
+def _classes(arms: _Arms, evidence: Evidence) -> list[_Comparison]:
+    """Each class against the rest; two classes mirror each other, and the whole has said it."""
+    if len(arms.classes) < 3:
+        return []
+    found = [_one_class(arms, evidence, place) for place in range(len(arms.classes))]
+    return [one for one in found if one is not None]
+
+
+def _one_class(arms: _Arms, evidence: Evidence, place: int) -> _Comparison | None:
+    target, label = evidence.task.target, arms.classes[place]
+    control = arms.control.assign(**{target: arms.control[target] == label})
+    real, synthetic, constant = (
+        np.stack([1 - side[..., place], side[..., place]], -1) for side in (arms.real, arms.synthetic, arms.constant)
+    )
+    against_rest = _Arms(real, synthetic, constant, control, (False, True), arms.n_training_rows)
+    binary = replace(evidence, metric="roc_auc", task=Task(target, "binary"))
+    found = _compare(f"class {label}", against_rest, binary, np.ones(len(control), dtype=bool))
+    return found and replace(found, is_class=True)
+
+
 def _compare(name: str, arms: _Arms, evidence: Evidence, mask: Mask) -> _Comparison | None:
     truth = arms.control.loc[mask, evidence.task.target]
 
     def rated(predictions: Floats, weight: Floats | None = None) -> float:
         return score(evidence.metric, evidence.task, truth, predictions, arms.classes, sample_weight=weight)
 
-    real = np.array([rated(one) for one in arms.real[:, mask]])
-    synthetic = np.array([rated(one) for one in arms.synthetic[:, mask]])
+    real, synthetic = (np.array([rated(one) for one in arm[:, mask]]) for arm in (arms.real, arms.synthetic))
     chance = rated(arms.constant[mask])
     if not np.isfinite([*real, *synthetic, chance]).all():
         return None
@@ -208,15 +229,15 @@ def _probes(parts: list[_Comparison], task: Task, policy: Mapping[str, float]) -
 
 
 def _probe(part: _Comparison, task: Task, policy: Mapping[str, float]) -> Probe:
-    whole = part.name == "all"
-    name, limit = (
-        ("gain_share", policy["gain_share"]) if whole else (f"slice_gain_share_{part.name}", policy["slice_gain_share"])
-    )
+    name = "gain_share" if part.name == WHOLE else f"gain_share_{part.name.replace(' ', '_')}"
     floor = 1 - 2.33 * part.standard_error / part.gain
-    note = (
-        f"synthetic {part.synthetic:.3f}, real {part.real:.3f}, chance {part.chance:.3f} on {part.n_rows:,} real rows"
-    )
-    return Probe(name, part.share, limit, "high", task.target, floor, part.p_value, note)
+    scores = f"synthetic {part.synthetic:.3f}, real {part.real:.3f}, chance {part.chance:.3f}"
+    note = f"{scores} on {part.n_rows:,} real rows"
+    return Probe(name, part.share, _limit(part, policy), "high", task.target, floor, part.p_value, note)
+
+
+def _limit(part: _Comparison, policy: Mapping[str, float]) -> float:
+    return policy["gain_share"] if part.name == WHOLE else policy["part_gain_share"]
 
 
 def _metrics(whole: _Comparison, n_training_rows: int) -> dict[str, float]:
@@ -240,14 +261,16 @@ def _row(part: _Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _picture(parts: list[_Comparison], metric: str) -> Figure:
-    scores = pd.DataFrame(
-        {"batch": [p.synthetic for p in parts], "real rows": [p.real for p in parts]}, index=[p.name for p in parts]
+def _picture(parts: list[_Comparison], evidence: Evidence, policy: Mapping[str, float]) -> Figure:
+    reach = [1.96 * part.standard_error / np.sqrt(2) for part in parts]
+    series = (
+        Dots("real rows", [part.real for part in parts], reach, REAL),
+        Dots("batch", [part.synthetic for part in parts], reach, SYNTHETIC),
     )
-    title = "Trained on the batch, and on as many real rows"
-    return paired_bars(
-        scores, title=title, label=f"{metric} on frozen real rows", colours={"batch": SYNTHETIC, "real rows": REAL}
-    )
+    limits = [part.chance + _limit(part, policy) * part.gain for part in parts]
+    names = [f"{part.name} (AUC)" if part.is_class else part.name for part in parts]
+    title = "Trained on as many real rows, and on the batch"
+    return dots(names, series, limits, title=title, label=f"{evidence.metric} on frozen real rows")
 
 
 plugin: Check = Utility()

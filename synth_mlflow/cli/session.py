@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from synth_mlflow.workflow import Workflow
 
 
-def open_workflow(verb: str, given: Shared, *, create: bool = False) -> Workflow:
+def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Workflow:
     """The workflow of a verb.
 
     Parameters
     ----------
     verb : str
         Names the run that `mlflow run` has made.
-    create : bool
-        Whether the verb begins a project and may make its experiment.
+    begins : str, optional
+        The name of the project that the verb may begin; its experiment is made if it is missing. Under `mlflow run` the
+        experiment that MLflow was given is the project.
     """
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
     import synth_mlflow
@@ -34,7 +35,8 @@ def open_workflow(verb: str, given: Shared, *, create: bool = False) -> Workflow
 
     say, adopted = Progress(given.quiet), adopt()
     if adopted is None:
-        return workflow_class.of(Project(connect(given.experiment, given.tracking_uri, create=create), say=say))
+        name = given.experiment or begins
+        return workflow_class.of(Project(connect(name, given.tracking_uri, create=begins is not None), say=say))
     server = connect_by_id(adopted.experiment_id, given.tracking_uri)
     if given.experiment not in (None, server.experiment):
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ def define(
     """Stage 1: record the problem statement, a filled-in problem.md."""
     from synth_mlflow.data.statement import read_statement
 
-    name = given.experiment or read_statement(problem).facts.name
-    found = open_workflow("define", replace(given, experiment=name), create=True).define(problem)
+    workflow = open_workflow("define", given, begins=read_statement(problem).facts.name)
+    found, name = workflow.define(problem), workflow.project.server.experiment
     told = {"run_id": found.run.run_id, "experiment": name, "statement_sha256": found.statement.digest}
     if given.as_json:
         return output.as_json(told)
     output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
-    return output.next_command(f"synth-mlflow freeze --experiment {_quoted(name)}")
+    return output.next_command(f"synth-mlflow freeze --experiment {shlex.quote(name)}")
 
 
 @click.command()
@@ -264,9 +264,3 @@ def _refuse_two_doors(generator: str | None, made: Path | None, record: Path | N
         )
     if (generator is None) == (made is None):
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
-
-
-def _quoted(name: str) -> str:
-    import shlex
-
-    return shlex.quote(name)

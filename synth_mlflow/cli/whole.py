@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,12 @@ def run_whole(plan: Plan, given: Shared) -> None:
     """Run every stage that is not recorded already, and tell where to read on."""
     from synth_mlflow.data.statement import read_statement
 
-    name = given.experiment or read_statement(plan.problem).facts.name
-    workflow = open_workflow("workflow", replace(given, experiment=name), create=True)
+    workflow = open_workflow("workflow", given, begins=read_statement(plan.problem).facts.name)
     handoff = _under_one_run(workflow, plan, show=not given.as_json)
     if given.as_json:
         return output.as_json(handoff.document.to_json())
     _where_to_read(workflow, plan, handoff)
-    return output.next_command(f"synth-mlflow check --experiment {name!r}")
+    return output.next_command(f"synth-mlflow check --experiment {shlex.quote(workflow.project.server.experiment)}")
 
 
 def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:

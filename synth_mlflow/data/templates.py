@@ -20,9 +20,9 @@ MEASUREMENTS = (
     "fractal_dimension_error",
 )
 PARTNER_ROWS = 240  # of the demo's 569; they play a partner clinic whose rows stay at home
-RECENT_ROWS = 190  # they play the year in which the clinic takes every patient
-LARGE_AREA = 800  # before that year, larger tumours went elsewhere
-DEMO_SEED = 1
+RECENT_ROWS = 150  # they play the year in which the clinic takes every patient
+LARGE_AREA = 750  # before that year, larger tumours went elsewhere
+DEMO_SEED = 0
 
 
 def write_templates(folder: Path) -> list[Path]:

@@ -38,6 +38,7 @@ def recorded_facts(
         n_evaluation_rows=rows[1],
         metric=problem.statement.facts.metric,
         promised=(final.metrics[names.M_SCORE], final.metrics[names.M_SCORE_LOW], final.metrics[names.M_SCORE_HIGH]),
+        schema_digest=frozen.schema_digest,
         environment=flat_environment(json.loads(final.params[names.P_ENVIRONMENT])),
     )
 

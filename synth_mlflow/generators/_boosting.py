@@ -11,7 +11,8 @@ from synth_mlflow.generators._numbers import Floats, Ints
 from synth_mlflow.generators._predictors import Matrix
 
 N_FOLDS = 3
-N_ROUNDS = 120
+MIN_ROUNDS, MAX_ROUNDS = 30, 120
+ROWS_A_ROUND = 60  # few rows are soon learned by heart
 MAX_TRAINING_ROWS = 40_000  # a model; further rows cost time and no longer show in trees of this size
 PARAMS = {
     "learning_rate": 0.1,
@@ -57,8 +58,9 @@ def fit_boosted(
     fold = rng.permutation(np.arange(len(matrix)) % N_FOLDS)
     params = PARAMS | _objective(n_classes) | {"seed": int(rng.integers(2**31))}
     data = lightgbm.Dataset(matrix, label=outcome, params=params, free_raw_data=False).construct()
+    n_rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, len(matrix) // ROWS_A_ROUND))
     models = [
-        lightgbm.train(params, data.subset(_others(fold, at, rng)), num_boost_round=N_ROUNDS) for at in range(N_FOLDS)
+        lightgbm.train(params, data.subset(_others(fold, at, rng)), num_boost_round=n_rounds) for at in range(N_FOLDS)
     ]
     return Boosted(tuple(models), n_classes), fold
 

@@ -30,7 +30,7 @@ class Settings:
     @classmethod
     def at(cls, privacy: float) -> Settings:
         """From 0, closest to the members, to 1."""
-        return cls(round(5 * 16**privacy), 8.0 * privacy, max(0.0, 2.0 * privacy - 1.0))
+        return cls(round(6.5 * 16**privacy), 12.0 * privacy, max(0.0, 2.0 * privacy - 1.0))
 
 
 @dataclass(frozen=True)

@@ -165,14 +165,20 @@ def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:
 
 
 def _atoms(values: Floats, counts: Ints, step: float | None, smoothing: Smoothing) -> npt.NDArray[np.bool_]:
+    is_shared = (counts >= smoothing.atom_rows) & (len(values) <= COARSE_VALUES)
+    return is_shared | (_spikes(values, counts, step) & (counts >= smoothing.spike_rows))
+
+
+def _spikes(values: Floats, counts: Ints, step: float | None) -> npt.NDArray[np.bool_]:
+    """Which values are much more frequent than the cells of the grid around them."""
+    if step is None:
+        return np.ones(len(values), dtype=bool)
     width = SPIKE_NEIGHBOURS
     padded = np.pad(counts.astype(np.float64), width)
     around = np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts
     edges = np.pad(values, width, mode="edge")
-    cells = (edges[2 * width :] - edges[: -2 * width]) / (step or 1e-300)
-    is_spike = counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around
-    is_shared = (counts >= smoothing.atom_rows) & (len(values) <= COARSE_VALUES)
-    return is_shared | (is_spike & (counts >= smoothing.spike_rows))
+    cells = (edges[2 * width :] - edges[: -2 * width]) / step
+    return np.asarray(counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around)
 
 
 def _reflect(rank: Floats, first: float, last: float) -> Floats:

@@ -17,35 +17,53 @@ MIN_LEVEL_ROWS = 20  # rarer levels share one number: their own would be their r
 
 
 @dataclass(frozen=True)
+class Scale:
+    """A number's centre and range: trees see 32 bits, too few for dates in microseconds as they are."""
+
+    centre: float
+    range: float
+
+    @classmethod
+    def of(cls, values: Floats) -> Scale:
+        """The middle of the present values, and how far the farthest lies from it."""
+        centre = float(np.nanmedian(values))
+        return cls(centre, float(np.nanmax(np.abs(values - centre))) or 1.0)
+
+    def apply(self, values: Floats) -> Floats:
+        """Values between about -1 and 1."""
+        return (values - self.centre) / self.range
+
+
+@dataclass(frozen=True)
 class Predictors:
     """How to make the matrix from encoded columns."""
 
     names: tuple[str, ...]
-    tables: tuple[Floats | None, ...]
-    """For a category, the number of each level in each of its axes, shape (n_levels + 1, n_axes); None for numbers."""
+    scales: tuple[Floats | Scale, ...]
+    """For a category, the number of each level in each of its axes, shape (n_levels + 1, n_axes)."""
 
     @classmethod
     def of(cls, encoded: Encoded, names: Sequence[str], outcome: Floats, rows: Ints) -> Predictors:
         """Learn the order of levels; ``outcome`` has shape (n_rows, n_outcomes) for the members at ``rows``."""
         centred = outcome - outcome.mean(axis=0)
-        tables = [_table(encoded, name, centred, rows) for name in names]
-        return cls(tuple(names), tuple(tables))
+        scales = [
+            _levels(column.n_levels + 1, encoded.codes[name][rows], centred)
+            if isinstance(column := encoded.columns[name], CategoryColumn)
+            else Scale.of(encoded.codes[name])
+            for name in names
+        ]
+        return cls(tuple(names), tuple(scales))
 
     def matrix(self, codes: Codes) -> Matrix:
         """Shape (n_rows, n_features); NaN for missing numbers."""
         parts = [
-            codes[name][:, None] if table is None else table[codes[name]]
-            for name, table in zip(self.names, self.tables, strict=True)
+            scale.apply(codes[name])[:, None] if isinstance(scale, Scale) else scale[codes[name]]
+            for name, scale in zip(self.names, self.scales, strict=True)
         ]
         return np.hstack(parts).astype(np.float32)
 
 
-def _table(encoded: Encoded, name: str, centred: Floats, rows: Ints) -> Floats | None:
-    column = encoded.columns[name]
-    if not isinstance(column, CategoryColumn):
-        return None
-    levels = encoded.codes[name][rows]
-    n_levels = column.n_levels + 1
+def _levels(n_levels: int, levels: Ints, centred: Floats) -> Floats:
     counts = np.bincount(levels, minlength=n_levels)
     sums = np.column_stack([np.bincount(levels, weights=part, minlength=n_levels) for part in centred.T])
     is_rare = counts < MIN_LEVEL_ROWS

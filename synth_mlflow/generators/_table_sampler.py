@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.slices import Mask, Slice
+from synth_mlflow.data.slices import Both, Condition, Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.generators._encoding import Codes, Encoded, encode
@@ -24,22 +24,30 @@ MIN_MEMBERS = 10
 FEW_SLICE_ROWS = 50  # fewer real rows than this in the slice are worth a warning in the record
 MAX_DRAWS_PER_ROW = 4_000
 MIN_DRAWS = 400_000
-MAX_CHUNK = 200_000
+MAX_CHUNK = 200_000  # rows drawn at once while looking for the slice
+CHUNK_ROWS = 100_000
 
 
 class Core(Protocol):
     """A fitted model of the encoded columns."""
 
-    def lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
-        """Draw the leading columns, and possibly others with them."""
-        ...
+    def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:
+        """What ``codes`` holds, and at least the columns ``names``, drawn given it.
 
-    def complete(self, lead: Codes, n_rows: int, rng: np.random.Generator) -> Codes:
-        """Draw the other columns given what ``lead`` holds; an empty one asks for whole rows."""
+        It is called for the leading columns one by one, in their order, and then for all others at once.
+        """
         ...
 
 
 Learn = Callable[[Encoded, np.random.Generator], Core]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A leading column, and the parts of the slice's condition that can be decided once it is drawn."""
+
+    column: str
+    conditions: tuple[Slice, ...]
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class TableSampler:
     identifiers: Mapping[str, Identifiers]
     order: tuple[str, ...]
     slice: Slice | None
+    stages: tuple[Stage, ...]
     notes: Mapping[str, Any]
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -63,12 +72,29 @@ class TableSampler:
         GeneratorError
             If the model hardly ever draws a row of the slice.
         """
-        lead = self._lead(n_rows, rng) if self.encoded.leading else {}
-        codes = self.core.complete(lead, n_rows, rng)
-        columns = dict(self.encoded.decode(codes))
-        columns |= dict(self._repeat_constants(n_rows))
-        columns |= {name: identifiers.draw(n_rows, rng) for name, identifiers in self.identifiers.items()}
-        return pd.DataFrame({name: columns[name] for name in self.order}, index=pd.RangeIndex(n_rows))
+        return next(self.chunks(n_rows, rng, chunk_rows=n_rows))
+
+    def chunks(self, n_rows: int, rng: np.random.Generator, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+        """The same in pieces, so that memory stays flat; identifiers are unique across all of them.
+
+        Raises
+        ------
+        GeneratorError
+            If the model hardly ever draws a row of the slice.
+        """
+        fresh = pd.DataFrame({name: column.draw(n_rows, rng) for name, column in self.identifiers.items()})
+        for start in range(0, max(n_rows, 1), max(chunk_rows, 1)):
+            n_chunk = min(chunk_rows, n_rows - start)
+            identifiers = fresh.iloc[start : start + n_chunk].reset_index(drop=True)
+            columns = {**self._modelled(n_chunk, rng), **self._repeat_constants(n_chunk), **identifiers}
+            yield pd.DataFrame({name: columns[name] for name in self.order}, index=pd.RangeIndex(n_chunk))
+
+    def _modelled(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+        if n_rows == 0:
+            return self.encoded.decode({name: values[:0] for name, values in self.encoded.codes.items()})
+        lead = self._lead(n_rows, rng) if self.stages else {}
+        rest = [name for name in self.encoded.columns if name not in lead]
+        return self.encoded.decode(self.core.draw(lead, rest, n_rows, rng))
 
     def _lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
         """Leading columns of rows in the slice, by rejection on these columns alone."""
@@ -80,17 +106,29 @@ class TableSampler:
                 raise self._hardly_ever(n_found, n_drawn)
             n_chunk = _chunk(n_rows - n_found, n_found, n_drawn)
             part = self._lead_in_slice(n_chunk, rng)
-            parts.append(part)
+            parts += [part] if part else []
             n_drawn += n_chunk
             n_found += _length(part)
         return {name: np.concatenate([part[name] for part in parts])[:n_rows] for name in parts[0]}
 
     def _lead_in_slice(self, n_chunk: int, rng: np.random.Generator) -> Codes:
-        lead = self.core.lead(n_chunk, rng)
-        frame = self.encoded.decode({name: lead[name] for name in self.encoded.leading})
-        constants = self._repeat_constants(n_chunk)
-        kept = _mask(self.slice, pd.DataFrame({**dict(frame), **dict(constants)}, index=pd.RangeIndex(n_chunk)))
-        return {name: values[kept] for name, values in lead.items()}
+        """The leading columns of those rows that lie in the slice; empty if none does."""
+        codes: Codes = {}
+        n_left = n_chunk
+        for stage in self.stages:
+            codes = self.core.draw(codes, [stage.column], n_left, rng)
+            for condition in stage.conditions:
+                kept = condition.mask(self._frame(codes, condition.columns, n_left))
+                codes = {name: values[kept] for name, values in codes.items()}
+                n_left = int(kept.sum())
+                if n_left == 0:
+                    return {}
+        return codes
+
+    def _frame(self, codes: Codes, names: frozenset[str], n_rows: int) -> pd.DataFrame:
+        drawn = self.encoded.decode({name: codes[name] for name in sorted(names & set(codes))})
+        constants = self._repeat_constants(n_rows)
+        return pd.DataFrame({**dict(drawn), **dict(constants)}, index=pd.RangeIndex(n_rows))
 
     def _repeat_constants(self, n_rows: int) -> pd.DataFrame:
         return self.constants.iloc[np.zeros(n_rows, dtype=np.int64)].reset_index(drop=True)
@@ -149,7 +187,8 @@ def fit_table(
         )
     label = task.target if task.is_classification else None
     columns, codes = encode(members, {name: kinds[name] for name in plan.modelled}, smoothing, label)
-    leading = tuple(name for name in plan.modelled if slice is not None and name in slice.columns)
+    stages = () if slice is None else _stages(slice, plan.modelled, members)
+    leading = tuple(stage.column for stage in stages)
     encoded = Encoded(columns, codes, len(members), task.target, task.is_classification, leading, in_slice)
     return TableSampler(
         core=learn(encoded, rng),
@@ -158,6 +197,7 @@ def fit_table(
         identifiers={name: Identifiers.of(members[name]) for name in plan.identifier},
         order=tuple(kinds.columns),
         slice=slice,
+        stages=stages,
         notes=_notes(plan, None if slice is None else n_in_slice),
     )
 
@@ -203,8 +243,26 @@ def _notes(plan: _Plan, n_in_slice: int | None) -> dict[str, Any]:
     return notes
 
 
-def _mask(slice: Slice | None, frame: pd.DataFrame) -> Mask:  # noqa: A002
-    return np.ones(len(frame), dtype=bool) if slice is None else slice.mask(frame)
+def _stages(slice: Slice, modelled: list[str], members: pd.DataFrame) -> tuple[Stage, ...]:  # noqa: A002
+    """Leading columns, those whose own conditions are rarest first: what is drawn in vain is then drawn cheaply."""
+    parts = [Slice(slice.text, part) for part in _conjuncts(slice.condition)]
+    shares = {name: _share(name, parts, members) for name in modelled if name in slice.columns}
+    order = sorted(shares, key=lambda name: shares[name])
+    needed = [max((order.index(name) for name in part.columns if name in shares), default=0) for part in parts]
+    return tuple(
+        Stage(name, tuple(part for part, last in zip(parts, needed, strict=True) if last == at))
+        for at, name in enumerate(order)
+    )
+
+
+def _conjuncts(condition: Condition) -> list[Condition]:
+    return list(condition.conditions) if isinstance(condition, Both) else [condition]
+
+
+def _share(name: str, parts: list[Slice], members: pd.DataFrame) -> float:
+    """How many members meet the conditions on this column alone."""
+    masks = [part.mask(members) for part in parts if part.columns == {name}]
+    return float(np.mean(np.all(masks, axis=0))) if masks else 1.0
 
 
 def _length(codes: Codes) -> int:

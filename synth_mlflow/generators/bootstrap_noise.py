@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -63,7 +64,10 @@ class _NoisyRows:
     pool: Ints
     noise: float
 
-    def lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
+    def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:  # noqa: ARG002
+        """Whole rows at the first call, whichever columns are asked for."""
+        if codes:
+            return codes
         chosen = self.pool[rng.integers(len(self.pool), size=n_rows)]
         return {
             name: _jitter(column, self.encoded.codes[name], chosen, self.noise, rng)
@@ -71,9 +75,6 @@ class _NoisyRows:
             else self.encoded.codes[name][chosen]
             for name, column in self.encoded.columns.items()
         }
-
-    def complete(self, lead: Codes, n_rows: int, rng: np.random.Generator) -> Codes:
-        return lead or self.lead(n_rows, rng)
 
 
 def _jitter(column: NumberColumn, values: Floats, chosen: Ints, noise: float, rng: np.random.Generator) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -79,29 +80,22 @@ class _Copula:
     latents: tuple[Latent, ...]
     correlation: Floats
 
-    def lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
-        chosen = [at for at, latent in enumerate(self.latents) if latent.column in self.encoded.leading]
-        if not chosen:
-            return {}
-        normals = _draw(self.correlation[np.ix_(chosen, chosen)], n_rows, rng)
-        return _values([self.latents[at] for at in chosen], normals, rng)
-
-    def complete(self, lead: Codes, n_rows: int, rng: np.random.Generator) -> Codes:
-        known = [at for at, latent in enumerate(self.latents) if latent.column in lead]
-        rest = [at for at, latent in enumerate(self.latents) if latent.column not in lead]
-        if not rest:
-            return lead
-        given = [self.latents[at].latent(lead[self.latents[at].column], rng) for at in known]
-        normals = self._conditional(known, rest, given, n_rows, rng)
-        return lead | _values([self.latents[at] for at in rest], normals, rng)
+    def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:
+        known = [at for at, latent in enumerate(self.latents) if latent.column in codes]
+        wanted = [at for at, latent in enumerate(self.latents) if latent.column in names]
+        if not wanted:
+            return codes
+        given = [self.latents[at].latent(codes[self.latents[at].column], rng) for at in known]
+        normals = self._conditional(known, wanted, given, n_rows, rng)
+        return codes | _values([self.latents[at] for at in wanted], normals, rng)
 
     def _conditional(
-        self, known: list[int], rest: list[int], given: list[Floats], n_rows: int, rng: np.random.Generator
+        self, known: list[int], wanted: list[int], given: list[Floats], n_rows: int, rng: np.random.Generator
     ) -> Floats:
-        inner = self.correlation[np.ix_(rest, rest)]
+        inner = self.correlation[np.ix_(wanted, wanted)]
         if not known:
             return _draw(inner, n_rows, rng)
-        cross = self.correlation[np.ix_(rest, known)]
+        cross = self.correlation[np.ix_(wanted, known)]
         weights = np.linalg.solve(self.correlation[np.ix_(known, known)], cross.T)
         mean: Floats = np.column_stack(given) @ weights
         return mean + _draw(inner - cross @ weights, n_rows, rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from synth_mlflow.generators._encoding import CategoryColumn, Codes, Encoded, Nu
 from synth_mlflow.generators._numbers import Floats, Ints, Smoothing
 from synth_mlflow.generators._table_sampler import TableSampler, TextPolicy, fit_table
 
-MAX_LEVELS = 50  # of a category that count in distances; the rarer ones are all alike
+MAX_LEVELS = 20  # of a category that count in distances; the rarer ones are all alike
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class _Segments:
     partners: Ints
     """Positions of each pool row's neighbours among the members; shape (n_pool, n_neighbours)."""
 
-    def lead(self, n_rows: int, rng: np.random.Generator) -> Codes:
+    def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:  # noqa: ARG002
+        """Whole rows at the first call, whichever columns are asked for."""
+        if codes:
+            return codes
         at = rng.integers(len(self.pool), size=n_rows)
         one = self.pool[at]
         other = self.partners[at, rng.integers(self.partners.shape[1], size=n_rows)]
@@ -84,9 +88,6 @@ class _Segments:
             else np.where(way < 0.5, self.encoded.codes[name][one], self.encoded.codes[name][other])
             for name, column in self.encoded.columns.items()
         }
-
-    def complete(self, lead: Codes, n_rows: int, rng: np.random.Generator) -> Codes:
-        return lead or self.lead(n_rows, rng)
 
 
 def _between(column: NumberColumn, one: Floats, other: Floats, way: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.data.columns import Schema, conform
+from synth_mlflow.data.columns import Schema, conform, schema_of
 from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.data.tables import read_table
@@ -53,13 +53,14 @@ def check(project: Project, given: Given | None = None) -> list[TriggerState]:
     inside = set(final.params[names.P_BATCHES].split()) if sweep.curve.chosen else set()
     batches = [batch for batch in project.batches() if batch.id in inside]
     recorded = recorded_facts(problem, frozen, final, batches)
-    n_new, drift = _new_rows(project, frozen, asked.new_data) if asked.new_data else (None, None)
+    news = _news(project, frozen, asked.new_data)
     digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
     present = Present(
         generators={**installed_generators(recorded.generators), **(asked.generators or {})},
         statement_digest=digest,
-        n_new_rows=n_new,
-        drift=drift,
+        schema_digest=news.schema_digest,
+        n_new_rows=news.n_rows,
+        drift=news.drift,
         production=_production(project, final),
         environment=here(),
     )
@@ -100,8 +101,27 @@ def _production(project: Project, final: StoredRun) -> tuple[ProductionValue, ..
     )
 
 
-def _new_rows(project: Project, frozen: EvaluationSet, path: Path) -> tuple[int, Drift | None]:
-    rows = conform(read_table(path), frozen.schema, str(path))
+@dataclass(frozen=True)
+class _News:
+    """What a file of today's real rows says."""
+
+    schema_digest: str
+    n_rows: int | None = None
+    drift: Drift | None = None
+
+
+def _news(project: Project, frozen: EvaluationSet, path: Path | None) -> _News:
+    if path is None:
+        return _News(frozen.schema_digest)
+    table = read_table(path)
+    try:
+        rows = conform(table, frozen.schema, str(path))
+    except UsageError:  # other columns are no mistake here but an answer
+        return _News(json_digest(list(schema_of(table).kinds.items())))
+    return _News(frozen.schema_digest, *_new_rows(project, frozen, rows))
+
+
+def _new_rows(project: Project, frozen: EvaluationSet, rows: pd.DataFrame) -> tuple[int, Drift | None]:
     known = np.concatenate(list(project.row_digests(frozen.run).values()))
     digests = row_digests(rows, frozen.salt)
     unseen = rows[~np.isin(digests, known) & ~pd.Series(digests).duplicated().to_numpy()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
+from synth_mlflow.data.mixes import percent
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdict
 from synth_mlflow.tracking import names
@@ -51,7 +52,7 @@ def status(project: Project) -> Status:
     stages = (
         StageStatus("define", bool(done["problem"]), _define_words(done["problem"])),
         StageStatus("freeze", bool(done["evalset"]), _freeze_words(done["evalset"])),
-        StageStatus("generate", bool(batches), f"{len(batches)} batches, {sum(b.n_rows for b in batches):,} rows"),
+        StageStatus("generate", bool(batches), f"batches: {len(batches)}, rows: {sum(b.n_rows for b in batches):,}"),
         StageStatus("validate", bool(batches) and len(judged) == len(batches), _validate_words(verdicts)),
         StageStatus("sweep", bool(done["sweep"]), _sweep_words(done["sweep"])),
         StageStatus("report", bool(done["handoff"]), _report_words(done["handoff"])),
@@ -100,7 +101,8 @@ def _sweep_words(runs: list[StoredRun]) -> str:
     if not runs:
         return "no ratio is chosen"
     params = runs[-1].params
-    return f"{float(params[names.P_CHOSEN]):.0%} synthetic chosen, {params[names.P_FRAGILITY]} peak"
+    shape = {"no peak": "no peak"}.get(params[names.P_FRAGILITY], f"{params[names.P_FRAGILITY]} peak")
+    return f"{percent(float(params[names.P_CHOSEN]))} synthetic chosen, {shape}"
 
 
 def _report_words(runs: list[StoredRun]) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.measures.encoding import labels, numbers
+from synth_mlflow.measures.encoding import MISSING, labels, numbers
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -100,13 +100,13 @@ class SharedBins:
     levels: dict[str, npt.NDArray[np.object_]]
 
     @classmethod
-    def learn(cls, real: pd.DataFrame, *, n_bins: int = 8) -> SharedBins:
-        """Quantile bins for numbers and dates, the ``n_bins`` most common levels and the rest for labels."""
+    def learn(cls, real: pd.DataFrame, *, n_bins: int = 8, n_levels: int = 8) -> SharedBins:
+        """Quantile bins for numbers and dates; for labels the most common levels, and one bin for the rest."""
         schema = schema_of(real)
         categorical = schema.of_kind("string", "boolean")
         return cls(
             {name: _quantile_edges(real[name], n_bins) for name in schema if name not in categorical},
-            {name: _top_levels(real[name], n_bins) for name in categorical},
+            {name: _top_levels(real[name], n_levels) for name in categorical},
         )
 
     @property
@@ -118,6 +118,18 @@ class SharedBins:
     def columns(self) -> list[str]:
         """Column names in the order of :attr:`widths`."""
         return [*self.edges, *self.levels]
+
+    def name(self, column: str, code: int) -> str:
+        """A bin in words."""
+        if column in self.levels:
+            known = self.levels[column]
+            return "other" if code == len(known) else str(known[code]).replace(MISSING, "missing")
+        edges = self.edges[column]
+        if code > len(edges):
+            return "missing"
+        low = f"from {edges[code - 1]:.6g}" if code else ""
+        high = f"below {edges[code]:.6g}" if code < len(edges) else ""
+        return f"{low} {high}".strip() or "any"
 
     def codes(self, rows: pd.DataFrame) -> Codes:
         """Bin of each value: shape (n_rows, n_columns)."""

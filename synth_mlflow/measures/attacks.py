@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import stats
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
@@ -93,33 +92,6 @@ def distance_attacks(near: Neighbours) -> dict[str, Floats]:
 def near_copies(near: Neighbours) -> Bools:
     """Targets of which the batch holds a near or exact copy, though no other real row is as close."""
     return np.asarray(near.to_batch[:, 0] < NEAR_COPY_RATIO * near.to_real[:, 0])
-
-
-def reused_values(targets: pd.DataFrame, batch: pd.DataFrame) -> pd.DataFrame:
-    """Where a target's value is its own among the targets and yet stands in the batch.
-
-    Returns
-    -------
-    DataFrame of shape (n_targets, n_columns)
-        Booleans. Values that several targets share (heaps, labels) betray nobody and are False.
-
-    Examples
-    --------
-    >>> reused_values(pd.DataFrame({"a": [1.5, 2.0, 2.0]}), pd.DataFrame({"a": [1.5, 2.0]}))["a"].tolist()
-    [True, False, False]
-    """
-    marks = {
-        name: ~targets[name].duplicated(keep=False) & targets[name].notna() & targets[name].isin(batch[name])
-        for name in targets
-    }
-    return pd.DataFrame(marks, index=targets.index).astype(bool)
-
-
-def exact_values(reused: pd.DataFrame) -> Floats:
-    """Columns in which a target's own value stands in the batch, each weighed by how rarely that happens."""
-    marks = reused.to_numpy(dtype=np.float64)
-    rate = (marks.sum(axis=0) + 1) / (len(marks) + 2)
-    return np.asarray(marks @ -np.log(rate))
 
 
 def subset_counts(targets: Codes, batch: Codes, rng: np.random.Generator, *, n_subsets: int = 24) -> Floats:

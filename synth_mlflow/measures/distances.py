@@ -77,11 +77,12 @@ def ks_p_value(distance: float, n_real: int, n_synthetic: int) -> float:
 
 
 def tv_distance(real: pd.Series, synthetic: pd.Series) -> float:
-    """Total variation between two samples of labels: half the sum of the gaps between shares; missing is a label.
+    """Total variation between two samples of labels: half the sum of the gaps between shares.
 
     Parameters
     ----------
     real, synthetic : Series of shape (n_real,), (n_synthetic,)
+        Missing values are left out.
 
     Returns
     -------
@@ -93,9 +94,8 @@ def tv_distance(real: pd.Series, synthetic: pd.Series) -> float:
     >>> tv_distance(pd.Series(["a", "a", "b", "b"]), pd.Series(["a", "b", "b", "b"]))
     0.25
     """
-    if not len(real) or not len(synthetic):
-        return float("nan")
-    return counted_tv_distance(*label_counts(real, synthetic))
+    counts = label_counts(real, synthetic)
+    return counted_tv_distance(*counts) if all(side.sum() for side in counts) else float("nan")
 
 
 def counted_tv_distance(real: Counts, synthetic: Counts) -> float:
@@ -104,10 +104,11 @@ def counted_tv_distance(real: Counts, synthetic: Counts) -> float:
 
 
 def label_counts(real: pd.Series, synthetic: pd.Series) -> tuple[Counts, Counts]:
-    """How often each label of either sample stands in each, in one order; missing is a label."""
-    codes, labels = pd.factorize(pd.concat([real, synthetic], ignore_index=True), use_na_sentinel=False)
-    n_labels = len(labels)
-    return np.bincount(codes[: len(real)], minlength=n_labels), np.bincount(codes[len(real) :], minlength=n_labels)
+    """How often each label of either sample stands in each, in one order; missing values are left out."""
+    codes, labels = pd.factorize(pd.concat([real, synthetic], ignore_index=True))
+    sides = codes[: len(real)], codes[len(real) :]
+    first, second = (np.bincount(side[side >= 0], minlength=len(labels)) for side in sides)
+    return first, second
 
 
 def pool_rare(real: Counts, synthetic: Counts) -> tuple[Counts, Counts]:

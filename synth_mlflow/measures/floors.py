@@ -30,6 +30,10 @@ class Floor:
     n_splits: int
     two_sided: bool = False
 
+    def expected(self, n_first: int, n_second: int) -> Floats:
+        """What real samples of these sizes give on average."""
+        return np.asarray(self.mean / _root(n_first, n_second))
+
     def upper(self, n_first: int, n_second: int) -> Floats:
         """What 99 of 100 real samples of these sizes stay below."""
         return np.asarray((self.mean + CONFIDENCE_DEVIATIONS * self.spread) / _root(n_first, n_second))

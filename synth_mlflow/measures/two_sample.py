@@ -18,8 +18,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 SPREAD_INFLATION = 1.5
-"""Cross-fitted scores share training rows and spread wider than the rank law says: 1.31 times at 5,000 + 5,000 rows
-of the credit world; 1.5 leaves room for smaller tables."""
+"""Cross-fitted scores share training rows and spread wider than the rank law says: 1.1 to 1.45 times, measured between
+140 and 5,000 rows a side on the credit world and on normal columns."""
 
 
 @dataclass(frozen=True)

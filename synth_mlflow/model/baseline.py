@@ -77,10 +77,9 @@ def measure_baseline(
     fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={})
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
     again = np.array([fits[key].score for key in sorted(fits)])
-    selected = bench.halves.select
     rng = np.random.default_rng([seed, 1])
     looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
-    draws = resample(metric, task, bench.truth[selected], [fit.predictions[selected] for fit in looked_at], rng).inside
+    draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng).inside
     uncertain, alone = uncertainty(draws[:, :1], again[:, None]), np.ones(1)
     half, model_half = uncertain.half_width(alone), uncertain.model_half_width(alone)
     return Baseline(
@@ -93,9 +92,9 @@ def measure_baseline(
         tuple(again.tolist()),
         whole.slices,
         len(real),
-        int(selected.sum()),
+        len(bench.truth),
         _smallest_detectable(draws[:, 1] - draws[:, 2], again),
-        bench.halves.words,
+        bench.halves,
     )
 
 

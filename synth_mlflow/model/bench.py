@@ -14,7 +14,7 @@ import pandas as pd
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import Model, fit
-from synth_mlflow.model.halves import Halves, halve
+from synth_mlflow.model.halves import halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
 from synth_mlflow.model.plan import Fit, FitKey, FitRows
 from synth_mlflow.model.score import best_score, check_metric, score_codes
@@ -61,10 +61,11 @@ class Bench:
     """Held-back real rows."""
     trainer: Trainer
     truth: Vector
-    """Target of the evaluation rows: numbers, or codes in the order of ``classes``."""
-    halves: Halves
+    """Target of the evaluation rows that may choose: numbers, or codes in the order of ``classes``."""
+    halves: str
+    """In words, whether these rows will confirm too; the others are not even predicted."""
     slices: Mapping[str, Mask]
-    """Which evaluation rows lie in each slice."""
+    """Which of these rows lie in each slice."""
 
     @classmethod
     def build(
@@ -88,12 +89,14 @@ class Bench:
         """
         check_metric(metric, task)
         classes = classes_of(real, task)
+        halves = halve(target_values(evaluation, task, classes), task.is_classification)
+        evaluation = evaluation[halves.select].reset_index(drop=True)
         truth = target_values(evaluation, task, classes)
         pool = pd.concat([part for part in (real, synthetic, extra_real) if part is not None], ignore_index=True)
         n_extra = 0 if extra_real is None else len(extra_real)
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
         trainer = _trainer(pool, evaluation, task, spec, classes)
-        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halve(truth, bool(classes)), masks)
+        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks)
 
     def fit(self, key: FitKey, rows: FitRows, seed: int) -> Unscored:
         """Fit and predict; safe to call from several threads at a time."""
@@ -103,9 +106,8 @@ class Bench:
 
     def scored(self, found: Unscored) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings."""
-        selected = self.halves.select
-        slices = {name: self.score(found.predictions, mask & selected) for name, mask in self.slices.items()}
-        score = self.score(found.predictions, selected)
+        slices = {name: self.score(found.predictions, mask) for name, mask in self.slices.items()}
+        score = score_codes(self.metric, self.task, self.truth, found.predictions)
         return Fit(found.key, score, found.predictions, found.n_real, found.n_added, found.seconds, slices)
 
     def score(self, predictions: Vector, among: Mask) -> float:

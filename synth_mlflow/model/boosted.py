@@ -23,6 +23,7 @@ ROUNDS = 100
 STOPPING_SHARE = 0.2  # of the rows fitted on, held out to decide when to stop
 _ROUNDS_NAMES = ("num_iterations", "num_boost_round", "n_estimators", "num_rounds", "num_trees", "n_iter", "max_iter")
 _STOPPING_NAMES = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
+_OBJECTIVE_NAMES = ("objective", "objective_type", "app", "application", "loss")
 
 Vector = npt.NDArray[np.float64]
 
@@ -72,7 +73,7 @@ class BoostedSettings:
         n_rounds = int(_take(params, _ROUNDS_NAMES, ROUNDS))
         stopping = int(_take(params, _STOPPING_NAMES, 0))
         weight = params.pop("class_weight", None)
-        params.setdefault("objective", {"binary": "binary", "multiclass": "multiclass"}.get(task.kind, "regression"))
+        params["objective"] = _take(params, _OBJECTIVE_NAMES, task.kind)  # LightGBM calls the three kinds as we do
         if task.kind == "multiclass":
             params["num_class"] = n_classes
         fixed = {"deterministic": True, "force_row_wise": True, "verbosity": -1, "feature_pre_filter": False}

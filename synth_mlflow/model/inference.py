@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from synth_mlflow.errors import UsageError
+
 ALPHA = 0.05
 _SIMULATIONS = 10_000
 _SEED = 7  # of the simulated distributions: same scores, same critical values
@@ -91,8 +93,19 @@ def uncertainty(resampled: Vector, repeats: Vector) -> Uncertainty:
         Scores over bootstrap draws of the evaluation rows; draws with an undefined score are left out.
     repeats : array of shape (n_repeats, n_scores)
         Scores of the repeats on all evaluation rows.
+
+    Raises
+    ------
+    UsageError
+        If the score is undefined in most draws: there are too few evaluation rows.
     """
     defined = resampled[np.isfinite(resampled).all(axis=1)]
+    if len(defined) < len(resampled) / 2:
+        raise UsageError(
+            f"the metric is undefined in {1 - len(defined) / len(resampled):.0%} of the draws of the evaluation rows: "
+            "there are too few of them, or too few of a class.",
+            "Give more evaluation rows, or take a metric that needs fewer, such as neg_log_loss.",
+        )
     return Uncertainty(
         np.atleast_2d(np.cov(defined, rowvar=False)), np.atleast_2d(np.cov(repeats, rowvar=False)), len(repeats)
     )

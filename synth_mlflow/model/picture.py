@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito: told apart by everybody
+Percents = npt.NDArray[np.float64]
+
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito: told apart by everybody
+GREY = "#666666"
+_SHIFT = 0.6  # percent points: error bars of two arms stand beside each other
 
 
 def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
@@ -26,6 +31,7 @@ def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
     percents = np.array([100 * point.ratio for point in curve.points])
     _shade_plateau(axes, curve, percents)
     _draw_placebo(axes, curve, percents)
+    _draw_extra(axes, curve, percents)
     _draw_scores(axes, curve, percents)
     if success_line is not None:
         axes.axhline(success_line, color=GREEN, linestyle="-.", linewidth=1.4, label="asked for")
@@ -34,7 +40,7 @@ def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
     return figure
 
 
-def _shade_plateau(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+def _shade_plateau(axes: Axes, curve: Curve, percents: Percents) -> None:
     """Each ratio of the plateau owns the strip up to half-way to its neighbours."""
     edges = np.r_[percents[0], (percents[1:] + percents[:-1]) / 2, percents[-1]]
     margin = 0.03 * (percents[-1] - percents[0])
@@ -47,26 +53,41 @@ def _shade_plateau(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
     axes.set_xlim(edges[0], edges[-1])
 
 
-def _draw_placebo(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+def _draw_placebo(axes: Axes, curve: Curve, percents: Percents) -> None:
+    shown = [(x, p.placebo, p.placebo_low, p.placebo_high) for x, p in zip(percents, curve.points, strict=True)]
+    _draw_arm(axes, np.array(shown), _SHIFT, ORANGE, "s", "placebo: duplicated real rows")
+
+
+def _draw_extra(axes: Axes, curve: Curve, percents: Percents) -> None:
+    """What further real rows would have given, where enough were held back."""
+    shown = [
+        (x, p.extra, p.extra_low, p.extra_high)
+        for x, p in zip(percents, curve.points, strict=True)
+        if p.extra is not None and p.extra_low is not None and p.extra_high is not None
+    ]
+    if shown:
+        _draw_arm(axes, np.array(shown), -_SHIFT, PURPLE, "^", "held-back real rows added")
+
+
+def _draw_arm(axes: Axes, shown: Percents, shift: float, color: str, marker: str, label: str) -> None:
+    """Rows of ``shown`` are percent, score, low, high."""
+    percents, scores, low, high = shown.T
     axes.errorbar(
-        percents,
-        [point.placebo for point in curve.points],
-        yerr=[
-            [point.placebo - point.placebo_low for point in curve.points],
-            [point.placebo_high - point.placebo for point in curve.points],
-        ],
-        color=ORANGE,
+        percents + shift,
+        scores,
+        yerr=[scores - low, high - scores],
+        color=color,
         linestyle="--",
-        marker="s",
+        marker=marker,
         markersize=4.5,
         linewidth=1.3,
         elinewidth=0.8,
         capsize=2.5,
-        label="placebo: duplicated real rows",
+        label=label,
     )
 
 
-def _draw_scores(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+def _draw_scores(axes: Axes, curve: Curve, percents: Percents) -> None:
     low, high = [point.low for point in curve.points], [point.high for point in curve.points]
     axes.fill_between(percents, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval")
     scores = [point.score for point in curve.points]
@@ -100,7 +121,7 @@ def _mark_choice(axes: Axes, curve: Curve) -> None:
     )
 
 
-def _label(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
+def _label(axes: Axes, curve: Curve, percents: Percents) -> None:
     axes.set_xticks(percents, [percent(point.ratio) for point in curve.points])
     axes.set_xlabel("synthetic rows in the training mix")
     axes.set_ylabel(f"{curve.metric}, {curve.n_evaluation:,} evaluation rows")
@@ -112,6 +133,7 @@ def _label(axes: Axes, curve: Curve, percents: np.ndarray) -> None:
 
 def _title(curve: Curve) -> str:
     if curve.chosen == 0:
-        return "No synthetic rows: nothing beats the real rows alone"
+        return "Chosen: no synthetic rows"
     point = curve.at(curve.chosen)
-    return f"{percent(curve.chosen)} synthetic: {point.gain:+.3g} ({point.gain_low:+.3g} to {point.gain_high:+.3g})"
+    interval = f"{point.gain_low:+.3g} to {point.gain_high:+.3g}"
+    return f"Chosen: {percent(curve.chosen)} synthetic, {point.gain:+.3g} ({interval})"

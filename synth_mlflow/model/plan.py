@@ -38,9 +38,9 @@ class Fit:
 
     key: FitKey
     score: float
-    """On the rows of the frozen set that may choose."""
+    """On the rows of the frozen set that may choose; the others are not looked at."""
     predictions: npt.NDArray[np.float64]
-    """On every row of the frozen set: (n_rows,) for regression, else (n_rows, n_classes)."""
+    """On the same rows: of shape (n_rows,) for regression, else (n_rows, n_classes)."""
     n_real: int
     n_added: int
     """Synthetic rows, or duplicates in the placebo arm."""

@@ -19,6 +19,7 @@ import pandas as pd
 
 MODEL_FILE = "model.txt"
 COLUMNS_FILE = "columns.json"
+MANY_ROWS = 100_000  # from here on LightGBM predicts with every core; below, threads cost more than they save
 
 Matrix = npt.NDArray[np.float64]
 
@@ -123,7 +124,8 @@ class RawPredictor:
 
     def scores_of_matrix(self, matrix: Matrix, n_rounds: int | None = None) -> Matrix:
         """As :meth:`scores`, for encoded rows; after the first ``n_rounds`` if they are given."""
-        output = np.asarray(self.booster.predict(matrix, num_iteration=n_rounds, num_threads=1), dtype=np.float64)
+        n_threads = 0 if len(matrix) >= MANY_ROWS else 1
+        output = np.asarray(self.booster.predict(matrix, num_iteration=n_rounds, num_threads=n_threads))
         if len(self.classes) == 2:
             return np.column_stack([1.0 - output, output])
         return output

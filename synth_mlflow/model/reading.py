@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from synth_mlflow.errors import UsageError
 from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, corrected_score
+from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, correct
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import judge_fragility
@@ -25,6 +26,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
     reading = _read(bench, plan, fits)
     ratios, choice, last = plan.ratios, reading.choice, reading.n_ratios + 1
     synthetic = reading.uncertain.of(range(last))
+    corrected = correct(reading.chooser, choice, reading.resampled.inside, reading.resampled.outside)
     probabilities = peak_probabilities(reading.scores[:last], synthetic)
     points = tuple(_point(reading, place, float(probabilities[place])) for place in range(last))
     curve = Curve(
@@ -36,14 +38,14 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         rule=RULE_WORDS[plan.rule],
         fragility=judge_fragility(ratios, reading.scores[:last], choice.peak, choice.plateau, probabilities),
         naive=float(reading.scores[choice.chosen]),
-        corrected=corrected_score(reading.chooser, reading.resampled.inside, reading.resampled.outside),
-        corrected_gain=_corrected_gain(reading),
+        corrected=corrected.score,
+        corrected_gain=corrected.gain,
         smallest_detectable=reading.chooser.smallest_detectable(),
         learning=_learning(reading),
         mix=plan.mix,
         seed=plan.seed,
-        n_evaluation=int(bench.halves.select.sum()),
-        halves=bench.halves.words,
+        n_evaluation=len(bench.truth),
+        halves=bench.halves,
         decision="",
     )
     return replace(curve, decision=decide(curve))
@@ -89,11 +91,10 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
     keys = _keys(bench, plan)
     scores = np.array([fits[key].score for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
-    selected = bench.halves.select
-    predictions = [fits[key].predictions[selected] for key in keys]
+    predictions = [fits[key].predictions for key in keys]
     rng = np.random.default_rng([plan.seed, 1])
     n_outside = len(plan.ratios)  # the arms that can be chosen
-    resampled = resample(bench.metric, bench.task, bench.truth[selected], predictions, rng, n_outside=n_outside)
+    resampled = resample(bench.metric, bench.task, bench.truth, predictions, rng, n_outside=n_outside)
     uncertain = uncertainty(resampled.inside, repeats)
     n_ratios = len(plan.ratios) - 1
     slices = {name: _slice_points(bench, plan, fits, name) for name in bench.slices}
@@ -183,17 +184,17 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
 
 def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
     """Share of each class that is predicted as such."""
-    truth, likeliest = bench.truth[bench.halves.select], fit.predictions[bench.halves.select]
     if not bench.classes:
         return {}
-    hits = likeliest.argmax(axis=1) == truth
+    truth = bench.truth
+    hits = fit.predictions.argmax(axis=1) == truth
     return {str(label): float(hits[truth == code].mean()) for code, label in enumerate(bench.classes) if code in truth}
 
 
 def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
     """The score on one slice at every ratio, each against ratio 0."""
     keys = _keys(bench, plan)[: len(plan.ratios)]
-    rows = bench.slices[name] & bench.halves.select
+    rows = bench.slices[name]
     scores = np.array([fits[key].slices[name] for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].slices[name] for key in keys] for n in range(plan.repeats)])
     n_rows = int(rows.sum())
@@ -202,18 +203,16 @@ def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[
     predictions = [fits[key].predictions[rows] for key in keys]
     rng = np.random.default_rng([plan.seed, 2])
     resampled = resample(bench.metric, bench.task, bench.truth[rows], predictions, rng)
-    uncertain = uncertainty(resampled.inside, repeats)
+    try:
+        uncertain = uncertainty(resampled.inside, repeats)
+    except UsageError:  # a slice may be too small for an interval; the evaluation set may not
+        return [SlicePoint(n_rows, float(s), float(s - scores[0]), None, None) for s in scores]
     points = []
     for place, score in enumerate(scores):
         half = uncertain.half_width(_contrast(len(keys), place, 0))
         gain = float(score - scores[0])
         points.append(SlicePoint(n_rows, float(score), gain, gain - half, gain + half))
     return points
-
-
-def _corrected_gain(reading: _Reading) -> float:
-    outside = reading.resampled.outside
-    return corrected_score(reading.chooser, reading.resampled.inside, outside - outside[:, [0]])
 
 
 def _learning(reading: _Reading) -> LearningCurve:

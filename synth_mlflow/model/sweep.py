@@ -21,6 +21,8 @@ from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Fit, FitKey, SweepPlan, fit_rows, unfinished
 from synth_mlflow.model.reading import read_curve
 
+_FAILURES = (ValueError, TypeError, RuntimeError, ArithmeticError)  # what other people's estimators raise
+
 OnFit = Callable[[FitKey, Fit], None]
 
 
@@ -109,7 +111,7 @@ def run_fits(
     jobs = (delayed(_fit)(bench, plan, key, batches) for key in unfinished(keys, finished))
     with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
         for found in Parallel(n_jobs=plan.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs):
-            fit = _defined(bench.scored(found), bench.metric)
+            fit = _scored(bench, found)
             fits[fit.key] = fit
             if on_fit:
                 on_fit(fit.key, fit)
@@ -128,13 +130,17 @@ def _fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) -> 
         ) from error
 
 
-_FAILURES = (ValueError, TypeError, RuntimeError, ArithmeticError)  # what other people's estimators raise
-
-
-def _defined(fit: Fit, metric: str) -> Fit:
+def _scored(bench: Bench, found: Unscored) -> Fit:
+    where = _where(found.key, found.n_real, found.n_added)
+    try:
+        fit = bench.scored(found)
+    except ValueError as error:  # as of a logarithm of negative predictions
+        raise UsageError(
+            f"{bench.metric} cannot be computed ({where}): {error}", "Take another metric, or another model."
+        ) from error
     if not np.isfinite(fit.score):
         raise UsageError(
-            f"{metric} is undefined on the evaluation set ({_where(fit.key, fit.n_real, fit.n_added)}).",
+            f"{bench.metric} is undefined on the evaluation set ({where}).",
             "Take another metric, or more evaluation rows of every class.",
         )
     return fit

@@ -205,6 +205,7 @@ def _triggers(material: Material) -> tuple[handoff.Trigger, ...]:
     present = Present(
         generators=installed_generators(recorded.generators),
         statement_digest=material.problem.statement.digest,
+        schema_digest=material.frozen.schema_digest,
         environment=here(),
     )
     states = evaluate(material.problem, recorded, present)

@@ -35,7 +35,7 @@ def describe_sweep(
         rule=curve.rule,
         shape=curve.fragility.words,
         fragility=curve.fragility.sentence,
-        decisions=(curve.decision, sweep.params[names.P_SUCCESS], sweep.params[names.P_PROMISE], curve.learning.words),
+        decisions=(_said_once(curve), sweep.params[names.P_SUCCESS], sweep.params[names.P_PROMISE]),
         slices=tuple(_slice(point, name, part) for point in curve.points for name, part in point.slices.items()),
         picture=picture,
         model_uri=f"models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}",
@@ -56,6 +56,11 @@ def earlier_sweeps(runs: Sequence[StoredRun]) -> tuple[handoff.EarlierSweep, ...
         )
         for run in runs
     )
+
+
+def _said_once(curve: Curve) -> str:
+    """The decision without the sentence on the shape of the curve, which the document tells apart."""
+    return " ".join(curve.decision.replace(curve.fragility.sentence, "").split())
 
 
 def _point(point: Point, run_id: str) -> handoff.CurvePoint:

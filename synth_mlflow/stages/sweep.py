@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from synth_mlflow.tracking.write import NewRun, create_children, create_run, end
 
 RATIOS = (0.0, 0.25, 0.5, 0.75)
 REPEATS = 8
+SECONDS_BETWEEN = 2.0  # news of progress
 
 
 def sweep(
@@ -140,11 +142,15 @@ def _fit_all(
 
 
 def _teller(project: Project, n_fits: int) -> Callable[[FitKey, Fit], None]:
+    """Tells how far the fits are, every few seconds."""
     done: list[FitKey] = []
+    told = time.monotonic()
 
     def tell(key: FitKey, _: Fit) -> None:
+        nonlocal told
         done.append(key)
-        if len(done) % max(1, n_fits // 10) == 0:
+        if time.monotonic() - told > SECONDS_BETWEEN:
+            told = time.monotonic()
             project.say(f"{len(done)} of {n_fits} fits done")
 
     return tell

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import mlflow.lightgbm
 import mlflow.sklearn
@@ -15,6 +16,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.model import raw_columns
@@ -79,7 +81,7 @@ def keep_model(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     version = client.create_model_version(
         name,
-        f"models:/{logged.model_id}",
+        logged.artifact_location,
         run_id,
         tags={**tags, "synth.model_sha256": sha256},
         model_id=logged.model_id,
@@ -111,7 +113,7 @@ def _save(model: FittedModel, example: pd.DataFrame, folder: Path, model_id: str
     if isinstance(model, BoostedModel):
         _save_boosted(model, example, folder, meta)
     elif isinstance(model, EstimatorModel):
-        signature = infer_signature(example, model.pipeline.predict(example))
+        signature = _signature(example, model.pipeline.predict(example))
         mlflow.sklearn.save_model(
             model.pipeline,
             folder,
@@ -129,7 +131,7 @@ def _save_boosted(model: BoostedModel, example: pd.DataFrame, folder: Path, meta
         model.predictor.booster,
         folder,
         mlflow_model=meta,
-        signature=_signature(model, example),
+        signature=_signature(example, model.predictor.predict(example)),
         pip_requirements=_requirements("lightgbm", "pandas", "numpy"),
         code_paths=[str(raw_columns.__file__)],
     )
@@ -139,8 +141,13 @@ def _save_boosted(model: BoostedModel, example: pd.DataFrame, folder: Path, meta
     meta.save(folder / "MLmodel")
 
 
-def _signature(model: BoostedModel, example: pd.DataFrame) -> ModelSignature:
-    return infer_signature(example, model.predictor.predict(example))
+def _signature(example: pd.DataFrame, output: Any) -> ModelSignature:
+    """MLflow's own inference, but for whole numbers: as integers it refuses missing values, as doubles whole ones."""
+    found = infer_signature(example.astype(dict.fromkeys(example.select_dtypes("integer"), "float64")), output)
+    whole = set(example.select_dtypes("integer"))
+    anything: Any = AnyType  # MLflow gives it no types
+    columns = [ColSpec(anything(), item.name) if item.name in whole else item for item in found.inputs.inputs]
+    return ModelSignature(Schema(columns), found.outputs)
 
 
 def _requirements(*packages: str) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.digests import Hashes, table_digest
+from synth_mlflow.data.digests import Hashes, json_digest, table_digest
 from synth_mlflow.data.record import Record, record_in_file
 from synth_mlflow.data.statement import Statement, parse_statement
 from synth_mlflow.data.tables import read_table, restore
@@ -47,6 +47,11 @@ class EvaluationSet:
     def training_digest(self) -> str:
         """The content digest of the training rows."""
         return self.run.params[names.P_TRAINING_DIGEST]
+
+    @property
+    def schema_digest(self) -> str:
+        """The digest of the columns and kinds of the real rows."""
+        return json_digest(list(self.schema.kinds.items()))
 
     @property
     def salt(self) -> str:

@@ -2,7 +2,8 @@
 
 Run by hand: ``python tests/benchmarks/generators.py [--data adult housing] [--generators forest …] [--seeds 3]``. Each
 seed is a fresh cut into members, control and reference rows (fewer of the last where the table is small); the figures
-are medians over the seeds.
+are medians over the seeds, the times CPU seconds. With ``--frontier FILE.png`` the generators are drawn as points of
+fidelity against the strongest attack, as for ``--generators 'forest(privacy=0)' 'forest(privacy=1)'``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import itertools
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import lightgbm
 import numpy as np
 import pandas as pd
+import yaml
+from matplotlib.figure import Figure
 from sklearn.metrics import r2_score, roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
@@ -37,7 +39,8 @@ TASKS = {
     "wine_quality_white": Task("quality", "regression"),
     "oracle": Task("default", "binary"),
 }
-FIGURES = ("C2ST", "TSTR", "MIA distance", "MIA values", "MIA pairs", "outlier MIA", "TPR@1%", "fit s", "sample s")
+ATTACKS = ("MIA distance", "MIA values", "MIA pairs")
+FIGURES = ("C2ST", "TSTR", *ATTACKS, "outlier MIA", "TPR@1%", "fit s", "sample s")
 
 
 @dataclass(frozen=True)
@@ -162,23 +165,37 @@ def _points(frame: pd.DataFrame) -> np.ndarray:
     return np.hstack(parts)
 
 
-def _table(data: str, generators: list[tuple[str, Any]], n_seeds: int, n_rows: int) -> Iterator[str]:
-    yield f"\n### {data}\n"
-    yield f"| generator | {' | '.join(FIGURES)} |"
-    yield f"|---|{'---|' * len(FIGURES)}"
-    for label, generator in generators:
-        runs = [measure(generator, cut(data, seed, n_rows), TASKS[data], seed) for seed in range(n_seeds)]
-        medians = pd.DataFrame(runs).median()
-        yield f"| {label} | {' | '.join(f'{medians[figure]:.3f}' for figure in FIGURES)} |"
+def _medians(data: str, generator: Any, arguments: argparse.Namespace) -> pd.Series:
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    runs = [measure(generator, cut(data, seed, arguments.rows), TASKS[data], seed) for seed in seeds]
+    return pd.DataFrame(runs).median()
 
 
-def _generator(text: str) -> tuple[str, Any]:
+def _frontier(points: dict[str, dict[str, pd.Series]]) -> Figure:
+    figure = Figure(figsize=(4.8 * len(points), 4.2), layout="constrained")
+    panels = np.ravel(figure.subplots(1, len(points), squeeze=False))
+    for axes, (data, medians) in zip(panels, points.items(), strict=True):
+        shown = pd.DataFrame({label: (row[list(ATTACKS)].max(), row["C2ST"]) for label, row in medians.items()}).T
+        is_forest = shown.index.str.startswith("forest")
+        knob = shown[is_forest].sort_values(0)
+        axes.plot(knob[0], knob[1], "o-", color="#0072B2", label="forest, by privacy")
+        axes.plot(shown.loc[~is_forest, 0], shown.loc[~is_forest, 1], "s", color="#D55E00", label="others")
+        for at, (label, (x, y)) in enumerate(pd.concat([knob, shown[~is_forest]]).iterrows()):
+            text = label.partition("=")[2].rstrip(")") or label.replace("forest", "0.5 (default)")
+            offset = (7, 3) if at % 2 == 0 else (-2, -13)
+            axes.annotate(text, (x, y), textcoords="offset points", xytext=offset, fontsize=8)
+        axes.set(title=data, xlabel="AUC of the strongest membership attack", ylabel="AUC real against synthetic")
+        axes.margins(x=0.2, y=0.1)
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _generator(text: str) -> Any:
     """``name`` or ``name(key=value, …)`` with values as YAML."""
-    import yaml
-
     name, _, rest = text.rstrip(")").partition("(")
     pairs = [pair.split("=") for pair in rest.split(",") if pair]
-    return text, find("generators", name).load()(**{key.strip(): yaml.safe_load(value) for key, value in pairs})
+    return find("generators", name).load()(**{key.strip(): yaml.safe_load(value) for key, value in pairs})
 
 
 def main() -> None:
@@ -186,12 +203,19 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", default=["adult", "housing"], choices=list(TASKS))
     parser.add_argument("--generators", nargs="+", default=sorted(installed("generators")))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=8_000)
+    parser.add_argument("--frontier", type=Path)
     arguments = parser.parse_args()
-    generators = [_generator(text) for text in arguments.generators]
+    points: dict[str, dict[str, pd.Series]] = {}
     for data in arguments.data:
-        for line in _table(data, generators, arguments.seeds, arguments.rows):
-            print(line, flush=True)
+        print(f"\n### {data}\n\n| generator | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}")
+        points[data] = {}
+        for text in arguments.generators:
+            row = points[data][text] = _medians(data, _generator(text), arguments)
+            print(f"| {text} | {' | '.join(f'{row[figure]:.3f}' for figure in FIGURES)} |", flush=True)
+    if arguments.frontier:
+        _frontier(points).savefig(arguments.frontier, dpi=150)
 
 
 if __name__ == "__main__":

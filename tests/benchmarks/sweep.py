@@ -25,7 +25,7 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.final import final_of
-from synth_mlflow.model.halves import Halves, halve
+from synth_mlflow.model.halves import halve
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitKey, FitRows, SweepPlan, fit_rows
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.settings import COARSE
@@ -80,7 +80,6 @@ def closed_form(bias: float, mix: str = "augment", rule: str = "plateau") -> Cal
         n_real = N_CELLS * REAL_PER_CELL
         labels[n_real:] += np.where(cells[n_real:] % 2, bias, -bias)
         trainer = CellMeans(cells, labels, rng.integers(0, N_CELLS, n_evaluation))
-        everyone = np.ones(n_evaluation, dtype=bool)
         bench = Bench(
             Task("y", "regression"),
             "neg_mean_squared_error",
@@ -89,7 +88,7 @@ def closed_form(bias: float, mix: str = "augment", rule: str = "plateau") -> Cal
             0,
             trainer,
             rng.normal(size=n_evaluation),
-            Halves(everyone, everyone),
+            "",
             {},
         )
         plan = SweepPlan(seed=seed, n_jobs=1, mix=mix, rule=rule)
@@ -200,6 +199,11 @@ def speed(n_rows: int, repeats: int, n_jobs: int) -> None:
     fits = run_fits(bench, plan, keys, np.zeros(len(made)), finished={})
     shared.stop()
     print(f"{len(keys)} fits, up to {n_rows:,} rows x 30 columns, 100 rounds, {n_jobs} cores: {shared}")
+    floor = _Clock()
+    for key in keys:
+        bench.trainer.model(fit_rows(key, len(real), np.zeros(len(made)), plan.mix, plan.seed), 0)
+    floor.stop()
+    print(f"training alone: {floor}; the sweep takes {shared.cpu / floor.cpu:.2f} x its CPU time")
     for n_threads in (1, n_jobs):
         loop = _Clock()
         naive = {key: _naive_score(key, real, made, evaluation, plan, n_threads) for key in keys}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 
@@ -10,7 +11,8 @@ from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.generators import Generator, Sampler
+from synth_mlflow.generators import Sampler
+from synth_mlflow.generators._table_sampler import TableSampler
 from synth_mlflow.plugins import find, installed
 
 BUILT_IN = sorted(name for name, plugin in installed("generators").items() if plugin.origin == "built in")
@@ -24,10 +26,11 @@ SLICES = [
 ]
 
 
-def fit(name: str, members: pd.DataFrame, task: Task, seed: int = 0, where: str | None = None) -> Sampler:
-    generator: Generator = find("generators", name).load()()
+def fit(name: str, members: pd.DataFrame, task: Task, seed: int = 0, where: str | None = None) -> TableSampler:
+    generator = find("generators", name).load()()
     chosen = None if where is None else Slice.parse(where)
-    return generator.fit(members, task, np.random.default_rng(seed), slice=chosen)
+    sampler: TableSampler = generator.fit(members, task, np.random.default_rng(seed), slice=chosen)
+    return sampler
 
 
 @pytest.fixture(scope="module", params=BUILT_IN)
@@ -73,6 +76,18 @@ def test_identifiers_are_fresh_unique_and_noted(sampler: Sampler, mixed: pd.Data
         assert drawn[column].is_unique
         assert not drawn[column].isin(mixed[column]).any()
     assert sampler.notes["identifiers_made_afresh"] == ["customer_id", "uuid"]
+
+
+def test_pieces_make_the_whole_with_unique_identifiers(name: str, mixed: pd.DataFrame, churn: Task) -> None:
+    pieces = list(fit(name, mixed, churn).chunks(1_050, np.random.default_rng(0), chunk_rows=400))
+    assert [len(piece) for piece in pieces] == [400, 400, 250]
+    assert pd.concat(pieces)["customer_id"].is_unique
+
+
+def test_no_rows_have_the_columns(sampler: Sampler, mixed: pd.DataFrame) -> None:
+    nothing = sampler.sample(0, np.random.default_rng(0))
+    assert list(nothing.columns) == list(mixed.columns)
+    assert nothing.empty
 
 
 @pytest.mark.parametrize("where", SLICES)
@@ -124,6 +139,27 @@ def test_class_labels_may_be_numbers(name: str, labels: list[float | None]) -> N
     drawn = fit(name, members, Task("y", "multiclass")).sample(200, np.random.default_rng(0))
     pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
     assert drawn["y"].drop_duplicates().isin(members["y"]).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).standard_cauchy(300) * 1e6,
+        np.random.default_rng(0).integers(2**50, 2**52, 300),
+        np.where(np.arange(300) < 2, 1.5, np.nan),
+        np.append(np.zeros(299), 1.0),
+        pd.to_datetime(np.random.default_rng(0).integers(-5 * 10**9, 10**9, 300), unit="s"),
+        pd.to_datetime(np.random.default_rng(0).integers(0, 10**15, 300), unit="us"),
+    ],
+    ids=["heavy tail", "large integers", "two values", "one exception", "old dates", "microseconds"],
+)
+@pytest.mark.filterwarnings("error")
+def test_awkward_numbers_work(name: str, values: npt.ArrayLike) -> None:
+    members = normalise(pd.DataFrame({"x": values, "y": np.arange(300) == 5}))
+    drawn = fit(name, members, Task("y", "binary")).sample(200, np.random.default_rng(0))
+    pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
+    assert drawn["x"].min() >= members["x"].min()
+    assert drawn["x"].max() <= members["x"].max()
 
 
 def test_ten_rows_work(name: str, mixed: pd.DataFrame, churn: Task) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synth_mlflow.model.choice import Chooser, corrected_score
+from synth_mlflow.model.choice import Chooser, correct
 from synth_mlflow.model.fragility import judge_fragility
 from synth_mlflow.model.inference import Uncertainty
 
@@ -58,10 +58,17 @@ def test_correction_takes_the_luck_out():
         inside = weights @ rows / 400
         outside = (weights == 0) @ rows / (weights == 0).sum(axis=1, keepdims=True)
         chooser = Chooser.build("peak", 3, Uncertainty(np.cov(rows, rowvar=False) / 400, np.zeros((7, 7)), 8))
-        naive.append(rows.mean(axis=0)[chooser.choose(rows.mean(axis=0)).chosen] - 1)
-        corrected.append(corrected_score(chooser, inside, outside) - 1)
+        choice = chooser.choose(rows.mean(axis=0))
+        naive.append(rows.mean(axis=0)[choice.chosen] - 1)
+        corrected.append(correct(chooser, choice, inside, outside).score - 1)
     assert np.mean(naive) > 0.008
     assert abs(np.mean(corrected)) < np.mean(naive) / 4
+
+
+def test_baseline_needs_no_correction():
+    chooser, draws = Chooser.build("peak", 3, UNCERTAIN), scores([0.5, 0.5, 0.5]) + np.zeros((20, 1))
+    corrected = correct(chooser, chooser.choose(draws[0]), draws, draws[:, :4])
+    assert (corrected.score, corrected.gain) == (pytest.approx(0.5), 0.0)
 
 
 @pytest.mark.parametrize(

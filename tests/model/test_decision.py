@@ -105,7 +105,14 @@ def test_slice_that_pays_is_named():
 
 def test_picture_of_a_no_says_no():
     figure = curve_figure(curve(point(0.5, 0.7), chosen=0.0))
-    assert "nothing beats" in figure.axes[0].get_title(loc="left")
+    assert figure.axes[0].get_title(loc="left") == "Chosen: no synthetic rows"
+
+
+@pytest.mark.parametrize("extra", [None, 0.87])
+def test_picture_shows_held_back_rows_where_there_are_some(extra):
+    figure = curve_figure(curve(point(0.5, 0.85, extra=extra, extra_low=extra, extra_high=extra)))
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert ("held-back real rows added" in labels) is (extra is not None)
 
 
 def test_notebook_shows_decision_and_table():

@@ -141,6 +141,14 @@ def test_senseless_settings_are_refused(rows, params, message):
         fit(ModelSpec(params=params), Task("churned", "binary"), rows, seed=1)
 
 
+def test_objective_may_be_given_by_any_of_its_names(rows):
+    counts = rows.assign(spend=rows["spend"].round())
+    models = [
+        fit(ModelSpec(params={n: "poisson"}), Task("spend", "regression"), counts, seed=1) for n in ("loss", "app")
+    ]
+    assert all("objective=poisson" in model.predictor.booster.model_to_string() for model in models)
+
+
 def test_text_cannot_be_regressed_on(rows):
     with pytest.raises(UsageError, match="a regression task needs numbers"):
         fit(ModelSpec(), Task("churned", "regression"), rows, seed=1)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from synth_mlflow.errors import UsageError
 from synth_mlflow.model.inference import Uncertainty, best_set, max_t, peak_probabilities, uncertainty
 
 KNOWN = Uncertainty(np.eye(4), np.zeros((4, 4)), 8)
@@ -57,3 +58,9 @@ def test_best_set_holds_the_best_as_often_as_promised():
 def test_peak_probabilities():
     assert peak_probabilities(np.array([0.0, 0, 0, 0]), KNOWN) == pytest.approx(np.full(4, 0.25), abs=0.02)
     assert peak_probabilities(np.array([0.0, 9, 0, 0]), KNOWN)[1] == pytest.approx(1, abs=0.001)
+
+
+def test_mostly_undefined_draws_are_refused():
+    draws = np.where(np.arange(100)[:, None] < 60, np.nan, 1.0)
+    with pytest.raises(UsageError, match="undefined in 60% of the draws"):
+        uncertainty(draws, np.ones((8, 1)))

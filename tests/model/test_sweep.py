@@ -219,3 +219,12 @@ def test_every_kind_of_task_can_be_swept(tables, target, kind, metric):
     curve = run_sweep(*(table[:300] for table in tables), Task(target, kind), metric, SPEC, plan).curve
     assert len(curve.points) == 2
     assert np.isfinite(curve.corrected)
+
+
+def test_metric_that_predictions_break_is_refused(tables):
+    tables = [table.assign(a=table["a"].abs()) for table in tables]
+    spec, task = ModelSpec("sklearn.linear_model:LinearRegression"), Task("a", "regression")
+    negative = [table.assign(b=-9.0 * table["a"]) for table in tables]
+    negative[2]["b"] *= -1
+    with pytest.raises(UsageError, match="neg_root_mean_squared_log_error cannot be computed"):
+        run_sweep(*negative, task, "neg_root_mean_squared_log_error", spec, PLAN)

@@ -1,0 +1,115 @@
+"""How fast and how right the three checks are on the known-answer tables: run by hand, prints two tables.
+
+OMP_NUM_THREADS=2 python tests/benchmarks/validation.py                 verdicts and seconds, 50,000 rows a batch
+OMP_NUM_THREADS=2 python tests/benchmarks/validation.py --draws 20      false alarms on fresh draws of the true law
+OMP_NUM_THREADS=2 python tests/benchmarks/validation.py --rows 500000   time and memory on a larger batch
+OMP_NUM_THREADS=2 python tests/benchmarks/validation.py --sdmetrics VENV/bin/python    beside SDMetrics in its own venv
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import resource
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.checks import Check, Evidence, Ruling, judge
+from synth_mlflow.checks.fidelity import plugin as fidelity
+from synth_mlflow.checks.privacy import plugin as privacy
+from synth_mlflow.checks.utility import plugin as utility
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.task import Task
+
+ORACLES = Path(__file__).resolve().parents[3] / "shared" / "oracles" / "validation"
+CHECKS: dict[str, Check] = {"fidelity": fidelity, "utility": utility, "privacy": privacy}
+BATCHES = ("ideal", "gc", "cart", "smote", "leak05", "clean")
+TASK = Task("default", "binary")
+SDMETRICS = """
+import sys, time, pandas as pd
+from sdmetrics.reports.single_table import QualityReport
+real, batch = pd.read_parquet(sys.argv[1]), pd.read_parquet(sys.argv[2])
+kind = lambda c: "numerical" if pd.api.types.is_numeric_dtype(real[c]) else "categorical"
+start = time.perf_counter()
+QualityReport().generate(real, batch, {"columns": {c: {"sdtype": kind(c)} for c in real}}, verbose=False)
+print(time.perf_counter() - start)
+"""
+
+
+def main() -> None:
+    """Read the options and print what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=0)
+    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--sdmetrics", type=Path)
+    options = parser.parse_args()
+    if options.draws:
+        false_alarms(options.draws)
+    elif options.rows:
+        larger(options.rows)
+    else:
+        known_answers(options.sdmetrics)
+
+
+def known_answers(sdmetrics: Path | None) -> None:
+    """Verdicts and seconds on every known-answer batch, figures rendered as the stage does."""
+    members, control = _table("real"), _table("holdout")
+    for name in BATCHES:
+        path = ORACLES / f"syn_{name}.parquet"
+        total = 0.0
+        for check, ruling, seconds in _ruled(Evidence(_table(f"syn_{name}"), members, control, TASK, "roc_auc", 0)):
+            total += seconds
+            print(f"{name:8} {check:9} {ruling.verdict:13} {seconds:6.1f} s  {ruling.reasons[0][:110]}", flush=True)
+        print(f"{name:8} {'together':9} {'':13} {total:6.1f} s", flush=True)
+        if sdmetrics:
+            command = [str(sdmetrics), "-c", SDMETRICS, str(ORACLES / "real.parquet"), str(path)]
+            peer = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            print(f"{name:8} SDMetrics {'quality only':13} {peer:6.1f} s  ours / theirs {total / peer:.2f}", flush=True)
+
+
+def false_alarms(n_draws: int) -> None:
+    """How often fresh draws of the true law do not pass: 10,000 members, controls and batch rows each."""
+    world = pd.concat([_table(name) for name in ("real", "holdout", "syn_ideal")], ignore_index=True)
+    verdicts: Counter[tuple[str, str]] = Counter()
+    for seed in range(n_draws):
+        order = np.random.default_rng(seed).permutation(len(world)).reshape(-1)[:30_000].reshape(3, -1)
+        batch, members, control = (world.iloc[part].reset_index(drop=True) for part in order)
+        for check, ruling, _ in _ruled(Evidence(batch, members, control, TASK, "roc_auc", seed)):
+            verdicts[check, ruling.verdict] += 1
+            if ruling.verdict != "pass":
+                print(seed, check, ruling, flush=True)
+    for (check, verdict), count in sorted(verdicts.items()):
+        print(f"{check:9} {verdict:13} {count:4} of {n_draws}")
+
+
+def larger(n_rows: int) -> None:
+    """Seconds and peak memory where members and batch are ``n_rows`` long; rows repeat, so no verdict is right."""
+    world = _table("real").sample(n_rows, replace=True, random_state=0, ignore_index=True)
+    batch = _table("syn_ideal").sample(n_rows, replace=True, random_state=1, ignore_index=True)
+    for check, _, seconds in _ruled(Evidence(batch, world, _table("holdout"), TASK, "roc_auc", 0)):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(f"{n_rows:,} rows {check:9} {seconds:6.1f} s, {peak:.2f} GB so far", flush=True)
+
+
+def _ruled(evidence: Evidence) -> Iterator[tuple[str, Ruling, float]]:
+    for name, check in CHECKS.items():
+        start = time.perf_counter()
+        result = check.run(evidence, check.defaults)
+        for figure in result.figures.values():
+            figure.savefig(io.BytesIO(), dpi=100)
+        seconds = time.perf_counter() - start
+        yield name, judge(result.probes, result.inconclusive, check.defaults["alpha"]), seconds
+
+
+def _table(name: str) -> pd.DataFrame:
+    return normalise(pd.read_parquet(ORACLES / f"{name}.parquet"))
+
+
+if __name__ == "__main__":
+    main()

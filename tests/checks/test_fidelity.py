@@ -1,0 +1,96 @@
+"""Fidelity passes fresh draws, and names the column of each damage."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.checks.fidelity import plugin
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.errors import UsageError
+
+
+def _shuffled(rows: pd.DataFrame) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({name: rows[name].to_numpy()[rng.permutation(len(rows))] for name in rows})
+
+
+DAMAGES = {
+    "other units": (lambda rows: rows.assign(income=rows["income"] / 1000), "'income'"),
+    "constant": (lambda rows: rows.assign(loan=4_000.0), "'loan'"),
+    "gaps filled": (lambda rows: rows.assign(income=rows["income"].fillna(20_000)), "missing_kept of 'income'"),
+    "all missing": (lambda rows: rows.assign(income=np.nan), "'income'"),
+    "category dropped": (lambda rows: rows[rows["job"] != "nurse"].reset_index(drop=True), "'nurse'"),
+    "unseen category": (lambda rows: rows.assign(job=rows["job"].replace("nurse", "pilot")), "unseen_levels of 'job'"),
+    "no rounding habits": (lambda rows: rows.assign(loan=rows["loan"] + 0.01 * rows.index), "heaping_gap of 'loan'"),
+    "other years": (lambda rows: rows.assign(opened=rows["opened"] + pd.Timedelta(days=400)), "'opened'"),
+    "rows repeated": (lambda rows: rows.iloc[np.arange(len(rows)) // 2].reset_index(drop=True), "repeated_rows"),
+    "columns shuffled": (_shuffled, "association_gap of 'job'"),
+}
+
+
+def test_a_fresh_draw_passes(evidence, ruled):
+    ruling, result = ruled(plugin, evidence)
+    assert ruling.verdict == "pass"
+    assert set(result.figures) == {"marginals", "give_away", "association_gap", "correlation_gap"}
+    assert all(np.isfinite(list(result.metrics.values())))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_fails_and_is_named(damage, evidence, ruled):
+    spoil, named = DAMAGES[damage]
+    ruling, _ = ruled(plugin, replace(evidence, batch=normalise(spoil(evidence.batch))))
+    assert ruling.verdict == "fail"
+    assert any(named in reason for reason in ruling.reasons)
+
+
+def test_clipped_tails_are_too_clean(evidence, ruled):
+    low, high = evidence.batch["income"].quantile([0.03, 0.97])
+    ruling, _ = ruled(
+        plugin, replace(evidence, batch=evidence.batch.assign(income=lambda t: t["income"].clip(low, high)))
+    )
+    assert any("tails_kept of 'income'" in reason and "too clean" in reason for reason in ruling.reasons)
+
+
+def test_drift_between_members_and_control_is_inconclusive(evidence, ruled):
+    older = evidence.control.assign(age=evidence.control["age"] + 40)
+    ruling, result = ruled(plugin, replace(evidence, control=older))
+    assert ruling.verdict == "inconclusive"
+    assert "'age'" in ruling.reasons[0]
+    assert result.probes == ()
+
+
+def test_few_rows_are_inconclusive_and_the_needed_number_is_given(evidence, ruled):
+    ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch[:10]))
+    assert ruling.verdict == "inconclusive"
+    assert "batch 10 (needs " in ruling.reasons[0]
+
+
+def test_a_batch_is_judged_within_its_slice(evidence, ruled):
+    young = Slice.parse("age < 50")
+    batch = evidence.batch[young.mask(evidence.batch)].reset_index(drop=True)
+    assert ruled(plugin, replace(evidence, batch=batch))[0].verdict == "fail"
+    assert ruled(plugin, replace(evidence, batch=batch, slice=young))[0].verdict == "pass"
+
+
+def test_high_cardinality_names_of_one_law_pass(evidence, ruled):
+    rng = np.random.default_rng(0)
+
+    def named(rows: pd.DataFrame) -> pd.DataFrame:
+        names = [f"n{number:0{int(rng.integers(3, 7))}d}" for number in rng.integers(0, 10**6, len(rows))]
+        return normalise(rows.assign(name=names, town=[f"t{number}" for number in rng.zipf(1.3, len(rows)) % 5_000]))
+
+    tables = {side: named(getattr(evidence, side)) for side in ("batch", "members", "control")}
+    assert ruled(plugin, replace(evidence, **tables))[0].verdict == "pass"
+
+
+def test_a_missing_column_is_refused(evidence):
+    with pytest.raises(UsageError, match="'loan' is missing"):
+        plugin.run(replace(evidence, batch=evidence.batch.drop(columns="loan")), plugin.defaults)
+
+
+def test_same_seed_same_numbers(evidence):
+    first, second = (plugin.run(evidence, plugin.defaults) for _ in range(2))
+    assert first.probes == second.probes

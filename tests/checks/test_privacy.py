@@ -1,0 +1,67 @@
+"""Privacy passes fresh draws and fails batches that hand out their members."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.checks.privacy import plugin
+from synth_mlflow.data.columns import normalise
+
+
+def _jittered(rows: pd.DataFrame, n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(7)
+    copies = rows.sample(n, random_state=3).reset_index(drop=True)
+    return copies.assign(income=copies["income"] * (1 + rng.normal(0, 1e-3, n)))
+
+
+def test_a_fresh_draw_passes(evidence, ruled):
+    ruling, result = ruled(plugin, evidence)
+    assert ruling.verdict == "pass"
+    assert set(result.figures) == {"roc", "reuse"}
+    assert 0 <= result.metrics["epsilon_lower_bound"] < result.metrics["epsilon_largest_provable"]
+    assert result.metrics["detectable_auc"] < plugin.defaults["detectable_auc"]
+
+
+def test_jittered_copies_of_members_fail(evidence, ruled):
+    leaky = pd.concat([_jittered(evidence.members, 90), evidence.batch[90:]], ignore_index=True)
+    ruling, _ = ruled(plugin, replace(evidence, batch=normalise(leaky)))
+    assert ruling.verdict == "fail"
+    assert any("near_copies" in reason for reason in ruling.reasons)
+
+
+def test_jittered_copies_of_strangers_pass(evidence, fresh, ruled):
+    harmless = pd.concat([_jittered(fresh[:400], 90), evidence.batch[400:]], ignore_index=True)
+    assert ruled(plugin, replace(evidence, batch=normalise(harmless)))[0].verdict == "pass"
+
+
+def test_exact_copies_fail(evidence, ruled):
+    ruling, _ = ruled(plugin, replace(evidence, batch=evidence.members))
+    assert any("exact_copies" in reason for reason in ruling.reasons)
+
+
+def test_reused_values_fail_and_name_the_column(evidence, ruled):
+    values = evidence.members["income"].dropna().sample(len(evidence.batch), replace=True, random_state=0)
+    ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch.assign(income=values.to_numpy())))
+    assert ruling.verdict == "fail"
+    assert any("reused_values of 'income'" in reason for reason in ruling.reasons)
+
+
+def test_sensitive_columns_are_inferred(evidence, ruled):
+    sensitive = replace(evidence, sensitive=("job", "income"))
+    fresh_probes = [probe for probe in ruled(plugin, sensitive)[1].probes if probe.name == "inference_auc"]
+    assert [probe.column for probe in fresh_probes] == ["job", "income"]
+    ruling, _ = ruled(plugin, replace(sensitive, batch=evidence.members))
+    assert any("inference_auc of 'income'" in reason for reason in ruling.reasons)
+
+
+def test_drift_makes_attacks_invalid(evidence, ruled):
+    ruling, _ = ruled(plugin, replace(evidence, control=evidence.control.assign(age=evidence.control["age"] + 40)))
+    assert ruling.verdict == "inconclusive"
+    assert "not of one law" in ruling.reasons[0]
+
+
+def test_a_small_control_is_inconclusive(evidence, ruled):
+    ruling, _ = ruled(plugin, replace(evidence, control=evidence.control[:40]))
+    assert ruling.verdict == "inconclusive"
+    assert "control 40 (needs " in ruling.reasons[0]

@@ -1,0 +1,60 @@
+"""Utility passes fresh draws and fails batches that teach nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from synth_mlflow.checks.utility import plugin
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import Task
+
+
+def test_a_fresh_draw_passes(evidence, ruled):
+    ruling, result = ruled(plugin, evidence)
+    assert ruling.verdict == "pass"
+    assert result.metrics["gain_share"] == pytest.approx(1, abs=0.25)
+    assert list(result.figures) == ["utility"]
+
+
+def test_shuffled_labels_fail_and_name_the_target(evidence, ruled):
+    labels = np.random.default_rng(0).permutation(evidence.batch["default"])
+    ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch.assign(default=labels)))
+    assert ruling.verdict == "fail"
+    assert "'default'" in ruling.reasons[0]
+
+
+def test_a_constant_label_fails(evidence, ruled):
+    ruling, result = ruled(plugin, replace(evidence, batch=evidence.batch.assign(default="no")))
+    assert ruling.verdict == "fail"
+    assert result.metrics["gain_share"] == 0
+
+
+def test_regression_and_its_inverted_target(evidence, ruled):
+    numeric = replace(evidence, task=Task("age", "regression"), metric="r2")
+    assert ruled(plugin, numeric)[0].verdict == "pass"
+    inverted = numeric.batch.assign(age=98 - numeric.batch["age"])
+    assert ruled(plugin, replace(numeric, batch=inverted))[0].verdict == "fail"
+
+
+def test_slices_and_classes_are_followed(evidence, ruled):
+    many = replace(evidence, task=Task("job", "multiclass"), metric="accuracy")
+    _, result = ruled(plugin, replace(many, slices={"old": Slice.parse("age > 50")}))
+    rows = set(result.tables["utility"]["rows"])
+    assert {"all rows", "old", "class retired", "class clerk"} <= rows
+    assert "gain_share_old" in {probe.name for probe in result.probes}
+
+
+def test_what_real_rows_do_not_teach_cannot_be_judged(evidence, ruled):
+    noise = {
+        side: getattr(evidence, side).assign(default=np.random.default_rng(at).choice(["no", "yes"], 2000)[:n])
+        for at, (side, n) in enumerate((("batch", 900), ("members", 900), ("control", 700)))
+    }
+    ruling, _ = ruled(plugin, replace(evidence, **noise))
+    assert ruling.verdict == "inconclusive"
+    assert "teach nothing" in ruling.reasons[0]
+
+
+def test_too_few_rows(evidence, ruled):
+    ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch[:1]))
+    assert ruling.verdict == "inconclusive"

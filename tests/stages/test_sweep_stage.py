@@ -1,0 +1,147 @@
+"""Stage 5 on a server: what enters, what is refused, what a rerun does."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+from mlflow.tracking import MlflowClient
+
+from synth_mlflow import Workflow
+from synth_mlflow.errors import EvidenceError, GateError, UsageError
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.write import set_tags
+
+LAW = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "try"}
+
+
+def stages_of(workflow: Workflow) -> list[str]:
+    return [run.stage for run in workflow.project.reader.runs()]
+
+
+def test_the_same_sweep_is_not_done_twice(done: Workflow) -> None:
+    before = stages_of(done)
+    curve = done.sweep(repeats=3)
+    assert stages_of(done) == before
+    assert curve == done.latest_curve()
+
+
+def test_a_batch_that_has_not_passed_is_refused_by_name(done: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
+    with done.batch(**LAW) as b:
+        b.write(customers(50, 3))
+    assert b.batch is not None
+    with pytest.raises(GateError, match="unvalidated"):
+        done.sweep(repeats=3, batches=[b.batch])
+    assert stages_of(done).count("sweep") == 1
+
+
+def test_a_tag_edited_in_the_ui_opens_no_gate(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
+    rows = customers(900, 3).assign(age=20)  # one column constant
+    with frozen.batch(**LAW) as b:
+        b.write(rows)
+    assert b.batch is not None
+    verdict = frozen.validate(b.batch)
+    assert not isinstance(verdict, list) and verdict.verdict == "fail"
+    for run in frozen.project.reader.runs():
+        set_tags(frozen.project.server, run.run_id, {names.TAG_VERDICT: "pass"})
+    with pytest.raises(GateError, match="'age'"):
+        frozen.sweep(repeats=3)
+
+
+def test_ratio_that_needs_more_rows_than_passed(done: Workflow) -> None:
+    with pytest.raises(GateError, match=r"ratio 90 % needs 2,\d+ synthetic rows, 1,000 passed"):
+        done.sweep([0, 0.9], repeats=3)
+    assert stages_of(done).count("sweep") == 1
+
+
+@pytest.mark.parametrize("ratios", [[0, 1.0], [-0.25], [0]])
+def test_ratio_outside_its_range(done: Workflow, ratios: list[float]) -> None:
+    with pytest.raises(UsageError, match="ratio"):
+        done.sweep(ratios, repeats=3)
+
+
+def test_changed_rows_are_found_by_the_sweep(done: Workflow, tmp_path: Path) -> None:
+    batch = done.project.batches()[0]
+    _move_artifacts(done, batch.run.run_id, tmp_path)
+    path = tmp_path / "artifacts" / names.A_BATCH
+    pd.read_parquet(path).assign(age=1).to_parquet(path)
+    with pytest.raises(EvidenceError, match="someone changed it"):
+        Workflow("shop", done.project.server.tracking_uri).sweep(repeats=4)
+
+
+def test_a_failing_model_leaves_failed_runs_and_no_evidence(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synth_mlflow.stages.sweep.run_sweep", broken)
+    with pytest.raises(KeyboardInterrupt):
+        done.sweep(repeats=4)
+    left = [run.status for run in done.project.reader.runs() if not run.counts]
+    assert left == ["KILLED"] * 6
+    monkeypatch.undo()
+    done.sweep(repeats=4)  # completes what was left, and duplicates nothing
+    assert all(run.counts for run in done.project.reader.runs())
+    assert stages_of(done).count("sweep") == 2
+
+
+def test_refined_sweep_adds_the_midpoints(done: Workflow) -> None:
+    curve = done.sweep([0, 0.5], repeats=3, refine=True)
+    assert len(curve.points) in {3, 4} and {0.0, 0.5} < {point.ratio for point in curve.points}
+
+
+def test_earlier_looks_at_the_frozen_set_are_counted(done: Workflow) -> None:
+    done.sweep(repeats=3, seed=1)
+    sweep = done.project.latest_sweep()
+    assert sweep is not None and sweep.run.params[names.P_EARLIER_USES] == "1"
+
+
+def test_every_row_of_the_model_is_known(done: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
+    final = done.project.reader.runs("final")[0]
+    mix = pd.read_parquet(done.project.reader.file(final, names.A_MIX))
+    counts = mix["from"].value_counts().to_dict()
+    assert counts["real"] == final.metrics[names.M_REAL_ROWS]
+    assert sum(counts.values()) == final.metrics[names.M_REAL_ROWS] + final.metrics[names.M_SYNTHETIC_ROWS]
+    assert mix["row"].min() >= 0 and not mix.duplicated().any()
+
+
+def test_registered_model_predicts_on_raw_columns(done: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
+    uri = done.project.server.tracking_uri
+    mlflow.set_tracking_uri(uri)
+    version = MlflowClient(uri).get_model_version("shop", "1")
+    assert version.tags[names.TAG_EVALUATION] == done.project.evaluation_set().digest
+    rows = customers(20, 4).drop(columns="bought").assign(region=["unseen", None] * 10)
+    predicted = mlflow.pyfunc.load_model("models:/shop/1").predict(rows)
+    assert set(predicted["prediction"]) <= {"yes", "no"}
+    assert (predicted[["probability_no", "probability_yes"]].sum(axis=1).round(6) == 1).all()
+    assert mlflow.lightgbm.load_model("models:/shop/1").num_trees() == 20
+
+
+def test_scikit_learn_estimators_are_swept_and_kept(
+    uri: str, write_project: Callable[..., Path], customers: Callable[..., pd.DataFrame]
+) -> None:
+    model = '{estimator: "sklearn.linear_model:LogisticRegression", params: {max_iter: 500}}'
+    workflow = Workflow("shop", uri)
+    workflow.define(write_project(model=model))
+    workflow.freeze()
+    with workflow.batch(**LAW) as b:
+        b.write(customers(900, 3))
+    workflow.validate()
+    curve = workflow.sweep([0, 0.5], repeats=3)
+    mlflow.set_tracking_uri(uri)
+    predicted = mlflow.pyfunc.load_model("models:/shop/1").predict(customers(5, 4).drop(columns="bought"))
+    assert len(predicted) == 5 and curve.points[0].score > 0.7
+
+
+def _move_artifacts(workflow: Workflow, run_id: str, folder: Path) -> None:
+    """Give a run its own copy of its artifacts, so that a test may damage them."""
+    import sqlite3
+
+    run = workflow.project.server.client.get_run(run_id)
+    shutil.copytree(run.info.artifact_uri.removeprefix("file://"), folder / "artifacts")
+    path = workflow.project.server.tracking_uri.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (str(folder / "artifacts"), run_id))
