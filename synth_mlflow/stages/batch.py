@@ -125,7 +125,7 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, rows: pd.DataFr
 def _short_id(project: Project, generator: str, digest: str) -> str:
     stem = "".join(c if c.isalnum() else "-" for c in generator.rpartition(":")[2]).strip("-").lower() or "batch"
     taken = {batch.id for batch in project.batches()}
-    return next(name for length in (4, 8, 16, 64) if (name := f"{stem}-{digest[:length]}") not in taken)
+    return next(name for length in range(4, 65) if (name := f"{stem}-{digest[:length]}") not in taken)
 
 
 def user_name() -> str:

@@ -23,7 +23,9 @@ def rows(customers):
 
 
 @pytest.fixture
-def define(uri, write_project, rows):
+def define(uri, write_project, rows, monkeypatch):
+    monkeypatch.setattr(freezing, "REPEATS", 3)  # the cuts are looked at here; `frozen` has the full baseline
+
     def define(frame=None, **changes):
         workflow = Workflow("shop", uri)
         workflow.define(write_project(rows if frame is None else frame, **{"model": QUICK, **changes}))

@@ -72,6 +72,11 @@ def test_an_equal_batch_is_recorded_once(frozen, write, customers):
     assert len(frozen.batches()) == 2
 
 
+def test_the_same_rows_under_many_records_keep_ids_apart(write, customers):
+    ids = {write(customers(5, seed=2), purpose=f"purpose {n}").batch for n in range(6)}
+    assert len(ids) == 6
+
+
 def test_nothing_enters_before_the_set_is_frozen(defined, customers):
     for attempt in (
         lambda: defined.batch(**RECORD).__enter__(),
