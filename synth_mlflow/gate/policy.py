@@ -14,7 +14,7 @@ from synth_mlflow.errors import StatementError, closest
 from synth_mlflow.plugins import find, installed
 
 ALWAYS = ("fidelity", "utility")
-FALSE_ALARM_RATE = 0.01  # per batch, over all its checks together; a policy may say otherwise
+FALSE_ALARM_RATE = 0.005  # of a check whose thresholds name no `alpha`
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,6 @@ class Policy:
     """What is asked of every batch of a project."""
 
     required: tuple[str, ...]
-    alpha: float
-    """The false-alarm rate per batch, shared evenly by the required checks (Bonferroni)."""
     thresholds: Mapping[str, Mapping[str, float]]
     """Check name to its complete thresholds."""
     accepted: Mapping[str, str]
@@ -34,10 +32,9 @@ class Policy:
         """SHA-256 of the policy."""
         return json_digest(asdict(self))
 
-    @property
-    def alpha_per_check(self) -> float:
-        """The false-alarm rate that one check may spend."""
-        return self.alpha / len(self.required)
+    def alpha(self, check: str) -> float:
+        """The false-alarm rate that one check may spend on all its probes together."""
+        return self.thresholds[check].get("alpha", FALSE_ALARM_RATE)
 
 
 def load_check(name: str) -> Check:
@@ -57,16 +54,15 @@ def policy_of(statement: Statement) -> Policy:
     asked = dict(statement.facts.validation)
     accepted = _accepted(asked.pop("accept_inconclusive", {}))
     extra = _names(asked.pop("required", []))
-    alpha = _rate(asked.pop("alpha", FALSE_ALARM_RATE))
     required = [*ALWAYS, *(["privacy"] if statement.privacy_matters else [])]
     required += [name for name in extra if name not in required]
     known = installed("checks")
     for name in {*extra, *accepted, *asked}:
         if name not in known:
-            options = [*known, "required", "alpha", "accept_inconclusive"]
+            options = [*known, "required", "accept_inconclusive"]
             raise StatementError(f"`validation` names {name!r}, which is no check. {closest(name, options)}")
     thresholds = {name: _thresholds(name, asked.get(name, {})) for name in required}
-    return Policy(tuple(required), alpha, thresholds, accepted)
+    return Policy(tuple(required), thresholds, accepted)
 
 
 def _accepted(value: Any) -> dict[str, str]:
@@ -81,12 +77,6 @@ def _names(value: Any) -> list[str]:
     return value
 
 
-def _rate(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 0.5:
-        raise StatementError(f"`validation.alpha` needs a rate between 0 and 0.5, found {value!r}.")
-    return float(value)
-
-
 def _thresholds(name: str, overrides: Any) -> dict[str, float]:
     defaults = dict(load_check(name).defaults)
     if not isinstance(overrides, dict):
@@ -96,4 +86,6 @@ def _thresholds(name: str, overrides: Any) -> dict[str, float]:
             raise StatementError(f"`validation.{name}` has no threshold {key!r}. {closest(str(key), defaults)}")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise StatementError(f"`validation.{name}.{key}` needs a number, found {value!r}.")
+        if key == "alpha" and not 0 < value < 0.5:
+            raise StatementError(f"`validation.{name}.alpha` needs a rate between 0 and 0.5, found {value!r}.")
     return {**defaults, **{key: float(value) for key, value in overrides.items()}}

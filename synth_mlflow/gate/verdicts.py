@@ -87,7 +87,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
     for run in _in_force(batch, policy, checks):
         found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
         probes = tuple(probe_from_json(probe) for probe in found["probes"])
-        ruling = judge(probes, found["inconclusive"], policy.alpha_per_check)
+        ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
         if ruling.verdict != run.params[names.P_VERDICT]:
             raise EvidenceError(
                 f"check {run.tags.get(names.TAG_CHECK)} of batch {batch.id} recorded the verdict "

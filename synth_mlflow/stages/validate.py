@@ -67,7 +67,7 @@ def _judge_batch(project: Project, batch: StoredBatch, policy: Policy, evidence:
         project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
         with ending_badly(project.server, run_id):
             result = load_check(name).run(evidence, policy.thresholds[name])
-            ruling = judge(result.probes, result.inconclusive, policy.alpha_per_check)
+            ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
         _write(project, batch, policy, name, run_id, result, ruling)
     return recomputed_verdict(project, batch, policy, checks_by_batch(project).get(batch.run.run_id, []))
 
@@ -117,7 +117,7 @@ def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
 def _write(
     project: Project, batch: StoredBatch, policy: Policy, name: str, run_id: str, result: CheckResult, ruling: Ruling
 ) -> None:
-    failed = failed_probes(result.probes, policy.alpha_per_check)
+    failed = failed_probes(result.probes, policy.alpha(name))
     with writing(project.server, run_id) as draft:
         draft.param(names.P_CHECK, name)
         draft.param(names.P_CHECK_VERSION, load_check(name).version)
@@ -125,7 +125,7 @@ def _write(
         draft.param(names.P_BATCH_DIGEST, batch.digest)
         draft.param(names.P_EVALUATION_DIGEST, batch.run.params[names.P_EVALUATION_DIGEST])
         draft.param(names.P_POLICY, policy.digest)
-        draft.param(names.P_ALPHA, policy.alpha_per_check)
+        draft.param(names.P_ALPHA, policy.alpha(name))
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
         draft.param(names.P_VERDICT, ruling.verdict)
         draft.tag(names.TAG_VERDICT, ruling.verdict)

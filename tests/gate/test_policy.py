@@ -21,8 +21,8 @@ def policy(validation="{}", privacy="relevant"):
 def test_without_a_word_every_check_has_its_defaults():
     found = policy()
     assert found.required == ("fidelity", "utility", "privacy")
-    assert (found.alpha, found.accepted) == (FALSE_ALARM_RATE, {})
-    assert found.alpha_per_check == FALSE_ALARM_RATE / 3
+    assert found.accepted == {}
+    assert {found.alpha(name) for name in found.required} == {FALSE_ALARM_RATE}
     assert all(found.thresholds[name] == dict(load_check(name).defaults) for name in found.required)
 
 
@@ -33,9 +33,9 @@ def test_privacy_is_required_where_it_matters_or_is_asked_for():
 
 def test_overrides_change_one_threshold_and_the_digest():
     name, default = next(iter(load_check("fidelity").defaults.items()))
-    stricter = policy(f"{{fidelity: {{{name}: {default / 2}}}, alpha: 0.05}}")
+    stricter = policy(f"{{fidelity: {{{name}: {default / 2}}}, utility: {{alpha: 0.05}}}}")
     assert stricter.thresholds["fidelity"] == {**load_check("fidelity").defaults, name: default / 2}
-    assert (stricter.alpha, stricter.digest != policy().digest) == (0.05, True)
+    assert (stricter.alpha("utility"), stricter.digest != policy().digest) == (0.05, True)
 
 
 def test_the_same_policy_has_the_same_digest():
@@ -49,10 +49,10 @@ def test_the_same_policy_has_the_same_digest():
         ("{required: [likeness]}", "names 'likeness', which is no check"),
         ("{required: privacy}", "needs a list of checks, found 'privacy'"),
         ("{required: [3]}", "needs a list of checks"),
-        ("{alpha: 0}", "`validation.alpha` needs a rate between 0 and 0.5, found 0"),
-        ("{alpha: 0.7}", "needs a rate between"),
-        ("{alpha: .nan}", "needs a rate between"),
-        ("{alpha: yes}", "needs a rate between"),
+        ("{privacy: {alpha: 0}}", "`validation.privacy.alpha` needs a rate between 0 and 0.5, found 0"),
+        ("{privacy: {alpha: 0.7}}", "needs a rate between"),
+        ("{privacy: {alpha: .nan}}", "needs a number"),
+        ("{privacy: {alpha: yes}}", "needs a number"),
         ("{fidelity: 3}", "`validation.fidelity` needs `threshold: number` pairs"),
         ("{fidelity: {no_such: 1}}", "`validation.fidelity` has no threshold 'no_such'"),
         ("{accept_inconclusive: privacy}", "needs a reason for each check"),

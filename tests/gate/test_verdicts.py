@@ -105,14 +105,14 @@ def test_hiding_a_failed_check_leaves_the_gate_shut(project, judged, verdict):
 
 def test_checks_of_other_rows_or_another_policy_do_not_count(policy, judged, verdict):
     judged("fidelity", GOOD, digest="ab" * 32)
-    judged("utility", GOOD, policy=replace(policy, alpha=0.2))
+    judged("utility", GOOD, policy=replace(policy, accepted={"utility": "few rows"}))
     assert verdict().reasons == ("not checked under the policy in force: fidelity, utility",)
 
 
 def test_a_changed_policy_shuts_the_gate_until_it_is_validated_anew(policy, judged, verdict):
     for check in policy.required:
         judged(check, GOOD)
-    stricter = replace(policy, alpha=0.2)
+    stricter = replace(policy, accepted={"utility": "few rows"})
     assert (verdict().gate_open, verdict(stricter).verdict) == (True, "unvalidated")
 
 
