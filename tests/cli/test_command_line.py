@@ -1,0 +1,156 @@
+"""The command line as people and scripts use it: output, exit codes, errors without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from synth_mlflow import Workflow
+from synth_mlflow.cli.app import cli, run
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line; returns its exit code, what it printed, and its errors."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as leaving:
+            run(arguments)
+        printed = capsys.readouterr()
+        return int(leaving.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+@pytest.mark.parametrize("verb", ["", *cli.commands])
+def test_help_names_every_shared_option(call: Callable[..., tuple[int, str, str]], verb: str) -> None:
+    code, out, _ = call(*([verb] if verb else []), "-h")
+    assert code == 0
+    assert not verb or all(option in out for option in ("--experiment", "--tracking-uri", "--json", "-q", "--debug"))
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = "{'mlflow', 'pandas', 'numpy', 'rich', 'lightgbm', 'sklearn', 'pydantic'}"
+    code = f"import sys, synth_mlflow.cli.app; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_misspelt_verb(call: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = call("genrate")
+    assert code == 2 and "Did you mean 'generate'?" in err
+
+
+def test_stages_one_by_one(
+    call: Callable[..., tuple[int, str, str]], uri: str, write_project: Callable[..., Path], tmp_path: Path,
+    customers: Callable[..., pd.DataFrame],
+) -> None:  # fmt: skip
+    problem, at = write_project(), ("--tracking-uri", uri, "-q")
+    code, out, _ = call("define", str(problem), *at)
+    assert code == 0 and out.splitlines()[-1] == "next: synth-mlflow freeze --experiment shop"
+    code, _, err = call("generate", "forest", "--purpose", "try", *at)
+    assert code == 3 and "First: `synth-mlflow freeze`" in err
+    code, out, _ = call("freeze", "--json", *at)
+    assert code == 0 and json.loads(out)["evaluation_rows"] == 301
+    code, _, err = call("freeze", *at)
+    assert code == 3 and "nobody changes it mid-project" in err
+
+    customers(1000, 2).to_parquet(tmp_path / "made.parquet")
+    record = "generator: law\nversion: '1'\nparams: {}\nseed: 2\nslice: null\npurpose: try\nsource: none\n"
+    (tmp_path / "record.yaml").write_text(record)
+    code, out, _ = call(
+        "generate", "--from", str(tmp_path / "made.parquet"), "--record", str(tmp_path / "record.yaml"), "--json", *at
+    )
+    assert code == 0
+    batch = json.loads(out)[0]["batch"]
+    code, out, _ = call("validate", *at)
+    assert code == 0 and f"{batch}: PASS" in out
+    code, out, _ = call("sweep", "--repeats", "3", "--ratios", "0,50", *at)
+    assert code == 0 and "chosen" in out and out.splitlines()[-1] == "next: synth-mlflow report --output handoff.html"
+    code, out, _ = call("report", "--output", "handoff.md", *at)
+    assert code == 0 and Path("handoff.md").is_file()
+    code, out, _ = call("status", *at)
+    assert code == 0 and out.count("✓") == 6
+
+
+def test_one_door_at_a_time(call: Callable[..., tuple[int, str, str]]) -> None:
+    for arguments in (["generate"], ["generate", "forest", "--from", "x.csv"], ["generate", "--from", "x.csv"]):
+        assert call(*arguments)[0] == 2
+
+
+def test_statement_with_blanks(call: Callable[..., tuple[int, str, str]], uri: str) -> None:
+    code, out, _ = call("init", "mine")
+    assert code == 0 and out.splitlines()[-1].startswith("next: ")
+    code, _, err = call("define", "mine/problem.md", "--tracking-uri", uri)
+    assert code == 2 and err.count("is blank") == 7 and err.count("has no answer") == 4 and "Traceback" not in err
+    assert call("init", "mine")[0] == 2
+
+
+def test_errors_as_json_and_with_traceback(call: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = call("define", "nowhere.md", "--json", "--debug")
+    assert code == 2 and json.loads(out)["error"] == "UsageError" and "Traceback" in err
+
+
+def test_due_trigger_has_its_exit_code(call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow) -> None:
+    at = ("--tracking-uri", demo_workflow.project.server.tracking_uri)
+    code, out, _ = call("check", "--json", *at)
+    assert code == 0 and {state["state"] for state in json.loads(out)} == {"not due", "cannot tell"}
+    code, out, _ = call("check", "--generator-version", "gaussian_copula=99", *at)
+    assert code == 5 and out.startswith("cannot tell") and "due         generator" in out
+
+
+def test_log_production(call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow) -> None:
+    at = ("--tracking-uri", demo_workflow.project.server.tracking_uri)
+    assert call("log-production", "--metric", "0.9", "--n", "50", *at)[0] == 0
+    assert call("log-production", "--metric", "nan", *at)[0] == 2
+
+
+def test_show_reads_the_record_of_any_file(
+    call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow, tmp_path: Path
+) -> None:
+    batch = demo_workflow.project.batches()[0]
+    path = demo_workflow.project.reader.file(batch.run, "batch/data.parquet")
+    code, out, _ = call("show", str(path), "--json")
+    assert code == 0 and json.loads(out)["batch"] == batch.id
+    assert "gaussian_copula" in call("show", str(path))[1]
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "plain.parquet")
+    assert call("show", str(tmp_path / "plain.parquet"))[0] == 1
+    assert call("show", "nowhere.parquet")[0] == 2
+
+
+def test_list_tells_what_is_leaky(call: Callable[..., tuple[int, str, str]]) -> None:
+    code, out, _ = call("list", "--json")
+    leaky = {item["name"] for item in json.loads(out) if item["leaky"]}
+    assert code == 0 and leaky == {"bootstrap_noise", "smote"}
+    assert "LEAKY" in call("list")[1]
+
+
+def test_run_goes_on_where_it_stopped(
+    call: Callable[..., tuple[int, str, str]], demo: tuple[Path, str], demo_workflow: Workflow
+) -> None:
+    folder = demo[0] / "synth-mlflow-demo"
+    before = len(demo_workflow.project.reader.runs())
+    code, _, err = call(
+        "run", str(folder / "problem.md"), "--generator", "gaussian_copula", "--source",
+        str(folder / "partner_clinic.csv"), "--output", "again.html", "--tracking-uri",
+        demo_workflow.project.server.tracking_uri,
+    )  # fmt: skip
+    assert code == 0 and "recorded already" in err and Path("again.html").is_file()
+    added = [run.stage for run in demo_workflow.project.reader.runs()][before:]
+    assert set(added) <= {"workflow", "handoff"}
+
+
+def test_missing_libgomp_names_the_package(tmp_path: Path) -> None:
+    broken = tmp_path / "lightgbm"
+    broken.mkdir()
+    message = "libgomp.so.1: cannot open shared object file: No such file or directory"
+    (broken / "__init__.py").write_text(f"raise OSError({message!r})\n")
+    code = "import sys; sys.path.insert(0, '.'); from synth_mlflow.cli.app import run; run(['status'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "apt-get install libgomp1" in done.stderr and "Traceback" not in done.stderr
