@@ -93,7 +93,7 @@ def test_statement_with_blanks(call: Callable[..., tuple[int, str, str]], uri: s
 
 
 def test_errors_as_json_and_with_traceback(call: Callable[..., tuple[int, str, str]]) -> None:
-    code, _, err = call("define", "nowhere.md", "--json", "--debug")
+    code, out, err = call("define", "nowhere.md", "--json", "--debug")
     assert code == 2 and json.loads(out)["error"] == "UsageError" and "Traceback" in err
 
 
