@@ -161,7 +161,7 @@ def _shares(real: pd.Series, batch: pd.Series) -> _Shares:
     if pd.api.types.is_datetime64_any_dtype(real.dtype):
         return _binned(numbers(real), numbers(batch), lambda value: str(pd.Timestamp(int(value), unit="us").date()))
     if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
-        return _binned(numbers(real), numbers(batch), lambda value: f"{float(f'{value:.3g}'):,g}")
+        return _binned(numbers(real), numbers(batch), _number_name(numbers(real)))
     first, second = pd.Series(labels(real)), pd.Series(labels(batch))
     top = first.value_counts().index[:N_LEVELS]
     counts = [side.value_counts(normalize=True).reindex(top, fill_value=0.0) for side in (first, second)]
@@ -171,6 +171,14 @@ def _shares(real: pd.Series, batch: pd.Series) -> _Shares:
     if max(rest) < 1e-9:
         return _Shares(names, sides[0], sides[1], ordered=False)
     return _Shares([*names, "other"], np.append(sides[0], rest[0]), np.append(sides[1], rest[1]), ordered=False)
+
+
+def _number_name(values: Floats) -> Callable[[float], str]:
+    """Names for numbers with digits enough to tell them apart: three, and more where they are large for their spread."""
+    present = values[~np.isnan(values)]
+    largest, spread = (float(np.max(np.abs(present))), float(np.ptp(present))) if len(present) else (1.0, 1.0)
+    digits = 3 + max(0, int(np.log10(max(largest, 1e-300) / max(spread, largest * 1e-6, 1e-300))))
+    return lambda value: f"{float(f'{value:.{digits}g}'):,.12g}"
 
 
 def _binned(real: Floats, batch: Floats, name: Callable[[float], str]) -> _Shares:

@@ -103,9 +103,15 @@ def _power_law(sizes: Vector, scores: Vector) -> tuple[float, float]:
 
 def _words(worth: float, low: float, high: float, n_real: int) -> str:
     cap = MAX_FACTOR * n_real
+    if low >= cap:
+        return f"The chosen mix is worth more than {cap:,.0f} further real rows, as far as the curve can be extended."
     interval = f"{_rows(low, cap)} to {_rows(high, cap)}"
-    return f"The chosen mix is worth about {_rows(worth, cap)} more real rows (95 % interval {interval})."
+    return f"The chosen mix is worth {_about(worth, cap)} further real rows (95 % interval {interval})."
 
 
 def _rows(n: float, cap: float) -> str:
-    return f"over {cap:,.0f}" if n >= cap else f"{n:,.0f}"
+    return f"more than {cap:,.0f}" if n >= cap else f"{n:,.0f}"
+
+
+def _about(n: float, cap: float) -> str:
+    return _rows(n, cap) if n >= cap else f"about {_rows(n, cap)}"

@@ -29,13 +29,13 @@ def test_exact_law_is_read_exactly(further):
 def test_interval_follows_the_gains_uncertainty():
     found = worth(0.01, error=0.003)
     assert found.worth_low < found.worth < found.worth_high
-    assert f"about {found.worth:,.0f} more real rows" in found.words
+    assert f"about {found.worth:,.0f} further real rows" in found.words
 
 
 def test_gain_beyond_the_asymptote_is_capped_and_said_so():
     found = worth(0.2)
     assert found.worth == 1_000
-    assert "over 1,000 more real rows" in found.words
+    assert "more than 1,000 further real rows" in found.words
 
 
 def test_no_gain_is_worth_nothing():
