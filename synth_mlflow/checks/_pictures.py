@@ -174,7 +174,7 @@ def _shares(real: pd.Series, batch: pd.Series) -> _Shares:
 
 
 def _number_name(values: Floats) -> Callable[[float], str]:
-    """Names for numbers with digits enough to tell them apart: three, and more where they are large for their spread."""
+    """Names for numbers with digits enough to tell them apart: three, and more where the spread is small."""
     present = values[~np.isnan(values)]
     largest, spread = (float(np.max(np.abs(present))), float(np.ptp(present))) if len(present) else (1.0, 1.0)
     digits = 3 + max(0, int(np.log10(max(largest, 1e-300) / max(spread, largest * 1e-6, 1e-300))))
