@@ -18,7 +18,7 @@ from synth_mlflow.stages.ingredients import Ingredients, gather
 from synth_mlflow.stages.sweep_runs import write_sweep
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.write import NewRun, create_children, create_run, end_run, ending_badly
+from synth_mlflow.tracking.write import NewRun, create_children, create_run, ending_badly, ending_children_badly
 
 RATIOS = (0.0, 0.25, 0.5, 0.75)
 REPEATS = 8
@@ -85,16 +85,15 @@ def _run(project: Project, ingredients: Ingredients) -> Curve:
     parent = create_run(server, NewRun("sweep", name, ingredients.key), parent=project.workflow_run)
     with ending_badly(server, parent):
         children = create_children(server, parent, _children(ingredients, plan))
-        try:
+        with ending_children_badly(server, children):
             outcome = _fit_all(project, ingredients, plan, {})
-            if ingredients.refine:
-                plan = _refined(project, ingredients, outcome.curve)
-                children = create_children(server, parent, _children(ingredients, plan))
-                outcome = _fit_all(project, ingredients, plan, outcome.fits)
+            if not ingredients.refine:
+                return write_sweep(project, ingredients, outcome, parent, children)
+            plan = _refined(project, ingredients, outcome.curve)
+        children = create_children(server, parent, _children(ingredients, plan))
+        with ending_children_badly(server, children):
+            outcome = _fit_all(project, ingredients, plan, outcome.fits)
             return write_sweep(project, ingredients, outcome, parent, children)
-        except BaseException as error:
-            _end_children(project, children, error)
-            raise
 
 
 def _children(ingredients: Ingredients, plan: SweepPlan) -> list[NewRun]:
@@ -154,10 +153,3 @@ def _teller(project: Project, n_fits: int) -> Callable[[FitKey, Fit], None]:
             project.say(f"{len(done)} of {n_fits} fits done")
 
     return tell
-
-
-def _end_children(project: Project, children: Sequence[str], error: BaseException) -> None:
-    status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
-    for run_id in children:
-        if project.reader.run(run_id).status != "FINISHED":
-            end_run(project.server, run_id, status, str(error))

@@ -20,7 +20,7 @@ from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verd
 from synth_mlflow.stages.batch import source_in_words
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_badly, set_tags, writing
+from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_children_badly, set_tags, writing
 
 PICTURE_DPI = 120
 N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
@@ -53,23 +53,28 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     wanted = [project.batch(batch_id)] if batch_id else [batch for batch in project.batches() if not batch.retracted]
     verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
     for place, batch in enumerate(wanted):
-        if verdicts[place].verdict != "unvalidated":
+        done = {check.check for check in verdicts[place].checks}
+        missing = [name for name in policy.required if name not in done]
+        if not missing:
             project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
             continue
-        verdicts[place] = _judge_batch(project, batch, policy, _evidence(project, frozen, batch, source))
+        _judge_batch(project, batch, policy, missing, _evidence(project, frozen, batch, source))
+        checks = checks_by_batch(project)
+        verdicts[place] = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         _mark(project, batch, verdicts[place])
     return verdicts
 
 
-def _judge_batch(project: Project, batch: StoredBatch, policy: Policy, evidence: Evidence) -> Verdict:
-    new = [_new_run(batch, name, policy) for name in policy.required]
-    for name, run_id in zip(policy.required, create_children(project.server, batch.run.run_id, new), strict=True):
-        project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
-        with ending_badly(project.server, run_id):
+def _judge_batch(
+    project: Project, batch: StoredBatch, policy: Policy, missing: Sequence[str], evidence: Evidence
+) -> None:
+    children = create_children(project.server, batch.run.run_id, [_new_run(batch, name, policy) for name in missing])
+    with ending_children_badly(project.server, children):
+        for name, run_id in zip(missing, children, strict=True):
+            project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
             result = load_check(name).run(evidence, policy.thresholds[name])
             ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
-        _write(project, batch, policy, name, run_id, result, ruling)
-    return recomputed_verdict(project, batch, policy, checks_by_batch(project).get(batch.run.run_id, []))
+            _write(project, batch, policy, name, run_id, result, ruling)
 
 
 def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:

@@ -178,9 +178,25 @@ def ending_badly(server: Server, run_id: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        killed = isinstance(error, KeyboardInterrupt | SystemExit)
-        end_run(server, run_id, "KILLED" if killed else "FAILED", str(error) or type(error).__name__)
+        end_run(server, run_id, _bad_status(error), str(error) or type(error).__name__)
         raise
+
+
+@contextmanager
+def ending_children_badly(server: Server, run_ids: Sequence[str]) -> Iterator[None]:
+    """If the block raises, mark as FAILED or KILLED those of the scheduled runs that nobody has finished."""
+    try:
+        yield
+    except BaseException as error:
+        reader = Reader(server)
+        for run_id in run_ids:
+            if not reader.run(run_id).counts:
+                end_run(server, run_id, _bad_status(error), str(error) or type(error).__name__)
+        raise
+
+
+def _bad_status(error: BaseException) -> str:
+    return "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
 
 
 def end_run(server: Server, run_id: str, status: str, reason: str = "") -> None:
