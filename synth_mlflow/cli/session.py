@@ -25,6 +25,7 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
         experiment that MLflow was given is the project.
     """
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # and, on stdout, of every run that ends
     import synth_mlflow
 
     workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here

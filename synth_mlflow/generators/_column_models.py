@@ -14,6 +14,8 @@ from synth_mlflow.generators._numbers import Floats, Ints, Numbers
 from synth_mlflow.generators._predictors import Matrix, Predictors
 
 MIN_BOOSTING_ROWS = 200
+MAX_ODDS_ROWS = 20_000  # members that the frequencies of classes are matched on
+ODDS_STEPS = 20
 MAX_CLASSES = 30  # beyond it, boosting one model a class takes too long
 
 
@@ -54,10 +56,13 @@ class ClassModel:
     predictors: Predictors
     boosted: Boosted
     levels: Ints
+    odds: Floats
+    """By how much each level is likelier than the boosted trees say."""
 
     def draw(self, codes: Codes, n_rows: int, rng: np.random.Generator) -> Ints:
         """Codes of shape (n_rows,)."""
-        shares = self.boosted.predict(_matrix(self.predictors, codes, n_rows), self.boosted.draw_folds(n_rows, rng))
+        said = self.boosted.predict(_matrix(self.predictors, codes, n_rows), self.boosted.draw_folds(n_rows, rng))
+        shares = _reweighted(said, self.odds)
         beyond = np.cumsum(shares, axis=1)[:, :-1] < rng.random(n_rows)[:, None]
         return np.asarray(self.levels[beyond.sum(axis=1)])
 
@@ -124,8 +129,29 @@ def _fit_classes(
     classes = np.searchsorted(present, encoded.codes[column.name])
     outcome = _indicators(classes)
     predictors = Predictors.of(encoded, earlier, outcome, np.arange(encoded.n_rows))
-    boosted, _ = fit_boosted(_matrix(predictors, encoded.codes, encoded.n_rows), classes, rng, len(present))
-    return ClassModel(column.name, predictors, boosted, present)
+    matrix = _matrix(predictors, encoded.codes, encoded.n_rows)
+    boosted, fold = fit_boosted(matrix, classes, rng, len(present))
+    some = np.sort(rng.permutation(encoded.n_rows)[:MAX_ODDS_ROWS])
+    odds = _odds(boosted.predict(matrix[some], fold[some]), np.bincount(classes) / encoded.n_rows)
+    return ClassModel(column.name, predictors, boosted, present, odds)
+
+
+def _odds(said: Floats, shares: Floats) -> Floats:
+    """Factors that make the levels as frequent among the rows as they are, shape (n_levels,).
+
+    Boosted trees understate classes of a few rows: of wines rated 3, they drew a quarter. The factors are found by
+    proportional fitting, the inverse of the correction for new class shares of M. Saerens, P. Latinne and
+    C. Decaestecker, Neural Computation 14 (2002), doi:10.1162/089976602753284446.
+    """
+    odds = np.ones(len(shares))
+    for _ in range(ODDS_STEPS):
+        odds *= shares / np.maximum(_reweighted(said, odds).mean(axis=0), 1e-12)
+    return np.asarray(np.clip(odds / odds.max(), 1e-6, None))
+
+
+def _reweighted(said: Floats, odds: Floats) -> Floats:
+    weighted = said * odds
+    return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
 
 
 def _fit_numbers(
