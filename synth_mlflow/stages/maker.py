@@ -50,6 +50,12 @@ class Maker:
             raise
         except Exception as error:  # a plugin may raise anything; the user gets one message, `--debug` the traceback
             raise GeneratorError(f"generator {self.title} raised {type(error).__name__}: {error}.") from error
+        except SystemExit as leaving:
+            if leaving.code:  # this process is told to end, or fails anyhow
+                raise
+            raise GeneratorError(
+                f"generator {self.title} left with `sys.exit()` instead of returning rows."
+            ) from leaving
         if not isinstance(frame, pd.DataFrame):
             raise GeneratorError(f"generator {self.title} returned a {type(frame).__name__}, a DataFrame was needed.")
         if len(frame) != wanted.rows:

@@ -32,6 +32,7 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.stages.maker import Maker, Wanted, fit_and_sample, instance
 
 _CONTRACT = object()  # stands for the arguments that are no parameters while the others are bound
+_imported: dict[str, str] = {}  # the digest of each module's file when it was first met in this process
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Ma
         If it cannot be imported, does not take the parameters, or has no version.
     """
     found = _load(target)
-    code = code_of(_home(target, found))
+    code = _code_as_imported(_home(target, found))
     facts: dict[str, Any] = {"code": dataclasses.asdict(code) if code else None}
     if inspect.isclass(found):
         generator = _generator(target, found, params)
@@ -77,7 +78,7 @@ def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Ma
 def _load(target: str) -> Callable[..., Any]:
     try:
         found: object = pkgutil.resolve_name(target)
-    except Exception as error:  # a module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         raise UsageError(
             f"generator {target!r} cannot be loaded: {type(error).__name__}: {error}.",
             "Write module:callable; the module is looked for in the working directory and among what is installed.",
@@ -93,6 +94,17 @@ def _home(target: str, found: Callable[..., Any]) -> ModuleType:
     if inspect.isfunction(found) or inspect.isclass(found):
         return sys.modules.get(found.__module__, sys.modules[named])
     return sys.modules[named]
+
+
+def _code_as_imported(module: ModuleType) -> Code | None:
+    """Python imports a module once a process: a file that was edited since is not the code that would run."""
+    code = code_of(module)
+    if code is not None and _imported.setdefault(module.__name__, code.sha256) != code.sha256:
+        raise UsageError(
+            f"{code.file} was changed after this process had imported it: its old code would run under a new digest.",
+            "Begin a new process (in a notebook: restart the kernel).",
+        )
+    return code
 
 
 def _measured(target: str, code: Code | None, declared: object) -> str:

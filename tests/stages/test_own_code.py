@@ -10,6 +10,7 @@ from synth_mlflow.cli.app import cli
 from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import GeneratorError, UsageError
+from synth_mlflow.stages import own_code
 from synth_mlflow.stages.document import _generate_command
 from synth_mlflow.tracking import names
 
@@ -67,6 +68,7 @@ few = lambda members, n_rows, seed: members.head(n_rows - 1)
 none = lambda members, n_rows, seed: None
 narrow = lambda members, n_rows, seed: members.head(n_rows).drop(columns="age")
 typed = lambda members, n_rows, seed: members.head(n_rows).assign(member="yes")
+leaves = lambda members, n_rows, seed: exit(0)
 raises = lambda members, n_rows, seed: 1 / 0
 number = 3
 """
@@ -76,7 +78,9 @@ number = 3
 def module(tmp_path, monkeypatch):
     """A module in the working directory, which is on no path."""
     (tmp_path / "own_rows.py").write_text(SOURCE)
-    monkeypatch.delitem(sys.modules, "own_rows", raising=False)
+    for name in ("own_rows", "own_more"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(own_code, "_imported", {})
     return tmp_path / "own_rows.py"
 
 
@@ -152,6 +156,13 @@ def test_a_distribution_gives_its_version_and_a_file_of_the_same_name_does_not(m
     assert code_of(click) is None
 
 
+def test_a_file_that_changed_since_its_import_is_refused(frozen, module):
+    frozen.generate("own_rows:shifted", rows=5, purpose="x", version="1")
+    module.write_text(SOURCE + "\n")
+    with pytest.raises(UsageError, match=r"own_rows.py was changed after this process had imported it.*\nBegin a new"):
+        frozen.generate("own_rows:shifted", rows=5, purpose="y", version="1")
+
+
 def test_a_slice_is_handed_on_as_text_and_checked(frozen, module):
     batch = frozen.generate("own_rows:young", rows=5, slice="age < 30", purpose="x", version="1")
     assert (batch.n_rows, batch.record.origin.params) == (5, {})
@@ -171,6 +182,7 @@ def test_a_function_cannot_change_the_real_rows(frozen, module):
         ("own_rows:few", {}, GeneratorError, "generator own_rows:few returned 4 rows, 5 were asked for"),
         ("own_rows:none", {}, GeneratorError, "returned a NoneType, a DataFrame was needed"),
         ("own_rows:raises", {}, GeneratorError, "generator own_rows:raises raised ZeroDivisionError: division by zero"),
+        ("own_rows:leaves", {}, GeneratorError, "generator own_rows:leaves left with `sys.exit"),
         ("own_rows:narrow", {}, UsageError, "the batch does not have the columns.*'age' is missing"),
         ("own_rows:typed", {}, UsageError, "'member' holds string values, boolean values were needed"),
         ("own_rows:number", {}, UsageError, "'own_rows:number' is of type int, a class or a function was needed"),
@@ -192,9 +204,10 @@ def test_what_breaks_the_contract_leaves_no_run(frozen, module, name, asked, err
 
 
 def test_a_module_that_raises_is_said_to(frozen, tmp_path):
-    (tmp_path / "own_broken.py").write_text("raise RuntimeError('no licence')")
-    with pytest.raises(UsageError, match="cannot be loaded: RuntimeError: no licence"):
-        frozen.generate("own_broken:make", rows=5, purpose="x")
+    for name in ("RuntimeError", "SystemExit"):
+        (tmp_path / f"own_{name}.py").write_text(f"raise {name}('no licence')")
+        with pytest.raises(UsageError, match=f"cannot be loaded: {name}: no licence"):
+            frozen.generate(f"own_{name}:make", rows=5, purpose="x")
 
 
 def test_the_command_line_takes_it_too(frozen, module):
