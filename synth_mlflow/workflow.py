@@ -133,6 +133,7 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         source: str | Path | None = None,
         version: str | None = None,
+        pilot: bool = False,
     ) -> Batch:
         """Stage 3: make a batch with an installed generator or ``module:callable``.
 
@@ -148,6 +149,7 @@ class Workflow:
             params=params,
             source=_path(source),
             version=version,
+            pilot=pilot,
         )
         return self._batch(found)
 
@@ -164,6 +166,7 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         source: str | Path | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        pilot: bool = False,
     ) -> Batch:
         """Stage 3: run a command that makes a batch; see :func:`synth_mlflow.stages.command.generate_by_command`."""
         found = generate_by_command(
@@ -178,6 +181,7 @@ class Workflow:
             params=params,
             source=_path(source),
             timeout_seconds=timeout_seconds,
+            pilot=pilot,
         )
         return self._batch(found)
 

@@ -11,6 +11,9 @@ import click
 from synth_mlflow.cli import output
 from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, shared
 from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.cli.stage_verbs import tell_verdicts
+
+PILOT_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Asked:
     version: str | None
     command: str | None
     timeout: float | None
+    pilot: bool
     made: Path | None
     record: Path | None
 
@@ -56,6 +60,8 @@ class Asked:
               help='Run this: "python make.py --out {output} --rows {rows} --seed {seed}".')  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
               help="Kill the command after so long.  [default: 3600]")  # fmt: skip
+@click.option("--pilot", is_flag=True,
+              help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
 @click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
 @click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
 @shared
@@ -65,7 +71,10 @@ def generate(given: Shared, **asked: Any) -> None:
     """
     wanted = Asked(**asked)
     _refuse_two_doors(wanted)
-    found = _batches(open_workflow("generate", given), wanted)
+    workflow = open_workflow("generate", given)
+    found = _batches(workflow, wanted)
+    if wanted.pilot:
+        return _judge(workflow, found, wanted.source, as_json=given.as_json)
     if given.as_json:
         return output.as_json(
             [{"batch": b.batch, "run_id": b.run_id, "rows": b.n_rows, "digest": b.digest} for b in found]
@@ -88,7 +97,7 @@ def auto_rows(workflow: Any) -> int:
 def _batches(workflow: Any, asked: Asked) -> list[Any]:
     if asked.made is not None:
         return [workflow.adopt_file(asked.made, asked.record)]
-    rows = asked.rows or auto_rows(workflow)
+    rows = PILOT_ROWS if asked.pilot else asked.rows or auto_rows(workflow)
     return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
 
 
@@ -100,6 +109,7 @@ def _batch(workflow: Any, asked: Asked, rows: int, seed: int) -> Any:
         "slice": asked.part,
         "params": dict(asked.params),
         "source": asked.source,
+        "pilot": asked.pilot,
     }
     if asked.command is None:
         return workflow.generate(asked.name, version=asked.version, **given)
@@ -107,6 +117,18 @@ def _batch(workflow: Any, asked: Asked, rows: int, seed: int) -> Any:
         given["timeout_seconds"] = asked.timeout
     known = {"generator": asked.name or "", "version": asked.version or ""}
     return workflow.generate_by_command(asked.command, **known, **given)
+
+
+def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: bool) -> None:
+    from synth_mlflow.tracking import names
+
+    verdicts = [workflow.validate(batch, source=source) for batch in found]
+    if as_json:
+        return output.as_json(verdicts)
+    tell_verdicts(verdicts)
+    for batch in found:
+        output.line(f"pilot {batch.batch}: read the artifact {names.A_PILOT} of run {batch.run_id}")
+    return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right")
 
 
 def _refuse_two_doors(asked: Asked) -> None:
@@ -120,5 +142,7 @@ def _refuse_two_doors(asked: Asked) -> None:
         raise click.UsageError("either GENERATOR, --command or --from FILE was needed, found two of them.")
     if asked.made is None and not (asked.name or asked.command):
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
+    if asked.pilot and (asked.rows is not None or asked.made is not None):
+        raise click.UsageError(f"a pilot makes {PILOT_ROWS} rows: leave out --rows and --from.")
     if asked.timeout is not None and asked.command is None:
         raise click.UsageError("--timeout is for --command, and there is none.")

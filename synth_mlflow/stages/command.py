@@ -48,6 +48,7 @@ def generate_by_command(
     params: Mapping[str, Any] | None = None,
     source: Path | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
+    pilot: bool = False,
 ) -> StoredBatch:
     """Run a command that makes a batch, and record it with the rows.
 
@@ -67,6 +68,8 @@ def generate_by_command(
         ``{members}``, it declares what the command learned from, also as ``training`` or ``none``.
     timeout_seconds : float
         After so long the command and all that it started are killed.
+    pilot : bool
+        As in `generate`.
 
     Raises
     ------
@@ -95,7 +98,7 @@ def generate_by_command(
     project.say(f"running {shlex.join(template.words(values))}")
     with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
         frame, notes = _Job(template, values, Path(folder), generator, timeout_seconds).run(members)
-    return write_batch(project, Made(frame, origin, rows, notes["seconds"], {"command": notes}))
+    return write_batch(project, Made(frame, origin, rows, notes["seconds"], {"command": notes}, pilot))
 
 
 def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> None:

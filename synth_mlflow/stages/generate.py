@@ -37,6 +37,7 @@ def generate(
     params: Mapping[str, Any] | None = None,
     source: Path | None = None,
     version: str | None = None,
+    pilot: bool = False,
 ) -> StoredBatch:
     """Fit a generator on real rows, sample a batch from it, and record both.
 
@@ -60,6 +61,8 @@ def generate(
         recorded by digest.
     version : str, optional
         Of ``module:callable``, where it cannot be measured.
+    pilot : bool
+        Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
 
     Raises
     ------
@@ -84,7 +87,7 @@ def generate(
         project.say(f"fitting {generator} on {len(members):,} real rows")
         begun = time.monotonic()
         frame, notes = maker.run(members, Wanted(rows, seed, statement.task, part))
-    return write_batch(project, Made(frame, origin, rows, time.monotonic() - begun, notes))
+    return write_batch(project, Made(frame, origin, rows, time.monotonic() - begun, notes, pilot))
 
 
 def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
