@@ -24,6 +24,7 @@ from synth_mlflow.lifecycle.status import status as read_status
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule
 from synth_mlflow.stages.batch import Made, write_batch
+from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import Store, freeze
 from synth_mlflow.stages.generate import adopt_file, declared_source, generate
@@ -131,8 +132,13 @@ class Workflow:
         slice: str | None = None,  # noqa: A002 - the word that users know
         params: Mapping[str, Any] | None = None,
         source: str | Path | None = None,
+        version: str | None = None,
+        pilot: bool = False,
     ) -> Batch:
-        """Stage 3: make a batch with an installed generator; see :func:`synth_mlflow.stages.generate.generate`."""
+        """Stage 3: make a batch with an installed generator or ``module:callable``.
+
+        See :func:`synth_mlflow.stages.generate.generate`, and :mod:`synth_mlflow.stages.own_code` for the contract.
+        """
         found = generate(
             self.project,
             generator,
@@ -142,6 +148,40 @@ class Workflow:
             slice=slice,
             params=params,
             source=_path(source),
+            version=version,
+            pilot=pilot,
+        )
+        return self._batch(found)
+
+    def generate_by_command(
+        self,
+        command: str,
+        *,
+        generator: str,
+        version: str,
+        rows: int,
+        purpose: str,
+        seed: int = 0,
+        slice: str | None = None,  # noqa: A002 - the word that users know
+        params: Mapping[str, Any] | None = None,
+        source: str | Path | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        pilot: bool = False,
+    ) -> Batch:
+        """Stage 3: run a command that makes a batch; see :func:`synth_mlflow.stages.command.generate_by_command`."""
+        found = generate_by_command(
+            self.project,
+            command,
+            generator=generator,
+            version=version,
+            rows=rows,
+            seed=seed,
+            purpose=purpose,
+            slice=slice,
+            params=params,
+            source=_path(source),
+            timeout_seconds=timeout_seconds,
+            pilot=pilot,
         )
         return self._batch(found)
 

@@ -12,8 +12,9 @@ from typing import NoReturn
 import click
 
 from synth_mlflow.cli import output
+from synth_mlflow.cli.generate_verb import generate
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
-from synth_mlflow.cli.stage_verbs import define, freeze, generate, report, sweep, validate
+from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C

@@ -1,4 +1,4 @@
-"""The verbs of the six stages."""
+"""The verbs of the six stages; `generate` has a file of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import Blank, BlankPath, Ratios, Rows, Setting, Shared, shared
+from synth_mlflow.cli.options import Blank, BlankPath, Ratios, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
 GATE_CLOSED = 3
@@ -73,61 +73,6 @@ def freeze(
         f"({metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f})"
     )
     return output.next_command('synth-mlflow generate forest --purpose "…"')
-
-
-@click.command()
-@click.argument("generator", type=Blank(), default="")
-@click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")
-@click.option("--purpose", type=Blank(), metavar="TEXT", help="Why this batch is made; must be given.")
-@click.option("--slice", "part", type=Blank(), metavar="CONDITION", help='Every row lies in it: "age < 25".')
-@click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
-@click.option(
-    "--batches", type=click.IntRange(1), default=1, show_default=True, help="Batches with seeds from SEED on."
-)
-@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
-@click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
-@click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
-@shared
-def generate(
-    given: Shared,
-    generator: str | None,
-    rows: int | None,
-    seed: int,
-    purpose: str | None,
-    part: str | None,
-    params: tuple[tuple[str, Any], ...],
-    batches: int,
-    source: Path | None,
-    made: Path | None,
-    record: Path | None,
-) -> None:
-    """Stage 3: make a synthetic batch with GENERATOR, or take one in with --from and --record."""
-    _refuse_two_doors(generator, made, record)
-    workflow = open_workflow("generate", given)
-    if made is not None and record is not None:
-        found = [workflow.adopt_file(made, record)]
-    else:
-        wanted = rows or auto_rows(workflow)
-        found = [
-            workflow.generate(
-                str(generator),
-                rows=wanted,
-                seed=seed + at,
-                purpose=purpose or "",
-                slice=part,
-                params=dict(params),
-                source=source,
-            )
-            for at in range(batches)
-        ]
-    if given.as_json:
-        return output.as_json(
-            [{"batch": b.batch, "run_id": b.run_id, "rows": b.n_rows, "digest": b.digest} for b in found]
-        )
-    for batch in found:
-        output.line(f"batch {batch.batch}: {batch.n_rows:,} rows, digest {batch.digest[:16]}…, run {batch.run_id}")
-    return output.next_command("synth-mlflow validate")
 
 
 @click.command()
@@ -216,16 +161,6 @@ def report(
     return output.next_command("synth-mlflow check")
 
 
-def auto_rows(workflow: Any) -> int:
-    """As many rows as the greatest default ratio needs."""
-    from synth_mlflow.data.mixes import mix_counts
-    from synth_mlflow.stages.sweep import RATIOS
-    from synth_mlflow.tracking import names
-
-    n_real = int(workflow.project.evaluation_set().run.params[names.P_TRAINING_ROWS])
-    return mix_counts(max(RATIOS), n_real)[1]
-
-
 def tell_verdicts(verdicts: list[Any]) -> None:
     """Each batch with its verdict and the reasons."""
     for verdict in verdicts:
@@ -255,12 +190,3 @@ def tell_curve(curve: Any) -> None:
     ]
     output.table(columns, rows)
     output.line(curve.decision)
-
-
-def _refuse_two_doors(generator: str | None, made: Path | None, record: Path | None) -> None:
-    if (made is None) != (record is None):
-        raise click.UsageError(
-            "--from FILE and --record FILE go together: no batch is taken in without its provenance."
-        )
-    if (generator is None) == (made is None):
-        raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")

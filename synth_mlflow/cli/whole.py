@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synth_mlflow.cli import output
+from synth_mlflow.cli.generate_verb import auto_rows
 from synth_mlflow.cli.options import Shared
 from synth_mlflow.cli.session import open_workflow
-from synth_mlflow.cli.stage_verbs import auto_rows, tell_curve, tell_verdicts
+from synth_mlflow.cli.stage_verbs import tell_curve, tell_verdicts
 
 if TYPE_CHECKING:
     from synth_mlflow.model.curve import Curve

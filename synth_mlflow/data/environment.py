@@ -24,10 +24,10 @@ def environment(*more_packages: str) -> dict[str, Any]:
 
 def git_state(folder: Path) -> dict[str, Any] | None:
     """The commit, whether the tree is dirty, and the digest of what differs; None outside of a git checkout."""
-    commit = _git(folder, "rev-parse", "HEAD")
+    commit = git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    difference = (_git(folder, "diff", "HEAD") or "") + (_git(folder, "status", "--porcelain") or "")
+    difference = (git(folder, "diff", "HEAD") or "") + (git(folder, "status", "--porcelain") or "")
     return {
         "commit": commit.strip(),
         "dirty": bool(difference),
@@ -35,14 +35,8 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     }
 
 
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
+def git(folder: Path, *arguments: str) -> str | None:
+    """What a git command prints; None where it fails, or where git cannot be asked."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace", timeout=20
@@ -50,3 +44,10 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):  # no git on this machine, or a checkout too large to ask
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -25,7 +25,7 @@ METADATA_KEY = b"synth_mlflow.record"
 SourceKind = Literal["training", "file", "none", "not declared"]
 
 
-Door = Literal["generator", "python", "file"]
+Door = Literal["generator", "code", "command", "python", "file"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Origin:
     purpose: str
     prompts: tuple[str, ...] = ()
     door: Door = "python"
-    """How the batch came in: from an installed generator, from somebody's code, or as a file."""
+    """How the batch came in: from an installed generator, from code named as ``module:callable``, from a command that
+    was run, through ``Workflow.batch`` (python), or as a file."""
     source: Source = field(default_factory=lambda: Source("not declared"))
 
     def __post_init__(self) -> None:

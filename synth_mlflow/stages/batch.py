@@ -19,6 +19,7 @@ from synth_mlflow.data.record import METADATA_KEY, Origin, Record, Source
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import write_parquet
 from synth_mlflow.errors import UsageError
+from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.stages.real_rows import distinctive
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
@@ -36,6 +37,8 @@ class Made:
     rows_asked: int
     seconds: float
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    pilot: bool = False
+    """Whether they are made to be read, beside real ones, and not to be trained on."""
 
 
 def write_batch(project: Project, made: Made) -> StoredBatch:
@@ -52,7 +55,7 @@ def write_batch(project: Project, made: Made) -> StoredBatch:
     _refuse_outside(rows, parsed_slice(made.origin.slice, frozen.schema), made.origin)
     _refuse_held_out(project, frozen, rows)
     digest = table_digest(rows, frozen.schema)
-    key = json_digest(["batch", digest, dataclasses.asdict(made.origin)])
+    key = json_digest(["pilot" if made.pilot else "batch", digest, dataclasses.asdict(made.origin)])
     existing = [run for run in project.reader.with_key(key) if run.counts]
     if existing:
         project.say(f"this very batch is recorded already as run {existing[-1].run_id}")
@@ -61,6 +64,8 @@ def write_batch(project: Project, made: Made) -> StoredBatch:
     run_id = create_run(project.server, _new_run(record, key), parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
         _keep_rows(draft, record, rows, frozen)
+        if made.pilot:
+            _keep_pilot(draft, project, record, rows)
         _state(draft, record, frozen)
     return project.batch(record.batch)
 
@@ -118,7 +123,7 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, rows: pd.DataFr
         created_by=user_name(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(made.seconds, 3),
-        notes=made.notes,
+        notes={**made.notes, "pilot": True} if made.pilot else made.notes,
     )
 
 
@@ -170,6 +175,20 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _keep_pilot(draft: Draft, project: Project, record: Record, rows: pd.DataFrame) -> None:
+    frozen, real, absent = project.evaluation_set(), None, ""
+    if frozen.run.params[names.P_STORE] != "rows":
+        absent = "The real rows of this project are kept by reference, and are not copied to the server."
+    elif record.origin.source.kind == "file":
+        absent = "The batch was learned from real rows elsewhere, which are not copied to the server."
+    else:
+        real = project.training_rows(frozen)
+        part = parsed_slice(record.origin.slice, frozen.schema)
+        real = real if part is None else real[part.mask(real)]
+    draft.text(names.A_PILOT, pilot_page(f"Pilot {record.batch}", rows, real, absent=absent))
+    draft.param(names.P_PILOT, "true")
 
 
 def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.statement import LIMITS, QUESTIONS
@@ -253,11 +255,19 @@ def _generate_command(batch: StoredBatch) -> str:
     source = " --source FILE" if json.loads(params[names.P_SOURCE])["kind"] == "file" else ""
     part = f" --slice '{params[names.P_SLICE]}'" if params[names.P_SLICE] else ""
     settings = json.loads(params[names.P_GENERATOR_PARAMS])
+    command = _command_options(params, settings) if params[names.P_DOOR] == "command" else ""
     given = "".join(f" --param {name}={json.dumps(value)}" for name, value in sorted(settings.items()))
+    seed = "" if params[names.P_SEED] == "null" else f" --seed {params[names.P_SEED]}"
+    code = f"  # of version {params[names.P_GENERATOR_VERSION]}" if params[names.P_DOOR] == "code" else ""
     return (
-        f"synth-mlflow generate {params[names.P_GENERATOR]} --rows {batch.n_rows} --seed {params[names.P_SEED]}"
-        f"{part}{source}{given} --purpose {json.dumps(params[names.P_PURPOSE], ensure_ascii=False)}"
+        f"synth-mlflow generate {params[names.P_GENERATOR]}{command} --rows {batch.n_rows}{seed}"
+        f"{part}{source}{given} --purpose {json.dumps(params[names.P_PURPOSE], ensure_ascii=False)}{code}"
     )
+
+
+def _command_options(params: Mapping[str, str], settings: dict[str, Any]) -> str:
+    template = settings.pop("command", "…")  # kept in the record alone where it is very long
+    return f" --command {shlex.quote(template)} --generator-version {shlex.quote(params[names.P_GENERATOR_VERSION])}"
 
 
 def _digests(material: Material) -> tuple[handoff.Digest, ...]:

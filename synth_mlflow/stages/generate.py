@@ -14,14 +14,13 @@ import pandas as pd
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import row_digests, table_digest
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
-from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.tables import read_table
-from synth_mlflow.errors import GeneratorError, SynthError, UsageError, closest
-from synth_mlflow.generators import Generator
-from synth_mlflow.plugins import find
+from synth_mlflow.errors import UsageError
+from synth_mlflow.plugins import installed
 from synth_mlflow.stages.batch import Made, parsed_slice, refuse_row_count, write_batch
 from synth_mlflow.stages.freeze import refuse_negative_seed
+from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
+from synth_mlflow.stages.own_code import importable_here, own_maker
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
@@ -37,14 +36,16 @@ def generate(
     slice: str | None = None,  # noqa: A002 - the word that users know
     params: Mapping[str, Any] | None = None,
     source: Path | None = None,
+    version: str | None = None,
+    pilot: bool = False,
 ) -> StoredBatch:
-    """Fit an installed generator on real rows, sample a batch from it, and record both.
+    """Fit a generator on real rows, sample a batch from it, and record both.
 
     Parameters
     ----------
     project : Project
     generator : str
-        The name of an installed generator.
+        The name of an installed generator, or ``module:callable``; see :mod:`synth_mlflow.stages.own_code`.
     rows : int
         How many rows to make.
     seed : int
@@ -58,6 +59,10 @@ def generate(
     source : Path, optional
         Real rows to learn from instead of the project's training rows, such as rows that may not leave their silo;
         recorded by digest.
+    version : str, optional
+        Of ``module:callable``, where it cannot be measured.
+    pilot : bool
+        Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
 
     Raises
     ------
@@ -73,15 +78,16 @@ def generate(
     refuse_row_count(rows)
     refuse_negative_seed(seed)
     part = parsed_slice(slice, frozen.schema)
-    made_by = _instance(generator, params or {})
-    members, declared = _members(project, frozen, source)
-    settings = dataclasses.asdict(made_by)
-    origin = Origin(generator, made_by.version, settings, seed, slice, purpose, door="generator", source=declared)
-    project.say(f"fitting {generator} on {len(members):,} real rows")
-    begun = time.monotonic()
-    frame, notes = _sampled(made_by, members, statement, rows, seed, part)
-    made = Made(frame, origin, rows, time.monotonic() - begun, {**notes, "leaky": made_by.leaky})
-    return write_batch(project, made)
+    with importable_here():
+        maker = _maker(generator, params or {}, version)
+        members, declared = real_members(project, frozen, source)
+        origin = Origin(
+            generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
+        )
+        project.say(f"fitting {generator} on {len(members):,} real rows")
+        begun = time.monotonic()
+        frame, notes = maker.run(members, Wanted(rows, seed, statement.task, part))
+    return write_batch(project, Made(frame, origin, rows, time.monotonic() - begun, notes, pilot))
 
 
 def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
@@ -113,20 +119,8 @@ def declared_source(project: Project, source: str | None, *, beside: Path = Path
     return read_source(project, frozen, beside / source)[1]
 
 
-def _instance(name: str, params: Mapping[str, Any]) -> Generator:
-    made_of = find("generators", name).load()
-    known = [field.name for field in dataclasses.fields(made_of)]
-    for key in params:
-        if key not in known:
-            raise UsageError(f"generator {name!r} has no parameter {key!r}. {closest(key, known)}")
-    try:
-        generator: Generator = made_of(**params)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"generator {name!r} does not take these parameters: {error}.") from error
-    return generator
-
-
-def _members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:
+def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:
+    """The real rows that a generator may learn from: the training rows, or another source."""
     if source is not None:
         return read_source(project, frozen, source)
     members = project.training_rows(frozen)
@@ -146,21 +140,12 @@ def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd
     return rows, Source("file", table_digest(rows, frozen.schema), len(rows))
 
 
-def _sampled(
-    generator: Generator, members: pd.DataFrame, statement: Statement, rows: int, seed: int, part: Slice | None
-) -> tuple[pd.DataFrame, Mapping[str, Any]]:
-    fitting, sampling = np.random.default_rng(seed).spawn(2)
-    name = type(generator).__name__
-    try:
-        sampler = generator.fit(members, statement.task, fitting, slice=part)
-        frame: object = sampler.sample(rows, sampling)
-        notes = dict(sampler.notes)
-    except SynthError:
-        raise
-    except Exception as error:  # a plugin may raise anything; the user gets one message, `--debug` the traceback
-        raise GeneratorError(f"generator {name} raised {type(error).__name__}: {error}.") from error
-    if not isinstance(frame, pd.DataFrame):
-        raise GeneratorError(f"generator {name} returned a {type(frame).__name__}, a DataFrame was needed.")
-    if len(frame) != rows:
-        raise GeneratorError(f"generator {name} returned {len(frame):,} rows, {rows:,} were asked for.")
-    return frame, notes
+def _maker(generator: str, params: Mapping[str, Any], version: str | None) -> Maker:
+    if ":" in generator and generator not in installed("generators"):
+        return own_maker(generator, params, version)
+    if version is not None:
+        raise UsageError(
+            f"version {version!r} was given for {generator!r}: the version of an installed generator is its own.",
+            "Leave it out; it is for module:callable, and for commands.",
+        )
+    return installed_maker(generator, params)

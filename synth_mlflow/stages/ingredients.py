@@ -59,7 +59,7 @@ def gather(
     Parameters
     ----------
     wanted : sequence of str
-        Short ids of batches; empty for every batch whose gate is open.
+        Short ids of batches; empty for every batch but pilots whose gate is open.
     extra_real : Path, optional
         Held-back real rows; none may stand in the evaluation set.
 
@@ -107,12 +107,15 @@ def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBa
         require_open(project, named, policy)
         return named
     checks = checks_by_batch(project)
-    everyone = project.batches()
+    everyone = [batch for batch in project.batches() if not batch.is_pilot]
     passed = [b for b in everyone if recomputed_verdict(project, b, policy, checks.get(b.run.run_id, [])).gate_open]
     if not passed:
         if everyone:
             require_open(project, everyone, policy)
-        raise GateError("this project has no synthetic batch.", "First: `synth-mlflow generate GENERATOR --rows N`.")
+        but = " but pilots" if project.batches() else ""
+        raise GateError(
+            f"this project has no synthetic batch{but}.", "First: `synth-mlflow generate GENERATOR --rows N`."
+        )
     for batch in everyone:
         if batch not in passed:
             project.say(f"left out: {batch.id}, whose gate is closed")

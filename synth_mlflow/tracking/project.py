@@ -81,6 +81,11 @@ class StoredBatch:
         return int(self.run.params[names.P_ROWS])
 
     @property
+    def is_pilot(self) -> bool:
+        """Whether it was made to be read; a sweep takes it only by name."""
+        return self.run.params.get(names.P_PILOT) == "true"
+
+    @property
     def retracted(self) -> bool:
         """Whether somebody has taken it back; a tag shuts the gate, and nothing but the record opens it."""
         return names.P_RETRACTION in self.run.params or self.run.tags.get(names.TAG_RETRACTED) == "true"

@@ -1,0 +1,240 @@
+"""Batches from a command: run without a shell and within a time limit; its rows enter with its complete record."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from synth_mlflow.data.command_template import CommandTemplate
+from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.data.record import Origin, record_in_file
+from synth_mlflow.data.tables import read_table, write_parquet
+from synth_mlflow.errors import GeneratorError, UsageError
+from synth_mlflow.stages.batch import Made, parsed_slice, refuse_row_count, write_batch
+from synth_mlflow.stages.freeze import refuse_negative_seed
+from synth_mlflow.stages.generate import declared_source, real_members
+from synth_mlflow.tracking.project import Project, StoredBatch
+
+TIMEOUT_SECONDS = 3600.0
+SHOWN_LINES = 10
+SHOWN_BYTES = 4_000
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_LENGTH = 8  # shorter values stand in texts by chance
+
+
+def generate_by_command(
+    project: Project,
+    command: str,
+    *,
+    generator: str,
+    version: str,
+    rows: int,
+    seed: int,
+    purpose: str,
+    slice: str | None = None,  # noqa: A002 - the word that users know
+    params: Mapping[str, Any] | None = None,
+    source: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    pilot: bool = False,
+) -> StoredBatch:
+    """Run a command that makes a batch, and record it with the rows.
+
+    Parameters
+    ----------
+    command : str
+        Its words, with ``{output}`` where it takes the path to write (``{output}.csv`` for CSV), and where it wants
+        them ``{rows}``, ``{seed}``, ``{slice}``, ``{members}`` (a Parquet file of the real rows to learn from) and
+        ``{NAME}`` for each parameter. It runs in the working directory, with this process's environment, without a
+        shell.
+    generator, version : str
+        What is to be recorded as the generator; nobody can measure it.
+    seed : int
+        Recorded as none where the command has no place for it.
+    source : Path, optional
+        Real rows to learn from instead of the project's training rows. Where the command has no place for
+        ``{members}``, it declares what the command learned from, also as ``training`` or ``none``.
+    timeout_seconds : float
+        After so long the command and all that it started are killed.
+    pilot : bool
+        As in `generate`.
+
+    Raises
+    ------
+    GateError
+        Before `freeze`.
+    UsageError
+        If the command, or what is to be recorded about it, cannot be used.
+    GeneratorError
+        If it fails, hangs, writes no table or another number of rows. Then nothing is recorded.
+    """
+    frozen = project.evaluation_set()
+    template = CommandTemplate(command, params or {})
+    refuse_row_count(rows)
+    refuse_negative_seed(seed)
+    parsed_slice(slice, frozen.schema)
+    _refuse_unusable(generator, version, timeout_seconds)
+    if "members" in template.places:
+        members, declared = real_members(project, frozen, source)
+    else:
+        members, declared = None, declared_source(project, None if source is None else str(source))
+    settings = {"command": command, **template.params}
+    own_seed = seed if "seed" in template.places else None
+    origin = Origin(generator, version, settings, own_seed, slice, purpose, door="command", source=declared)
+    values = {"rows": rows, "seed": seed, "slice": slice or ""}
+    _refuse_secrets(template.words(values))
+    project.say(f"running {shlex.join(template.words(values))}")
+    with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
+        frame, notes = _Job(template, values, Path(folder), generator, timeout_seconds).run(members)
+    return write_batch(project, Made(frame, origin, rows, notes["seconds"], {"command": notes}, pilot))
+
+
+def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> None:
+    if not generator.strip() or not version.strip():
+        raise UsageError(
+            "a command's generator and version are not known.",
+            "Say what is to be recorded: `--generator NAME --generator-version VERSION`.",
+        )
+    if not 0 < timeout_seconds < math.inf:
+        raise UsageError(f"a time limit of {timeout_seconds:g} s was given, a positive number was needed.")
+
+
+def _secrets() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SECRET_LENGTH
+    }
+
+
+def _refuse_secrets(words: Sequence[str]) -> None:
+    """The command is recorded: a secret that the shell has put into it must not be."""
+    for name, value in _secrets().items():
+        if any(value in word for word in words):
+            raise UsageError(
+                f"the command holds the value of the environment variable {name}, which looks like a secret.",
+                "Let the program read it from the environment: what stands in a command is recorded.",
+            )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run of a command in a temporary folder."""
+
+    template: CommandTemplate
+    values: Mapping[str, Any]
+    """Of its places, but for the paths in this folder."""
+    folder: Path
+    generator: str
+    timeout_seconds: float
+
+    def run(self, members: pd.DataFrame | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The rows that the command wrote, and what the record keeps about the run."""
+        paths = {"output": str(self._output), "members": str(self.folder / "members.parquet")}
+        if members is not None:
+            write_parquet(members, Path(paths["members"]))
+        words = self.template.words(self.values)
+        files = _digests(words)
+        begun = time.monotonic()
+        exit_code = self._exit_code(self.template.words({**self.values, **paths}))
+        seconds = round(time.monotonic() - begun, 3)
+        self._refuse_failure(exit_code)
+        return self._rows(), {
+            "line": shlex.join(words),
+            "sha256": text_digest(self.template.text),
+            "files": files,
+            "exit_code": exit_code,
+            "seconds": seconds,
+        }
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / f"batch{self.template.ending}"
+
+    @property
+    def _stderr(self) -> Path:
+        return self.folder / "stderr.txt"
+
+    def _exit_code(self, words: Sequence[str]) -> int | None:
+        """None where the time limit was reached."""
+        with self._stderr.open("wb") as stderr:
+            try:
+                process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=stderr,
+                    start_new_session=True,  # a process group of its own, so that all of it can be killed
+                )
+            except OSError as error:
+                raise UsageError(
+                    f"the command cannot be started: {error}.",
+                    "Give the path of its program, or activate its environment.",
+                ) from error
+        try:
+            return process.wait(self.timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:  # also on Ctrl-C, which the command's own group does not see, and for what it left running
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _refuse_failure(self, exit_code: int | None) -> None:
+        if exit_code is None:
+            self._fail(
+                f"was killed at its time limit of {self.timeout_seconds:g} s", "Give it longer: `--timeout SECONDS`."
+            )
+        elif exit_code < 0:
+            self._fail(f"was ended by signal {-exit_code}")
+        elif exit_code > 0:
+            self._fail(f"ended with exit code {exit_code}")
+        elif not self._output.is_file():
+            self._fail(f"wrote no file in place of {{output}}, which was a path ending in {self.template.ending}")
+
+    def _rows(self) -> pd.DataFrame:
+        try:
+            is_batch = record_in_file(self._output) is not None
+            frame = read_table(self._output)
+        except UsageError as error:
+            self._fail(f"wrote what cannot be read as a table: {error.found}")
+        if is_batch:
+            self._fail("wrote a file that carries the record of a batch already")
+        if len(frame) != self.values["rows"]:
+            self._fail(f"wrote {len(frame):,} rows, {self.values['rows']:,} were asked for")
+        return frame
+
+    def _fail(self, what: str, fix: str = "Correct it, and generate again; nothing was recorded.") -> NoReturn:
+        said = _last_lines(self._stderr)
+        told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
+        raise GeneratorError(f"the command of {self.generator!r} {what}.{told}", fix)
+
+
+def _digests(words: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of every file that the command names, such as its script."""
+    found = {}
+    for word in words:
+        name = word.rpartition("=")[2]  # --config=FILE
+        with contextlib.suppress(OSError):  # a word that is too long for a name
+            if name and Path(name).is_file():
+                found[name] = file_digest(Path(name))
+    return found
+
+
+def _last_lines(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - SHOWN_BYTES))
+        text = file.read().decode(errors="replace")
+    for name, value in _secrets().items():
+        text = text.replace(value, f"<{name}>")
+    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-SHOWN_LINES:])
