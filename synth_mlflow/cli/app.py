@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from synth_mlflow.cli import output
+from synth_mlflow.cli.evidence_verbs import retract
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
 from synth_mlflow.cli.stage_verbs import define, freeze, generate, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
@@ -59,6 +60,7 @@ for verb in (
     status,
     check,
     log_production,
+    retract,
     show,
     list_installed,
 ):

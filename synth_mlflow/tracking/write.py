@@ -201,6 +201,12 @@ def set_tags(server: Server, run_id: str, tags: Mapping[str, str]) -> None:
 
 
 @guard
+def add_params(server: Server, run_id: str, params: Mapping[str, str]) -> None:
+    """State further facts about a run that is complete; the server refuses to change what stands there already."""
+    server.client.log_batch(run_id, params=[Param(name, value) for name, value in params.items()])
+
+
+@guard
 def describe_experiment(server: Server, markdown: str) -> None:
     """What the UI shows on top of the experiment."""
     server.client.set_experiment_tag(server.experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
