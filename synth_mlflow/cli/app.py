@@ -13,6 +13,7 @@ import click
 
 from synth_mlflow.cli import output
 from synth_mlflow.cli.evidence_verbs import retract
+from synth_mlflow.cli.evidence_verbs import verify as verify_evidence
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
 from synth_mlflow.cli.stage_verbs import define, freeze, generate, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
@@ -61,6 +62,7 @@ for verb in (
     check,
     log_production,
     retract,
+    verify_evidence,
     show,
     list_installed,
 ):

@@ -17,6 +17,7 @@ from mlflow.tracking.context import registry
 from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
+from synth_mlflow.tracking.seal import seal_of
 from synth_mlflow.tracking.server import SERVER_FAILURES, Server, guard
 
 PARAM_MAX = 6_000  # characters; MLflow cuts longer values and only warns
@@ -230,6 +231,7 @@ def _complete(draft: Draft) -> None:
     for path in files:
         relative = path.relative_to(draft.folder).as_posix()
         draft.param(names.P_ARTIFACT_PREFIX + relative, file_digest(path))
+    draft.param(names.P_SEAL, seal_of(draft.params, [(m.key, m.step, m.value) for m in draft.metrics]))
     if files:
         client.log_artifacts(run_id, str(draft.folder))
     if draft.inputs:
