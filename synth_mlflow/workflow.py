@@ -19,11 +19,13 @@ from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdic
 from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
 from synth_mlflow.lifecycle.check import log_production as record_production
+from synth_mlflow.lifecycle.retract import Retraction, retract
 from synth_mlflow.lifecycle.status import Status
 from synth_mlflow.lifecycle.status import status as read_status
+from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule
-from synth_mlflow.stages.batch import Made, write_batch
+from synth_mlflow.stages.batch import Made, user_name, write_batch
 from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import Store, freeze
@@ -284,6 +286,16 @@ class Workflow:
     def log_production(self, value: float, n_rows: int | None = None) -> str:
         """Record a value of the metric measured in production; returns the run's id."""
         return record_production(self.project, value, n_rows).run_id
+
+    def retract(self, batch: Batch | str, *, reason: str, by: str | None = None) -> Retraction:
+        """Take a batch back for good, by default in your user name; see
+        :func:`synth_mlflow.lifecycle.retract.retract`."""
+        batch_id = batch.batch if isinstance(batch, Batch) else batch
+        return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
+
+    def verify(self, run_id: str | None = None) -> Verification:
+        """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
+        return verify(self.project, run_id)
 
     def batches(self) -> pd.DataFrame:
         """Every batch, one a row."""

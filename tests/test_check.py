@@ -29,6 +29,7 @@ def test_nothing_is_due_right_after_the_sweep(states: Callable[..., dict[str, st
         "metric_drop": "cannot tell",
         "generator": "not due",
         "task": "not due",
+        "retracted": "not due",
     }
 
 

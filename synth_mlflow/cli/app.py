@@ -12,6 +12,8 @@ from typing import NoReturn
 import click
 
 from synth_mlflow.cli import output
+from synth_mlflow.cli.evidence_verbs import retract
+from synth_mlflow.cli.evidence_verbs import verify as verify_evidence
 from synth_mlflow.cli.generate_verb import generate
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
 from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
@@ -60,6 +62,8 @@ for verb in (
     status,
     check,
     log_production,
+    retract,
+    verify_evidence,
     show,
     list_installed,
 ):

@@ -90,6 +90,8 @@ def status(given: Shared) -> None:
         output.line(f"  {'✓' if stage.done else '·'} {stage.stage:<9} {stage.words}")
     for verdict in found.verdicts:
         output.line(f"    {verdict.batch}: {'retracted' if verdict.retracted else verdict.verdict}")
+    for taken in found.retracted:
+        output.line(f"  ! retracted: {taken}")
     for left in found.unfinished:
         output.line(f"  ! left unfinished, counts as no evidence: {left}")
     return output.next_command(found.next_command)

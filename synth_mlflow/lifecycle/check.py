@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Project
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
-from synth_mlflow.triggers import Drift, Present, ProductionValue, TriggerState
+from synth_mlflow.triggers import Drift, Present, ProductionValue, State, TriggerState
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Given:
 
 
 def check(project: Project, given: Given | None = None) -> list[TriggerState]:
-    """Every condition of the statement, with its state and the numbers.
+    """Every condition of the statement, with its state and the numbers, and whether a batch was retracted.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def check(project: Project, given: Given | None = None) -> list[TriggerState]:
         production=_production(project, final),
         environment=here(),
     )
-    return list(evaluate(problem, recorded, present))
+    return [*evaluate(problem, recorded, present), _retracted(batches)]
 
 
 def log_production(project: Project, value: float, n_rows: int | None = None) -> StoredRun:
@@ -89,6 +89,15 @@ def log_production(project: Project, value: float, n_rows: int | None = None) ->
         rows = "" if n_rows is None else f" on {n_rows:,} rows"
         draft.describe(f"**{metric} = {value:.4f}** in production{rows}. Next: `synth-mlflow check`.")
     return project.reader.run(run_id)
+
+
+def _retracted(inside: Sequence[StoredBatch]) -> TriggerState:
+    """The one condition that no statement can leave out."""
+    bad = [batch for batch in inside if batch.retracted]
+    told = [f"{b.id} was retracted {b.taken_back.words if b.taken_back else 'by a tag'}" for b in bad]
+    reason = "; ".join(told) if told else f"none of the {len(inside)} batches inside the newest model was retracted"
+    state: State = "due" if bad else "not due"
+    return TriggerState("retracted", "a batch inside the newest model was retracted", state, reason)
 
 
 def _production(project: Project, final: StoredRun) -> tuple[ProductionValue, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synth_mlflow.data.mixes import percent
@@ -29,6 +30,8 @@ class Status:
     project: str
     stages: tuple[StageStatus, ...]
     verdicts: tuple[Verdict, ...]
+    retracted: tuple[str, ...]
+    """Each batch that was taken back: by whom, when and why."""
     unfinished: tuple[str, ...]
     """Runs that a killed or failed process left behind; they count as no evidence."""
     next_command: str
@@ -48,17 +51,19 @@ def status(project: Project) -> Status:
     batches = [StoredBatch(run) for run in done["batch"]]
     verdicts = _verdicts(project, batches)
     passed = [verdict for verdict in verdicts if verdict.gate_open]
-    judged = [verdict for verdict in verdicts if verdict.verdict != "unvalidated"]
+    unjudged = [verdict for verdict in verdicts if verdict.verdict == "unvalidated" and not verdict.retracted]
+    bad = _rests_on_retracted(done["sweep"], batches)
     stages = (
         StageStatus("define", bool(done["problem"]), _define_words(done["problem"])),
         StageStatus("freeze", bool(done["evalset"]), _freeze_words(done["evalset"])),
         StageStatus("generate", bool(batches), f"batches: {len(batches)}, rows: {sum(b.n_rows for b in batches):,}"),
-        StageStatus("validate", bool(batches) and len(judged) == len(batches), _validate_words(verdicts)),
-        StageStatus("sweep", bool(done["sweep"]), _sweep_words(done["sweep"])),
-        StageStatus("report", bool(done["handoff"]), _report_words(done["handoff"])),
+        StageStatus("validate", bool(batches) and not unjudged, _validate_words(verdicts)),
+        _decided("sweep", done["sweep"], bad, _sweep_words(done["sweep"])),
+        _decided("report", done["handoff"], bad, _report_words(done["handoff"])),
     )
     left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
-    return Status(project.server.experiment, stages, verdicts, left, _next(stages, len(passed)))
+    taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
+    return Status(project.server.experiment, stages, verdicts, taken, left, _next(stages, len(passed)))
 
 
 def _verdicts(project: Project, batches: list[StoredBatch]) -> tuple[Verdict, ...]:
@@ -67,6 +72,26 @@ def _verdicts(project: Project, batches: list[StoredBatch]) -> tuple[Verdict, ..
         return ()
     policy, checks = policy_of(problem.statement), checks_by_batch(project)
     return tuple(recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches)
+
+
+def _rests_on_retracted(sweeps: list[StoredRun], batches: list[StoredBatch]) -> dict[str, list[str]]:
+    """By the run id of each sweep that used one: the batches that were taken back since."""
+    bad = {batch.id for batch in batches if batch.retracted}
+    used = {run.run_id: sorted(bad & set(run.params[names.P_BATCHES].split())) for run in sweeps}
+    return {run_id: found for run_id, found in used.items() if found}
+
+
+def _decided(stage: str, runs: list[StoredRun], bad: Mapping[str, list[str]], words: str) -> StageStatus:
+    """A stage that is done, unless its newest run rests on a retracted batch."""
+    sweep = runs[-1].params.get(names.P_SWEEP, runs[-1].run_id) if runs else ""
+    if sweep in bad:
+        return StageStatus(stage, False, f"{words}; rests on retracted {', '.join(bad[sweep])}")
+    return StageStatus(stage, bool(runs), words)
+
+
+def _taken_back(batch: StoredBatch) -> str:
+    told = batch.taken_back
+    return f"{batch.id} {told.words if told else '(by a tag; nobody said why)'}"
 
 
 def _is_left(run: StoredRun) -> bool:

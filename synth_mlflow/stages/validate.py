@@ -14,7 +14,7 @@ from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.record import Source
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import read_table
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
 from synth_mlflow.stages.batch import source_in_words
@@ -41,7 +41,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     Raises
     ------
     GateError
-        Before `freeze`.
+        Before `freeze`, and for a named batch that was retracted.
     UsageError
         If a batch was learned from rows that are not here and not given.
     EvidenceError
@@ -50,7 +50,9 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     frozen = project.evaluation_set()
     policy = policy_of(project.problem().statement)
     checks = checks_by_batch(project)
-    wanted = [project.batch(batch_id)] if batch_id else [batch for batch in project.batches() if not batch.retracted]
+    wanted = [batch for batch in project.batches() if not batch.retracted]
+    if batch_id:
+        wanted = [_not_retracted(project.batch(batch_id))]
     verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
     for place, batch in enumerate(wanted):
         done = {check.check for check in verdicts[place].checks}
@@ -63,6 +65,16 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         verdicts[place] = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         _mark(project, batch, verdicts[place])
     return verdicts
+
+
+def _not_retracted(batch: StoredBatch) -> StoredBatch:
+    if batch.retracted:
+        told = batch.taken_back
+        raise GateError(
+            f"batch {batch.id} was retracted{'' if told is None else ' ' + told.words}.",
+            "Its gate stays shut. Make a better batch: `synth-mlflow generate`.",
+        )
+    return batch
 
 
 def _judge_batch(

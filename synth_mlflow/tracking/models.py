@@ -12,6 +12,7 @@ from typing import Any
 import mlflow.lightgbm
 import mlflow.sklearn
 import pandas as pd
+from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature, infer_signature
@@ -19,11 +20,13 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.errors import EvidenceError
 from synth_mlflow.model import raw_columns
 from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
 LOADER = "raw_columns"  # the module that travels in the model's code folder
@@ -87,6 +90,29 @@ def keep_model(
         model_id=logged.model_id,
     )
     return KeptModel(logged.model_id, name, str(version.version), sha256)
+
+
+@guard
+def model_digest(server: Server, name: str, version: str) -> str:
+    """The digest of a registered model's files as they are now.
+
+    Raises
+    ------
+    EvidenceError
+        If the version or its files are gone.
+    """
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+        try:
+            uri = server.client.get_model_version_download_uri(name, version)
+            local = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=server.tracking_uri)
+        except (OSError, MlflowException) as error:
+            if isinstance(error, MlflowException) and error.error_code != GONE:
+                raise
+            raise EvidenceError(
+                f"the registered model models:/{name}/{version} cannot be fetched: {error}.",
+                "Restore its files in the artifact store.",
+            ) from error
+        return folder_digest(Path(local))
 
 
 def folder_digest(folder: Path) -> str:

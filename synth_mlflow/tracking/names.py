@@ -38,6 +38,7 @@ TAG_SLICE: Final = "synth.slice"
 TAG_PURPOSE: Final = "synth.purpose"
 TAG_VERDICT: Final = "synth.verdict"
 TAG_RETRACTED: Final = "synth.retracted"
+TAG_SUPERSEDED: Final = "synth.superseded"
 TAG_CHECK: Final = "synth.check"
 TAG_NOTE: Final = "mlflow.note.content"  # what the UI shows as the description
 TAG_REASON: Final = "synth.reason"
@@ -115,7 +116,11 @@ P_CREATED_BY: Final = "synth.created_by"
 P_DECIDING: Final = "synth.deciding_probes"
 P_LIMITS: Final = "synth.limits_sha256"
 P_RETRACTION: Final = "synth.retraction"
+P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
+
+ADDED_LATER: Final = (P_RETRACTION,)
+"""Parameters that a run may gain after it was written to its end."""
 
 # Metrics
 M_RATIO: Final = "synth.ratio"

@@ -60,6 +60,21 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
+class TakenBack:
+    """Who retracted a batch, and why."""
+
+    reason: str
+    by: str
+    at: str
+    """ISO 8601, UTC."""
+
+    @property
+    def words(self) -> str:
+        """Who, when and why, in one line."""
+        return f"by {self.by} on {self.at[:10]}: {' '.join(self.reason.split())}"
+
+
+@dataclass(frozen=True)
 class StoredBatch:
     """One synthetic batch."""
 
@@ -89,6 +104,12 @@ class StoredBatch:
     def retracted(self) -> bool:
         """Whether somebody has taken it back; a tag shuts the gate, and nothing but the record opens it."""
         return names.P_RETRACTION in self.run.params or self.run.tags.get(names.TAG_RETRACTED) == "true"
+
+    @property
+    def taken_back(self) -> TakenBack | None:
+        """The recorded retraction; None where there is none, or somebody has only edited the tag."""
+        told = self.run.params.get(names.P_RETRACTION)
+        return None if told is None else TakenBack(**json.loads(told))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.seal import Value
 from synth_mlflow.tracking.server import ACTIVE_ONLY, Server, guard
 
 PAGE = 1_000
@@ -112,6 +113,17 @@ class Reader:
     def run(self, run_id: str) -> StoredRun:
         """One run by its id."""
         return _stored(self.server.client.get_run(run_id))
+
+    @guard
+    def metric_values(self, run: StoredRun) -> list[Value]:
+        """Every value of every metric of a run, with what the server shows as the newest; one request a metric."""
+        history = [
+            (name, int(entry.step), float(entry.value))
+            for name in run.metrics
+            for entry in self.server.client.get_metric_history(run.run_id, name)
+        ]
+        logged = {(name, value) for name, _, value in history}
+        return history + [(name, -1, value) for name, value in run.metrics.items() if (name, value) not in logged]
 
     @guard
     def file(self, run: StoredRun, path: str) -> Path:

@@ -17,6 +17,7 @@ from mlflow.tracking.context import registry
 from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
+from synth_mlflow.tracking.seal import seal_of
 from synth_mlflow.tracking.server import SERVER_FAILURES, Server, guard
 
 PARAM_MAX = 6_000  # characters; MLflow cuts longer values and only warns
@@ -217,6 +218,12 @@ def set_tags(server: Server, run_id: str, tags: Mapping[str, str]) -> None:
 
 
 @guard
+def add_params(server: Server, run_id: str, params: Mapping[str, str]) -> None:
+    """State further facts about a run that is complete; the server refuses to change what stands there already."""
+    server.client.log_batch(run_id, params=[Param(name, value) for name, value in params.items()])
+
+
+@guard
 def describe_experiment(server: Server, markdown: str) -> None:
     """What the UI shows on top of the experiment."""
     server.client.set_experiment_tag(server.experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
@@ -240,6 +247,7 @@ def _complete(draft: Draft) -> None:
     for path in files:
         relative = path.relative_to(draft.folder).as_posix()
         draft.param(names.P_ARTIFACT_PREFIX + relative, file_digest(path))
+    draft.param(names.P_SEAL, seal_of(draft.params, [(m.key, m.step, m.value) for m in draft.metrics]))
     if files:
         client.log_artifacts(run_id, str(draft.folder))
     if draft.inputs:

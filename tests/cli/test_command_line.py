@@ -111,6 +111,24 @@ def test_log_production(call: Callable[..., tuple[int, str, str]], demo_workflow
     assert call("log-production", "--metric", "nan", *at)[0] == 2
 
 
+def test_retract_and_verify(call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow) -> None:
+    server, batch = demo_workflow.project.server, demo_workflow.project.batches()[0].id
+    at = ("--tracking-uri", server.tracking_uri)
+    code, out, _ = call("verify", *at)
+    assert code == 0 and out.startswith("checked: 15 runs (") and "everything matches" in out
+    assert call("retract", batch, "--reason", " ", *at)[0] == 2
+    code, out, _ = call("retract", batch, "--reason", "flipped labels", "--by", "Ann", "--json", *at)
+    assert code == 0 and json.loads(out)["models"] == ["models:/demo-breast-cancer/1"]
+    code, _, err = call("retract", batch, "--reason", "again", *at)
+    assert code == 3 and "retracted already: by Ann" in err
+    assert f"! retracted: {batch} by Ann" in call("status", *at)[1] and call("check", *at)[0] == 5
+    server.client.log_metric(demo_workflow.project.batches()[0].run.run_id, "synth.rows", 1.0, step=1)
+    code, out, _ = call("verify", *at)
+    assert code == 4 and "a value was changed" in out and "depends on it: sweep " in out
+    code, out, _ = call("verify", "--json", *at)
+    assert code == 4 and len(json.loads(out)["findings"]) == 1
+
+
 def test_show_reads_the_record_of_any_file(
     call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow, tmp_path: Path
 ) -> None:

@@ -115,7 +115,7 @@ def test_what_exceeds_one_request_is_split_and_nothing_is_lost(server, read, n_p
             draft.tag(f"t{at}", str(at))
     run = read.latest("problem")
     assert Counter(watched.client.calls)["log_batch"] == n_requests
-    assert (len(run.params), len(run.metrics)) == (n_params, n_metrics)
+    assert (len(run.params), len(run.metrics)) == (n_params + 1, n_metrics)  # the seal is one more
     assert {f"t{at}" for at in range(n_tags)} <= set(run.tags)
 
 

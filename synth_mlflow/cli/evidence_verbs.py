@@ -1,0 +1,70 @@
+"""The verbs about recorded evidence: take a batch back, recompute every digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.options import Shared, shared
+from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from synth_mlflow.lifecycle.verify import Verification
+
+
+@click.command()
+@click.argument("batch")
+@click.option("--reason", required=True, help="Why; kept on the batch for good.")
+@click.option("--by", metavar="NAME", help="Who takes it back; by default your user name.")
+@shared
+def retract(
+    given: Shared,
+    batch: str,
+    reason: str,
+    by: str | None,
+) -> None:
+    """Take BATCH back for good: shut its gate, mark the handoffs that rest on it; nothing is deleted."""
+    found = open_workflow("retract", given).retract(batch, reason=reason, by=by)
+    if given.as_json:
+        return output.as_json(found)
+    output.line(f"{found.batch}: RETRACTED by {found.by} at {found.at}: {found.reason}")
+    _listed("models that hold its rows", found.models)
+    _listed("sweeps that used it", found.sweeps)
+    _listed("handoffs that are superseded now", found.handoffs)
+    return output.next_command("synth-mlflow status")
+
+
+@click.command()
+@click.argument("run_id", metavar="[RUN]", required=False)
+@shared
+def verify(
+    given: Shared,
+    run_id: str | None,
+) -> int:
+    """Recompute every digest and verdict of the project, or of RUN and those under it; exits with 4 on a mismatch."""
+    found = open_workflow("verify", given).verify(run_id)
+    if given.as_json:
+        output.as_json(found)
+    else:
+        _told(found)
+    return 0 if found.holds else EvidenceError.exit_code
+
+
+def _told(found: Verification) -> None:
+    stages = ", ".join(f"{count} {stage}" for stage, count in found.runs.items())
+    output.line(f"checked: {sum(found.runs.values())} runs ({stages})")
+    output.line(f"         {found.n_files:,} files, {found.n_params:,} parameters, {found.n_metrics:,} metrics")
+    for finding in found.findings:
+        output.line(f"BROKEN   {finding.run_name} (run {finding.run_id})")
+        output.line(f"         {finding.what}")
+        output.line(f"         depends on it: {', '.join(finding.affects) or 'nothing'}")
+    output.line("everything matches" if found.holds else f"{len(found.findings)} things do not match")
+    output.next_command("synth-mlflow status")
+
+
+def _listed(what: str, items: Sequence[str]) -> None:
+    output.line(f"  {what}: {', '.join(items) or 'none'}")

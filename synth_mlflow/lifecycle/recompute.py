@@ -1,0 +1,218 @@
+"""What a run states, computed again from its own files and rows; one function a stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from synth_mlflow.checks import judge, probe_from_json
+from synth_mlflow.data.columns import Schema
+from synth_mlflow.data.digests import canonical_json, text_digest
+from synth_mlflow.data.record import Record
+from synth_mlflow.data.statement import parse_statement
+from synth_mlflow.errors import EvidenceError
+from synth_mlflow.gate.policy import Policy
+from synth_mlflow.handoff.document import twin_digest
+from synth_mlflow.lifecycle.usage import model_uri
+from synth_mlflow.model.curve import Curve, Point
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.models import model_digest
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+
+Look = Callable[[Project, StoredRun, Sequence[StoredRun]], Iterator[str]]
+
+
+def contradictions(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    """Everything that a run states and that its files and rows do not bear out.
+
+    Parameters
+    ----------
+    project : Project
+    run : StoredRun
+        Its files must match their digests.
+    runs : sequence of StoredRun
+        Every run of the project.
+
+    Raises
+    ------
+    EvidenceError, UsageError, KeyError, ValueError, TypeError
+        If a file or a parameter is not what this product writes.
+    """
+    look = _check if names.P_CHECK in run.params else _LOOKS.get(run.stage)
+    if look is not None:
+        yield from look(project, run, runs)
+
+
+def _problem(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+    statement = parse_statement(_text(project, run, names.A_STATEMENT), f"{names.A_STATEMENT} of run {run.run_id}")
+    facts = statement.facts
+    stated = {
+        names.P_STATEMENT: statement.digest,
+        names.P_TASK_DIGEST: statement.task_digest,
+        names.P_TARGET: facts.target,
+        names.P_TASK: facts.task,
+        names.P_METRIC: facts.metric,
+        names.P_SUCCESS: facts.success.model_dump(exclude_none=True),
+        names.P_GAP: facts.gap,
+        names.P_PRIVACY: facts.privacy,
+    }
+    yield from _differences(run, stated, names.A_STATEMENT)
+
+
+def _evalset(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+    frozen = EvaluationSet(run, Schema(json.loads(_text(project, run, names.A_SCHEMA))))
+    for rows_of, name in (
+        (project.evaluation_rows, names.P_EVALUATION_ROWS),
+        (project.training_rows, names.P_TRAINING_ROWS),
+    ):
+        try:
+            rows: pd.DataFrame = rows_of(frozen)
+        except EvidenceError as error:
+            yield error.found
+        else:
+            yield from _differences(run, {name: len(rows)}, "the table")
+
+
+def _batch(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+    record = Record.from_json(_text(project, run, names.A_RECORD))
+    origin = record.origin
+    stated = {
+        names.P_RECORD: record.sha256,
+        names.P_BATCH: record.batch,
+        names.P_BATCH_DIGEST: record.digest,
+        names.P_GENERATOR: origin.generator,
+        names.P_GENERATOR_VERSION: origin.version,
+        names.P_SEED: origin.seed,
+        names.P_SLICE: origin.slice or "",
+        names.P_DOOR: origin.door,
+        names.P_SOURCE: dataclasses.asdict(origin.source),
+        names.P_ROWS: record.rows,
+        names.P_EVALUATION_DIGEST: record.evaluation_digest,
+        names.P_STATEMENT: record.statement_digest,
+    }
+    yield from _differences(run, stated, names.A_RECORD)
+    order = pq.read_schema(project.reader.file(run, names.A_BATCH)).names  # the record's JSON sorts its columns
+    if other := sorted(set(order) ^ set(record.columns)):
+        yield f"its rows and its record differ in the columns {', '.join(other)}"
+        return
+    rows = project.batch_rows(StoredBatch(run), Schema({name: record.columns[name] for name in order}))
+    yield from _differences(run, {names.P_ROWS: len(rows)}, "the table")
+
+
+def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    recorded = json.loads(_text(project, run, names.A_POLICY))
+    policy = Policy(tuple(recorded["required"]), recorded["thresholds"], recorded["accepted"])
+    check = run.params[names.P_CHECK]
+    evidence = json.loads(_text(project, run, names.A_PROBES))
+    probes = tuple(probe_from_json(probe) for probe in evidence["probes"])
+    ruling = judge(probes, evidence["inconclusive"], policy.alpha(check))
+    stated = {
+        names.P_VERDICT: ruling.verdict,
+        names.P_POLICY: policy.digest,
+        names.P_ALPHA: policy.alpha(check),
+        names.P_THRESHOLDS: policy.thresholds[check],
+    }
+    yield from _differences(run, stated, "its probes under its policy")
+    for told in json.loads(run.params[names.P_DECIDING]):
+        if {name: value for name, value in told.items() if name != "failed"} not in evidence["probes"]:
+            yield f"the deciding probe {told.get('name')!r} is none of those in {names.A_PROBES}"
+    for batch in (other for other in runs if other.run_id == run.parent):
+        yield from _differences(run, {names.P_BATCH_DIGEST: batch.params.get(names.P_BATCH_DIGEST)}, "its batch")
+
+
+def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    curve = Curve.from_json(json.loads(_text(project, run, names.A_CURVE)))
+    chosen = curve.at(curve.chosen)
+    stated = {
+        names.P_CHOSEN: curve.chosen,
+        names.P_CHOSEN_SCORE: [chosen.score, chosen.low, chosen.high],
+        names.P_PEAK: curve.peak,
+        names.P_RATIOS: [point.ratio for point in curve.points],
+        names.P_RULE: curve.rule,
+        names.P_FRAGILITY: curve.fragility.words,
+        names.P_MIX: curve.mix,
+        names.P_SEED: curve.seed,
+    }
+    yield from _differences(run, stated, names.A_CURVE)
+    for child in (other for other in runs if other.parent == run.run_id and other.counts):
+        if child.stage == "ratio":
+            yield from _off_the_curve(child, curve)
+        elif child.stage == "final":
+            shared = (names.P_CHOSEN, names.P_MODEL_NAME, names.P_MODEL_VERSION, names.P_MODEL_SHA256)
+            yield from _differences(run, {name: child.params.get(name) for name in shared}, "its final run")
+
+
+def _off_the_curve(child: StoredRun, curve: Curve) -> Iterator[str]:
+    point: Point = curve.at(child.metrics[names.M_RATIO])
+    stated = {
+        names.M_SCORE: point.score,
+        names.M_SCORE_LOW: point.low,
+        names.M_SCORE_HIGH: point.high,
+        names.M_GAIN: point.gain,
+        names.M_PLACEBO: point.placebo,
+    }
+    for name, value in stated.items():
+        if child.metrics.get(name) != value:
+            yield f"its run {child.run_id} ({child.name}) says {name} {child.metrics.get(name)}, the curve {value}"
+
+
+def _final(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+    params = run.params
+    found = model_digest(project.server, params[names.P_MODEL_NAME], params[names.P_MODEL_VERSION])
+    yield from _differences(run, {names.P_MODEL_SHA256: found}, f"the files of {model_uri(run)}")
+    mix = pd.read_parquet(project.reader.file(run, names.A_MIX))["from"]
+    used = params[names.P_BATCHES].split()
+    strangers = sorted(set(mix) - {"real", *used})
+    if strangers:
+        yield f"its rows come from batches that it does not name: {', '.join(strangers)}"
+
+
+def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    twin = json.loads(_text(project, run, names.A_HANDOFF_JSON))
+    digest, held = twin_digest(twin), {other.run_id: other for other in runs}
+    limits = _text(project, run, names.A_LIMITS) if names.A_LIMITS in run.artifacts else ""
+    stated = {names.P_DOCUMENT: digest, names.P_CHOSEN: twin["sweep"]["chosen"], names.P_LIMITS: text_digest(limits)}
+    yield from _differences(run, stated, "the document")
+    if twin["sha256"] != digest:
+        yield f"the document says sha256 {twin['sha256'][:12]}…, its content gives {digest[:12]}…"
+    for signed in twin["sign_offs"]:
+        if signed["sha256"] != digest:
+            yield f"{signed['name']} signed {signed['sha256'][:12]}…, the document is {digest[:12]}… now"
+    for run_id in sorted(set(twin["links"]) - set(held)):
+        yield f"the document links to run {run_id}, which is gone"
+    for item in twin["digests"]:
+        if item["run_id"] in held and item["sha256"] not in held[item["run_id"]].params.values():
+            yield f"the document gives {item['sha256'][:12]}… for {item['name']}, run {item['run_id']} does not"
+
+
+_LOOKS: Mapping[str, Look] = {
+    "problem": _problem,
+    "evalset": _evalset,
+    "batch": _batch,
+    "sweep": _sweep,
+    "final": _final,
+    "handoff": _handoff,
+}
+
+
+def _text(project: Project, run: StoredRun, path: str) -> str:
+    return project.reader.file(run, path).read_text(encoding="utf-8")
+
+
+def _differences(run: StoredRun, stated: Mapping[str, Any], source: str) -> Iterator[str]:
+    """The parameters of a run that say other than what was computed again."""
+    for name, value in stated.items():
+        found = value if isinstance(value, str) else canonical_json(value)
+        if run.params.get(name) != found:
+            recorded = run.params.get(name, "nothing")
+            yield f"parameter {name} says {_short(recorded)}, {source} gives {_short(found)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:16]}…"

@@ -1,0 +1,133 @@
+"""`verify`: recompute every digest and every verdict of a project, and say what depends on each that does not match."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from synth_mlflow.errors import EvidenceError, UsageError, closest
+from synth_mlflow.lifecycle.named_runs import missing
+from synth_mlflow.lifecycle.recompute import contradictions
+from synth_mlflow.lifecycle.usage import rests_on
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.seal import seal_of
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something recorded that no longer matches."""
+
+    run_id: str
+    run_name: str
+    what: str
+    """What was found and what was recorded."""
+    affects: tuple[str, ...]
+    """What depends on it: checks, batches, sweeps, models, handoffs."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was looked at, and what does not match."""
+
+    runs: Mapping[str, int]
+    """How many runs of each stage."""
+    n_files: int
+    n_params: int
+    n_metrics: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything matches."""
+        return not self.findings
+
+
+def verify(project: Project, run_id: str | None = None) -> Verification:
+    """Recompute what the runs of a project vouch for: files, rows, records, verdicts, choices, models, documents.
+
+    Tags are never read as evidence, so that editing one is no finding.
+
+    Parameters
+    ----------
+    project : Project
+    run_id : str, optional
+        One run, with everything under it; by default the whole project.
+
+    Raises
+    ------
+    UsageError
+        If the project has no such run.
+    """
+    everything = project.reader.runs()
+    scope = [run for run in (everything if run_id is None else _under(everything, run_id)) if run.counts]
+    project.say(f"verifying {len(scope)} runs")
+    findings = [
+        Finding(run.run_id, run.name, what, rests_on(everything, run))
+        for run in scope
+        for what in _mismatches(project, run, everything)
+    ]
+    return Verification(
+        runs=Counter(run.stage for run in scope),
+        n_files=sum(len(run.artifacts) for run in scope),
+        n_params=sum(len(run.params) for run in scope),
+        n_metrics=sum(len(run.metrics) for run in scope),
+        findings=tuple(findings),
+    )
+
+
+def _under(runs: Sequence[StoredRun], run_id: str) -> list[StoredRun]:
+    ids = {run_id}
+    if run_id not in {run.run_id for run in runs}:
+        raise UsageError(
+            f"this project has no run {run_id!r}. {closest(run_id, [run.run_id for run in runs])}",
+            "`synth-mlflow verify` without a run looks at all of them.",
+        )
+    while more := {run.run_id for run in runs if run.parent in ids} - ids:
+        ids |= more
+    return [run for run in runs if run.run_id in ids]
+
+
+def _mismatches(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    damaged = list(_files(project, run))
+    yield from damaged
+    yield from _numbers(project, run)
+    yield from _told(missing(run, runs))
+    if not damaged:  # what is in a damaged file says nothing
+        yield from _told(contradictions(project, run, runs))
+
+
+def _told(look: Iterator[str]) -> list[str]:
+    """What a look finds, up to where it can go no further: evidence that cannot be read is a finding too."""
+    found: list[str] = []
+    try:
+        found.extend(look)
+    except (EvidenceError, UsageError) as error:
+        found.append(error.found)
+    except (KeyError, ValueError, TypeError) as error:  # a parameter that is gone, or no longer what it was
+        found.append(f"what it states cannot be read: {error!r}")
+    return found
+
+
+def _files(project: Project, run: StoredRun) -> Iterator[str]:
+    for path in run.artifacts:
+        try:
+            project.reader.file(run, path)
+        except EvidenceError as error:
+            yield error.found
+
+
+def _numbers(project: Project, run: StoredRun) -> Iterator[str]:
+    sealed = run.params.get(names.P_SEAL)
+    if sealed is None:
+        if run.stage != "workflow":  # one that `mlflow run` made is not written by us
+            yield f"the parameter {names.P_SEAL} is gone: nothing vouches for the run's parameters and metrics"
+        return
+    found = seal_of(run.params, project.reader.metric_values(run))
+    if found != sealed:
+        yield (
+            f"its parameters and metrics give the seal {found[:12]}…, the record says {sealed[:12]}…: a value was "
+            "changed, added or removed"
+        )
