@@ -64,17 +64,17 @@ def keep_model(
     example : DataFrame
         A few raw feature rows, for the signature.
     name : str
-        The registered model's name.
+        The registered model's name; characters that MLflow refuses become hyphens.
     tags : mapping
         For the registered version.
     """
-    client = server.client
+    client, name = server.client, _plain_name(name)
     _registered(server, name)
     left = [v for v in client.search_model_versions(f"name='{name}'") if v.run_id == run_id]
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
-    logged = client.create_logged_model(server.experiment_id, name=_plain_name(name), source_run_id=run_id)
+    logged = client.create_logged_model(server.experiment_id, name=name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
         folder = Path(parent) / "model"
         _save(model, example, folder, logged.model_id, run_id)
@@ -130,7 +130,7 @@ def _registered(server: Server, name: str) -> None:
 
 
 def _plain_name(name: str) -> str:
-    """MLflow refuses ``/ : . % " '`` in the names of logged models."""
+    """A name that MLflow takes for logged and registered models: it refuses ``/ : . % " '`` in one or the other."""
     return "".join("-" if letter in "/:.%\"'" else letter for letter in name)
 
 
