@@ -19,6 +19,7 @@ from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdic
 from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
 from synth_mlflow.lifecycle.check import log_production as record_production
+from synth_mlflow.lifecycle.identify import Identified, identify
 from synth_mlflow.lifecycle.status import Status
 from synth_mlflow.lifecycle.status import status as read_status
 from synth_mlflow.model.curve import Curve
@@ -244,6 +245,10 @@ class Workflow:
     def log_production(self, value: float, n_rows: int | None = None) -> str:
         """Record a value of the metric measured in production; returns the run's id."""
         return record_production(self.project, value, n_rows).run_id
+
+    def identify(self, table: str | Path | pd.DataFrame) -> Identified:
+        """Where each row of a table comes from; see :func:`synth_mlflow.lifecycle.identify.identify`."""
+        return identify(self.project, table if isinstance(table, pd.DataFrame) else Path(table))
 
     def batches(self) -> pd.DataFrame:
         """Every batch, one a row."""

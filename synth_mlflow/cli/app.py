@@ -13,6 +13,7 @@ import click
 
 from synth_mlflow.cli import output
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
+from synth_mlflow.cli.question_verbs import identify
 from synth_mlflow.cli.stage_verbs import define, freeze, generate, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
 
@@ -59,6 +60,7 @@ for verb in (
     status,
     check,
     log_production,
+    identify,
     show,
     list_installed,
 ):
