@@ -13,7 +13,7 @@ import click
 
 from synth_mlflow.cli import output
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
-from synth_mlflow.cli.question_verbs import identify
+from synth_mlflow.cli.question_verbs import identify, trace
 from synth_mlflow.cli.stage_verbs import define, freeze, generate, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
 
@@ -61,6 +61,7 @@ for verb in (
     check,
     log_production,
     identify,
+    trace,
     show,
     list_installed,
 ):

@@ -47,6 +47,22 @@ def identify(
     return EVALUATION_ROWS_FOUND
 
 
+@click.command()
+@click.argument("what")
+@shared
+def trace(
+    given: Shared,
+    what: str,
+) -> None:
+    """What a model or run is made of, or what a batch went into; WHAT: models:/NAME/VERSION, a batch, any run id."""
+    found = open_workflow("trace", given).trace(what)
+    if given.as_json:
+        return output.as_json(found)
+    for text in found.lines():
+        output.line(text)
+    return output.next_command("synth-mlflow status")
+
+
 def _tell_identified(found: Identified) -> None:
     where = [[origin, n_rows, f"{n_rows / found.n_rows:.1%}"] for origin, n_rows in found.counts.items()]
     output.table(["rows are", "rows", "share"], where)
@@ -55,7 +71,8 @@ def _tell_identified(found: Identified) -> None:
     output.table(["found in", "rows", "only there", "run"], rows)
     for note in _notes(found):
         output.line(f"note: {note}")
-    output.next_command("synth-mlflow status")
+    batch = max(found.found_in[2:], key=lambda each: each.n_rows, default=None)
+    output.next_command(f"synth-mlflow trace {batch.name}" if batch else "synth-mlflow status")
 
 
 def _notes(found: Identified) -> list[str]:
