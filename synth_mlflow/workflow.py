@@ -14,14 +14,15 @@ import pandas as pd
 from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.record import Origin, Record
 from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.gate.policy import policy_of
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdict
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdicts
 from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
 from synth_mlflow.lifecycle.check import log_production as record_production
+from synth_mlflow.lifecycle.identify import Identified, identify
 from synth_mlflow.lifecycle.retract import Retraction, retract
 from synth_mlflow.lifecycle.status import Status
 from synth_mlflow.lifecycle.status import status as read_status
+from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule
@@ -297,10 +298,19 @@ class Workflow:
         """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
         return verify(self.project, run_id)
 
+    def identify(self, table: str | Path | pd.DataFrame) -> Identified:
+        """Where each row of a table comes from; see :func:`synth_mlflow.lifecycle.identify.identify`."""
+        return identify(self.project, table if isinstance(table, pd.DataFrame) else Path(table))
+
+    def trace(self, what: str) -> Trace:
+        """What a model, run or batch is made of or went into; see :func:`synth_mlflow.lifecycle.trace.trace`."""
+        return trace(self.project, what)
+
     def batches(self) -> pd.DataFrame:
         """Every batch, one a row."""
-        verdicts = {verdict.batch: verdict for verdict in self._verdicts()}
-        rows = [_batch_row(batch, verdicts[batch.id]) for batch in self.project.batches()]
+        found = self.project.batches()
+        verdicts = recorded_verdicts(self.project, found)
+        rows = [_batch_row(batch, verdict) for batch, verdict in zip(found, verdicts, strict=True)]
         return pd.DataFrame(rows, columns=BATCH_COLUMNS)
 
     def checks(self) -> pd.DataFrame:
@@ -336,14 +346,6 @@ class Workflow:
 
     def _batch(self, found: StoredBatch) -> Batch:
         return Batch(found.id, found.run.run_id, found.n_rows, found.digest, self.project.record(found))
-
-    def _verdicts(self) -> list[Verdict]:
-        problem = self.project.find_problem()
-        if problem is None:
-            return []
-        policy, checks = policy_of(problem.statement), checks_by_batch(self.project)
-        found = self.project.batches()
-        return [recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in found]
 
 
 BATCH_COLUMNS = (

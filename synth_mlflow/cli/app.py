@@ -16,6 +16,7 @@ from synth_mlflow.cli.evidence_verbs import retract
 from synth_mlflow.cli.evidence_verbs import verify as verify_evidence
 from synth_mlflow.cli.generate_verb import generate
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
+from synth_mlflow.cli.question_verbs import identify, trace
 from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
 
@@ -64,6 +65,8 @@ for verb in (
     log_production,
     retract,
     verify_evidence,
+    identify,
+    trace,
     show,
     list_installed,
 ):

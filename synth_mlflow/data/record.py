@@ -41,6 +41,17 @@ class Source:
     n_rows: int | None = None
 
 
+def source_in_words(source: Source) -> str:
+    """What a batch was learned from, as a person would say it."""
+    words = {
+        "training": f"{source.n_rows or 0:,} real training rows",
+        "file": f"{source.n_rows or 0:,} rows of another real source ({(source.digest or '')[:12]}…)",
+        "none": "no real rows",
+        "not declared": "its maker did not say",
+    }
+    return words[source.kind]
+
+
 @dataclass(frozen=True)
 class Origin:
     """What the maker of a batch must declare; the part of the record that cannot be measured."""

@@ -6,7 +6,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -39,6 +39,29 @@ def read_table(path: Path) -> pd.DataFrame:
     return normalise(frame)
 
 
+def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """What a file has of a schema's columns, texts as they are written, and the names of its other columns.
+
+    The table is not normalised: the other columns may hold anything, a nameless index among them.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, or no table.
+    """
+    is_parquet = _suffix(path) == ".parquet"
+    with _readable(path):
+        names = [str(name) for name in pq.read_schema(path).names] if is_parquet else _checked_header(path)
+        known = [name for name in names if name in schema.kinds]
+        if is_parquet:
+            frame = pq.read_table(path, columns=known).to_pandas(ignore_metadata=True)
+        else:
+            texts = {name: "str" for name in known if schema[name] == "string"}
+            frame = pd.read_csv(path, encoding="utf-8-sig", low_memory=False, usecols=known, dtype=texts)
+            frame = _with_dates(frame, except_for=texts)
+    return frame, tuple(name for name in names if name not in schema.kinds)
+
+
 def write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
     """Write a normalised table, with further key-value metadata in the file itself."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -59,13 +82,18 @@ def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": _csv, ".csv.gz": _csv}
+    reader = readers[_suffix(path)]
+    with _readable(path):
+        return reader(path)
+
+
+def _suffix(path: Path) -> str:
     if not path.is_file():
         raise UsageError(f"there is no file {path}.", f"Give the path of a table: {', '.join(SUFFIXES)}.")
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": _csv, ".csv.gz": _csv}
-    for suffix, reader in readers.items():
+    for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix):
-            with _readable(path):
-                return reader(path)
+            return suffix
     raise UsageError(
         f"{path} is not a kind of table that is read here.", f"Convert it to one of {', '.join(SUFFIXES)}."
     )
@@ -84,14 +112,17 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    _check_header(path)
-    frame = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
-    for name in frame.columns[frame.dtypes.astype(str).isin(["str", "object"])]:
+    _refuse_nameless(path, _checked_header(path))
+    return _with_dates(pd.read_csv(path, encoding="utf-8-sig", low_memory=False))
+
+
+def _with_dates(frame: pd.DataFrame, except_for: Collection[str] = ()) -> pd.DataFrame:
+    for name in frame.columns[frame.dtypes.astype(str).isin(["str", "object"]) & ~frame.columns.isin(except_for)]:
         frame[name] = _as_dates(frame[name])
     return frame
 
 
-def _check_header(path: Path) -> None:
+def _checked_header(path: Path) -> list[str]:
     with _open_text(path) as lines:
         reader = csv.reader(lines)
         header, first = (next((row for row in reader if row), []) for _ in range(2))
@@ -105,6 +136,10 @@ def _check_header(path: Path) -> None:
         raise UsageError(
             f"{path}: its header names {len(header)} columns, its first row has {len(first)}.", "Name every column."
         )
+    return header
+
+
+def _refuse_nameless(path: Path, header: list[str]) -> None:
     if any(not name.strip() for name in header):
         raise UsageError(
             f"{path}: column {[bool(name.strip()) for name in header].index(False) + 1} has no name in the header.",

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from synth_mlflow.checks import Outcome, judge, probe_from_json
 from synth_mlflow.errors import EvidenceError, GateError
-from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
@@ -73,6 +73,15 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
 def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
     """The verdict as the write-once parameters of the check runs tell it; for lists, not for gates."""
     return combine(batch, policy, [_recorded(run, policy) for run in _in_force(batch, policy, checks)])
+
+
+def recorded_verdicts(project: Project, batches: Sequence[StoredBatch]) -> tuple[Verdict, ...]:
+    """:func:`recorded_verdict` of many batches under the policy in force; empty before `define`."""
+    problem = project.find_problem()
+    if problem is None or not batches:
+        return ()
+    policy, checks = policy_of(problem.statement), checks_by_batch(project)
+    return tuple(recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches)
 
 
 def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:

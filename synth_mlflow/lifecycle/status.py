@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.gate.policy import policy_of
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdict
+from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
@@ -49,7 +48,7 @@ def status(project: Project) -> Status:
     runs = project.reader.runs()
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
     batches = [StoredBatch(run) for run in done["batch"]]
-    verdicts = _verdicts(project, batches)
+    verdicts = recorded_verdicts(project, batches)
     passed = [verdict for verdict in verdicts if verdict.gate_open]
     unjudged = [verdict for verdict in verdicts if verdict.verdict == "unvalidated" and not verdict.retracted]
     bad = _rests_on_retracted(done["sweep"], batches)
@@ -64,14 +63,6 @@ def status(project: Project) -> Status:
     left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     return Status(project.server.experiment, stages, verdicts, taken, left, _next(stages, len(passed)))
-
-
-def _verdicts(project: Project, batches: list[StoredBatch]) -> tuple[Verdict, ...]:
-    problem = project.find_problem()
-    if problem is None or not batches:
-        return ()
-    policy, checks = policy_of(problem.statement), checks_by_batch(project)
-    return tuple(recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches)
 
 
 def _rests_on_retracted(sweeps: list[StoredRun], batches: list[StoredBatch]) -> dict[str, list[str]]:

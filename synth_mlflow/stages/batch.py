@@ -15,7 +15,7 @@ import pandas as pd
 from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.record import METADATA_KEY, Origin, Record, Source
+from synth_mlflow.data.record import METADATA_KEY, Origin, Record, source_in_words
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import write_parquet
 from synth_mlflow.errors import UsageError
@@ -225,14 +225,3 @@ def _description(record: Record) -> str:
         f"| purpose | slice | seed | learned from |\n|---|---|---|---|\n"
         f"| {origin.purpose} | {origin.slice or 'the whole table'} | {seed} | {source_in_words(origin.source)} |"
     )
-
-
-def source_in_words(source: Source) -> str:
-    """What a batch was learned from, as a person would say it."""
-    words = {
-        "training": f"{source.n_rows or 0:,} real training rows",
-        "file": f"{source.n_rows or 0:,} rows of another real source ({(source.digest or '')[:12]}…)",
-        "none": "no real rows",
-        "not declared": "its maker did not say",
-    }
-    return words[source.kind]

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from synth_mlflow.data.record import Source
+from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.verdicts import CheckVerdict, recorded_verdict
 from synth_mlflow.handoff import document as handoff
-from synth_mlflow.stages.batch import source_in_words
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import StoredBatch
 from synth_mlflow.tracking.read import StoredRun

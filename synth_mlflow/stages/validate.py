@@ -11,13 +11,12 @@ import pandas as pd
 from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
-from synth_mlflow.data.record import Source
+from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
-from synth_mlflow.stages.batch import source_in_words
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_children_badly, set_tags, writing

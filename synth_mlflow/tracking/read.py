@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import EvidenceError
@@ -36,6 +36,7 @@ class StoredRun:
     started: int
     """Milliseconds since 1970."""
     ended: int | None
+    experiment_id: str = ""
 
     @property
     def stage(self) -> str:
@@ -110,6 +111,12 @@ class Reader:
         return self.runs(where=f"tags.`{PARENT}` = '{parent}'")
 
     @guard
+    def that_read(self, digest: str) -> list[StoredRun]:
+        """Every run on the server, of whatever tool, that logged a dataset of this content as an input."""
+        condition = f"dataset.digest = '{digest[: names.DATASET_DIGEST_LENGTH]}'"
+        return sorted(self._search(self._all_experiments(), condition), key=lambda run: (run.started, run.run_id))
+
+    @guard
     def run(self, run_id: str) -> StoredRun:
         """One run by its id."""
         return _stored(self.server.client.get_run(run_id))
@@ -124,6 +131,21 @@ class Reader:
         ]
         logged = {(name, value) for name, _, value in history}
         return history + [(name, -1, value) for name, value in run.metrics.items() if (name, value) not in logged]
+
+    @guard
+    def find(self, run_id: str) -> StoredRun | None:
+        """A run of any experiment by its id; None if there is none."""
+        try:
+            return _stored(self.server.client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code not in (GONE, ErrorCode.Name(INVALID_PARAMETER_VALUE)):  # the latter: no id at all
+                raise
+            return None
+
+    @guard
+    def experiment_names(self) -> Mapping[str, str]:
+        """The name of every experiment of the server by its id."""
+        return {found.experiment_id: found.name for found in self.server.client.search_experiments()}
 
     @guard
     def file(self, run: StoredRun, path: str) -> Path:
@@ -193,4 +215,5 @@ def _stored(run: MlflowRun) -> StoredRun:
         metrics=dict(run.data.metrics),
         started=run.info.start_time or 0,
         ended=run.info.end_time,
+        experiment_id=run.info.experiment_id,
     )

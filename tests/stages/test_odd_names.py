@@ -12,7 +12,8 @@ import pytest
 from synth_mlflow import Workflow
 
 NAME = "Müller & Söhne: ein/aus"
-COLUMNS = {
+COLUMNS = {"age": "Alter (Jahre)", "income": "größe, [cm]", "region": '😀 <b>"x"</b>', "member": "a|b"}
+COLUMNS["bought"] = "Kauf?"
     "age": "Alter (Jahre)",
     "income": "größe, [cm]",
     "region": '😀 <b>"x"</b>',

@@ -1,0 +1,53 @@
+"""Every run of one project, read once, and asked in memory however many questions follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The runs of a project."""
+
+    project: Project
+
+    @cached_property
+    def all(self) -> Mapping[str, StoredRun]:
+        """Every run by id, oldest first, finished or not."""
+        return {run.run_id: run for run in self.project.reader.runs()}
+
+    @cached_property
+    def finished(self) -> Mapping[str, StoredRun]:
+        """The runs that count."""
+        return {run_id: run for run_id, run in self.all.items() if run.counts}
+
+    @cached_property
+    def batches(self) -> Mapping[str, StoredBatch]:
+        """Every batch by its short id."""
+        return {batch.id: batch for batch in map(StoredBatch, self.of_stage("batch"))}
+
+    @cached_property
+    def verdicts(self) -> Mapping[str, Verdict]:
+        """The recorded verdict of every batch."""
+        return {verdict.batch: verdict for verdict in recorded_verdicts(self.project, list(self.batches.values()))}
+
+    @cached_property
+    def experiments(self) -> Mapping[str, str]:
+        """The name of every experiment of the server by its id."""
+        return self.project.reader.experiment_names()
+
+    def of_stage(self, stage: str, param: str = "", value: str = "") -> list[StoredRun]:
+        """The finished runs of a stage, if asked with one value of a parameter; oldest first."""
+        runs = [run for run in self.finished.values() if run.stage == stage]
+        return [run for run in runs if run.params.get(param) == value] if param else runs
+
+    def batches_of(self, run: StoredRun) -> list[StoredBatch]:
+        """The batches that a sweep, a model or a handoff names."""
+        return [self.batches[name] for name in run.params[names.P_BATCHES].split() if name in self.batches]

@@ -1,0 +1,122 @@
+"""What a trace tells of each single thing, with the numbers that matter."""
+
+from __future__ import annotations
+
+import json
+
+from synth_mlflow.data.mixes import percent
+from synth_mlflow.data.record import Source, source_in_words
+from synth_mlflow.gate.verdicts import Verdict
+from synth_mlflow.lifecycle.tree import Fact, Node
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.lineage import Version
+from synth_mlflow.tracking.project import StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+
+DIGEST_SHOWN = 12  # characters
+
+
+def problem_node(run: StoredRun) -> Node:
+    """A problem statement."""
+    facts: dict[str, Fact] = {
+        "target": run.params[names.P_TARGET],
+        "metric": run.params[names.P_METRIC],
+        "sha256": _short(run.params[names.P_STATEMENT]),
+    }
+    return Node("problem", run.params[names.P_GAP], run.run_id, facts)
+
+
+def evalset_node(run: StoredRun) -> Node:
+    """A frozen evaluation set; its score is the real-only baseline's."""
+    facts: dict[str, Fact] = {
+        "rows": int(run.params[names.P_EVALUATION_ROWS]),
+        "training rows": int(run.params[names.P_TRAINING_ROWS]),
+        "baseline": run.metrics[names.M_SCORE],
+    }
+    return Node("evaluation set", _short(run.params[names.P_EVALUATION_DIGEST]), run.run_id, facts)
+
+
+def batch_node(batch: StoredBatch, verdict: Verdict | None) -> Node:
+    """A batch, with its record under it."""
+    params = batch.run.params
+    facts: dict[str, Fact] = {
+        "rows": batch.n_rows,
+        "generator": f"{params[names.P_GENERATOR]} {params[names.P_GENERATOR_VERSION]}",
+        "seed": "none" if params[names.P_SEED] == "null" else int(params[names.P_SEED]),
+        "slice": params[names.P_SLICE] or "none",
+        "purpose": params[names.P_PURPOSE],
+        "verdict": verdict.verdict if verdict else "unvalidated",
+    }
+    if batch.retracted:
+        facts["verdict"] = "retracted"
+    return Node("batch", batch.id, batch.run.run_id, facts, (_record_node(batch),))
+
+
+def _record_node(batch: StoredBatch) -> Node:
+    params = batch.run.params
+    facts: dict[str, Fact] = {
+        "made": params[names.P_CREATED_AT],
+        "by": params[names.P_CREATED_BY],
+        "learned from": source_in_words(Source(**json.loads(params[names.P_SOURCE]))),
+        "statement": _short(params[names.P_STATEMENT]),
+        "evaluation set": _short(params[names.P_EVALUATION_DIGEST]),
+    }
+    return Node("record", _short(params[names.P_RECORD]), batch.run.run_id, facts)
+
+
+def sweep_node(run: StoredRun) -> Node:
+    """A sweep, and the point of its curve that was chosen."""
+    score, low, high = json.loads(run.params[names.P_CHOSEN_SCORE])
+    ratios = ", ".join(percent(ratio) for ratio in json.loads(run.params[names.P_RATIOS]))
+    facts: dict[str, Fact] = {
+        "chosen ratio": float(run.params[names.P_CHOSEN]),
+        "of": ratios,
+        "metric": run.params[names.P_METRIC],
+        **{"score": score, "low": low, "high": high},
+    }
+    return Node("sweep", run.name, run.run_id, facts)
+
+
+def ratio_node(run: StoredRun) -> Node:
+    """One point of a curve."""
+    return Node("ratio", run.name, run.run_id, {"ratio": run.metrics[names.M_RATIO], **_score(run)})
+
+
+def model_node(final: StoredRun) -> Node:
+    """The registered model of a sweep; its score is what it promises."""
+    ratio = float(final.params[names.P_CHOSEN])
+    inside = final.params[names.P_BATCHES] if ratio else "none"
+    return Node("model", model_uri(final), final.run_id, {"ratio": ratio, **_score(final), "batches inside": inside})
+
+
+def model_uri(final: StoredRun) -> str:
+    """The address of the model that a final run registered."""
+    return f"models:/{final.params[names.P_MODEL_NAME]}/{final.params[names.P_MODEL_VERSION]}"
+
+
+def handoff_node(run: StoredRun) -> Node:
+    """A handoff document."""
+    facts: dict[str, Fact] = {
+        "ratio": float(run.params[names.P_CHOSEN]),
+        "score": run.metrics[names.M_SCORE],
+        "sha256": _short(run.params[names.P_DOCUMENT]),
+    }
+    return Node("handoff", "draft" if run.tags.get(names.TAG_DRAFT) == "true" else "final", run.run_id, facts)
+
+
+def outside_node(run: StoredRun, experiment: str, versions: list[Version]) -> Node:
+    """A run that is no part of this project, with the models that it registered."""
+    models = tuple(Node("model", version.uri, version.run_id) for version in versions)
+    facts: dict[str, Fact] = {"experiment": experiment, "status": run.status}
+    if run.stage:
+        facts["stage"] = run.stage
+    return Node("outside run", run.name, run.run_id, facts, models)
+
+
+def _score(run: StoredRun) -> dict[str, Fact]:
+    numbers = {"score": names.M_SCORE, "low": names.M_SCORE_LOW, "high": names.M_SCORE_HIGH}
+    return {"metric": run.params[names.P_METRIC], **{name: run.metrics[metric] for name, metric in numbers.items()}}
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:DIGEST_SHOWN]}…"

@@ -1,0 +1,92 @@
+"""Questions across experiments: which run made a model, and which runs read a dataset, whoever wrote them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.tracking.server import Server, guard
+
+MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
+UNKNOWN = {ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), ErrorCode.Name(INVALID_PARAMETER_VALUE)}
+IDS_AT_ONCE = 100  # in one search
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model."""
+
+    name: str
+    version: str
+    run_id: str
+
+    @property
+    def uri(self) -> str:
+        """What ``mlflow.pyfunc.load_model`` takes."""
+        return f"models:/{self.name}/{self.version}"
+
+
+@guard
+def registered_version(server: Server, uri: str) -> Version:
+    """The version that ``models:/name/version`` or ``models:/name@alias`` stands for.
+
+    Raises
+    ------
+    UsageError
+        If the text is no such address, there is no such version, or it says of no run that it made it.
+    """
+    parts = MODEL_URI.fullmatch(uri)
+    if parts is None:
+        raise UsageError(f"{uri!r} is no registered model.", "Write `models:/NAME/VERSION` or `models:/NAME@ALIAS`.")
+    try:
+        found = _version(server, parts)
+    except MlflowException as error:
+        if error.error_code not in UNKNOWN:
+            raise
+        raise UsageError(f"there is no model {uri!r}. {closest(uri, _known_uris(server, parts['name']))}") from error
+    if not found.run_id:
+        raise UsageError(f"{uri} was registered without the run that made it; nothing can be traced from it.")
+    return _stored(found)
+
+
+@guard
+def versions_by_run(server: Server, run_ids: Sequence[str]) -> Mapping[str, list[Version]]:
+    """The registered versions that each of some runs has made; one search a hundred runs."""
+    found: dict[str, list[Version]] = {}
+    for at in range(0, len(run_ids), IDS_AT_ONCE):
+        listed = ", ".join(f"'{run_id}'" for run_id in run_ids[at : at + IDS_AT_ONCE])
+        for version in server.client.search_model_versions(f"run_id IN ({listed})"):
+            found.setdefault(version.run_id or "", []).append(_stored(version))
+    return found
+
+
+@guard
+def inputs_of(server: Server, run_id: str) -> frozenset[str]:
+    """The digests of the datasets that a run has logged as its inputs."""
+    inputs = server.client.get_run(run_id).inputs
+    return frozenset(item.dataset.digest for item in inputs.dataset_inputs) if inputs else frozenset()
+
+
+def _version(server: Server, parts: re.Match[str]) -> ModelVersion:
+    if parts["alias"]:
+        return server.client.get_model_version_by_alias(parts["name"], parts["alias"])
+    return server.client.get_model_version(parts["name"], parts["version"])
+
+
+def _known_uris(server: Server, name: str) -> list[str]:
+    """Every address of a model; where the name is unknown, one address of each model."""
+    models = {model.name: model for model in server.client.search_registered_models()}
+    if name not in models:
+        return [f"models:/{known}/1" for known in models]
+    versions = [_stored(found).uri for found in server.client.search_model_versions(f"name='{name}'")]
+    return [*versions, *(f"models:/{name}@{alias}" for alias in models[name].aliases)]
+
+
+def _stored(found: ModelVersion) -> Version:
+    return Version(found.name, str(found.version), found.run_id or "")
