@@ -12,8 +12,7 @@ import pytest
 from synth_mlflow import Workflow
 
 NAME = "Müller & Söhne: ein/aus"
-COLUMNS = {"age": "Alter (Jahre)", "income": "größe, [cm]", "region": '😀 <b>"x"</b>', "member": "a|b"}
-COLUMNS["bought"] = "Kauf?"
+COLUMNS = {
     "age": "Alter (Jahre)",
     "income": "größe, [cm]",
     "region": '😀 <b>"x"</b>',
