@@ -38,7 +38,7 @@ def pilot_page(
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n"
         "<p>Read them as somebody who knows the data: impossible combinations, odd texts, values that repeat, anything "
-        "that gives the left side away.</p>\n"
+        "that gives the synthetic ones away.</p>\n"
         f"<main><section><h2>Synthetic</h2>{_table(synthetic.head(SHOWN_ROWS))}</section>\n"
         f"<section><h2>Real</h2>{beside}</section></main></body></html>\n"
     )
