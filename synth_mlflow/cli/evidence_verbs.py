@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -58,11 +59,13 @@ def _told(found: Verification) -> None:
     stages = ", ".join(f"{count} {stage}" for stage, count in found.runs.items())
     output.line(f"checked: {sum(found.runs.values())} runs ({stages})")
     output.line(f"         {found.n_files:,} files, {found.n_params:,} parameters, {found.n_metrics:,} metrics")
-    for finding in found.findings:
-        output.line(f"BROKEN   {finding.run_name} (run {finding.run_id})")
-        output.line(f"         {finding.what}")
-        output.line(f"         depends on it: {', '.join(finding.affects) or 'nothing'}")
-    output.line("everything matches" if found.holds else f"{len(found.findings)} things do not match")
+    for run_id, group in groupby(found.findings, key=lambda finding: finding.run_id):
+        findings = list(group)
+        output.line(f"BROKEN   {findings[0].run_name} (run {run_id})")
+        for finding in findings:
+            output.line(f"         - {finding.what}")
+        output.line(f"         depends on it: {', '.join(findings[0].affects) or 'nothing'}")
+    output.line("everything matches" if found.holds else f"mismatches: {len(found.findings)}")
     output.next_command("synth-mlflow status")
 
 

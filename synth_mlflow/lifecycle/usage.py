@@ -36,32 +36,24 @@ def uses_of(runs: Iterable[StoredRun], batch_id: str) -> Uses:
 
 
 def rests_on(runs: Sequence[StoredRun], run: StoredRun) -> tuple[str, ...]:
-    """What depends on a run, in words: the batch of a check, the sweeps and models of a batch, the handoffs of all.
+    """What depends on a run, in words: batches, sweeps, registered models and handoffs.
 
-    On the problem, the evaluation set and the baseline, everything depends that names the same digests.
+    On the problem, the evaluation set and the baseline, everything depends that names their digest, or one that no
+    run holds any more: theirs may have been changed.
     """
+    if run.stage in {"workflow", "handoff"}:
+        return ()
     if run.stage in {"problem", "evalset", "baseline"}:
-        found = [other for other in runs if other.counts and _shares_digest(run, other)]
-        return tuple(_words(other) for other in found if other.stage in {"batch", "sweep", "final", "handoff"})
+        return tuple(_words(other) for other in _later(runs, run))
     batch = run.params.get(names.P_BATCH)
     if batch is not None:
         uses = uses_of(runs, batch)
         own = [other for other in runs if other.run_id == run.parent and names.P_CHECK in run.params]
         return tuple(_words(other) for other in (*own, *uses.sweeps, *uses.finals, *uses.handoffs))
     sweep = run.run_id if run.stage == "sweep" else run.parent
-    own = [other for other in runs if sweep == other.run_id != run.run_id and other.stage == "sweep"]
-    return tuple(_words(other) for other in (*own, *handoffs_of(runs, {sweep or ""})))
-
-
-def _shares_digest(run: StoredRun, other: StoredRun) -> bool:
-    param = names.P_STATEMENT if run.stage == "problem" else names.P_EVALUATION_DIGEST
-    return other.run_id != run.run_id and other.params.get(param) == run.params.get(param)
-
-
-def _words(run: StoredRun) -> str:
-    if run.stage == "final":
-        return model_uri(run)
-    return f"{run.stage} {run.params.get(names.P_BATCH, run.run_id)}"
+    above = [other for other in runs if sweep == other.run_id != run.run_id and other.stage == "sweep"]
+    finals = [other for other in runs if sweep == other.parent and other.stage == "final"]
+    return tuple(_words(other) for other in (*above, *finals, *handoffs_of(runs, {sweep or ""})))
 
 
 def handoffs_of(runs: Iterable[StoredRun], sweeps: set[str]) -> tuple[StoredRun, ...]:
@@ -73,3 +65,17 @@ def model_uri(final: StoredRun) -> str:
     """The registered model that a final run made."""
     name, version = (final.params.get(param, "?") for param in (names.P_MODEL_NAME, names.P_MODEL_VERSION))
     return f"models:/{name}/{version}"
+
+
+def _later(runs: Sequence[StoredRun], run: StoredRun) -> list[StoredRun]:
+    """The runs of later stages that were made under one statement, or on one evaluation set."""
+    stage, param = ("problem", names.P_STATEMENT) if run.stage == "problem" else ("evalset", names.P_EVALUATION_DIGEST)
+    others = {other.params.get(param) for other in runs if other.stage == stage} - {run.params.get(param)}
+    later = [other for other in runs if other.counts and other.stage in {"batch", "sweep", "final", "handoff"}]
+    return [other for other in later if other.params.get(param) not in others]
+
+
+def _words(run: StoredRun) -> str:
+    if run.stage == "final":
+        return model_uri(run)
+    return f"{run.stage} {run.params.get(names.P_BATCH, run.run_id)}"

@@ -109,7 +109,7 @@ def model_digest(server: Server, name: str, version: str) -> str:
             if isinstance(error, MlflowException) and error.error_code != GONE:
                 raise
             raise EvidenceError(
-                f"the registered model models:/{name}/{version} cannot be fetched: {error}.",
+                f"the registered model models:/{name}/{version} cannot be fetched: {str(error).rstrip('.')}.",
                 "Restore its files in the artifact store.",
             ) from error
         return folder_digest(Path(local))

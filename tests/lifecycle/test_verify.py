@@ -13,6 +13,7 @@ import pytest
 from synth_mlflow import Workflow
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import UsageError
+from synth_mlflow.lifecycle.usage import rests_on
 from synth_mlflow.lifecycle.verify import Finding
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import set_tags
@@ -133,6 +134,17 @@ def test_what_depends_on_a_check_is_named(own: Workflow, path_of: PathOf) -> Non
     assert {f"batch {own.project.batches()[0].id}", MODEL} <= affected(own)
 
 
+@pytest.mark.parametrize("stage", ["evalset", "ratio", "final"])
+def test_the_model_depends_on_what_made_it(own: Workflow, stage: str) -> None:
+    runs = own.project.reader.runs()
+    run = own.project.reader.run(run_of(own, stage))
+    assert {f"sweep {run_of(own, 'sweep')}", MODEL, f"handoff {run_of(own, 'handoff')}"} <= set(rests_on(runs, run))
+
+
+def test_nothing_depends_on_a_handoff(own: Workflow) -> None:
+    assert rests_on(own.project.reader.runs(), own.project.reader.finished("handoff")[-1]) == ()
+
+
 def test_files_swapped_between_two_runs_are_found(own: Workflow, path_of: PathOf, tmp_path: Path) -> None:
     one, other = path_of("fidelity", names.A_PROBES), path_of("privacy", names.A_PROBES)
     shutil.move(one, tmp_path / "kept")
@@ -182,6 +194,7 @@ def test_parameters_changed_in_the_database_are_found(own: Workflow, change: Cha
     for stage, param, value, _ in PARAMS:
         change(SET_PARAM, value, run_of(own, stage), param)
     told = findings(own)
+    assert all(finding.affects for finding in told if finding.run_id == run_of(own, "evalset"))
     for stage, param, _, what in PARAMS:
         texts = [finding.what for finding in told if finding.run_id == run_of(own, stage)]
         assert any("seal" in text for text in texts), stage
