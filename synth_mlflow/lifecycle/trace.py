@@ -95,6 +95,8 @@ def _not_ours(ledger: Ledger, run: StoredRun) -> StoredRun:
     if run.experiment_id != ledger.project.server.experiment_id:
         other = ledger.experiments.get(run.experiment_id, run.experiment_id)
         raise UsageError(f"run {run.run_id} belongs to project {other!r}.", f"Add `--experiment {other}`.")
+    if run.counts:
+        raise UsageError(f"run {run.run_id} ({run.name}) was deleted.", "Restore it in MLflow, then trace it again.")
     raise UsageError(
         f"run {run.run_id} ({run.name}) is {run.status}: it was not written to its end, and is no evidence.",
         "`synth-mlflow status` says what to do next.",

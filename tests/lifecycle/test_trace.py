@@ -145,6 +145,14 @@ def test_runs_that_lead_nowhere_are_refused_with_the_reason(demo_workflow, clien
             demo_workflow.trace(run_id)
 
 
+def test_a_deleted_run_is_said_to_be_deleted(demo_workflow, client):
+    handoff = demo_workflow.project.reader.latest("handoff")
+    client.delete_run(handoff.run_id)
+    with pytest.raises(UsageError, match="was deleted"):
+        demo_workflow.trace(handoff.run_id)
+    assert "handoff" not in str(demo_workflow.trace(MODEL).lines())
+
+
 def test_another_projects_run_names_its_project(demo_workflow, batch):
     elsewhere = Workflow("mill", demo_workflow.project.server.tracking_uri)
     with pytest.raises(UsageError, match="belongs to project 'demo-breast-cancer'"):
