@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from synth_mlflow.data.mixes import Mix
-from synth_mlflow.data.record import Origin, Record
-from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdicts
+from synth_mlflow.data.record import Origin
+from synth_mlflow.errors import GateError
+from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
 from synth_mlflow.lifecycle.check import log_production as record_production
@@ -22,6 +20,7 @@ from synth_mlflow.lifecycle.identify import Identified, identify
 from synth_mlflow.lifecycle.retract import Retraction, retract
 from synth_mlflow.lifecycle.status import Status
 from synth_mlflow.lifecycle.status import status as read_status
+from synth_mlflow.lifecycle.tables import batches_table, checks_table
 from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
@@ -31,53 +30,14 @@ from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import Store, freeze
 from synth_mlflow.stages.generate import adopt_file, declared_source, generate
+from synth_mlflow.stages.handles import Batch as Batch
+from synth_mlflow.stages.handles import BatchWriter
 from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sweep import RATIOS, REPEATS, sweep
 from synth_mlflow.stages.validate import validate
-from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.triggers import TriggerState
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A synthetic batch as it stands on the server."""
-
-    batch: str
-    """Its short id."""
-    run_id: str
-    n_rows: int
-    digest: str
-    record: Record
-
-    def _repr_html_(self) -> str:
-        origin = self.record.origin
-        return (
-            f"<table><tr><th>batch</th><th>rows</th><th>generator</th><th>purpose</th></tr><tr><td>{self.batch}</td>"
-            f"<td>{self.n_rows:,}</td><td>{html.escape(f'{origin.generator} {origin.version}')}</td>"
-            f"<td>{html.escape(origin.purpose)}</td></tr></table>"
-        )
-
-
-class BatchWriter:
-    """Takes the rows of one batch; the batch is written when the ``with`` block ends."""
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-        self.batch: Batch | None = None
-        """The batch, once the block has ended."""
-        self._frames: list[pd.DataFrame] = []
-
-    def write(self, frame: pd.DataFrame) -> None:
-        """Add rows; may be called more than once."""
-        self._frames.append(frame)
-
-    def rows(self) -> pd.DataFrame:
-        """Everything written so far; a UsageError if nothing was."""
-        if not self._frames:
-            raise UsageError("the batch holds no rows: nothing was written.", "Call `b.write(frame)` inside the block.")
-        return pd.concat(self._frames, ignore_index=True)
 
 
 class Workflow:
@@ -308,22 +268,11 @@ class Workflow:
 
     def batches(self) -> pd.DataFrame:
         """Every batch, one a row."""
-        found = self.project.batches()
-        verdicts = recorded_verdicts(self.project, found)
-        rows = [_batch_row(batch, verdict) for batch, verdict in zip(found, verdicts, strict=True)]
-        return pd.DataFrame(rows, columns=BATCH_COLUMNS)
+        return batches_table(self.project)
 
     def checks(self) -> pd.DataFrame:
         """The newest run of each check of each batch, one a row."""
-        by_batch = checks_by_batch(self.project)
-        rows = []
-        for batch in self.project.batches():
-            newest = {run.params[names.P_CHECK]: run for run in by_batch.get(batch.run.run_id, [])}
-            for name, run in newest.items():
-                reason = run.tags.get(names.TAG_REASON, "")
-                verdict = run.params[names.P_VERDICT]
-                rows.append([batch.id, batch.run.params[names.P_GENERATOR], name, verdict, reason, run.run_id])
-        return pd.DataFrame(rows, columns=CHECK_COLUMNS)
+        return checks_table(self.project)
 
     def curve(self) -> pd.DataFrame:
         """The newest curve, one ratio a row: ratio, score, low, high, gain, gain_low, gain_high, and more."""
@@ -345,41 +294,7 @@ class Workflow:
         return self.project.evaluation_rows(self.project.evaluation_set())
 
     def _batch(self, found: StoredBatch) -> Batch:
-        return Batch(found.id, found.run.run_id, found.n_rows, found.digest, self.project.record(found))
-
-
-BATCH_COLUMNS = (
-    "batch",
-    "run_id",
-    "generator",
-    "generator_version",
-    "rows",
-    "seed",
-    "slice",
-    "purpose",
-    "verdict",
-    "retracted",
-    "digest",
-)
-CHECK_COLUMNS = ("batch", "generator", "check", "verdict", "reason", "run_id")
-
-
-def _batch_row(batch: StoredBatch, verdict: Verdict) -> list[object]:
-    params = batch.run.params
-    seed = None if params[names.P_SEED] == "null" else int(params[names.P_SEED])
-    return [
-        batch.id,
-        batch.run.run_id,
-        params[names.P_GENERATOR],
-        params[names.P_GENERATOR_VERSION],
-        batch.n_rows,
-        seed,
-        params[names.P_SLICE] or None,
-        params[names.P_PURPOSE],
-        verdict.verdict,
-        batch.retracted,
-        batch.digest,
-    ]
+        return Batch.of(self.project, found)
 
 
 def _path(given: str | Path | None) -> Path | None:

@@ -1,0 +1,58 @@
+"""A batch as users hold it, and the writer that takes the rows of one."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Self
+
+import pandas as pd
+
+from synth_mlflow.data.record import Origin, Record
+from synth_mlflow.errors import UsageError
+from synth_mlflow.tracking.project import Project, StoredBatch
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A synthetic batch as it stands on the server."""
+
+    batch: str
+    """Its short id."""
+    run_id: str
+    n_rows: int
+    digest: str
+    record: Record
+
+    @classmethod
+    def of(cls, project: Project, found: StoredBatch) -> Self:
+        """A batch with its record, which is checked against its digest."""
+        return cls(found.id, found.run.run_id, found.n_rows, found.digest, project.record(found))
+
+    def _repr_html_(self) -> str:
+        origin = self.record.origin
+        return (
+            f"<table><tr><th>batch</th><th>rows</th><th>generator</th><th>purpose</th></tr><tr><td>{self.batch}</td>"
+            f"<td>{self.n_rows:,}</td><td>{html.escape(f'{origin.generator} {origin.version}')}</td>"
+            f"<td>{html.escape(origin.purpose)}</td></tr></table>"
+        )
+
+
+class BatchWriter:
+    """Takes the rows of one batch; the batch is written when the ``with`` block ends."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.batch: Batch | None = None
+        """The batch, once the block has ended."""
+        self._frames: list[pd.DataFrame] = []
+
+    def write(self, frame: pd.DataFrame) -> None:
+        """Add rows; may be called more than once."""
+        self._frames.append(frame)
+
+    def rows(self) -> pd.DataFrame:
+        """Everything written so far; a UsageError if nothing was."""
+        if not self._frames:
+            raise UsageError("the batch holds no rows: nothing was written.", "Call `b.write(frame)` inside the block.")
+        return pd.concat(self._frames, ignore_index=True)
