@@ -63,7 +63,7 @@ def confirm(
     score = curve.corrected if halves.shared else score_codes(curve.metric, task, truth, said)
     draws = resample(curve.metric, task, truth, [said], np.random.default_rng([curve.seed, 4])).inside[:, 0]
     half = float(np.nanstd(draws, ddof=1)) * worn_quantile(n_earlier_uses, len(curve.points))
-    words = f"{halves.words} {_use_words(n_earlier_uses)}"
+    words = f"{curve.halves} {_use_words(n_earlier_uses)}"
     high = min(score + half, best_score(curve.metric, task, truth))
     return Promise(score, score - half, high, len(truth), n_earlier_uses, words)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, correct
+from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, Corrected, correct
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import judge_fragility
@@ -29,6 +29,9 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
     corrected = correct(reading.chooser, choice, reading.resampled.inside, reading.resampled.outside)
     probabilities = peak_probabilities(reading.scores[:last], synthetic)
     points = tuple(_point(reading, place, float(probabilities[place])) for place in range(last))
+    halves = bench.halves
+    if not np.isfinite([corrected.score, corrected.gain]).all():
+        corrected, halves = _uncorrected(points[choice.chosen]), f"{bench.halves} {UNCORRECTED}"
     curve = Curve(
         metric=bench.metric,
         points=points,
@@ -45,10 +48,21 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         mix=plan.mix,
         seed=plan.seed,
         n_evaluation=len(bench.truth),
-        halves=bench.halves,
+        halves=halves,
         decision="",
     )
     return replace(curve, decision=decide(curve))
+
+
+UNCORRECTED = (
+    "The score could not be corrected for the choice, since no draw of the rows leaves every class on both sides; "
+    "the low end of its interval stands in."
+)
+
+
+def _uncorrected(point: Point) -> Corrected:
+    """Without synthetic rows nothing was lucky; with some, the low ends are what luck cannot have made."""
+    return Corrected(point.low, point.gain_low) if point.ratio else Corrected(point.score, 0.0)
 
 
 @dataclass(frozen=True)
