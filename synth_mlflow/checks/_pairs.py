@@ -102,10 +102,6 @@ def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.r
     ]
 
 
-def _split_rows(widths: Codes) -> int:
-    return int(min(SPLIT_ROWS, max(MAX_PRODUCTS / float(widths.sum()) ** 2, 1_000)))
-
-
 def _stable(correlation: Floats) -> Floats:
     """R. A. Fisher's transformation: the spread of a correlation shrinks near 1, that of its transform does not."""
     return np.arctanh(np.clip(correlation, -1 + 1e-6, 1 - 1e-6))

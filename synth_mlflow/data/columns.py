@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ import pandas as pd
 from synth_mlflow.errors import UsageError, closest
 
 Kind = Literal["integer", "number", "boolean", "string", "datetime"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 NUMERIC_KINDS: frozenset[Kind] = frozenset({"integer", "number"})
 CATEGORICAL_KINDS: frozenset[Kind] = frozenset({"boolean", "string"})
 MAX_INTEGER = 2**63 - 1

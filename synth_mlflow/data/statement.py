@@ -40,7 +40,6 @@ MAX_BYTES = 1_000_000  # a statement is written by people
 PLACEHOLDER = "(write here:"  # how every untouched answer of the templates begins
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class _Strict(BaseModel):

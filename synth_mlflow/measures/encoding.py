@@ -14,7 +14,7 @@ Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 MAX_LEVELS = 64  # more levels than this share the code "other": rare ones teach a classifier nothing but names
-MISSING, OTHER = "\x00missing", "\x00other"
+MISSING = "\x00missing"
 LEVEL_DIMENSIONS = 8  # a unit vector of this many random signs stands for a level once there are more levels than that
 
 

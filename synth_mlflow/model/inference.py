@@ -131,23 +131,6 @@ def max_t(scores: Vector, contrasts: Vector, uncertain: Uncertainty, alpha: floa
     return MaxT(statistics, p_values, float(np.quantile(greatest, 1 - alpha)))
 
 
-def best_set(scores: Vector, uncertain: Uncertainty, alpha: float = ALPHA) -> npt.NDArray[np.bool_]:
-    """Which scores may belong to the best arm: with confidence ``1 − alpha`` the truly best is among them.
-
-    Notes
-    -----
-    Multiple comparisons with the best, J. C. Hsu, Multiple Comparisons (1996), chapter 4: an arm is out when some other
-    one beats it by more than the critical value of all comparisons with it.
-    """
-    inside = np.ones(len(scores), dtype=bool)
-    for place in range(len(scores)):
-        others = np.delete(np.eye(len(scores)), place, axis=0)
-        others[:, place] = -1.0
-        test = max_t(scores, others, uncertain, alpha)
-        inside[place] = not (test.statistics > test.critical).any()
-    return inside
-
-
 def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
     """How often each score would be the greatest under another draw of everything."""
     winners = (scores + uncertain.draws).argmax(axis=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -285,8 +284,3 @@ def _dataset_input(item: Input) -> DatasetInput:
         profile=canonical_json({"num_rows": item.n_rows, "num_columns": item.n_columns}),
     )
     return DatasetInput(dataset, [InputTag(CONTEXT, item.context)])
-
-
-def copy_into(draft: Draft, path: Path, name: str) -> None:
-    """Add an existing file as an artifact."""
-    shutil.copyfile(path, draft.file(name))

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.inference import Uncertainty, best_set, max_t, peak_probabilities, uncertainty
+from synth_mlflow.model.inference import Uncertainty, max_t, peak_probabilities, uncertainty
 
 KNOWN = Uncertainty(np.eye(4), np.zeros((4, 4)), 8)
 """Four independent scores with standard error 1 that comes from the evaluation rows alone."""
@@ -43,16 +43,6 @@ def test_nothing_varies_and_nothing_differs():
     still = Uncertainty(np.zeros((2, 2)), np.zeros((2, 2)), 8)
     test = max_t(np.array([0.5, 0.5]), np.array([[1.0, -1.0]]), still)
     assert test.p_values[0] > 0.9
-
-
-def test_best_set_drops_what_is_clearly_beaten():
-    assert best_set(np.array([0.0, 10.0, 9.9, 4.0]), KNOWN).tolist() == [False, True, True, False]
-
-
-def test_best_set_holds_the_best_as_often_as_promised():
-    rng, truth = np.random.default_rng(0), np.array([0.0, 1.0, 1.2, 0.5])
-    held = [best_set(truth + rng.normal(size=4), KNOWN)[2] for _ in range(200)]
-    assert np.mean(held) >= 0.93
 
 
 def test_peak_probabilities():

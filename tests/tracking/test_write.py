@@ -17,7 +17,6 @@ from synth_mlflow.tracking.write import (
     Input,
     NewRun,
     adopted_as_workflow,
-    copy_into,
     create_children,
     create_run,
     describe_experiment,
@@ -220,13 +219,6 @@ def test_longest_values_arrive_uncut(server, read):
     run = read.latest("problem")
     assert run.params["synth.how"] == "ü" * PARAM_MAX
     assert (len(run.tags["synth.reason"]), run.tags["synth.reason"][-2:]) == (TAG_MAX, " …")
-
-
-def test_files_are_copied_in(server, read, tmp_path):
-    (tmp_path / "x.txt").write_text("hello")
-    with writing(server, create_run(server, PROBLEM)) as draft:
-        copy_into(draft, tmp_path / "x.txt", "kept/y.txt")
-    assert read.file(read.latest("problem"), "kept/y.txt").read_text() == "hello"
 
 
 def test_tags_and_descriptions_may_change(server, read):
