@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from synth_mlflow.checks import Outcome, judge, probe_from_json
+from synth_mlflow.data.html_table import html_table
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.tracking import names
@@ -50,6 +52,11 @@ class Verdict:
     def gate_open(self) -> bool:
         """Whether the batch may enter training."""
         return self.verdict == "pass" and not self.retracted
+
+    def _repr_html_(self) -> str:
+        rows = [[check.check, check.verdict, "; ".join(check.reasons)] for check in self.checks]
+        title = html.escape(f"{self.batch}: {'retracted' if self.retracted else self.verdict}")
+        return f"<p><b>{title}</b></p>{html_table(['check', 'verdict', 'reasons'], rows)}"
 
 
 def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) -> Verdict:

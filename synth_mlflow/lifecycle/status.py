@@ -6,6 +6,7 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.tracking import names
@@ -36,11 +37,8 @@ class Status:
     next_command: str
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{'✓' if stage.done else '·'}</td><td>{stage.stage}</td><td>{html.escape(stage.words)}</td></tr>"
-            for stage in self.stages
-        )
-        return f"<table>{rows}</table><p>Next: <code>{html.escape(self.next_command)}</code></p>"
+        rows = [["✓" if stage.done else "·", stage.stage, stage.words] for stage in self.stages]
+        return f"{html_table(['', 'stage', 'state'], rows)}<p>Next: <code>{html.escape(self.next_command)}</code></p>"
 
 
 def status(project: Project) -> Status:

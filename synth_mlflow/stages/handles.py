@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Self
 
 import pandas as pd
 
+from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.record import Origin, Record
 from synth_mlflow.errors import UsageError
 from synth_mlflow.tracking.project import Project, StoredBatch
@@ -31,11 +31,8 @@ class Batch:
 
     def _repr_html_(self) -> str:
         origin = self.record.origin
-        return (
-            f"<table><tr><th>batch</th><th>rows</th><th>generator</th><th>purpose</th></tr><tr><td>{self.batch}</td>"
-            f"<td>{self.n_rows:,}</td><td>{html.escape(f'{origin.generator} {origin.version}')}</td>"
-            f"<td>{html.escape(origin.purpose)}</td></tr></table>"
-        )
+        row = [self.batch, f"{self.n_rows:,}", f"{origin.generator} {origin.version}", origin.purpose]
+        return html_table(["batch", "rows", "generator", "purpose"], [row])
 
 
 class BatchWriter:

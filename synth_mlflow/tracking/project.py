@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import Hashes, json_digest, table_digest
+from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.record import Record, record_in_file
 from synth_mlflow.data.statement import Statement, parse_statement
 from synth_mlflow.data.tables import read_table, restore
@@ -30,6 +31,11 @@ class Problem:
     run: StoredRun
     statement: Statement
 
+    def _repr_html_(self) -> str:
+        facts = self.statement.facts
+        rows = [["gap", facts.gap], ["target", facts.target], ["metric", facts.metric], ["run", self.run.run_id]]
+        return html_table(["problem", facts.name], rows)
+
 
 @dataclass(frozen=True)
 class EvaluationSet:
@@ -37,6 +43,15 @@ class EvaluationSet:
 
     run: StoredRun
     schema: Schema
+
+    def _repr_html_(self) -> str:
+        told = {
+            "evaluation rows": self.run.params[names.P_EVALUATION_ROWS],
+            "training rows": self.run.params[names.P_TRAINING_ROWS],
+            "cut": self.run.params[names.P_HOW],
+            "real-only baseline": f"{self.run.params[names.P_METRIC]} {self.run.metrics[names.M_SCORE]:.4f}",
+        }
+        return html_table(["evaluation set", self.digest[:12]], list(told.items()))
 
     @property
     def digest(self) -> str:

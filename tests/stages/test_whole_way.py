@@ -78,3 +78,11 @@ def test_report_refuses_outputs_before_it_writes(done: Workflow, tmp_path: Path,
     with pytest.raises(UsageError, match=match):
         done.report(tmp_path / name)
     assert len(done.project.reader.runs("handoff")) == before
+
+
+def test_results_show_as_tables_in_notebooks(done: Workflow) -> None:
+    project, verdict = done.project, done.validate(done.batches().loc[0, "batch"])
+    shown = [project.problem(), project.evaluation_set(), verdict, done.latest_curve(), done.status()]
+    assert all(result._repr_html_().count("<table") == 1 for result in shown)
+    assert "roc_auc" in project.evaluation_set()._repr_html_()
+    assert "fidelity" in verdict._repr_html_()  # type: ignore[union-attr]  # one batch, one verdict
