@@ -162,19 +162,10 @@ def _keep_rows(draft: Draft, record: Record, rows: pd.DataFrame, frozen: Evaluat
     draft.text(names.A_RECORD, text)
     digests, alone = row_digests(rows, frozen.salt), distinctive(rows)
     np.savez(draft.file(names.A_ROW_DIGESTS), distinctive=digests[alone], common=digests[~alone])
-    preview = rows.head(PREVIEW_ROWS).astype(object).where(rows.head(PREVIEW_ROWS).notna(), None)
-    draft.table(
-        names.A_PREVIEW, [str(name) for name in rows.columns], [[_plain(v) for v in row] for row in preview.to_numpy()]
-    )
+    draft.frame(names.A_PREVIEW, rows.head(PREVIEW_ROWS))
     uri = f"runs:/{draft.run_id}/{names.A_BATCH}"
     batch = f"batch {record.batch}"
     draft.inputs.append(Input(batch, record.digest, names.CONTEXT_SYNTHETIC, uri, len(rows), rows.shape[1]))
-
-
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _keep_pilot(draft: Draft, project: Project, record: Record, rows: pd.DataFrame) -> None:

@@ -158,8 +158,7 @@ def _keep(draft: Draft, result: CheckResult) -> None:
     for metric, value in result.metrics.items():
         draft.metric(names.M_PREFIX + metric, value)
     for stem, table in result.tables.items():
-        plain = table.astype(object).where(table.notna(), None)
-        draft.table(f"{stem}.json", [str(column) for column in table.columns], plain.to_numpy().tolist())
+        draft.frame(f"{stem}.json", table)
     for stem, figure in result.figures.items():
         figure.savefig(draft.file(f"{stem}.png"), dpi=PICTURE_DPI)
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.tracking.context import registry
 
@@ -100,6 +102,11 @@ class Draft:
         """Add a table that the UI shows as one."""
         self.text(path, canonical_json({"columns": list(columns), "data": [list(row) for row in rows]}))
         self.tables.append(path)
+
+    def frame(self, path: str, frame: pd.DataFrame) -> None:
+        """Add a DataFrame as such a table; missing values are blank, what JSON lacks is text."""
+        cells = frame.astype(object).where(frame.notna(), None).to_numpy()
+        self.table(path, [str(name) for name in frame.columns], [[_plain(cell) for cell in row] for row in cells])
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,12 @@ def ending_children_badly(server: Server, run_ids: Sequence[str]) -> Iterator[No
             if not reader.run(run_id).counts:
                 end_run(server, run_id, _bad_status(error), str(error) or type(error).__name__)
         raise
+
+
+def _plain(cell: object) -> object:
+    if cell is None or isinstance(cell, str | bool | int | float):
+        return cell
+    return cell.item() if isinstance(cell, np.generic) else str(cell)
 
 
 def _bad_status(error: BaseException) -> str:

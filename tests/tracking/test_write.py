@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections import Counter
 
+import pandas as pd
 import pytest
 
 from synth_mlflow.data.digests import file_digest
@@ -229,3 +230,11 @@ def test_tags_and_descriptions_may_change(server, read):
     run = read.run(run_id)
     assert (run.tags[names.TAG_VERDICT], run.stage, run.name) == ("fail", "workflow", "all six")
     assert server.client.get_experiment(server.experiment_id).tags[names.TAG_NOTE] == "**A shop.**"
+
+
+def test_frames_are_tables_whatever_their_cells_are(server, read):
+    rows = pd.DataFrame({"n": [1, 2], "x": [0.5, None], "when": [pd.Timestamp("2024-01-02"), None]})
+    with writing(server, create_run(server, PROBLEM)) as draft:
+        draft.frame("rows.json", rows)
+    found = json.loads(read.file(read.latest("problem"), "rows.json").read_text())
+    assert found == {"columns": ["n", "x", "when"], "data": [[1, 0.5, "2024-01-02 00:00:00"], [2, None, None]]}
