@@ -33,6 +33,7 @@ from synth_mlflow.stages.generate import adopt_file, declared_source, generate
 from synth_mlflow.stages.handles import Batch as Batch
 from synth_mlflow.stages.handles import BatchWriter
 from synth_mlflow.stages.report import Handoff, report
+from synth_mlflow.stages.sign import Asked, SignedOff, sign
 from synth_mlflow.stages.sweep import RATIOS, REPEATS, sweep
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
@@ -229,6 +230,30 @@ class Workflow:
     def report(self, output: str | Path | None = None, *, limits: str | Path | None = None) -> Handoff:
         """Stage 6: write the handoff document; see :func:`synth_mlflow.stages.report.report`."""
         return report(self.project, output=_path(output), limits=_path(limits))
+
+    def sign(
+        self,
+        name: str,
+        *,
+        role: str,
+        handoff: str | None = None,
+        champion: bool = False,
+        output: str | Path | None = None,
+    ) -> SignedOff:
+        """Stage 6: sign a handoff, by default the newest; see :func:`synth_mlflow.stages.sign.sign`.
+
+        Parameters
+        ----------
+        name, role : str
+            Who signs, and as what.
+        handoff : str, optional
+            The run id of the handoff.
+        champion : bool
+            Whether the model may go into production: its registered version gets the alias ``champion``.
+        output : path, optional
+            Where to write the document with everybody's signature: .html, .md or .json.
+        """
+        return sign(self.project, Asked(name, role, handoff, champion, _path(output)))
 
     def status(self) -> Status:
         """How far the project is, and the next command."""

@@ -145,20 +145,47 @@ def sweep(
 @click.command()
 @click.option("--output", "target", type=BlankPath(), help="Also write this file: .html, .md or .json.")
 @click.option("--limits", type=BlankPath(), help="limits.md; else the one beside problem.md.")
+@click.option("--sign", "signer", metavar="NAME", help="Write no new document: sign the newest one in this name.")
+@click.option("--role", help="As what: `model owner`, `data steward`; with --sign.")
+@click.option("--handoff", metavar="RUN", help="The handoff to sign, if not the newest.")
+@click.option("--champion", is_flag=True, help="With --sign: give the model the alias `champion`.")
 @shared
 def report(
     given: Shared,
     target: Path | None,
     limits: Path | None,
+    signer: str | None,
+    role: str | None,
+    handoff: str | None,
+    champion: bool,
 ) -> None:
-    """Stage 6: write the handoff document from the tracking server."""
-    handoff = open_workflow("report", given).report(target, limits=limits)
+    """Stage 6: write the handoff document from the tracking server, or sign it."""
+    if signer is not None:
+        if role is None or limits is not None:
+            raise click.UsageError("--sign needs --role, and signs a document that is written already: no --limits.")
+        return _sign(given, signer, role, handoff, champion, target)
+    if role is not None or handoff is not None or champion:
+        raise click.UsageError("--role, --handoff and --champion belong to --sign NAME.")
+    written = open_workflow("report", given).report(target, limits=limits)
     if given.as_json:
-        return output.as_json(handoff.document.to_json())
-    output.line(f"handoff written: run {handoff.run_id}{f', file {target}' if target else ''}")
-    for item in handoff.owed:
+        return output.as_json(written.document.to_json())
+    output.line(f"handoff written: run {written.run_id}{f', file {target}' if target else ''}")
+    for item in written.owed:
         output.line(f"  DRAFT, still owed: {item}")
     return output.next_command("synth-mlflow check")
+
+
+def _sign(given: Shared, name: str, role: str, handoff: str | None, champion: bool, target: Path | None) -> None:
+    signed = open_workflow("report", given).sign(name, role=role, handoff=handoff, champion=champion, output=target)
+    if given.as_json:
+        return output.as_json(signed)
+    output.line(f"signed by {signed.name} ({signed.role}) at {signed.at}: run {signed.run_id}")
+    output.line(f"  the document of handoff {signed.handoff}, sha256 {signed.sha256}")
+    for other in signed.others:
+        output.line(f"  also signed by {other}")
+    if signed.champion:
+        output.line(f"  {signed.champion} is the champion now")
+    return output.next_command("synth-mlflow verify")
 
 
 def tell_verdicts(verdicts: list[Any]) -> None:

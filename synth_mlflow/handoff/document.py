@@ -152,6 +152,8 @@ class SignOff:
     at: str
     """ISO 8601, UTC."""
     sha256: str
+    run_id: str
+    """The run of the sign-off."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ class Document:
     earlier_sweeps: tuple[EarlierSweep, ...] = ()
     links: Mapping[str, str | None] = field(default_factory=dict)
     """Run id to its page in the MLflow UI; None or absent when the tracking URI is not http."""
+    earlier_sign_offs: tuple[SignOff, ...] = ()
+    """What people have signed before: earlier documents that hand over the same sweep."""
     sign_offs: tuple[SignOff, ...] = ()
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Ledger:
     def verdicts(self) -> Mapping[str, Verdict]:
         """The recorded verdict of every batch."""
         return {verdict.batch: verdict for verdict in recorded_verdicts(self.project, list(self.batches.values()))}
+
+    @cached_property
+    def sign_offs(self) -> Mapping[str, list[StoredSignOff]]:
+        """The sign-offs that count, by the run id of their handoff."""
+        return recorded_sign_offs(self.finished.values())
 
     @cached_property
     def experiments(self) -> Mapping[str, str]:

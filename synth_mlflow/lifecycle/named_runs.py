@@ -26,7 +26,10 @@ def missing(run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
         Every run of the project, also those that are not finished: a pass may hang under a root that failed later.
     """
     ids, runs = {other.run_id for other in runs}, [other for other in runs if other.counts]
-    for label, run_id in (("parent", run.parent), ("sweep", run.params.get(names.P_SWEEP))):
+    named = [("parent", run.parent), ("sweep", run.params.get(names.P_SWEEP))]
+    prefix = names.P_SIGN_OFF_PREFIX
+    named += [("sign-off", name.removeprefix(prefix)) for name in run.params if name.startswith(prefix)]
+    for label, run_id in named:
         if run_id and run_id not in ids:
             yield f"its {label} run {run_id} is gone"
     for param, stage, what in NAMED_BY_DIGEST:

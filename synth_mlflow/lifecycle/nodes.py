@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.data.record import Source, source_in_words
@@ -12,6 +13,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.lineage import Version
 from synth_mlflow.tracking.project import StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import StoredSignOff
 
 DIGEST_SHOWN = 12  # characters
 
@@ -94,14 +96,26 @@ def model_uri(final: StoredRun) -> str:
     return f"models:/{final.params[names.P_MODEL_NAME]}/{final.params[names.P_MODEL_VERSION]}"
 
 
-def handoff_node(run: StoredRun) -> Node:
-    """A handoff document."""
+def handoff_node(run: StoredRun, sign_offs: Sequence[StoredSignOff] = ()) -> Node:
+    """A handoff document, with everybody who has signed it under it."""
     facts: dict[str, Fact] = {
         "ratio": float(run.params[names.P_CHOSEN]),
         "score": run.metrics[names.M_SCORE],
         "sha256": _short(run.params[names.P_DOCUMENT]),
     }
-    return Node("handoff", "draft" if run.tags.get(names.TAG_DRAFT) == "true" else "final", run.run_id, facts)
+    return Node("handoff", _standing(run), run.run_id, facts, tuple(map(_sign_off_node, sign_offs)))
+
+
+def _standing(run: StoredRun) -> str:
+    standing = "draft" if run.tags.get(names.TAG_DRAFT) == "true" else "final"
+    return f"{standing}, superseded" if run.tags.get(names.TAG_SUPERSEDED) == "true" else standing
+
+
+def _sign_off_node(signed: StoredSignOff) -> Node:
+    facts: dict[str, Fact] = {"at": signed.at, "sha256": _short(signed.document)}
+    if signed.champion:
+        facts[names.CHAMPION] = signed.champion
+    return Node("sign-off", signed.words, signed.run.run_id, facts)
 
 
 def outside_node(run: StoredRun, experiment: str, versions: list[Version]) -> Node:

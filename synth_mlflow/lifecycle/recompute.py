@@ -21,9 +21,10 @@ from synth_mlflow.handoff.document import twin_digest
 from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.models import model_digest
+from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import recorded_sign_offs
 
 Look = Callable[[Project, StoredRun, Sequence[StoredRun]], Iterator[str]]
 
@@ -162,15 +163,27 @@ def _off_the_curve(child: StoredRun, curve: Curve) -> Iterator[str]:
             yield f"its run {child.run_id} ({child.name}) says {name} {child.metrics.get(name)}, the curve {value}"
 
 
-def _final(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+def _final(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     params = run.params
     found = model_digest(project.server, params[names.P_MODEL_NAME], params[names.P_MODEL_VERSION])
     yield from _differences(run, {names.P_MODEL_SHA256: found}, f"the files of {model_uri(run)}")
+    yield from _alias(project, run, runs)
     mix = pd.read_parquet(project.reader.file(run, names.A_MIX))["from"]
     used = params[names.P_BATCHES].split()
     strangers = sorted(set(mix) - {"real", *used})
     if strangers:
         yield f"its rows come from batches that it does not name: {', '.join(strangers)}"
+
+
+def _alias(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    """The alias `champion` must stand where the newest sign-off that moved it has put it."""
+    made = [signed for group in recorded_sign_offs(runs).values() for signed in group if signed.champion]
+    newest = max(made, key=lambda signed: signed.run.started, default=None)
+    is_champion = champion(project.server, run.params[names.P_MODEL_NAME]) == run.params[names.P_MODEL_VERSION]
+    if is_champion and (newest is None or newest.champion != model_uri(run)):
+        yield f"{model_uri(run)} has the alias {names.CHAMPION}, and no sign-off in force says so"
+    if not is_champion and newest is not None and newest.champion == model_uri(run):
+        yield f"{model_uri(run)} has lost the alias {names.CHAMPION} that {newest.words} gave it"
 
 
 def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -184,11 +197,34 @@ def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Ite
     for signed in twin["sign_offs"]:
         if signed["sha256"] != digest:
             yield f"{signed['name']} signed {signed['sha256'][:12]}…, the document is {digest[:12]}… now"
+    for param, seal in run.params.items():
+        signed_run = held.get(param.removeprefix(names.P_SIGN_OFF_PREFIX))
+        if signed_run and signed_run.run_id != param and signed_run.params.get(names.P_SEAL) != seal:
+            yield f"its sign-off {signed_run.run_id} has another seal now"
     for run_id in sorted(set(twin["links"]) - set(held)):
         yield f"the document links to run {run_id}, which is gone"
     for item in twin["digests"]:
         if item["run_id"] in held and item["sha256"] not in held[item["run_id"]].params.values():
             yield f"the document gives {item['sha256'][:12]}… for {item['name']}, run {item['run_id']} does not"
+
+
+def _sign_off(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    handoff = next((other for other in runs if other.run_id == run.params[names.P_HANDOFF]), None)
+    if handoff is None:
+        return  # told by whoever looks for missing runs
+    if names.P_SIGN_OFF_PREFIX + run.run_id not in handoff.params:
+        yield f"the handoff {handoff.run_id} does not name it: it does not count"
+    yield from _differences(run, {names.P_DOCUMENT: handoff.params.get(names.P_DOCUMENT)}, "the handoff's run")
+    twin = json.loads(_text(project, run, names.A_HANDOFF_JSON))
+    mine = {
+        "name": run.params[names.P_SIGNED_BY],
+        "role": run.params[names.P_ROLE],
+        "at": run.params[names.P_CREATED_AT],
+        "sha256": run.params[names.P_DOCUMENT],
+        "run_id": run.run_id,
+    }
+    if twin_digest(twin) != run.params[names.P_DOCUMENT] or mine not in twin["sign_offs"]:
+        yield "the document that it keeps is not the one that it signs"
 
 
 _LOOKS: Mapping[str, Look] = {
@@ -198,6 +234,7 @@ _LOOKS: Mapping[str, Look] = {
     "sweep": _sweep,
     "final": _final,
     "handoff": _handoff,
+    "sign-off": _sign_off,
 }
 
 

@@ -12,6 +12,7 @@ from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import recorded_sign_offs
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def status(project: Project) -> Status:
         StageStatus("generate", bool(batches), f"batches: {len(batches)}, rows: {sum(b.n_rows for b in batches):,}"),
         StageStatus("validate", bool(batches) and not unjudged, _validate_words(verdicts)),
         _decided("sweep", done["sweep"], bad, _sweep_words(done["sweep"])),
-        _decided("report", done["handoff"], bad, _report_words(done["handoff"])),
+        _decided("report", done["handoff"], bad, _report_words(done["handoff"], runs)),
     )
     left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
@@ -119,11 +120,13 @@ def _sweep_words(runs: list[StoredRun]) -> str:
     return f"{percent(float(params[names.P_CHOSEN]))} synthetic chosen, {shape}"
 
 
-def _report_words(runs: list[StoredRun]) -> str:
-    if not runs:
+def _report_words(handoffs: list[StoredRun], runs: list[StoredRun]) -> str:
+    if not handoffs:
         return "no handoff is written"
-    draft = runs[-1].tags.get(names.TAG_DRAFT) == "true"
-    return "a draft: people still owe something" if draft else "final"
+    if handoffs[-1].tags.get(names.TAG_DRAFT) == "true":
+        return "a draft: people still owe something"
+    signed = recorded_sign_offs(runs).get(handoffs[-1].run_id, [])
+    return f"final, {'signed by ' + ', '.join(each.words for each in signed) if signed else 'not signed'}"
 
 
 def _next(stages: tuple[StageStatus, ...], n_passed: int) -> str:

@@ -104,8 +104,8 @@ def _not_ours(ledger: Ledger, run: StoredRun) -> StoredRun:
 
 
 def _subject(ledger: Ledger, run: StoredRun) -> StoredRun:
-    """The run that a check or a baseline speaks about; any other run itself."""
-    is_about_parent = names.TAG_CHECK in run.tags or run.stage == "baseline"
+    """The run that a check, a baseline or a sign-off speaks about; any other run itself."""
+    is_about_parent = names.TAG_CHECK in run.tags or run.stage in {"baseline", "sign-off"}
     return ledger.finished.get(run.parent or "", run) if is_about_parent else run
 
 
@@ -134,7 +134,7 @@ def _ratio(ledger: Ledger, run: StoredRun) -> Node:
 
 def _handoff(ledger: Ledger, run: StoredRun) -> Node:
     finals = ledger.of_stage("final", names.P_SWEEP, run.params[names.P_SWEEP])
-    return handoff_node(run).above(_model_back(ledger, final) for final in finals)
+    return _handoff_node(ledger, run).above(_model_back(ledger, final) for final in finals)
 
 
 def _batch(ledger: Ledger, run: StoredRun) -> Node:
@@ -182,7 +182,11 @@ def _made_by(ledger: Ledger, sweep: StoredRun) -> list[Node]:
 
 
 def _handoffs(ledger: Ledger, sweep_id: str) -> list[Node]:
-    return [handoff_node(run) for run in ledger.of_stage("handoff", names.P_SWEEP, sweep_id)]
+    return [_handoff_node(ledger, run) for run in ledger.of_stage("handoff", names.P_SWEEP, sweep_id)]
+
+
+def _handoff_node(ledger: Ledger, run: StoredRun) -> Node:
+    return handoff_node(run, ledger.sign_offs.get(run.run_id, []))
 
 
 def _readers(ledger: Ledger, digest: str) -> list[Node]:

@@ -41,8 +41,11 @@ def rests_on(runs: Sequence[StoredRun], run: StoredRun) -> tuple[str, ...]:
     On the problem, the evaluation set and the baseline, everything depends that names their digest, or one that no
     run holds any more: theirs may have been changed.
     """
-    if run.stage in {"workflow", "handoff"}:
+    if run.stage == "workflow":
         return ()
+    if run.stage in {"handoff", "sign-off"}:
+        other = {"handoff": "sign-off", "sign-off": "handoff"}[run.stage]
+        return tuple(_words(near) for near in runs if near.stage == other and _signed(near, run))
     if run.stage in {"problem", "evalset", "baseline"}:
         return tuple(_words(other) for other in _later(runs, run))
     batch = run.params.get(names.P_BATCH)
@@ -67,6 +70,11 @@ def model_uri(final: StoredRun) -> str:
     return f"models:/{name}/{version}"
 
 
+def _signed(one: StoredRun, other: StoredRun) -> bool:
+    """Whether one of two runs is the sign-off of the other."""
+    return one.params.get(names.P_HANDOFF) == other.run_id or other.params.get(names.P_HANDOFF) == one.run_id
+
+
 def _later(runs: Sequence[StoredRun], run: StoredRun) -> list[StoredRun]:
     """The runs of later stages that were made under one statement, or on one evaluation set."""
     stage, param = ("problem", names.P_STATEMENT) if run.stage == "problem" else ("evalset", names.P_EVALUATION_DIGEST)
@@ -78,4 +86,6 @@ def _later(runs: Sequence[StoredRun], run: StoredRun) -> list[StoredRun]:
 def _words(run: StoredRun) -> str:
     if run.stage == "final":
         return model_uri(run)
+    if run.stage == "sign-off":
+        return f"sign-off of {run.params.get(names.P_SIGNED_BY, run.run_id)}"
     return f"{run.stage} {run.params.get(names.P_BATCH, run.run_id)}"

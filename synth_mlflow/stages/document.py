@@ -24,6 +24,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import run_url
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 from synth_mlflow.triggers import Present
 
 
@@ -44,6 +45,8 @@ class Material:
     """Of the newest sweep."""
     final: StoredRun
     curve: Curve
+    sign_offs: Sequence[StoredSignOff]
+    """Of earlier handoffs of the newest sweep, oldest first."""
 
     @property
     def sweep(self) -> StoredRun:
@@ -88,6 +91,7 @@ def gather_material(project: Project) -> Material:
         ratios=[run for run in newest if run.stage == "ratio"],
         final=_only(newest, "final", sweeps[-1].run_id),
         curve=Curve.from_json(json.loads(text)),
+        sign_offs=_sign_offs(runs, sweeps[-1].run_id),
     )
 
 
@@ -118,8 +122,20 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
         digests=_digests(material),
         warnings=_warnings(material),
         earlier_sweeps=earlier_sweeps(material.sweeps[:-1]),
+        earlier_sign_offs=tuple(sign_off_of(signed) for signed in material.sign_offs),
     )
     return _linked(project, document, material)
+
+
+def sign_off_of(signed: StoredSignOff) -> handoff.SignOff:
+    """A sign-off as the document tells of it."""
+    return handoff.SignOff(signed.name, signed.role, signed.at, signed.document, signed.run.run_id)
+
+
+def _sign_offs(runs: Sequence[StoredRun], sweep: str) -> list[StoredSignOff]:
+    handoffs = {run.run_id for run in runs if run.stage == "handoff" and run.params[names.P_SWEEP] == sweep}
+    found = recorded_sign_offs(runs)
+    return [signed for run_id in found if run_id in handoffs for signed in found[run_id]]
 
 
 def _only(runs: Sequence[StoredRun], stage: str, parent: str) -> StoredRun:
@@ -287,7 +303,7 @@ def _digests(material: Material) -> tuple[handoff.Digest, ...]:
 def _linked(project: Project, document: handoff.Document, material: Material) -> handoff.Document:
     ids = {run.run_id for run in (material.problem.run, material.frozen.run, material.baseline, material.final)}
     ids |= {run.run_id for run in (*material.sweeps, *material.ratios)}
-    ids |= {batch.run.run_id for batch in material.batches}
+    ids |= {batch.run.run_id for batch in material.batches} | {signed.run.run_id for signed in material.sign_offs}
     ids |= {run.run_id for runs in material.checks.values() for run in runs}
     links = {run_id: run_url(project.server, run_id) for run_id in sorted(ids)}
     return replace(document, links=links)

@@ -57,7 +57,7 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     UsageError
         If ``output`` has another ending, or its folder does not exist.
     """
-    _refuse_output(output)
+    refuse_output(output)
     text = _limits_text(project, limits)
     document = fill(project, sections(text, LIMITS))
     key = json_digest(["handoff", _lasting(document)])
@@ -68,11 +68,12 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     with writing(project.server, run_id) as draft:
         _write(draft, document, text)
     if output is not None:
-        output.write_text(_rendered(document)[FORMATS[output.suffix]], encoding="utf-8")
+        write_copy(document, output)
     return Handoff(run_id, document, output)
 
 
-def _refuse_output(output: Path | None) -> None:
+def refuse_output(output: Path | None) -> None:
+    """A UsageError if no document can be written to this file: its ending is no format, or its folder is missing."""
     if output is None:
         return
     if output.suffix not in FORMATS:
@@ -81,6 +82,11 @@ def _refuse_output(output: Path | None) -> None:
         )
     if not output.resolve().parent.is_dir():
         raise UsageError(f"there is no folder {output.resolve().parent} to write {output.name} to.", "Make it first.")
+
+
+def write_copy(document: Document, output: Path) -> None:
+    """Write the document to a file, in the format that its ending names."""
+    output.write_text(rendered(document)[FORMATS[output.suffix]], encoding="utf-8")
 
 
 def _limits_text(project: Project, given: Path | None) -> str:
@@ -109,7 +115,8 @@ def _lasting(document: Document) -> dict[str, object]:
     return twin
 
 
-def _rendered(document: Document) -> dict[str, str]:
+def rendered(document: Document) -> dict[str, str]:
+    """The document in every format, by artifact name."""
     return {
         names.A_HANDOFF_HTML: to_html(document),
         names.A_HANDOFF_MARKDOWN: to_markdown(document),
@@ -118,7 +125,7 @@ def _rendered(document: Document) -> dict[str, str]:
 
 
 def _write(draft: Draft, document: Document, limits: str) -> None:
-    for path, content in _rendered(document).items():
+    for path, content in rendered(document).items():
         draft.text(path, content)
     if limits:
         draft.text(names.A_LIMITS, limits)

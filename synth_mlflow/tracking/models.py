@@ -16,7 +16,7 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature, infer_signature
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from synth_mlflow.data.digests import file_digest, text_digest
@@ -113,6 +113,23 @@ def model_digest(server: Server, name: str, version: str) -> str:
                 "Restore its files in the artifact store.",
             ) from error
         return folder_digest(Path(local))
+
+
+@guard
+def champion(server: Server, name: str) -> str | None:
+    """The version of a registered model that carries the alias `champion`; None if none does."""
+    try:
+        return str(server.client.get_model_version_by_alias(name, names.CHAMPION).version)
+    except MlflowException as error:
+        if error.error_code not in (GONE, ErrorCode.Name(INVALID_PARAMETER_VALUE)):  # the latter: no such alias
+            raise
+        return None
+
+
+@guard
+def make_champion(server: Server, name: str, version: str) -> None:
+    """Move the alias `champion` of a registered model to one version."""
+    server.client.set_registered_model_alias(name, names.CHAMPION, version)
 
 
 def folder_digest(folder: Path) -> str:

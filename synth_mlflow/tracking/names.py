@@ -22,6 +22,7 @@ STAGES: Final = (
     "ratio",
     "final",
     "handoff",
+    "sign-off",
     "production",
 )
 """What ``synth.stage`` says; a check of a third party adds its own name."""
@@ -48,6 +49,7 @@ TAG_SWEEP: Final = "synth.sweep_run"
 TAG_EVALUATION: Final = "synth.evaluation_digest"
 TAG_ERROR: Final = "synth.error"
 TAG_DRAFT: Final = "synth.draft"
+TAG_SIGNED: Final = "synth.signed"
 
 # Parameters: evidence, write-once
 P_STATEMENT: Final = "synth.statement_sha256"
@@ -114,11 +116,15 @@ P_CREATED_BY: Final = "synth.created_by"
 P_DECIDING: Final = "synth.deciding_probes"
 P_LIMITS: Final = "synth.limits_sha256"
 P_RETRACTION: Final = "synth.retraction"
+P_HANDOFF: Final = "synth.handoff_run"
+P_SIGNED_BY: Final = "synth.signed_by"
+P_ROLE: Final = "synth.role"
+P_CHAMPION: Final = "synth.champion"
 P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
+P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
 
-ADDED_LATER: Final = (P_RETRACTION,)
-"""Parameters that a run may gain after it was written to its end."""
+CHAMPION: Final = "champion"  # the alias of the registered version that a sign-off has let into production
 
 # Metrics
 M_RATIO: Final = "synth.ratio"
@@ -165,6 +171,15 @@ CONTEXT_SYNTHETIC: Final = "synthetic"
 CONTEXT_EVALUATION: Final = "evaluation"
 
 DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than 36 characters
+
+
+def is_added_later(param: str) -> bool:
+    """Whether a run may gain this parameter after it was written to its end: its seal does not cover it.
+
+    >>> is_added_later("synth.retraction"), is_added_later("synth.sign_off/0a1b"), is_added_later("synth.rows")
+    (True, True, False)
+    """
+    return param == P_RETRACTION or param.startswith(P_SIGN_OFF_PREFIX)
 
 
 def slice_metric(slice_name: str) -> str:

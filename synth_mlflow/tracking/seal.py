@@ -23,10 +23,13 @@ def seal_of(params: Mapping[str, str], metrics: Iterable[Value]) -> str:
     >>> seal_of({"synth.rows": "3"}, []) == seal_of({"synth.rows": "4"}, [])
     False
     """
-    left_out = {names.P_SEAL, *names.ADDED_LATER}
-    stated = {name: value for name, value in params.items() if _ours(name) and name not in left_out}
+    stated = {name: value for name, value in params.items() if _ours(name) and not _left_out(name)}
     numbers = {(name, step, value + 0.0) for name, step, value in metrics if _ours(name)}  # SQLite keeps no -0.0
     return json_digest([stated, sorted(numbers)])
+
+
+def _left_out(name: str) -> bool:
+    return name == names.P_SEAL or names.is_added_later(name)
 
 
 def _ours(name: str) -> bool:

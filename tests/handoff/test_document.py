@@ -70,7 +70,7 @@ def test_digest_survives_a_file_and_notices_an_edit(document):
 
 
 def test_signing_does_not_change_what_is_signed(document):
-    signed = replace(document, sign_offs=(SignOff("Ada", "owner", "2026-11-22T13:00:00Z", document.sha256),))
+    signed = replace(document, sign_offs=(SignOff("Ada", "owner", "2026-11-22T13:00:00Z", document.sha256, "ab" * 16),))
     assert signed.sha256 == document.sha256
     VALIDATOR.validate(signed.to_json())
 

@@ -84,7 +84,7 @@ def test_a_project_without_batches_has_a_page(document, render):
 
 @pytest.mark.parametrize("render", RENDERERS)
 def test_a_signature_under_another_state_is_told(document, render):
-    good = SignOff("Ada Lind", "owner", "2026-11-22T13:00:00Z", document.sha256)
+    good = SignOff("Ada Lind", "owner", "2026-11-22T13:00:00Z", document.sha256, "ab" * 16)
     assert "another state" not in render(replace(document, sign_offs=(good,)))
     assert "another state" in render(replace(document, sign_offs=(good, replace(good, sha256="0" * 64))))
 
