@@ -11,7 +11,7 @@ import pandas as pd
 
 from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.record import Origin
-from synth_mlflow.errors import GateError
+from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
@@ -25,7 +25,7 @@ from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule
-from synth_mlflow.stages.batch import Made, user_name, write_batch
+from synth_mlflow.stages.batch import Made, user_name, write_spooled
 from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import Store, freeze
@@ -34,6 +34,7 @@ from synth_mlflow.stages.handles import Batch as Batch
 from synth_mlflow.stages.handles import BatchWriter
 from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sign import Asked, SignedOff, sign
+from synth_mlflow.stages.spool import spooling
 from synth_mlflow.stages.sweep import RATIOS, REPEATS, sweep
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
@@ -180,12 +181,15 @@ class Workflow:
             If the record is incomplete, or the rows do not fit the real table; then nothing is written.
         """
         declared = declared_source(self.project, source)
-        writer = BatchWriter(
-            Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), "python", declared)
-        )
-        yield writer
-        rows = writer.rows()
-        writer.batch = self._batch(write_batch(self.project, Made(rows, writer.origin, len(rows), 0.0)))
+        origin = Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), "python", declared)
+        with spooling(self.project.evaluation_set(), origin) as spool:
+            writer = BatchWriter(spool)
+            yield writer
+            if not spool.n_rows:
+                raise UsageError(
+                    "the batch holds no rows: nothing was written.", "Call `b.write(frame)` inside the block."
+                )
+            writer.batch = self._batch(write_spooled(self.project, spool, Made(spool.n_rows, origin)))
 
     def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
         """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`."""

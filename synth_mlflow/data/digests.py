@@ -1,8 +1,9 @@
 """Digests: of a table's content, of single rows, of texts and files.
 
 A table's digest depends on its column names, kinds, values and order, never on file bytes or on the version of a
-library. A row's digest is the same after a re-save through CSV or in another column order, and is keyed with a
-project's salt: without the salt nobody can look up whether a row that they know is among the digests.
+library; it is taken over blocks of rows, so that a table need not be in memory as a whole. A row's digest is the same
+after a re-save through CSV or in another column order, and is keyed with a project's salt: without the salt nobody can
+look up whether a row that they know is among the digests.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from synth_mlflow.data.columns import Kind, Schema, schema_of
 
 Hashes = npt.NDArray[np.uint64]
 
+BLOCK_ROWS = 65_536  # rows that are digested together; part of what a table's digest is
 _MISSING = np.uint64(0x9E3779B97F4A7C15)  # the cell hash of a missing value of any kind
 
 
@@ -63,12 +65,46 @@ def table_digest(frame: pd.DataFrame, schema: Schema | None = None) -> str:
     >>> table_digest(a) == table_digest(a.copy()), table_digest(a) == table_digest(a[::-1])
     (True, False)
     """
-    kinds = schema or schema_of(frame)
-    digest = hashlib.sha256(canonical_json([len(frame), list(kinds.kinds.items())]).encode())
-    for name in kinds:
-        for part in _column_bytes(frame[name], kinds[name]):
-            digest.update(part)
+    digest = TableDigest(schema or schema_of(frame))
+    for at in range(0, len(frame), BLOCK_ROWS):
+        digest.update(frame.iloc[at : at + BLOCK_ROWS])
     return digest.hexdigest()
+
+
+class TableDigest:
+    """The digest of a table that comes in blocks; the same as `table_digest` of the whole.
+
+    Parameters
+    ----------
+    schema : Schema
+        The columns, and the kinds to read them with.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.n_rows = 0
+        self._sha256 = hashlib.sha256(canonical_json(list(schema.kinds.items())).encode())
+
+    def update(self, block: pd.DataFrame) -> None:
+        """Take in the next `BLOCK_ROWS` rows of a normalised table; only the last block may have fewer.
+
+        Raises
+        ------
+        ValueError
+            If a block follows a shorter one, or is too long.
+        """
+        if self.n_rows % BLOCK_ROWS or len(block) > BLOCK_ROWS:
+            raise ValueError(f"blocks must have {BLOCK_ROWS:,} rows, found {self.n_rows:,} rows, then {len(block):,}")
+        self.n_rows += len(block)
+        for name in self.schema:
+            for part in _column_bytes(block[name], self.schema[name]):
+                self._sha256.update(part)
+
+    def hexdigest(self) -> str:
+        """SHA-256 of what was taken in so far, as 64 hex digits."""
+        whole = self._sha256.copy()
+        whole.update(f"{self.n_rows} rows".encode())
+        return whole.hexdigest()
 
 
 def row_hashes(frame: pd.DataFrame) -> Hashes:
@@ -76,7 +112,7 @@ def row_hashes(frame: pd.DataFrame) -> Hashes:
     total = np.zeros(len(frame), dtype=np.uint64)
     for name in frame.columns:
         label = np.uint64(int.from_bytes(_blake(str(name).encode()), "little"))
-        total += _mix(_cell_hashes(frame[name]) ^ label)  # a sum, so that the order of columns does not matter
+        total += _mix(cell_hashes(frame[name]) ^ label)  # a sum, so that the order of columns does not matter
     return _mix(total)
 
 
@@ -86,6 +122,20 @@ def row_digests(frame: pd.DataFrame, salt: str) -> Hashes:
     packed = row_hashes(frame).tobytes()
     digests = (_blake(packed[at : at + 8], key) for at in range(0, len(packed), 8))
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def cell_hashes(column: pd.Series) -> Hashes:
+    """A 64-bit hash of every value of a column of a normalised table, shape (n_rows,)."""
+    missing = column.isna().to_numpy(dtype=bool)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        bits = column.astype("datetime64[us]").to_numpy().astype("int64").view(np.uint64)
+    elif pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
+        bits = (column.to_numpy(dtype="float64", na_value=0.0) + 0.0).view(np.uint64)
+    else:
+        codes, levels = pd.factorize(column)
+        hashes = [int.from_bytes(_blake(str(level).encode()), "little") for level in levels]
+        bits = np.array([*hashes, 0], dtype=np.uint64)[codes]
+    return np.where(missing, _MISSING, _mix(bits))
 
 
 def _blake(data: bytes, key: bytes = b"") -> bytes:
@@ -120,19 +170,6 @@ def _string_bytes(column: pd.Series) -> Iterable[bytes]:
     for chunk in chunks:
         offsets = np.frombuffer(chunk.buffers()[1], dtype="<i8")[chunk.offset : chunk.offset + len(chunk) + 1]
         yield chunk.buffers()[2][int(offsets[0]) : int(offsets[-1])].to_pybytes() if len(chunk) else b""
-
-
-def _cell_hashes(column: pd.Series) -> Hashes:
-    missing = column.isna().to_numpy(dtype=bool)
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        bits = column.astype("datetime64[us]").to_numpy().astype("int64").view(np.uint64)
-    elif pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
-        bits = (column.to_numpy(dtype="float64", na_value=0.0) + 0.0).view(np.uint64)
-    else:
-        codes, levels = pd.factorize(column)
-        hashes = [int.from_bytes(_blake(str(level).encode()), "little") for level in levels]
-        bits = np.array([*hashes, 0], dtype=np.uint64)[codes]
-    return np.where(missing, _MISSING, _mix(bits))
 
 
 def _mix(bits: Hashes) -> Hashes:

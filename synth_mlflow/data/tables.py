@@ -19,6 +19,7 @@ from synth_mlflow.data.columns import Schema, normalise
 from synth_mlflow.errors import UsageError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+PIECE_ROWS = 100_000
 
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
 
@@ -35,8 +36,29 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     frame = _read(path)
     if frame.shape[1] == 0 or len(frame) == 0:
-        raise UsageError(f"{path} holds no rows.", "Give a table with a header and at least one row.")
+        raise _no_rows(path)
     return normalise(frame)
+
+
+def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
+    """The normalised rows of a file in pieces: a Parquet file is never in memory as a whole, a CSV file is.
+
+    Raises
+    ------
+    UsageError
+        As in `read_table`.
+    """
+    if _suffix(path) != ".parquet":
+        yield read_table(path)
+        return
+    n_rows = 0
+    with _readable(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(PIECE_ROWS):
+            piece = pa.Table.from_batches([batch]).to_pandas()
+            n_rows += len(piece)
+            yield normalise(piece.reset_index(drop=True))
+    if not n_rows:
+        raise _no_rows(path)
 
 
 def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -79,6 +101,10 @@ def file_metadata(path: Path) -> dict[bytes, bytes]:
 def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """A table read back from Parquet, with the physical types that its schema asks for."""
     return normalise(frame)[schema.columns]
+
+
+def _no_rows(path: Path) -> UsageError:
+    return UsageError(f"{path} holds no rows.", "Give a table with a header and at least one row.")
 
 
 def _read(path: Path) -> pd.DataFrame:

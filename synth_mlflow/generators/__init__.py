@@ -7,8 +7,8 @@ A built-in generator is a file of this folder that defines ``plugin``, a frozen 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,17 @@ class Sampler(Protocol):
         """Draw ``n_rows`` rows with the columns and kinds of the fitted table, each inside the slice if one was asked.
 
         Calling it twice with generators in the same state gives the same rows; calling it again with the same generator
-        gives further rows.
+        gives further rows: many rows are asked for in pieces.
         """
+        ...
+
+
+@runtime_checkable
+class ChunkedSampler(Sampler, Protocol):
+    """A sampler whose pieces must know of each other, as for identifiers that are unique across all of them."""
+
+    def chunks(self, n_rows: int, rng: np.random.Generator, *, chunk_rows: int) -> Iterator[pd.DataFrame]:
+        """The rows of ``sample(n_rows, rng)`` or others of the same law, at most ``chunk_rows`` at a time."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import getpass
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,60 +13,63 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.columns import Schema, conform
-from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
+from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.record import METADATA_KEY, Origin, Record, source_in_words
-from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.tables import write_parquet
+from synth_mlflow.data.record import Origin, Record, source_in_words
 from synth_mlflow.errors import UsageError
 from synth_mlflow.stages.pilot_page import pilot_page
-from synth_mlflow.stages.real_rows import distinctive
+from synth_mlflow.stages.spool import RowDigests, Spool, parsed_slice
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, Input, NewRun, create_run, writing
 
-PREVIEW_ROWS = 50
+SHOWN_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Account:
+    """What is known of how rows were made."""
+
+    seconds: float = 0.0
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Made:
-    """Rows that a generator has made, and what is known about how."""
+    """What the record says of rows that were taken in."""
 
-    rows: pd.DataFrame
-    origin: Origin
     rows_asked: int
-    seconds: float
-    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    origin: Origin
+    account: Account = Account()
     pilot: bool = False
     """Whether they are made to be read, beside real ones, and not to be trained on."""
 
 
-def write_batch(project: Project, made: Made) -> StoredBatch:
-    """Write a batch: the one place where synthetic rows enter a project, and only with their complete record.
+def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
+    """Write a batch whose rows were taken in: the one place where synthetic rows enter a project, and only with their
+    complete record.
 
     Raises
     ------
     UsageError
-        If the rows do not have the columns of the real ones, or do not lie in the slice that the record names.
+        If there are no rows, or some are rows of the evaluation set.
     """
     frozen = project.evaluation_set()
-    rows = conform(made.rows, frozen.schema, "the batch")
-    refuse_row_count(len(rows))
-    _refuse_outside(rows, parsed_slice(made.origin.slice, frozen.schema), made.origin)
-    _refuse_held_out(project, frozen, rows)
-    digest = table_digest(rows, frozen.schema)
+    refuse_row_count(spool.n_rows)
+    digest = spool.finish()
     key = json_digest(["pilot" if made.pilot else "batch", digest, dataclasses.asdict(made.origin)])
+    record = _record(project, frozen, made, spool.n_rows, digest)
+    digests = spool.close(record)
+    _refuse_held_out(project, frozen, digests)
     existing = [run for run in project.reader.with_key(key) if run.counts]
     if existing:
         project.say(f"this very batch is recorded already as run {existing[-1].run_id}")
         return StoredBatch(existing[-1])
-    record = _record(project, frozen, made, rows, digest)
     run_id = create_run(project.server, _new_run(record, key), parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
-        _keep_rows(draft, record, rows, frozen)
+        _keep_rows(draft, record, spool, digests)
         if made.pilot:
-            _keep_pilot(draft, project, record, rows)
+            _keep_pilot(draft, project, record, spool.preview)
         _state(draft, record, frozen)
     return project.batch(record.batch)
 
@@ -76,45 +80,26 @@ def refuse_row_count(n_rows: int) -> None:
         raise UsageError(f"a batch of {n_rows:,} rows was asked for, at least 1 is needed.")
 
 
-def parsed_slice(text: str | None, schema: Schema) -> Slice | None:
-    """The slice that a batch is made for, checked against the columns; None where it is for the whole table."""
-    if text is None:
-        return None
-    part = Slice.parse(text)
-    part.check(schema)
-    return part
-
-
-def _refuse_outside(rows: pd.DataFrame, part: Slice | None, origin: Origin) -> None:
-    if part is None:
-        return
-    outside = int((~part.mask(rows)).sum())
-    if outside:
-        raise UsageError(
-            f"{outside:,} of the {len(rows):,} rows do not lie in the slice {part.text!r} that the record of "
-            f"{origin.generator!r} names.",
-            "Correct the rows, or the record's slice.",
-        )
-
-
-def _refuse_held_out(project: Project, frozen: EvaluationSet, rows: pd.DataFrame) -> None:
+def _refuse_held_out(project: Project, frozen: EvaluationSet, digests: RowDigests) -> None:
     """Copies of evaluation rows betray a generator that was fitted on them; equal coarse rows are chance."""
     held_out = project.row_digests(frozen.run)["evaluation"]
-    copies = int(np.isin(row_digests(rows, frozen.salt)[distinctive(rows)], held_out).sum())
+    copies = int(np.isin(digests.distinctive, held_out).sum())
     if copies:
+        n_rows = len(digests.distinctive) + len(digests.common)
         raise UsageError(
-            f"{copies:,} of the {len(rows):,} rows of the batch are rows of the frozen evaluation set: its generator "
+            f"{copies:,} of the {n_rows:,} rows of the batch are rows of the frozen evaluation set: its generator "
             "has seen what no generator may see.",
             "Fit it on the training rows only (`workflow.training_rows()`), and make the batch again.",
         )
 
 
-def _record(project: Project, frozen: EvaluationSet, made: Made, rows: pd.DataFrame, digest: str) -> Record:
+def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, digest: str) -> Record:
+    account = made.account
     return Record(
         batch=_short_id(project, made.origin.generator, digest),
         origin=made.origin,
         rows_asked=made.rows_asked,
-        rows=len(rows),
+        rows=n_rows,
         columns=dict(frozen.schema.kinds),
         digest=digest,
         statement_digest=project.problem().statement.digest,
@@ -122,8 +107,8 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, rows: pd.DataFr
         environment=environment(),
         created_by=user_name(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(made.seconds, 3),
-        notes={**made.notes, "pilot": True} if made.pilot else made.notes,
+        seconds=round(account.seconds, 3),
+        notes={**account.notes, "pilot": True} if made.pilot else account.notes,
     )
 
 
@@ -156,16 +141,14 @@ def _new_run(record: Record, key: str) -> NewRun:
     return NewRun("batch", f"{record.batch} · {record.rows:,} rows{seed}", key, tags)
 
 
-def _keep_rows(draft: Draft, record: Record, rows: pd.DataFrame, frozen: EvaluationSet) -> None:
-    text = record.to_json()
-    write_parquet(rows, draft.file(names.A_BATCH), {METADATA_KEY: text.encode()})
-    draft.text(names.A_RECORD, text)
-    digests, alone = row_digests(rows, frozen.salt), distinctive(rows)
-    np.savez(draft.file(names.A_ROW_DIGESTS), distinctive=digests[alone], common=digests[~alone])
-    draft.frame(names.A_PREVIEW, rows.head(PREVIEW_ROWS))
+def _keep_rows(draft: Draft, record: Record, spool: Spool, digests: RowDigests) -> None:
+    shutil.move(spool.path, draft.file(names.A_BATCH))
+    draft.text(names.A_RECORD, record.to_json())
+    np.savez(draft.file(names.A_ROW_DIGESTS), distinctive=digests.distinctive, common=digests.common)
+    draft.frame(names.A_PREVIEW, spool.preview.head(SHOWN_ROWS))
     uri = f"runs:/{draft.run_id}/{names.A_BATCH}"
     batch = f"batch {record.batch}"
-    draft.inputs.append(Input(batch, record.digest, names.CONTEXT_SYNTHETIC, uri, len(rows), rows.shape[1]))
+    draft.inputs.append(Input(batch, record.digest, names.CONTEXT_SYNTHETIC, uri, record.rows, len(record.columns)))
 
 
 def _keep_pilot(draft: Draft, project: Project, record: Record, rows: pd.DataFrame) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,11 +21,12 @@ import pandas as pd
 from synth_mlflow.data.command_template import CommandTemplate
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.record import Origin, record_in_file
-from synth_mlflow.data.tables import read_table, write_parquet
+from synth_mlflow.data.tables import table_pieces, write_parquet
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.stages.batch import Made, parsed_slice, refuse_row_count, write_batch
+from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.generate import declared_source, real_members
+from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking.project import Project, StoredBatch
 
 TIMEOUT_SECONDS = 3600.0
@@ -97,8 +98,12 @@ def generate_by_command(
     _refuse_secrets(template.words(values))
     project.say(f"running {shlex.join(template.words(values))}")
     with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
-        frame, notes = _Job(template, values, Path(folder), generator, timeout_seconds).run(members)
-    return write_batch(project, Made(frame, origin, rows, notes["seconds"], {"command": notes}, pilot))
+        job = _Job(template, values, Path(folder), generator, timeout_seconds)
+        notes = job.run(members)
+        with spooling(frozen, origin) as spool:
+            job.hand_over(spool)
+            account = Account(notes["seconds"], {"command": notes})
+            return write_spooled(project, spool, Made(rows, origin, account, pilot))
 
 
 def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> None:
@@ -138,8 +143,8 @@ class _Job:
     generator: str
     timeout_seconds: float
 
-    def run(self, members: pd.DataFrame | None) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """The rows that the command wrote, and what the record keeps about the run."""
+    def run(self, members: pd.DataFrame | None) -> dict[str, Any]:
+        """Run the command; returns what the record keeps about that."""
         paths = {"output": str(self._output), "members": str(self.folder / "members.parquet")}
         if members is not None:
             write_parquet(members, Path(paths["members"]))
@@ -149,13 +154,20 @@ class _Job:
         exit_code = self._exit_code(self.template.words({**self.values, **paths}))
         seconds = round(time.monotonic() - begun, 3)
         self._refuse_failure(exit_code)
-        return self._rows(), {
+        return {
             "line": shlex.join(words),
             "sha256": text_digest(self.template.text),
             "files": files,
             "exit_code": exit_code,
             "seconds": seconds,
         }
+
+    def hand_over(self, spool: Spool) -> None:
+        """Give the rows that the command wrote to a spool."""
+        for rows in self._rows():
+            spool.add(rows)
+        if spool.n_rows != self.values["rows"]:
+            self._fail(f"wrote {spool.n_rows:,} rows, {self.values['rows']:,} were asked for")
 
     @property
     def _output(self) -> Path:
@@ -202,17 +214,14 @@ class _Job:
         elif not self._output.is_file():
             self._fail(f"wrote no file in place of {{output}}, which was a path ending in {self.template.ending}")
 
-    def _rows(self) -> pd.DataFrame:
+    def _rows(self) -> Iterator[pd.DataFrame]:
         try:
-            is_batch = record_in_file(self._output) is not None
-            frame = read_table(self._output)
+            if record_in_file(self._output) is None:
+                yield from table_pieces(self._output)
+                return
         except UsageError as error:
             self._fail(f"wrote what cannot be read as a table: {error.found}")
-        if is_batch:
-            self._fail("wrote a file that carries the record of a batch already")
-        if len(frame) != self.values["rows"]:
-            self._fail(f"wrote {len(frame):,} rows, {self.values['rows']:,} were asked for")
-        return frame
+        self._fail("wrote a file that carries the record of a batch already")
 
     def _fail(self, what: str, fix: str = "Correct it, and generate again; nothing was recorded.") -> NoReturn:
         said = _last_lines(self._stderr)

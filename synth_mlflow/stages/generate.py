@@ -14,14 +14,15 @@ import pandas as pd
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import row_digests, table_digest
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import read_table, table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
-from synth_mlflow.stages.batch import Made, parsed_slice, refuse_row_count, write_batch
+from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
 from synth_mlflow.stages.own_code import importable_here, own_maker
 from synth_mlflow.stages.real_rows import refuse_synthetic
+from synth_mlflow.stages.spool import parsed_slice, spooling
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 
@@ -85,9 +86,11 @@ def generate(
             generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
         )
         project.say(f"fitting {generator} on {len(members):,} real rows")
-        begun = time.monotonic()
-        frame, notes = maker.run(members, Wanted(rows, seed, statement.task, part))
-    return write_batch(project, Made(frame, origin, rows, time.monotonic() - begun, notes, pilot))
+        with spooling(frozen, origin) as spool:
+            begun = time.monotonic()
+            notes = maker.run(members, Wanted(rows, seed, statement.task, part), spool.add)
+            account = Account(time.monotonic() - begun, notes)
+            return write_spooled(project, spool, Made(rows, origin, account, pilot))
 
 
 def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
@@ -98,13 +101,16 @@ def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
     UsageError
         If a field of the record is missing, or the rows do not have the columns of the real ones.
     """
-    project.evaluation_set()
+    frozen = project.evaluation_set()
     origin, source = read_origin(record)
     if record_in_file(path) is not None:
         raise UsageError(f"{path} carries the record of a batch already.", "It needs no second one.")
-    rows = read_table(path)
     declared = declared_source(project, source, beside=record.parent)
-    return write_batch(project, Made(rows, dataclasses.replace(origin, door="file", source=declared), len(rows), 0.0))
+    origin = dataclasses.replace(origin, door="file", source=declared)
+    with spooling(frozen, origin) as spool:
+        for rows in table_pieces(path):
+            spool.add(rows)
+        return write_spooled(project, spool, Made(spool.n_rows, origin))
 
 
 def declared_source(project: Project, source: str | None, *, beside: Path = Path()) -> Source:

@@ -8,8 +8,8 @@ from typing import Self
 import pandas as pd
 
 from synth_mlflow.data.html_table import html_table
-from synth_mlflow.data.record import Origin, Record
-from synth_mlflow.errors import UsageError
+from synth_mlflow.data.record import Record
+from synth_mlflow.stages.spool import Spool
 from synth_mlflow.tracking.project import Project, StoredBatch
 
 
@@ -38,18 +38,17 @@ class Batch:
 class BatchWriter:
     """Takes the rows of one batch; the batch is written when the ``with`` block ends."""
 
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
+    def __init__(self, spool: Spool) -> None:
         self.batch: Batch | None = None
         """The batch, once the block has ended."""
-        self._frames: list[pd.DataFrame] = []
+        self._spool = spool
 
     def write(self, frame: pd.DataFrame) -> None:
-        """Add rows; may be called more than once."""
-        self._frames.append(frame)
+        """Add rows; may be called more than once, with as many as fit into memory at a time.
 
-    def rows(self) -> pd.DataFrame:
-        """Everything written so far; a UsageError if nothing was."""
-        if not self._frames:
-            raise UsageError("the batch holds no rows: nothing was written.", "Call `b.write(frame)` inside the block.")
-        return pd.concat(self._frames, ignore_index=True)
+        Raises
+        ------
+        UsageError
+            If they do not have the columns of the real rows, or do not lie in the slice of the record.
+        """
+        self._spool.add(frame)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,10 @@ from synth_mlflow.data.record import Door
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError, UsageError, closest
-from synth_mlflow.generators import Generator
+from synth_mlflow.generators import ChunkedSampler, Generator, Sampler
 from synth_mlflow.plugins import find
+
+CHUNK_ROWS = 100_000  # rows drawn at once; what a seed gives depends on it
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,16 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Rows that a generator makes."""
+
+    frames: Iterable[object]
+    """What ought to be tables; made while they are asked for."""
+    notes: Callable[[], Mapping[str, Any]] = dict
+    """What the generator says about the fit; complete once all rows are made."""
+
+
+@dataclass(frozen=True)
 class Maker:
     """What the record keeps about a generator, and the way to run it."""
 
@@ -39,16 +52,48 @@ class Maker:
     """For the record's notes."""
     title: str
     """How messages call it."""
-    make: Callable[[pd.DataFrame, Wanted], tuple[object, Mapping[str, Any]]]
-    """Takes real rows; returns what ought to be a table, and notes on the fit."""
+    make: Callable[[pd.DataFrame, Wanted], Drawn]
+    """Takes real rows."""
 
-    def run(self, members: pd.DataFrame, wanted: Wanted) -> tuple[pd.DataFrame, Mapping[str, Any]]:
-        """Make the rows; a GeneratorError if the generator raises, or returns no table of as many rows."""
+    def run(self, members: pd.DataFrame, wanted: Wanted, take: Callable[[pd.DataFrame], None]) -> Mapping[str, Any]:
+        """Make the rows, and hand each piece to ``take``; returns notes on the fit.
+
+        Raises
+        ------
+        GeneratorError
+            If the generator raises, or makes no table, or another number of rows.
+        """
+        with self._told():
+            drawn = self.make(members, wanted)
+        n_rows = 0
+        for frame in self._tables(drawn):
+            n_rows += len(frame)
+            take(frame)
+        if n_rows != wanted.rows:
+            raise GeneratorError(f"generator {self.title} returned {n_rows:,} rows, {wanted.rows:,} were asked for.")
+        return {**drawn.notes(), **self.facts}
+
+    def _tables(self, drawn: Drawn) -> Iterator[pd.DataFrame]:
+        with self._told():
+            for frame in drawn.frames:
+                if not isinstance(frame, pd.DataFrame):
+                    kind = type(frame).__name__
+                    raise GeneratorError(f"generator {self.title} returned a {kind}, a DataFrame was needed.")
+                yield frame
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what a generator raises into one message; `--debug` shows the traceback."""
         try:
-            frame, notes = self.make(members, wanted)
+            yield
         except SynthError:
             raise
-        except Exception as error:  # a plugin may raise anything; the user gets one message, `--debug` the traceback
+        except MemoryError as error:
+            raise GeneratorError(
+                f"generator {self.title} needs more memory than there is: {error}.",
+                "Ask for fewer rows (`--batches K` makes several batches), or let it make them in pieces.",
+            ) from error
+        except Exception as error:  # a plugin may raise anything
             raise GeneratorError(f"generator {self.title} raised {type(error).__name__}: {error}.") from error
         except SystemExit as leaving:
             if leaving.code:  # this process is told to end, or fails anyhow
@@ -56,13 +101,6 @@ class Maker:
             raise GeneratorError(
                 f"generator {self.title} left with `sys.exit()` instead of returning rows."
             ) from leaving
-        if not isinstance(frame, pd.DataFrame):
-            raise GeneratorError(f"generator {self.title} returned a {type(frame).__name__}, a DataFrame was needed.")
-        if len(frame) != wanted.rows:
-            raise GeneratorError(
-                f"generator {self.title} returned {len(frame):,} rows, {wanted.rows:,} were asked for."
-            )
-        return frame, {**notes, **self.facts}
 
 
 def installed_maker(name: str, params: Mapping[str, Any]) -> Maker:
@@ -92,13 +130,20 @@ def instance(name: str, made_of: Callable[..., Any], params: Mapping[str, Any]) 
         raise UsageError(f"generator {name!r} does not take these parameters: {error}.") from error
 
 
-def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, Wanted], tuple[object, Mapping[str, Any]]]:
-    """How an object that keeps the Generator contract is run."""
+def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, Wanted], Drawn]:
+    """How an object that keeps the Generator contract is run: rows are drawn `CHUNK_ROWS` at a time."""
 
-    def make(members: pd.DataFrame, wanted: Wanted) -> tuple[object, Mapping[str, Any]]:
+    def make(members: pd.DataFrame, wanted: Wanted) -> Drawn:
         fitting, sampling = np.random.default_rng(wanted.seed).spawn(2)
         sampler = generator.fit(members, wanted.task, fitting, slice=wanted.part)
-        frame = sampler.sample(wanted.rows, sampling)
-        return frame, dict(sampler.notes)
+        return Drawn(_chunks(sampler, wanted.rows, sampling), lambda: dict(sampler.notes))
 
     return make
+
+
+def _chunks(sampler: Sampler, n_rows: int, rng: np.random.Generator) -> Iterator[object]:
+    if isinstance(sampler, ChunkedSampler):
+        yield from sampler.chunks(n_rows, rng, chunk_rows=CHUNK_ROWS)
+        return
+    for start in range(0, n_rows, CHUNK_ROWS):
+        yield sampler.sample(min(CHUNK_ROWS, n_rows - start), rng)

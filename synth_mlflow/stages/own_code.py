@@ -7,7 +7,8 @@ A plain function is called as ``function(members, n_rows, seed, **params)``:
 - ``seed`` is a whole number, and the only source of randomness: the same arguments must give the same rows;
 - ``params`` are what `--param NAME=VALUE` gave; the record keeps them together with the defaults of those not given;
 - if it has a parameter named ``slice``, that is the condition which every row must satisfy, as text, or None;
-- it returns a DataFrame of ``n_rows`` rows with the columns and types of ``members``.
+- it returns a DataFrame of ``n_rows`` rows with the columns and types of ``members``, or yields it in pieces, which
+  are written as they come.
 
 A class is called with the parameters and keeps the :class:`synth_mlflow.generators.Generator` contract.
 """
@@ -29,7 +30,7 @@ import pandas as pd
 
 from synth_mlflow.data.code_version import SHORT, Code, code_of
 from synth_mlflow.errors import UsageError
-from synth_mlflow.stages.maker import Maker, Wanted, fit_and_sample, instance
+from synth_mlflow.stages.maker import Drawn, Maker, Wanted, fit_and_sample, instance
 
 _CONTRACT = object()  # stands for the arguments that are no parameters while the others are bound
 _imported: dict[str, str] = {}  # the digest of each module's file when it was first met in this process
@@ -165,12 +166,11 @@ def _bound(
     return {name: value for name, value in settings.items() if value is not _CONTRACT}
 
 
-def _calls(
-    function: Callable[..., Any], params: Mapping[str, Any]
-) -> Callable[[pd.DataFrame, Wanted], tuple[object, Mapping[str, Any]]]:
-    def make(members: pd.DataFrame, wanted: Wanted) -> tuple[object, Mapping[str, Any]]:
+def _calls(function: Callable[..., Any], params: Mapping[str, Any]) -> Callable[[pd.DataFrame, Wanted], Drawn]:
+    def make(members: pd.DataFrame, wanted: Wanted) -> Drawn:
         part = {"slice": wanted.part.text if wanted.part else None} if _takes_slice(function) else {}
-        return function(members.copy(), wanted.rows, wanted.seed, **params, **part), {}
+        made = function(members.copy(), wanted.rows, wanted.seed, **params, **part)
+        return Drawn(made if inspect.isgenerator(made) else [made])
 
     return make
 

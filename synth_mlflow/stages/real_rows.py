@@ -48,14 +48,6 @@ def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
             _refuse_shared(project, path, digests[frozen.params[names.P_SALT]], batch, frozen)
 
 
-def distinctive(rows: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which rows hold at least two values that occur nowhere else in their column; shape (n_rows,)."""
-    alone = np.zeros(len(rows), dtype=np.int64)
-    for name in rows.columns:
-        alone += (rows[name].notna() & ~rows[name].duplicated(keep=False)).to_numpy()
-    return alone >= 2
-
-
 def _refuse_shared(project: Project, path: Path, rows: Hashes, batch: StoredRun, frozen: StoredRun) -> None:
     made = project.row_digests(batch)
     real = project.row_digests(frozen)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import weakref
 
 import pandas as pd
 import pytest
@@ -11,6 +12,8 @@ from synth_mlflow import plugins
 from synth_mlflow.data.record import record_in_file
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import EvidenceError, GateError, GeneratorError, UsageError
+from synth_mlflow.stages import maker
+from synth_mlflow.stages.spool import Spool
 from synth_mlflow.tracking import names
 
 RECORD = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None, "purpose": "more rows"}
@@ -115,7 +118,7 @@ def test_incomplete_or_untrue_records_are_refused(refused, customers, changes, m
         (lambda f: f.assign(age=f["age"] + 0.5), "'age' holds 50 values like .*whole numbers were needed"),
         (lambda f: f.assign(member="yes"), "'member' holds string values, boolean values were needed"),
         (lambda f: f.assign(income=float("inf")), "'income' holds 50 infinite values"),
-        (lambda f: f.head(0), "a batch of 0 rows was asked for"),
+        (lambda f: f.head(0), "the batch holds no rows: nothing was written"),
     ],
 )
 def test_rows_that_are_not_like_the_real_ones_are_refused(refused, customers, change, message):
@@ -273,6 +276,41 @@ def odd(returns):
 def test_a_generator_that_breaks_its_contract_leaves_no_run(frozen, monkeypatch, returns, error, message):
     monkeypatch.setattr(plugins.Plugin, "load", lambda self: odd(returns))
     with pytest.raises(error, match=message):
+        frozen.generate("forest", rows=5, purpose="x")
+    assert frozen.project.reader.runs("batch") == []
+
+
+def test_many_rows_are_made_a_chunk_at_a_time(frozen, monkeypatch):
+    """Counted, not timed: whatever the number of rows, no piece is larger than a chunk, and none is kept."""
+    monkeypatch.setattr(maker, "CHUNK_ROWS", 100)
+    sizes, alive = [], []
+
+    def add(spool, frame):
+        taken.append(frame)
+        sizes.append(len(frame))
+        alive.append(sum(ref() is not None for ref in refs))
+        refs.append(weakref.ref(frame))
+        original(spool, taken.pop())
+
+    taken, refs, original = [], [], Spool.add
+    monkeypatch.setattr(Spool, "add", add)
+    batch = frozen.generate("bootstrap_noise", rows=1_050, purpose="x")
+    assert sizes == [100] * 10 + [50]
+    assert max(alive) <= 1  # the one before, which the generator's loop still holds
+    assert (batch.n_rows, batch.record.rows_asked) == (1_050, 1_050)
+    stored = frozen.project.batch(batch.batch)
+    assert len(frozen.project.batch_rows(stored, frozen.project.evaluation_set().schema)) == 1_050
+
+
+def test_a_generator_without_chunks_is_asked_again(frozen, monkeypatch):
+    monkeypatch.setattr(maker, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(plugins.Plugin, "load", lambda self: odd(lambda members: members.head(2)))
+    assert frozen.generate("forest", rows=6, purpose="x").n_rows == 6
+
+
+def test_a_generator_that_needs_too_much_memory_says_so(frozen, monkeypatch):
+    monkeypatch.setattr(plugins.Plugin, "load", lambda self: odd(lambda members: bytearray(10**15)))
+    with pytest.raises(GeneratorError, match=r"generator Odd needs more memory than there is: .*\nAsk for fewer rows"):
         frozen.generate("forest", rows=5, purpose="x")
     assert frozen.project.reader.runs("batch") == []
 

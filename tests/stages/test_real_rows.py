@@ -5,7 +5,7 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.errors import UsageError
-from synth_mlflow.stages.real_rows import distinctive, refuse_synthetic
+from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.workflow import Workflow
 
@@ -72,8 +72,3 @@ def test_coarse_rows_that_are_equal_by_chance_are_no_proof(uri, write_project, c
     with workflow.batch(**RECORD) as b:
         b.write(coarse(60, 2))
     refuse_synthetic(workflow.project, tmp_path / "new.csv", normalise(coarse(200, 3)))
-
-
-def test_distinctive_rows_hold_two_values_of_their_own():
-    rows = normalise(pd.DataFrame({"a": [1, 1, 2, 3], "b": ["x", "y", "z", None], "c": [0.5, 0.5, 0.5, 0.5]}))
-    assert list(distinctive(rows)) == [False, False, True, False]

@@ -1,0 +1,139 @@
+"""Parquet files in chunks: written, digested and read back without the whole table ever being in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth_mlflow.data.columns import Kind, Schema
+from synth_mlflow.data.digests import BLOCK_ROWS, TableDigest, cell_hashes
+from synth_mlflow.data.tables import restore
+from synth_mlflow.errors import UsageError
+
+EXACT = 2**53  # the greatest whole number up to which a float64 holds every one
+_TYPES: Mapping[Kind, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "string": pa.large_string(),
+    "datetime": pa.timestamp("us"),
+}
+
+
+class ChunkWriter:
+    """Writes a table that comes in pieces of any length; what is written depends on the rows alone.
+
+    Parameters
+    ----------
+    path : Path
+        Of the Parquet file.
+    schema : Schema
+        The columns of every piece.
+    """
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self.n_rows = 0
+        self.digest = TableDigest(schema)
+        self._schema = schema
+        self._types = pa.schema([pa.field(name, _TYPES[schema[name]]) for name in schema])
+        self._file = pq.ParquetWriter(path, self._types, store_schema=False)  # else its metadata hides ours
+        self._pending: list[pd.DataFrame] = []
+        self._with_gaps: set[str] = set()
+        self._inexact: set[str] = set()
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Take in further rows of a normalised table; they are written once a block is full."""
+        self._watch_whole_numbers(rows)
+        self.n_rows += len(rows)
+        self._pending.append(rows)
+        n_pending = sum(map(len, self._pending))
+        if n_pending >= BLOCK_ROWS:
+            together = pd.concat(self._pending, ignore_index=True)
+            n_full = n_pending - n_pending % BLOCK_ROWS
+            for at in range(0, n_full, BLOCK_ROWS):
+                self._write(together.iloc[at : at + BLOCK_ROWS])
+            self._pending = [together.iloc[n_full:].copy()]  # a view would keep the whole
+
+    def finish(self) -> str:
+        """Write what is left; returns the content digest of the table.
+
+        Raises
+        ------
+        UsageError
+            If a column holds missing values and whole numbers that they make inexact.
+        """
+        unclear = sorted(self._with_gaps & self._inexact)
+        if unclear:
+            raise UsageError(
+                f"column {unclear[0]!r} holds missing values and whole numbers beyond {EXACT:,}, which are not exact "
+                "beside them.",
+                "If they are identifiers, make them text.",
+            )
+        left = pd.concat(self._pending, ignore_index=True) if self._pending else pd.DataFrame()
+        if len(left):
+            self._write(left)
+        self._pending = []
+        return self.digest.hexdigest()
+
+    def close(self, metadata: Mapping[bytes, bytes] | None = None) -> None:
+        """Close the file, with key-value metadata in it."""
+        if self._file.is_open:
+            self._file.add_key_value_metadata(dict(metadata or {}))
+            self._file.close()
+
+    def _write(self, block: pd.DataFrame) -> None:
+        self.digest.update(block)
+        self._file.write_table(pa.Table.from_pandas(block, schema=self._types, preserve_index=False))
+
+    def _watch_whole_numbers(self, rows: pd.DataFrame) -> None:
+        for name in self._schema.of_kind("integer"):
+            if pd.api.types.is_float_dtype(rows[name].dtype):
+                self._with_gaps.add(name)
+            elif len(rows) and max(rows[name].max(), -rows[name].min()) > EXACT:
+                self._inexact.add(name)
+
+
+def read_chunks(path: Path, schema: Schema) -> Iterator[pd.DataFrame]:
+    """The rows of a Parquet file in normalised blocks of `BLOCK_ROWS`, as they stand."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BLOCK_ROWS, columns=schema.columns):
+            yield restore(pa.Table.from_batches([batch]).to_pandas(ignore_metadata=True), schema)
+
+
+def file_table_digest(path: Path, schema: Schema) -> str:
+    """The content digest of the table in a Parquet file."""
+    digest = TableDigest(schema)
+    for block in read_chunks(path, schema):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def distinctive_rows(path: Path, schema: Schema) -> npt.NDArray[np.bool_]:
+    """Which rows of a Parquet file hold at least two values that occur nowhere else in their column; shape (n_rows,).
+
+    One column is held at a time, as hashes.
+    """
+    alone: npt.NDArray[np.uint8] | None = None
+    for name in schema:
+        here = _alone(path, Schema({name: schema[name]}))
+        alone = here if alone is None else alone + here
+    return np.zeros(0, dtype=bool) if alone is None else alone >= 2
+
+
+def _alone(path: Path, column: Schema) -> npt.NDArray[np.uint8]:
+    """1 for each present value that occurs once."""
+    (name,) = column
+    pairs = [(cell_hashes(block[name]), block[name].notna().to_numpy()) for block in read_chunks(path, column)]
+    hashes, present = (np.concatenate([pair[at] for pair in pairs]) for at in (0, 1))
+    order = np.argsort(hashes)
+    same = np.diff(hashes[order]) == 0
+    repeated = np.zeros(len(hashes), dtype=bool)
+    repeated[order[1:]] |= same
+    repeated[order[:-1]] |= same
+    return (present & ~repeated).astype(np.uint8)
