@@ -306,13 +306,13 @@ def _check_value(column: str, value: Value, kind: Kind, text: str) -> None:
     fits = {
         "boolean": isinstance(value, bool),
         "string": isinstance(value, str),
-        "datetime": isinstance(value, str) and _is_date(value),
+        "datetime": isinstance(value, str) and is_date(value),
     }.get(kind, kind in NUMERIC_KINDS and isinstance(value, float))
     if not fits:
         raise UsageError(f"slice {text!r} compares column {column!r}, which holds {kind} values, with {value!r}.")
 
 
-def _is_date(text: str) -> bool:
+def is_date(text: str) -> bool:
     """Whether a text names one moment; pandas alone would take ``now``, which is another one every time."""
     return ISO_DATE.fullmatch(text) is not None and not pd.isna(pd.to_datetime(text, errors="coerce"))
 

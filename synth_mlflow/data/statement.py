@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from synth_mlflow.data.constraint_grammar import as_texts, parse_constraints
+from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
 from synth_mlflow.data.plain_yaml import read_plain
 from synth_mlflow.data.slices import Slice
@@ -101,10 +103,18 @@ class Facts(_Strict):
     privacy: Text
     slices: dict[str, Text] = {}
     sensitive: list[Text] = []
+    constraints: list[Text] = []
     evaluation: Evaluation = Evaluation()
     model: Model = Model()
     validation: dict[str, Any] = {}
     rerun_when: dict[str, Any] = {"new_real_rows": 0.2, "metric_drop": 0.02, "generator": "major", "task": "any"}
+
+    @field_validator("constraints", mode="before")
+    @classmethod
+    def _as_texts(cls, value: object) -> list[str]:
+        if not isinstance(value, list):
+            raise ValueError("must be a list")  # noqa: TRY004 (pydantic reports ValueErrors alone)
+        return [text for item in value for text in as_texts(item)]
 
     @field_validator("privacy")
     @classmethod
@@ -152,6 +162,11 @@ class Statement:
         return {name: Slice.parse(text) for name, text in self.facts.slices.items()}
 
     @property
+    def constraints(self) -> Constraints:
+        """What every row must keep."""
+        return parse_constraints(self.facts.constraints)
+
+    @property
     def privacy_matters(self) -> bool:
         """Whether the privacy check is required."""
         return self.facts.privacy == "relevant"
@@ -175,7 +190,7 @@ def parse_statement(text: str, what: str = "problem.md") -> Statement:
     answers = sections(prose, QUESTIONS)
     problems += [f"`## {question}` has no answer" for question in QUESTIONS if not answers[question]]
     if facts is not None:
-        problems += _slice_problems(facts)
+        problems += _slice_problems(facts) + _constraint_problems(facts)
     if problems or facts is None:
         shown = "\n".join(f"  - {problem}" for problem in problems)
         raise StatementError(
@@ -257,4 +272,14 @@ def _slice_problems(facts: Facts) -> list[str]:
             Slice.parse(text)
         except UsageError as error:
             problems.append(f"`slices.{name}`: {error.found}")
+    return problems
+
+
+def _constraint_problems(facts: Facts) -> list[str]:
+    problems = []
+    for at, text in enumerate(facts.constraints):
+        try:
+            parse_constraints([text])
+        except UsageError as error:
+            problems.append(f"`constraints[{at}]`: {error.found}")
     return problems

@@ -117,10 +117,15 @@ def decode(column: Column, values: Floats | Ints) -> pd.Series:
     return column.decode(values.astype(np.int64))
 
 
+def time_unit_us(ticks: Ints) -> int:
+    """The longest of day, hour, minute … microsecond that all moments or spans are multiples of, in microseconds."""
+    return next(unit for unit in _TIME_UNITS_US if not np.any(ticks % unit))
+
+
 def _column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Column:
     if kind in CATEGORICAL_KINDS:
         return _categories(values, kind)
-    unit_us = _time_unit(values) if kind == "datetime" else 1
+    unit_us = time_unit_us(_ticks(values.dropna())) if kind == "datetime" else 1
     floats = _as_floats(values, kind, unit_us)
     return NumberColumn(str(values.name), kind, Numbers.of(floats[~np.isnan(floats)], smoothing), unit_us)
 
@@ -130,16 +135,15 @@ def _categories(values: pd.Series, kind: Kind) -> CategoryColumn:
     return CategoryColumn(str(values.name), kind, pd.Index(present, dtype=object).unique().sort_values())
 
 
-def _time_unit(values: pd.Series) -> int:
-    present = values.dropna().to_numpy(dtype="datetime64[us]").astype(np.int64)
-    return next(unit for unit in _TIME_UNITS_US if not np.any(present % unit))
+def _ticks(present: pd.Series) -> Ints:
+    return present.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def _as_floats(column: pd.Series, kind: Kind, unit_us: int) -> Floats:
     if kind != "datetime":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = column.isna().to_numpy(dtype=bool)
-    ticks = column.to_numpy(dtype="datetime64[us]").astype(np.int64) // unit_us
+    ticks = _ticks(column) // unit_us
     return np.where(missing, np.nan, ticks.astype(np.float64))
 
 

@@ -205,4 +205,8 @@ def _numbers(task: Task, rows: pd.DataFrame) -> list[str]:
     return [] if kind in NUMERIC_KINDS else [f"a regression target needs numbers, {task.target!r} holds {kind} values"]
 
 
-_LOOKS = (_named_columns, _target, _slices)
+def _constraints(statement: Statement, rows: pd.DataFrame) -> list[str]:
+    return statement.constraints.problems(rows)
+
+
+_LOOKS = (_named_columns, _target, _slices, _constraints)

@@ -180,3 +180,22 @@ def test_limits_are_blank_where_nobody_wrote(tmp_path):
     assert read_limits(tmp_path / "limits.md") == dict(zip(LIMITS, ("Few rows.", "", ""), strict=True))
     (tmp_path / "limits.md").write_text((FORMS / "limits.md").read_text(encoding="utf-8"))
     assert not any(read_limits(tmp_path / "limits.md").values())
+
+
+def test_constraints_in_their_three_forms():
+    lines = 'constraints: ["a <= b", {column: age, min: 17, max: 90}, {fixed: [city, region]}]\n'
+    declared = statement(FRONT + lines).constraints
+    assert [one.text for one in declared] == ["a <= b", "age >= 17", "age <= 90", "fixed(city, region)"]
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ('constraints: ["a <= b", "a <"]', r"`constraints\[1\]`: constraint 'a <': found 'the end', needed a number"),
+        ("constraints: [{column: age}]", "`constraints`: holds texts like"),
+        ("constraints: 3", "`constraints`: must be a list"),
+    ],
+)
+def test_constraints_outside_the_grammar_are_named(line, match):
+    with pytest.raises(StatementError, match=match):
+        statement(FRONT + line + "\n")

@@ -154,3 +154,12 @@ def test_before_define_there_is_no_problem(shop):
     with pytest.raises(GateError, match=r"'shop' has no problem statement.\nFirst: `synth-mlflow define problem.md`"):
         shop.freeze()
     assert pd.DataFrame(shop.batches()).empty
+
+
+def test_real_rows_that_break_a_constraint_are_counted(uri, write_project):
+    path = write_project(more='constraints: ["age >= 20", "ago <= income", {column: age, max: 200}]')
+    with pytest.raises(StatementError, match=r"'ago <= income' names column 'ago', which the table lacks"):
+        Workflow("shop", uri).define(path)
+    path = write_project(more='constraints: ["age >= 20", {column: age, max: 200}]')
+    with pytest.raises(StatementError, match=r"constraint 'age >= 20' is broken by \d+ of 600 real rows"):
+        Workflow("shop", uri).define(path)
