@@ -36,6 +36,7 @@ from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sign import Asked, SignedOff, sign
 from synth_mlflow.stages.spool import spooling
 from synth_mlflow.stages.sweep import RATIOS, REPEATS, sweep
+from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
 from synth_mlflow.tracking.server import connect
@@ -313,6 +314,22 @@ class Workflow:
         if sweep is None:
             raise GateError("this project has no sweep.", "First: `synth-mlflow sweep`.")
         return sweep.curve
+
+    def training_data(
+        self,
+        ratio: float | None = None,
+        *,
+        batches: Sequence[Batch | str] = (),
+        mix: Mix | None = None,
+        seed: int | None = None,
+        run_id: str | None = None,
+    ) -> TrainingData:
+        """The gated mix for a model of your own, its lineage logged on the active run.
+
+        See :func:`synth_mlflow.stages.training_data.training_data`.
+        """
+        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        return training_data(self.project, ratio, batches=wanted, mix=mix, seed=seed, run_id=run_id)
 
     def training_rows(self) -> pd.DataFrame:
         """The real rows that generators and models may learn from."""

@@ -93,7 +93,9 @@ def _undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     yield
+    mlflow.end_run()
     mlflow.set_tracking_uri(None)
+    mlflow.tracking.fluent._active_experiment_id = None  # no public way to take back `mlflow.set_experiment`
 
 
 @pytest.fixture
@@ -153,6 +155,37 @@ def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
     shutil.copy(frozen_folder / "mlflow.db", tmp_path / "mlflow.db")
     for name in ("rows.csv", "problem.md", "limits.md"):
         shutil.copy(frozen_folder / name, tmp_path / name)
+    return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+@pytest.fixture(scope="session")
+def done_folder(
+    frozen_folder: Path, customers: Callable[..., pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A store whose project has a batch that passed, a sweep and a handoff."""
+    folder = tmp_path_factory.mktemp("done")
+    for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
+        shutil.copy(frozen_folder / name, folder / name)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
+        law = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None}
+        with workflow.batch(**law, purpose="more rows", source="none") as b:
+            b.write(customers(1000, 2))  # a perfect generator: further rows of the same law
+        workflow.validate()
+        workflow.sweep(repeats=3)
+        workflow.report(folder / "handoff.html")
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def done(done_folder: Path, tmp_path: Path) -> Workflow:
+    """The whole way, on a copy of its store; artifacts are shared and never rewritten."""
+    for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
+        shutil.copy(done_folder / name, tmp_path / name)
     return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 

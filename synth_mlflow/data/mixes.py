@@ -38,15 +38,17 @@ def read_ratios(ratios: Iterable[float]) -> tuple[float, ...]:
     >>> read_ratios([0.5, 0.25])
     (0.0, 0.25, 0.5)
     """
-    given = {float(ratio) for ratio in ratios}
-    outside = sorted(ratio for ratio in given if not 0 <= ratio < 1)
-    if outside or not given - {0.0}:
-        found = f"ratio {outside[0]:g} lies outside [0, 1)" if outside else "no ratio above 0 was given"
-        raise UsageError(
-            f"{found}: a ratio is the share of synthetic rows in the training mix.",
-            "Give shares such as 0.25 0.5 0.75 (25 %, 50 %, 75 %).",
-        )
+    given = {read_ratio(ratio) for ratio in ratios}
+    if not given - {0.0}:
+        raise _no_ratio("no ratio above 0 was given")
     return tuple(sorted({0.0} | given))
+
+
+def read_ratio(ratio: float) -> float:
+    """One ratio; a UsageError if it lies outside [0, 1)."""
+    if not 0 <= ratio < 1:
+        raise _no_ratio(f"ratio {ratio:g} lies outside [0, 1)")
+    return float(ratio)
 
 
 def mix_counts(ratio: float, n_real: int, mix: Mix = "augment") -> tuple[int, int]:
@@ -137,3 +139,10 @@ def draw_duplicates(real: Places, n_rows: int, rng: np.random.Generator) -> Plac
     """
     whole, rest = divmod(n_rows, len(real))
     return np.concatenate([np.tile(real, whole), rng.permutation(real)[:rest]])
+
+
+def _no_ratio(found: str) -> UsageError:
+    return UsageError(
+        f"{found}: a ratio is the share of synthetic rows in the training mix.",
+        "Give shares such as 0.25 0.5 0.75 (25 %, 50 %, 75 %).",
+    )

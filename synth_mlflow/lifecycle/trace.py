@@ -141,7 +141,7 @@ def _batch(ledger: Ledger, run: StoredRun) -> Node:
     batch = StoredBatch(run)
     sweeps = [sweep for sweep in ledger.of_stage("sweep") if batch.id in sweep.params[names.P_BATCHES].split()]
     uses = [_use(ledger, sweep) for sweep in sweeps]
-    return _batch_back(ledger, batch).above([*_grounds(ledger, run), *uses, *_readers(ledger, batch.digest)])
+    return _batch_back(ledger, batch).above([*_grounds(ledger, run), *uses, *_readers(ledger, *batch.dataset_digests)])
 
 
 def _batch_back(ledger: Ledger, batch: StoredBatch) -> Node:
@@ -189,9 +189,10 @@ def _handoff_node(ledger: Ledger, run: StoredRun) -> Node:
     return handoff_node(run, ledger.sign_offs.get(run.run_id, []))
 
 
-def _readers(ledger: Ledger, digest: str) -> list[Node]:
+def _readers(ledger: Ledger, *digests: str) -> list[Node]:
     """The runs outside of this project that logged a dataset as their input, with the models that they registered."""
-    runs = [run for run in ledger.project.reader.that_read(digest) if run.run_id not in ledger.all]
+    found = {run.run_id: run for digest in digests for run in ledger.project.reader.that_read(digest)}
+    runs = [run for run in found.values() if run.run_id not in ledger.all]
     versions = lineage.versions_by_run(ledger.project.server, [run.run_id for run in runs])
     return [outside_node(run, _experiment(ledger, run), versions.get(run.run_id, [])) for run in runs]
 
@@ -201,7 +202,7 @@ def _outside(ledger: Ledger, run: StoredRun) -> Node:
     server = ledger.project.server
     read = lineage.inputs_of(server, run.run_id)
     versions = lineage.versions_by_run(server, [run.run_id]).get(run.run_id, [])
-    batches = [batch for batch in ledger.batches.values() if _dataset(batch.digest) in read]
+    batches = [batch for batch in ledger.batches.values() if read.intersection(batch.dataset_digests)]
     frozen = [side for side in ledger.of_stage("evalset") if _dataset(side.params[names.P_EVALUATION_DIGEST]) in read]
     return outside_node(run, _experiment(ledger, run), versions).above(
         [*(_batch_back(ledger, batch) for batch in batches), *map(evalset_node, frozen)]

@@ -17,11 +17,13 @@ from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.record import Origin, Record, source_in_words
 from synth_mlflow.errors import UsageError
+from synth_mlflow.stages.dataset_inputs import record_input
 from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.stages.spool import RowDigests, Spool, parsed_slice
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.pandas_digest import pandas_digest
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, Input, NewRun, create_run, writing
+from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
 
 SHOWN_ROWS = 50
 
@@ -146,9 +148,8 @@ def _keep_rows(draft: Draft, record: Record, spool: Spool, digests: RowDigests) 
     draft.text(names.A_RECORD, record.to_json())
     np.savez(draft.file(names.A_ROW_DIGESTS), distinctive=digests.distinctive, common=digests.common)
     draft.frame(names.A_PREVIEW, spool.preview.head(SHOWN_ROWS))
-    uri = f"runs:/{draft.run_id}/{names.A_BATCH}"
-    batch = f"batch {record.batch}"
-    draft.inputs.append(Input(batch, record.digest, names.CONTEXT_SYNTHETIC, uri, record.rows, len(record.columns)))
+    draft.param(names.P_PANDAS_DIGEST, pandas_digest(draft.file(names.A_BATCH)))
+    draft.inputs.append(record_input(record, draft.run_id))
 
 
 def _keep_pilot(draft: Draft, project: Project, record: Record, rows: pd.DataFrame) -> None:

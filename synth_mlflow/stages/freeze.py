@@ -19,10 +19,11 @@ from synth_mlflow.data.tables import read_table, write_parquet
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.model.baseline import Baseline, measure_baseline
 from synth_mlflow.model.settings import Settings, settle
+from synth_mlflow.stages.dataset_inputs import evaluation_input, real_input
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project
-from synth_mlflow.tracking.write import Draft, Input, NewRun, create_run, writing
+from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
 
 REPEATS = 8
 Store = Literal["rows", "reference"]
@@ -181,18 +182,9 @@ def _state(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store)
     draft.param(names.P_TASK_DIGEST, problem.statement.task_digest)
     draft.param(names.P_SEED, sides.seed)
     draft.metric(names.M_ROWS, len(sides.evaluation))
-    draft.inputs += inputs(sides.training, training, sides.evaluation, digest, path.as_uri())
-
-
-def inputs(
-    training: pd.DataFrame, training_digest: str, evaluation: pd.DataFrame, evaluation_digest: str, uri: str
-) -> list[Input]:
-    """The two real datasets of a project, as the inputs of a run."""
-    columns = training.shape[1]
-    return [
-        Input("real training rows", training_digest, names.CONTEXT_REAL, uri, len(training), columns),
-        Input("frozen evaluation set", evaluation_digest, names.CONTEXT_EVALUATION, uri, len(evaluation), columns),
-    ]
+    n_columns, uri = sides.training.shape[1], path.as_uri()
+    draft.inputs.append(real_input(training, uri, len(sides.training), n_columns))
+    draft.inputs.append(evaluation_input(digest, uri, len(sides.evaluation), n_columns))
 
 
 def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:

@@ -73,7 +73,7 @@ def gather(
     problem, frozen = project.problem(), project.evaluation_set()
     batches = open_batches(project, wanted)
     training, evaluation = project.training_rows(frozen), project.evaluation_rows(frozen)
-    _refuse_overlap(frozen, training, evaluation)
+    refuse_overlap(frozen, training, evaluation)
     tables = [project.batch_rows(batch, frozen.schema) for batch in batches]
     return Ingredients(
         problem=problem,
@@ -122,7 +122,8 @@ def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBa
     return tuple(passed)
 
 
-def _refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd.DataFrame) -> None:
+def refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd.DataFrame) -> None:
+    """An EvidenceError if a training row also stands in the evaluation set."""
     shared = np.isin(row_digests(training, frozen.salt), row_digests(evaluation, frozen.salt))
     if shared.any():
         raise EvidenceError(

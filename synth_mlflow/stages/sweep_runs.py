@@ -14,7 +14,7 @@ from synth_mlflow.model.final import Final, final_of
 from synth_mlflow.model.picture import curve_figure
 from synth_mlflow.model.promise import Promise, confirm
 from synth_mlflow.model.sweep import SweepOutcome
-from synth_mlflow.stages.freeze import inputs
+from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import Ingredients
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import KeptModel, keep_model
@@ -199,19 +199,6 @@ def _state(draft: Draft, ingredients: Ingredients) -> None:
 
 
 def _inputs(ingredients: Ingredients, *, with_synthetic: bool) -> list[Input]:
-    frozen = ingredients.frozen
-    uri = f"runs:/{frozen.run.run_id}/"
-    real = inputs(ingredients.training, frozen.training_digest, ingredients.evaluation, frozen.digest, uri)
-    columns = ingredients.training.shape[1]
-    synthetic = [
-        Input(
-            f"batch {batch.id}",
-            batch.digest,
-            names.CONTEXT_SYNTHETIC,
-            f"runs:/{batch.run.run_id}/{names.A_BATCH}",
-            batch.n_rows,
-            columns,
-        )
-        for batch in ingredients.batches
-    ]
-    return [*real, *(synthetic if with_synthetic else [])]
+    n_columns = ingredients.training.shape[1]
+    synthetic = [batch_input(batch, n_columns) for batch in ingredients.batches]
+    return [*frozen_inputs(ingredients.frozen), *(synthetic if with_synthetic else [])]

@@ -76,6 +76,7 @@ P_SALT: Final = "synth.salt"
 P_SEED: Final = "synth.seed"
 P_BATCH: Final = "synth.batch"
 P_BATCH_DIGEST: Final = "synth.batch_digest"
+P_PANDAS_DIGEST: Final = "synth.pandas_digest"  # MLflow's own, of the same rows
 P_RECORD: Final = "synth.record_sha256"
 P_GENERATOR: Final = "synth.generator"
 P_GENERATOR_VERSION: Final = "synth.generator_version"
@@ -170,6 +171,7 @@ CONTEXT_REAL: Final = "real"
 CONTEXT_SYNTHETIC: Final = "synthetic"
 CONTEXT_EVALUATION: Final = "evaluation"
 
+SOURCE_TYPE: Final = "synth_mlflow_batch"  # of a synthetic batch as a dataset input
 DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than 36 characters
 
 

@@ -106,6 +106,12 @@ class StoredBatch:
         return self.run.params[names.P_BATCH_DIGEST]
 
     @property
+    def dataset_digests(self) -> tuple[str, ...]:
+        """Under which a run may have logged it as an input: the contract's, and MLflow's own for the same rows."""
+        own = self.run.params.get(names.P_PANDAS_DIGEST)
+        return (self.digest[: names.DATASET_DIGEST_LENGTH], *([own] if own else []))
+
+    @property
     def n_rows(self) -> int:
         """How many rows it has."""
         return int(self.run.params[names.P_ROWS])

@@ -40,6 +40,8 @@ class Input:
     uri: str
     n_rows: int
     n_columns: int
+    batch: str = ""
+    """The short id of a synthetic batch."""
 
 
 @dataclass
@@ -236,6 +238,13 @@ def add_params(server: Server, run_id: str, params: Mapping[str, str]) -> None:
 
 
 @guard
+def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapping[str, str]) -> None:
+    """Add dataset inputs, and the tags by which people search, to a run that somebody else writes."""
+    server.client.log_inputs(run_id, [_dataset_input(item) for item in inputs])
+    set_tags(server, run_id, tags)
+
+
+@guard
 def describe_experiment(server: Server, markdown: str) -> None:
     """What the UI shows on top of the experiment."""
     server.client.set_experiment_tag(server.experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
@@ -289,11 +298,12 @@ def _log(draft: Draft) -> None:
 
 
 def _dataset_input(item: Input) -> DatasetInput:
+    batch = {"batch": item.batch, "digest": item.digest} if item.batch else {}
     dataset = Dataset(
         name=item.name,
         digest=item.digest[: names.DATASET_DIGEST_LENGTH],
-        source_type="artifact",
-        source=canonical_json({"uri": item.uri}),
+        source_type=names.SOURCE_TYPE if batch else "artifact",
+        source=canonical_json({"uri": item.uri, **batch}),
         profile=canonical_json({"num_rows": item.n_rows, "num_columns": item.n_columns}),
     )
     return DatasetInput(dataset, [InputTag(CONTEXT, item.context)])

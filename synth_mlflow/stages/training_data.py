@@ -1,0 +1,146 @@
+"""The gated mix for people who train their own model; its lineage stands on their run before they hold a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.html_table import html_table
+from synth_mlflow.data.mixes import Mix, check_supply, percent, read_ratio
+from synth_mlflow.errors import GateError
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, fit_rows
+from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.stages.ingredients import open_batches, refuse_overlap
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.adopt import users_run
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch, Sweep
+from synth_mlflow.tracking.write import log_lineage
+
+REAL = "real"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Rows to train on, and where each is from."""
+
+    rows: pd.DataFrame
+    """Real rows, then synthetic ones; shuffle them for models that mind."""
+    origin: pd.Series
+    """Of shape (n_rows,): ``real``, or the short id of the batch."""
+    target: str
+    ratio: float
+    batches: tuple[str, ...]
+    """Short ids of the batches that rows were taken from."""
+    run_id: str
+    """The run that now carries their lineage."""
+
+    @property
+    def X(self) -> pd.DataFrame:  # noqa: N802 - the field's name
+        """The features."""
+        return self.rows.drop(columns=[self.target])
+
+    @property
+    def y(self) -> pd.Series:
+        """The target."""
+        return self.rows[self.target]
+
+    def _repr_html_(self) -> str:
+        counts = self.origin.value_counts(sort=False)
+        title = ["from", f"rows ({percent(self.ratio)} synthetic; lineage on run {self.run_id})"]
+        return html_table(title, [[name, f"{count:,}"] for name, count in counts.items()])
+
+
+def training_data(
+    project: Project,
+    ratio: float | None = None,
+    *,
+    batches: Sequence[str] = (),
+    mix: Mix | None = None,
+    seed: int | None = None,
+    run_id: str | None = None,
+) -> TrainingData:
+    """The mix at a ratio, of real training rows and of batches whose gate is open.
+
+    Parameters
+    ----------
+    project : Project
+    ratio : float, optional
+        The share of synthetic rows, in [0, 1). By default what the newest sweep chose, with that sweep's batches, mix
+        and seed: the rows of its final model.
+    batches : sequence of str
+        Short ids; by default those of that sweep, else every batch whose gate is open.
+    mix : {"augment", "replace"}, optional
+        Keep all real rows and add synthetic ones, or keep the total; by default as in that sweep, else ``augment``.
+    seed : int, optional
+        Which synthetic rows are drawn; by default that of the sweep, else 0.
+    run_id : str, optional
+        The run that trains; by default MLflow's active run. The real rows and each batch become its dataset inputs, so
+        that `trace` finds it.
+
+    Raises
+    ------
+    UsageError
+        If the ratio lies outside [0, 1), there is no run to log on, or it belongs to another server.
+    GateError
+        If a batch has not passed its gate or was retracted, or too few rows passed.
+    EvidenceError
+        If any table is no longer what was recorded.
+    """
+    run_id = users_run(project.server, run_id)
+    recipe = _chosen(project.latest_sweep()) if ratio is None else _Recipe(read_ratio(ratio))
+    recipe = replace(
+        recipe,
+        batches=tuple(batches) or recipe.batches,
+        mix=mix or recipe.mix,
+        seed=recipe.seed if seed is None else seed,
+    )
+    return _mixed(project, recipe, run_id)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    ratio: float
+    batches: tuple[str, ...] = ()
+    mix: Mix = "augment"
+    seed: int = 0
+
+
+def _chosen(sweep: Sweep | None) -> _Recipe:
+    """How the final model of a sweep was mixed."""
+    if sweep is None:
+        raise GateError("no ratio was given, and no sweep has chosen one.", "First: `synth-mlflow sweep`.")
+    params = sweep.run.params
+    mix: Any = params[names.P_MIX]
+    return _Recipe(sweep.curve.chosen, tuple(params[names.P_BATCHES].split()), mix, int(params[names.P_SEED]))
+
+
+def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
+    frozen, target = project.evaluation_set(), project.problem().statement.task.target
+    real = project.training_rows(frozen)
+    refuse_overlap(frozen, real, project.evaluation_rows(frozen))
+    batches = open_batches(project, recipe.batches) if recipe.ratio else ()
+    tables = [project.batch_rows(batch, frozen.schema) for batch in batches]
+    labels = np.repeat([batch.id for batch in batches], [len(table) for table in tables])
+    check_supply((recipe.ratio,), len(real), len(labels), recipe.mix)
+    places = fit_rows(FitKey("synthetic", recipe.ratio, ALL_ROWS), len(real), labels, recipe.mix, recipe.seed).all
+    rows = pd.concat([real, *tables], ignore_index=True).iloc[places].reset_index(drop=True)
+    origin = pd.Series(np.concatenate([np.full(len(real), REAL, dtype=object), labels])[places], name="origin")
+    used = [batch for batch in batches if (origin == batch.id).any()]
+    _log(project, frozen, recipe, used, run_id)
+    return TrainingData(rows, origin, target, recipe.ratio, tuple(batch.id for batch in used), run_id)
+
+
+def _log(project: Project, frozen: EvaluationSet, recipe: _Recipe, batches: Sequence[StoredBatch], run_id: str) -> None:
+    n_columns = len(frozen.schema.kinds)
+    tags = {
+        names.TAG_PROJECT: project.server.experiment,
+        names.TAG_BATCHES: " ".join(batch.id for batch in batches),
+        names.TAG_RATIO: f"{recipe.ratio:g}",
+        names.TAG_EVALUATION: frozen.digest,
+    }
+    inputs = [frozen_inputs(frozen)[0], *(batch_input(batch, n_columns) for batch in batches)]
+    log_lineage(project.server, run_id, inputs, tags)
