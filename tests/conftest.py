@@ -11,9 +11,9 @@ from pathlib import Path
 
 import hypothesis
 import mlflow
-import numpy as np
 import pandas as pd
 import pytest
+import shop
 
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.workflow import Workflow
@@ -22,58 +22,12 @@ hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)  #
 hypothesis.settings.load_profile("suite")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-STATEMENT = """---
-name: {name}
-data: rows.csv
-target: bought
-task: binary
-metric: roc_auc
-success: {{gain_at_least: 0.01}}
-gap: cold start
-privacy: "not relevant: made-up rows"
-slices: {{young: "age < 30"}}
-evaluation: {{share: 0.5}}
-model: {{params: {{num_iterations: 20, num_leaves: 4, min_data_in_leaf: 5}}}}
-{more}
----
-## What gap are we filling?
-Too few customers yet.
-## Why can't real data solve it?
-They come one a day.
-## What metric decides success, and why?
-Ranking is what the shop uses.
-## Who owns this, and who may change the evaluation set?
-The shop; nobody.
-"""
-LIMITS = """## Known limitations
-Made-up rows.
-## When not to use this model
-Ever.
-## What we would try next
-Real rows.
-"""
-
-
-def _customers(n_rows: int, seed: int) -> pd.DataFrame:
-    """Mixed rows with a learnable target: numbers, texts, truth values, dates, missing values."""
-    rng = np.random.default_rng(seed)
-    age = rng.integers(18, 80, n_rows)
-    income = np.round(rng.lognormal(10, 0.5, n_rows), 2)
-    region = rng.choice(["north", "south", "east"], n_rows)
-    member = rng.random(n_rows) < 0.4
-    logit = 0.15 * (age - 45) + np.where(region == "north", 2.0, -1.0) + member * 2 + 2 * (np.log(income) - 10)
-    bought = np.where(rng.random(n_rows) < 1 / (1 + np.exp(-logit)), "yes", "no")
-    frame = pd.DataFrame({"age": age, "income": income, "region": region, "member": member})
-    frame["since"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 1500, n_rows), unit="D")
-    frame.loc[rng.random(n_rows) < 0.1, "income"] = np.nan
-    frame.loc[rng.random(n_rows) < 0.05, "region"] = None
-    return frame.assign(bought=bought)
 
 
 @pytest.fixture(scope="session")
 def customers() -> Callable[..., pd.DataFrame]:
     """Makes rows of one law: ``customers(n_rows, seed)``."""
-    return _customers
+    return shop.customers
 
 
 @pytest.fixture(scope="session")
@@ -110,14 +64,8 @@ def write_project(tmp_path: Path) -> Callable[..., Path]:
     """Writes rows.csv, problem.md and limits.md; returns the path of problem.md."""
 
     def write(rows: pd.DataFrame | None = None, *, name: str = "shop", more: str = "", **changes: str) -> Path:
-        (_customers(600, seed=1) if rows is None else rows).to_csv(tmp_path / "rows.csv", index=False)
-        (tmp_path / "limits.md").write_text(LIMITS)
-        text = STATEMENT.format(name=name, more=more)
-        for old, new in changes.items():
-            lines = [f"{old}: {new}" if line.startswith(f"{old}:") else line for line in text.splitlines()]
-            text = "\n".join(lines) + "\n"
-        (tmp_path / "problem.md").write_text(text)
-        return tmp_path / "problem.md"
+        real = shop.customers(600, seed=1) if rows is None else rows
+        return shop.write_shop(tmp_path, real, name=name, more=more, **changes)
 
     return write
 
@@ -135,9 +83,7 @@ def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A store with a frozen project, made once a session."""
     folder = tmp_path_factory.mktemp("frozen")
     shutil.copy(empty_store, folder / "mlflow.db")
-    _customers(600, seed=1).to_csv(folder / "rows.csv", index=False)
-    (folder / "problem.md").write_text(STATEMENT.format(name="shop", more=""))
-    (folder / "limits.md").write_text(LIMITS)
+    shop.write_shop(folder, shop.customers(600, seed=1))
     before = Path.cwd()
     os.chdir(folder)  # MLflow puts artifacts under the working directory
     try:
