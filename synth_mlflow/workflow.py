@@ -24,6 +24,7 @@ from synth_mlflow.lifecycle.tables import batches_table, checks_table
 from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.engine import EngineName
 from synth_mlflow.model.plan import Rule
 from synth_mlflow.stages.batch import Made, user_name, write_spooled
 from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
@@ -216,6 +217,8 @@ class Workflow:
         n_jobs: int = -1,
         refine: bool = False,
         extra_real: str | Path | None = None,
+        engine: EngineName = "local",
+        scheduler: str = "",
     ) -> Curve:
         """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
         wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
@@ -230,6 +233,8 @@ class Workflow:
             n_jobs=n_jobs,
             refine=refine,
             extra_real=_path(extra_real),
+            engine=engine,
+            scheduler=scheduler,
         )
 
     def report(self, output: str | Path | None = None, *, limits: str | Path | None = None) -> Handoff:

@@ -109,6 +109,9 @@ def validate(
 @click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
 @click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+              help="Where the fits run.")  # fmt: skip
+@click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
 @shared
 def sweep(
     given: Shared,
@@ -121,6 +124,8 @@ def sweep(
     jobs: int,
     refine: bool,
     extra_real: Path | None,
+    engine: Any,
+    scheduler: str | None,
 ) -> None:
     """Stage 5: train at every ratio, choose one, and register the model."""
     workflow = open_workflow("sweep", given)
@@ -135,6 +140,8 @@ def sweep(
         n_jobs=jobs,
         refine=refine,
         extra_real=extra_real,
+        engine=engine,
+        scheduler=scheduler or "",
     )
     if given.as_json:
         return output.as_json(curve.to_json())

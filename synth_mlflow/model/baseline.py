@@ -74,7 +74,7 @@ def measure_baseline(
     """
     plan = SweepPlan(ratios=(0.5,), repeats=repeats, seed=seed, n_jobs=n_jobs)
     bench = Bench.build(real, evaluation, task, metric, spec, slices=slices)
-    fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={})
+    fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={}, keep=True)
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
     again = np.array([fits[key].score for key in sorted(fits)])
     rng = np.random.default_rng([seed, 1])

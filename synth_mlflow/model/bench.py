@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,37 +15,15 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import Model, fit
 from synth_mlflow.model.halves import halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
-from synth_mlflow.model.plan import Fit, FitKey, FitRows
+from synth_mlflow.model.plan import ALL_ROWS, Fit, FitRows
 from synth_mlflow.model.score import best_score, check_metric, score_codes
+from synth_mlflow.model.work import Trainer, Unscored
 
 Vector = npt.NDArray[np.float64]
 
 FRESH_BINS_MAX = (
     20_000  # rows of the pool; above, all fits share one binned table, which saves time and moves scores little
 )
-
-
-class Trainer(Protocol):
-    """Fits one model on some rows of the pool."""
-
-    def model(self, rows: FitRows, seed: int) -> Model:
-        """The fitted model, which takes raw rows."""
-        ...
-
-    def predictions(self, rows: FitRows, seed: int) -> Vector:
-        """What that model says on the evaluation rows."""
-        ...
-
-
-@dataclass(frozen=True)
-class Unscored:
-    """What a fit predicted on the evaluation rows."""
-
-    key: FitKey
-    predictions: Vector
-    n_real: int
-    n_added: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -98,17 +75,15 @@ class Bench:
         trainer = _trainer(pool, evaluation, task, spec, classes)
         return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks)
 
-    def fit(self, key: FitKey, rows: FitRows, seed: int) -> Unscored:
-        """Fit and predict; safe to call from several threads at a time."""
-        start = time.perf_counter()
-        predictions = self.trainer.predictions(rows, seed)
-        return Unscored(key, predictions, len(rows.real), len(rows.added), time.perf_counter() - start)
+    def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
+        """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.
 
-    def scored(self, found: Unscored) -> Fit:
-        """Score what one fit predicted; not from several threads at a time, since scorers silence warnings."""
+        Of a repeat only the scores are kept, unless ``keep`` says otherwise: that saves nine tenths of the memory.
+        """
         slices = {name: self.score(found.predictions, mask) for name, mask in self.slices.items()}
         score = score_codes(self.metric, self.task, self.truth, found.predictions)
-        return Fit(found.key, score, found.predictions, found.n_real, found.n_added, found.seconds, slices)
+        kept = found.predictions if keep or found.key.repeat == ALL_ROWS else found.predictions[:0]
+        return Fit(found.key, score, kept, found.n_real, found.n_added, found.seconds, slices)
 
     def score(self, predictions: Vector, among: Mask) -> float:
         """The metric on some of the evaluation rows; NaN where it is undefined."""

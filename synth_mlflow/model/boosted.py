@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -118,6 +120,10 @@ class BoostedTrainer:
     data: lightgbm.Dataset
     evaluation: Vector
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To travel to another process the bins are written as LightGBM writes them: a byte or so a value."""
+        return _arrived, (self.settings, self.columns, self.classes, _binned(self.data), self.evaluation)
+
     @classmethod
     def build(
         cls, given: Mapping[str, Any], task: Task, pool: pd.DataFrame, evaluation: pd.DataFrame, classes: Labels
@@ -222,6 +228,25 @@ def _refusals(n_rows: int, settings: BoostedSettings) -> Iterator[None]:
             f"LightGBM refuses {n_rows:,} rows with {dict(settings.params)}: {error}",
             "Correct `model` in the problem statement.",
         ) from error
+
+
+def _binned(data: lightgbm.Dataset) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+        path = Path(folder) / "bins"
+        data.subset([0]).construct()  # LightGBM is silent only in threads that have read its parameters
+        data.save_binary(path)
+        return path.read_bytes()
+
+
+def _arrived(
+    settings: BoostedSettings, columns: RawColumns, classes: Labels, binned: bytes, evaluation: Vector
+) -> BoostedTrainer:
+    """A trainer in the process that it travelled to."""
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+        path = Path(folder) / "bins"
+        path.write_bytes(binned)
+        data = lightgbm.Dataset(path, params=dict(settings.params)).construct()
+    return BoostedTrainer(settings, columns, classes, data, evaluation)
 
 
 def _check_names(given: Mapping[str, Any]) -> None:

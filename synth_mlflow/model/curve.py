@@ -72,6 +72,14 @@ class Point:
 
 
 @dataclass(frozen=True)
+class FailedRatio:
+    """A ratio that was left out since one of its fits failed."""
+
+    ratio: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Curve:
     """Scores over ratios, the chosen one, and why."""
 
@@ -101,6 +109,7 @@ class Curve:
     """In words, whether the same rows choose and confirm."""
     decision: str
     """A few plain sentences with the numbers."""
+    failed: tuple[FailedRatio, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """One row a ratio: ratio, score, low, high, gain, gain_low, gain_high, and more."""
@@ -146,6 +155,7 @@ class Curve:
             name: tuple(v) if isinstance(v, list) else v for name, v in record["learning"].items()
         }
         fields["learning"] = LearningCurve(**learning)
+        fields["failed"] = tuple(FailedRatio(**lost) for lost in record.get("failed", ()))
         return cls(**fields)
 
     def _repr_html_(self) -> str:

@@ -17,6 +17,12 @@ def decide(curve: Curve) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
+def with_losses(curve: Curve) -> str:
+    """The decision of a curve, and which ratios it was made without, and why."""
+    losses = [f"{percent(lost.ratio)} was left out: {lost.reason.rstrip('.')}." for lost in curve.failed]
+    return " ".join([curve.decision, *losses])
+
+
 def _yes(curve: Curve, point: Point) -> str:
     return (
         f"Use {percent(point.ratio)} synthetic rows ({point.n_synthetic:,} beside {point.n_real:,} real ones): "

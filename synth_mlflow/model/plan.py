@@ -18,6 +18,7 @@ Arm = Literal["synthetic", "placebo", "extra", "real"]
 Rule = Literal["plateau", "peak", "one-standard-error", "least"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
+EVERYTHING = ""  # the source that holds the synthetic rows of every batch
 ALL_ROWS = -1  # the `repeat` of the fit on every real row, which gives the published curve
 REPEAT_SHARE = 0.8  # of the real rows, without replacement; with replacement favours more synthetic rows
 LEARNING_SHARES = (0.25, 0.5, 0.75)  # of the real rows: the curve that tells what more real rows would do
@@ -30,6 +31,8 @@ class FitKey:
     arm: Arm
     ratio: float
     repeat: int
+    source: str = EVERYTHING
+    """Whose synthetic rows, where generators are swept one by one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Fit:
     score: float
     """On the rows of the frozen set that may choose; the others are not looked at."""
     predictions: npt.NDArray[np.float64]
-    """On the same rows: of shape (n_rows,) for regression, else (n_rows, n_classes)."""
+    """On the same rows: of shape (n_rows,) for regression, else (n_rows, n_classes); empty where only scores count."""
     n_real: int
     n_added: int
     """Synthetic rows, or duplicates in the placebo arm."""
@@ -54,6 +57,7 @@ class Fit:
             "arm": self.key.arm,
             "ratio": self.key.ratio,
             "repeat": self.key.repeat,
+            "source": self.key.source,
             "score": self.score,
             "n_real": self.n_real,
             "n_added": self.n_added,
@@ -65,7 +69,7 @@ class Fit:
     def from_json(cls, record: Mapping[str, Any], predictions: npt.NDArray[np.float64]) -> Fit:
         """The inverse of :meth:`to_json`, with the predictions that were kept beside it."""
         return cls(
-            FitKey(record["arm"], record["ratio"], record["repeat"]),
+            FitKey(record["arm"], record["ratio"], record["repeat"], record["source"]),
             record["score"],
             predictions,
             record["n_real"],
@@ -88,6 +92,8 @@ class SweepPlan:
     """Fits at a time, one thread each; -1 takes every core."""
     max_slice_drop: float | None = None
     """No ratio is chosen at which a slice scores lower than at ratio 0 by more than this."""
+    sources: tuple[str, ...] = (EVERYTHING,)
+    """Whose synthetic rows are swept, each on its own; all batches together have the name ''."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratios", read_ratios(self.ratios))
@@ -109,10 +115,12 @@ class SweepPlan:
         """
         repeats = [ALL_ROWS, *range(self.repeats)]
         extra = [FitKey("extra", ratio, n) for ratio in self.extra_ratios(n_real, n_extra) for n in repeats]
-        mixes = [FitKey(arm, r, n) for arm in ("synthetic", "placebo") for r in self.ratios if r for n in repeats]
-        baseline = baseline_keys(self.repeats)
+        above = [ratio for ratio in self.ratios if ratio]
+        mixes = [FitKey("synthetic", r, n, source) for source in self.sources for r in above for n in repeats]
+        placebo = [FitKey("placebo", ratio, n) for ratio in above for n in repeats]
+        first, *baseline = baseline_keys(self.repeats)  # a model that fails fails there at once
         learning = [FitKey("real", share, n) for share in LEARNING_SHARES for n in range(self.repeats)]
-        return [*sorted([*mixes, *extra], key=lambda key: -key.ratio), *baseline, *learning]
+        return [first, *sorted([*mixes, *placebo, *extra], key=lambda key: -key.ratio), *baseline, *learning]
 
     def extra_ratios(self, n_real: int, n_extra: int) -> list[float]:
         """Ratios above 0 for which the held-back real rows suffice."""
@@ -128,6 +136,7 @@ class SweepPlan:
             "rule": self.rule,
             "seed": self.seed,
             "max_slice_drop": self.max_slice_drop,
+            "sources": list(self.sources),
         }
 
 
@@ -149,7 +158,15 @@ def baseline_keys(repeats: int) -> list[FitKey]:
     return [FitKey("synthetic", 0.0, repeat) for repeat in (ALL_ROWS, *range(repeats))]
 
 
-def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: int, n_extra: int = 0) -> FitRows:
+def fit_rows(
+    key: FitKey,
+    n_real: int,
+    batches: npt.ArrayLike,
+    mix: Mix,
+    seed: int,
+    n_extra: int = 0,
+    source: Places | None = None,
+) -> FitRows:
     """The rows of one fit.
 
     All ratios of a repeat share its draw: the real rows are the same, the synthetic ones of a smaller ratio are among
@@ -166,6 +183,8 @@ def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: i
     seed : int
     n_extra : int
         Held-back real rows.
+    source : array of int, optional
+        Places of the synthetic rows that may be taken; by default all.
     """
     rng = np.random.default_rng([seed, key.repeat + 1])
     order = np.arange(n_real) if key.repeat == ALL_ROWS else rng.permutation(n_real)
@@ -179,7 +198,8 @@ def fit_rows(key: FitKey, n_real: int, batches: npt.ArrayLike, mix: Mix, seed: i
         return FitRows(kept, draw_duplicates(kept, n_added, rng))
     if key.arm == "extra":
         return FitRows(kept, n_real + np.size(batches) + rng.permutation(n_extra)[:n_added])
-    return FitRows(kept, n_real + draw_order(batches, rng)[:n_added])
+    places = np.arange(np.size(batches)) if source is None else source
+    return FitRows(kept, n_real + places[draw_order(np.asarray(batches)[places], rng)[:n_added]])
 
 
 def unfinished(keys: Iterable[FitKey], finished: Iterable[FitKey]) -> list[FitKey]:

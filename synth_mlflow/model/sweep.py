@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
-from synth_mlflow.data.mixes import check_supply, percent
+from synth_mlflow.data.mixes import check_supply
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.bench import Bench, Unscored
-from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.plan import Fit, FitKey, SweepPlan, fit_rows, unfinished
+from synth_mlflow.model.bench import Bench
+from synth_mlflow.model.curve import Curve, FailedRatio
+from synth_mlflow.model.decision import with_losses
+from synth_mlflow.model.engine import Engine, Threads
+from synth_mlflow.model.plan import Fit, FitKey, SweepPlan, unfinished
 from synth_mlflow.model.reading import read_curve
-
-_FAILURES = (ValueError, TypeError, RuntimeError, ArithmeticError)  # what other people's estimators raise
+from synth_mlflow.model.work import Failed, Unscored, Work
 
 OnFit = Callable[[FitKey, Fit], None]
 
@@ -52,6 +51,7 @@ def run_sweep(
     extra_real: pd.DataFrame | None = None,
     finished: Mapping[FitKey, Fit] | None = None,
     on_fit: OnFit | None = None,
+    engine: Engine | None = None,
 ) -> SweepOutcome:
     """Fit every ratio, repeat and arm, and read the curve.
 
@@ -75,20 +75,28 @@ def run_sweep(
         Fits of a sweep that was killed, with the same inputs and plan; they are not repeated.
     on_fit : callable, optional
         Told of every new fit, in the driver's process, in the order in which they end.
+    engine : Engine, optional
+        Where fits run; by default in threads on this machine.
+
+    Returns
+    -------
+    SweepOutcome
+        A ratio at which a fit failed is left out of the curve, which says why.
 
     Raises
     ------
     GateError
         If a ratio needs more synthetic rows than there are.
     UsageError
-        If a fit has no defined score, or the estimator fails.
+        If a fit without synthetic rows has no defined score or fails, or every ratio has a fit that does.
     """
     check_supply(plan.ratios, len(real), len(synthetic), plan.mix)
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    keys = plan.keys(bench.n_real, bench.n_extra)
-    fits = run_fits(bench, plan, keys, labels, finished=finished or {}, on_fit=on_fit)
-    return SweepOutcome(read_curve(bench, plan, fits), fits, bench, plan, labels)
+    fits, failed = _run_all(bench, plan, labels, finished=finished or {}, on_fit=on_fit, engine=engine)
+    plan = _complete(plan, failed)
+    curve = replace(read_curve(bench, plan, fits), failed=_losses(failed))
+    return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, labels)
 
 
 def run_fits(
@@ -99,52 +107,106 @@ def run_fits(
     *,
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None = None,
+    engine: Engine | None = None,
+    keep: bool = False,
 ) -> dict[FitKey, Fit]:
-    """Run the fits that are missing, one thread each and as many at a time as the plan says; all share one table.
+    """Run the fits that are missing, each with one thread and as many at a time as the engine has room for.
+
+    Parameters
+    ----------
+    keep : bool
+        Whether the predictions of repeats are kept too.
 
     Raises
     ------
     UsageError
         If a score is undefined, or the estimator fails; names the ratio and the arm.
     """
-    fits = {key: finished[key] for key in keys if key in finished}
-    jobs = (delayed(_fit)(bench, plan, key, batches) for key in unfinished(keys, finished))
-    with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
-        for found in Parallel(n_jobs=plan.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs):
-            fit = _scored(bench, found)
-            fits[fit.key] = fit
-            if on_fit:
-                on_fit(fit.key, fit)
+    fits: dict[FitKey, Fit] = {}
+    for found in _fits(bench, plan, keys, batches, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
+        if isinstance(found, Failed):
+            raise _refusal(found)
+        fits[found.key] = found
     return fits
 
 
-def _fit(bench: Bench, plan: SweepPlan, key: FitKey, batches: npt.ArrayLike) -> Unscored:
-    """One fit; depends on nothing but its key, the plan's mix and seed, and the tables."""
-    rows = fit_rows(key, bench.n_real, batches, plan.mix, plan.seed, bench.n_extra)
-    try:
-        return bench.fit(key, rows, plan.seed + key.repeat + 1)
-    except _FAILURES as error:
-        raise UsageError(
-            f"the model could not be fitted ({_where(key, len(rows.real), len(rows.added))}): {error}",
-            "Correct `model` in the problem statement.",
-        ) from error
+def _run_all(
+    bench: Bench,
+    plan: SweepPlan,
+    batches: npt.ArrayLike,
+    *,
+    finished: Mapping[FitKey, Fit],
+    on_fit: OnFit | None,
+    engine: Engine | None,
+) -> tuple[dict[FitKey, Fit], dict[FitKey, str]]:
+    """Every fit of a plan, and why others failed; the baseline must not, since nothing can be read without it."""
+    fits: dict[FitKey, Fit] = {}
+    failed: dict[FitKey, str] = {}
+    keys = plan.keys(bench.n_real, bench.n_extra)
+    for found in _fits(bench, plan, keys, batches, finished=finished, on_fit=on_fit, engine=engine):
+        if isinstance(found, Fit):
+            fits[found.key] = found
+        elif found.key.ratio == 0 or found.key.arm == "real":
+            raise _refusal(found)
+        else:
+            failed[found.key] = found.reason
+    return fits, failed
 
 
-def _scored(bench: Bench, found: Unscored) -> Fit:
-    where = _where(found.key, found.n_real, found.n_added)
+def _fits(
+    bench: Bench,
+    plan: SweepPlan,
+    keys: list[FitKey],
+    batches: npt.ArrayLike,
+    *,
+    finished: Mapping[FitKey, Fit],
+    on_fit: OnFit | None,
+    engine: Engine | None,
+    keep: bool = False,
+) -> Iterator[Fit | Failed]:
+    """The fits that were finished before, then the missing ones as they end."""
+    yield from (finished[key] for key in keys if key in finished)
+    work = Work(bench.trainer, bench.n_real, bench.n_extra, np.asarray(batches), plan.mix, plan.seed)
+    for found in (engine or Threads(plan.n_jobs)).run(work, unfinished(keys, finished)):
+        fit = found if isinstance(found, Failed) else _scored(bench, found, keep)
+        if on_fit and isinstance(fit, Fit):
+            on_fit(fit.key, fit)
+        yield fit
+
+
+def _scored(bench: Bench, found: Unscored, keep: bool) -> Fit | Failed:
     try:
-        fit = bench.scored(found)
+        fit = bench.scored(found, keep=keep)
     except ValueError as error:  # as of a logarithm of negative predictions
-        raise UsageError(
-            f"{bench.metric} cannot be computed ({where}): {error}", "Take another metric, or another model."
-        ) from error
+        return Failed(found.key, f"{bench.metric} cannot be computed ({found.where}): {error}")
     if not np.isfinite(fit.score):
-        raise UsageError(
-            f"{bench.metric} is undefined on the evaluation set ({where}).",
-            "Take another metric, or more evaluation rows of every class.",
-        )
+        return Failed(found.key, f"{bench.metric} is undefined on the evaluation set ({found.where})")
     return fit
 
 
-def _where(key: FitKey, n_real: int, n_added: int) -> str:
-    return f"{key.arm} arm at {percent(key.ratio)}, {n_real:,} real and {n_added:,} added rows"
+def _refusal(failed: Failed) -> UsageError:
+    return UsageError(
+        f"{failed.reason.rstrip('.')}.",
+        "Correct `model` in the problem statement, take another metric, or more evaluation rows of every class.",
+    )
+
+
+def _complete(plan: SweepPlan, failed: Mapping[FitKey, str]) -> SweepPlan:
+    """The plan without the ratios at which a fit failed: what is compared has the same repeats everywhere.
+
+    Raises
+    ------
+    UsageError
+        If nothing but ratio 0 is left.
+    """
+    lost = {key.ratio for key in failed}
+    kept = tuple(ratio for ratio in plan.ratios if ratio not in lost)
+    if kept == (0.0,):
+        raise _refusal(Failed(*next(iter(failed.items()))))
+    return replace(plan, ratios=kept)
+
+
+def _losses(failed: Mapping[FitKey, str]) -> tuple[FailedRatio, ...]:
+    """One reason for each ratio that was lost, that of the synthetic arm where it has one."""
+    reasons = {key.ratio: reason for key, reason in sorted(failed.items())}
+    return tuple(FailedRatio(ratio, reason) for ratio, reason in sorted(reasons.items()))

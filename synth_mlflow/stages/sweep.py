@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import Mix, check_supply, mix_counts, percent
+from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.plan import Fit, FitKey, Rule, SweepPlan
+from synth_mlflow.model.engine import Engine, EngineName, open_engine
+from synth_mlflow.model.estimator import load_estimator
+from synth_mlflow.model.plan import Fit, FitKey, Rule, SweepPlan, unfinished
 from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import SweepOutcome, run_sweep
 from synth_mlflow.stages.ingredients import Ingredients, gather
-from synth_mlflow.stages.sweep_runs import write_sweep
+from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.write import NewRun, create_children, create_run, ending_badly, ending_children_badly
 
@@ -37,6 +44,8 @@ def sweep(
     n_jobs: int = -1,
     refine: bool = False,
     extra_real: Path | None = None,
+    engine: EngineName = "local",
+    scheduler: str = "",
 ) -> Curve:
     """Train at every ratio, read the curve, choose, and keep the final model.
 
@@ -60,6 +69,10 @@ def sweep(
         Sweep the midpoints around the peak of a first pass as well; its fits are kept.
     extra_real : Path, optional
         Real rows that were held back: an arm that shows what they would have done in place of the synthetic ones.
+    engine : {"local", "dask"}
+        Where the fits run; changes no number.
+    scheduler : str
+        Address of the Dask scheduler.
 
     Raises
     ------
@@ -76,33 +89,45 @@ def sweep(
         project.say(f"this very sweep is recorded already as run {existing[-1].run_id}")
         text = project.reader.file(existing[-1], names.A_CURVE).read_text(encoding="utf-8")
         return Curve.from_json(json.loads(text))
-    return _run(project, ingredients)
+    return _run(project, ingredients, open_engine(engine, n_jobs=n_jobs, scheduler=scheduler))
 
 
-def _run(project: Project, ingredients: Ingredients) -> Curve:
+def _run(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
     server, plan = project.server, ingredients.plan
     name = f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats"
     parent = create_run(server, NewRun("sweep", name, ingredients.key), parent=project.workflow_run)
     with ending_badly(server, parent):
-        children = create_children(server, parent, _children(ingredients, plan))
-        with ending_children_badly(server, children):
-            outcome = _fit_all(project, ingredients, plan, {})
+        kept = KeptFits(server, parent, _maker(ingredients.spec))
+        if kept.finished:
+            project.say(f"{len(kept.finished)} fits of a sweep that was ended are taken up")
+        sweeping = Sweeping(project, ingredients, engine, parent, kept)
+        children = _children(sweeping, plan)
+        with ending_children_badly(server, list(children.values())):
+            outcome = _fit_all(sweeping, plan, kept.finished)
             if not ingredients.refine:
-                return write_sweep(project, ingredients, outcome, parent, children)
+                return write_sweep(sweeping, outcome, children)
             plan = _refined(project, ingredients, outcome.curve)
-        children = create_children(server, parent, _children(ingredients, plan))
-        with ending_children_badly(server, children):
-            outcome = _fit_all(project, ingredients, plan, outcome.fits)
-            return write_sweep(project, ingredients, outcome, parent, children)
+        children = _children(sweeping, plan)
+        with ending_children_badly(server, list(children.values())):
+            outcome = _fit_all(sweeping, plan, {**kept.finished, **outcome.fits})
+            return write_sweep(sweeping, outcome, children)
 
 
-def _children(ingredients: Ingredients, plan: SweepPlan) -> list[NewRun]:
-    tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.batches)}
-    ratios = [
-        NewRun("ratio", f"{percent(ratio)} synthetic", json_digest([ingredients.key, ratio]), tags)
-        for ratio in plan.ratios
-    ]
-    return [*ratios, NewRun("final", "final model", json_digest([ingredients.key, "final"]), tags)]
+def _maker(spec: ModelSpec) -> str:
+    """A digest of what the numbers of a fit depend on besides the sweep's key."""
+    own = None if spec.estimator == "lightgbm" else code_of(sys.modules[load_estimator(spec.estimator).__module__])
+    return json_digest([environment()["packages"], own and [own.version, own.sha256]])
+
+
+def _children(sweeping: Sweeping, plan: SweepPlan) -> dict[Child, str]:
+    """Make the run of each ratio and of the final model, before the work starts."""
+    key, tags = sweeping.ingredients.key, {names.TAG_BATCHES: " ".join(b.id for b in sweeping.ingredients.batches)}
+    new: dict[Child, NewRun] = {
+        ratio: NewRun("ratio", f"{percent(ratio)} synthetic", json_digest([key, ratio]), tags) for ratio in plan.ratios
+    }
+    new["final"] = NewRun("final", "final model", json_digest([key, "final"]), tags)
+    run_ids = create_children(sweeping.project.server, sweeping.parent, list(new.values()))
+    return dict(zip(new, run_ids, strict=True))
 
 
 def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepPlan:
@@ -115,29 +140,38 @@ def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepP
     return replace(plan, ratios=tuple(ratio for ratio, n_rows in needed.items() if n_rows <= supply))
 
 
-def _fit_all(
-    project: Project, ingredients: Ingredients, plan: SweepPlan, finished: Mapping[FitKey, Fit]
-) -> SweepOutcome:
+def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]) -> SweepOutcome:
+    ingredients, kept = sweeping.ingredients, sweeping.kept
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
-    n_fits = len(plan.keys(len(ingredients.training), n_extra)) - len(finished)
-    project.say(
+    n_fits = len(unfinished(plan.keys(len(ingredients.training), n_extra), finished))
+    sweeping.project.say(
         f"sweeping {len(plan.ratios)} ratios, {plan.repeats} repeats, {n_fits} fits: "
         f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
     )
-    return run_sweep(
-        ingredients.training,
-        ingredients.synthetic,
-        ingredients.evaluation,
-        ingredients.problem.statement.task,
-        ingredients.problem.statement.facts.metric,
-        ingredients.spec,
-        plan,
-        slices=ingredients.problem.statement.slices,
-        batches=ingredients.origin.to_numpy(),
-        extra_real=ingredients.extra_real,
-        finished=finished,
-        on_fit=_teller(project, n_fits),
-    )
+    tell = _teller(sweeping.project, n_fits)
+
+    def keep(key: FitKey, fit: Fit) -> None:
+        kept.add(fit)
+        tell(key, fit)
+
+    try:
+        return run_sweep(
+            ingredients.training,
+            ingredients.synthetic,
+            ingredients.evaluation,
+            ingredients.problem.statement.task,
+            ingredients.problem.statement.facts.metric,
+            ingredients.spec,
+            plan,
+            slices=ingredients.problem.statement.slices,
+            batches=ingredients.origin.to_numpy(),
+            extra_real=ingredients.extra_real,
+            finished=finished,
+            on_fit=keep,
+            engine=sweeping.engine,
+        )
+    finally:
+        kept.write()
 
 
 def _teller(project: Project, n_fits: int) -> Callable[[FitKey, Fit], None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -10,6 +12,7 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point, Success, judge_success
+from synth_mlflow.model.engine import Engine
 from synth_mlflow.model.final import Final, final_of
 from synth_mlflow.model.picture import curve_figure
 from synth_mlflow.model.promise import Promise, confirm
@@ -17,26 +20,45 @@ from synth_mlflow.model.sweep import SweepOutcome
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import Ingredients
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.models import KeptModel, keep_model
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.write import Draft, Input, writing
+from synth_mlflow.tracking.write import Draft, Input, end_run, writing
 
 EXAMPLE_ROWS = 5
 PICTURE_DPI = 120
 
 
-def write_sweep(
-    project: Project, ingredients: Ingredients, outcome: SweepOutcome, parent: str, children: Sequence[str]
-) -> Curve:
+Child = float | Literal["final"]
+"""A child of the sweep: its ratio, or the final model."""
+
+
+@dataclass(frozen=True)
+class Sweeping:
+    """A sweep that is under way."""
+
+    project: Project
+    ingredients: Ingredients
+    engine: Engine
+    parent: str
+    kept: KeptFits
+
+
+def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
     """Complete the children, then the final model, then the parent: the write that makes the sweep count comes last."""
-    curve = outcome.curve
+    curve, project, ingredients = outcome.curve, sweeping.project, sweeping.ingredients
     success = judge_success(curve, ingredients.problem.statement.facts.success.model_dump(exclude_none=True))
-    for point, run_id in zip(curve.points, children, strict=False):
-        with writing(project.server, run_id) as draft:
+    for point in curve.points:
+        with writing(project.server, children[point.ratio]) as draft:
             _write_ratio(draft, ingredients, curve, point)
+    for lost in curve.failed:
+        project.say(f"{percent(lost.ratio)} is left out: {lost.reason}")
+        end_run(project.server, children[lost.ratio], "FAILED", lost.reason)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
-    kept, promise = _write_final(project, ingredients, outcome, parent, children[-1])
-    with writing(project.server, parent) as draft:
+    kept, promise = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
+    with writing(project.server, sweeping.parent) as draft:
+        draft.params |= sweeping.kept.params
+        draft.param(names.P_ENGINE, sweeping.engine.words)
         _write_parent(draft, ingredients, curve, success, kept, promise)
     return curve
 
@@ -145,6 +167,8 @@ def _write_parent(
     chosen = curve.at(curve.chosen)
     draft.param(names.P_CHOSEN_SCORE, [chosen.score, chosen.low, chosen.high])
     draft.param(names.P_PEAK, curve.peak)
+    if curve.failed:
+        draft.param(names.P_FAILED, [lost.ratio for lost in curve.failed])
     draft.param(names.P_FRAGILITY, curve.fragility.words)
     draft.param(names.P_SUCCESS, success.words)
     draft.param(names.P_PROMISE, promise.words)

@@ -103,6 +103,8 @@ P_PROMISE: Final = "synth.promise"
 P_EARLIER_USES: Final = "synth.earlier_uses"
 P_CHOSEN: Final = "synth.chosen_ratio"
 P_CHOSEN_SCORE: Final = "synth.chosen_score"
+P_ENGINE: Final = "synth.engine"
+P_FAILED: Final = "synth.failed_ratios"
 P_PEAK: Final = "synth.peak_ratio"
 P_FRAGILITY: Final = "synth.fragility"
 P_MODEL_NAME: Final = "synth.model_name"
@@ -158,6 +160,7 @@ A_PILOT: Final = "batch/pilot.html"
 A_POLICY: Final = "policy.json"
 A_PROBES: Final = "evidence.json"
 A_MIX: Final = "mix.parquet"
+A_FITS: Final = "fits"  # a folder
 A_CURVE: Final = "curve.json"
 A_CURVE_TABLE: Final = "curve_table.json"
 A_CURVE_PICTURE: Final = "curve.png"
@@ -182,6 +185,11 @@ def is_added_later(param: str) -> bool:
     (True, True, False)
     """
     return param == P_RETRACTION or param.startswith(P_SIGN_OFF_PREFIX)
+
+
+def vouches_for_fits(param: str) -> bool:
+    """Whether a parameter is the digest of a file of fits, written while the sweep goes on."""
+    return param.startswith(f"{P_ARTIFACT_PREFIX}{A_FITS}/")
 
 
 def slice_metric(slice_name: str) -> str:

@@ -137,15 +137,16 @@ def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[
 @guard
 def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
     left = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and _is_left(server, run)]
+    open_ones = [run for run in left if all(names.vouches_for_fits(param) for param in run.params)]
     for run in left:
-        if run.params:  # write-once: what a process wrote just before it was killed cannot be completed
+        if run not in open_ones:  # write-once: what a process wrote just before it was killed cannot be completed
             server.client.delete_run(run.run_id)
-    empty = [run for run in left if not run.params]
-    if empty:
-        server.client.update_run(empty[-1].run_id, status=status)
-        if names.TAG_ERROR in empty[-1].tags:
-            server.client.delete_tag(empty[-1].run_id, names.TAG_ERROR)
-        return empty[-1].run_id
+    if open_ones:
+        resumed = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
+        server.client.update_run(resumed.run_id, status=status)
+        if names.TAG_ERROR in resumed.tags:
+            server.client.delete_tag(resumed.run_id, names.TAG_ERROR)
+        return resumed.run_id
     tags = {
         names.TAG_SCHEMA: names.SCHEMA,
         names.TAG_STAGE: new.stage,

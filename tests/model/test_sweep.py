@@ -204,10 +204,46 @@ def test_any_estimator_can_be_swept(tables):
     assert run_sweep(*tables, TASK, "neg_log_loss", spec, plan).curve.at(0.5).gain > 0
 
 
-def test_estimator_that_fails_is_named_with_its_ratio(tables):
-    spec = ModelSpec("sklearn.linear_model:LogisticRegression", {"C": -1.0})
-    with pytest.raises(UsageError, match=r"could not be fitted \(synthetic arm at 75 %"):
-        run_sweep(*tables, TASK, "roc_auc", spec, PLAN)
+PICKY = """
+from sklearn.linear_model import LogisticRegression
+class Picky(LogisticRegression):
+    limit = LIMIT
+    def fit(self, X, y):
+        if len(X) > self.limit:
+            raise MemoryError(f"{len(X)} rows are too many")
+        return super().fit(X, y)
+"""
+
+
+@pytest.fixture
+def picky(tmp_path, monkeypatch):
+    """The path of an estimator that takes no more than some number of rows."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(limit):
+        (tmp_path / f"picky_{limit}.py").write_text(PICKY.replace("LIMIT", str(limit)))
+        return ModelSpec(f"picky_{limit}:Picky")
+
+    return write
+
+
+def test_estimator_that_fails_without_synthetic_rows_is_refused(tables, picky):
+    with pytest.raises(UsageError, match=r"synthetic arm at 0 %, 60 real and 0 added rows\): MemoryError: 60 rows"):
+        run_sweep(*tables, TASK, "roc_auc", picky(59), PLAN)
+
+
+def test_estimator_that_fails_at_one_ratio_loses_that_ratio_alone(tables, picky):
+    curve = run_sweep(*tables, TASK, "roc_auc", picky(200), PLAN).curve  # 240 rows at 75 %, 120 at 50 %
+    without = run_sweep(*tables, TASK, "roc_auc", picky(999), SweepPlan((0.25, 0.5), repeats=4, n_jobs=1)).curve
+    assert curve.points == without.points
+    assert [lost.ratio for lost in curve.failed] == [0.75]
+    assert "75 % was left out: the model could not be fitted (synthetic arm at 75 %" in curve.decision
+    assert Curve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
+
+
+def test_estimator_that_fails_at_every_ratio_is_refused(tables, picky):
+    with pytest.raises(UsageError, match=r"at 25 %, 60 real and 20 added rows\): MemoryError"):
+        run_sweep(*tables, TASK, "roc_auc", picky(60), SweepPlan((0.25,), repeats=4, n_jobs=1))
 
 
 @pytest.mark.parametrize(
