@@ -12,9 +12,11 @@ from typing import NoReturn
 import click
 
 from synth_mlflow.cli import output
+from synth_mlflow.cli.completion import completion
 from synth_mlflow.cli.evidence_verbs import retract
 from synth_mlflow.cli.evidence_verbs import verify as verify_evidence
 from synth_mlflow.cli.generate_verb import generate
+from synth_mlflow.cli.progress import hide
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
 from synth_mlflow.cli.question_verbs import identify, trace
 from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
@@ -69,6 +71,7 @@ for verb in (
     trace,
     show,
     list_installed,
+    completion,
 ):
     cli.add_command(verb)
 
@@ -93,6 +96,8 @@ def _exit_code(arguments: list[str]) -> int:
         return INTERRUPTED
     except SynthError as error:
         return _tell(error, "--debug" in arguments, "--json" in arguments)
+    finally:
+        hide()
 
 
 def _tell(error: SynthError, debug: bool, as_json: bool) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth_mlflow.cli import output
+from synth_mlflow.cli import completion, output
 from synth_mlflow.cli.options import Shared, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import EvidenceError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("batch")
+@click.argument("batch", shell_complete=completion.batches)
 @click.option("--reason", required=True, help="Why; kept on the batch for good.")
 @click.option("--by", metavar="NAME", help="Who takes it back; by default your user name.")
 @shared

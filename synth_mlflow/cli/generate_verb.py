@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from synth_mlflow.cli import output
+from synth_mlflow.cli import completion, output
 from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_verbs import tell_verdicts
@@ -43,7 +43,7 @@ class Asked:
 
 
 @click.command()
-@click.argument("generator", type=Blank(), default="")
+@click.argument("generator", type=Blank(), default="", shell_complete=completion.generators)
 @click.option("--generator", "named", type=Blank(), metavar="NAME", help="The same as GENERATOR.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")

@@ -1,10 +1,9 @@
-"""What the command line prints: results to stdout, progress and errors to stderr."""
+"""What the command line prints beside progress: results to stdout, errors to stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -12,23 +11,13 @@ from typing import Any
 
 import click
 
-
-class Progress:
-    """Tells what is being done, and how long it has been going on."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.begun = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        """One line on stderr."""
-        if not self.quiet:
-            elapsed = time.monotonic() - self.begun
-            click.echo(f"{click.style(f'[{elapsed:5.1f} s]', dim=True)} {text}", err=True, color=colour(sys.stderr))
+from synth_mlflow.cli.colours import colour
+from synth_mlflow.cli.progress import hide
 
 
 def line(text: str = "") -> None:
     """One line of a result."""
+    hide()
     click.echo(text, color=colour(sys.stdout))
 
 
@@ -39,6 +28,7 @@ def next_command(command: str) -> None:
 
 def error(found: str, fix: str = "") -> None:
     """What was found and needed, and what to do next."""
+    hide()
     lines = [*found.splitlines(), *fix.splitlines()]
     label = click.style("error:", fg="red", bold=True)
     click.echo(f"{label} {lines[0]}", err=True, color=colour(sys.stderr))
@@ -48,6 +38,7 @@ def error(found: str, fix: str = "") -> None:
 
 def as_json(value: Any) -> None:
     """A result for machines: one JSON value on stdout."""
+    hide()
     click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
 
 
@@ -67,6 +58,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    hide()
     built = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for at, column in enumerate(built.columns):
         if rows and all(isinstance(row[at], int | float) for row in rows):
@@ -74,13 +66,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     for row in rows:
         built.add_row(*(_cell(value) for value in row))
     Console(no_color=not colour(sys.stdout), highlight=False, width=None if sys.stdout.isatty() else 160).print(built)
-
-
-def colour(stream: Any) -> bool:
-    """Whether a stream may carry colours: a terminal, and no NO_COLOR."""
-    import os
-
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR")
 
 
 def _cell(value: object) -> str:

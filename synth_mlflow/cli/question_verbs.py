@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth_mlflow.cli import output
+from synth_mlflow.cli import completion, output
 from synth_mlflow.cli.options import BlankPath, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
@@ -48,7 +48,7 @@ def identify(
 
 
 @click.command()
-@click.argument("what")
+@click.argument("what", shell_complete=completion.batches)
 @shared
 def trace(
     given: Shared,

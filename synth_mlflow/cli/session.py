@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from synth_mlflow.cli.options import Shared
-from synth_mlflow.cli.output import Progress
+from synth_mlflow.cli.progress import Progress
 from synth_mlflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
         The name of the project that the verb may begin; its experiment is made if it is missing. Under `mlflow run` the
         experiment that MLflow was given is the project.
     """
+    say = Progress(given.quiet)
+    say.wait("loading MLflow")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # and, on stdout, of every run that ends
     import synth_mlflow
@@ -34,10 +36,11 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     from synth_mlflow.tracking.server import connect, connect_by_id
     from synth_mlflow.tracking.write import adopted_as_workflow
 
-    say, adopted = Progress(given.quiet), adopt()
+    adopted = adopt()
     if adopted is None:
         name = given.experiment or begins
-        return workflow_class.of(Project(connect(name, given.tracking_uri, create=begins is not None), say=say))
+        server = connect(name, given.tracking_uri, create=begins is not None)
+        return workflow_class.of(Project(server, say=say, count=say.count))
     server = connect_by_id(adopted.experiment_id, given.tracking_uri)
     if given.experiment not in (None, server.experiment):
         raise UsageError(
@@ -45,4 +48,4 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
             f"Name it to MLflow instead: `mlflow run --experiment-name {given.experiment} …`.",
         )
     adopted_as_workflow(server, adopted.run_id, verb)
-    return workflow_class.of(Project(server, workflow_run=adopted.run_id, say=say))
+    return workflow_class.of(Project(server, workflow_run=adopted.run_id, say=say, count=say.count))

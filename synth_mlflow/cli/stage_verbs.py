@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from synth_mlflow.cli import output
+from synth_mlflow.cli import completion, output
 from synth_mlflow.cli.options import Blank, BlankPath, Ratios, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
@@ -76,7 +76,7 @@ def freeze(
 
 
 @click.command()
-@click.argument("batch", type=Blank(), default="")
+@click.argument("batch", type=Blank(), default="", shell_complete=completion.batches)
 @click.option("--source", type=BlankPath(), help="The real rows that a batch was learned from, if not the project's.")
 @shared
 def validate(
@@ -105,7 +105,8 @@ def validate(
 @click.option("--rule", type=click.Choice(["plateau", "peak", "one-standard-error", "least"]), default="plateau",
               show_default=True, help="How the ratio is chosen.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--batch", "batches", type=Blank(), multiple=True, help="Sweep this batch; by default all that passed.")
+@click.option("--batch", "batches", type=Blank(), multiple=True, shell_complete=completion.batches,
+              help="Sweep this batch; by default all that passed.")  # fmt: skip
 @click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
 @click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")

@@ -145,13 +145,20 @@ class Project:
     """Everything that one project has recorded."""
 
     def __init__(
-        self, server: Server, *, workflow_run: str | None = None, say: Callable[[str], None] | None = None
+        self,
+        server: Server,
+        *,
+        workflow_run: str | None = None,
+        say: Callable[[str], None] | None = None,
+        count: Callable[[int, int, str], None] | None = None,
     ) -> None:
         self.server = server
         self.workflow_run = workflow_run
         """The run that everything hangs under; None where stages are run one by one."""
         self.say = say or _silent
         """Where progress is told, a line at a time."""
+        self.count = count or _uncounted
+        """Where it is told how many of how many of what are done."""
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
 
@@ -296,3 +303,7 @@ class Project:
 
 def _silent(text: str) -> None:
     """Progress that nobody listens to."""
+
+
+def _uncounted(done: int, total: int, unit: str) -> None:
+    """A count that nobody listens to."""

@@ -1,0 +1,76 @@
+"""Progress on terminals and in logs."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+from synth_mlflow.cli import progress
+from synth_mlflow.cli.progress import Progress, Step
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_log_gets_plain_lines_and_no_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    say = Progress(quiet=False)
+    say.wait("loading")
+    say("sweeping")
+    say.count(1, 8, "fits")
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert found.err == "[  0.0 s] sweeping\n"
+
+
+def test_a_long_count_in_a_log_is_told_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
+    say = Progress(quiet=False)
+    say("sweeping")
+    say.count(2, 8, "fits")
+    assert "2 of 8 fits, 0 s, about 0 s left" in capsys.readouterr().err
+
+
+def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    say = Progress(quiet=True)
+    say("sweeping")
+    say.count(2, 8, "fits")
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_left_is_reckoned_from_what_was_done() -> None:
+    step = Step("sweeping", done=10, total=40, unit="fits", begun=time.monotonic() - 20)
+    assert step.state() == "10 of 40 fits, 20 s, about 1 min 0 s left"
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0, ""), (5, "… 5 s")])
+def test_the_live_line_waits_until_a_step_is_long(seconds: float, shown: str) -> None:
+    assert Step("sweeping", begun=time.monotonic() - seconds).__rich__().plain.strip() == shown
+
+
+def test_a_terminal_has_a_live_line_that_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    say = Progress(quiet=False)
+    say("sweeping")
+    assert len(progress._live) == 1
+    progress.hide()
+    assert progress._live == []
+    assert "\x1b[?25h" in terminal.getvalue()  # the cursor is shown again
+
+
+def test_no_color_means_no_live_line_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    Progress(quiet=False)("sweeping")
+    assert progress._live == []
+    assert "\x1b" not in terminal.getvalue()
