@@ -28,7 +28,7 @@ from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
 from synth_mlflow.data.plain_yaml import read_plain
 from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.task import ModelSpec, Task, TaskKind
+from synth_mlflow.data.task import Guardrail, ModelSpec, Task, TaskKind
 from synth_mlflow.errors import StatementError, UsageError, closest
 
 QUESTIONS = (
@@ -59,6 +59,13 @@ class Success(_Strict):
         if (self.gain_at_least is None) == (self.at_least is None):
             raise ValueError("needs exactly one of gain_at_least and at_least")
         return self
+
+
+class GuardrailFacts(_Strict):
+    """How far the score may fall on any slice; why slices too small to show it may pass."""
+
+    max_slice_drop: Annotated[FiniteFloat, Field(ge=0)]
+    accept_inconclusive: Text | None = None
 
 
 class Evaluation(_Strict):
@@ -102,6 +109,7 @@ class Facts(_Strict):
     gap: Literal["coverage hole", "cold start", "privacy block", "cost target"]
     privacy: Text
     slices: dict[str, Text] = {}
+    guardrail: GuardrailFacts | None = None
     sensitive: list[Text] = []
     constraints: list[Text] = []
     evaluation: Evaluation = Evaluation()
@@ -124,7 +132,7 @@ class Facts(_Strict):
         return value
 
 
-FROZEN_FACTS = ("name", "target", "task", "metric", "success", "slices", "evaluation", "model")
+FROZEN_FACTS = ("name", "target", "task", "metric", "success", "slices", "guardrail", "evaluation", "model")
 
 
 @dataclass(frozen=True)
@@ -144,7 +152,8 @@ class Statement:
     def task_digest(self) -> str:
         """SHA-256 of the facts that may not change once the evaluation set is frozen."""
         facts = self.facts.model_dump(mode="json")
-        return json_digest({name: facts[name] for name in FROZEN_FACTS})
+        frozen = {name: facts[name] for name in FROZEN_FACTS}
+        return json_digest({name: fact for name, fact in frozen.items() if fact is not None})
 
     @property
     def task(self) -> Task:
@@ -155,6 +164,12 @@ class Statement:
     def model(self) -> ModelSpec:
         """The model that every score is measured with."""
         return ModelSpec(self.facts.model.estimator, self.facts.model.params)
+
+    @property
+    def guardrail(self) -> Guardrail | None:
+        """What no ratio may do to a slice."""
+        found = self.facts.guardrail
+        return None if found is None else Guardrail(found.max_slice_drop, found.accept_inconclusive or "")
 
     @property
     def slices(self) -> dict[str, Slice]:
@@ -272,6 +287,8 @@ def _slice_problems(facts: Facts) -> list[str]:
             Slice.parse(text)
         except UsageError as error:
             problems.append(f"`slices.{name}`: {error.found}")
+    if facts.guardrail is not None and not facts.slices:
+        problems.append("`guardrail` watches slices, and `slices` names none")
     return problems
 
 

@@ -23,6 +23,15 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Guardrail:
+    """How far the score may fall on any slice, against real rows alone."""
+
+    max_slice_drop: float
+    accept_inconclusive: str = ""
+    """Why slices may be too small to show that they do not fall; then only their estimates must not."""
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """The model that every score of a project is measured with.
 

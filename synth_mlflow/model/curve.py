@@ -110,6 +110,8 @@ class Curve:
     decision: str
     """A few plain sentences with the numbers."""
     failed: tuple[FailedRatio, ...] = ()
+    guardrail: str = ""
+    """How the chosen ratio keeps the statement's guardrail, in words; empty without one, or without synthetic rows."""
 
     def frame(self) -> pd.DataFrame:
         """One row a ratio: ratio, score, low, high, gain, gain_low, gain_high, and more."""

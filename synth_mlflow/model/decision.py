@@ -11,7 +11,7 @@ def decide(curve: Curve) -> str:
     """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
     sentences = [_yes(curve, point), _controls(curve, point)] if point.ratio else [_no(curve)]
-    sentences += [_slices(point), curve.fragility.sentence]
+    sentences += [curve.guardrail, _slices(point), curve.fragility.sentence]
     if point.ratio:
         sentences += [curve.fragility.advice, curve.learning.words]
     return " ".join(sentence for sentence in sentences if sentence)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from synth_mlflow.data.mixes import Mix, Places, draw_duplicates, draw_order, mix_counts, read_ratios
+from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import UsageError, closest
 
 Arm = Literal["synthetic", "placebo", "extra", "real"]
@@ -90,8 +91,8 @@ class SweepPlan:
     seed: int = 0
     n_jobs: int = -1
     """Fits at a time, one thread each; -1 takes every core."""
-    max_slice_drop: float | None = None
-    """No ratio is chosen at which a slice scores lower than at ratio 0 by more than this."""
+    guardrail: Guardrail | None = None
+    """No ratio is chosen that breaks it; it has no say where there are no slices."""
     sources: tuple[str, ...] = (EVERYTHING,)
     """Whose synthetic rows are swept, each on its own; all batches together have the name ''."""
 
@@ -135,7 +136,7 @@ class SweepPlan:
             "mix": self.mix,
             "rule": self.rule,
             "seed": self.seed,
-            "max_slice_drop": self.max_slice_drop,
+            "guardrail": asdict(self.guardrail) if self.guardrail else None,
             "sources": list(self.sources),
         }
 

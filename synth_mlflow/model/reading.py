@@ -13,6 +13,7 @@ from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, Corrected, co
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import judge_fragility
+from synth_mlflow.model.guardrail import assurance, objections
 from synth_mlflow.model.inference import Uncertainty, Vector, max_t, peak_probabilities, uncertainty
 from synth_mlflow.model.learning import LearningCurve, learning_curve
 from synth_mlflow.model.plan import ALL_ROWS, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
@@ -50,8 +51,13 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         n_evaluation=len(bench.truth),
         halves=halves,
         decision="",
+        guardrail=_assurance(plan, points[choice.chosen]),
     )
     return replace(curve, decision=decide(curve))
+
+
+def _assurance(plan: SweepPlan, point: Point) -> str:
+    return assurance(plan.guardrail, point.slices) if plan.guardrail and point.ratio else ""
 
 
 UNCORRECTED = (
@@ -139,12 +145,10 @@ def _keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
 
 
 def _forbidden(plan: SweepPlan, slices: Mapping[str, list[SlicePoint]], place: int) -> str:
-    """Which slices fall by more than the plan allows at one ratio."""
-    if plan.max_slice_drop is None:
+    """Why the guardrail does not let one ratio be chosen."""
+    if plan.guardrail is None:
         return ""
-    gains = {name: points[place].gain for name, points in slices.items()}
-    fallen = [f"{name!r} by {-g:.3g}" for name, g in gains.items() if g is not None and g < -plan.max_slice_drop]
-    return f"falls on slice {', '.join(fallen)}; {plan.max_slice_drop:.3g} is allowed" if fallen else ""
+    return objections(plan.guardrail, {name: points[place] for name, points in slices.items()})
 
 
 def _contrast(n_scores: int, place: int, against: int | None) -> Vector:

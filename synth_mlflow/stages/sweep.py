@@ -81,7 +81,15 @@ def sweep(
     EvidenceError
         If any table is no longer what was recorded.
     """
-    plan = SweepPlan(ratios=tuple(ratios), repeats=repeats, mix=mix, rule=rule, seed=seed, n_jobs=n_jobs)
+    plan = SweepPlan(
+        ratios=tuple(ratios),
+        repeats=repeats,
+        mix=mix,
+        rule=rule,
+        seed=seed,
+        n_jobs=n_jobs,
+        guardrail=project.problem().statement.guardrail,
+    )
     ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine)
     check_supply(plan.ratios, len(ingredients.training), len(ingredients.synthetic), plan.mix)
     existing = [run for run in project.reader.with_key(ingredients.key) if run.counts]

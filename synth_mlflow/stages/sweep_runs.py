@@ -82,6 +82,7 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
             draft.metric(names.slice_metric(name), part.score)
     draft.inputs += _inputs(ingredients, with_synthetic=point.ratio > 0)
     chosen = " **The chosen ratio.**" if point.ratio == curve.chosen else ""
+    chosen += f" The guardrail does not let it be chosen: {point.forbidden}." if point.forbidden else ""
     draft.describe(
         f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} synthetic rows "
         f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"
@@ -167,6 +168,8 @@ def _write_parent(
     chosen = curve.at(curve.chosen)
     draft.param(names.P_CHOSEN_SCORE, [chosen.score, chosen.low, chosen.high])
     draft.param(names.P_PEAK, curve.peak)
+    if curve.guardrail:
+        draft.param(names.P_GUARDRAIL, curve.guardrail)
     if curve.failed:
         draft.param(names.P_FAILED, [lost.ratio for lost in curve.failed])
     draft.param(names.P_FRAGILITY, curve.fragility.words)

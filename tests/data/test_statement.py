@@ -5,6 +5,7 @@ from importlib import resources
 import pytest
 
 from synth_mlflow.data.statement import LIMITS, MAX_BYTES, QUESTIONS, parse_statement, read_limits, read_statement
+from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import StatementError, UsageError
 
 FORMS = resources.files("synth_mlflow.data") / "forms"
@@ -199,3 +200,24 @@ def test_constraints_in_their_three_forms():
 def test_constraints_outside_the_grammar_are_named(line, match):
     with pytest.raises(StatementError, match=match):
         statement(FRONT + line + "\n")
+
+
+def test_guardrail_is_frozen_with_the_task():
+    slices = FRONT + 'slices: {young: "age < 25"}\n'
+    guarded = statement(slices + "guardrail: {max_slice_drop: 0.01}\n")
+    assert guarded.guardrail == Guardrail(0.01)
+    assert guarded.task_digest != statement(slices).task_digest
+    assert statement().guardrail is None
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("guardrail: {max_slice_drop: 0.01}", "`guardrail` watches slices, and `slices` names none"),
+        ("guardrail: {max_slice_drop: -1}", r"`guardrail.max_slice_drop`: Input should be greater than or equal to 0"),
+        ("guardrail: {}", "`guardrail.max_slice_drop` is blank"),
+    ],
+)
+def test_senseless_guardrails_are_named(line, words):
+    with pytest.raises(StatementError, match=words):
+        statement(f"{FRONT}{line}\n")

@@ -8,7 +8,7 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.data.task import Guardrail, ModelSpec, Task
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.model.baseline import measure_baseline
 from synth_mlflow.model.curve import Curve, judge_success
@@ -163,10 +163,10 @@ def test_guardrail_keeps_a_ratio_that_hurts_a_slice_from_being_chosen(tables):
     bad = people(180, 2, inverted=True)
     mixed = good.where(good["region"] == "south", bad).astype(good.dtypes)
     free = run_sweep(real, mixed, evaluation, TASK, "roc_auc", SPEC, PLAN, slices=SLICES).curve
-    plan = SweepPlan(repeats=4, n_jobs=1, max_slice_drop=0.01, rule="peak")
+    plan = SweepPlan(repeats=4, n_jobs=1, guardrail=Guardrail(0.01), rule="peak")
     curve = run_sweep(real, mixed, evaluation, TASK, "roc_auc", SPEC, plan, slices=SLICES).curve
     assert all(not point.forbidden for point in free.points)
-    assert "falls on slice 'north'" in curve.at(0.75).forbidden
+    assert "slice 'north' falls by" in curve.at(0.75).forbidden
     assert curve.chosen == 0
     assert min(point.slices["north"].gain_high for point in free.points) < 0
 
