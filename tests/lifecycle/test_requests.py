@@ -1,0 +1,73 @@
+"""What is asked of the server grows with pages of results, and with nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from many_runs import grow
+
+from synth_mlflow import Workflow
+from synth_mlflow.tracking import read
+from synth_mlflow.tracking.project import Project
+
+MODEL = "models:/demo-breast-cancer/1"
+VERBS: dict[str, Callable[[Workflow], object]] = {
+    "status": lambda workflow: workflow.status(),
+    "check": lambda workflow: workflow.check(),
+    "report": lambda workflow: workflow.report(),
+    "trace of a model": lambda workflow: workflow.trace(MODEL),
+    "trace of a batch": lambda workflow: workflow.trace(workflow.project.batches()[0].id),
+    "batches": lambda workflow: workflow.batches(),
+    "checks": lambda workflow: workflow.checks(),
+}
+
+
+class Counting:
+    """A client that counts what is asked of it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.asked: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked[name] += 1
+        return getattr(self._client, name)
+
+
+def requests(workflow: Workflow, verb: str) -> int:
+    """How many requests one verb makes, beginning anew."""
+    server = workflow.project.server
+    client = Counting(server.client)
+    VERBS[verb](Workflow.of(Project(replace(server, client=client))))  # type: ignore[arg-type]
+    return client.asked.total()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_requests_do_not_grow_with_runs(demo_workflow: Workflow, tmp_path: Path, verb: str) -> None:
+    before = requests(demo_workflow, verb)
+    grow(tmp_path / "mlflow.db", n_batches=40, n_sweeps=6, n_inside=12)
+    assert requests(demo_workflow, verb) == before
+    assert len(demo_workflow.project.batches()) == 41
+
+
+def test_requests_grow_with_pages(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grow(tmp_path / "mlflow.db", n_batches=40, n_sweeps=0)
+    before = requests(demo_workflow, "checks")
+    monkeypatch.setattr(read, "PAGE", 20)  # 123 checks are 7 pages, 41 batches 3
+    assert requests(demo_workflow, "checks") == before + 6 + 2
+
+
+def test_a_grown_project_reads_like_a_small_one(demo_workflow: Workflow, tmp_path: Path) -> None:
+    first = demo_workflow.status()
+    grow(tmp_path / "mlflow.db", n_batches=8, n_sweeps=2, n_inside=3)
+    found = demo_workflow.status()
+    assert {verdict.verdict for verdict in found.verdicts} == {"pass"} and len(found.verdicts) == 9
+    assert [stage.done for stage in found.stages] == [stage.done for stage in first.stages]
+    document = demo_workflow.report().document
+    assert len(document.batches_in_model()) == 3 and len(document.earlier_sweeps) == 2
+    assert all(len(batch.checks) == 3 for batch in document.batches)
