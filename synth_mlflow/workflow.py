@@ -28,6 +28,7 @@ from synth_mlflow.model.engine import EngineName
 from synth_mlflow.model.plan import Rule
 from synth_mlflow.stages.batch import Made, user_name, write_spooled
 from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
+from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import Store, freeze
 from synth_mlflow.stages.generate import adopt_file, declared_source, generate
@@ -182,9 +183,10 @@ class Workflow:
         UsageError
             If the record is incomplete, or the rows do not fit the real table; then nothing is written.
         """
-        declared = declared_source(self.project, source)
+        members, declared = declared_source(self.project, source)
         origin = Origin(generator, version, dict(params), seed, slice, purpose, tuple(prompts), "python", declared)
-        with spooling(self.project.evaluation_set(), origin) as spool:
+        frozen = self.project.evaluation_set()
+        with spooling(frozen, origin, kept_constraints(self.project, frozen, members)) as spool:
             writer = BatchWriter(spool)
             yield writer
             if not spool.n_rows:

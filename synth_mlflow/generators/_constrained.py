@@ -181,5 +181,6 @@ class ConstrainedSampler:
 def _next_chunk(n_missing: int, n_found: int, n_drawn: int) -> int:
     if n_drawn == 0:
         return min(n_missing, MAX_CHUNK)
-    acceptance = max(n_found, 0.5) / n_drawn
-    return int(min(1.05 * n_missing / acceptance + 10, MAX_CHUNK))
+    if n_found == 0:
+        return MIN_DRAWS - n_drawn
+    return int(min(1.05 * n_missing * n_drawn / n_found + 10, MAX_CHUNK))

@@ -24,6 +24,7 @@ from synth_mlflow.data.record import Origin, record_in_file
 from synth_mlflow.data.tables import table_pieces, write_parquet
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
+from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.generate import declared_source, real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
@@ -87,10 +88,11 @@ def generate_by_command(
     refuse_negative_seed(seed)
     parsed_slice(slice, frozen.schema)
     _refuse_unusable(generator, version, timeout_seconds)
+    members: pd.DataFrame | None
     if "members" in template.places:
         members, declared = real_members(project, frozen, source)
     else:
-        members, declared = None, declared_source(project, None if source is None else str(source))
+        members, declared = declared_source(project, None if source is None else str(source))
     settings = {"command": command, **template.params}
     own_seed = seed if "seed" in template.places else None
     origin = Origin(generator, version, settings, own_seed, slice, purpose, door="command", source=declared)
@@ -99,8 +101,8 @@ def generate_by_command(
     project.say(f"running {shlex.join(template.words(values))}")
     with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
         job = _Job(template, values, Path(folder), generator, timeout_seconds)
-        notes = job.run(members)
-        with spooling(frozen, origin) as spool:
+        notes = job.run(members if "members" in template.places else None)
+        with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
             job.hand_over(spool)
             account = Account(notes["seconds"], {"command": notes})
             return write_spooled(project, spool, Made(rows, origin, account, pilot))

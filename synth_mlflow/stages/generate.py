@@ -18,6 +18,7 @@ from synth_mlflow.data.tables import read_table, table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
+from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
 from synth_mlflow.stages.own_code import importable_here, own_maker
@@ -86,9 +87,10 @@ def generate(
             generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
         )
         project.say(f"fitting {generator} on {len(members):,} real rows")
-        with spooling(frozen, origin) as spool:
+        constraints = kept_constraints(project, frozen, members)
+        with spooling(frozen, origin, constraints) as spool:
             begun = time.monotonic()
-            notes = maker.run(members, Wanted(rows, seed, statement.task, part), spool.add)
+            notes = maker.run(members, Wanted(rows, seed, statement.task, part, statement.constraints), spool.add)
             account = Account(time.monotonic() - begun, notes)
             return write_spooled(project, spool, Made(rows, origin, account, pilot))
 
@@ -105,24 +107,29 @@ def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
     origin, source = read_origin(record)
     if record_in_file(path) is not None:
         raise UsageError(f"{path} carries the record of a batch already.", "It needs no second one.")
-    declared = declared_source(project, source, beside=record.parent)
+    members, declared = declared_source(project, source, beside=record.parent)
     origin = dataclasses.replace(origin, door="file", source=declared)
-    with spooling(frozen, origin) as spool:
+    with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
         for rows in table_pieces(path):
             spool.add(rows)
         return write_spooled(project, spool, Made(spool.n_rows, origin))
 
 
-def declared_source(project: Project, source: str | None, *, beside: Path = Path()) -> Source:
-    """What a maker says about the real rows behind a batch: ``training``, ``none``, a file, or nothing at all."""
+def declared_source(
+    project: Project, source: str | None, *, beside: Path = Path()
+) -> tuple[pd.DataFrame | None, Source]:
+    """What a maker says about the real rows behind a batch (``training``, ``none``, a file, or nothing at all), and
+    the rows that only a file has.
+    """
     frozen = project.evaluation_set()
     if source is None:
-        return Source("not declared")
+        return None, Source("not declared")
     if source == "none":
-        return Source("none")
+        return None, Source("none")
     if source == "training":
-        return Source("training", frozen.training_digest, int(frozen.run.params[names.P_TRAINING_ROWS]))
-    return read_source(project, frozen, beside / source)[1]
+        n_rows = int(frozen.run.params[names.P_TRAINING_ROWS])
+        return None, Source("training", frozen.training_digest, n_rows)
+    return read_source(project, frozen, beside / source)
 
 
 def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synth_mlflow import generators
+from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.record import Door
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError, UsageError, closest
 from synth_mlflow.generators import ChunkedSampler, Generator, Sampler
+from synth_mlflow.generators._constrained import fit_within
 from synth_mlflow.plugins import find
 
 CHUNK_ROWS = 100_000  # rows drawn at once; what a seed gives depends on it
@@ -29,6 +32,7 @@ class Wanted:
     seed: int
     task: Task
     part: Slice | None
+    constraints: Constraints
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,23 @@ def instance(name: str, made_of: Callable[..., Any], params: Mapping[str, Any]) 
 
 
 def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, Wanted], Drawn]:
-    """How an object that keeps the Generator contract is run: rows are drawn `CHUNK_ROWS` at a time."""
+    """How an object that keeps the Generator contract is run: rows are drawn `CHUNK_ROWS` at a time.
+
+    Built-in generators know nothing of the columns' meaning and may be shown others in their place; those of other
+    people see the members as they are, and rows that break a constraint are drawn again.
+    """
 
     def make(members: pd.DataFrame, wanted: Wanted) -> Drawn:
         fitting, sampling = np.random.default_rng(wanted.seed).spawn(2)
-        sampler = generator.fit(members, wanted.task, fitting, slice=wanted.part)
+        sampler = fit_within(
+            generator,
+            members,
+            wanted.task,
+            fitting,
+            slice=wanted.part,
+            constraints=wanted.constraints,
+            may_construct=type(generator).__module__.startswith(f"{generators.__name__}."),
+        )
         return Drawn(_chunks(sampler, wanted.rows, sampling), lambda: dict(sampler.notes))
 
     return make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pandas as pd
 
 from synth_mlflow.data.chunks import ChunkWriter, distinctive_rows
 from synth_mlflow.data.columns import Schema, conform
+from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.digests import Hashes, row_digests
 from synth_mlflow.data.record import METADATA_KEY, Origin, Record
 from synth_mlflow.data.slices import Slice
@@ -41,9 +43,11 @@ class Spool:
         Its columns are those that every row must have.
     origin : Origin
         Its slice holds every row.
+    constraints : Constraints
+        What every row keeps; with the combinations that real rows have.
     """
 
-    def __init__(self, folder: Path, frozen: EvaluationSet, origin: Origin) -> None:
+    def __init__(self, folder: Path, frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> None:
         self.path = folder / "rows.parquet"
         self.preview = pd.DataFrame()
         """The first rows."""
@@ -52,6 +56,8 @@ class Spool:
         self._part = parsed_slice(origin.slice, frozen.schema)
         self._writer = ChunkWriter(self.path, frozen.schema)
         self._digests: list[Hashes] = []
+        self._constraints = constraints
+        self._broken: Counter[str] = Counter()
 
     @property
     def n_rows(self) -> int:
@@ -68,13 +74,26 @@ class Spool:
         """
         rows = conform(frame, self._frozen.schema, "the batch")
         self._refuse_outside(rows)
+        self._broken.update(self._constraints.broken(rows))
         self._digests.append(row_digests(rows, self._frozen.salt))
         self._writer.add(rows)
         if len(self.preview) < PREVIEW_ROWS:
             self.preview = pd.concat([self.preview, rows.head(PREVIEW_ROWS - len(self.preview))], ignore_index=True)
 
     def finish(self) -> str:
-        """The content digest of all rows; no more can be added."""
+        """The content digest of all rows; no more can be added.
+
+        Raises
+        ------
+        UsageError
+            If rows break a declared constraint, with the number for each.
+        """
+        if self._broken:
+            counts = "; ".join(f"{text!r} by {n_rows:,}" for text, n_rows in self._broken.items())
+            raise UsageError(
+                f"rows of the batch break declared constraints: {counts} of {self.n_rows:,} rows.",
+                "Correct or drop these rows, or change `constraints` in problem.md and `synth-mlflow define` it again.",
+            )
         return self._writer.finish()
 
     def close(self, record: Record) -> RowDigests:
@@ -99,10 +118,10 @@ class Spool:
 
 
 @contextmanager
-def spooling(frozen: EvaluationSet, origin: Origin) -> Iterator[Spool]:
+def spooling(frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> Iterator[Spool]:
     """A spool in a temporary folder, which is gone after the block."""
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
-        spool = Spool(Path(folder), frozen, origin)
+        spool = Spool(Path(folder), frozen, origin, constraints)
         try:
             yield spool
         finally:
