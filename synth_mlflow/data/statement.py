@@ -300,3 +300,11 @@ def _constraint_problems(facts: Facts) -> list[str]:
         except UsageError as error:
             problems.append(f"`constraints[{at}]`: {error.found}")
     return problems
+
+
+def success_in_words(statement: Statement) -> str:
+    """The success threshold as a person would say it."""
+    success = statement.facts.success
+    if success.gain_at_least is not None:
+        return f"a gain of at least {success.gain_at_least:g} over the real-only baseline"
+    return f"a score of at least {success.at_least:g}"

@@ -11,6 +11,7 @@ from synth_mlflow.lifecycle.usage import Uses, uses_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch, TakenBack
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.write import PARAM_MAX, add_params, set_tags
 
 
@@ -59,6 +60,7 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
         told = earlier
     uses = uses_of(project.reader.finished("sweep", "final", "handoff"), batch.id)
     _mark(project, batch, told, uses)
+    describe_project(project)
     if earlier is not None:
         raise GateError(f"batch {batch.id} was retracted already: {earlier.words}.", "A retraction is for good.")
     return Retraction(

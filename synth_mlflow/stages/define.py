@@ -9,7 +9,7 @@ import pandas as pd
 
 from synth_mlflow.data.columns import NUMERIC_KINDS, schema_of
 from synth_mlflow.data.digests import json_digest, table_digest
-from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement
+from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
@@ -19,7 +19,8 @@ from synth_mlflow.plugins import find
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Problem, Project
-from synth_mlflow.tracking.write import NewRun, create_run, describe_experiment, writing
+from synth_mlflow.tracking.signposts import describe_project
+from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 
 def define(project: Project, path: Path) -> Problem:
@@ -74,7 +75,7 @@ def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tu
         draft.param(names.P_POLICY, policy_of(statement).digest)
         draft.metric(names.M_ROWS, len(rows))
         draft.describe(_description(statement, rows))
-    describe_experiment(project.server, _about(statement))
+    describe_project(project)
 
 
 def _description(statement: Statement, rows: pd.DataFrame) -> str:
@@ -84,23 +85,6 @@ def _description(statement: Statement, rows: pd.DataFrame) -> str:
         f"**The problem**, written by people before anything was generated. Next: the frozen evaluation set.\n\n"
         f"| gap | metric | success | real rows |\n|---|---|---|---|\n"
         f"| {facts.gap} | {facts.metric} | {success_in_words(statement)} | {len(rows):,} |\n\n{prose}"
-    )
-
-
-def success_in_words(statement: Statement) -> str:
-    """The success threshold as a person would say it."""
-    success = statement.facts.success
-    if success.gain_at_least is not None:
-        return f"a gain of at least {success.gain_at_least:g} over the real-only baseline"
-    return f"a score of at least {success.at_least:g}"
-
-
-def _about(statement: Statement) -> str:
-    return (
-        f"Project **{statement.facts.name}**: synthetic training data, documented by synth_mlflow. "
-        f"Gap: {statement.facts.gap}. Metric: {statement.facts.metric}; success is {success_in_words(statement)}.\n\n"
-        "Every step is a run: problem, evalset, batch (with its checks), sweep (with a child a ratio), handoff. "
-        "Filter by `tags.synth.stage = 'batch'` and the like; begin reading at the newest `handoff`."
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.statement import LIMITS, QUESTIONS
+from synth_mlflow.data.statement import LIMITS, QUESTIONS, success_in_words
 from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts
 from synth_mlflow.gate.policy import Policy, policy_of
@@ -18,7 +18,6 @@ from synth_mlflow.gate.verdicts import group_checks
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.stages.batch import user_name
-from synth_mlflow.stages.define import success_in_words
 from synth_mlflow.stages.document_batches import describe_batch
 from synth_mlflow.stages.document_sweep import describe_sweep, earlier_sweeps
 from synth_mlflow.tracking import names

@@ -23,6 +23,7 @@ from synth_mlflow.stages.dataset_inputs import evaluation_input, real_input
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project
+from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
 
 REPEATS = 8
@@ -96,6 +97,7 @@ def freeze(
     sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed)
     _refuse_lost_classes(problem, sides)
     _write(project, problem, sides, path, store)
+    describe_project(project)
     return project.evaluation_set()
 
 

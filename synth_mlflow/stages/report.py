@@ -16,6 +16,7 @@ from synth_mlflow.stages.document import fill
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.signposts import describe_project, point_to_handoff
 from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
 
 FORMATS = {".html": names.A_HANDOFF_HTML, ".md": names.A_HANDOFF_MARKDOWN, ".json": names.A_HANDOFF_JSON}
@@ -67,6 +68,8 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     document = replace(document, header=replace(document.header, run_id=run_id))
     with writing(project.server, run_id) as draft:
         _write(draft, document, text)
+    point_to_handoff(project, project.reader.run(run_id))
+    describe_project(project)
     if output is not None:
         write_copy(document, output)
     return Handoff(run_id, document, output)

@@ -25,6 +25,7 @@ from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.write import NewRun, create_children, create_run, ending_badly, ending_children_badly
 
 RATIOS = (0.0, 0.25, 0.5, 0.75)
@@ -113,12 +114,18 @@ def _run(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
         with ending_children_badly(server, list(children.values())):
             outcome = _fit_all(sweeping, plan, kept.finished)
             if not ingredients.refine:
-                return write_sweep(sweeping, outcome, children)
+                return _written(sweeping, outcome, children)
             plan = _refined(project, ingredients, outcome.curve)
         children = _children(sweeping, plan)
         with ending_children_badly(server, list(children.values())):
             outcome = _fit_all(sweeping, plan, {**kept.finished, **outcome.fits})
-            return write_sweep(sweeping, outcome, children)
+            return _written(sweeping, outcome, children)
+
+
+def _written(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
+    curve = write_sweep(sweeping, outcome, children)
+    describe_project(sweeping.project)
+    return curve
 
 
 def _maker(spec: ModelSpec) -> str:

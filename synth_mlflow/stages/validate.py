@@ -17,6 +17,7 @@ from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
+from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_children_badly, set_tags, writing
@@ -133,7 +134,7 @@ def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
 def _write(
     project: Project, batch: StoredBatch, policy: Policy, name: str, run_id: str, result: CheckResult, ruling: Ruling
 ) -> None:
-    failed = failed_probes(result.probes, policy.alpha(name))
+    failed, frozen = failed_probes(result.probes, policy.alpha(name)), project.evaluation_set()
     with writing(project.server, run_id) as draft:
         draft.param(names.P_CHECK, name)
         draft.param(names.P_CHECK_VERSION, load_check(name).version)
@@ -147,6 +148,7 @@ def _write(
         draft.tag(names.TAG_VERDICT, ruling.verdict)
         draft.tag(names.TAG_REASON, "\n".join(ruling.reasons))
         draft.param(names.P_DECIDING, [{**as_json(p), "failed": p in failed} for p in _worst(result.probes)])
+        draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
         draft.text(names.A_POLICY, canonical_json(asdict(policy)))
         draft.describe(_description(batch, name, result.probes, ruling))

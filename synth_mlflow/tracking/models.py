@@ -29,6 +29,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
+DESCRIPTION_MAX = 5_000  # characters
 LOADER = "raw_columns"  # the module that travels in the model's code folder
 
 
@@ -130,6 +131,13 @@ def champion(server: Server, name: str) -> str | None:
 def make_champion(server: Server, name: str, version: str) -> None:
     """Move the alias `champion` of a registered model to one version."""
     server.client.set_registered_model_alias(name, names.CHAMPION, version)
+
+
+@guard
+def describe_model(server: Server, name: str, version: str, markdown: str) -> None:
+    """What the UI shows on top of a registered version, and on top of its model."""
+    server.client.update_model_version(name, version, markdown[:DESCRIPTION_MAX])
+    server.client.update_registered_model(name, f"Version {version}: {markdown}"[:DESCRIPTION_MAX])
 
 
 def folder_digest(folder: Path) -> str:

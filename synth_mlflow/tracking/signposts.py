@@ -1,0 +1,95 @@
+"""Where to read on, for people who meet a project in the MLflow UI: its experiment, its model, its newest handoff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from synth_mlflow.data.mixes import percent
+from synth_mlflow.data.statement import Statement, success_in_words
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.links import artifact_path, run_path
+from synth_mlflow.tracking.models import describe_model
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.write import describe_experiment, set_tags
+
+HANDOFF_LINE = "Handed over in: "
+
+
+def describe_project(project: Project) -> None:
+    """Say on top of the experiment what the project is, how far it is, and where its newest handoff lies.
+
+    What asks for one more request an argument is left out: the batches are counted by `status`.
+    """
+    problem = project.find_problem()
+    if problem is not None:
+        newest = [project.reader.latest(stage) for stage in ("evalset", "sweep", "handoff")]
+        describe_experiment(project.server, _about(problem.statement, [problem.run, *filter(None, newest)]))
+
+
+def point_to_handoff(project: Project, handoff: StoredRun) -> None:
+    """Link a handoff from what it hands over: the sweep, the final model, its batches, and the registered model."""
+    sweep = project.reader.run(handoff.params[names.P_SWEEP])
+    finals = [run for run in project.reader.children(sweep.run_id) if run.stage == "final" and run.counts]
+    inside = set(handoff.params[names.P_BATCHES].split())
+    batches = [batch.run for batch in project.batches() if batch.id in inside]
+    line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
+    for run in (sweep, *finals, *batches):
+        set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), line)})
+    for final in finals:
+        name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
+        describe_model(project.server, name, version, _model_words(final, inside, line))
+
+
+def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
+    facts = statement.facts
+    rows = "\n".join(
+        f"| {run.stage} | {_state(run)} | [open]({run_path(run.experiment_id, run.run_id)}) |" for run in runs
+    )
+    newest = next((_handoff_link(run) for run in runs if run.stage == "handoff"), "not written yet")
+    return (
+        f"**{facts.name}**: synthetic training data, documented by synth_mlflow. Newest handoff: {newest}.\n\n"
+        f"Gap: {facts.gap}. Metric: {facts.metric}; success is {success_in_words(statement)}.\n\n"
+        f"| stage | state | |\n|---|---|---|\n{rows}\n\n"
+        "Every step is a run: problem, evalset, batch (with its checks), sweep (with a child a ratio), handoff; filter "
+        "by ``tags.`synth.stage` = 'batch'`` and the like. `synth-mlflow status` tells the rest."
+    )
+
+
+def _state(run: StoredRun) -> str:
+    params = run.params
+    if run.stage == "evalset":
+        n_frozen, n_training = (int(params[name]) for name in (names.P_EVALUATION_ROWS, names.P_TRAINING_ROWS))
+        return f"{n_frozen:,} real rows frozen, {n_training:,} to learn from"
+    if run.stage == "sweep":
+        return f"{percent(float(params[names.P_CHOSEN]))} synthetic chosen"
+    if run.stage == "handoff":
+        return _handoff_words(run)
+    return "written by people"
+
+
+def _handoff_words(handoff: StoredRun) -> str:
+    draft = "a draft" if handoff.tags.get(names.TAG_DRAFT) == "true" else "final"
+    superseded = ", superseded" if handoff.tags.get(names.TAG_SUPERSEDED) == "true" else ""
+    return f"{draft}{superseded}, {percent(float(handoff.params[names.P_CHOSEN]))} synthetic"
+
+
+def _handoff_link(handoff: StoredRun) -> str:
+    path = artifact_path(handoff.experiment_id, handoff.run_id, names.A_HANDOFF_HTML)
+    return f"[the handoff document]({path}) ({_handoff_words(handoff)})"
+
+
+def _with_line(note: str, line: str) -> str:
+    kept = [old for old in note.rstrip().splitlines() if not old.startswith(HANDOFF_LINE)]
+    return "\n".join(kept).rstrip() + f"\n\n{line}"
+
+
+def _model_words(final: StoredRun, batches: Iterable[str], line: str) -> str:
+    params = final.params
+    score = final.metrics[names.M_SCORE]
+    return (
+        f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}. "
+        f"Promised {params[names.P_METRIC]}: {score:.4f} ({final.metrics[names.M_SCORE_LOW]:.4f} to "
+        f"{final.metrics[names.M_SCORE_HIGH]:.4f}).\n\n{line}\n\nWhat it is made of: "
+        f"`synth-mlflow trace models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}`."
+    )

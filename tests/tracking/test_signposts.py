@@ -1,0 +1,48 @@
+"""What the UI says on top of the experiment, of what was handed over, and of the registered model."""
+
+from __future__ import annotations
+
+from synth_mlflow import Workflow
+from synth_mlflow.tracking import names
+
+
+def _experiment_note(workflow: Workflow) -> str:
+    server = workflow.project.server
+    return server.client.get_experiment(server.experiment_id).tags[names.TAG_NOTE]
+
+
+def test_the_experiment_says_what_it_is_and_links_the_newest_handoff(done: Workflow) -> None:
+    note, handoff = _experiment_note(done), done.project.reader.latest("handoff")
+    assert note.startswith("**shop**: synthetic training data")
+    assert f"runs/{handoff.run_id}/artifacts/report/handoff.html" in note
+    assert "synthetic chosen" in note
+
+
+def test_before_a_handoff_it_says_how_far_the_project_is(frozen: Workflow) -> None:
+    note = _experiment_note(frozen)
+    assert "Newest handoff: not written yet." in note
+    assert "real rows frozen" in note
+
+
+def test_a_retraction_is_said_there_too(done: Workflow) -> None:
+    done.retract(done.batches()["batch"][0], reason="wrong units", by="Ann")
+    assert "superseded" in _experiment_note(done)
+
+
+def test_what_was_handed_over_links_the_handoff_once(done: Workflow) -> None:
+    done.report()
+    handoff = done.project.reader.latest("handoff")
+    for stage in ("sweep", "final"):
+        note = done.project.reader.latest(stage).tags[names.TAG_NOTE]
+        assert note.count("Handed over in: ") == 1
+        assert handoff.run_id in note
+
+
+def test_the_registered_model_says_what_it_is_made_of(done: Workflow) -> None:
+    final, client = done.project.reader.latest("final"), done.project.server.client
+    version = client.get_model_version(final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION])
+    model = client.get_registered_model(final.params[names.P_MODEL_NAME])
+    for words in (version.description, model.description):
+        assert "Promised roc_auc" in words
+        assert "the handoff document" in words
+        assert f"synth-mlflow trace models:/{version.name}/{version.version}" in words
