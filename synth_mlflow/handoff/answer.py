@@ -27,33 +27,31 @@ def answer(document: Document) -> Answer:
     """Word the result of the project."""
     sweep = document.sweep
     point = sweep.chosen_point
-    outcome, verdict = judge_success(document.success, point.score, point.gain)
-    return Answer(outcome, _headline(sweep), verdict, (_choice(document, point), _shape(sweep), _content(document)))
+    sentences = (_choice(document, point), _shape(sweep), _content(document))
+    return Answer(document.success.outcome, _headline(sweep), success_words(document.success), sentences)
 
 
-def judge_success(success: Success, score: Estimate, gain: Estimate | None) -> tuple[str, str]:
-    """Hold the statement's threshold against the corrected estimate, and say whether the interval agrees.
-
-    Parameters
-    ----------
-    success : Success
-    score, gain : Estimate
-        Of the chosen ratio; a gain of None means that real rows alone were chosen, so nothing was gained.
-
-    Returns
-    -------
-    (outcome, sentence)
+def success_words(success: Success) -> str:
+    """What was asked for, what was measured, and whether the interval agrees, as two sentences.
 
     Examples
     --------
-    >>> judge_success(Success("gain_at_least", 0.02, 0.03), Estimate(0.9, 0.8, 1.0), Estimate(0.03, 0.01, 0.05))[0]
-    'success, not certain'
-    """
+    >>> success_words(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
+    'The statement asks for a gain of at least 0.02; corrected for the choice, +0.030 was measured. The whole interval, +0.021 to +0.039, meets it.'
+    """  # noqa: E501
     is_gain = success.kind == "gain_at_least"
-    span = (gain or _NOTHING) if is_gain else score
-    agrees = span.low >= success.threshold if success.met else span.high < success.threshold
-    outcome = f"{'success' if success.met else 'no success'}{'' if agrees else ', not certain'}"
-    return outcome, f"{_measured(success, span)} {_certainty(success, span, agrees)}".strip()
+    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    if is_gain and success.low == success.high == 0:
+        return f"{asked}; real rows alone gain nothing."
+    span = Estimate(success.measured, success.low, success.high)
+    places = decimals([span])
+    measured = signed(success.measured, places) if is_gain else number(success.measured, places)
+    words = interval(span, places, difference=is_gain)
+    if success.certain:
+        end = f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
+    else:
+        end = f"The threshold lies inside the interval, {words}: another draw of the rows may decide otherwise."
+    return f"{asked}; corrected for the choice, {measured} was measured. {end}"
 
 
 def why_not(point: CurvePoint, sweep: Sweep) -> str:
@@ -82,23 +80,6 @@ def _no_help(point: CurvePoint, gain: Estimate) -> str:
     if gain.low > 0 and point.placebo is not None:
         return f"gains no more than duplicated real rows, which score {number(point.placebo.value, places)}"
     return f"its gain cannot be told from zero ({span})"
-
-
-def _measured(success: Success, span: Estimate) -> str:
-    is_gain = success.kind == "gain_at_least"
-    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
-    if is_gain and span == _NOTHING:
-        return f"{asked}; real rows alone gain nothing."
-    return f"{asked}; corrected for the choice, {number(success.measured, decimals([span]))} was measured."
-
-
-def _certainty(success: Success, span: Estimate, agrees: bool) -> str:
-    if span.low == span.high:
-        return ""
-    words = interval(span, decimals([span]), difference=success.kind == "gain_at_least")
-    if not agrees:
-        return f"The threshold lies inside the interval, {words}: another draw of the rows may decide otherwise."
-    return f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
 
 
 def _headline(sweep: Sweep) -> str:

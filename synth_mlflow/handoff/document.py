@@ -29,6 +29,7 @@ from synth_mlflow.handoff.evidence import (
     Verdict,
 )
 from synth_mlflow.handoff.links import without_credentials
+from synth_mlflow.model.success import Success
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -90,21 +91,6 @@ class Header:
     def is_draft(self) -> bool:
         """Whether somebody still owes something."""
         return bool(self.owed)
-
-
-@dataclass(frozen=True)
-class Success:
-    """What the statement calls a success, and what was measured against it."""
-
-    kind: Literal["gain_at_least", "at_least"]
-    threshold: float
-    measured: float
-    """The gain or the score at the chosen ratio, corrected for the luck of having been chosen."""
-
-    @property
-    def met(self) -> bool:
-        """Whether the corrected estimate reaches the threshold."""
-        return self.measured >= self.threshold
 
 
 @dataclass(frozen=True)

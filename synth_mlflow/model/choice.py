@@ -134,8 +134,8 @@ def correct(chooser: Chooser, choice: Choice, inside: Vector, outside: Vector) -
     Notes
     -----
     Bootstrap bias-corrected selection, I. Tsamardinos et al., Machine Learning 107 (2018),
-    doi:10.1007/s10994-018-5714-4. In simulations of the closed form (``tests/benchmarks/sweep.py``) the bias of the
-    gain falls to a sixth or a quarter; keeping the draws that decide otherwise turns it into one of the other sign.
+    doi:10.1007/s10994-018-5714-4. In simulations of the closed form (``tests/benchmarks/sweep_oracles.py``) the bias of
+    the gain falls to a fifth; keeping the draws that decide otherwise turns it into one of the other sign.
     """
     defined = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
     inside, outside = inside[defined], outside[defined]

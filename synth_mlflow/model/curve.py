@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.model.fragility import Fragility
 from synth_mlflow.model.learning import LearningCurve
 
@@ -164,42 +163,6 @@ class Curve:
         columns = ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high", "placebo", "helps", "in_plateau"]
         table = self.frame()[columns].to_html(index=False, float_format=lambda value: f"{value:.4g}")
         return f"<p>{html.escape(self.decision)}</p>{table}"
-
-
-@dataclass(frozen=True)
-class Success:
-    """Whether the threshold of the statement is met, by the corrected estimate."""
-
-    met: bool
-    value: float
-    needed: float
-    words: str
-
-
-def judge_success(curve: Curve, success: Mapping[str, float]) -> Success:
-    """Compare the corrected gain, or the corrected score, with what the statement demands.
-
-    Parameters
-    ----------
-    curve : Curve
-    success : mapping
-        ``{"gain_at_least": x}`` or ``{"at_least": x}``.
-
-    Raises
-    ------
-    UsageError
-        If it is neither.
-    """
-    values = {"gain_at_least": curve.corrected_gain, "at_least": curve.corrected}
-    if len(success) != 1 or not set(success) <= set(values):
-        hint = closest(next(iter(success), ""), values)
-        raise UsageError(f"success {dict(success)!r} is neither `gain_at_least` nor `at_least`. {hint}")
-    name, needed = next(iter(success.items()))
-    value = values[name]
-    met = math.isfinite(value) and value >= needed
-    what = "gain over real rows alone" if name == "gain_at_least" else curve.metric
-    words = f"The corrected {what} is {value:.4g}, {needed:.4g} was asked for: {'met' if met else 'not met'}."
-    return Success(met, value, float(needed), words)
 
 
 def _point(record: Mapping[str, Any]) -> Point:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,7 @@ from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.inference import Vector
 
 Shape = Literal["sharp", "flat", "no peak"]
+MISS = 0.1  # ten percent points: as near as people keep a ratio over the months
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Fragility:
     """Score lost by going to the next smaller ratio; None where there is none."""
     drop_above: float | None
     """Score lost by going to the next greater ratio; None where there is none."""
+    miss_cost: float
+    """Score lost ten percent points off the peak, by the parabola through it and its nearest ratios."""
 
 
 def judge_fragility(
@@ -50,20 +54,49 @@ def judge_fragility(
     neighbours = [place for place in (peak - 1, peak + 1) if 0 <= place < len(ratios)]
     words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
-    again = float(probabilities[peak])
-    sentence = _SENTENCES[words].format(peak=percent(ratios[peak]), again=percent(round(again, 2)))
+    again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
+    sentence = _SENTENCES[words].format(peak=percent(ratios[peak]), again=percent(round(again, 2)), cost=f"{cost:.2g}")
     advice = _ADVICE[words] + _edge(ratios, peak, words)
-    return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1))
+    return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1), cost)
+
+
+def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
+    """Score lost by missing the peak by ten percent points, on the side where that costs more.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        Ascending.
+    scores : array of shape (n_ratios,)
+    peak : int
+        Place of the highest score.
+
+    Notes
+    -----
+    The curve near the peak is taken as the parabola through the peak and its two neighbours, or the two ratios nearest
+    to a peak at the edge; through two ratios, as a line.
+
+    Examples
+    --------
+    >>> round(miss_cost([0.0, 0.25, 0.5, 0.75], np.array([0.5, 0.7, 0.7, 0.5]), 1), 4)
+    0.056
+    """
+    first = min(max(peak - 1, 0), max(len(ratios) - 3, 0))
+    near = slice(first, first + 3)
+    offsets, lost = np.array(ratios[near]) - ratios[peak], scores[peak] - scores[near]
+    parabola = np.polyfit(offsets, lost, len(offsets) - 1)
+    sides = [step for step, inside in ((-MISS, peak > 0), (MISS, peak < len(ratios) - 1)) if inside]
+    return max(0.0, *(float(np.polyval(parabola, step) - parabola[-1]) for step in sides))
 
 
 _SENTENCES: dict[Shape, str] = {
     "sharp": (
-        "The peak at {peak} is sharp: both neighbours score measurably less, and it would be the peak again in "
-        "{again} of draws."
+        "The peak at {peak} is sharp: both neighbours score measurably less, ten points off it cost about {cost}, and "
+        "it would be the peak again in {again} of draws."
     ),
     "flat": (
-        "The peak at {peak} is flat: a neighbour cannot be told from it, and it would be the peak again in {again} of "
-        "draws."
+        "The peak at {peak} is flat: a neighbour cannot be told from it, ten points off it cost about {cost}, and it "
+        "would be the peak again in {again} of draws."
     ),
     "no peak": (
         "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again} of "
@@ -71,7 +104,7 @@ _SENTENCES: dict[Shape, str] = {
     ),
 }
 _ADVICE: dict[Shape, str] = {
-    "sharp": "Keep the ratio exact, and sweep again whenever the data or the generator changes.",
+    "sharp": "Keep the ratio exact, leave margin in what is promised, and sweep again when data or generator change.",
     "flat": "Any ratio of the plateau will do: take a round one.",
     "no peak": "To tell ratios apart, freeze more evaluation rows or take more repeats.",
 }

@@ -132,8 +132,23 @@ def max_t(scores: Vector, contrasts: Vector, uncertain: Uncertainty, alpha: floa
 
 
 def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
-    """How often each score would be the greatest under another draw of everything."""
-    winners = (scores + uncertain.draws).argmax(axis=1)
+    """How often each score would be the greatest under another draw of everything.
+
+    The scores at hand are one draw: their spread shows more than the ratios truly differ, so it is shrunk before the
+    next draw is imagined around it. Without that, the highest of four equal ratios would be said to win again in 58 %
+    of draws, and wins in 25 %.
+
+    Notes
+    -----
+    Predictive distribution under empirical Bayes: B. Efron, C. Morris, JASA 70 (1975),
+    doi:10.1080/01621459.1975.10479864.
+    """
+    around = scores - scores.mean()
+    centre = np.eye(len(scores)) - 1 / len(scores)
+    noise = float(np.trace(centre @ uncertain.total @ centre))
+    spread = float(around @ around)
+    kept = max(0.0, 1.0 - noise / spread) if spread > 0 else 0.0
+    winners = (kept * around + math.sqrt(1 + kept) * uncertain.draws).argmax(axis=1)
     return np.bincount(winners, minlength=len(scores)) / len(winners)
 
 

@@ -17,6 +17,7 @@ from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.gate.verdicts import group_checks
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.success import judge_success
 from synth_mlflow.stages.batch import user_name
 from synth_mlflow.stages.document_batches import describe_batch
 from synth_mlflow.stages.document_sweep import describe_sweep, earlier_sweeps
@@ -106,7 +107,7 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
     )
     document = handoff.Document(
         header=_header(project, limits),
-        success=_success(material),
+        success=judge_success(material.curve, material.problem.statement.facts.success.model_dump(exclude_none=True)),
         problem=_problem(material.problem),
         evaluation=_evaluation(material),
         baseline=_baseline(material.baseline),
@@ -152,13 +153,6 @@ def _header(project: Project, limits: Mapping[str, str]) -> handoff.Header:
         tracking_uri=project.server.tracking_uri,
         owed=tuple(owed),
     )
-
-
-def _success(material: Material) -> handoff.Success:
-    asked = material.problem.statement.facts.success
-    if asked.gain_at_least is not None:
-        return handoff.Success("gain_at_least", asked.gain_at_least, material.curve.corrected_gain)
-    return handoff.Success("at_least", asked.at_least or 0.0, material.curve.corrected)
 
 
 def _problem(problem: Problem) -> handoff.Problem:

@@ -11,11 +11,13 @@ import pandas as pd
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.model.curve import Curve, Point, Success, judge_success
+from synth_mlflow.handoff.answer import success_words
+from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.model.engine import Engine
 from synth_mlflow.model.final import Final, final_of
 from synth_mlflow.model.picture import curve_figure
 from synth_mlflow.model.promise import Promise, confirm
+from synth_mlflow.model.success import Success, judge_success
 from synth_mlflow.model.sweep import SweepOutcome
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import Ingredients
@@ -173,7 +175,7 @@ def _write_parent(
     if curve.failed:
         draft.param(names.P_FAILED, [lost.ratio for lost in curve.failed])
     draft.param(names.P_FRAGILITY, curve.fragility.words)
-    draft.param(names.P_SUCCESS, success.words)
+    draft.param(names.P_SUCCESS, success_words(success))
     draft.param(names.P_PROMISE, promise.words)
     draft.param(names.P_EARLIER_USES, promise.n_earlier_uses)
     draft.param(names.P_MODEL_NAME, kept.name)
@@ -202,8 +204,9 @@ def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> 
         for p in curve.points
     )
     return (
-        f"**Chosen: {percent(curve.chosen)} synthetic.** {curve.decision}\n\n{success.words} Rule: {curve.rule} "
-        f"Model: `{kept.uri}`.\n\n| ratio | {curve.metric} | 95 % interval | gain | placebo |\n|---|---|---|---|---|\n"
+        f"**Chosen: {percent(curve.chosen)} synthetic.** {curve.decision}\n\n{success_words(success)} "
+        f"Rule: {curve.rule} Model: `{kept.uri}`.\n\n"
+        f"| ratio | {curve.metric} | 95 % interval | gain | placebo |\n|---|---|---|---|---|\n"
         f"{rows}\n\n![the curve](get-artifact?path={names.A_CURVE_PICTURE}&run_uuid={draft.run_id})"
     )
 

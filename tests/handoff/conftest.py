@@ -143,7 +143,7 @@ def document() -> Document:
             tracking_uri="https://mlflow.example.org",
             run_id=_run(90),
         ),
-        success=Success("gain_at_least", 0.02, 0.039),
+        success=Success("gain_at_least", 0.02, 0.039, 0.029, 0.05),
         problem=Problem(
             _run(1),
             _sha(1),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synth_mlflow.model.choice import Chooser, correct
-from synth_mlflow.model.fragility import judge_fragility
+from synth_mlflow.model.fragility import judge_fragility, miss_cost
 from synth_mlflow.model.inference import Uncertainty
 
 ERROR = 0.01
@@ -85,9 +85,22 @@ def test_fragility_in_words(values, plateau, words):
     assert found.words == words
     assert found.drop_below == pytest.approx(values[1] - values[0])
     assert "80 %" in found.sentence
+    assert found.miss_cost >= 0
 
 
 def test_peak_at_the_edge_asks_for_greater_ratios():
     found = judge_fragility((0.0, 0.5), np.array([0.5, 0.7]), 1, np.array([False, True]), np.array([0.0, 1.0]))
     assert "50 % is the greatest ratio swept" in found.advice
     assert found.drop_above is None
+
+
+@pytest.mark.parametrize(
+    ("ratios", "values", "peak", "cost"),
+    [
+        ((0.0, 0.25, 0.5), [0.5, 0.75, 0.5], 1, 0.04),  # 4 · 0.1²
+        ((0.0, 0.5), [0.5, 0.7], 1, 0.04),  # a line
+        ((0.0, 0.1, 0.5), [0.7, 0.69, 0.6], 0, 0.01),  # an edge
+    ],
+)
+def test_missing_the_peak_costs_what_the_parabola_says(ratios, values, peak, cost):
+    assert miss_cost(ratios, np.array(values), peak) == pytest.approx(cost)

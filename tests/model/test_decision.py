@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from synth_mlflow.errors import UsageError
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import Fragility
 from synth_mlflow.model.learning import LearningCurve
 from synth_mlflow.model.picture import curve_figure
+from synth_mlflow.model.success import judge_success
 
 
 def point(ratio, score, **changed):
@@ -54,7 +56,7 @@ def curve(best, chosen=0.5):
         peak=0.5,
         plateau=[0.5],
         rule="the smallest ratio that helps",
-        fragility=Fragility("sharp", "It is sharp.", "Sweep again.", 0.9, 0.05, None),
+        fragility=Fragility("sharp", "It is sharp.", "Sweep again.", 0.9, 0.05, None, 0.01),
         naive=best.score,
         corrected=0.845,
         corrected_gain=0.045,
@@ -119,3 +121,23 @@ def test_notebook_shows_decision_and_table():
     shown = replace(curve(point(0.5, 0.85)), decision="Use <50 %>.")._repr_html_()
     assert "Use &lt;50 %&gt;." in shown
     assert "<table" in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "outcome"),
+    [
+        ({"gain_at_least": 0.03}, "success"),
+        ({"gain_at_least": 0.04}, "success, not certain"),
+        ({"gain_at_least": 0.048}, "no success, not certain"),  # the naive gain of 0.05 would do
+        ({"gain_at_least": 0.06}, "no success"),
+        ({"at_least": 0.84}, "success"),
+        ({"at_least": 0.847}, "no success"),
+    ],
+)
+def test_success_is_judged_on_the_corrected_estimate(asked, outcome):
+    assert judge_success(curve(point(0.5, 0.85)), asked).outcome == outcome
+
+
+def test_unknown_success_is_refused():
+    with pytest.raises(UsageError, match="Did you mean 'gain_at_least'"):
+        judge_success(curve(point(0.5, 0.85)), {"gain_atleast": 0.1})

@@ -50,6 +50,18 @@ def test_peak_probabilities():
     assert peak_probabilities(np.array([0.0, 9, 0, 0]), KNOWN)[1] == pytest.approx(1, abs=0.001)
 
 
+@pytest.mark.parametrize("true", [(0, 0, 0, 0), (0, 0.5, 1, 0.5), (0, 1, 2, 2), (0, 2, 4, 2)])
+def test_a_peak_comes_again_at_least_nearly_as_often_as_is_said(true):
+    rng = np.random.default_rng(1)
+    often = np.bincount((true + rng.normal(size=(20_000, 4))).argmax(axis=1), minlength=4) / 20_000
+    said, happened = [], []
+    for scores in true + rng.normal(size=(150, 4)):
+        said.append(peak_probabilities(scores, KNOWN).max())
+        happened.append(often[scores.argmax()])
+    assert np.mean(said) == pytest.approx(np.mean(happened), abs=0.2)
+    assert np.mean(said) < np.mean(happened) + 0.1
+
+
 def test_mostly_undefined_draws_are_refused():
     draws = np.where(np.arange(100)[:, None] < 60, np.nan, 1.0)
     with pytest.raises(UsageError, match="undefined in 60% of the draws"):

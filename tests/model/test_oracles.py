@@ -1,22 +1,27 @@
-"""Planted oracles at small size; `tests/benchmarks/sweep.py` simulates them at full size."""
+"""Planted oracles at small size; `tests/benchmarks/sweep_oracles.py` simulates them at full size."""
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 
-from synth_mlflow.model.plan import FitRows
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.model.plan import FitRows, SweepPlan
+from synth_mlflow.model.sweep import run_sweep
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "sweep.py"
+SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "sweep_oracles.py"
 
 
 @pytest.fixture(scope="module")
-def bench():
+def oracles():
     """The benchmark script as a module."""
-    spec = importlib.util.spec_from_file_location("sweep_benchmark", SCRIPT)
+    spec = importlib.util.spec_from_file_location("sweep_oracles", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
@@ -25,23 +30,53 @@ def bench():
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize(("bias", "best"), [(0.365, 0.75), (0.447, 0.5), (0.632, 0.25), (1.0, 0.0)])
-def test_plateau_holds_the_best_share_of_the_closed_form(bench, bias, best):
-    curves = [bench.closed_form(bias)(seed).curve for seed in range(3)]
-    assert all(best in curve.plateau for curve in curves)
-    assert all(curve.chosen <= best for curve in curves)
+@pytest.mark.parametrize(("bias", "best"), [(0.365, 0.75), (0.447, 0.5), (0.632, 0.25), (1.0, 0.1)])
+def test_plateau_holds_the_best_share_of_the_closed_form(oracles, bias, best):
+    plan = replace(oracles.PLAN, ratios=tuple(sorted({0.0, 0.25, 0.5, 0.75, best})))
+    projects = [oracles.closed_form(bias, plan)(seed) for seed in range(3)]
+    assert sum(best in project.plateau for project in projects) >= 2
+    assert all(project.chosen <= best for project in projects)
 
 
-def test_exact_null_claims_no_gain(bench):
-    assert [bench.classification("true", "replace", n_real=120)(seed).curve.chosen for seed in range(2)] == [0, 0]
+@pytest.mark.parametrize("how", ["wrong rule", "random labels"])
+def test_worthless_rows_are_never_chosen(oracles, how):
+    assert [oracles.classification(how, oracles.PLAN)(seed).chosen for seed in range(4)] == [0, 0, 0, 0]
 
 
-def test_inverted_labels_are_never_chosen(bench):
-    curve = bench.classification("inverted", n_real=120)(0).curve
+def test_more_of_the_true_process_is_the_peak(oracles):
+    projects = [oracles.classification("true process", oracles.PLAN)(seed) for seed in range(4)]
+    assert [project.peak for project in projects] == [0.75] * 4
+    assert any(project.chosen > 0 for project in projects)
+
+
+def test_intervals_cover_on_an_exact_null_that_claims_nothing(oracles):
+    projects = [oracles.classification("true process", oracles.REPLACE)(seed) for seed in range(6)]
+    assert all(project.chosen == 0 for project in projects)
+    assert oracles.coverage_of_recipe(projects) > 0.8
+    assert oracles.coverage_of_models(projects) > 0.8
+
+
+def test_projects_are_read_from_the_store_and_tabulated(oracles, tmp_path, monkeypatch):
+    monkeypatch.setattr(oracles, "ORACLES", {"b = 1": (oracles.closed_form(1.0, oracles.PLAN), 0.0)})
+    first = oracles.simulate(2, "", tmp_path / "store.jsonl")
+    monkeypatch.setattr(oracles, "ORACLES", {"b = 1": (None, 0.0)})  # nothing is simulated again
+    again = oracles.simulate(2, "", tmp_path / "store.jsonl")
+    assert again == first
+    assert list(oracles.table(again))[2].startswith("| b = 1 | 100% |")
+
+
+def test_inverted_labels_are_never_chosen_with_lightgbm():
+    rng, rows = np.random.default_rng(0), []
+    for n_rows, sign in ((120, 1), (360, -1), (1_500, 1)):
+        X = rng.normal(size=(n_rows, 4))
+        label = (sign * X.sum(axis=1) + rng.logistic(size=n_rows) > 0).astype(int)
+        rows.append(normalise(pd.DataFrame(X, columns=list("abcd")).assign(y=label)))
+    spec = ModelSpec(params={"num_leaves": 4, "min_data_in_leaf": 5, "n_estimators": 20})
+    curve = run_sweep(*rows, Task("y", "binary"), "roc_auc", spec, SweepPlan(repeats=4, n_jobs=1)).curve
     assert (curve.chosen, curve.peak) == (0, 0)
 
 
-def test_lightgbm_with_one_leaf_a_cell_is_the_model_of_the_closed_form(bench):
+def test_lightgbm_with_one_leaf_a_cell_is_the_model_of_the_closed_form(oracles):
     rng = np.random.default_rng(0)
     cells, labels = np.repeat(np.arange(200), 5), rng.normal(size=1_000)
     params = {
@@ -56,6 +91,6 @@ def test_lightgbm_with_one_leaf_a_cell_is_the_model_of_the_closed_form(bench):
         "num_threads": 1,
     }
     booster = lightgbm.train(params, lightgbm.Dataset(cells[:, None].astype(float), labels), 1)
-    table = bench.CellMeans(cells, labels, np.arange(200))
+    table = oracles.CellMeans(cells, labels, np.arange(200))
     means = table.predictions(FitRows(np.arange(1_000), np.empty(0, dtype=int)), 0)
     assert np.allclose(booster.predict(np.arange(200.0)[:, None]), means, atol=0.02)

@@ -11,7 +11,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Guardrail, ModelSpec, Task
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.model.baseline import measure_baseline
-from synth_mlflow.model.curve import Curve, judge_success
+from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.final import final_of, fit_final
 from synth_mlflow.model.picture import curve_figure
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitKey, SweepPlan
@@ -113,18 +113,6 @@ def test_final_model_is_the_one_that_was_scored(tables, outcome):
     batches = np.repeat(["u", "v"], 90)
     again = fit_final(*tables, TASK, "roc_auc", SPEC, PLAN, outcome.curve.chosen, batches=batches)
     assert np.array_equal(again.model.predict(tables[2]), scored)
-
-
-@pytest.mark.parametrize(
-    ("success", "met"), [({"gain_at_least": 0.001}, True), ({"gain_at_least": 0.5}, False), ({"at_least": 0.6}, True)]
-)
-def test_success_is_judged_on_the_corrected_estimate(outcome, success, met):
-    assert judge_success(outcome.curve, success).met is met
-
-
-def test_unknown_success_is_refused(outcome):
-    with pytest.raises(UsageError, match="Did you mean 'gain_at_least'"):
-        judge_success(outcome.curve, {"gain_atleast": 0.1})
 
 
 def test_picture_shows_choice_and_success_line(outcome):
