@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,11 @@ from synth_mlflow.cli import output
 from synth_mlflow.cli.options import BlankPath, Rows, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
+if TYPE_CHECKING:
+    from synth_mlflow.lifecycle.status import Status
+
 DUE = 5
+SHOWN_BATCHES = 12  # newest
 DEMO_FOLDER = "synth-mlflow-demo"
 
 
@@ -81,20 +85,40 @@ def run_all(
 @click.command()
 @shared
 def status(given: Shared) -> None:
-    """Six ticks, what is missing, and the next command."""
+    """Six ticks, batches, the curve, the rerun conditions, and the next command."""
     found = open_workflow("status", given).status()
     if given.as_json:
         return output.as_json(found)
+    _tell_status(found)
+    return output.next_command(found.next_command)
+
+
+def _tell_status(found: Status) -> None:
+    from synth_mlflow.cli.curve_plot import curve_lines
+
     output.line(f"project {found.project}")
     for stage in found.stages:
         output.line(f"  {'✓' if stage.done else '·'} {stage.stage:<9} {stage.words}")
-    for verdict in found.verdicts:
+    for verdict in found.verdicts[-SHOWN_BATCHES:]:
         output.line(f"    {verdict.batch}: {'retracted' if verdict.retracted else verdict.verdict}")
-    for taken in found.retracted:
-        output.line(f"  ! retracted: {taken}")
-    for left in found.unfinished:
-        output.line(f"  ! left unfinished, counts as no evidence: {left}")
-    return output.next_command(found.next_command)
+    if len(found.verdicts) > SHOWN_BATCHES:
+        output.line(f"    and {len(found.verdicts) - SHOWN_BATCHES:,} older batches (`--json` has them all)")
+    if found.curve:
+        output.line("  the curve (● score with its 95 % interval, × duplicated real rows instead)")
+        for text in curve_lines(found.curve):
+            output.line(f"  {text}")
+    for trigger in found.triggers:
+        output.line(f"  {'!' if trigger.state == 'due' else ' '} {trigger.state:<11} {trigger.condition}")
+    for warning in _warnings(found):
+        output.line(f"  ! {warning}")
+
+
+def _warnings(found: Status) -> list[str]:
+    return [
+        *(f"retracted: {taken}" for taken in found.retracted),
+        *(f"left unfinished, counts as no evidence: {left}" for left in found.unfinished),
+        *(f"broken evidence: {broken}" for broken in found.broken),
+    ]
 
 
 @click.command()

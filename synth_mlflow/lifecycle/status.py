@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.mixes import percent
+from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
+from synth_mlflow.lifecycle.check import check
+from synth_mlflow.model.curve import Point
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import recorded_sign_offs
+from synth_mlflow.triggers import TriggerState
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,19 @@ class StageStatus:
     stage: str
     done: bool
     words: str
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One ratio of the newest sweep."""
+
+    ratio: float
+    score: float
+    low: float
+    high: float
+    placebo: float
+    """The score with duplicated real rows in place of the synthetic ones."""
+    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -35,6 +52,12 @@ class Status:
     """Each batch that was taken back: by whom, when and why."""
     unfinished: tuple[str, ...]
     """Runs that a killed or failed process left behind; they count as no evidence."""
+    curve: tuple[CurvePoint, ...]
+    """Of the newest sweep; empty before one."""
+    triggers: tuple[TriggerState, ...]
+    """What can be said of the rerun conditions without being given anything; empty before a sweep."""
+    broken: tuple[str, ...]
+    """Evidence that could not be read; `verify` says more."""
     next_command: str
 
     def _repr_html_(self) -> str:
@@ -61,7 +84,23 @@ def status(project: Project) -> Status:
     )
     left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
-    return Status(project.server.experiment, stages, verdicts, taken, left, _next(stages, len(passed)))
+    found = _curve_and_triggers(project) if done["sweep"] else ((), (), ())
+    return Status(project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed)))
+
+
+def _curve_and_triggers(
+    project: Project,
+) -> tuple[tuple[CurvePoint, ...], tuple[TriggerState, ...], tuple[str, ...]]:
+    try:
+        sweep = project.latest_sweep()
+        curve = () if sweep is None else tuple(_point(point, sweep.curve.chosen) for point in sweep.curve.points)
+        return curve, tuple(check(project)), ()
+    except EvidenceError as error:
+        return (), (), (error.found,)
+
+
+def _point(point: Point, chosen: float) -> CurvePoint:
+    return CurvePoint(point.ratio, point.score, point.low, point.high, point.placebo, point.ratio == chosen)
 
 
 def _rests_on_retracted(sweeps: list[StoredRun], batches: list[StoredBatch]) -> dict[str, list[str]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,6 @@ from synth_mlflow.tracking.write import NewRun, create_children, create_run, end
 
 RATIOS = (0.0, 0.25, 0.5, 0.75)
 REPEATS = 8
-SECONDS_BETWEEN = 2.0  # news of progress
 
 
 def sweep(
@@ -163,11 +162,11 @@ def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]
         f"sweeping {len(plan.ratios)} ratios, {plan.repeats} repeats, {n_fits} fits: "
         f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
     )
-    tell = _teller(sweeping.project, n_fits)
+    done = itertools.count(1)
 
-    def keep(key: FitKey, fit: Fit) -> None:
+    def keep(_: FitKey, fit: Fit) -> None:
         kept.add(fit)
-        tell(key, fit)
+        sweeping.project.count(next(done), n_fits, "fits")
 
     try:
         return run_sweep(
@@ -187,18 +186,3 @@ def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]
         )
     finally:
         kept.write()
-
-
-def _teller(project: Project, n_fits: int) -> Callable[[FitKey, Fit], None]:
-    """Tells how far the fits are, every few seconds."""
-    done: list[FitKey] = []
-    told = time.monotonic()
-
-    def tell(key: FitKey, _: Fit) -> None:
-        nonlocal told
-        done.append(key)
-        if time.monotonic() - told > SECONDS_BETWEEN:
-            told = time.monotonic()
-            project.say(f"{len(done)} of {n_fits} fits done")
-
-    return tell

@@ -77,6 +77,9 @@ def test_stages_one_by_one(
     assert code == 0 and Path("handoff.md").is_file()
     code, out, _ = call("status", *at)
     assert code == 0 and out.count("✓") == 6
+    assert f"    {batch}: pass" in out and "●" in out and "  not due     " in out
+    found = json.loads(call("status", "--json", *at)[1])
+    assert [point["ratio"] for point in found["curve"]] == [0, 0.5] and found["broken"] == []
 
 
 def test_one_door_at_a_time(call: Callable[..., tuple[int, str, str]]) -> None:
