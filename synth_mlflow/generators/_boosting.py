@@ -12,6 +12,8 @@ from synth_mlflow.generators._predictors import Matrix
 
 N_FOLDS = 3
 MIN_ROUNDS, MAX_ROUNDS = 30, 120
+FINER = {"num_leaves": 31}
+MAX_FINER_ROUNDS = 200
 ROWS_A_ROUND = 60  # few rows are soon learned by heart
 MAX_TRAINING_ROWS = 40_000  # a model; further rows cost time and no longer show in trees of this size
 PARAMS = {
@@ -47,18 +49,18 @@ class Boosted:
 
 
 def fit_boosted(
-    matrix: Matrix, outcome: Floats | Ints, rng: np.random.Generator, n_classes: int = 0
+    matrix: Matrix, outcome: Floats | Ints, rng: np.random.Generator, n_classes: int = 0, *, is_finer: bool = False
 ) -> tuple[Boosted, Ints]:
     """Models for the mean of ``outcome`` (``n_classes`` 0) or its class, and the fold of each member.
 
-    The model of a member's fold was fitted without it.
+    The model of a member's fold was fitted without it. Finer trees take longer, and are worth it for a target.
     """
     import lightgbm
 
     fold = rng.permutation(np.arange(len(matrix)) % N_FOLDS)
-    params = PARAMS | _objective(n_classes) | {"seed": int(rng.integers(2**31))}
+    params = PARAMS | (FINER if is_finer else {}) | _objective(n_classes) | {"seed": int(rng.integers(2**31))}
     data = lightgbm.Dataset(matrix, label=outcome, params=params, free_raw_data=False).construct()
-    n_rounds = min(MAX_ROUNDS, max(MIN_ROUNDS, len(matrix) // ROWS_A_ROUND))
+    n_rounds = min(MAX_FINER_ROUNDS if is_finer else MAX_ROUNDS, max(MIN_ROUNDS, len(matrix) // ROWS_A_ROUND))
     models = [
         lightgbm.train(params, data.subset(_others(fold, at, rng)), num_boost_round=n_rounds) for at in range(N_FOLDS)
     ]

@@ -165,7 +165,7 @@ def _fit_numbers(
     matrix = _matrix(predictors, {name: encoded.codes[name][rows] for name in earlier}, len(rows))
     boosted = None
     if earlier and len(rows) >= MIN_BOOSTING_ROWS:
-        boosted, fold = fit_boosted(matrix, scores, rng)
+        boosted, fold = fit_boosted(matrix, scores, rng, is_finer=column.name == encoded.target)
         matrix = _with(matrix, boosted.predict(matrix, fold))
     tree = grow_regressor(
         matrix,

@@ -3,7 +3,8 @@
 A value that many members share (an *atom*: zero gain, forty hours) reveals nobody and is kept. A value that few share
 is *loose*: handed out as it is, it would point at its owner. A loose value is redrawn between its neighbours in rank,
 among values of the same roundness, and rounded as they are. So heaps, rounding habits, gaps and bounds survive while
-exact values do not.
+exact values do not. Where the counts of neighbouring values differ by no more than chance, as those of ages do, values
+are loose however many share them: their exact counts are the members' own, and tell nothing of anybody else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 MAX_DECIMALS = 6
 HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
@@ -24,6 +26,14 @@ MIN_REACH = 8.0  # ranks; with fewer members between two knots each would show
 REACH_SHARE = 0.004  # of the members: more would blur the distribution
 SPIKE_RATIO = 10.0  # how much more frequent than the cells around it a value must be
 SPIKE_NEIGHBOURS = 5  # distinct values on each side that say how frequent
+EVEN_NEIGHBOURS = 2  # distinct values on each side whose mean count a count is compared with
+MIN_EVEN_VALUES = 12  # fewer cannot be told to go evenly
+MIN_EVEN_COUNT = 5.0  # rarer neighbourhoods tell nothing
+MAX_EVEN_SQUARE = 1.35  # median squared deviation of even counts, in units of what chance gives
+MAX_UNEVEN_SHARE = 0.05  # of the values may stand out
+STANDS_OUT = 3.5  # standard deviations
+EVEN_REACH = 1.0  # how many times its own count a loose value moves by, in ranks, at the default
+_MEDIAN_SQUARE = 0.4549  # of a standard normal variable
 _LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
 
 
@@ -31,9 +41,9 @@ _LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_
 class Smoothing:
     """How far drawn numbers stay from the members' own.
 
-    A value is an atom if ``atom_rows`` members share it and the column has few values, or if ``spike_rows`` members
-    share it and its neighbours on the grid are much rarer. Other values are redrawn within ``reach`` ranks (fewer in
-    small tables).
+    A value is an atom if ``atom_rows`` members share it and the column has few values whose counts do not go evenly,
+    or if ``spike_rows`` members share it and its neighbours on the grid are much rarer. Other values are redrawn within
+    ``reach`` ranks (fewer in small tables, more where many members share each value).
     """
 
     atom_rows: int = 20
@@ -59,7 +69,8 @@ class Loose:
     """Ranks, ascending."""
     quantiles: Floats
     """The value at each knot."""
-    reach: float
+    reach: Floats
+    """How many ranks each value may move by; shape (n_values,)."""
 
     @classmethod
     def of(cls, values: Floats, repetitions: Ints, reach: float) -> Loose:
@@ -67,18 +78,19 @@ class Loose:
 
         A knot at every member would hand out small gaps, and with them the members' values, too often.
         """
+        own = EVEN_REACH * repetitions * min(reach, 1.0)
         counts = repetitions.astype(np.float64)
         starts = np.cumsum(counts) - counts
         middles = starts + 0.5 * counts
         n_knots = max(2, round((middles[-1] - middles[0]) / max(reach, 1.0)) + 1)
         knots = np.linspace(middles[0], middles[-1], n_knots)
-        return cls(values, starts, counts, knots, np.interp(knots, middles, values), reach)
+        return cls(values, starts, counts, knots, np.interp(knots, middles, values), np.maximum(reach, own))
 
     def nearby(self, donors: Floats, rng: np.random.Generator) -> Floats:
-        """Values within about ``reach`` ranks of the donors."""
+        """Values within about their reach of the donors."""
         at = np.searchsorted(self.values, donors)
         rank = self.starts[at] + rng.random(len(donors)) * self.counts[at]
-        rank += rng.uniform(-self.reach, self.reach, len(donors))
+        rank += rng.uniform(-1.0, 1.0, len(donors)) * self.reach[at]
         within = _reflect(rank, float(self.knots[0]), float(self.knots[-1]))
         return np.asarray(np.interp(within, self.knots, self.quantiles))
 
@@ -102,12 +114,13 @@ class Numbers:
         values, counts = np.unique(present, return_counts=True)
         step = grid_step(values)
         reach = min(smoothing.reach, max(MIN_REACH, REACH_SHARE * len(present)))
-        is_atom = _atoms(values, counts, step, smoothing)
-        roundness = np.where(is_atom, 0, _roundness(present, values, step))
-        loose = {
-            int(level): Loose.of(values[roundness == level], counts[roundness == level], reach)
-            for level in np.unique(roundness[~is_atom])
-        }
+        roundness = _roundness(present, values, step)
+        is_atom = _atoms(values, counts, roundness, step, smoothing)
+        roundness[is_atom] = 0
+        loose = {}
+        for level in np.unique(roundness[~is_atom]):
+            own = roundness == level
+            loose[int(level)] = Loose.of(values[own], counts[own], reach)
         return cls(step, values, roundness, loose)
 
     def redraw(self, donors: Floats, rng: np.random.Generator) -> Floats:
@@ -164,12 +177,32 @@ def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:
     return level
 
 
-def _atoms(values: Floats, counts: Ints, step: float | None, smoothing: Smoothing) -> npt.NDArray[np.bool_]:
+def _atoms(values: Floats, counts: Ints, roundness: Ints, step: float | None, smoothing: Smoothing) -> Bools:
     is_shared = (counts >= smoothing.atom_rows) & (len(values) <= COARSE_VALUES)
+    for level in np.unique(roundness):
+        own = roundness == level
+        is_shared[own] &= _differ(counts[own])
     return is_shared | (_spikes(values, counts, step) & (counts >= smoothing.spike_rows))
 
 
-def _spikes(values: Floats, counts: Ints, step: float | None) -> npt.NDArray[np.bool_]:
+def _differ(counts: Ints) -> Bools:
+    """Which counts of neighbouring values are more than chance; all, if the values do not go evenly."""
+    n_values, width = len(counts), EVEN_NEIGHBOURS
+    if n_values < MIN_EVEN_VALUES:
+        return np.ones(n_values, dtype=np.bool_)
+    padded = np.pad(counts.astype(np.float64), width, mode="reflect")
+    around = (np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts) / (2 * width)
+    deviation = (counts - around) / np.sqrt((1.0 + 0.5 / width) * np.maximum(around, 0.5))
+    stands_out = np.abs(deviation) > STANDS_OUT
+    told = around >= MIN_EVEN_COUNT
+    if told.sum() < MIN_EVEN_VALUES:
+        return np.ones(n_values, dtype=np.bool_)
+    square = float(np.median(deviation[told] ** 2)) / _MEDIAN_SQUARE
+    is_even = square < MAX_EVEN_SQUARE and stands_out[told].mean() < MAX_UNEVEN_SHARE
+    return np.asarray(stands_out & (deviation > 0)) if is_even else np.ones(n_values, dtype=np.bool_)
+
+
+def _spikes(values: Floats, counts: Ints, step: float | None) -> Bools:
     """Which values are much more frequent than the cells of the grid around them."""
     if step is None:
         return np.ones(len(values), dtype=bool)

@@ -1,17 +1,28 @@
-"""Fidelity, utility, privacy and time of every built-in generator on real tables, as a Markdown table.
+"""Fidelity, utility, privacy and time of generators on real tables, as a Markdown table.
 
 Run by hand: ``python tests/benchmarks/generators.py [--data adult housing] [--generators forest …] [--seeds 3]``. Each
 seed is a fresh cut into members, control and reference rows (fewer of the last where the table is small); the figures
-are medians over the seeds, the times CPU seconds. With ``--frontier FILE.png`` the generators are drawn as points of
-fidelity against the strongest attack, as for ``--generators 'forest(privacy=0)' 'forest(privacy=1)'``.
+are medians over the seeds, the times CPU seconds. MIA is the strongest attack of the privacy check's battery, whose
+verdict stands beside it; pairs are exact pairs of values, which the battery does not look for.
+
+Peers run where an environment that holds them is named: ``--peers sdv=/path/to/python mostlyai=/path/to/python``, for
+sdv, mostlyai, arfpy and ForestDiffusion (see `peers.py`), each on the same cuts with the same evaluation.
+
+With ``--frontier FILE.png`` the generators are drawn as points of fidelity against the strongest attack, as for
+``--generators 'forest(privacy=0)' 'forest(privacy=1)'``.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +34,13 @@ import numpy as np
 import pandas as pd
 import yaml
 from matplotlib.figure import Figure
-from sklearn.metrics import r2_score, roc_auc_score, roc_curve
+from peers import PEERS
+from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 
-from synth_mlflow.data.columns import normalise, schema_of
+from synth_mlflow.checks import Evidence, judge
+from synth_mlflow.checks.privacy import plugin as privacy
+from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.task import Task
 from synth_mlflow.plugins import find, installed
 
@@ -39,8 +52,10 @@ TASKS = {
     "wine_quality_white": Task("quality", "regression"),
     "oracle": Task("default", "binary"),
 }
-ATTACKS = ("MIA distance", "MIA values", "MIA pairs")
-FIGURES = ("C2ST", "TSTR", *ATTACKS, "outlier MIA", "TPR@1%", "fit s", "sample s")
+FIGURES = ("C2ST", "TSTR", "MIA", "TPR@1%", "pairs", "fit s", "sample s")
+
+Make = Callable[[pd.DataFrame, Task, int], tuple[pd.DataFrame, float, float]]
+"""From members, a task and a seed as many rows, and the CPU seconds of fit and sample."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +77,47 @@ def cut(name: str, seed: int, n_rows: int) -> Cut:
     return Cut(*parts)
 
 
-def measure(generator: Any, data: Cut, task: Task, seed: int) -> dict[str, float]:
+def measure(make: Make, data: Cut, task: Task, seed: int) -> dict[str, Any]:
     """All figures of one generator on one cut."""
-    started = time.process_time()
-    sampler = generator.fit(data.members, task, np.random.default_rng(seed))
-    fitted = time.process_time()
-    batch = sampler.sample(len(data.members), np.random.default_rng(seed + 1))
-    sampled = time.process_time()
+    batch, fit_seconds, sample_seconds = make(data.members, task, seed)
     return {
         "C2ST": c2st(batch, data.control, seed),
         "TSTR": tstr(batch, data.control, task),
-        **attacks(batch, data),
-        "fit s": fitted - started,
-        "sample s": sampled - fitted,
+        **attacks(batch, data, task, seed),
+        "fit s": fit_seconds,
+        "sample s": sample_seconds,
     }
+
+
+def ours(generator: Any) -> Make:
+    """A generator of this process."""
+
+    def make(members: pd.DataFrame, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
+        started = time.process_time()
+        sampler = generator.fit(members, task, np.random.default_rng(seed))
+        fitted = time.process_time()
+        batch = sampler.sample(len(members), np.random.default_rng(seed + 1))
+        return batch, fitted - started, time.process_time() - fitted
+
+    return make
+
+
+def theirs(name: str, python: str) -> Make:
+    """A peer in its own environment; CPU seconds as it counted them, without its imports' start-up."""
+
+    def make(members: pd.DataFrame, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            source, out = Path(folder, "members.csv"), Path(folder, "out.csv")
+            members.to_csv(source, index=False)
+            script = str(Path(__file__).with_name("peers.py"))
+            command = [python, script, name, str(source), str(out), str(seed), task.target, task.kind]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+            if done.returncode:
+                sys.exit(f"{name} failed: {done.stderr[-1_500:]}")
+            seconds = json.loads(out.with_suffix(".json").read_text())
+            return _conformed(pd.read_csv(out), members), seconds["fit s"], seconds["sample s"]
+
+    return make
 
 
 def c2st(batch: pd.DataFrame, real: pd.DataFrame, seed: int) -> float:
@@ -98,32 +140,18 @@ def tstr(batch: pd.DataFrame, real: pd.DataFrame, task: Task) -> float:
     return float(roc_auc_score(real[task.target] == model.classes_[1], model.predict_proba(X_real)[:, 1]))
 
 
-def attacks(batch: pd.DataFrame, data: Cut) -> dict[str, float]:
-    """AUC of each membership attack, by distance also on the most outlying rows; the highest TPR at 1 % FPR of all."""
+def attacks(batch: pd.DataFrame, data: Cut, task: Task, seed: int) -> dict[str, Any]:
+    """The strongest attack of the privacy check, its verdict, and exact pairs of values."""
+    evidence = Evidence(batch, data.members, data.control, task, "", seed)
+    result = privacy.run(evidence, privacy.defaults)
     is_member = np.repeat([1, 0], [len(data.members), len(data.control)])
     rows = pd.concat([data.members, data.control], ignore_index=True)
-    to_batch, to_reference = distances(rows, batch, data.reference)
-    scores = {
-        "MIA distance": -to_batch / (to_reference + 1e-3),
-        "MIA nearest": -to_batch,
-        "MIA values": reuse(rows, batch, data.reference, 1),
-        "MIA pairs": reuse(rows, batch, data.reference, 2),
+    return {
+        "MIA": result.metrics["best_attack_auc"],
+        "TPR@1%": result.metrics["best_attack_tpr_1_percent"],
+        "pairs": float(roc_auc_score(is_member, reuse(rows, batch, data.reference, 2))),
+        "verdict": judge(result.probes, result.inconclusive, privacy.defaults["alpha"]).verdict,
     }
-    figures = {name: float(roc_auc_score(is_member, score)) for name, score in scores.items()}
-    figures["MIA distance"] = max(figures["MIA distance"], figures.pop("MIA nearest"))
-    outlying = to_reference >= np.quantile(to_reference, 0.95)
-    figures["outlier MIA"] = float(roc_auc_score(is_member[outlying], scores["MIA distance"][outlying]))
-    figures["TPR@1%"] = max(_tpr(is_member, score) for score in scores.values())
-    return figures
-
-
-def distances(rows: pd.DataFrame, batch: pd.DataFrame, reference: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of each row to the nearest synthetic and to the nearest reference row."""
-    points = _points(pd.concat([rows, batch, reference], ignore_index=True))
-    ours, theirs, others = np.split(points, [len(rows), len(rows) + len(batch)])
-    nearest = [NearestNeighbors(n_neighbors=1, algorithm="brute").fit(part) for part in (theirs, others)]
-    to_batch, to_reference = (model.kneighbors(ours)[0][:, 0] for model in nearest)
-    return to_batch, to_reference
 
 
 def reuse(rows: pd.DataFrame, batch: pd.DataFrame, reference: pd.DataFrame, n_together: int) -> np.ndarray:
@@ -131,16 +159,18 @@ def reuse(rows: pd.DataFrame, batch: pd.DataFrame, reference: pd.DataFrame, n_to
     score = np.zeros(len(rows))
     for columns in itertools.combinations(rows.columns, n_together):
         keys = pd.concat([rows, batch, reference])[list(columns)].groupby(list(columns), dropna=False).ngroup()
-        ours, theirs, others = np.split(keys.to_numpy(), [len(rows), len(rows) + len(batch)])
-        n_others = np.bincount(others, minlength=keys.max() + 1)[ours]
-        score += np.isin(ours, theirs) * np.log((len(reference) + 1) / (n_others + 1))
+        own, made, others = np.split(keys.to_numpy(), [len(rows), len(rows) + len(batch)])
+        n_others = np.bincount(others, minlength=keys.max() + 1)[own]
+        score += np.isin(own, made) * np.log((len(reference) + 1) / (n_others + 1))
     return score
 
 
-def _tpr(is_member: np.ndarray, score: np.ndarray) -> float:
-    jitter = np.random.default_rng(0).random(len(score)) * 1e-9
-    fpr, tpr, _ = roc_curve(is_member, score + jitter)
-    return float(np.interp(0.01, fpr, tpr))
+def _conformed(drawn: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
+    """What a peer wrote in the members' kinds: peers make whole numbers fractions."""
+    kinds = schema_of(members)
+    whole = kinds.of_kind("integer")
+    drawn = drawn[list(members.columns)].astype(dict.fromkeys(kinds.of_kind("string"), str)).replace("nan", None)
+    return conform(normalise(drawn.assign(**{name: drawn[name].astype(float).round() for name in whole})), kinds)
 
 
 def _features(frame: pd.DataFrame) -> pd.DataFrame:
@@ -153,29 +183,18 @@ def _features(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _points(frame: pd.DataFrame) -> np.ndarray:
-    kinds, parts = schema_of(frame), []
-    for name in frame.columns:
-        if kinds[name] in {"string", "boolean"}:
-            codes = pd.factorize(frame[name], use_na_sentinel=False)[0]
-            parts.append(np.eye(codes.max() + 1, dtype=np.float32)[codes] / np.sqrt(2.0))
-        else:
-            ranks = frame[name].rank(pct=True).fillna(-0.5).to_numpy(dtype=np.float32)
-            parts.append(ranks[:, None])
-    return np.hstack(parts)
-
-
-def _medians(data: str, generator: Any, arguments: argparse.Namespace) -> pd.Series:
+def _medians(data: str, make: Make, arguments: argparse.Namespace) -> pd.Series:
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    runs = [measure(generator, cut(data, seed, arguments.rows), TASKS[data], seed) for seed in seeds]
-    return pd.DataFrame(runs).median()
+    runs = pd.DataFrame([measure(make, cut(data, seed, arguments.rows), TASKS[data], seed) for seed in seeds])
+    passed = (runs["verdict"] == "pass").sum()
+    return pd.concat([runs[list(FIGURES)].median(), pd.Series({"privacy check": f"{passed} of {len(runs)} pass"})])
 
 
 def _frontier(points: dict[str, dict[str, pd.Series]]) -> Figure:
     figure = Figure(figsize=(4.8 * len(points), 4.2), layout="constrained")
     panels = np.ravel(figure.subplots(1, len(points), squeeze=False))
     for axes, (data, medians) in zip(panels, points.items(), strict=True):
-        shown = pd.DataFrame({label: (row[list(ATTACKS)].max(), row["C2ST"]) for label, row in medians.items()}).T
+        shown = pd.DataFrame({label: (row["MIA"], row["C2ST"]) for label, row in medians.items()}).T.astype(float)
         is_forest = shown.index.str.startswith("forest")
         knob = shown[is_forest].sort_values(0)
         axes.plot(knob[0], knob[1], "o-", color="#0072B2", label="forest, by privacy")
@@ -199,21 +218,32 @@ def _generator(text: str) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", nargs="+", default=["adult", "housing"], choices=list(TASKS))
-    parser.add_argument("--generators", nargs="+", default=sorted(installed("generators")))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--generators", nargs="*", default=sorted(installed("generators")))
+    parser.add_argument("--peers", nargs="*", default=[], metavar="ENVIRONMENT=PYTHON")
+    parser.add_argument("--only", nargs="*", default=list(PEERS), help="of the peers, by their names in the table")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--rows", type=int, default=8_000)
     parser.add_argument("--frontier", type=Path)
     arguments = parser.parse_args()
+    pythons = dict(pair.split("=", 1) for pair in arguments.peers)
+    makes = {text: ours(_generator(text)) for text in arguments.generators}
+    makes |= {
+        name: theirs(name, pythons[home])
+        for name, (home, _) in PEERS.items()
+        if home in pythons and name in arguments.only
+    }
     points: dict[str, dict[str, pd.Series]] = {}
+    columns = [*FIGURES, "privacy check"]
     for data in arguments.data:
-        print(f"\n### {data}\n\n| generator | {' | '.join(FIGURES)} |\n|---|{'---|' * len(FIGURES)}")
+        print(f"\n### {data}\n\n| generator | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}", flush=True)
         points[data] = {}
-        for text in arguments.generators:
-            row = points[data][text] = _medians(data, _generator(text), arguments)
-            print(f"| {text} | {' | '.join(f'{row[figure]:.3f}' for figure in FIGURES)} |", flush=True)
+        for label, make in makes.items():
+            row = points[data][label] = _medians(data, make, arguments)
+            numbers = " | ".join(f"{row[figure]:.3f}" for figure in FIGURES)
+            print(f"| {label} | {numbers} | {row['privacy check']} |", flush=True)
     if arguments.frontier:
         _frontier(points).savefig(arguments.frontier, dpi=150)
 

@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from synth_mlflow.data.columns import conform, normalise, schema_of
+from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
@@ -57,6 +59,14 @@ def test_same_seed_same_rows_and_another_seed_others(name: str, mixed: pd.DataFr
     first, again = (fit(name, mixed, churn, seed=3).sample(50, np.random.default_rng(4)) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(fit(name, mixed, churn, seed=3).sample(50, np.random.default_rng(5)))
+
+
+def test_the_thread_count_changes_nothing(name: str, mixed: pd.DataFrame, churn: Task) -> None:
+    batches = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            batches.append(table_digest(fit(name, mixed, churn).sample(200, np.random.default_rng(1))))
+    assert batches[0] == batches[1]
 
 
 def test_the_same_generator_goes_on_with_further_rows(sampler: Sampler) -> None:

@@ -53,6 +53,18 @@ def test_rounding_habits_stay() -> None:
     assert abs(np.mean(drawn % 1_000 == 0) - np.mean(present % 1_000 == 0)) < 0.01
 
 
+def test_counts_that_go_evenly_are_not_handed_out_and_habits_are() -> None:
+    rng = np.random.default_rng(0)
+    ages = np.clip(np.round(rng.gamma(9, 4.5, 8_000)), 17, 90)
+    drawn = Numbers.of(ages, Smoothing()).redraw(ages, rng)
+    assert 0.3 < np.mean(drawn != ages) < 0.8
+    assert np.abs(drawn - ages)[ages < 60].max() <= 3
+    assert ks_2samp(ages, drawn).statistic < 0.02
+    hours = np.where(rng.random(8_000) < 0.6, rng.choice([20, 35, 38, 40, 45, 50], 8_000), np.round(ages))
+    habits = Numbers.of(hours, Smoothing()).redraw(hours, rng)
+    assert np.mean(habits != hours) < 0.05
+
+
 def test_ordinary_numbers_have_no_habit() -> None:
     present = np.random.default_rng(0).integers(0, 10**7, 5_000).astype(float)
     assert set(Numbers.of(present, Smoothing()).loose) == {1}
