@@ -27,7 +27,8 @@ from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.engine import EngineName
 from synth_mlflow.model.plan import Rule
 from synth_mlflow.stages.batch import Made, user_name, write_spooled
-from synth_mlflow.stages.command import TIMEOUT_SECONDS, generate_by_command
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
+from synth_mlflow.stages.command import generate_by_command
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import Store, freeze
@@ -101,11 +102,14 @@ class Workflow:
         params: Mapping[str, Any] | None = None,
         source: str | Path | None = None,
         version: str | None = None,
+        python: str | Path | None = None,
+        timeout_seconds: float | None = None,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: make a batch with an installed generator or ``module:callable``.
+        """Stage 3: make a batch with an installed generator, ``module:callable``, or ``peer:Model`` in another Python.
 
-        See :func:`synth_mlflow.stages.generate.generate`, and :mod:`synth_mlflow.stages.own_code` for the contract.
+        See :func:`synth_mlflow.stages.generate.generate`, :mod:`synth_mlflow.stages.own_code` for the contract of your
+        own code, and :mod:`synth_mlflow.peers`.
         """
         found = generate(
             self.project,
@@ -117,6 +121,8 @@ class Workflow:
             params=params,
             source=_path(source),
             version=version,
+            python=None if python is None else str(python),
+            timeout_seconds=timeout_seconds,
             pilot=pilot,
         )
         return self._batch(found)

@@ -32,6 +32,7 @@ class Asked:
     version: str | None
     command: str | None
     timeout: float | None
+    python: str | None
     pilot: bool
     made: Path | None
     record: Path | None
@@ -59,15 +60,17 @@ class Asked:
 @click.option("--command", type=Blank(), metavar="TEMPLATE",
               help='Run this: "python make.py --out {output} --rows {rows} --seed {seed}".')  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
-              help="Kill the command after so long.  [default: 3600]")  # fmt: skip
+              help="Kill what makes the rows after so long.  [default: 3600 for other programs]")  # fmt: skip
+@click.option("--python", type=Blank(), metavar="PATH",
+              help="The Python that a peer such as sdv:TVAESynthesizer is installed for.")  # fmt: skip
 @click.option("--pilot", is_flag=True,
               help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
 @click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
 @click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
 @shared
 def generate(given: Shared, **asked: Any) -> None:
-    """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one or module:callable; or run
-    a --command; or take a file in with --from and --record.
+    """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one, module:callable or
+    peer:Model; or run a --command; or take a file in with --from and --record.
     """
     wanted = Asked(**asked)
     _refuse_two_doors(wanted)
@@ -111,10 +114,10 @@ def _batch(workflow: Any, asked: Asked, rows: int, seed: int) -> Any:
         "source": asked.source,
         "pilot": asked.pilot,
     }
-    if asked.command is None:
-        return workflow.generate(asked.name, version=asked.version, **given)
     if asked.timeout is not None:
         given["timeout_seconds"] = asked.timeout
+    if asked.command is None:
+        return workflow.generate(asked.name, version=asked.version, python=asked.python, **given)
     known = {"generator": asked.name or "", "version": asked.version or ""}
     return workflow.generate_by_command(asked.command, **known, **given)
 
@@ -144,5 +147,7 @@ def _refuse_two_doors(asked: Asked) -> None:
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
     if asked.pilot and (asked.rows is not None or asked.made is not None):
         raise click.UsageError(f"a pilot makes {PILOT_ROWS} rows: leave out --rows and --from.")
-    if asked.timeout is not None and asked.command is None:
-        raise click.UsageError("--timeout is for --command, and there is none.")
+    if asked.timeout is not None and asked.made is not None:
+        raise click.UsageError("--timeout is for what makes rows; the file given with --from is made already.")
+    if asked.python is not None and (asked.made is not None or asked.command is not None):
+        raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")

@@ -198,12 +198,12 @@ def show(
 @click.command("list")
 @shared
 def list_installed(given: Shared) -> None:
-    """Generators, checks and triggers that are installed."""
+    """Generators, peers, checks and triggers that are installed."""
     from synth_mlflow.errors import UsageError
     from synth_mlflow.plugins import installed
 
     found: list[dict[str, Any]] = []
-    for folder in ("generators", "checks", "triggers"):
+    for folder in ("generators", "peers", "checks", "triggers"):
         for name, plugin in installed(folder).items():
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
@@ -212,6 +212,8 @@ def list_installed(given: Shared) -> None:
                 found.append({**told, "summary": error.found, "leaky": False})
                 continue
             told["version"] = getattr(loaded, "version", plugin.version)
+            if folder == "peers":
+                told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
             found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
     if given.as_json:
         return output.as_json(found)
@@ -226,6 +228,11 @@ def list_installed(given: Shared) -> None:
         for item in found
     ]
     output.table(["kind", "name", "version", "origin", "what it is"], rows)
+    for item in found:
+        if "setup" in item:
+            name = item["name"].partition(":")[0]
+            output.line(f"an environment for {name}: {item['setup']}")
+            output.line(f"  then: synth-mlflow generate {item['name']} --python {name}-env/bin/python")
     return output.next_command("synth-mlflow status")
 
 

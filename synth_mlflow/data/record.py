@@ -23,9 +23,7 @@ RECORD_SCHEMA = 1
 METADATA_KEY = b"synth_mlflow.record"
 
 SourceKind = Literal["training", "file", "none", "not declared"]
-
-
-Door = Literal["generator", "code", "command", "python", "file"]
+Door = Literal["generator", "code", "command", "peer", "llm", "python", "file"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,8 @@ class Origin:
     prompts: tuple[str, ...] = ()
     door: Door = "python"
     """How the batch came in: from an installed generator, from code named as ``module:callable``, from a command that
-    was run, through ``Workflow.batch`` (python), or as a file."""
+    was run, from a peer in an environment of its own, from prompts to a language model (llm), through
+    ``Workflow.batch`` (python), or as a file."""
     source: Source = field(default_factory=lambda: Source("not declared"))
 
     def __post_init__(self) -> None:

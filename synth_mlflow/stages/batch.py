@@ -34,6 +34,8 @@ class Account:
 
     seconds: float = 0.0
     notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Of another Python that made them."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, di
         digest=digest,
         statement_digest=project.problem().statement.digest,
         evaluation_digest=frozen.digest,
-        environment=environment(),
+        environment={**environment(), **account.environment},
         created_by=user_name(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(account.seconds, 3),

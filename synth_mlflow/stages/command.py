@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import os
-import re
 import shlex
-import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,20 +16,16 @@ import pandas as pd
 from synth_mlflow.data.command_template import CommandTemplate
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.record import Origin, record_in_file
+from synth_mlflow.data.secrets import secret_in
 from synth_mlflow.data.tables import table_pieces, write_parquet
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.generate import declared_source, real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking.project import Project, StoredBatch
-
-TIMEOUT_SECONDS = 3600.0
-SHOWN_LINES = 10
-SHOWN_BYTES = 4_000
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
-_SECRET_LENGTH = 8  # shorter values stand in texts by chance
 
 
 def generate_by_command(
@@ -114,24 +105,17 @@ def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> No
             "a command's generator and version are not known.",
             "Say what is to be recorded: `--generator NAME --generator-version VERSION`.",
         )
-    if not 0 < timeout_seconds < math.inf:
-        raise UsageError(f"a time limit of {timeout_seconds:g} s was given, a positive number was needed.")
-
-
-def _secrets() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if _SECRET_NAME.search(name) and len(value) >= _SECRET_LENGTH
-    }
+    refuse_time_limit(timeout_seconds)
 
 
 def _refuse_secrets(words: Sequence[str]) -> None:
     """The command is recorded: a secret that the shell has put into it must not be."""
-    for name, value in _secrets().items():
-        if any(value in word for word in words):
-            raise UsageError(
-                f"the command holds the value of the environment variable {name}, which looks like a secret.",
-                "Let the program read it from the environment: what stands in a command is recorded.",
-            )
+    found = next((name for word in words if (name := secret_in(word))), None)
+    if found is not None:
+        raise UsageError(
+            f"the command holds the value of the environment variable {found}, which looks like a secret.",
+            "Let the program read it from the environment: what stands in a command is recorded.",
+        )
 
 
 @dataclass(frozen=True)
@@ -153,7 +137,8 @@ class _Job:
         words = self.template.words(self.values)
         files = _digests(words)
         begun = time.monotonic()
-        exit_code = self._exit_code(self.template.words({**self.values, **paths}))
+        final = self.template.words({**self.values, **paths})
+        exit_code = run_within(self.timeout_seconds, final, self._stderr, what="the command")
         seconds = round(time.monotonic() - begun, 3)
         self._refuse_failure(exit_code)
         return {
@@ -179,40 +164,12 @@ class _Job:
     def _stderr(self) -> Path:
         return self.folder / "stderr.txt"
 
-    def _exit_code(self, words: Sequence[str]) -> int | None:
-        """None where the time limit was reached."""
-        with self._stderr.open("wb") as stderr:
-            try:
-                process = subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=stderr,
-                    start_new_session=True,  # a process group of its own, so that all of it can be killed
-                )
-            except OSError as error:
-                raise UsageError(
-                    f"the command cannot be started: {error}.",
-                    "Give the path of its program, or activate its environment.",
-                ) from error
-        try:
-            return process.wait(self.timeout_seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:  # also on Ctrl-C, which the command's own group does not see, and for what it left running
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
     def _refuse_failure(self, exit_code: int | None) -> None:
+        bad = ending(exit_code, self.timeout_seconds)
         if exit_code is None:
-            self._fail(
-                f"was killed at its time limit of {self.timeout_seconds:g} s", "Give it longer: `--timeout SECONDS`."
-            )
-        elif exit_code < 0:
-            self._fail(f"was ended by signal {-exit_code}")
-        elif exit_code > 0:
-            self._fail(f"ended with exit code {exit_code}")
+            self._fail(str(bad), "Give it longer: `--timeout SECONDS`.")
+        elif bad is not None:
+            self._fail(bad)
         elif not self._output.is_file():
             self._fail(f"wrote no file in place of {{output}}, which was a path ending in {self.template.ending}")
 
@@ -226,7 +183,7 @@ class _Job:
         self._fail("wrote a file that carries the record of a batch already")
 
     def _fail(self, what: str, fix: str = "Correct it, and generate again; nothing was recorded.") -> NoReturn:
-        said = _last_lines(self._stderr)
+        said = last_lines(self._stderr)
         told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
         raise GeneratorError(f"the command of {self.generator!r} {what}.{told}", fix)
 
@@ -240,12 +197,3 @@ def _digests(words: Sequence[str]) -> dict[str, str]:
             if name and Path(name).is_file():
                 found[name] = file_digest(Path(name))
     return found
-
-
-def _last_lines(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - SHOWN_BYTES))
-        text = file.read().decode(errors="replace")
-    for name, value in _secrets().items():
-        text = text.replace(value, f"<{name}>")
-    return "\n".join(f"  {line}" for line in text.strip().splitlines()[-SHOWN_LINES:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,10 +19,14 @@ from synth_mlflow.data.tables import read_table, table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
-from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
-from synth_mlflow.stages.own_code import importable_here, own_maker
+from synth_mlflow.stages.limited import limited
+from synth_mlflow.stages.maker import Maker, Wanted
+from synth_mlflow.stages.maker_here import maker_here, refuse_version
+from synth_mlflow.stages.own_code import importable_here
+from synth_mlflow.stages.peer import is_peer, peer_maker
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.stages.spool import parsed_slice, spooling
 from synth_mlflow.tracking import names
@@ -39,6 +44,8 @@ def generate(
     params: Mapping[str, Any] | None = None,
     source: Path | None = None,
     version: str | None = None,
+    python: str | None = None,
+    timeout_seconds: float | None = None,
     pilot: bool = False,
 ) -> StoredBatch:
     """Fit a generator on real rows, sample a batch from it, and record both.
@@ -47,7 +54,8 @@ def generate(
     ----------
     project : Project
     generator : str
-        The name of an installed generator, or ``module:callable``; see :mod:`synth_mlflow.stages.own_code`.
+        The name of an installed generator, ``module:callable`` (see :mod:`synth_mlflow.stages.own_code`), or
+        ``peer:Model`` (see :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
     rows : int
         How many rows to make.
     seed : int
@@ -63,6 +71,11 @@ def generate(
         recorded by digest.
     version : str, optional
         Of ``module:callable``, where it cannot be measured.
+    python : str, optional
+        The Python of the environment that a peer is installed in.
+    timeout_seconds : float, optional
+        After so long the generator is killed, with all that it started. By default an hour for a peer, and none for
+        others: those run in this process, and with a limit in one of their own.
     pilot : bool
         Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
 
@@ -79,9 +92,11 @@ def generate(
     statement = project.problem().statement
     refuse_row_count(rows)
     refuse_negative_seed(seed)
+    if timeout_seconds is not None:
+        refuse_time_limit(timeout_seconds)
     part = parsed_slice(slice, frozen.schema)
     with importable_here():
-        maker = _maker(generator, params or {}, version)
+        maker = _maker(generator, params or {}, version, python, timeout_seconds)
         members, declared = real_members(project, frozen, source)
         origin = Origin(
             generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
@@ -91,7 +106,7 @@ def generate(
         with spooling(frozen, origin, constraints) as spool:
             begun = time.monotonic()
             notes = maker.run(members, Wanted(rows, seed, statement.task, part, statement.constraints), spool.add)
-            account = Account(time.monotonic() - begun, notes)
+            account = Account(time.monotonic() - begun, notes, maker.environment)
             return write_spooled(project, spool, Made(rows, origin, account, pilot))
 
 
@@ -153,12 +168,19 @@ def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd
     return rows, Source("file", table_digest(rows, frozen.schema), len(rows))
 
 
-def _maker(generator: str, params: Mapping[str, Any], version: str | None) -> Maker:
-    if ":" in generator and generator not in installed("generators"):
-        return own_maker(generator, params, version)
-    if version is not None:
+def _maker(
+    generator: str, params: Mapping[str, Any], version: str | None, python: str | None, seconds: float | None
+) -> Maker:
+    if is_peer(generator):
+        refuse_version(generator, version)
+        return peer_maker(generator, params, python, TIMEOUT_SECONDS if seconds is None else seconds)
+    if python is not None:
         raise UsageError(
-            f"version {version!r} was given for {generator!r}: the version of an installed generator is its own.",
-            "Leave it out; it is for module:callable, and for commands.",
+            f"a Python was given for {generator!r}, which is no peer with an environment of its own.",
+            f"Leave it out, or name one of {', '.join(f'{name}:MODEL' for name in installed('peers'))}.",
         )
-    return installed_maker(generator, params)
+    maker = maker_here(generator, params, version)
+    if seconds is None:
+        return maker
+    again = functools.partial(maker_here, generator, params, version)
+    return dataclasses.replace(maker, make=limited(maker, again, seconds))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class Maker:
     """How messages call it."""
     make: Callable[[pd.DataFrame, Wanted], Drawn]
     """Takes real rows."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """What the record's environment says beyond our own."""
 
     def run(self, members: pd.DataFrame, wanted: Wanted, take: Callable[[pd.DataFrame], None]) -> Mapping[str, Any]:
         """Make the rows, and hand each piece to ``take``; returns notes on the fit.

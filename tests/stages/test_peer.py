@@ -1,0 +1,185 @@
+"""Peers in an environment of their own: a small stand-in for SDV, installed beside another Python."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from synth_mlflow import peers, plugins
+from synth_mlflow.cli.app import cli
+from synth_mlflow.data.digests import file_digest
+from synth_mlflow.errors import GeneratorError, UsageError
+
+STAND_IN = {
+    "sdv/__init__.py": "__version__ = '2.0.1'",
+    "sdv/metadata.py": """
+class Metadata:
+    @classmethod
+    def load_from_dict(cls, told):
+        made = cls()
+        made.columns = told["tables"]["rows"]["columns"]
+        return made
+""",
+    "sdv/single_table.py": """
+import os, random, sys, time
+import numpy as np
+
+class BootstrapSynthesizer:
+    def __init__(self, metadata, shift=0.0, wrong=None):
+        if shift < 0:
+            raise ValueError("shift must not be negative")
+        self.metadata, self.shift, self.wrong = metadata, shift, wrong
+
+    def fit(self, data):
+        (self.rows,) = data.values()
+        assert list(self.rows) == list(self.metadata.columns)
+        assert "synth_mlflow" not in sys.modules and "PYTHONPATH" not in os.environ
+        if self.wrong == "raises":
+            raise KeyError("no such column")
+        if self.wrong == "hangs":
+            time.sleep(600)
+        if self.wrong == "dies":
+            print("out of memory", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), 9)
+
+    def _set_random_state(self, seed):
+        self.seed = seed
+
+    def sample(self, num_rows):
+        made = self.rows.sample(num_rows, replace=True, random_state=self.seed).reset_index(drop=True)
+        made["income"] = made["income"] + self.shift + np.random.random(num_rows) + random.random()
+        made["age"] = made["age"] + 0.25 + (40 if self.wrong == "outside" else 0)
+        if self.wrong == "columns":
+            made = made.drop(columns="income")
+        return {"rows": made.head(num_rows - 1) if self.wrong == "few" else made}
+""",
+    "sdv-2.0.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: sdv\nVersion: 2.0.1\n",
+}
+MODEL = "sdv:BootstrapSynthesizer"
+
+
+def environment(folder: Path, files: dict[str, str]) -> str:
+    """A Python that sees these files and this one's packages, but for what only `.pth` files install."""
+    for name, text in files.items():
+        (folder / "packages" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "packages" / name).write_text(text)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
+    site = next((folder / "env" / "lib").glob("python*")) / "site-packages"
+    paths = [str(folder / "packages"), *{sysconfig.get_paths()[key] for key in ("purelib", "platlib")}]
+    (site / "others.pth").write_text("\n".join(paths))
+    return str(folder / "env" / "bin" / "python")
+
+
+@pytest.fixture(scope="session")
+def sdv_python(tmp_path_factory):
+    return environment(tmp_path_factory.mktemp("sdv"), STAND_IN)
+
+
+@pytest.fixture
+def ask(frozen, sdv_python):
+    """Asks for a batch from the stand-in."""
+
+    def ask(generator=MODEL, **changes):
+        return frozen.generate(generator, **{"rows": 30, "seed": 3, "purpose": "x", "python": sdv_python, **changes})
+
+    return ask
+
+
+def test_the_record_has_the_model_its_parameters_and_its_environment(frozen, ask):
+    batch = ask(params={"shift": 2.5})
+    record = batch.record
+    assert (record.origin.generator, record.origin.version, record.origin.door) == (MODEL, "2.0.1", "peer")
+    assert (record.origin.params, record.origin.seed, batch.n_rows) == ({"shift": 2.5}, 3, 30)
+    assert (record.origin.source.kind, record.origin.source.n_rows) == ("training", 299)
+    there = record.environment["peer"]
+    assert there["packages"]["sdv"] == "2.0.1" and {"pandas", "pyarrow", "numpy"} <= set(there["packages"])
+    assert there["python"] == record.environment["python"] and there["platform"]
+    columns = record.notes["peer"]["metadata"]["tables"]["rows"]["columns"]
+    assert columns["region"] == {"sdtype": "categorical"} and columns["since"] == {"sdtype": "datetime"}
+    adapter = Path(peers.__file__).with_name("sdv.py")
+    assert record.notes["adapter"] == {"file": "sdv.py", "sha256": file_digest(adapter)}
+    assert batch.batch.startswith("bootstrapsynthesizer-")
+
+
+def test_the_same_seed_gives_the_same_rows(ask, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    assert ask().digest == ask(purpose="again").digest != ask(seed=4).digest
+
+
+def test_a_slice_is_learned_alone_and_kept(frozen, ask):
+    batch = ask(slice="age < 30")
+    schema = frozen.project.evaluation_set().schema
+    assert frozen.project.batch_rows(frozen.project.batch(batch.batch), schema)["age"].max() < 30
+    assert batch.record.notes["slice_rows"] == int((frozen.training_rows()["age"] < 30).sum())
+    assert 0 < batch.record.notes["slice_acceptance"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        (
+            {"python": None},
+            UsageError,
+            r"no Python was given for it.\nMake one: `python3 -m venv .* `--python sdv-env",
+        ),
+        ({"python": "no/python"}, UsageError, "there is no program 'no/python' to run sdv with"),
+        ({"generator": "sdv:Bootstrp"}, UsageError, "no single-table synthesizer 'Bootstrp'; it has BootstrapSynth"),
+        ({"params": {"sfift": 1}}, UsageError, "sdv cannot make what was asked for: .*unexpected keyword.*'sfift'"),
+        ({"params": {"shift": -1}}, UsageError, "shift must not be negative"),
+        ({"version": "3"}, UsageError, "version '3' was given"),
+        ({"generator": "forest"}, UsageError, "'forest', which is no peer .*\nLeave it out, or name one of sdv:MODEL"),
+        ({"timeout_seconds": -1}, UsageError, "a time limit of -1 s was given"),
+        ({"slice": "age > 78"}, GeneratorError, "real rows lie in it, at least 10 are needed"),
+        ({"slice": "age < 30", "params": {"wrong": "outside"}}, GeneratorError, "0 of 145 drawn rows lay in it, 30"),
+        (
+            {"params": {"wrong": "raises"}},
+            GeneratorError,
+            r"exit code 1. The last lines of .*:\n(.*\n)*.*KeyErr",
+        ),
+        ({"params": {"wrong": "dies"}}, GeneratorError, r"ended by signal 9. The last lines .*:\n  out of memory"),
+        ({"params": {"wrong": "hangs"}, "timeout_seconds": 6}, GeneratorError, "was killed at its time limit of 6 s"),
+        ({"params": {"wrong": "few"}}, GeneratorError, "returned 29 rows, 30 were asked for"),
+        ({"params": {"wrong": "columns"}}, UsageError, "the batch does not have the columns .*'income' is missing"),
+    ],
+)
+def test_what_goes_wrong_over_there_is_told_and_leaves_no_run(frozen, ask, changes, error, message):
+    with pytest.raises(error, match=message):
+        ask(**changes)
+    assert frozen.project.reader.runs("batch") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "sdv is not installed for .*\nMake an environment that has all"),
+        ({**STAND_IN, "sdv/__init__.py": "__version__ = '1.30'"}, "SDV 1.30 is installed there, 2 or newer is needed"),
+    ],
+)
+def test_an_environment_without_a_fitting_sdv_is_refused(ask, tmp_path, files, message):
+    with pytest.raises(UsageError, match=message):
+        ask(python=environment(tmp_path / "other", {"other.py": "", **files}))
+
+
+def test_every_peer_can_be_loaded_here_and_says_how_to_be_installed():
+    for name, plugin in plugins.installed("peers").items():
+        loaded = plugin.load()
+        assert loaded.summary and loaded.packages[0] == name
+        assert f"{name}-env/bin/pip install" in loaded.setup and "pyarrow" in loaded.setup
+        assert callable(loaded.build) and callable(loaded.make)
+
+
+def test_list_says_how_to_make_the_environment():
+    told = CliRunner().invoke(cli, ["list"]).output
+    assert "sdv:MODEL" in told and "an environment for sdv: python3 -m venv sdv-env && sdv-env/bin/pip" in told
+    as_json = json.loads(CliRunner().invoke(cli, ["list", "--json"]).stdout)
+    assert next(item for item in as_json if item["name"] == "sdv:MODEL")["setup"].startswith("python3 -m venv")
+
+
+def test_the_command_line_takes_the_python(frozen, sdv_python):
+    words = [MODEL, "--python", sdv_python, "--rows", "9", "--purpose", "x", "--param", "shift=1", "--timeout", "60"]
+    done = CliRunner().invoke(cli, ["generate", *words, "--experiment", "shop", "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)[0]["rows"] == 9
