@@ -38,7 +38,7 @@ from synth_mlflow.stages.handles import BatchWriter
 from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sign import Asked, SignedOff, sign
 from synth_mlflow.stages.spool import spooling
-from synth_mlflow.stages.sweep import RATIOS, REPEATS, sweep
+from synth_mlflow.stages.sweep import RATIOS, REPEATS, By, sweep
 from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
@@ -225,6 +225,7 @@ class Workflow:
         n_jobs: int = -1,
         refine: bool = False,
         extra_real: str | Path | None = None,
+        by: By | None = None,
         engine: EngineName = "local",
         scheduler: str = "",
     ) -> Curve:
@@ -241,6 +242,7 @@ class Workflow:
             n_jobs=n_jobs,
             refine=refine,
             extra_real=_path(extra_real),
+            by=by,
             engine=engine,
             scheduler=scheduler,
         )

@@ -110,6 +110,7 @@ def validate(
 @click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
 @click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
+@click.option("--by", type=click.Choice(["generator"]), help="Sweep each generator's batches, and all together.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
               help="Where the fits run.")  # fmt: skip
 @click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
@@ -125,6 +126,7 @@ def sweep(
     jobs: int,
     refine: bool,
     extra_real: Path | None,
+    by: Any,
     engine: Any,
     scheduler: str | None,
 ) -> None:
@@ -141,6 +143,7 @@ def sweep(
         n_jobs=jobs,
         refine=refine,
         extra_real=extra_real,
+        by=by,
         engine=engine,
         scheduler=scheduler or "",
     )
@@ -210,18 +213,23 @@ def tell_verdicts(verdicts: list[Any]) -> None:
 def tell_curve(curve: Any) -> None:
     """The curve as a table, and the decision."""
     from synth_mlflow.data.mixes import percent
+    from synth_mlflow.model.curve import source_name
 
     columns = ["ratio", curve.metric, "95 % interval", "gain", "placebo", ""]
-    rows = [
-        [
-            percent(point.ratio),
-            f"{point.score:.4f}",
-            f"{point.low:.4f} to {point.high:.4f}",
-            f"{point.gain:+.4f}" if point.ratio else "",
-            f"{point.placebo:.4f}" if point.ratio else "",
-            "chosen" if point.ratio == curve.chosen else "",
+    chosen = curve.at(curve.chosen)
+    for source, points in curve.by_source().items():
+        if curve.rivals:
+            output.line(source_name(source))
+        rows = [
+            [
+                percent(point.ratio),
+                f"{point.score:.4f}",
+                f"{point.low:.4f} to {point.high:.4f}",
+                f"{point.gain:+.4f}" if point.ratio else "",
+                f"{point.placebo:.4f}" if point.ratio else "",
+                "chosen" if point is chosen else "",
+            ]
+            for point in points
         ]
-        for point in curve.points
-    ]
-    output.table(columns, rows)
+        output.table(columns, rows)
     output.line(curve.decision)

@@ -19,7 +19,7 @@ from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.handoff.document import twin_digest
 from synth_mlflow.lifecycle.usage import model_uri
-from synth_mlflow.model.curve import Curve, Point
+from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
@@ -139,6 +139,7 @@ def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         names.P_FRAGILITY: curve.fragility.words,
         names.P_MIX: curve.mix,
         names.P_SEED: curve.seed,
+        **({names.P_CHOSEN_SOURCE: source_name(curve.source)} if curve.rivals else {}),
     }
     yield from _differences(run, stated, names.A_CURVE)
     for child in (other for other in runs if other.parent == run.run_id and other.counts):
@@ -150,7 +151,8 @@ def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
 
 
 def _off_the_curve(child: StoredRun, curve: Curve) -> Iterator[str]:
-    point: Point = curve.at(child.metrics[names.M_RATIO])
+    ratio = child.metrics[names.M_RATIO]
+    point: Point = curve.at(ratio, child.params.get(names.P_GENERATOR, "") if ratio else None)
     stated = {
         names.M_SCORE: point.score,
         names.M_SCORE_LOW: point.low,

@@ -7,6 +7,7 @@ real rows achieve as well is no merit of the synthetic ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +54,22 @@ class Chooser:
     """Of the simultaneous comparison of all other ratios with each ratio."""
     allowed: Flags
     """Of every ratio above 0: whether the guardrail on slices lets it be chosen."""
+    amounts: Vector
+    """How much synthetic data each place stands for, the baseline included; several sources may have the same ratio."""
 
     @classmethod
-    def build(cls, rule: Rule, n_ratios: int, uncertain: Uncertainty, allowed: Flags | None = None) -> Chooser:
-        """Simulate the critical values; what stands behind the placebo in the vector plays no part."""
+    def build(
+        cls,
+        rule: Rule,
+        n_ratios: int,
+        uncertain: Uncertainty,
+        allowed: Flags | None = None,
+        amounts: Sequence[float] | None = None,
+    ) -> Chooser:
+        """Simulate the critical values; what stands behind the placebo in the vector plays no part.
+
+        By default each place stands for a greater ratio than the one before.
+        """
         n_scores = 1 + 2 * n_ratios
         uncertain = uncertain.of(range(n_scores))
         synthetic = range(1, n_ratios + 1)
@@ -73,7 +86,8 @@ class Chooser:
         variance = spread[:, None] + spread[None, :] - 2 * uncertain.total
         errors = np.sqrt(np.maximum(variance, 0.0))
         may = np.ones(n_ratios, dtype=bool) if allowed is None else allowed
-        return cls(rule, n_ratios, errors, critical, np.array(best), may)
+        order = np.asarray(range(n_ratios + 1) if amounts is None else amounts, dtype=np.float64)
+        return cls(rule, n_ratios, errors, critical, np.array(best), may, order)
 
     def choose(self, scores: Vector) -> Choice:
         """Apply the rule to one vector of at least 1 + 2 · n_ratios scores."""
@@ -107,7 +121,10 @@ class Chooser:
             "least": np.ones(len(synthetic), dtype=bool),
         }[self.rule]
         candidates = np.flatnonzero(np.r_[False, helps & self.allowed] & within)
-        return int(candidates[0]) if len(candidates) else 0
+        if not len(candidates):
+            return 0
+        least = candidates[self.amounts[candidates] == self.amounts[candidates].min()]
+        return int(least[synthetic[least].argmax()])
 
 
 @dataclass(frozen=True)

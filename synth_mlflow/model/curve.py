@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -109,37 +109,43 @@ class Curve:
     decision: str
     """A few plain sentences with the numbers."""
     failed: tuple[FailedRatio, ...] = ()
+    source: str = ""
+    """Whose synthetic rows the points are of; empty for all batches together."""
+    rivals: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+    """The points of every other source that was swept beside it, each with ratio 0; one test over all of them."""
     guardrail: str = ""
     """How the chosen ratio keeps the statement's guardrail, in words; empty without one, or without synthetic rows."""
 
     def frame(self) -> pd.DataFrame:
         """One row a ratio: ratio, score, low, high, gain, gain_low, gain_high, and more."""
-        rows = []
-        for point in self.points:
-            record = {
-                name: value
-                for name, value in vars(point).items()
-                if name not in {"repeats", "placebo_repeats", "slices", "recalls"}
-            }
-            record |= {f"slice_{name}": part.score for name, part in point.slices.items()}
-            record |= {f"recall_{name}": value for name, value in point.recalls.items()}
-            rows.append(record)
+        rows = [_record(point) for point in self.points]
+        if self.rivals:
+            rows = [record | {"source": source_name(self.source)} for record in rows]
+            rows += [
+                _record(point) | {"source": source_name(source)}
+                for source, points in self.rivals.items()
+                for point in points[1:]
+            ]
         frame = pd.DataFrame(rows)
         first = ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high"]
         return frame[first + [name for name in frame.columns if name not in first]]
 
-    def at(self, ratio: float) -> Point:
-        """The point of one ratio.
+    def at(self, ratio: float, source: str | None = None) -> Point:
+        """The point of one ratio, by default of the source that won.
 
         Raises
         ------
         KeyError
             If it was not swept.
         """
-        for point in self.points:
+        for point in self.points if source in (None, self.source) else self.rivals[source]:
             if math.isclose(point.ratio, ratio):
                 return point
         raise KeyError(f"ratio {ratio} was not swept; swept were {[p.ratio for p in self.points]}")
+
+    def by_source(self) -> dict[str, tuple[Point, ...]]:
+        """The points of every source that was swept, the winner first."""
+        return {self.source: self.points, **self.rivals}
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; a number that is not finite becomes None."""
@@ -151,6 +157,9 @@ class Curve:
         """The inverse of :meth:`to_json`."""
         fields = dict(record)
         fields["points"] = tuple(_point(point) for point in record["points"])
+        fields["rivals"] = {
+            source: tuple(_point(point) for point in points) for source, points in record.get("rivals", {}).items()
+        }
         fields["fragility"] = Fragility(**record["fragility"])
         learning: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in record["learning"].items()
@@ -163,6 +172,22 @@ class Curve:
         columns = ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high", "placebo", "helps", "in_plateau"]
         table = self.frame()[columns].to_html(index=False, float_format=lambda value: f"{value:.4g}")
         return f"<p>{html.escape(self.decision)}</p>{table}"
+
+
+def source_name(source: str) -> str:
+    """A source as people read it.
+
+    >>> source_name(""), source_name("forest")
+    ('all together', 'forest')
+    """
+    return source or "all together"
+
+
+def _record(point: Point) -> dict[str, Any]:
+    nested = {"repeats", "placebo_repeats", "slices", "recalls"}
+    record = {name: value for name, value in vars(point).items() if name not in nested}
+    record |= {f"slice_{name}": part.score for name, part in point.slices.items()}
+    return record | {f"recall_{name}": value for name, value in point.recalls.items()}
 
 
 def _point(record: Mapping[str, Any]) -> Point:

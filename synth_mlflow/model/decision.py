@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.model.curve import Curve, Point
+from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.model.inference import ALPHA
 
 
@@ -11,7 +11,7 @@ def decide(curve: Curve) -> str:
     """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
     sentences = [_yes(curve, point), _controls(curve, point)] if point.ratio else [_no(curve)]
-    sentences += [curve.guardrail, _slices(point), curve.fragility.sentence]
+    sentences += [_sources(curve), curve.guardrail, _slices(point), curve.fragility.sentence]
     if point.ratio:
         sentences += [curve.fragility.advice, curve.learning.words]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -25,10 +25,24 @@ def with_losses(curve: Curve) -> str:
 
 def _yes(curve: Curve, point: Point) -> str:
     return (
-        f"Use {percent(point.ratio)} synthetic rows ({point.n_synthetic:,} beside {point.n_real:,} real ones): "
-        f"{curve.metric} goes from {curve.points[0].score:.4g} to {point.score:.4g}, a gain of {_interval(point)}; "
+        f"Use {percent(point.ratio)} synthetic rows{_of(curve)} ({point.n_synthetic:,} beside {point.n_real:,} real "
+        f"ones): {curve.metric} goes from {curve.points[0].score:.4g} to {point.score:.4g}, a gain of "
+        f"{_interval(point)}; "
         f"corrected for having been chosen, the score is {curve.corrected:.4g}."
     )
+
+
+def _of(curve: Curve) -> str:
+    return f" of {source_name(curve.source)}" if curve.rivals else ""
+
+
+def _sources(curve: Curve) -> str:
+    """What each source reaches, where several were swept."""
+    if not curve.rivals:
+        return ""
+    best = {source: max(points[1:], key=lambda p: p.score) for source, points in curve.by_source().items()}
+    told = [f"{source_name(source)} {p.score:.4g} at {percent(p.ratio)}" for source, p in best.items()]
+    return f"Highest scores by source: {', '.join(told)}; one test covers them all."
 
 
 def _controls(curve: Curve, point: Point) -> str:
@@ -40,7 +54,7 @@ def _controls(curve: Curve, point: Point) -> str:
 
 
 def _no(curve: Curve) -> str:
-    best = max(curve.points[1:], key=lambda point: point.score)
+    best = max((p for points in curve.by_source().values() for p in points[1:]), key=lambda point: point.score)
     opening = f"Use no synthetic rows: {curve.metric} is {curve.points[0].score:.4g} without them."
     if best.helps and best.forbidden:
         return f"{opening} {percent(best.ratio)} gains {_interval(best)}, but {best.forbidden}."

@@ -8,13 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_mlflow.data.mixes import Places
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.fit import Model
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan
 from synth_mlflow.model.raw_columns import RawPredictor
 from synth_mlflow.model.sweep import SweepOutcome
+from synth_mlflow.model.work import Work
+
+SOURCE = "chosen"  # what the chosen source is called within one fit
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def fit_final(
     ratio: float,
     *,
     batches: npt.ArrayLike | None = None,
+    places: Places | None = None,
 ) -> Final:
     """Fit the mix of one ratio with every real row.
 
@@ -55,18 +60,22 @@ def fit_final(
     ----------
     ratio : float
         Usually the curve's ``chosen``.
+    places : array of int, optional
+        Places of the synthetic rows that the chosen source has; by default all.
     """
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    return _final(bench, plan, ratio, labels)
+    work = Work(bench.trainer, len(real), 0, labels, plan.mix, plan.seed, {} if places is None else {SOURCE: places})
+    return _final(work, FitKey("synthetic", ratio, ALL_ROWS, SOURCE))
 
 
 def final_of(outcome: SweepOutcome, ratio: float | None = None) -> Final:
     """The same from a sweep that has just ended, without encoding the tables again; by default its chosen ratio."""
-    return _final(outcome.bench, outcome.plan, outcome.curve.chosen if ratio is None else ratio, outcome.batches)
+    curve = outcome.curve
+    return _final(outcome.work, FitKey("synthetic", curve.chosen if ratio is None else ratio, ALL_ROWS, curve.source))
 
 
-def _final(bench: Bench, plan: SweepPlan, ratio: float, batches: npt.ArrayLike) -> Final:
-    rows = fit_rows(FitKey("synthetic", ratio, ALL_ROWS), bench.n_real, batches, plan.mix, plan.seed)
-    model = bench.trainer.model(rows, plan.seed + ALL_ROWS + 1)
-    return Final(model, ratio, np.sort(rows.real), np.sort(rows.added - bench.n_real))
+def _final(work: Work, key: FitKey) -> Final:
+    rows = work.rows(key)
+    model = work.trainer.model(rows, work.seed + key.repeat + 1)
+    return Final(model, key.ratio, np.sort(rows.real), np.sort(rows.added - work.n_real))

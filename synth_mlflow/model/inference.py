@@ -8,6 +8,7 @@ covariance of single repeats, not of their mean: it tells what another draw woul
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,7 +49,7 @@ class Uncertainty:
         normal = np.random.default_rng(_SEED).standard_normal((_SIMULATIONS, len(values)))
         return np.asarray(normal @ root.T)
 
-    def of(self, places: range) -> Uncertainty:
+    def of(self, places: Sequence[int]) -> Uncertainty:
         """Of some of the scores."""
         block = np.ix_(list(places), list(places))
         return Uncertainty(self.evaluation[block], self.recipe[block], self.n_repeats)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import cycle
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.curve import Curve, source_name
 
 Percents = npt.NDArray[np.float64]
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito: told apart by everybody
 GREY = "#666666"
+_RIVAL_STYLES = ("-", "--", "-.", ":")
 _SHIFT = 0.6  # percent points: error bars of two arms stand beside each other
 
 
@@ -32,11 +36,34 @@ def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
     _shade_plateau(axes, curve, percents)
     _draw_placebo(axes, curve, percents)
     _draw_extra(axes, curve, percents)
+    _draw_rivals(axes, curve)
     _draw_scores(axes, curve, percents)
     if success_line is not None:
         axes.axhline(success_line, color=GREEN, linestyle="-.", linewidth=1.4, label="asked for")
     _mark_choice(axes, curve)
     _label(axes, curve, percents)
+    return figure
+
+
+def sources_figure(curve: Curve) -> Figure:
+    """Draw every source that was swept in a panel of its own, on one scale."""
+    sources = curve.by_source()
+    figure = Figure(figsize=(3.6 * len(sources) + 1.0, 4.2), dpi=120, layout="constrained")
+    panels = figure.subplots(1, len(sources), sharey=True)
+    for axes, (source, points) in zip(panels, sources.items(), strict=True):
+        own = replace(curve, points=points, rivals={})
+        percents = np.array([100 * point.ratio for point in points])
+        _shade_plateau(axes, own, percents)
+        _draw_placebo(axes, own, percents)
+        _draw_scores(axes, own, percents)
+        if source == curve.source:
+            _mark_choice(axes, own)
+        axes.set_title(source_name(source), loc="left", fontsize=11)
+        axes.set_xticks(percents, [percent(point.ratio) for point in points])
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", alpha=0.25)
+    panels[0].set_ylabel(f"{curve.metric}, {curve.n_evaluation:,} evaluation rows")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -69,6 +96,13 @@ def _draw_extra(axes: Axes, curve: Curve, percents: Percents) -> None:
         _draw_arm(axes, np.array(shown), -_SHIFT, PURPLE, "^", "held-back real rows added")
 
 
+def _draw_rivals(axes: Axes, curve: Curve) -> None:
+    """The other sources, thin: what they would have given."""
+    for (source, points), style in zip(curve.rivals.items(), cycle(_RIVAL_STYLES)):
+        percents, scores = [100 * point.ratio for point in points], [point.score for point in points]
+        axes.plot(percents, scores, color=GREY, linestyle=style, linewidth=1.2, marker=".", label=source_name(source))
+
+
 def _draw_arm(axes: Axes, shown: Percents, shift: float, color: str, marker: str, label: str) -> None:
     """Rows of ``shown`` are percent, score, low, high."""
     percents, scores, low, high = shown.T
@@ -91,7 +125,8 @@ def _draw_scores(axes: Axes, curve: Curve, percents: Percents) -> None:
     low, high = [point.low for point in curve.points], [point.high for point in curve.points]
     axes.fill_between(percents, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval")
     scores = [point.score for point in curve.points]
-    axes.plot(percents, scores, color=BLUE, marker="o", linewidth=2.0, label="synthetic rows added")
+    label = source_name(curve.source) if curve.rivals else "synthetic rows added"
+    axes.plot(percents, scores, color=BLUE, marker="o", linewidth=2.0, label=label)
     n_repeats = len(curve.points[0].repeats)
     axes.scatter(
         np.repeat(percents, n_repeats),

@@ -19,6 +19,8 @@ Arm = Literal["synthetic", "placebo", "extra", "real"]
 Rule = Literal["plateau", "peak", "one-standard-error", "least"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
+Sources = Mapping[str, Places]
+"""Places of the synthetic rows of each source, among all of them."""
 EVERYTHING = ""  # the source that holds the synthetic rows of every batch
 ALL_ROWS = -1  # the `repeat` of the fit on every real row, which gives the published curve
 REPEAT_SHARE = 0.8  # of the real rows, without replacement; with replacement favours more synthetic rows

@@ -25,22 +25,24 @@ Fits = Mapping[FitKey, Fit]
 def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
     """The curve of a sweep whose fits are all there."""
     reading = _read(bench, plan, fits)
-    ratios, choice, last = plan.ratios, reading.choice, reading.n_ratios + 1
-    synthetic = reading.uncertain.of(range(last))
+    choice, own = reading.choice, reading.places(reading.winner)
+    ratios, scores = plan.ratios, reading.scores[own]
     corrected = correct(reading.chooser, choice, reading.resampled.inside, reading.resampled.outside)
-    probabilities = peak_probabilities(reading.scores[:last], synthetic)
-    points = tuple(_point(reading, place, float(probabilities[place])) for place in range(last))
+    probabilities = peak_probabilities(scores, reading.uncertain.of(own))
+    peak, plateau = int(scores.argmax()), choice.plateau[own]
+    points = _points(reading, reading.winner)
+    chosen = points[own.index(choice.chosen)]
     halves = bench.halves
     if not np.isfinite([corrected.score, corrected.gain]).all():
-        corrected, halves = _uncorrected(points[choice.chosen]), f"{bench.halves} {UNCORRECTED}"
+        corrected, halves = _uncorrected(chosen), f"{bench.halves} {UNCORRECTED}"
     curve = Curve(
         metric=bench.metric,
         points=points,
-        chosen=ratios[choice.chosen],
-        peak=ratios[choice.peak],
-        plateau=[ratio for ratio, inside in zip(ratios, choice.plateau, strict=True) if inside],
+        chosen=chosen.ratio,
+        peak=ratios[peak],
+        plateau=[ratio for ratio, inside in zip(ratios, plateau, strict=True) if inside],
         rule=RULE_WORDS[plan.rule],
-        fragility=judge_fragility(ratios, reading.scores[:last], choice.peak, choice.plateau, probabilities),
+        fragility=judge_fragility(ratios, scores, peak, plateau, probabilities),
         naive=float(reading.scores[choice.chosen]),
         corrected=corrected.score,
         corrected_gain=corrected.gain,
@@ -51,7 +53,9 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         n_evaluation=len(bench.truth),
         halves=halves,
         decision="",
-        guardrail=_assurance(plan, points[choice.chosen]),
+        source=reading.winner,
+        rivals={source: _points(reading, source) for source in plan.sources if source != reading.winner},
+        guardrail=_assurance(plan, chosen),
     )
     return replace(curve, decision=decide(curve))
 
@@ -73,7 +77,10 @@ def _uncorrected(point: Point) -> Corrected:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The scores as one vector: baseline, synthetic arm by ratio, placebo arm by ratio, arm of held-back real rows."""
+    """The scores as one vector: baseline, synthetic arm, placebo of each of its places, arm of held-back real rows.
+
+    The synthetic arm is ordered by ratio, then by source; sources share placebos, which stand there once for each.
+    """
 
     bench: Bench
     plan: SweepPlan
@@ -91,8 +98,18 @@ class _Reading:
     slices: Mapping[str, list[SlicePoint]]
 
     @property
-    def n_ratios(self) -> int:
-        return len(self.plan.ratios) - 1
+    def n_candidates(self) -> int:
+        return _n_candidates(self.plan)
+
+    @property
+    def winner(self) -> str:
+        """The source that was chosen, or the one with the highest score where none was."""
+        place = self.choice.chosen or 1 + int(self.scores[1 : self.n_candidates + 1].argmax())
+        return self.keys[place].source
+
+    def places(self, source: str) -> list[int]:
+        """Where the baseline and the ratios of one source stand."""
+        return [0, *(i for i in range(1, self.n_candidates + 1) if self.keys[i].source == source)]
 
     def interval(self, place: int, against: int | None = None) -> tuple[float, float, float]:
         contrast = _contrast(len(self.scores), place, against)
@@ -104,23 +121,21 @@ class _Reading:
         return self.interval(self.keys.index(key)) if key in self.keys else (None, None, None)
 
     def placebo_of(self, place: int) -> int:
-        return place + self.n_ratios if place else 0
+        return place + self.n_candidates if place else 0
 
 
 def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
     keys = _keys(bench, plan)
     scores = np.array([fits[key].score for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
-    predictions = [fits[key].predictions for key in keys]
-    rng = np.random.default_rng([plan.seed, 1])
-    n_outside = len(plan.ratios)  # the arms that can be chosen
-    resampled = resample(bench.metric, bench.task, bench.truth, predictions, rng, n_outside=n_outside)
+    resampled = _resampled(bench, plan, fits, keys)
     uncertain = uncertainty(resampled.inside, repeats)
-    n_ratios = len(plan.ratios) - 1
+    candidates = range(1, _n_candidates(plan) + 1)
     slices = {name: _slice_points(bench, plan, fits, name) for name in bench.slices}
-    allowed = np.array([not _forbidden(plan, slices, place) for place in range(1, n_ratios + 1)])
-    chooser = Chooser.build(plan.rule, n_ratios, uncertain, allowed)
-    against_baseline = np.array([_contrast(len(keys), place, 0) for place in range(1, n_ratios + 1)])
+    allowed = np.array([not _forbidden(plan, slices, place) for place in candidates])
+    amounts = [key.ratio for key in keys[: len(candidates) + 1]]
+    chooser = Chooser.build(plan.rule, len(candidates), uncertain, allowed, amounts)
+    against_baseline = np.array([_contrast(len(keys), place, 0) for place in candidates])
     return _Reading(
         bench,
         plan,
@@ -137,11 +152,27 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
     )
 
 
+def _n_candidates(plan: SweepPlan) -> int:
+    """What can be chosen besides the baseline: every ratio of every source."""
+    return (len(plan.ratios) - 1) * len(plan.sources)
+
+
 def _keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
-    synthetic = [FitKey("synthetic", ratio, ALL_ROWS) for ratio in plan.ratios]
-    placebo = [FitKey("placebo", ratio, ALL_ROWS) for ratio in plan.ratios if ratio]
+    above = [ratio for ratio in plan.ratios if ratio]
+    synthetic = [FitKey("synthetic", ratio, ALL_ROWS, source) for ratio in above for source in plan.sources]
+    placebo = [FitKey("placebo", key.ratio, ALL_ROWS) for key in synthetic]
     extra = [FitKey("extra", ratio, ALL_ROWS) for ratio in plan.extra_ratios(bench.n_real, bench.n_extra)]
-    return (*synthetic, *placebo, *extra)
+    return (FitKey("synthetic", 0.0, ALL_ROWS), *synthetic, *placebo, *extra)
+
+
+def _resampled(bench: Bench, plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Resampled:
+    """Scores over draws of the evaluation rows, each fit's once."""
+    once = list(dict.fromkeys(keys))
+    rng = np.random.default_rng([plan.seed, 1])
+    predictions = [fits[key].predictions for key in once]
+    n_outside = _n_candidates(plan) + 1  # the arms that can be chosen
+    found = resample(bench.metric, bench.task, bench.truth, predictions, rng, n_outside=n_outside)
+    return replace(found, inside=found.inside[:, [once.index(key) for key in keys]])
 
 
 def _forbidden(plan: SweepPlan, slices: Mapping[str, list[SlicePoint]], place: int) -> str:
@@ -159,16 +190,23 @@ def _contrast(n_scores: int, place: int, against: int | None) -> Vector:
     return contrast
 
 
+def _points(reading: _Reading, source: str) -> tuple[Point, ...]:
+    """The points of one source, the baseline first."""
+    places = reading.places(source)
+    probabilities = peak_probabilities(reading.scores[places], reading.uncertain.of(places))
+    return tuple(_point(reading, place, float(p)) for place, p in zip(places, probabilities, strict=True))
+
+
 def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
     fit, placebo = reading.fits[reading.keys[place]], reading.placebo_of(place)
     score, low, high = reading.interval(place)
     gain, gain_low, gain_high = reading.interval(place, 0)
     placebo_score, placebo_low, placebo_high = reading.interval(placebo)
     over, over_low, over_high = reading.interval(place, reading.chooser.best_placebo(reading.scores))
-    extra, extra_low, extra_high = reading.extra_interval(reading.plan.ratios[place])
+    extra, extra_low, extra_high = reading.extra_interval(reading.keys[place].ratio)
     model_half = reading.uncertain.model_half_width(_contrast(len(reading.scores), place, None))
     return Point(
-        ratio=reading.plan.ratios[place],
+        ratio=reading.keys[place].ratio,
         n_real=fit.n_real,
         n_synthetic=fit.n_added,
         score=score,
@@ -211,7 +249,7 @@ def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
 
 def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
     """The score on one slice at every ratio, each against ratio 0."""
-    keys = _keys(bench, plan)[: len(plan.ratios)]
+    keys = _keys(bench, plan)[: _n_candidates(plan) + 1]
     rows = bench.slices[name]
     scores = np.array([fits[key].slices[name] for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].slices[name] for key in keys] for n in range(plan.repeats)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +17,7 @@ from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import Curve, FailedRatio
 from synth_mlflow.model.decision import with_losses
 from synth_mlflow.model.engine import Engine, Threads
-from synth_mlflow.model.plan import Fit, FitKey, SweepPlan, unfinished
+from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Sources, SweepPlan, unfinished
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.work import Failed, Unscored, Work
 
@@ -33,8 +32,7 @@ class SweepOutcome:
     fits: Mapping[FitKey, Fit]
     bench: Bench
     plan: SweepPlan
-    batches: npt.NDArray[Any]
-    """The batch of each synthetic row."""
+    work: Work
 
 
 def run_sweep(
@@ -52,6 +50,7 @@ def run_sweep(
     finished: Mapping[FitKey, Fit] | None = None,
     on_fit: OnFit | None = None,
     engine: Engine | None = None,
+    sources: Sources | None = None,
 ) -> SweepOutcome:
     """Fit every ratio, repeat and arm, and read the curve.
 
@@ -77,6 +76,8 @@ def run_sweep(
         Told of every new fit, in the driver's process, in the order in which they end.
     engine : Engine, optional
         Where fits run; by default in threads on this machine.
+    sources : mapping of str to array of int, optional
+        Places of the synthetic rows of each source that the plan names, but for the one that holds them all.
 
     Returns
     -------
@@ -90,13 +91,21 @@ def run_sweep(
     UsageError
         If a fit without synthetic rows has no defined score or fails, or every ratio has a fit that does.
     """
-    check_supply(plan.ratios, len(real), len(synthetic), plan.mix)
+    supply_sources(plan, len(real), len(synthetic), sources or {})
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    fits, failed = _run_all(bench, plan, labels, finished=finished or {}, on_fit=on_fit, engine=engine)
+    work = Work(bench.trainer, bench.n_real, bench.n_extra, labels, plan.mix, plan.seed, sources or {})
+    fits, failed = _run_all(bench, plan, work, finished=finished or {}, on_fit=on_fit, engine=engine)
     plan = _complete(plan, failed)
     curve = replace(read_curve(bench, plan, fits), failed=_losses(failed))
-    return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, labels)
+    return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, work)
+
+
+def supply_sources(plan: SweepPlan, n_real: int, n_synthetic: int, sources: Sources) -> None:
+    """Refuse a plan for which some source has too few synthetic rows; a GateError names it."""
+    for source in plan.sources:
+        n_rows = n_synthetic if source == EVERYTHING else len(sources[source])
+        check_supply(plan.ratios, n_real, n_rows, plan.mix, source)
 
 
 def run_fits(
@@ -123,7 +132,8 @@ def run_fits(
         If a score is undefined, or the estimator fails; names the ratio and the arm.
     """
     fits: dict[FitKey, Fit] = {}
-    for found in _fits(bench, plan, keys, batches, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
+    work = Work(bench.trainer, bench.n_real, bench.n_extra, np.asarray(batches), plan.mix, plan.seed)
+    for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
         if isinstance(found, Failed):
             raise _refusal(found)
         fits[found.key] = found
@@ -133,7 +143,7 @@ def run_fits(
 def _run_all(
     bench: Bench,
     plan: SweepPlan,
-    batches: npt.ArrayLike,
+    work: Work,
     *,
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None,
@@ -143,7 +153,7 @@ def _run_all(
     fits: dict[FitKey, Fit] = {}
     failed: dict[FitKey, str] = {}
     keys = plan.keys(bench.n_real, bench.n_extra)
-    for found in _fits(bench, plan, keys, batches, finished=finished, on_fit=on_fit, engine=engine):
+    for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine):
         if isinstance(found, Fit):
             fits[found.key] = found
         elif found.key.ratio == 0 or found.key.arm == "real":
@@ -157,7 +167,7 @@ def _fits(
     bench: Bench,
     plan: SweepPlan,
     keys: list[FitKey],
-    batches: npt.ArrayLike,
+    work: Work,
     *,
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None,
@@ -166,7 +176,6 @@ def _fits(
 ) -> Iterator[Fit | Failed]:
     """The fits that were finished before, then the missing ones as they end."""
     yield from (finished[key] for key in keys if key in finished)
-    work = Work(bench.trainer, bench.n_real, bench.n_extra, np.asarray(batches), plan.mix, plan.seed)
     for found in (engine or Threads(plan.n_jobs)).run(work, unfinished(keys, finished)):
         fit = found if isinstance(found, Failed) else _scored(bench, found, keep)
         if on_fit and isinstance(fit, Fit):

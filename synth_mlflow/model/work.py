@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from synth_mlflow.data.mixes import Mix, percent
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.fit import Model
-from synth_mlflow.model.plan import FitKey, FitRows, fit_rows
+from synth_mlflow.model.plan import FitKey, FitRows, Sources, fit_rows
 
 Vector = npt.NDArray[np.float64]
 
@@ -65,7 +64,7 @@ class Work:
     """The batch of each synthetic row."""
     mix: Mix
     seed: int
-    sources: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    sources: Sources = field(default_factory=dict)
     """Places of each source's rows among the synthetic ones; what is not named takes them all."""
 
     def do(self, key: FitKey) -> Unscored | Failed:

@@ -21,7 +21,9 @@ def describe_sweep(
     curve: Curve, sweep: StoredRun, ratios: Sequence[StoredRun], final: StoredRun, picture: bytes
 ) -> handoff.Sweep:
     """The sweep that is handed over."""
-    run_ids = {round(run.metrics[names.M_RATIO], 6): run.run_id for run in ratios}
+    own = [run for run in ratios if run.params.get(names.P_GENERATOR, "") in ("", curve.source)]
+    own.sort(key=lambda run: run.params.get(names.P_GENERATOR, "") == curve.source)  # the winner's over all together
+    run_ids = {round(run.metrics[names.M_RATIO], 6): run.run_id for run in own}
     params = final.params
     return handoff.Sweep(
         run_id=sweep.run_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ import pandas as pd
 
 from synth_mlflow.data.digests import json_digest, row_digests, table_digest
 from synth_mlflow.data.task import ModelSpec
-from synth_mlflow.errors import EvidenceError, GateError
+from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
-from synth_mlflow.model.plan import SweepPlan
+from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.stages.generate import read_source
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
@@ -43,6 +43,19 @@ class Ingredients:
     plan: SweepPlan
 
     @property
+    def sources(self) -> Sources:
+        """Places of the synthetic rows of each source that the plan sweeps on its own."""
+        return {
+            source: np.flatnonzero(self.origin.isin([batch.id for batch in self.of(source)]))
+            for source in self.plan.sources
+            if source != EVERYTHING
+        }
+
+    def of(self, source: str) -> tuple[StoredBatch, ...]:
+        """The batches of one source."""
+        return tuple(batch for batch in self.batches if source in (EVERYTHING, batch.generator))
+
+    @property
     def key(self) -> str:
         """The idempotency key of the sweep's run."""
         digests = [self.frozen.digest, self.frozen.training_digest, *sorted(batch.digest for batch in self.batches)]
@@ -52,7 +65,13 @@ class Ingredients:
 
 
 def gather(
-    project: Project, plan: SweepPlan, wanted: Sequence[str], *, extra_real: Path | None = None, refine: bool = False
+    project: Project,
+    plan: SweepPlan,
+    wanted: Sequence[str],
+    *,
+    extra_real: Path | None = None,
+    refine: bool = False,
+    by_generator: bool = False,
 ) -> Ingredients:
     """Read everything that a sweep takes.
 
@@ -62,11 +81,15 @@ def gather(
         Short ids of batches; empty for every batch but pilots whose gate is open.
     extra_real : Path, optional
         Held-back real rows; none may stand in the evaluation set.
+    by_generator : bool
+        Whether the plan sweeps the batches of each generator on their own, beside all together.
 
     Raises
     ------
     GateError
         If a named batch has not passed its gate, or none has.
+    UsageError
+        If generators are to be compared and there is only one.
     EvidenceError
         If any table is no longer what was recorded.
     """
@@ -89,8 +112,19 @@ def gather(
             run.params[names.P_EVALUATION_DIGEST] == frozen.digest for run in project.reader.finished("sweep")
         ),
         spec=_settled(project, frozen),
-        plan=plan,
+        plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
+
+
+def _generators(batches: Sequence[StoredBatch]) -> tuple[str, ...]:
+    """All together, then each generator."""
+    generators = sorted({batch.generator for batch in batches})
+    if len(generators) < 2:
+        raise UsageError(
+            f"a sweep by generator compares at least two, and all batches are of {generators[0]!r}.",
+            "Generate and validate batches of another one, or sweep without `--by generator`.",
+        )
+    return (EVERYTHING, *generators)
 
 
 def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBatch, ...]:

@@ -8,18 +8,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.mixes import Mix, check_supply, mix_counts, percent
+from synth_mlflow.data.mixes import Mix, mix_counts, percent
 from synth_mlflow.data.task import ModelSpec
-from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.curve import Curve, source_name
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
-from synth_mlflow.model.plan import Fit, FitKey, Rule, SweepPlan, unfinished
+from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Rule, SweepPlan, unfinished
 from synth_mlflow.model.refine import refined_ratios
-from synth_mlflow.model.sweep import SweepOutcome, run_sweep
+from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.stages.ingredients import Ingredients, gather
 from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
@@ -30,6 +31,7 @@ from synth_mlflow.tracking.write import NewRun, create_children, create_run, end
 
 RATIOS = (0.0, 0.25, 0.5, 0.75)
 REPEATS = 8
+By = Literal["generator"]
 
 
 def sweep(
@@ -44,6 +46,7 @@ def sweep(
     n_jobs: int = -1,
     refine: bool = False,
     extra_real: Path | None = None,
+    by: By | None = None,
     engine: EngineName = "local",
     scheduler: str = "",
 ) -> Curve:
@@ -69,6 +72,9 @@ def sweep(
         Sweep the midpoints around the peak of a first pass as well; its fits are kept.
     extra_real : Path, optional
         Real rows that were held back: an arm that shows what they would have done in place of the synthetic ones.
+    by : {"generator"}, optional
+        Sweep the batches of each generator on their own as well as all together, decide over all of them, and take the
+        final model from the one that wins.
     engine : {"local", "dask"}
         Where the fits run; changes no number.
     scheduler : str
@@ -90,8 +96,8 @@ def sweep(
         n_jobs=n_jobs,
         guardrail=project.problem().statement.guardrail,
     )
-    ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine)
-    check_supply(plan.ratios, len(ingredients.training), len(ingredients.synthetic), plan.mix)
+    ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator")
+    supply_sources(ingredients.plan, len(ingredients.training), len(ingredients.synthetic), ingredients.sources)
     existing = [run for run in project.reader.with_key(ingredients.key) if run.counts]
     if existing:
         project.say(f"this very sweep is recorded already as run {existing[-1].run_id}")
@@ -135,18 +141,28 @@ def _maker(spec: ModelSpec) -> str:
 
 def _children(sweeping: Sweeping, plan: SweepPlan) -> dict[Child, str]:
     """Make the run of each ratio and of the final model, before the work starts."""
-    key, tags = sweeping.ingredients.key, {names.TAG_BATCHES: " ".join(b.id for b in sweeping.ingredients.batches)}
-    new: dict[Child, NewRun] = {
-        ratio: NewRun("ratio", f"{percent(ratio)} synthetic", json_digest([key, ratio]), tags) for ratio in plan.ratios
-    }
-    new["final"] = NewRun("final", "final model", json_digest([key, "final"]), tags)
+    ingredients = sweeping.ingredients
+    cells = [(ratio, source) for ratio in plan.ratios for source in (plan.sources if ratio else (EVERYTHING,))]
+    new: dict[Child, NewRun] = {(ratio, source): _child(ingredients, ratio, source) for ratio, source in cells}
+    tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.batches)}
+    new["final"] = NewRun("final", "final model", json_digest([ingredients.key, "final"]), tags)
     run_ids = create_children(sweeping.project.server, sweeping.parent, list(new.values()))
     return dict(zip(new, run_ids, strict=True))
 
 
+def _child(ingredients: Ingredients, ratio: float, source: str) -> NewRun:
+    tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.of(source))}
+    if source:
+        tags[names.TAG_GENERATOR] = source
+    among = ratio > 0 and len(ingredients.plan.sources) > 1
+    name = f"{percent(ratio)} {source_name(source) if among else 'synthetic'}"
+    return NewRun("ratio", name, json_digest([ingredients.key, ratio, source]), tags)
+
+
 def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepPlan:
     """The plan with the midpoints around the peak, as far as there are synthetic rows for them."""
-    plan, supply = ingredients.plan, len(ingredients.synthetic)
+    plan = ingredients.plan
+    supply = min(len(ingredients.synthetic), *(len(places) for places in ingredients.sources.values()), sys.maxsize)
     needed = {r: mix_counts(r, len(ingredients.training), plan.mix)[1] for r in refined_ratios(curve)}
     for ratio, n_rows in needed.items():
         if n_rows > supply:
@@ -183,6 +199,7 @@ def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]
             finished=finished,
             on_fit=keep,
             engine=sweeping.engine,
+            sources=ingredients.sources,
         )
     finally:
         kept.write()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +12,11 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.handoff.answer import success_words
-from synth_mlflow.model.curve import Curve, Point
+from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.model.engine import Engine
 from synth_mlflow.model.final import Final, final_of
-from synth_mlflow.model.picture import curve_figure
+from synth_mlflow.model.picture import curve_figure, sources_figure
+from synth_mlflow.model.plan import EVERYTHING
 from synth_mlflow.model.promise import Promise, confirm
 from synth_mlflow.model.success import Success, judge_success
 from synth_mlflow.model.sweep import SweepOutcome
@@ -24,15 +25,15 @@ from synth_mlflow.stages.ingredients import Ingredients
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.models import KeptModel, keep_model
-from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, Input, end_run, writing
 
 EXAMPLE_ROWS = 5
 PICTURE_DPI = 120
 
 
-Child = float | Literal["final"]
-"""A child of the sweep: its ratio, or the final model."""
+Child = tuple[float, str] | Literal["final"]
+"""A child of the sweep: its ratio and source, or the final model."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
     """Complete the children, then the final model, then the parent: the write that makes the sweep count comes last."""
     curve, project, ingredients = outcome.curve, sweeping.project, sweeping.ingredients
     success = judge_success(curve, ingredients.problem.statement.facts.success.model_dump(exclude_none=True))
-    for point in curve.points:
-        with writing(project.server, children[point.ratio]) as draft:
-            _write_ratio(draft, ingredients, curve, point)
+    for source, points in curve.by_source().items():
+        for point in points:
+            if point.ratio or source == curve.source:  # without synthetic rows all sources are one
+                with writing(project.server, children[point.ratio, source if point.ratio else EVERYTHING]) as draft:
+                    _write_ratio(draft, ingredients, curve, point, source)
     for lost in curve.failed:
         project.say(f"{percent(lost.ratio)} is left out: {lost.reason}")
-        end_run(project.server, children[lost.ratio], "FAILED", lost.reason)
+        for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
+            end_run(project.server, run_id, "FAILED", lost.reason)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
     kept, promise = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
     with writing(project.server, sweeping.parent) as draft:
@@ -65,8 +69,11 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
     return curve
 
 
-def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Point) -> None:
-    _state(draft, ingredients)
+def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Point, source: str) -> None:
+    source = source if point.ratio else EVERYTHING
+    _state(draft, ingredients, source)
+    if source:
+        draft.param(names.P_GENERATOR, source)
     draft.metric(names.M_RATIO, point.ratio)
     draft.metric(names.M_SCORE, point.score)
     draft.metric(names.M_SCORE_LOW, point.low)
@@ -82,11 +89,12 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     for name, part in point.slices.items():
         if part.score is not None:
             draft.metric(names.slice_metric(name), part.score)
-    draft.inputs += _inputs(ingredients, with_synthetic=point.ratio > 0)
-    chosen = " **The chosen ratio.**" if point.ratio == curve.chosen else ""
+    draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
+    chosen = " **The chosen ratio.**" if point is curve.at(curve.chosen) else ""
     chosen += f" The guardrail does not let it be chosen: {point.forbidden}." if point.forbidden else ""
+    rows = f"synthetic rows of {source}" if source else "synthetic rows"
     draft.describe(
-        f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} synthetic rows "
+        f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} {rows} "
         f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"
         f"| score | 95 % interval | gain over real only | duplicated real rows instead |\n|---|---|---|---|\n"
         f"| {point.score:.4f} | {point.low:.4f} to {point.high:.4f} | {point.gain:+.4f} "
@@ -102,7 +110,7 @@ def _write_final(
         final = final_of(outcome)
         promise = _promise(ingredients, curve, final)
         example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
-        used = ingredients.batches if curve.chosen else ()
+        used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
             names.TAG_BATCHES: " ".join(batch.id for batch in used),
             names.TAG_RATIO: f"{curve.chosen:g}",
@@ -110,7 +118,7 @@ def _write_final(
             names.TAG_EVALUATION: ingredients.frozen.digest,
         }
         kept = keep_model(project.server, run_id, final.model, example, name=project.server.experiment, tags=tags)
-        _state(draft, ingredients)
+        _state(draft, ingredients, curve.source)
         draft.param(names.P_CHOSEN, curve.chosen)
         draft.param(names.P_MODEL_NAME, kept.name)
         draft.param(names.P_MODEL_VERSION, kept.version)
@@ -125,7 +133,7 @@ def _write_final(
         draft.metric(names.M_REAL_ROWS, point.n_real)
         draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
-        draft.inputs += _inputs(ingredients, with_synthetic=curve.chosen > 0)
+        draft.inputs += _inputs(ingredients, used)
         draft.describe(
             f"**The model at {percent(curve.chosen)} synthetic rows**, promised {curve.metric} {promise.score:.4f} "
             f"({promise.low:.4f} to {promise.high:.4f} on further rows); fitted on all {point.n_real:,} real rows"
@@ -160,7 +168,7 @@ def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
 def _write_parent(
     draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel, promise: Promise
 ) -> None:
-    _state(draft, ingredients)
+    _state(draft, ingredients, EVERYTHING)
     draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
     draft.param(names.P_REPEATS, ingredients.plan.repeats)
     draft.param(names.P_MIX, ingredients.plan.mix)
@@ -188,12 +196,18 @@ def _write_parent(
         draft.metric(names.M_SCORE_HIGH, point.high, step)
         draft.metric(names.M_GAIN, point.gain, step)
         draft.metric(names.M_PLACEBO, point.placebo, step)
+    for source, points in curve.rivals.items():
+        for point in points:
+            draft.metric(names.source_metric(source_name(source)), point.score, round(point.ratio * 100))
     draft.metric(names.M_CHOSEN, curve.chosen)
     draft.text(names.A_CURVE, canonical_json(curve.to_json()))
     draft.frame(names.A_CURVE_TABLE, curve.frame())
     figure = curve_figure(curve, success_line=_success_line(ingredients, curve))
     figure.savefig(draft.file(names.A_CURVE_PICTURE), dpi=PICTURE_DPI)
-    draft.inputs += _inputs(ingredients, with_synthetic=True)
+    if curve.rivals:
+        draft.param(names.P_CHOSEN_SOURCE, source_name(curve.source))
+        sources_figure(curve).savefig(draft.file(names.A_SOURCES_PICTURE), dpi=PICTURE_DPI)
+    draft.inputs += _inputs(ingredients, ingredients.batches)
     draft.describe(_decision(draft, curve, success, kept))
 
 
@@ -218,17 +232,16 @@ def _success_line(ingredients: Ingredients, curve: Curve) -> float:
     )
 
 
-def _state(draft: Draft, ingredients: Ingredients) -> None:
+def _state(draft: Draft, ingredients: Ingredients, source: str) -> None:
     """The facts that children repeat, since search filters do not inherit them."""
     draft.param(names.P_EVALUATION_DIGEST, ingredients.frozen.digest)
     draft.param(names.P_TRAINING_DIGEST, ingredients.frozen.training_digest)
     draft.param(names.P_STATEMENT, ingredients.problem.statement.digest)
     draft.param(names.P_METRIC, ingredients.problem.statement.facts.metric)
-    draft.param(names.P_BATCHES, " ".join(batch.id for batch in ingredients.batches))
-    draft.param(names.P_BATCH_DIGESTS, " ".join(batch.digest[:16] for batch in ingredients.batches))
+    draft.param(names.P_BATCHES, " ".join(batch.id for batch in ingredients.of(source)))
+    draft.param(names.P_BATCH_DIGESTS, " ".join(batch.digest[:16] for batch in ingredients.of(source)))
 
 
-def _inputs(ingredients: Ingredients, *, with_synthetic: bool) -> list[Input]:
+def _inputs(ingredients: Ingredients, batches: Sequence[StoredBatch]) -> list[Input]:
     n_columns = ingredients.training.shape[1]
-    synthetic = [batch_input(batch, n_columns) for batch in ingredients.batches]
-    return [*frozen_inputs(ingredients.frozen), *(synthetic if with_synthetic else [])]
+    return [*frozen_inputs(ingredients.frozen), *(batch_input(batch, n_columns) for batch in batches)]

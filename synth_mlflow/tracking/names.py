@@ -104,6 +104,7 @@ P_EARLIER_USES: Final = "synth.earlier_uses"
 P_CHOSEN: Final = "synth.chosen_ratio"
 P_CHOSEN_SCORE: Final = "synth.chosen_score"
 P_GUARDRAIL: Final = "synth.guardrail"
+P_CHOSEN_SOURCE: Final = "synth.chosen_source"
 P_ENGINE: Final = "synth.engine"
 P_FAILED: Final = "synth.failed_ratios"
 P_PEAK: Final = "synth.peak_ratio"
@@ -165,6 +166,7 @@ A_FITS: Final = "fits"  # a folder
 A_CURVE: Final = "curve.json"
 A_CURVE_TABLE: Final = "curve_table.json"
 A_CURVE_PICTURE: Final = "curve.png"
+A_SOURCES_PICTURE: Final = "curve_by_generator.png"
 A_LIMITS: Final = "limits.md"
 A_HANDOFF_HTML: Final = "report/handoff.html"
 A_HANDOFF_MARKDOWN: Final = "report/handoff.md"
@@ -199,5 +201,13 @@ def slice_metric(slice_name: str) -> str:
     >>> slice_metric("young (under 25)")
     'synth.slice_score/young _under 25_'
     """
-    plain = "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in slice_name)
-    return f"synth.slice_score/{plain}"
+    return f"synth.slice_score/{_plain(slice_name)}"
+
+
+def source_metric(source: str) -> str:
+    """The metric that holds the curve of one source, where generators were swept one by one."""
+    return f"{M_SCORE}/{_plain(source)}"
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in name)

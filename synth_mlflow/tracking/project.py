@@ -117,6 +117,11 @@ class StoredBatch:
         return int(self.run.params[names.P_ROWS])
 
     @property
+    def generator(self) -> str:
+        """What made it."""
+        return self.run.params[names.P_GENERATOR]
+
+    @property
     def is_pilot(self) -> bool:
         """Whether it was made to be read; a sweep takes it only by name."""
         return self.run.params.get(names.P_PILOT) == "true"

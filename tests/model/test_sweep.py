@@ -13,7 +13,7 @@ from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.model.baseline import measure_baseline
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.final import final_of, fit_final
-from synth_mlflow.model.picture import curve_figure
+from synth_mlflow.model.picture import curve_figure, sources_figure
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitKey, SweepPlan
 from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import run_sweep
@@ -185,6 +185,56 @@ def test_refinement_reuses_the_fits_of_the_first_sweep(tables, outcome):
     ).curve
     assert set(told) == {0.625}
     assert finer.at(0.5).score == outcome.curve.at(0.5).score
+
+
+@pytest.fixture(scope="module")
+def rivals(tables):
+    """A sweep by generator: `good` makes rows of the true process, `bad` inverts their labels."""
+    real, good, evaluation = tables
+    made = pd.concat([good, people(180, 2, inverted=True)], ignore_index=True)
+    sources = {"bad": np.arange(180, 360), "good": np.arange(180)}
+    plan = SweepPlan((0.5, 0.75), repeats=4, n_jobs=1, sources=("", "bad", "good"), rule="peak")
+    labels = np.repeat(["u", "v"], 180)
+    return run_sweep(real, made, evaluation, TASK, "roc_auc", SPEC, plan, batches=labels, sources=sources)
+
+
+def test_generators_are_swept_beside_each_other(rivals):
+    curve = rivals.curve
+    assert curve.source == "good" and set(curve.rivals) == {"", "bad"}
+    assert curve.peak == 0.75
+    scores = {source: points[-1].score for source, points in curve.by_source().items()}
+    assert scores["good"] > scores[""] > scores["bad"]
+    assert curve.points[0].score == curve.at(0, "bad").score
+    assert "good 0." in curve.decision and "one test covers them all" in curve.decision
+    assert Curve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
+    assert set(curve.frame()["source"]) == {"good", "bad", "all together"}
+
+
+def test_family_of_a_sweep_by_generator_is_larger(tables, rivals):
+    real, good, evaluation = tables
+    plan = SweepPlan((0.5, 0.75), repeats=4, n_jobs=1, rule="peak")
+    alone = run_sweep(real, good, evaluation, TASK, "roc_auc", SPEC, plan, batches=np.repeat("u", 180)).curve
+    assert alone.points[-1].score == rivals.curve.points[-1].score
+    assert alone.points[-1].p_value <= rivals.curve.points[-1].p_value
+
+
+def test_final_model_has_rows_of_the_winner_alone(tables, rivals):
+    final = final_of(rivals, 0.75)
+    assert len(final.synthetic_rows) == 180 and final.synthetic_rows.max() < 180
+    scored = rivals.fits[FitKey("synthetic", 0.75, ALL_ROWS, "good")].predictions
+    assert np.array_equal(final.model.predict(tables[2]), scored)
+
+
+def test_pictures_show_every_source(rivals):
+    labels = curve_figure(rivals.curve).axes[0].get_legend_handles_labels()[1]
+    assert {"good", "bad", "all together"} <= set(labels)
+    assert [axes.get_title(loc="left") for axes in sources_figure(rivals.curve).axes] == ["good", "all together", "bad"]
+
+
+def test_source_with_too_few_rows_is_named(tables):
+    plan = SweepPlan(repeats=4, n_jobs=1, sources=("", "few"))
+    with pytest.raises(GateError, match=r"needs 180 synthetic rows, 90 passed[\s\S]*generate few --rows 90"):
+        run_sweep(*tables, TASK, "roc_auc", SPEC, plan, sources={"few": np.arange(90)})
 
 
 def test_any_estimator_can_be_swept(tables):

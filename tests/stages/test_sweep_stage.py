@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
+from synth_mlflow.model.curve import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import set_tags
 
@@ -145,3 +146,28 @@ def _move_artifacts(workflow: Workflow, run_id: str, folder: Path) -> None:
     path = workflow.project.server.tracking_uri.removeprefix("sqlite:///")
     with sqlite3.connect(path) as database:
         database.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (str(folder / "artifacts"), run_id))
+
+
+def test_sweep_by_generator_names_its_children_and_takes_the_winner(
+    done: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="all batches are of 'law'"):
+        done.sweep([0, 0.5], repeats=3, by="generator")
+    with done.batch(**{**LAW, "generator": "rival"}, source="none") as b:
+        b.write(customers(400, 9))
+    assert b.batch is not None
+    done.validate(b.batch)
+    curve = done.sweep([0, 0.5], repeats=3, by="generator")
+    sweep = done.project.latest_sweep()
+    assert sweep is not None and sweep.curve == curve
+    children = {run.name: run for run in done.project.reader.children(sweep.run.run_id)}
+    assert set(children) == {"0 % synthetic", "50 % all together", "50 % law", "50 % rival", "final model"}
+    assert children["50 % rival"].params[names.P_BATCHES] == b.batch.batch
+    assert children["50 % law"].metrics[names.M_SCORE] == curve.at(0.5, "law").score
+    assert sweep.run.params[names.P_CHOSEN_SOURCE] == source_name(curve.source)
+    assert {names.A_SOURCES_PICTURE, names.A_CURVE_PICTURE} <= set(sweep.run.artifacts)
+    assert f"{names.M_SCORE}/rival" in sweep.run.metrics or curve.source == "rival"
+    assert set(done.curve()["source"]) == {"law", "rival", "all together"}
+    done.report(tmp_path / "handoff.md")
+    assert "one test covers them all" in (tmp_path / "handoff.md").read_text()
+    assert done.verify().holds
