@@ -50,8 +50,8 @@ class Evidence:
 class Probe:
     """One question put to a batch, with the numbers that decide it.
 
-    A probe fails when its value is both *surprising* (``p_value`` survives the correction over all probes of the
-    check, or ``value`` lies beyond ``floor`` where no p-value exists) and *large* (``value`` lies beyond ``limit``).
+    A probe fails when its value is both *surprising* (beyond ``floor``, and ``p_value`` survives the correction over
+    all probes of the check; whichever of the two there is) and *large* (beyond ``limit``).
     """
 
     name: str
@@ -62,7 +62,8 @@ class Probe:
     better: Literal["low", "high"] = "low"
     column: str | None = None
     floor: float | None = None
-    """What real rows against real rows give at these sizes (an upper bound where low is better, else a lower one)."""
+    """What 99 of 100 draws of real rows against real rows keep to at these sizes, measured on these very rows (an upper
+    bound where low is better, else a lower one)."""
     p_value: float | None = None
     note: str = ""
     """In words: what was seen, and what would help."""
@@ -81,6 +82,8 @@ class CheckResult:
     """Details worth reading, by file stem."""
     figures: Mapping[str, Figure] = field(default_factory=dict)
     """Pictures, by file stem."""
+    words: str = ""
+    """What a reader of the run's page must know beside the probes: assumptions, what the numbers do not say."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
 def failed_probes(probes: tuple[Probe, ...], alpha: float) -> list[Probe]:
     """The probes that are both surprising and large, in the order given."""
     surprising = _holm(probes, alpha)
-    return [probe for probe in probes if _beyond(probe, probe.limit) and probe in surprising]
+    return [probe for probe in probes if probe in surprising and _beyond(probe, probe.limit) and _beyond_floor(probe)]
 
 
 def _holm(probes: tuple[Probe, ...], alpha: float) -> set[Probe]:
@@ -149,8 +152,11 @@ def _holm(probes: tuple[Probe, ...], alpha: float) -> set[Probe]:
         if probe.p_value is None or probe.p_value > alpha / (len(tested) - rank):
             break
         surprising.add(probe)
-    untested = (p for p in probes if p.p_value is None)
-    return surprising | {p for p in untested if p.floor is None or _beyond(p, p.floor)}
+    return surprising | {probe for probe in probes if probe.p_value is None}
+
+
+def _beyond_floor(probe: Probe) -> bool:
+    return probe.floor is None or _beyond(probe, probe.floor)
 
 
 def _beyond(probe: Probe, bound: float) -> bool:

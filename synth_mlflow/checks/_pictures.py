@@ -11,15 +11,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from synth_mlflow.measures.attacks import Bools
 from synth_mlflow.measures.encoding import MISSING, labels, numbers
+from synth_mlflow.measures.floors import Places, split_floor
+from synth_mlflow.measures.tallies import SPLIT_ROWS, Bools
 
 Floats = npt.NDArray[np.float64]
 
 REAL, SYNTHETIC, BAND, BAD = "#4d4d4d", "#0072b2", "#bdbdbd", "#d55e00"  # M. Okabe, K. Ito: safe for every eye
 STRONG = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 N_BINS, N_LEVELS = 24, 10
-BAND_DEVIATIONS = 2.58  # 99 %
 
 
 def panels(n: int, *, columns: int = 4, width: float = 3.0, height: float = 2.3) -> tuple[Figure, list[Axes]]:
@@ -39,14 +39,19 @@ def tidy(ax: Axes) -> None:
     ax.tick_params(labelsize=7)
 
 
-def marginals(real: pd.DataFrame, batch: pd.DataFrame, columns: Sequence[str], notes: Mapping[str, str]) -> Figure:
-    """Shares of each column's bins, with the band where 99 of 100 fresh real samples of this size would lie."""
+def marginals(
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    columns: Sequence[str],
+    notes: Mapping[str, str],
+    rng: np.random.Generator,
+) -> Figure:
+    """Shares of each column's bins, with the band where 99 of 100 draws of real rows lie, measured on splits."""
     figure, axes = panels(len(columns))
     for ax, name in zip(axes, columns, strict=True):
-        shares = _shares(real[name], batch[name])
-        p = np.clip(shares.real, 0, 1)  # rounding
-        reach = BAND_DEVIATIONS * np.sqrt(p * (1 - p) * (1 / max(len(real), 1) + 1 / max(len(batch), 1)))
-        (_draw_bins if shares.ordered else _draw_levels)(ax, shares, reach)
+        binned = _binned(real[name], batch[name])
+        shares, reach = binned.shares, binned.reach(len(batch), rng)
+        (_draw_bins if binned.ordered else _draw_levels)(ax, shares, reach)
         ax.set_ylim(bottom=0)
         bad = notes.get(name, "")
         ax.set_title(f"{name}{': ' + bad if bad else ''}", fontsize=8, color=BAD if bad else "black", loc="left")
@@ -55,8 +60,8 @@ def marginals(real: pd.DataFrame, batch: pd.DataFrame, columns: Sequence[str], n
     return figure
 
 
-def heat(values: Floats, names: Sequence[str], title: str) -> Figure:
-    """A square matrix of differences, white at zero."""
+def heat(values: Floats, names: Sequence[str], title: str, beyond: Bools) -> Figure:
+    """A square matrix of differences, white at zero, with a dot where a pair lies beyond the noise floor."""
     side = max(3.5, 0.34 * len(names) + 1.8)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     ax = figure.add_subplot()
@@ -64,18 +69,34 @@ def heat(values: Floats, names: Sequence[str], title: str) -> Figure:
     image = ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     ax.set_yticks(range(len(names)), names, fontsize=7)
-    ax.set_title(title, fontsize=9, loc="left")
+    rows, columns = np.nonzero(beyond & ~np.eye(len(names), dtype=bool))
+    ax.plot(columns, rows, ".", color=REAL, ms=3)
+    ax.set_title(f"{title}\n(dots: beyond what real rows show against real rows)", fontsize=9, loc="left")
     figure.colorbar(image, ax=ax, shrink=0.7).ax.tick_params(labelsize=7)
     return figure
 
 
-def bars(names: Sequence[str], values: Floats, *, title: str, label: str) -> Figure:
-    """Horizontal bars, longest on top."""
+def bars(
+    names: Sequence[str],
+    values: Floats,
+    *,
+    title: str,
+    label: str,
+    floors: Floats | None = None,
+    limit: float | None = None,
+) -> Figure:
+    """Horizontal bars, longest on top; with what real rows show, and the limit."""
     order = np.argsort(values)[::-1][:15][::-1]
-    figure = Figure(figsize=(5.5, 0.26 * len(order) + 1.1), layout="constrained")
+    figure = Figure(figsize=(6.2, 0.26 * len(order) + 1.3), layout="constrained")
     ax = figure.add_subplot()
     tidy(ax)
-    ax.barh([names[place] for place in order], values[order], color=SYNTHETIC)
+    shown = [names[place] for place in order]
+    if floors is not None:
+        ax.barh(shown, floors[order], color=BAND, height=0.9, label="real rows, 99 %")
+    ax.barh(shown, values[order], color=SYNTHETIC, height=0.5)
+    if limit is not None:
+        ax.axvline(limit, color=BAD, lw=1.2, label="limit")
+        ax.legend(fontsize=7, frameon=False, loc="lower right")
     ax.set_xlabel(label, fontsize=8)
     ax.set_title(title, fontsize=9, loc="left")
     return figure
@@ -109,8 +130,16 @@ def dots(names: Sequence[str], series: Sequence[Dots], limits: Sequence[float], 
     return figure
 
 
-def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools) -> Figure:
-    """True against false positives on logarithmic axes, where the leaks that matter show; strongest attacks first."""
+def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools, dealt: Bools) -> Figure:
+    """True against false positives on logarithmic axes, where the leaks that matter show; strongest attacks first.
+
+    Parameters
+    ----------
+    attacks : mapping of str to array of shape (n_targets,)
+    is_member : array of shape (n_targets,)
+    dealt : array of shape (n_deals, n_targets)
+        Random memberships: what they find is the band.
+    """
     figure = Figure(figsize=(6.6, 4.6), layout="constrained")
     ax = figure.add_subplot()
     tidy(ax)
@@ -123,7 +152,8 @@ def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools) -> Figure:
         colour, width = (STRONG[place], 1.6) if strong else (BAND, 0.9)
         label = name.replace("_", " ") if strong else "weaker attacks" if place == len(STRONG) else None
         ax.plot(x, y, label=label, color=colour, lw=width, zorder=3 if strong else 2)
-    ax.plot([lowest, 1], [lowest, 1], color=REAL, lw=0.8, ls="--", label="guessing")
+    wrong, low, high = _guessing(dealt, lowest)
+    ax.fill_between(wrong, low, high, color=BAND, alpha=0.5, lw=0, label="guessing, 99 %")
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.2))
     ax.set_xlabel("controls wrongly accused (share)", fontsize=8)
     ax.set_ylabel("members found (share)", fontsize=8)
@@ -132,12 +162,49 @@ def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools) -> Figure:
     return figure
 
 
+def _guessing(dealt: Bools, lowest: float) -> tuple[Floats, Floats, Floats]:
+    """Controls accused, and the least and most members that 99 of 100 random memberships find meanwhile."""
+    n_members, n_control = int(dealt[0].sum()), int((~dealt[0]).sum())
+    accused = np.unique(np.geomspace(1, n_control, 60).astype(np.int64))
+    found = []
+    for one in dealt:
+        controls = np.flatnonzero(~one)[accused - 1]
+        found.append(np.cumsum(one)[controls] / n_members)
+    low, high = np.quantile(np.stack(found), [0.005, 0.995], axis=0)
+    return accused / n_control, np.maximum(low, lowest), np.maximum(high, lowest)
+
+
+@dataclass(frozen=True)
+class _Binned:
+    names: list[str]
+    real: Places
+    """Bin of each real row; -1 for missing numbers."""
+    batch: Places
+    ordered: bool
+
+    @property
+    def shares(self) -> _Shares:
+        """Of real rows and batch."""
+        return _Shares(self.names, self._shares(self.real), self._shares(self.batch))
+
+    def reach(self, n_batch: int, rng: np.random.Generator) -> Floats:
+        """Of the band around the real shares."""
+
+        def between(first: Places, second: Places) -> Floats:
+            return self._shares(self.real[second]) - self._shares(self.real[first])
+
+        floor = split_floor(between, min(len(self.real), SPLIT_ROWS), rng, n_all=len(self.real))
+        return floor.symmetric().upper(len(self.real), max(n_batch, 1))
+
+    def _shares(self, bins: Places) -> Floats:
+        return np.asarray(np.bincount(bins[bins >= 0], minlength=len(self.names)) / max(len(bins), 1))
+
+
 @dataclass(frozen=True)
 class _Shares:
     names: list[str]
     real: Floats
     batch: Floats
-    ordered: bool
 
 
 def _draw_bins(ax: Axes, shares: _Shares, reach: Floats) -> None:
@@ -157,20 +224,18 @@ def _draw_levels(ax: Axes, shares: _Shares, reach: Floats) -> None:
     ax.set_xticks(at, shares.names, rotation=40, ha="right", fontsize=6)
 
 
-def _shares(real: pd.Series, batch: pd.Series) -> _Shares:
+def _binned(real: pd.Series, batch: pd.Series) -> _Binned:
     if pd.api.types.is_datetime64_any_dtype(real.dtype):
-        return _binned(numbers(real), numbers(batch), lambda value: str(pd.Timestamp(int(value), unit="us").date()))
+        return _binned_numbers(real, batch, lambda value: str(pd.Timestamp(int(value), unit="us").date()))
     if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
-        return _binned(numbers(real), numbers(batch), _number_name(numbers(real)))
-    first, second = pd.Series(labels(real)), pd.Series(labels(batch))
-    top = first.value_counts().index[:N_LEVELS]
-    counts = [side.value_counts(normalize=True).reindex(top, fill_value=0.0) for side in (first, second)]
-    sides = [np.asarray(side.to_numpy(), dtype=np.float64) for side in counts]
-    rest = [max(float(1 - side.sum()), 0.0) for side in sides]
+        return _binned_numbers(real, batch, _number_name(numbers(real)))
+    sides = labels(real), labels(batch)
+    top = pd.Series(sides[0]).value_counts().index[:N_LEVELS]
+    codes = [np.asarray(top.get_indexer(pd.Index(side, dtype=object)), dtype=np.int64) for side in sides]
     names = ["missing" if name == MISSING else str(name)[:14] for name in top]
-    if max(rest) < 1e-9:
-        return _Shares(names, sides[0], sides[1], ordered=False)
-    return _Shares([*names, "other"], np.append(sides[0], rest[0]), np.append(sides[1], rest[1]), ordered=False)
+    if any((side < 0).any() for side in codes):
+        names, codes = [*names, "other"], [np.where(side < 0, len(top), side) for side in codes]
+    return _Binned(names, codes[0], codes[1], ordered=False)
 
 
 def _number_name(values: Floats) -> Callable[[float], str]:
@@ -181,17 +246,14 @@ def _number_name(values: Floats) -> Callable[[float], str]:
     return lambda value: f"{float(f'{value:.{digits}g}'):,.12g}"
 
 
-def _binned(real: Floats, batch: Floats, name: Callable[[float], str]) -> _Shares:
-    present = real[~np.isnan(real)]
+def _binned_numbers(real: pd.Series, batch: pd.Series, name: Callable[[float], str]) -> _Binned:
+    sides = numbers(real), numbers(batch)
+    present = sides[0][~np.isnan(sides[0])]
     if not len(present):
-        return _Shares(["missing"], np.array([1.0]), np.array([float(np.isnan(batch).mean())]), ordered=False)
+        codes = [np.where(np.isnan(side), 0, 1) for side in sides]
+        return _Binned(["missing", "present"], codes[0], codes[1], ordered=False)
     low, high = np.quantile(present, [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1, N_BINS - 1)
-    first, second = _bin_shares(real, edges), _bin_shares(batch, edges)
+    codes = [np.where(np.isnan(side), -1, np.digitize(side, edges)) for side in sides]
     names = [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)]
-    return _Shares(names, first, second, ordered=True)
-
-
-def _bin_shares(values: Floats, edges: Floats) -> Floats:
-    counts = np.bincount(np.digitize(values[~np.isnan(values)], edges), minlength=N_BINS)
-    return np.asarray(counts / max(len(values), 1), dtype=np.float64)
+    return _Binned(names, codes[0], codes[1], ordered=True)

@@ -11,28 +11,29 @@ from sklearn.ensemble import IsolationForest
 
 from synth_mlflow.checks import Probe
 from synth_mlflow.checks._columns import kept_probe
-from synth_mlflow.checks._tables import thin
+from synth_mlflow.checks._tables import Tables, thin
+from synth_mlflow.data.digests import Hashes, row_hashes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.measures.associations import SharedBins
-from synth_mlflow.measures.attacks import roc_area
 from synth_mlflow.measures.distances import share_p_value
 from synth_mlflow.measures.encoding import Encoding
-from synth_mlflow.measures.intervals import standard_error_of_auc
-from synth_mlflow.measures.two_sample import SPREAD_INFLATION, ClassifierTest, classifier_test
+from synth_mlflow.measures.floors import Floats, Floor, Places, split_floor
+from synth_mlflow.measures.tallies import SPLIT_ROWS, Bools
+from synth_mlflow.measures.two_sample import ClassifierTest, FoldedArea, classifier_floor, classifier_test
 
 MAX_CLASSIFIER_ROWS = 10_000
 REPEATS_MATTER = 0.25  # of real rows: so coarse a table repeats by its law; fewer copies are entered twice, and no loss
 MAX_ISOLATION_ROWS = 4_000
 ISOLATED_SHARE = 0.05
 MIN_CELL_ROWS = 100
-DEVIATIONS = 2.33
 
 
 @dataclass(frozen=True)
 class Classified:
-    """The classifier test and the rows that it was made on."""
+    """The classifier test, the rows that it was made on, and what it gives for real rows against real rows."""
 
     test: ClassifierTest
+    floor: Floor
     control: pd.DataFrame
     batch: pd.DataFrame
     encoding: Encoding
@@ -43,31 +44,41 @@ class Classified:
         order = np.argsort(self.test.importance)[::-1][:3]
         return [f"{self.encoding.schema.columns[at]!r} ({self.test.importance[at]:.0%})" for at in order]
 
+    def upper(self, n_control: int, n_batch: int) -> float:
+        """What 99 of 100 draws of so many real rows stay below."""
+        return 0.5 + float(self.floor.upper(n_control, n_batch)[0])
 
-def classify(
-    control: pd.DataFrame, batch: pd.DataFrame, encoding: Encoding, seed: int, rng: np.random.Generator
-) -> Classified:
-    """Tell the batch from control rows: members would reward a generator for copying them."""
+    @property
+    def noise(self) -> float:
+        """:meth:`upper` at the sizes of the whole test."""
+        return self.upper(len(self.control), len(self.batch))
+
+
+def classify(tables: Tables, encoding: Encoding, seed: int, rng: np.random.Generator) -> Classified:
+    """Tell the batch from control rows: members would reward a generator for copying them.
+
+    Rows entered twice are asked once: whoever learns from a row knows its copy. Repeats have a probe of their own.
+    """
+    control, batch = (_entered_once(rows) for rows in (tables.control, tables.batch))
     first = thin(control, MAX_CLASSIFIER_ROWS, rng)
     second = thin(batch, max(len(first), min(len(batch), 1_000)), rng)
-    features = encoding.features(first), encoding.features(second)
-    test = classifier_test(*features, seed=seed, categorical=encoding.categorical)
-    return Classified(test, first, second, encoding)
+    features, categorical = (encoding.features(first), encoding.features(second)), encoding.categorical
+    test = classifier_test(*features, seed=seed, categorical=categorical)
+    real = thin(_entered_once(tables.real), 2 * MAX_CLASSIFIER_ROWS, rng)
+    floor = classifier_floor(encoding.features(real), seed=seed, categorical=categorical)
+    return Classified(test, floor, first, second, encoding)
 
 
 def classifier_probes(found: Classified, slices: Mapping[str, Slice], limit: float) -> Iterator[Probe]:
     """The test over all rows, and inside each slice of the statement that has rows enough."""
     test = found.test
-    floor = 0.5 + DEVIATIONS * test.standard_error
     note = f"given away by {', '.join(found.worst_columns)}"
-    yield Probe("classifier_auc", test.auc, limit, floor=floor, p_value=test.p_value, note=note)
+    yield Probe("classifier_auc", test.auc, limit, floor=found.noise, p_value=test.p_value, note=note)
     for name, part in slices.items():
         inside = _inside(found, part.mask(found.control), part.mask(found.batch))
         if inside is not None:
-            floor = 0.5 + DEVIATIONS * inside.standard_error
-            yield Probe(
-                f"classifier_auc_{name}", inside.auc, limit, floor=floor, p_value=inside.p_value, note=part.text
-            )
+            area, floor = inside
+            yield Probe(f"classifier_auc_{name}", area.auc, limit, floor=floor, p_value=area.p_value, note=part.text)
 
 
 def worst_slices(found: Classified) -> pd.DataFrame:
@@ -75,26 +86,34 @@ def worst_slices(found: Classified) -> pd.DataFrame:
     bins = SharedBins.learn(found.control, n_bins=4)
     control, batch = bins.codes(found.control), bins.codes(found.batch)
     rows = [
-        {"column": column, "cell": bins.name(column, code), "auc": inside.auc, "standard_error": inside.standard_error}
+        {"column": column, "cell": bins.name(column, code), "auc": inside[0].auc, "real_against_real": inside[1]}
         for at, (column, width) in enumerate(zip(bins.columns, bins.widths, strict=True))
         for code in range(int(width))
         if (inside := _inside(found, control[:, at] == code, batch[:, at] == code)) is not None
     ]
-    table = pd.DataFrame(rows, columns=["column", "cell", "auc", "standard_error"])
+    table = pd.DataFrame(rows, columns=["column", "cell", "auc", "real_against_real"])
     return table.sort_values("auc", ascending=False, ignore_index=True).head(20)
 
 
-def repeated_rows(real: pd.DataFrame, batch: pd.DataFrame, policy: Mapping[str, float]) -> Iterator[Probe]:
+def repeated_rows(
+    real: pd.DataFrame, batch: pd.DataFrame, policy: Mapping[str, float], rng: np.random.Generator
+) -> Iterator[Probe]:
     """Rows that stand more than once: more than among as many real rows, or suspiciously few."""
     n = min(len(real), len(batch))
-    k_real, k_batch = (int(rows.iloc[:n].duplicated(keep="first").sum()) for rows in (real, batch))
-    p_value = share_p_value(k_real, n, k_batch, n, alternative="greater")
-    note = f"{k_batch:,} of {n:,} batch rows repeat an earlier one, {k_real:,} of as many real rows"
-    value = max(k_batch - k_real, 0) / n
-    yield Probe("repeated_rows", value, policy["repeated_rows"], floor=k_real / n, p_value=p_value, note=note)
-    if k_real >= REPEATS_MATTER * n:
-        clean = "too clean: real rows repeat"
-        yield from kept_probe("repeats_kept", (k_real, k_batch), (n, n), policy["clean_share"], clean)
+    codes = row_hashes(real)
+    real_repeats, batch_repeats = (_repeats(one) for one in (rng.permutation(codes)[:n], row_hashes(batch)[:n]))
+    p_value = share_p_value(real_repeats, n, batch_repeats, n, alternative="greater")
+    note = f"{batch_repeats:,} of {n:,} batch rows repeat an earlier one, {real_repeats:,} of as many real rows"
+    value = max(batch_repeats - real_repeats, 0) / n
+
+    def excess(first: Places, second: Places) -> Floats:
+        return np.array([max(_repeats(codes[second]) - _repeats(codes[first]), 0) / len(first)])
+
+    floor = split_floor(excess, min(len(real), SPLIT_ROWS), rng, n_all=len(real)).upper(n, n)[0]
+    yield Probe("repeated_rows", value, policy["repeated_rows"], floor=float(floor), p_value=p_value, note=note)
+    if real_repeats >= REPEATS_MATTER * n:
+        clean, counts = "too clean: real rows repeat", (real_repeats, batch_repeats)
+        yield from kept_probe("repeats_kept", counts, (n, n), policy["clean_share"], clean)
 
 
 def isolated_rows(
@@ -112,23 +131,31 @@ def isolated_rows(
     learned, asked = (halves.iloc[part].reset_index(drop=True) for part in np.array_split(order, 2))
     forest = IsolationForest(random_state=int(rng.integers(2**31))).fit(encoding.points(learned))
     scores = [forest.score_samples(encoding.points(rows)) for rows in (asked, thin(batch, MAX_ISOLATION_ROWS, rng))]
-    odd = np.quantile(scores[0], ISOLATED_SHARE)
-    counts = int((scores[0] < odd).sum()), int((scores[1] < odd).sum())
+    odd = [one < np.quantile(scores[0], ISOLATED_SHARE) for one in scores]
+    sizes = len(odd[0]), len(odd[1])
+
+    def kept(first: Places, second: Places) -> Floats:
+        shares = [float(odd[0][places].mean()) for places in (first, second)]
+        return np.array([shares[1] / shares[0] - 1 if shares[0] else 0.0])
+
+    floor = 1 - float(split_floor(kept, sizes[0], rng).symmetric().upper(*sizes)[0])
     note = "too clean: odd rows are rarer than in reality"
-    yield from kept_probe("isolated_kept", counts, (len(scores[0]), len(scores[1])), limit, note)
+    counts = int(odd[0].sum()), int(odd[1].sum())
+    yield from kept_probe("isolated_kept", counts, sizes, limit, note, floor=floor)
 
 
-@dataclass(frozen=True)
-class _Inside:
-    auc: float
-    standard_error: float
-    p_value: float
-
-
-def _inside(found: Classified, control: np.ndarray, batch: np.ndarray) -> _Inside | None:
-    if min(control.sum(), batch.sum()) < MIN_CELL_ROWS:
+def _inside(found: Classified, control: Bools, batch: Bools) -> tuple[FoldedArea, float] | None:
+    sizes = int(control.sum()), int(batch.sum())
+    if min(sizes) < MIN_CELL_ROWS:
         return None
-    scores = found.test.scores
-    auc = roc_area(scores[len(control) :][batch], scores[: len(control)][control])
-    spread = SPREAD_INFLATION * standard_error_of_auc(int(control.sum()), int(batch.sum()))
-    return _Inside(auc, spread, ClassifierTest(auc, spread, found.test.importance, scores).p_value)
+    return found.test.within(np.concatenate([control, batch])), found.upper(*sizes)
+
+
+def _entered_once(rows: pd.DataFrame) -> pd.DataFrame:
+    hashes = row_hashes(rows)
+    again = pd.Series(hashes).duplicated().to_numpy()
+    return rows if again.mean() >= REPEATS_MATTER else rows[~again].reset_index(drop=True)
+
+
+def _repeats(hashes: Hashes) -> int:
+    return len(hashes) - len(np.unique(hashes))

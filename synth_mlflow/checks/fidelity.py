@@ -14,7 +14,7 @@ from synth_mlflow.checks._blind import blind_test
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._pictures import bars, heat, marginals
-from synth_mlflow.checks._tables import judged_tables, too_few
+from synth_mlflow.checks._tables import Tables, judged_tables, too_few
 from synth_mlflow.checks._whole import (
     Classified,
     classifier_probes,
@@ -29,7 +29,7 @@ from synth_mlflow.measures.intervals import rows_for_auc
 from synth_mlflow.measures.two_sample import SPREAD_INFLATION
 
 MAX_PANELS = 16
-N_PROBES = 120  # about as many p-values as a table of fifteen columns gives; for power only
+PROBES_A_COLUMN = 8  # about as many p-values as a column gives, with its pairs; for power only
 
 
 class Fidelity:
@@ -62,29 +62,35 @@ class Fidelity:
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Compare the batch with real rows."""
         tables = judged_tables(evidence)
-        needed = rows_for_auc(policy["detectable_auc"], alpha=policy["alpha"] / N_PROBES, inflation=SPREAD_INFLATION)
+        alpha = policy["alpha"] / (PROBES_A_COLUMN * tables.members.shape[1])
+        needed = rows_for_auc(policy["detectable_auc"], alpha=alpha, inflation=SPREAD_INFLATION)
         why = f"find a classifier test of {policy['detectable_auc']:.2f} at a false-alarm rate of {policy['alpha']:g}"
         short = too_few(tables, needed=needed, needed_batch=needed, why=why)
         if short:
             return CheckResult((), short)
         rng = np.random.default_rng([evidence.seed, 41])
         encoding = Encoding.learn(tables.real)
-        blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed)
-        found = classify(tables.control, tables.batch, encoding, evidence.seed, rng)
+        found = classify(tables, encoding, evidence.seed, rng)
+        blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed, floor=found.floor)
         families = pair_families(tables.real, tables.batch, rng)
         probes = (
             *classifier_probes(found, evidence.slices, policy["classifier_auc"]),
-            *repeated_rows(tables.real, tables.batch, policy),
+            *repeated_rows(tables.real, tables.batch, policy, rng),
             *isolated_rows(tables.real, tables.batch, encoding, policy["clean_share"], rng),
-            *column_probes(tables.real, tables.batch, schema_of(tables.real), policy),
+            *column_probes(tables.real, tables.batch, schema_of(tables.real), policy, rng),
             *pair_probes(families, policy),
         )
         shown: dict[str, Any] = {
-            "metrics": {"classifier_auc": found.test.auc, "blind_auc": blind.auc, **_worst_by_name(probes)},
+            "metrics": {**_classifier_metrics(found, policy), **blind.metrics, **_worst_by_name(probes)},
             "tables": {"probes": _table(probes), "worst_slices": worst_slices(found)},
-            "figures": _figures(tables.real, tables.batch, probes, families, found),
+            "figures": _figures(tables, probes, families, found, rng),
         }
         return CheckResult((), blind.differ, **shown) if blind.differ else CheckResult(probes, **shown)
+
+
+def _classifier_metrics(found: Classified, policy: Mapping[str, float]) -> dict[str, float]:
+    limit = policy["classifier_auc"]
+    return {"classifier_auc": found.test.auc, "classifier_auc_floor": found.noise, "classifier_auc_limit": limit}
 
 
 def _worst_by_name(probes: Sequence[Probe]) -> dict[str, float]:
@@ -102,22 +108,20 @@ def _table(probes: Sequence[Probe]) -> pd.DataFrame:
 
 
 def _figures(
-    real: pd.DataFrame,
-    batch: pd.DataFrame,
-    probes: Sequence[Probe],
-    families: Sequence[Family],
-    found: Classified,
+    tables: Tables, probes: Sequence[Probe], families: Sequence[Family], found: Classified, rng: np.random.Generator
 ) -> dict[str, Figure]:
-    distances = {p.column: p.value for p in probes if p.name == "column_distance" and p.column and p.value is not None}
-    shown = sorted(distances, key=lambda name: -distances[name])[:MAX_PANELS]
-    limit = next((p.limit for p in probes if p.name == "column_distance"), 1.0)
-    notes = {name: f"{distances[name]:.2f}" for name in shown if distances[name] > limit}
+    distances = {p.column: p for p in probes if p.name == "column_distance" and p.column and p.value is not None}
+    shown = sorted(distances, key=lambda name: -(distances[name].value or 0.0))[:MAX_PANELS]
+    wide = {name for name, probe in distances.items() if (probe.value or 0.0) > probe.limit}
+    notes = {name: f"{distances[name].value:.2f}" for name in shown if name in wide}
+    limit = next((p.limit for p in probes if p.name == "classifier_auc"), 1.0)
     figures = {
-        "marginals": marginals(real, batch, shown, notes),
+        "marginals": marginals(tables.real, tables.batch, shown, notes, rng),
         "give_away": bars(
             found.encoding.schema.columns,
             found.test.importance,
-            title=f"What gives the batch away (classifier test {found.test.auc:.3f})",
+            title=f"What gives the batch away: classifier test {found.test.auc:.3f}\n"
+            f"(real against real up to {found.noise:.3f}, limit {limit:.2f})",
             label="share of the classifier's gain",
         ),
     }
@@ -127,7 +131,8 @@ def _figures(
     }
     for family in families:
         if family.name in titles:
-            figures[family.name] = heat(family.difference, family.columns, titles[family.name])
+            beyond = np.abs(family.difference) > family.floor
+            figures[family.name] = heat(family.difference, family.columns, titles[family.name], beyond)
     return figures
 
 

@@ -8,7 +8,6 @@ outside knowledge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,44 +16,21 @@ from matplotlib.figure import Figure
 
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
 from synth_mlflow.checks._blind import blind_test
+from synth_mlflow.checks._membership import Battery, distinct, draw_targets, run_attacks
 from synth_mlflow.checks._pictures import bars, low_rate_roc
-from synth_mlflow.checks._tables import Tables, judged_tables, thin, too_few
+from synth_mlflow.checks._tables import judged_tables, too_few
 from synth_mlflow.measures import attacks
-from synth_mlflow.measures.associations import SharedBins
+from synth_mlflow.measures.dealt_membership import attack_floors, excess_floors
 from synth_mlflow.measures.encoding import Encoding
 from synth_mlflow.measures.inference import inference_scores
-from synth_mlflow.measures.intervals import (
-    detectable_auc,
-    excess_p_value,
-    largest_provable_epsilon,
-    rows_for_auc,
-    standard_error_of_auc,
+from synth_mlflow.measures.intervals import detectable_auc, largest_provable_epsilon, rows_for_auc
+
+N_ATTACK_PROBES = 39  # thirteen attacks, each an area and two low rates; a column adds one
+THREAT_MODEL = (
+    "Threat model: somebody holds the batch and candidate rows, not the generator, and tells the members among as many "
+    "real rows that no generator saw. It says nothing about attackers with the generator, with other batches or with "
+    "outside knowledge: privacy is a claim under these attacks, not a property of the rows."
 )
-from synth_mlflow.measures.value_reuse import ValueCounts, count_values, exact_values, value_surplus
-
-MAX_TARGETS = 5_000  # members and as many controls; one false positive in a thousand is then five rows
-MAX_BATCH = 100_000
-MAX_CLASSIFIER_ROWS = 10_000
-N_PROBES = 60  # about as many p-values as a table of twenty columns gives; for power only
-
-
-@dataclass(frozen=True)
-class _Battery:
-    scores: dict[str, attacks.Floats]
-    outcomes: dict[str, attacks.Outcome]
-    counts: ValueCounts
-    near: attacks.Bools
-    exact: attacks.Bools
-    is_member: attacks.Bools
-
-    @property
-    def strongest_first(self) -> dict[str, attacks.Floats]:
-        order = sorted(self.outcomes.values(), key=lambda one: (-one.rates[0].true_positive_rate, -one.auc))
-        return {one.name: self.scores[one.name] for one in order}
-
-    @property
-    def n(self) -> int:
-        return int(self.is_member.sum())
 
 
 class Privacy:
@@ -82,80 +58,36 @@ class Privacy:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Attack the batch."""
-        tables = judged_tables(evidence)
-        needed = rows_for_auc(policy["detectable_auc"], alpha=policy["alpha"] / N_PROBES)
+        tables = distinct(judged_tables(evidence))
+        alpha = policy["alpha"] / (N_ATTACK_PROBES + tables.members.shape[1])
+        needed = rows_for_auc(policy["detectable_auc"], alpha=alpha)
         why = f"find an attack of AUC {policy['detectable_auc']:.2f} at a false-alarm rate of {policy['alpha']:g}"
         short = too_few(tables, needed=needed, needed_batch=needed // 2, why=why)
         if short:
             return CheckResult((), short)
-        rng = np.random.default_rng([evidence.seed, 23])
-        targets, is_member, others = _targets(tables, rng)
-        encoding = Encoding.learn(targets)
+        targets = draw_targets(tables, np.random.default_rng([evidence.seed, 23]))
+        encoding = Encoding.learn(targets.rows)
         blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed)
-        battery = _attack(targets, is_member, others, tables.batch, encoding, evidence.seed)
-        metrics = {"blind_auc": blind.auc, **_metrics(battery, policy["alpha"])}
-        figures = {"roc": low_rate_roc(battery.strongest_first, is_member), "reuse": _reuse_picture(battery)}
-        shown: dict[str, Any] = {"metrics": metrics, "tables": {"attacks": _attack_table(battery)}, "figures": figures}
+        battery = run_attacks(targets, tables.batch, encoding, evidence.seed)
+        metrics = {**blind.metrics, **_metrics(battery, alpha)}
+        shown: dict[str, Any] = {
+            "metrics": metrics,
+            "tables": {"attacks": _attack_table(battery)},
+            "figures": {
+                "roc": low_rate_roc(battery.strongest_first, targets.is_member, battery.dealt),
+                "reuse": _reuse_picture(battery, policy["reused_values"]),
+            },
+            "words": f"{_epsilon_in_words(metrics)} {THREAT_MODEL}",
+        }
         if blind.differ:
             return CheckResult((), blind.differ, **shown)
-        inferred = [
-            _inference(targets, tables.batch, is_member, name, policy["inference_auc"]) for name in evidence.sensitive
-        ]
+        inferred = [_inference(battery, tables.batch, name, policy["inference_auc"]) for name in evidence.sensitive]
         return CheckResult((*_probes(battery, policy), *inferred), **shown)
 
 
-def _targets(tables: Tables, rng: np.random.Generator) -> tuple[pd.DataFrame, attacks.Bools, pd.DataFrame]:
-    """As many members as controls in random order, which is which, and the members that are left."""
-    n = min(len(tables.members), len(tables.control), MAX_TARGETS)
-    drawn = rng.permutation(len(tables.members))
-    members, others = tables.members.iloc[drawn[:n]], tables.members.iloc[drawn[n:]]
-    order = rng.permutation(2 * n)
-    pooled = pd.concat([members, thin(tables.control, n, rng)], ignore_index=True).iloc[order]
-    return pooled.reset_index(drop=True), np.asarray(order < n), others
-
-
-def _attack(
-    targets: pd.DataFrame,
-    is_member: attacks.Bools,
-    others: pd.DataFrame,
-    batch: pd.DataFrame,
-    encoding: Encoding,
-    seed: int,
-) -> _Battery:
-    rng = np.random.default_rng([seed, 29])
-    batch = thin(batch, MAX_BATCH, rng)
-    near = attacks.neighbours(encoding.points(targets), encoding.points(batch))
-    counts = count_values(targets, batch, others)
-    bins = SharedBins.learn(targets)
-    scores = attacks.distance_attacks(near)
-    scores["exact_values"] = exact_values(counts)
-    scores["value_surplus"] = value_surplus(counts)
-    scores["subset_counts"] = attacks.subset_counts(bins.codes(targets), bins.codes(batch), rng)
-    sample = thin(batch, MAX_CLASSIFIER_ROWS, rng)
-    scores["density_classifier"] = attacks.density_classifier(
-        encoding.features(targets), encoding.features(sample), seed=seed, categorical=encoding.categorical
-    )
-    known = np.column_stack([*scores.values(), near.to_batch, near.to_real, counts.reused.astype(np.float64)])
-    scores["meta"] = attacks.meta_attack(known, is_member, seed=seed)
-    confidence = 1 - 0.05 / len(scores)  # the strongest of several is reported
-    outcomes = {
-        name: attacks.outcome(name, score, is_member, confidence=confidence, cross_fitted=name == "meta")
-        for name, score in scores.items()
-    }
-    exact = _exact_copies(targets, batch)
-    return _Battery(scores, outcomes, counts, attacks.near_copies(near), exact, is_member)
-
-
-def _exact_copies(targets: pd.DataFrame, batch: pd.DataFrame) -> attacks.Bools:
-    hashes = pd.util.hash_pandas_object(targets, index=False)
-    alone = ~hashes.duplicated(keep=False)
-    return np.asarray(alone & hashes.isin(pd.util.hash_pandas_object(batch, index=False)))
-
-
-def _probes(battery: _Battery, policy: Mapping[str, float]) -> tuple[Probe, ...]:
-    probes = [probe for found in battery.outcomes.values() for probe in _attack_probes(found, battery.n, policy)]
-    near_note = "rows of the batch that sit on single members; add noise, or drop rows that are this close"
-    probes.append(_excess("near_copies", battery.near, battery, policy["near_copies"], note=near_note))
+def _probes(battery: Battery, policy: Mapping[str, float]) -> tuple[Probe, ...]:
+    probes = [probe for name in battery.outcomes for probe in _attack_probes(name, battery, policy)]
+    probes.append(_near_copies(battery, policy["near_copies"]))
     probes.append(
         _excess("exact_copies", battery.exact, battery, policy["exact_copies"], note="the batch repeats members")
     )
@@ -166,41 +98,67 @@ def _probes(battery: _Battery, policy: Mapping[str, float]) -> tuple[Probe, ...]
     return tuple(probes)
 
 
-def _attack_probes(found: attacks.Outcome, n: int, policy: Mapping[str, float]) -> list[Probe]:
-    floor = 0.5 + 2.33 * standard_error_of_auc(n, n)
-    probes = [Probe(f"{found.name}_auc", found.auc, policy["attack_auc"], floor=floor, p_value=found.p_value)]
+def _attack_probes(name: str, battery: Battery, policy: Mapping[str, float]) -> list[Probe]:
+    found, floors = battery.outcomes[name], battery.floors[name]
+    probes = [Probe(f"{name}_auc", found.auc, policy["attack_auc"], floor=floors[0], p_value=found.p_value)]
     limits = (("1_percent", policy["attack_tpr_1_percent"]), ("01_percent", policy["attack_tpr_01_percent"]))
-    for (label, limit), rate in zip(limits, found.rates, strict=True):
+    for (label, limit), rate, floor in zip(limits, found.rates, floors[1:], strict=True):
         note = f"95 % interval {rate.low:.2g} to {rate.high:.2g}"
-        name = f"{found.name}_tpr_{label}"
-        floor = rate.false_positive_rate
-        probes.append(Probe(name, rate.true_positive_rate, limit, floor=floor, p_value=rate.p_value, note=note))
+        value = rate.true_positive_rate
+        probes.append(Probe(f"{name}_tpr_{label}", value, limit, floor=floor, p_value=rate.p_value, note=note))
     return probes
 
 
+def _near_copies(battery: Battery, limit: float) -> Probe:
+    """The way of being near that is most surprising, at the price of all ways (C. E. Bonferroni)."""
+    how, marks = min(battery.copies.items(), key=lambda one: battery.p_value(one[1]))
+    price = len(battery.copies)
+    note = (
+        f"rows of the batch that sit on single members (nearer than {how}); add noise, or drop rows that are this close"
+    )
+    return _excess("near_copies", marks, battery, limit, note=note, price=price)
+
+
 def _excess(
-    name: str, marks: attacks.Bools, battery: _Battery, limit: float, *, column: str | None = None, note: str = ""
+    name: str,
+    marks: attacks.Bools,
+    battery: Battery,
+    limit: float,
+    *,
+    column: str | None = None,
+    note: str = "",
+    price: int = 1,
 ) -> Probe:
-    k_members, k_control = int(marks[battery.is_member].sum()), int(marks[~battery.is_member].sum())
-    p_value = excess_p_value(k_members, k_control, battery.n)
-    words = f"{k_members:,} of {battery.n:,} members, {k_control:,} of as many controls: {note}"
-    value = (k_members - k_control) / battery.n
-    return Probe(name, value, limit, column=column, floor=k_control / battery.n, p_value=p_value, note=words)
+    k_members, k_control = battery.counted(marks)
+    p_value = min(price * battery.p_value(marks), 1.0)
+    floor = float(excess_floors(marks[:, None], battery.dealt)[0])
+    n = battery.targets.n
+    words = f"{k_members:,} of {n:,} members, fresh real rows would have about {k_control:,}: {note}"
+    value = (k_members - k_control) / n
+    return Probe(name, value, limit, column=column, floor=floor, p_value=p_value, note=words)
 
 
-def _inference(
-    targets: pd.DataFrame, batch: pd.DataFrame, is_member: attacks.Bools, column: str, limit: float
-) -> Probe:
-    if targets[column].nunique() < 2:
+def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float) -> Probe:
+    rows, is_member = battery.targets.rows, battery.targets.is_member
+    if rows[column].nunique() < 2:
         return Probe("inference_auc", None, limit, column=column, note="the column has fewer than two values")
-    found = attacks.outcome("inference", inference_scores(targets, batch, column), is_member)
-    floor = 0.5 + 2.33 * standard_error_of_auc(*(int(n) for n in (is_member.sum(), (~is_member).sum())))
+    scores = inference_scores(rows, batch, column)
+    found = attacks.outcome("inference", scores, is_member)
+    floor = attack_floors(scores, battery.dealt)[0]
     note = "the batch gives away this value of members better than that of controls; coarsen it, or what goes with it"
     return Probe("inference_auc", found.auc, limit, column=column, floor=floor, p_value=found.p_value, note=note)
 
 
-def _metrics(battery: _Battery, alpha: float) -> dict[str, float]:
-    found = battery.outcomes.values()
+def _epsilon_in_words(metrics: Mapping[str, float]) -> str:
+    return (
+        f"The attacks prove a privacy loss ε of at least {metrics['epsilon_lower_bound']:.2f}: a lower bound, never a "
+        f"guarantee. With {int(metrics['targets']):,} targets no attack could have proved more than "
+        f"{metrics['epsilon_largest_provable']:.2f}."
+    )
+
+
+def _metrics(battery: Battery, alpha: float) -> dict[str, float]:
+    found, n = battery.outcomes.values(), battery.targets.n
     metrics = {f"{one.name}_auc": one.auc for one in found}
     metrics |= {f"{one.name}_tpr_1_percent": one.rates[0].true_positive_rate for one in found}
     metrics |= {f"{one.name}_tpr_01_percent": one.rates[1].true_positive_rate for one in found}
@@ -208,15 +166,16 @@ def _metrics(battery: _Battery, alpha: float) -> dict[str, float]:
     metrics["best_attack_tpr_1_percent"] = max(one.rates[0].true_positive_rate for one in found)
     metrics["best_attack_tpr_01_percent"] = max(one.rates[1].true_positive_rate for one in found)
     metrics["epsilon_lower_bound"] = max(one.epsilon for one in found)
-    metrics["epsilon_largest_provable"] = largest_provable_epsilon(2 * battery.n, confidence=1 - 0.05 / len(found))
-    metrics["detectable_auc"] = detectable_auc(battery.n, battery.n, alpha=alpha / N_PROBES)
-    metrics["targets"] = float(2 * battery.n)
+    metrics["epsilon_largest_provable"] = largest_provable_epsilon(2 * n, confidence=1 - 0.05 / len(found))
+    metrics["detectable_auc"] = detectable_auc(n, n, alpha=alpha)
+    metrics["targets"] = 2.0 * n
     return metrics
 
 
-def _attack_table(battery: _Battery) -> pd.DataFrame:
+def _attack_table(battery: Battery) -> pd.DataFrame:
     rows = [
         {"attack": one.name, "auc": one.auc, "p_value": one.p_value, "epsilon_lower_bound": one.epsilon}
+        | {"auc_real_against_real": battery.floors[one.name][0]}
         | {f"tpr_at_{rate.false_positive_rate:g}": rate.true_positive_rate for rate in one.rates}
         | {f"low_at_{rate.false_positive_rate:g}": rate.low for rate in one.rates}
         | {f"high_at_{rate.false_positive_rate:g}": rate.high for rate in one.rates}
@@ -225,11 +184,12 @@ def _attack_table(battery: _Battery) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("auc", ascending=False, ignore_index=True)
 
 
-def _reuse_picture(battery: _Battery) -> Figure:
-    marks = battery.counts.reused.astype(np.float64)
-    excess = marks[battery.is_member].mean(axis=0) - marks[~battery.is_member].mean(axis=0)
-    title = "Members' own values that stand in the batch, beyond controls"
-    return bars(battery.counts.columns, excess, title=title, label="share of members")
+def _reuse_picture(battery: Battery, limit: float) -> Figure:
+    marks, is_member = battery.counts.reused, battery.targets.is_member
+    excess = marks[is_member].mean(axis=0) - marks[~is_member].mean(axis=0)
+    floors = excess_floors(marks, battery.dealt)
+    title = "Members' own values that stand in the batch, beyond what fresh real rows have"
+    return bars(battery.counts.columns, excess, title=title, label="share of members", floors=floors, limit=limit)
 
 
 plugin: Check = Privacy()

@@ -19,16 +19,16 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
 from synth_mlflow.measures.encoding import Matrix
-from synth_mlflow.measures.intervals import clopper_pearson, epsilon_lower_bound, excess_p_value, standard_error_of_auc
-from synth_mlflow.measures.two_sample import SPREAD_INFLATION, log_odds, train_classifier
+from synth_mlflow.measures.floors import Places
+from synth_mlflow.measures.intervals import clopper_pearson, epsilon_lower_bound, excess_p_value
+from synth_mlflow.measures.two_sample import folded_area, log_odds, train_classifier
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
 
 N_NEIGHBOURS = 5
-NEAR_COPY_RATIO = 0.2
-"""A near copy lies five times closer to the batch than to the nearest other real row."""
+META_FOLDS = 3
 LOW_RATES = (0.01, 0.001)
 _TINY = 1e-6
 
@@ -89,9 +89,9 @@ def distance_attacks(near: Neighbours) -> dict[str, Floats]:
     }
 
 
-def near_copies(near: Neighbours) -> Bools:
-    """Targets of which the batch holds a near or exact copy, though no other real row is as close."""
-    return np.asarray(near.to_batch[:, 0] < NEAR_COPY_RATIO * near.to_real[:, 0])
+def near_copies(near: Neighbours, ratio: float) -> Bools:
+    """Targets to which a batch row is nearer than ``ratio`` times the nearest other real row."""
+    return np.asarray(near.to_batch[:, 0] < ratio * near.to_real[:, 0])
 
 
 def subset_counts(targets: Codes, batch: Codes, rng: np.random.Generator, *, n_subsets: int = 24) -> Floats:
@@ -125,23 +125,27 @@ def density_classifier(targets: Floats, batch: Floats, *, seed: int, categorical
     return score
 
 
-def meta_attack(scores: Floats, is_member: Bools, *, seed: int, n_folds: int = 5) -> Floats:
+def meta_attack(scores: Floats, is_member: Bools, *, seed: int, n_folds: int = META_FOLDS) -> tuple[Floats, Places]:
     """What a model makes of all attacks together, cross-fitted: no target is scored by a model that knew its answer.
+
+    Returns the scores, as ranks within their fold, and the fold that each target was scored in.
 
     Parameters
     ----------
     scores : array of shape (n_targets, n_attacks)
     is_member : array of shape (n_targets,)
     """
-    found = np.zeros(len(scores))
-    for train, test in StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(scores, is_member):
+    found, fold_of = np.zeros(len(scores)), np.zeros(len(scores), dtype=np.int64)
+    splits = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(scores, is_member)
+    for fold, (train, test) in enumerate(splits):
         model = train_classifier(scores[train], is_member[train].astype(np.int64), n_rounds=30, learning_rate=0.05)
-        found[test] = log_odds(model, scores[test])
-    return found
+        raw = log_odds(model, scores[test])
+        found[test], fold_of[test] = stats.rankdata(raw) / len(raw), fold
+    return found, fold_of
 
 
 def outcome(
-    name: str, scores: Floats, is_member: Bools, *, confidence: float = 0.95, cross_fitted: bool = False
+    name: str, scores: Floats, is_member: Bools, *, confidence: float = 0.95, folds: Places | None = None
 ) -> Outcome:
     """Judge one attack's scores.
 
@@ -151,27 +155,14 @@ def outcome(
         n members and n controls.
     confidence : float
         Of the intervals and of the bound on ε.
-    cross_fitted : bool
-        Whether the scores come from models that share training rows, which widens their spread.
+    folds : array of shape (2 n,), optional
+        Where the scores come from models that share training rows: the fold of each.
     """
-    auc = roc_area(scores[is_member], scores[~is_member])
-    inflation = SPREAD_INFLATION if cross_fitted else 1.0
-    spread = inflation * standard_error_of_auc(int(is_member.sum()), int((~is_member).sum()))
+    one_fold = np.zeros(len(scores), dtype=np.int64)
+    area = folded_area(scores, is_member, one_fold if folds is None else folds)
     rates = tuple(true_positive_rate(scores, is_member, rate, confidence=confidence) for rate in LOW_RATES)
     epsilon = epsilon_lower_bound(scores, is_member, confidence=confidence)
-    return Outcome(name, auc, float(stats.norm.sf((auc - 0.5) / spread)), rates, epsilon)
-
-
-def roc_area(members: Floats, control: Floats) -> float:
-    """How often a member outscores a control; ties count half.
-
-    Examples
-    --------
-    >>> roc_area(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
-    0.875
-    """
-    ranked = stats.rankdata(np.concatenate([members, control]))[: len(members)]
-    return float((ranked.mean() - (len(members) + 1) / 2) / len(control))
+    return Outcome(name, area.auc, area.p_value, rates, epsilon)
 
 
 def true_positive_rate(scores: Floats, is_member: Bools, rate: float, *, confidence: float = 0.95) -> LowRate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from synth_mlflow.data.columns import Schema, schema_of
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+
+Scale = Literal["ranks", "deviations"]
 
 MAX_LEVELS = 64  # more levels than this share the code "other": rare ones teach a classifier nothing but names
 MISSING = "\x00missing"
@@ -68,13 +71,14 @@ class Encoding:
         """One number a column, for tree models: shape (n_rows, n_columns), NaN where missing."""
         return np.column_stack([self._feature(rows, name) for name in self.schema])
 
-    def points(self, rows: pd.DataFrame) -> Matrix:
+    def points(self, rows: pd.DataFrame, scale: Scale = "ranks") -> Matrix:
         """Coordinates whose squared Euclidean distance adds up what differs: shape (n_rows, n_dimensions).
 
-        A number counts with its rank among the real values, so that no unit and no tail outweighs the rest; two labels
-        are 1 apart; a missing value is 1 apart from every present one.
+        A number counts with its rank among the real values, so that no unit and no tail outweighs the rest; or in
+        standard deviations, so that a little noise on a heap of equal values stays little. Two labels are 1 apart; a
+        missing value is 1 apart from every present one.
         """
-        return np.hstack([self._coordinates(rows, name) for name in self.schema]).astype(np.float32)
+        return np.hstack([self._coordinates(rows, name, scale) for name in self.schema]).astype(np.float32)
 
     def _feature(self, rows: pd.DataFrame, name: str) -> Floats:
         if name not in self.levels:
@@ -86,14 +90,21 @@ class Encoding:
         codes = known.get_indexer(pd.Index(labels(column), dtype=object)).astype(np.int64)
         return np.where(codes < 0, len(known), codes)
 
-    def _coordinates(self, rows: pd.DataFrame, name: str) -> Floats:
+    def _coordinates(self, rows: pd.DataFrame, name: str, scale: Scale) -> Floats:
         if name in self.levels:
             codes = self._level_codes(rows[name], name)
             return np.asarray(_level_vectors(len(self.levels[name]) + 1)[codes])
         values = numbers(rows[name])
         missing = np.isnan(values)
-        ranks = np.where(missing, 0.5, self._rank(np.where(missing, 0.0, values), name))
-        return np.column_stack([ranks, missing]) if self.gaps[name] else ranks[:, None]
+        place = self._rank if scale == "ranks" else self._deviations
+        middle = 0.5 if scale == "ranks" else 0.0
+        placed = np.where(missing, middle, place(np.where(missing, 0.0, values), name))
+        return np.column_stack([placed, missing]) if self.gaps[name] else placed[:, None]
+
+    def _deviations(self, values: Floats, name: str) -> Floats:
+        ordered = self.quantiles[name]
+        spread = float(ordered.std()) if len(ordered) else 0.0
+        return (values - ordered.mean()) / spread if spread > 0 else np.zeros(len(values))
 
     def _rank(self, values: Floats, name: str) -> Floats:
         ordered = self.quantiles[name]

@@ -1,7 +1,8 @@
 """The noise floor: what real rows against real rows give, measured by splitting them at random again and again.
 
 A statistic of two samples of one law is measured on random halves and carried over to other sizes by the square root of
-the effective number of rows, n₁ n₂ / (n₁ + n₂), as the spread of every distance, gap and correlation here goes.
+the effective number of rows, n₁ n₂ / (n₁ + n₂), as the spread of every distance, gap and correlation here goes. What
+shrinks faster, such as the share outside a range, is floored too high by that: never a false alarm.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Places = npt.NDArray[np.int64]
 
 N_SPLITS = 32
 TINY = 1e-12
-CONFIDENCE_DEVIATIONS = 2.33  # 99 of 100 draws of real rows stay below
+CONFIDENCE = 0.99  # of draws of real rows that stay below a floor
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,20 @@ class Floor:
 
     def expected(self, n_first: int, n_second: int) -> Floats:
         """What real samples of these sizes give on average."""
-        return np.asarray(self.mean / _root(n_first, n_second))
+        return np.asarray(self.mean / effective_root(n_first, n_second))
 
     def upper(self, n_first: int, n_second: int) -> Floats:
         """What 99 of 100 real samples of these sizes stay below."""
-        return np.asarray((self.mean + CONFIDENCE_DEVIATIONS * self.spread) / _root(n_first, n_second))
+        reach = float(stats.t.ppf(CONFIDENCE, self.n_splits - 1)) * self.spread
+        return np.asarray((self.mean + reach) / effective_root(n_first, n_second))
 
     def p_values(self, values: Floats, n_first: int, n_second: int) -> Floats:
         """How often real samples of these sizes give more; by Student's law, since the spread is measured.
 
         Two-sided where the floor is symmetric.
         """
-        deviations = (np.abs(values) * _root(n_first, n_second) - self.mean) / np.maximum(self.spread, TINY)
+        scaled = np.abs(values) * effective_root(n_first, n_second)
+        deviations = (scaled - self.mean) / np.maximum(self.spread, TINY)
         tail = stats.t.sf(deviations, self.n_splits - 1)
         return np.asarray(np.minimum(2 * tail, 1) if self.two_sided else tail)
 
@@ -53,7 +56,12 @@ class Floor:
 
 
 def split_floor(
-    statistic: Callable[[Places, Places], Floats], n_rows: int, rng: np.random.Generator, *, n_splits: int = N_SPLITS
+    statistic: Callable[[Places, Places], Floats],
+    n_rows: int,
+    rng: np.random.Generator,
+    *,
+    n_splits: int = N_SPLITS,
+    n_all: int | None = None,
 ) -> Floor:
     """Measure a statistic between random halves.
 
@@ -62,13 +70,22 @@ def split_floor(
     statistic : callable
         Takes the row places of two halves, gives an array of any shape.
     n_rows : int
-        How many real rows there are.
+        How many real rows a split takes.
+    n_all : int, optional
+        How many there are to draw them from [``n_rows``].
     """
     half = n_rows // 2
-    orders = (rng.permutation(n_rows) for _ in range(n_splits))
-    found = np.stack([statistic(order[:half], order[half : 2 * half]) for order in orders]) * _root(half, half)
+    orders = (rng.choice(n_all or n_rows, 2 * half, replace=False) for _ in range(n_splits))
+    found = np.stack([statistic(order[:half], order[half:]) for order in orders]) * effective_root(half, half)
     return Floor(found.mean(axis=0), found.std(axis=0, ddof=1), n_splits)
 
 
-def _root(n_first: int, n_second: int) -> float:
+def effective_root(n_first: int, n_second: int) -> float:
+    """Square root of the effective number of rows of a comparison.
+
+    Examples
+    --------
+    >>> effective_root(200, 200)
+    10.0
+    """
     return float(np.sqrt(n_first * n_second / (n_first + n_second)))

@@ -151,7 +151,7 @@ def _write(
         draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
         draft.text(names.A_POLICY, canonical_json(asdict(policy)))
-        draft.describe(_description(batch, name, result.probes, ruling))
+        draft.describe(_description(batch, name, policy, result, ruling))
 
 
 def _keep(draft: Draft, result: CheckResult) -> None:
@@ -165,13 +165,18 @@ def _keep(draft: Draft, result: CheckResult) -> None:
         figure.savefig(draft.file(f"{stem}.png"), dpi=PICTURE_DPI)
 
 
-def _description(batch: StoredBatch, name: str, probes: Sequence[Probe], ruling: Ruling) -> str:
+def _description(batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling) -> str:
     reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
-    rows = "\n".join(_table_row(probe) for probe in _worst(probes))
+    rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
+    accepted = policy.accepted.get(name, "") if ruling.verdict == "inconclusive" else ""
+    people = f" People accepted beforehand that this check is inconclusive: {accepted}" if accepted else ""
+    words = f"{result.words}\n\n" if result.words else ""
     return (
-        f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.\n\n{reasons}\n\n"
-        f"| probe | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n"
-        f"All {len(probes)} probes are in `{names.A_PROBES}`, the pictures beside it."
+        f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
+        f"| probe | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n{words}"
+        f"A probe fails where it lies beyond its limit and beyond what 99 of 100 draws of real rows show, and survives "
+        f"Holm's correction at a false-alarm rate of {policy.alpha(name):g} over all {len(result.probes)} probes. They "
+        f"are in `{names.A_PROBES}`, the pictures beside it."
     )
 
 

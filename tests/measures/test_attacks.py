@@ -11,11 +11,11 @@ from synth_mlflow.measures.attacks import (
     near_copies,
     neighbours,
     outcome,
-    roc_area,
     subset_counts,
     true_positive_rate,
 )
 from synth_mlflow.measures.inference import inference_scores
+from synth_mlflow.measures.two_sample import roc_area
 from synth_mlflow.measures.value_reuse import count_values, exact_values, value_surplus
 
 N = 300
@@ -39,7 +39,7 @@ def fresh() -> np.ndarray:
 
 
 def test_near_copies_are_found_and_only_they(points, copies):
-    marks = near_copies(neighbours(points, copies))
+    marks = near_copies(neighbours(points, copies), 0.2)
     assert marks[:30].all()
     assert marks[30:].mean() < 0.03
 
@@ -59,15 +59,16 @@ def test_no_attack_finds_anything_in_a_fresh_draw(points, fresh):
         "subset_counts": subset_counts(np.digitize(points, [0.5]), np.digitize(fresh, [0.5]), rng),
         "density_classifier": density_classifier(points.astype(float), fresh.astype(float), seed=0),
     }
-    scores["meta"] = meta_attack(np.column_stack([*scores.values()]), IS_MEMBER, seed=0)
     for name, score in scores.items():
         assert outcome(name, score, IS_MEMBER).p_value > 1e-3, name
+    meta, folds = meta_attack(np.column_stack([*scores.values()]), IS_MEMBER, seed=0)
+    assert outcome("meta", meta, IS_MEMBER, folds=folds).p_value > 1e-3
 
 
 def test_the_meta_attack_is_as_good_as_its_best_part():
     rng = np.random.default_rng(4)
     good = IS_MEMBER + rng.normal(size=2 * N)
-    meta = meta_attack(np.column_stack([good, rng.normal(size=(2 * N, 5))]), IS_MEMBER, seed=0)
+    meta, _ = meta_attack(np.column_stack([good, rng.normal(size=(2 * N, 5))]), IS_MEMBER, seed=0)
     assert roc_area(meta[IS_MEMBER], meta[~IS_MEMBER]) > 0.68
 
 
