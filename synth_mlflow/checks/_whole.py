@@ -101,7 +101,8 @@ def repeated_rows(
     """Rows that stand more than once: more than among as many real rows, or suspiciously few."""
     n = min(len(real), len(batch))
     codes = row_hashes(real)
-    real_repeats, batch_repeats = (_repeats(one) for one in (rng.permutation(codes)[:n], row_hashes(batch)[:n]))
+    drawn, batch_repeats = (_repeats(one) for one in (rng.permutation(codes)[:n], row_hashes(batch)[:n]))
+    real_repeats = max(drawn, round(_repeats(codes) * n / len(codes)))  # copies entered twice come together
     p_value = share_p_value(real_repeats, n, batch_repeats, n, alternative="greater")
     note = f"{batch_repeats:,} of {n:,} batch rows repeat an earlier one, {real_repeats:,} of as many real rows"
     value = max(batch_repeats - real_repeats, 0) / n
@@ -111,8 +112,8 @@ def repeated_rows(
 
     floor = split_floor(excess, min(len(real), SPLIT_ROWS), rng, n_all=len(real)).upper(n, n)[0]
     yield Probe("repeated_rows", value, policy["repeated_rows"], floor=float(floor), p_value=p_value, note=note)
-    if real_repeats >= REPEATS_MATTER * n:
-        clean, counts = "too clean: real rows repeat", (real_repeats, batch_repeats)
+    if drawn >= REPEATS_MATTER * n:
+        clean, counts = "too clean: real rows repeat", (drawn, batch_repeats)
         yield from kept_probe("repeats_kept", counts, (n, n), policy["clean_share"], clean)
 
 

@@ -97,7 +97,7 @@ class Utility:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Train both arms and compare them."""
-        tables = _labelled(judged_tables(evidence), evidence.task)
+        tables = _trainable(judged_tables(evidence), evidence.task)
         short = too_few(tables, needed=MIN_ROWS, needed_batch=MIN_ROWS, why="train and test a model")
         if short:
             return CheckResult((), short)
@@ -114,24 +114,26 @@ class Utility:
         return CheckResult(_probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
 
 
-def _labelled(tables: Tables, task: Task) -> Tables:
-    kept = (
-        rows[rows[task.target].notna()].reset_index(drop=True)
-        for rows in (tables.batch, tables.members, tables.control)
-    )
-    return Tables(*kept)
+def _trainable(tables: Tables, task: Task) -> Tables:
+    """The rows with a target, and of batch and control those with a class that members have."""
+    members = tables.members[tables.members[task.target].notna()].reset_index(drop=True)
+    kept = (_known_classes(rows, task, _classes_of(members, task)) for rows in (tables.batch, tables.control))
+    batch, control = (rows[rows[task.target].notna()].reset_index(drop=True) for rows in kept)
+    return Tables(batch, members, control)
+
+
+def _classes_of(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:
+    return tuple(sorted(members[task.target].unique().tolist())) if task.is_classification else ()
 
 
 def _train(tables: Tables, evidence: Evidence) -> _Arms:
     rng = np.random.default_rng([evidence.seed, 31])
     control = thin(tables.control, MAX_CONTROL_ROWS, rng)
     target = tables.members[evidence.task.target]
-    classes = tuple(sorted(target.unique().tolist())) if evidence.task.is_classification else ()
-    control = _known_classes(control, evidence.task, classes)
-    batch = _known_classes(tables.batch, evidence.task, classes)
-    n_rows = min(int(SUBSAMPLE * len(batch)), int(SUBSAMPLE * len(tables.members)), MAX_TRAINING_ROWS)
+    classes = _classes_of(tables.members, evidence.task)
+    n_rows = min(int(SUBSAMPLE * len(tables.batch)), int(SUBSAMPLE * len(tables.members)), MAX_TRAINING_ROWS)
     constant = _constant(target, classes, len(control))
-    fits = {"real": tables.members, "synthetic": batch}
+    fits = {"real": tables.members, "synthetic": tables.batch}
     predictions = {
         name: np.stack([_fitted(thin(rows, n_rows, rng), control, evidence, classes) for _ in range(N_REPEATS)])
         for name, rows in fits.items()

@@ -1,7 +1,6 @@
 """How fast and how right the three checks are on the known-answer tables: run by hand, prints two tables.
 
 OMP_NUM_THREADS=2 python tests/benchmarks/validation.py                 verdicts and seconds, 50,000 rows a batch
-OMP_NUM_THREADS=2 python tests/benchmarks/validation.py --draws 20      false alarms on fresh draws of the true law
 OMP_NUM_THREADS=2 python tests/benchmarks/validation.py --rows 500000   time and memory on a larger batch
 OMP_NUM_THREADS=2 python tests/benchmarks/validation.py --sdmetrics VENV/bin/python    beside SDMetrics in its own venv
 """
@@ -13,11 +12,9 @@ import io
 import resource
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from synth_mlflow.checks import Check, Evidence, Ruling, judge
@@ -45,13 +42,10 @@ print(time.perf_counter() - start)
 def main() -> None:
     """Read the options and print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--sdmetrics", type=Path)
     options = parser.parse_args()
-    if options.draws:
-        false_alarms(options.draws)
-    elif options.rows:
+    if options.rows:
         larger(options.rows)
     else:
         known_answers(options.sdmetrics)
@@ -71,21 +65,6 @@ def known_answers(sdmetrics: Path | None) -> None:
             command = [str(sdmetrics), "-c", SDMETRICS, str(ORACLES / "real.parquet"), str(path)]
             peer = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             print(f"{name:8} SDMetrics {'quality only':13} {peer:6.1f} s  ours / theirs {total / peer:.2f}", flush=True)
-
-
-def false_alarms(n_draws: int) -> None:
-    """How often fresh draws of the true law do not pass: 10,000 members, controls and batch rows each."""
-    world = pd.concat([_table(name) for name in ("real", "holdout", "syn_ideal")], ignore_index=True)
-    verdicts: Counter[tuple[str, str]] = Counter()
-    for seed in range(n_draws):
-        order = np.random.default_rng(seed).permutation(len(world)).reshape(-1)[:30_000].reshape(3, -1)
-        batch, members, control = (world.iloc[part].reset_index(drop=True) for part in order)
-        for check, ruling, _ in _ruled(Evidence(batch, members, control, TASK, "roc_auc", seed)):
-            verdicts[check, ruling.verdict] += 1
-            if ruling.verdict != "pass":
-                print(seed, check, ruling, flush=True)
-    for (check, verdict), count in sorted(verdicts.items()):
-        print(f"{check:9} {verdict:13} {count:4} of {n_draws}")
 
 
 def larger(n_rows: int) -> None:

@@ -17,8 +17,11 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
 
+from synth_mlflow.checks import Evidence, Ruling, judge
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, normalise, schema_of
+from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.data.task import Task
+from synth_mlflow.gate.policy import FALSE_ALARM_RATE, load_check
 from synth_mlflow.generators.forest import Forest
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -69,7 +72,8 @@ class Recipe:
 def world(name: str, seed: int, *, sizes: tuple[int, int, int] | None = None) -> World:
     """A real table, cut anew by every seed: half members, a quarter controls, a quarter fresh rows, or ``sizes``."""
     rows, task, metric = _table(name)
-    order = np.random.default_rng([seed, 3]).permutation(len(rows))
+    units = pd.factorize(row_hashes(rows))[0]  # copies of a row stay together, as `freeze` keeps them
+    order = np.argsort(np.random.default_rng([seed, 3]).permutation(units.max() + 1)[units], kind="stable")
     half, quarter = len(rows) // 2, len(rows) // 4
     ends = np.cumsum(sizes or SIZES.get(name, (half, quarter, quarter)))
     parts = (rows.iloc[part].reset_index(drop=True) for part in np.split(order, ends)[:3])
@@ -208,7 +212,14 @@ RECIPES: dict[str, Recipe] = {
     "constant": Recipe(constant_column, FIDELITY),
     "units": Recipe(other_units, FIDELITY),
 }
-WORLDS = ("oracle", "oracle-small", "adult", "housing")
+WORLDS = ("oracle", "oracle-small", "adult", "housing", "wine")
+
+
+def judged(rows: pd.DataFrame, real: World, seed: int) -> dict[str, Ruling]:
+    """What each check says of a batch."""
+    evidence = Evidence(rows, real.members, real.control, real.task, real.metric, seed)
+    results = {name: load_check(name).run(evidence, load_check(name).defaults) for name in CHECKS}
+    return {name: judge(found.probes, found.inconclusive, FALSE_ALARM_RATE) for name, found in results.items()}
 
 
 def batch(recipe: Recipe, real: World, seed: int) -> pd.DataFrame:
