@@ -96,7 +96,7 @@ def bars(
     ax.barh(shown, values[order], color=SYNTHETIC, height=0.5)
     if limit is not None:
         ax.axvline(limit, color=BAD, lw=1.2, label="limit")
-        ax.legend(fontsize=7, frameon=False, loc="lower right")
+        ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.set_xlabel(label, fontsize=8)
     ax.set_title(title, fontsize=9, loc="left")
     return figure
@@ -252,8 +252,27 @@ def _binned_numbers(real: pd.Series, batch: pd.Series, name: Callable[[float], s
     if not len(present):
         codes = [np.where(np.isnan(side), 0, 1) for side in sides]
         return _Binned(["missing", "present"], codes[0], codes[1], ordered=False)
+    values = np.unique(present)
+    if len(values) <= N_LEVELS:
+        return _binned_levels(sides, values, name)
     low, high = np.quantile(present, [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1, N_BINS - 1)
     codes = [np.where(np.isnan(side), -1, np.digitize(side, edges)) for side in sides]
     names = [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)]
     return _Binned(names, codes[0], codes[1], ordered=True)
+
+
+def _binned_levels(sides: tuple[Floats, Floats], values: Floats, name: Callable[[float], str]) -> _Binned:
+    """Few different numbers: a place for each, one for the batch's further ones, and one for missing."""
+    names = [name(value) for value in values]
+    codes = []
+    for side in sides:
+        place = np.searchsorted(values, np.nan_to_num(side)).clip(max=len(values) - 1)
+        known = values[place] == side
+        codes.append(np.where(np.isnan(side), len(values), np.where(known, place, len(values) + 1)))
+    extra = [
+        text for at, text in enumerate(("missing", "other")) if any((code == len(values) + at).any() for code in codes)
+    ]
+    if extra == ["other"]:
+        codes = [np.minimum(code, len(values)) for code in codes]
+    return _Binned([*names, *extra], codes[0], codes[1], ordered=False)

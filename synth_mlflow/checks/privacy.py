@@ -185,11 +185,13 @@ def _attack_table(battery: Battery) -> pd.DataFrame:
 
 
 def _reuse_picture(battery: Battery, limit: float) -> Figure:
-    marks, is_member = battery.counts.reused, battery.targets.is_member
+    some = np.flatnonzero(battery.counts.reused.sum(axis=0))
+    marks, is_member = battery.counts.reused[:, some], battery.targets.is_member
+    names = [battery.counts.columns[place] for place in some]
     excess = marks[is_member].mean(axis=0) - marks[~is_member].mean(axis=0)
     floors = excess_floors(marks, battery.dealt)
     title = "Members' own values that stand in the batch, beyond what fresh real rows have"
-    return bars(battery.counts.columns, excess, title=title, label="share of members", floors=floors, limit=limit)
+    return bars(names, excess, title=title, label="share of members", floors=floors, limit=limit)
 
 
 plugin: Check = Privacy()

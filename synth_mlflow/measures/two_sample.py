@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import stats
 from sklearn.model_selection import StratifiedKFold
 
-from synth_mlflow.measures.floors import Floor, Places, split_floor
+from synth_mlflow.measures.floors import MAX_THREADS, Floor, Places, split_floor
 from synth_mlflow.measures.intervals import standard_error_of_auc
 
 Floats = npt.NDArray[np.float64]
@@ -152,10 +152,10 @@ def classifier_floor(real: Floats, *, seed: int, categorical: Sequence[int] = ()
     n_rows = min(len(real), 2 * MAX_SPLIT_ROWS)
 
     def beyond_chance(first: Places, second: Places) -> Floats:
-        test = classifier_test(real[first], real[second], seed=int(rng.integers(2**31)), categorical=categorical)
+        test = classifier_test(real[first], real[second], seed=int(first[0]), categorical=categorical)
         return np.array([test.auc - 0.5])
 
-    return split_floor(beyond_chance, n_rows, rng, n_splits=N_SPLITS, n_all=len(real))
+    return split_floor(beyond_chance, n_rows, rng, n_splits=N_SPLITS, n_all=len(real), n_threads=MAX_THREADS)
 
 
 def train_classifier(
