@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from synth_mlflow.measures.attacks import LOW_RATES, meta_attack, true_positive_rate
-from synth_mlflow.measures.floors import CONFIDENCE, MAX_THREADS, Places, split_floor
+from synth_mlflow.measures.floors import CONFIDENCE, Places, split_floor
 from synth_mlflow.measures.two_sample import folded_area
 
 Floats = npt.NDArray[np.float64]
@@ -82,7 +82,7 @@ def meta_floors(known: Floats, rng: np.random.Generator) -> tuple[float, ...]:
         return np.array([folded_area(scores, is_member, folds).auc - 0.5, *rates])
 
     n_rows = min(len(known), MAX_META_TARGETS)
-    floor = split_floor(beyond_chance, n_rows, rng, n_splits=N_META_DEALS, n_all=len(known), n_threads=MAX_THREADS)
+    floor = split_floor(beyond_chance, n_rows, rng, n_splits=N_META_DEALS, n_all=len(known))
     n = len(known) // 2
     beyond = np.maximum(floor.upper(n, n), 0)
     return tuple(float(chance + reach) for chance, reach in zip((0.5, *LOW_RATES), beyond, strict=True))

@@ -7,12 +7,8 @@ shrinks faster, such as the share outside a range, is floored too high by that: 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import starmap
-from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +19,6 @@ Places = npt.NDArray[np.int64]
 
 N_SPLITS = 32
 TINY = 1e-12
-MAX_THREADS = min(len(os.sched_getaffinity(0)), 4) if hasattr(os, "sched_getaffinity") else 2  # Linux has the first
 CONFIDENCE = 0.99  # of draws of real rows that stay below a floor
 
 
@@ -67,9 +62,8 @@ def split_floor(
     *,
     n_splits: int = N_SPLITS,
     n_all: int | None = None,
-    n_threads: int = 1,
 ) -> Floor:
-    """Measure a statistic between random halves; the same for any number of threads.
+    """Measure a statistic between random halves.
 
     Parameters
     ----------
@@ -82,10 +76,7 @@ def split_floor(
     """
     half = n_rows // 2
     orders = (rng.choice(n_all or n_rows, 2 * half, replace=False) for _ in range(n_splits))
-    halves = ((order[:half], order[half:]) for order in orders)
-    with ThreadPool(n_threads) if n_threads > 1 else nullcontext() as pool:
-        results = pool.starmap(statistic, halves) if pool else list(starmap(statistic, halves))
-    found = np.stack(results) * effective_root(half, half)
+    found = np.stack([statistic(order[:half], order[half:]) for order in orders]) * effective_root(half, half)
     return Floor(found.mean(axis=0), found.std(axis=0, ddof=1), n_splits)
 
 

@@ -20,15 +20,6 @@ def test_one_law_is_not_told_apart():
     assert np.mean([one.p_value < 0.1 for one in found]) <= 0.2
 
 
-def test_the_floor_is_the_same_for_any_number_of_threads():
-    values = np.random.default_rng(0).normal(size=400)
-    floors = [
-        split_floor(lambda a, b: np.array([values[a].sum()]), 300, np.random.default_rng(1), n_all=400, n_threads=n)
-        for n in (1, 2)
-    ]
-    assert floors[0].mean.tolist() == floors[1].mean.tolist()
-
-
 def test_the_floor_of_the_classifier_is_measured():
     floor = classifier_floor(_draw(1_200, 5), seed=0)
     assert 0.51 < 0.5 + floor.upper(300, 300)[0] < 0.65
