@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,10 @@ class Identifiers:
             tuple(weights / weights.sum()),
             frozenset(texts),
         )
+
+    def blind_to_members(self) -> Identifiers:
+        """The same, but members' values may be drawn by chance: that they never are would tell which they are."""
+        return replace(self, taken=frozenset())
 
     def draw(self, n_rows: int, rng: np.random.Generator) -> pd.Series:
         """``n_rows`` values, distinct and unknown among the members; missing as often as there.

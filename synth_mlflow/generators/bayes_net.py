@@ -26,7 +26,8 @@ STRUCTURE_SHARE = 0.3  # of ε, as in PrivBayes
 USEFUL_COUNT = 4.0  # mean count of a table's cell, in units of its noise, that makes it worth counting
 PUBLIC = (
     "column names, kinds and roles; categories' levels; smallest and largest numbers and their decimals; which columns "
-    "have missing values; constants; the form of identifiers; the number of rows"
+    "have missing values; constants; the form of identifiers and how often they are missing; the number of rows; that "
+    "all rows keep the declared constraints, and which combinations occur where these fix them"
 )
 
 
@@ -83,7 +84,9 @@ class BayesNet:
         sampler = fit_table(members, task, rng, self._learn, slice=slice, smoothing=Smoothing(), text=self.text)
         if self.epsilon is None:
             return sampler
-        return replace(sampler, notes={**sampler.notes, **self._claim(len(sampler.encoded.columns))})
+        blind = {name: column.blind_to_members() for name, column in sampler.identifiers.items()}
+        claim = self._claim(len(sampler.encoded.columns))
+        return replace(sampler, identifiers=blind, notes={**sampler.notes, **claim})
 
     def _learn(self, encoded: Encoded, rng: np.random.Generator) -> _Network:
         bins = {
@@ -106,6 +109,7 @@ class BayesNet:
                 "epsilon": self.epsilon,
                 "delta": 0.0,
                 "unit": "one row, replaced by another",
+                "trust_model": "central: whoever fits the generator sees the real rows; the claim is about the batch",
                 "mechanisms": {
                     "exponential mechanism for parents": {"times": max(n_columns - 1, 0), "epsilon_each": choice},
                     "two-sided geometric noise on counts": {"times": n_columns, "epsilon_each": each},

@@ -83,6 +83,13 @@ def test_the_record_says_what_the_claim_needs() -> None:
     assert "levels" in claim["taken_as_public"]
 
 
+def test_private_identifiers_do_not_shun_those_of_members() -> None:
+    members = chain(900).assign(id=np.arange(100, 1_000))
+    drawn = BayesNet(epsilon=1.0).fit(members, LABEL, np.random.default_rng(0)).sample(500, np.random.default_rng(1))
+    assert drawn["id"].is_unique
+    assert drawn["id"].isin(members["id"]).sum() > 400
+
+
 def test_private_noise_does_not_come_from_the_seed() -> None:
     one, two = (BayesNet(epsilon=1.0).fit(chain(), LABEL, np.random.default_rng(0)) for _ in range(2))
     assert not one.sample(500, np.random.default_rng(1)).equals(two.sample(500, np.random.default_rng(1)))
