@@ -35,6 +35,7 @@ from synth_mlflow.stages.freeze import Store, freeze
 from synth_mlflow.stages.generate import adopt_file, declared_source, generate
 from synth_mlflow.stages.handles import Batch as Batch
 from synth_mlflow.stages.handles import BatchWriter
+from synth_mlflow.stages.llm import generate_by_llm
 from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sign import Asked, SignedOff, sign
 from synth_mlflow.stages.spool import spooling
@@ -154,6 +155,40 @@ class Workflow:
             slice=slice,
             params=params,
             source=_path(source),
+            timeout_seconds=timeout_seconds,
+            pilot=pilot,
+        )
+        return self._batch(found)
+
+    def generate_by_llm(
+        self,
+        model: str,
+        *,
+        prompt: str | Path,
+        rows: int,
+        purpose: str,
+        seed: int = 0,
+        slice: str | None = None,  # noqa: A002 - the word that users know
+        examples: int = 0,
+        params: Mapping[str, Any] | None = None,
+        source: str | Path | None = None,
+        journal: str | Path | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        pilot: bool = False,
+    ) -> Batch:
+        """Stage 3: ask a language model for rows; see :func:`synth_mlflow.stages.llm.generate_by_llm`."""
+        found = generate_by_llm(
+            self.project,
+            model,
+            prompt=Path(prompt),
+            rows=rows,
+            purpose=purpose,
+            seed=seed,
+            slice=slice,
+            examples=examples,
+            params=params,
+            source=_path(source),
+            journal=_path(journal),
             timeout_seconds=timeout_seconds,
             pilot=pilot,
         )

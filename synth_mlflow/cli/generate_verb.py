@@ -14,6 +14,7 @@ from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_verbs import tell_verdicts
 
 PILOT_ROWS = 200
+LLM = "llm:"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class Asked:
     command: str | None
     timeout: float | None
     python: str | None
+    prompt: Path | None
+    examples: int
+    journal: Path | None
     pilot: bool
     made: Path | None
     record: Path | None
@@ -63,6 +67,10 @@ class Asked:
               help="Kill what makes the rows after so long.  [default: 3600 for other programs]")  # fmt: skip
 @click.option("--python", type=Blank(), metavar="PATH",
               help="The Python that a peer such as sdv:TVAESynthesizer is installed for.")  # fmt: skip
+@click.option("--prompt", type=BlankPath(), help="Ask llm:MODEL with this Jinja2 template.")
+@click.option("--examples", type=click.IntRange(0), default=0, show_default=True,
+              help="Real rows that each request sends to the model's endpoint.")  # fmt: skip
+@click.option("--journal", type=BlankPath(), help="Where the model's answers are kept.  [default: beside the prompt]")
 @click.option("--pilot", is_flag=True,
               help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
 @click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
@@ -70,7 +78,7 @@ class Asked:
 @shared
 def generate(given: Shared, **asked: Any) -> None:
     """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one, module:callable or
-    peer:Model; or run a --command; or take a file in with --from and --record.
+    peer:Model; ask llm:MODEL with a --prompt; run a --command; or take a file in with --from and --record.
     """
     wanted = Asked(**asked)
     _refuse_two_doors(wanted)
@@ -116,6 +124,9 @@ def _batch(workflow: Any, asked: Asked, rows: int, seed: int) -> Any:
     }
     if asked.timeout is not None:
         given["timeout_seconds"] = asked.timeout
+    if asked.prompt is not None:
+        asked_of = {"prompt": asked.prompt, "examples": asked.examples, "journal": asked.journal}
+        return workflow.generate_by_llm((asked.name or "").removeprefix(LLM), **asked_of, **given)
     if asked.command is None:
         return workflow.generate(asked.name, version=asked.version, python=asked.python, **given)
     known = {"generator": asked.name or "", "version": asked.version or ""}
@@ -149,5 +160,10 @@ def _refuse_two_doors(asked: Asked) -> None:
         raise click.UsageError(f"a pilot makes {PILOT_ROWS} rows: leave out --rows and --from.")
     if asked.timeout is not None and asked.made is not None:
         raise click.UsageError("--timeout is for what makes rows; the file given with --from is made already.")
+    is_llm = (asked.name or "").startswith(LLM)
+    if is_llm != (asked.prompt is not None):
+        raise click.UsageError("llm:MODEL and --prompt FILE go together: a language model is asked with a prompt.")
+    if not is_llm and (asked.examples or asked.journal is not None):
+        raise click.UsageError("--examples and --journal are for llm:MODEL, and none is named.")
     if asked.python is not None and (asked.made is not None or asked.command is not None):
         raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")

@@ -6,11 +6,14 @@ from typing import Any, ClassVar
 
 
 class Synthcity:
-    """Keeps the Peer contract."""
+    """Keeps the Peer contract.
+
+    Some of its plugins take no notice of the seed (``marginal_distributions`` gave other rows in each process).
+    """
 
     summary: ClassVar[str] = "synthcity's generic plugins: synthcity:tvae, synthcity:bayesian_network, …"
     setup: ClassVar[str] = (
-        "python3.11 -m venv synthcity-env && synthcity-env/bin/pip install synthcity 'opacus<1.5.3' pyarrow"
+        "python3.11 -m venv synthcity-env && synthcity-env/bin/pip install synthcity 'opacus<1.5.3' 'pyarrow<20'"
     )
     packages: ClassVar[tuple[str, ...]] = ("synthcity", "opacus", "pandas", "numpy", "scikit-learn", "torch")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import getpass
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +47,8 @@ class Made:
     account: Account = Account()
     pilot: bool = False
     """Whether they are made to be read, beside real ones, and not to be trained on."""
+    also: Callable[[Draft], None] | None = None
+    """Adds further evidence to the run."""
 
 
 def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
@@ -75,6 +77,8 @@ def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
         if made.pilot:
             _keep_pilot(draft, project, record, spool.preview)
         _state(draft, record, frozen)
+        if made.also is not None:
+            made.also(draft)
     return project.batch(record.batch)
 
 

@@ -1,0 +1,209 @@
+"""Batches from prompts to a language model: asked in order, paid for once, and checked row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth_mlflow.data.digests import canonical_json, json_digest
+from synth_mlflow.data.record import Origin
+from synth_mlflow.errors import UsageError
+from synth_mlflow.llm.answer import Answer, Journal
+from synth_mlflow.llm.asking import Asked, Asking
+from synth_mlflow.llm.columns import answer_schema, columns_of
+from synth_mlflow.llm.endpoint import Endpoint
+from synth_mlflow.llm.kept import Checks, Kept
+from synth_mlflow.llm.prompt import Prompt
+from synth_mlflow.llm.settings import Settings
+from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
+from synth_mlflow.stages.declared_constraints import kept_constraints
+from synth_mlflow.stages.freeze import refuse_negative_seed
+from synth_mlflow.stages.generate import real_members
+from synth_mlflow.stages.spool import parsed_slice, spooling
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.prompts import Call, link_prompt, registered_prompt, trace_calls
+from synth_mlflow.tracking.write import Draft
+
+PER_MILLION = 1e-6
+NO_COPY = "left out: real rows of this project are not copied to the server"
+
+
+def generate_by_llm(
+    project: Project,
+    model: str,
+    *,
+    prompt: Path,
+    rows: int,
+    purpose: str,
+    seed: int = 0,
+    slice: str | None = None,  # noqa: A002 - the word that users know
+    examples: int = 0,
+    params: Mapping[str, Any] | None = None,
+    source: Path | None = None,
+    journal: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    pilot: bool = False,
+) -> StoredBatch:
+    """Ask a language model for rows, and record prompt, answers, tokens and what became of each row.
+
+    The endpoint and its key come from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; neither the key nor anything else
+    that opens it is recorded.
+
+    Parameters
+    ----------
+    model : str
+        As the endpoint knows it.
+    prompt : Path
+        A Jinja2 template of the user's message; it may name ``rows`` (how many to write), ``columns``, ``examples``,
+        ``schema``, ``slice``, ``purpose`` and ``target``.
+    examples : int
+        Real rows shown in each request, drawn anew for each: they leave the house, and are counted in the record.
+    params : mapping, optional
+        See :class:`Settings`.
+    journal : Path, optional
+        Where answers are kept as they come, so that nothing is paid for twice; beside the prompt by default.
+    timeout_seconds : float
+        Of all requests together.
+
+    Raises
+    ------
+    GateError
+        Before `freeze`.
+    UsageError
+        If prompt, settings or endpoint cannot be used.
+    GeneratorError
+        If the endpoint refuses, fails or no longer gives new valid rows. Then no run is made, and the answers are kept.
+    """
+    frozen = project.evaluation_set()
+    refuse_row_count(rows)
+    refuse_negative_seed(seed)
+    refuse_time_limit(timeout_seconds)
+    settings, template, endpoint = Settings.of(params or {}), Prompt.read(prompt), Endpoint.from_environment()
+    _refuse_unusable(model, template, examples)
+    members, declared = real_members(project, frozen, source)
+    told = {"model": model, "examples": examples, **settings.of_rows}
+    own_seed = seed if settings.seeded or examples else None
+    origin = Origin(f"llm:{model}", "not asked yet", told, own_seed, slice, purpose, door="llm", source=declared)
+    part = parsed_slice(slice, frozen.schema)
+    task = project.problem().statement.task
+    asked = Asked(model, settings, template, endpoint, columns_of(members, task), members, part, examples, seed)
+    constraints = kept_constraints(project, frozen, members)
+    kept = Kept(rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience)
+    begun = time.monotonic()
+    with Journal(journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
+        project.say(f"asking {model} at {endpoint.public} for {rows:,} rows; answers are kept in {paid.path}")
+        if examples:
+            project.say(f"each request sends {examples:,} real rows there")
+        words = {"purpose": purpose, "target": task.target, "slice": slice or ""}
+        asking = Asking(asked, words, paid, begun + timeout_seconds)
+        asking.until(kept)
+    uri = registered_prompt(project.server, template.name, template.messages)
+    version = "+".join(sorted({answer.model for answer in kept.answers} - {""})) or "not told by the server"
+    origin = dataclasses.replace(origin, version=version, prompts=(uri,))
+    may_copy = not examples or (frozen.run.params[names.P_STORE] == "rows" and declared.kind != "file")
+    evidence = _Evidence(asking, kept, uri, may_copy)
+    account = Account(time.monotonic() - begun, {"llm": _notes(asking, kept, asked)})
+    with spooling(frozen, origin, constraints) as spool:
+        spool.add(kept.frame)
+        return write_spooled(project, spool, Made(rows, origin, account, pilot, also=evidence.keep))
+
+
+def _refuse_unusable(model: str, template: Prompt, examples: int) -> None:
+    if not model.strip():
+        raise UsageError("no model is named.", "Name it as the endpoint knows it: `synth-mlflow generate llm:MODEL`.")
+    if examples < 0 or (examples and "examples" not in template.named):
+        raise UsageError(
+            f"{examples:,} examples were asked for, and the prompt {template.name} has no place for them.",
+            "Write `{% for row in examples %}{{ row }}{% endfor %}` into it, or leave `--examples` out.",
+        )
+
+
+def _notes(asking: Asking, kept: Kept, asked: Asked) -> dict[str, Any]:
+    tokens = [_total(answer.prompt_tokens for answer in kept.answers)]
+    tokens += [_total(answer.completion_tokens for answer in kept.answers)]
+    return {
+        "endpoint": asked.endpoint.public,
+        "model_asked": asked.model,
+        "models_answered": sorted({answer.model for answer in kept.answers}),
+        "requests": len(kept.answers),
+        "from_journal": asking.n_from_journal,
+        "retries": sum(answer.retries for answer in kept.answers),
+        "cut_answers": sum(answer.finish_reason == "length" for answer in kept.answers),
+        "prompt_tokens": tokens[0],
+        "completion_tokens": tokens[1],
+        "cost": _cost(kept.answers, asked.settings),
+        "rows_received": kept.tally.received,
+        "rows_repaired": kept.tally.repaired,
+        "rows_rejected": dict(sorted(kept.tally.rejected.items())),
+        "rows_duplicate": kept.tally.duplicates,
+        "real_rows_sent": len(asking.shown),
+        "prompt_sha256": asked.prompt.sha256,
+        "answer_schema_sha256": json_digest(answer_schema(asked.columns)),
+    }
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """The sum of what the server told; None if it told nothing."""
+    told = [count for count in counts if count is not None]
+    return sum(told) if told else None
+
+
+def _cost(answers: Sequence[Answer], settings: Settings) -> float | None:
+    """As the server says, else by the prices that were given; None if neither is."""
+    told = [answer.cost for answer in answers if answer.cost is not None]
+    if told:
+        return round(sum(told), 9)
+    if settings.price_prompt is None or settings.price_completion is None:
+        return None
+    asked = _total(answer.prompt_tokens for answer in answers) or 0
+    answered = _total(answer.completion_tokens for answer in answers) or 0
+    return round((asked * settings.price_prompt + answered * settings.price_completion) * PER_MILLION, 9)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the run of the batch keeps beyond the record: answers, traces, the prompt's version, tokens as metrics."""
+
+    asking: Asking
+    kept: Kept
+    uri: str
+    may_copy: bool
+    """Whether what was sent and answered may be copied to the server: not if it may hold real rows that may not."""
+
+    def keep(self, draft: Draft) -> None:
+        """Add it to a run that is being written."""
+        if self.may_copy:
+            lines = [canonical_json(dataclasses.asdict(answer)) for answer in self.kept.answers]
+            draft.text(names.A_ANSWERS, "\n".join(lines) + "\n")
+        for metric, value in (
+            (names.M_PROMPT_TOKENS, _total(answer.prompt_tokens for answer in self.kept.answers)),
+            (names.M_COMPLETION_TOKENS, _total(answer.completion_tokens for answer in self.kept.answers)),
+            (names.M_COST, _cost(self.kept.answers, self.asking.asked.settings)),
+        ):
+            if value is not None:
+                draft.metric(metric, value)
+        pairs = zip(self.asking.bodies, self.kept.answers, strict=True)
+        trace_calls(draft.server, draft.run_id, [self._call(body, answer) for body, answer in pairs])
+        link_prompt(draft.server, draft.run_id, self.uri)
+
+    def _call(self, body: Mapping[str, Any], answer: Answer) -> Call:
+        known = answer.prompt_tokens is not None and answer.completion_tokens is not None
+        return Call(
+            inputs=body if self.may_copy else {**body, "messages": NO_COPY},
+            outputs={"content": answer.text if self.may_copy else NO_COPY, "model": answer.model},
+            attributes={
+                "synth.request_sha256": answer.request_sha256,
+                "synth.prompt": self.uri,
+                "synth.retries": answer.retries,
+                "finish_reason": answer.finish_reason,
+            },
+            begun_ns=answer.begun_ns,
+            ended_ns=answer.ended_ns,
+            tokens=(answer.prompt_tokens or 0, answer.completion_tokens or 0) if known else None,
+        )

@@ -1,0 +1,96 @@
+"""Prompts in MLflow's registry, and calls of models as traces under a run."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+from mlflow.entities import SpanType
+
+from synth_mlflow.data.digests import json_digest
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.server import Server, guard
+
+USAGE = "mlflow.chat.tokenUsage"  # what the UI counts
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a model, as it is shown as a trace."""
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    begun_ns: int
+    ended_ns: int
+    tokens: tuple[int, int] | None = None
+    """Of the prompt and of the answer."""
+
+
+@guard
+def registered_prompt(server: Server, stem: str, messages: Sequence[Mapping[str, str]]) -> str:
+    """The URI of the version that holds these templates, which is registered if there is none."""
+    name = f"{_plain(server.experiment)}-{_plain(stem)}-prompt"
+    digest = json_digest(list(messages))
+    for version in itertools.count(1):
+        found = server.client.load_prompt(f"prompts:/{name}/{version}", allow_missing=True)
+        if found is None:
+            break
+        if found.tags.get(names.TAG_PROMPT) == digest:
+            return str(found.uri)
+    made = server.client.register_prompt(
+        name, [dict(message) for message in messages], tags={names.TAG_PROMPT: digest, names.TAG_SCHEMA: names.SCHEMA}
+    )
+    return str(made.uri)
+
+
+@guard
+def link_prompt(server: Server, run_id: str, uri: str) -> None:
+    """Show a prompt's version on a run."""
+    server.client.link_prompt_version_to_run(run_id, uri)
+
+
+@guard
+def trace_calls(server: Server, run_id: str, calls: Sequence[Call]) -> None:
+    """Show each call as a trace under a run, with the times at which it was made."""
+    with _traces_to(server):
+        for call in calls:
+            attributes = dict(call.attributes)
+            if call.tokens is not None:
+                asked, answered = call.tokens
+                attributes[USAGE] = {
+                    "input_tokens": asked,
+                    "output_tokens": answered,
+                    "total_tokens": asked + answered,
+                }
+            span = server.client.start_trace(
+                "chat completion",
+                span_type=SpanType.CHAT_MODEL,
+                inputs=dict(call.inputs),
+                attributes=attributes,
+                experiment_id=server.experiment_id,
+                start_time_ns=call.begun_ns,
+                run_id=run_id,
+            )
+            server.client.end_trace(span.trace_id, outputs=dict(call.outputs), end_time_ns=call.ended_ns)
+
+
+@contextmanager
+def _traces_to(server: Server) -> Iterator[None]:
+    """Traces go where MLflow's global setting points, and in the background."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(server.tracking_uri)
+    try:
+        yield
+        mlflow.flush_trace_async_logging()
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-") or "rows"
