@@ -162,6 +162,8 @@ class CurvePoint:
     """Whether it beats ratio 0 and what duplicated real rows achieve; False at ratio 0."""
     placebo: Estimate | None = None
     """The score with duplicated real rows in place of the synthetic ones; None where it was not measured."""
+    model: Estimate | None = None
+    """The score again, with the interval for this very model on further rows: without the luck of the draw."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The picture of a sweep: the curve with its intervals, the placebo, the plateau, the choice and the success line."""
+"""The picture of a sweep: the curve with its intervals and controls, and beside it what more real rows would give."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, source_name
+from synth_mlflow.model.learning import MAX_FACTOR
 
 Percents = npt.NDArray[np.float64]
 
@@ -30,8 +32,8 @@ def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
     success_line : float, optional
         The score that the statement asks for.
     """
-    figure = Figure(figsize=(8.0, 4.8), dpi=120, layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=(11.0, 5.2), dpi=120, layout="constrained")
+    axes, beside = figure.subplots(1, 2, width_ratios=[2.2, 1.0])
     percents = np.array([100 * point.ratio for point in curve.points])
     _shade_plateau(axes, curve, percents)
     _draw_placebo(axes, curve, percents)
@@ -42,6 +44,8 @@ def curve_figure(curve: Curve, success_line: float | None = None) -> Figure:
         axes.axhline(success_line, color=GREEN, linestyle="-.", linewidth=1.4, label="asked for")
     _mark_choice(axes, curve)
     _label(axes, curve, percents)
+    _draw_learning(beside, curve)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
     return figure
 
 
@@ -123,7 +127,9 @@ def _draw_arm(axes: Axes, shown: Percents, shift: float, color: str, marker: str
 
 def _draw_scores(axes: Axes, curve: Curve, percents: Percents) -> None:
     low, high = [point.low for point in curve.points], [point.high for point in curve.points]
-    axes.fill_between(percents, low, high, color=BLUE, alpha=0.18, linewidth=0, label="95 % interval")
+    axes.fill_between(percents, low, high, color=BLUE, alpha=0.13, linewidth=0, label="95 %, another draw of the rows")
+    model = [point.model_low for point in curve.points], [point.model_high for point in curve.points]
+    axes.fill_between(percents, *model, color=BLUE, alpha=0.25, linewidth=0, label="95 %, this very model")
     scores = [point.score for point in curve.points]
     label = source_name(curve.source) if curve.rivals else "synthetic rows added"
     axes.plot(percents, scores, color=BLUE, marker="o", linewidth=2.0, label=label)
@@ -154,6 +160,46 @@ def _mark_choice(axes: Axes, curve: Curve) -> None:
         linestyle="none",
         label=label,
     )
+    if point.ratio:
+        corrected = "corrected for the choice"
+        axes.plot([100 * point.ratio], [curve.corrected], marker="_", markersize=18, color="black", label=corrected)
+
+
+def _draw_learning(axes: Axes, curve: Curve) -> None:
+    """Scores of real rows alone, and where more of them would reach the chosen mix."""
+    learning, n_real = curve.learning, curve.learning.n_rows[-1]
+    axes.plot(learning.n_rows, learning.scores, color=GREY, marker="o", markersize=4.5, linewidth=1.6)
+    if curve.chosen:
+        reached = curve.at(curve.chosen).score
+        span = np.array([[learning.worth - learning.worth_low], [learning.worth_high - learning.worth]])
+        axes.errorbar(
+            [n_real + learning.worth],
+            [reached],
+            xerr=np.maximum(span, 0.0),
+            color=BLUE,
+            marker="D",
+            markersize=6,
+            capsize=3,
+        )
+        axes.plot([n_real, n_real + learning.worth], [learning.scores[-1], reached], color=GREY, linestyle=":")
+    axes.set_title(_worth(curve), loc="left", fontsize=10)
+    axes.set_xlabel("real rows alone")
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.25)
+
+
+def _worth(curve: Curve) -> str:
+    """How many further real rows the chosen mix is worth, in two lines at most."""
+    learning, cap = curve.learning, MAX_FACTOR * curve.learning.n_rows[-1]
+    if not curve.chosen:
+        return "What real rows alone give"
+    if learning.worth_low >= cap:
+        return f"Worth more than {cap:,.0f} more real rows"
+    about = f"more than {cap:,.0f}" if learning.worth >= cap else f"about {learning.worth:,.0f}"
+    high = f"more than {cap:,.0f}" if learning.worth_high >= cap else f"{learning.worth_high:,.0f}"
+    return f"Worth {about} more real rows\n({learning.worth_low:,.0f} to {high})"
 
 
 def _label(axes: Axes, curve: Curve, percents: Percents) -> None:
@@ -163,7 +209,6 @@ def _label(axes: Axes, curve: Curve, percents: Percents) -> None:
     axes.set_title(_title(curve), loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
-    axes.figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8.5)
 
 
 def _title(curve: Curve) -> str:

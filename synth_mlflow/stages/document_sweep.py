@@ -37,7 +37,7 @@ def describe_sweep(
         rule=curve.rule,
         shape=curve.fragility.words,
         fragility=curve.fragility.sentence,
-        decisions=(_said_once(curve), sweep.params[names.P_SUCCESS], sweep.params[names.P_PROMISE]),
+        decisions=(_said_once(curve), sweep.params[names.P_PROMISE]),
         slices=tuple(_slice(point, name, part) for point in curve.points for name, part in point.slices.items()),
         picture=picture,
         model_uri=f"models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}",
@@ -76,6 +76,7 @@ def _point(point: Point, run_id: str) -> handoff.CurvePoint:
         n_synthetic=point.n_synthetic,
         helps=point.helps,
         placebo=handoff.Estimate(point.placebo, point.placebo_low, point.placebo_high) if mixed else None,
+        model=handoff.Estimate(point.score, point.model_low, point.model_high),
     )
 
 

@@ -17,8 +17,10 @@ from typing import Protocol
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import lightgbm
 import numpy as np
 from scipy.special import expit
+from scipy.stats import rankdata
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.bench import Bench, Trainer
@@ -29,6 +31,20 @@ from synth_mlflow.model.sweep import run_fits
 N_CELLS, REAL_PER_CELL, SYNTHETIC_PER_CELL = 200, 5, 15
 EVALUATION_ROWS = 4_000
 GRID = np.linspace(-8, 8, 401)  # of a standard normal
+FURTHER_ROWS = 20_000  # on which the true AUC of trees is measured
+ROUNDS = 20
+TREES = {
+    "objective": "binary",
+    "num_leaves": 4,
+    "min_data_in_leaf": 5,
+    "learning_rate": 0.2,
+    "feature_fraction": 0.7,
+    "deterministic": True,
+    "force_row_wise": True,
+    "feature_pre_filter": False,
+    "num_threads": 1,
+    "verbosity": -1,
+}
 COEFFICIENTS = np.array([1.0, -0.8, 0.6, 0.5, -0.4, 0.3, 0.0, 0.0])
 
 
@@ -171,14 +187,51 @@ class Logistic:
         raise NotImplementedError
 
 
-def classification(synthetic: str, plan: SweepPlan, n_real: int = 60) -> Callable[[int], Project]:
+@dataclass(frozen=True)
+class Boosted:
+    """Twenty small trees of LightGBM; their true AUC is measured on many rows."""
+
+    rows: np.ndarray
+    labels: np.ndarray
+    evaluation: np.ndarray
+    further: tuple[np.ndarray, np.ndarray]
+    seed: int
+    """Of the fit on all rows."""
+
+    def predictions(self, rows: FitRows, seed: int) -> np.ndarray:
+        """Probabilities of both classes on the evaluation rows."""
+        positive = self.fitted(rows, seed).predict(self.evaluation, num_threads=1)
+        return np.column_stack([1 - positive, positive])
+
+    def fitted(self, rows: FitRows, seed: int) -> lightgbm.Booster:
+        """The trees."""
+        data = lightgbm.Dataset(self.rows[rows.all], self.labels[rows.all], params=TREES)
+        return lightgbm.train({**TREES, "seed": seed}, data, ROUNDS)
+
+    def true_score(self, rows: FitRows) -> float:
+        """AUC on many rows, from the ranks of the positive ones."""
+        X, y = self.further
+        ranks, n_positive = rankdata(self.fitted(rows, self.seed).predict(X, num_threads=1)), y.sum()
+        below = ranks[y == 1].sum() - n_positive * (n_positive + 1) / 2
+        return float(below / (n_positive * (len(y) - n_positive)))
+
+    def model(self, rows: FitRows, seed: int) -> object:
+        """Not asked for here."""
+        raise NotImplementedError
+
+
+def classification(
+    synthetic: str, plan: SweepPlan, n_real: int = 60, *, trees: bool = False
+) -> Callable[[int], Project]:
     """Eight numbers and a label; synthetic rows of the true process, by a wrong rule, or with random labels."""
 
     def project(seed: int) -> Project:
         rng = np.random.default_rng([seed, 11])
         real, made = _people(n_real, rng, "true process"), _people(3 * n_real, rng, synthetic)
         evaluation = _people(EVALUATION_ROWS, rng, "true process")
-        trainer = Logistic(np.r_[real[0], made[0]], np.r_[real[1], made[1]], evaluation[0])
+        tables = np.r_[real[0], made[0]], np.r_[real[1], made[1]], evaluation[0]
+        further = _people(FURTHER_ROWS if trees else 0, rng, "true process")
+        trainer = Boosted(*tables, further, seed) if trees else Logistic(*tables)
         return simulated(Task("y", "binary"), "roc_auc", n_real, trainer, evaluation[1], replace(plan, seed=seed))
 
     return project
@@ -210,6 +263,8 @@ ORACLES: dict[str, tuple[Callable[[int], Project], float | None]] = {
     "random labels: 0 %": (classification("random labels", PLAN), 0.0),
     "null: true process, `replace`": (classification("true process", REPLACE), None),
     "null: closed form, b = 0, `replace`": (closed_form(0.0, REPLACE), None),
+    "trees, true process: 75 %": (classification("true process", PLAN, 200, trees=True), 0.75),
+    "trees, null: true process, `replace`": (classification("true process", REPLACE, 200, trees=True), None),
 }
 """The best of the swept ratios, by construction; None where no ratio may be said to help."""
 

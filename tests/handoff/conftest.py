@@ -97,7 +97,15 @@ def _sweep() -> Sweep:
             0.25, _run(81), Estimate(0.889, 0.880, 0.897), Estimate(0.018, 0.009, 0.027), 4_800, 1_600, True, placebo
         ),
         CurvePoint(
-            0.5, _run(82), Estimate(0.912, 0.904, 0.919), Estimate(0.041, 0.031, 0.052), 4_800, 4_800, True, placebo
+            0.5,
+            _run(82),
+            Estimate(0.912, 0.904, 0.919),
+            Estimate(0.041, 0.031, 0.052),
+            4_800,
+            4_800,
+            True,
+            placebo,
+            Estimate(0.912, 0.906, 0.918),
         ),
         CurvePoint(
             0.75, _run(83), Estimate(0.904, 0.895, 0.912), Estimate(0.033, 0.021, 0.044), 4_800, 14_400, True, placebo

@@ -117,6 +117,24 @@ def test_picture_shows_held_back_rows_where_there_are_some(extra):
     assert ("held-back real rows added" in labels) is (extra is not None)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "high", "words"),
+    [
+        (0.5, 60.0, "Worth about 40 more real rows\n(20 to 60)"),
+        (0.5, 1_000.0, "Worth about 40 more real rows\n(20 to more than 1,000)"),
+        (0.0, 60.0, "What real rows alone give"),
+    ],
+)
+def test_picture_shows_both_intervals_the_correction_and_the_worth_in_real_rows(chosen, high, words):
+    shown = curve(point(0.5, 0.85), chosen)
+    learning = replace(shown.learning, worth_high=high)
+    axes, beside = curve_figure(replace(shown, learning=learning)).axes
+    labels = axes.get_legend_handles_labels()[1]
+    assert {"95 %, another draw of the rows", "95 %, this very model"} <= set(labels)
+    assert ("corrected for the choice" in labels) is (chosen > 0)
+    assert beside.get_title(loc="left") == words
+
+
 def test_notebook_shows_decision_and_table():
     shown = replace(curve(point(0.5, 0.85)), decision="Use <50 %>.")._repr_html_()
     assert "Use &lt;50 %&gt;." in shown
