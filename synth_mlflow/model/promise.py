@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ def confirm(
     classes: Labels,
     predictions: npt.NDArray[np.float64],
     *,
-    n_earlier_uses: int = 0,
+    earlier_answers: Sequence[int] = (),
 ) -> Promise:
     """Open the half of the frozen set that chose nothing, and score the final model on it.
 
@@ -54,43 +55,41 @@ def confirm(
         Labels in the order of the probabilities; empty for regression.
     predictions : array of shape (n_rows,) or (n_rows, n_classes)
         Of the final model on the whole frozen set.
-    n_earlier_uses : int
-        How often these rows have chosen or confirmed before: earlier sweeps in a small set, else earlier handoffs.
+    earlier_answers : sequence of int
+        Of every earlier sweep that looked at these rows: between how many ratios it decided.
     """
     truth = target_values(evaluation, task, classes)
     halves = halve(truth, task.is_classification)
     truth, said = truth[halves.confirm], predictions[halves.confirm]
     score = curve.corrected if halves.shared else score_codes(curve.metric, task, truth, said)
     draws = resample(curve.metric, task, truth, [said], np.random.default_rng([curve.seed, 4])).inside[:, 0]
-    half = float(np.nanstd(draws, ddof=1)) * worn_quantile(n_earlier_uses, len(curve.points))
-    words = f"{curve.halves} {_use_words(n_earlier_uses)}"
+    half = float(np.nanstd(draws, ddof=1)) * worn_quantile(earlier_answers)
+    words = f"{curve.halves} {_use_words(len(earlier_answers))}"
     high = min(score + half, best_score(curve.metric, task, truth))
-    return Promise(score, score - half, high, len(truth), n_earlier_uses, words)
+    return Promise(score, score - half, high, len(truth), len(earlier_answers), words)
 
 
-def worn_quantile(n_earlier_uses: int, n_answers: int, alpha: float = ALPHA) -> float:
+def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float:
     """Half-width of an interval, in standard errors, that holds however the earlier uses were reacted to.
 
     Parameters
     ----------
-    n_earlier_uses : int
-        How often the same rows were asked before.
-    n_answers : int
-        Between how many answers each use decided: the number of ratios.
+    earlier_answers : sequence of int
+        Of every earlier use of the same rows: between how many answers it decided, one a ratio.
 
     Notes
     -----
-    Whoever acts on the decisions of ``k`` earlier sweeps, each one of ``m`` ratios, can arrive at ``m^k`` models at
-    most; the interval holds for all of them at once (union bound over descriptions: C. Dwork et al., Generalization in
-    Adaptive Data Analysis and Holdout Reuse, NeurIPS 2015, arXiv:1506.02629). Unlike the Ladder (A. Blum, M. Hardt,
-    ICML 2015, arXiv:1502.04585) it needs no noise and no rounding of what people see.
+    Whoever acts on the decisions of earlier sweeps can arrive at as many models as the product of the numbers of their
+    ratios at most; the interval holds for all of them at once (union bound over descriptions: C. Dwork et al.,
+    Generalization in Adaptive Data Analysis and Holdout Reuse, NeurIPS 2015, arXiv:1506.02629). Unlike the Ladder
+    (A. Blum, M. Hardt, ICML 2015, arXiv:1502.04585) it needs no noise and no rounding of what people see.
 
     Examples
     --------
-    >>> round(worn_quantile(0, 4), 2), round(worn_quantile(1, 4), 2), round(worn_quantile(10, 4), 2)
+    >>> round(worn_quantile([]), 2), round(worn_quantile([4]), 2), round(worn_quantile([4] * 10), 2)
     (1.96, 2.5, 5.46)
     """
-    log_tail = np.log(alpha / 2) - n_earlier_uses * np.log(n_answers)
+    log_tail = np.log(alpha / 2) - np.log(np.array(earlier_answers, dtype=float)).sum()
     return float(-stats.norm.ppf(np.exp(log_tail))) if log_tail > -700 else float(np.sqrt(-2 * log_tail))
 
 

@@ -35,8 +35,8 @@ class Ingredients:
     """The short id of the batch of each synthetic row."""
     extra_real: pd.DataFrame | None
     """Real rows that were held back, to show what they would have done in place of the synthetic ones."""
-    n_earlier_uses: int
-    """How many sweeps have looked at the frozen set before."""
+    earlier_answers: tuple[int, ...]
+    """Of every sweep that has looked at the frozen set before: between how many ratios it decided."""
     refine: bool
     """Whether the midpoints around the peak are swept too."""
     spec: ModelSpec
@@ -108,9 +108,7 @@ def gather(
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
         extra_real=None if extra_real is None else read_source(project, frozen, extra_real)[0],
         refine=refine,
-        n_earlier_uses=sum(
-            run.params[names.P_EVALUATION_DIGEST] == frozen.digest for run in project.reader.finished("sweep")
-        ),
+        earlier_answers=_earlier_answers(project, frozen),
         spec=_settled(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
@@ -164,6 +162,13 @@ def refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd
             f"{int(shared.sum()):,} training rows also stand in the evaluation set.",
             "Start a new project: `synth-mlflow define`.",
         )
+
+
+def _earlier_answers(project: Project, frozen: EvaluationSet) -> tuple[int, ...]:
+    """From every experiment of the server: the same rows wear wherever they are asked."""
+    where = f"params.`{names.P_EVALUATION_DIGEST}` = '{frozen.digest}'"
+    sweeps = project.reader.finished("sweep", where=where, everywhere=True)
+    return tuple(len(json.loads(run.params[names.P_RATIOS])) for run in sweeps)
 
 
 def _settled(project: Project, frozen: EvaluationSet) -> ModelSpec:

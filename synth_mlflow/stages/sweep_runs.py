@@ -152,7 +152,7 @@ def _promise(ingredients: Ingredients, curve: Curve, final: Final) -> Promise:
         ingredients.problem.statement.task,
         final.model.classes,
         final.model.predict(ingredients.evaluation),
-        n_earlier_uses=ingredients.n_earlier_uses,
+        earlier_answers=ingredients.earlier_answers,
     )
 
 

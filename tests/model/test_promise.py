@@ -43,7 +43,7 @@ def test_large_set_is_scored_on_the_half_that_chose_nothing():
 
 def test_small_set_promises_the_corrected_score_and_wears():
     curve, evaluation, classes, predictions = swept(300)
-    first, third = (confirm(curve, evaluation, TASK, classes, predictions, n_earlier_uses=n) for n in (0, 2))
+    first, third = (confirm(curve, evaluation, TASK, classes, predictions, earlier_answers=n) for n in ((), (2, 4)))
     assert first.score == third.score == curve.corrected
     assert third.low < first.low
     assert "same rows choose and confirm" in first.words
@@ -51,17 +51,17 @@ def test_small_set_promises_the_corrected_score_and_wears():
 
 
 def test_worn_interval_is_the_union_bound():
-    assert worn_quantile(0, 4) == pytest.approx(1.95996, abs=1e-5)
-    assert worn_quantile(2, 3) == pytest.approx(worn_quantile(1, 9))
-    assert np.isfinite(worn_quantile(10_000, 4))
+    assert worn_quantile([]) == pytest.approx(1.95996, abs=1e-5)
+    assert worn_quantile([3, 3]) == pytest.approx(worn_quantile([9]))
+    assert np.isfinite(worn_quantile([4] * 10_000))
 
 
 def test_worn_interval_holds_against_somebody_who_keeps_the_luckiest():
     """Models that are all worth 0 are swept 5 times, and the best score of all 4 ** 5 paths is promised."""
     rng = np.random.default_rng(0)
     luckiest = rng.normal(size=(300, 4**5)).max(axis=1)
-    assert (luckiest > worn_quantile(0, 4)).mean() > 0.99
-    assert (luckiest > worn_quantile(5, 4)).mean() <= 0.05
+    assert (luckiest > worn_quantile([])).mean() > 0.99
+    assert (luckiest > worn_quantile([4] * 5)).mean() <= 0.05
 
 
 def test_halves_are_fixed_and_keep_the_classes():

@@ -15,6 +15,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.model.curve import source_name
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import set_tags
 
 LAW = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "try"}
@@ -95,9 +96,20 @@ def test_refined_sweep_adds_the_midpoints(done: Workflow) -> None:
 
 
 def test_earlier_looks_at_the_frozen_set_are_counted(done: Workflow) -> None:
+    first = done.project.latest_sweep()
+    assert first is not None
+    _copied_elsewhere(done, first.run)  # the same rows wear wherever they are asked
     done.sweep(repeats=3, seed=1)
     sweep = done.project.latest_sweep()
-    assert sweep is not None and sweep.run.params[names.P_EARLIER_USES] == "1"
+    assert sweep is not None and sweep.run.params[names.P_EARLIER_USES] == "2"
+
+
+def _copied_elsewhere(done: Workflow, run: StoredRun) -> None:
+    client = done.project.server.client
+    copy = client.create_run(client.create_experiment("elsewhere"), tags=dict(run.tags))
+    for name, value in run.params.items():
+        client.log_param(copy.info.run_id, name, value)
+    client.set_terminated(copy.info.run_id)
 
 
 def test_every_row_of_the_model_is_known(done: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
