@@ -90,7 +90,12 @@ class Chooser:
         return cls(rule, n_ratios, errors, critical, np.array(best), may, order)
 
     def choose(self, scores: Vector) -> Choice:
-        """Apply the rule to one vector of at least 1 + 2 · n_ratios scores."""
+        """Apply the rule to one vector of at least 1 + 2 · n_ratios scores.
+
+        The plateau is a 95 % confidence set of the best ratio: all that no other beats in a simultaneous test against
+        all others (multiple comparisons with the best: J. C. Hsu, Annals of Statistics 12 (1984),
+        doi:10.1214/aos/1176346732).
+        """
         last = self.n_ratios + 1
         helps = self._beats(scores, 0) & self._beats(scores, self.best_placebo(scores))
         synthetic = scores[:last]

@@ -49,6 +49,14 @@ def test_null_claims_help_as_rarely_as_promised():
     assert np.mean([chooser.choose(row).chosen > 0 for row in noise]) == pytest.approx(0.05, abs=0.012)
 
 
+@pytest.mark.parametrize("best", [0, 1])
+def test_plateau_holds_the_best_as_often_as_promised(best):
+    rng, chooser = np.random.default_rng(3), Chooser.build("least", 3, UNCERTAIN)
+    true = np.where(np.arange(7) == best, 1e-4, 0.0)  # all but equal: the hardest case
+    rows = true + rng.normal(scale=ERROR / np.sqrt(2), size=(4_000, 7))
+    assert np.mean([chooser.choose(row).plateau[best] for row in rows]) == pytest.approx(0.95, abs=0.012)
+
+
 def test_correction_takes_the_luck_out():
     """Three ratios of equal worth: the best of them looks better than it is, by luck alone."""
     rng, naive, corrected = np.random.default_rng(1), [], []

@@ -62,6 +62,27 @@ def test_a_peak_comes_again_at_least_nearly_as_often_as_is_said(true):
     assert np.mean(said) < np.mean(happened) + 0.1
 
 
+def _project(rng):
+    """Four equal scores: what a project measures, and what it knows of their uncertainty from 8 repeats."""
+    known = np.full((4, 4), 0.5) + np.eye(4) * 0.5
+    scores = rng.multivariate_normal(np.zeros(4), 0.3 * known) + rng.multivariate_normal(np.zeros(4), 0.7 * known)
+    repeats = rng.multivariate_normal(np.zeros(4), 0.7 * known, size=8)
+    return scores, Uncertainty(0.3 * known, np.cov(repeats, rowvar=False), 8)
+
+
+def test_intervals_from_few_repeats_cover_as_often_as_promised():
+    rng, contrast = np.random.default_rng(4), np.array([-1.0, 0, 0, 1])
+    projects = [_project(rng) for _ in range(1_500)]
+    held = [abs(contrast @ scores) <= uncertain.half_width(contrast) for scores, uncertain in projects]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.02)
+
+
+def test_simultaneous_test_from_few_repeats_keeps_its_level():
+    rng, contrasts = np.random.default_rng(5), np.column_stack([-np.ones(3), np.eye(3)])
+    projects = [_project(rng) for _ in range(250)]
+    assert np.mean([max_t(scores, contrasts, known).p_values.min() <= 0.05 for scores, known in projects]) <= 0.08
+
+
 def test_mostly_undefined_draws_are_refused():
     draws = np.where(np.arange(100)[:, None] < 60, np.nan, 1.0)
     with pytest.raises(UsageError, match="undefined in 60% of the draws"):
