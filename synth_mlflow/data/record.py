@@ -1,6 +1,7 @@
 """The provenance record of a batch: what must be known about synthetic rows before they may be written.
 
 The record travels three times: in the Parquet file's own metadata, beside the data as JSON, and on the batch's run.
+``record.schema.json`` beside this file is its published form.
 """
 
 from __future__ import annotations
@@ -79,6 +80,16 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class DeclaredConstraints:
+    """The declared constraints that every row keeps, and how often rows had to be drawn again for them."""
+
+    declared: tuple[str, ...] = ()
+    """As they stand in the statement; rows that break one are refused."""
+    acceptance_rate: float | None = None
+    """The share of drawn rows that kept them; None where the generator does not say, or none are declared."""
+
+
+@dataclass(frozen=True)
 class Record:
     """Everything that is known about one batch."""
 
@@ -96,6 +107,7 @@ class Record:
     created_at: str
     """ISO 8601, UTC."""
     seconds: float
+    constraints: DeclaredConstraints = DeclaredConstraints()
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What the generator said about the fit."""
     schema: int = RECORD_SCHEMA
@@ -126,7 +138,10 @@ class Record:
                     "Install the version of synth_mlflow that wrote it.",
                 )
             origin = {**value["origin"], "prompts": tuple(value["origin"]["prompts"])}
-            return cls(**{**value, "origin": Origin(**{**origin, "source": Source(**origin["source"])})})
+            told = value["constraints"]
+            constraints = DeclaredConstraints(**{**told, "declared": tuple(told["declared"])})
+            whole = Origin(**{**origin, "source": Source(**origin["source"])})
+            return cls(**{**value, "origin": whole, "constraints": constraints})
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"this is no provenance record: {error!r}.") from error
 

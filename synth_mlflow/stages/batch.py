@@ -15,7 +15,7 @@ import pandas as pd
 
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.record import Origin, Record, source_in_words
+from synth_mlflow.data.record import DeclaredConstraints, Origin, Record, source_in_words
 from synth_mlflow.errors import UsageError
 from synth_mlflow.stages.dataset_inputs import record_input
 from synth_mlflow.stages.pilot_page import pilot_page
@@ -102,7 +102,9 @@ def _refuse_held_out(project: Project, frozen: EvaluationSet, digests: RowDigest
 
 
 def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, digest: str) -> Record:
-    account = made.account
+    account, statement = made.account, project.problem().statement
+    drawn = account.notes.get("constraints", {})
+    constraints = DeclaredConstraints(tuple(one.text for one in statement.constraints), drawn.get("acceptance_rate"))
     return Record(
         batch=_short_id(project, made.origin.generator, digest),
         origin=made.origin,
@@ -110,12 +112,13 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, di
         rows=n_rows,
         columns=dict(frozen.schema.kinds),
         digest=digest,
-        statement_digest=project.problem().statement.digest,
+        statement_digest=statement.digest,
         evaluation_digest=frozen.digest,
         environment={**environment(), **account.environment},
         created_by=user_name(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(account.seconds, 3),
+        constraints=constraints,
         notes={**account.notes, "pilot": True} if made.pilot else account.notes,
     )
 

@@ -3,11 +3,22 @@
 import json
 import math
 from dataclasses import replace
+from importlib import resources
 
 import pandas as pd
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
-from synth_mlflow.data.record import METADATA_KEY, Origin, Record, Source, read_origin, record_in_file
+from synth_mlflow.data.record import (
+    METADATA_KEY,
+    DeclaredConstraints,
+    Origin,
+    Record,
+    Source,
+    read_origin,
+    record_in_file,
+)
+from synth_mlflow.data.record_schema import record_schema
 from synth_mlflow.data.tables import write_parquet
 from synth_mlflow.errors import UsageError
 
@@ -25,6 +36,7 @@ RECORD = Record(
     created_by="ann",
     created_at="2024-01-01T00:00:00+00:00",
     seconds=0.5,
+    constraints=DeclaredConstraints(("age >= 18",), 0.97),
     notes={"leaky": False},
 )
 YAML = """
@@ -44,6 +56,31 @@ def test_a_record_survives_json_and_parquet(tmp_path):
     found = record_in_file(tmp_path / "a.parquet")
     assert found == RECORD
     assert found.sha256 == RECORD.sha256
+
+
+PUBLISHED = json.loads(resources.files("synth_mlflow.data").joinpath("record.schema.json").read_text())
+
+
+def test_the_published_schema_is_the_one_that_the_dataclasses_give():
+    Draft202012Validator.check_schema(PUBLISHED)
+    assert record_schema() == PUBLISHED
+    Draft202012Validator(PUBLISHED).validate(json.loads(RECORD.to_json()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"digest": "ab"}, {"schema": 2}, {"rows": 0}, {"created_at": "now"}, {"colour": 1}, {"columns": {"a": "colour"}}],
+)
+def test_the_schema_refuses_what_is_no_record(change):
+    with pytest.raises(ValidationError):
+        Draft202012Validator(PUBLISHED).validate({**json.loads(RECORD.to_json()), **change})
+
+
+def test_the_schema_misses_every_field():
+    told = json.loads(RECORD.to_json())
+    for name in told:
+        with pytest.raises(ValidationError, match=f"'{name}' is a required property"):
+            Draft202012Validator(PUBLISHED).validate({key: value for key, value in told.items() if key != name})
 
 
 def test_files_without_a_record_have_none(tmp_path):

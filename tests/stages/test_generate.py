@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import weakref
+from importlib import resources
 
 import pandas as pd
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from synth_mlflow import plugins
 from synth_mlflow.data.record import record_in_file
@@ -52,6 +54,8 @@ def test_a_batch_is_one_run_with_its_record_in_three_places(frozen, write, custo
     assert record_in_file(frozen.project.reader.file(run, names.A_BATCH)) == batch.record
     assert json.loads(frozen.project.reader.file(run, names.A_RECORD).read_text())["origin"]["purpose"] == "more rows"
     assert batch.record.origin.prompts == ("Write a row.",)
+    schema = resources.files("synth_mlflow.data").joinpath("record.schema.json").read_text()
+    Draft202012Validator(json.loads(schema)).validate(json.loads(batch.record.to_json()))
     assert (batch.n_rows, batch.record.evaluation_digest) == (50, frozen.project.evaluation_set().digest)
     assert run.params[names.P_SOURCE] == '{"digest":null,"kind":"not declared","n_rows":null}'
     rows = frozen.project.batch_rows(stored, frozen.project.evaluation_set().schema)
