@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from synth_mlflow.model.fragility import Fragility
 from synth_mlflow.model.learning import LearningCurve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,12 @@ class Curve:
         """The points of every source that was swept, the winner first."""
         return {self.source: self.points, **self.rivals}
 
+    def figure(self) -> Figure:
+        """The curve as a picture; see :func:`synth_mlflow.model.picture.curve_figure`."""
+        from synth_mlflow.model.picture import curve_figure  # which imports this file
+
+        return curve_figure(self)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values; a number that is not finite becomes None."""
         record: dict[str, Any] = _finite(asdict(self))
@@ -171,7 +182,10 @@ class Curve:
     def _repr_html_(self) -> str:
         columns = ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high", "placebo", "helps", "in_plateau"]
         table = self.frame()[columns].to_html(index=False, float_format=lambda value: f"{value:.4g}")
-        return f"<p>{html.escape(self.decision)}</p>{table}"
+        drawn = io.BytesIO()
+        self.figure().savefig(drawn, format="png")
+        picture = f'<img alt="the curve" src="data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}">'
+        return f"<p>{html.escape(self.decision)}</p>{picture}{table}"
 
 
 def source_name(source: str) -> str:

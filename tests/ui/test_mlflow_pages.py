@@ -1,0 +1,97 @@
+"""What people see of a project in the MLflow UI, in a real browser on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mlflow
+import pytest
+from playwright.sync_api import Page, expect
+from ui_addresses import ML, Shown
+
+from synth_mlflow.tracking.links import runs_url
+from synth_mlflow.tracking.server import connect
+
+PageAt = Callable[..., Page]
+
+
+def test_the_experiment_opens_as_one_tree_under_its_description(shown: Shown, page_at: PageAt) -> None:
+    server = connect("demo-breast-cancer", shown.server.uri)
+    page = page_at(runs_url(server, shown.server.uri))
+    expect(page.get_by_text("synthetic training data, documented by synth_mlflow")).to_be_visible()
+    expect(page.get_by_role("link", name="workflow", exact=True)).to_be_visible()
+    expect(page.get_by_text("matching runs")).to_be_visible()
+    handoff = page.get_by_role("link", name="the handoff document").first
+    assert shown.runs["handoff"] in (handoff.get_attribute("href") or "")
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("problem", ["The problem", "written by people"]),
+        ("evalset", ["The frozen evaluation set", "real rows that no generator ever sees"]),
+        ("batch", ["PASS.", "A synthetic batch: 288 rows"]),
+        ("privacy", ["PASS", "real training rows", "frozen evaluation set"]),
+        ("sweep", ["Chosen: 25 % synthetic.", "Handed over in:"]),
+        ("final", ["The model at 25 % synthetic rows"]),
+        ("handoff", ["Nothing is owed."]),
+    ],
+)
+def test_every_run_says_what_it_is(shown: Shown, page_at: PageAt, stage: str, words: list[str]) -> None:
+    page = page_at(shown.run(stage))
+    more = page.get_by_text("Show more")
+    page.get_by_text("About this run").first.wait_for()
+    page.get_by_text("Description").first.wait_for()
+    for text in words:
+        expect(page.get_by_text(text).first).to_be_attached()
+    assert more.count() in {0, 1}
+
+
+def test_a_batch_leads_up_down_and_to_the_handoff(shown: Shown, page_at: PageAt) -> None:
+    page = page_at(shown.run("batch"))
+    for name in ("workflow", f"fidelity · {shown.batch}", f"privacy · {shown.batch}"):
+        expect(page.get_by_role("link", name=name)).to_be_visible()
+    expect(page.get_by_role("link", name="the handoff document")).to_be_attached()
+    expect(page.get_by_text("Synthetic", exact=True)).to_be_visible()  # the dataset's context
+
+
+def test_the_sweep_draws_its_curve(shown: Shown, page_at: PageAt) -> None:
+    page = page_at(shown.run("sweep").replace("?", "/model-metrics?"))
+    expect(page.get_by_text("synth.score", exact=True).first).to_be_visible()
+    page.locator(".js-plotly-plot").first.wait_for()
+
+
+@pytest.mark.parametrize(
+    ("stage", "path", "words"),
+    [
+        ("batch", "batch/preview.json", "mean_radius"),
+        ("batch", "batch/record.json", "generator"),
+        ("sweep", "curve_table.json", "gain"),
+        ("problem", "problem.md", "What gap are we filling?"),
+    ],
+)
+def test_the_viewer_shows_tables_and_texts(shown: Shown, page_at: PageAt, stage: str, path: str, words: str) -> None:
+    page = page_at(shown.artifact(stage, path))
+    expect(page.get_by_text(words).first).to_be_visible()
+
+
+def test_the_viewer_shows_the_curve_and_the_handoff(shown: Shown, page_at: PageAt) -> None:
+    picture = page_at(shown.artifact("sweep", "curve.png"))
+    picture.locator("img[src^='blob:'], img[src*='curve.png']").first.wait_for()
+    document = page_at(shown.artifact("handoff", "report/handoff.html"))
+    inside = document.frame_locator("iframe").first
+    expect(inside.get_by_role("heading", level=1)).to_be_visible()
+
+
+def test_ratios_can_be_compared(shown: Shown, page_at: PageAt) -> None:
+    ratios = mlflow.MlflowClient(shown.server.uri).search_runs([shown.experiment_id], "tags.`synth.stage` = 'ratio'")
+    listed = ",".join(f'"{run.info.run_id}"' for run in ratios)
+    page = page_at(f'{shown.server.uri}/#/compare-runs?runs=[{listed}]&experiments=["{shown.experiment_id}"]&{ML}')
+    expect(page.get_by_text("Comparing 4 Runs").first).to_be_visible()
+    expect(page.get_by_text("synth.ratio").first).to_be_visible()
+
+
+def test_the_registered_model_says_what_it_is_made_of(shown: Shown, page_at: PageAt) -> None:
+    page = page_at(f"{shown.server.uri}/#/models/demo-breast-cancer/versions/1?{ML}")
+    expect(page.get_by_text(f"25 % synthetic rows, from {shown.batch}").first).to_be_visible()
+    expect(page.get_by_role("link", name="the handoff document").first).to_be_attached()
