@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from synth_mlflow.cli import output
+from synth_mlflow.cli.options import Shared, shared
+
 COMMAND = "synth-mlflow"
 SHELLS = {
     "bash": ("~/.bashrc", f'eval "$({COMMAND} completion bash)"'),
@@ -28,13 +31,17 @@ def generators(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 @click.command()
 @click.argument("shell", type=click.Choice(list(SHELLS)))
+@shared
 @click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
+def completion(ctx: click.Context, given: Shared, shell: str) -> None:
     """Print what makes SHELL complete verbs, options, batches and generators."""
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)
     assert found is not None  # click ships all three
-    click.echo(found(ctx.find_root().command, {}, COMMAND, "_SYNTH_MLFLOW_COMPLETE").source())
+    script = found(ctx.find_root().command, {}, COMMAND, "_SYNTH_MLFLOW_COMPLETE").source()
     file, line = SHELLS[shell]
-    click.echo(f"# to keep it, put this line into {file}:  {line}")
+    if given.as_json:
+        return output.as_json({"shell": shell, "script": script, "file": file, "line": line})
+    output.line(script)
+    return output.line(f"# to keep it, put this line into {file}:  {line}")
