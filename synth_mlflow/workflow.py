@@ -13,10 +13,15 @@ from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.record import Origin
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.verdicts import Verdict
+from synth_mlflow.handoff.difference import Difference
+from synth_mlflow.lifecycle.blame import REPEATS as BLAME_REPEATS
+from synth_mlflow.lifecycle.blame import Blame, blame
 from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
 from synth_mlflow.lifecycle.check import log_production as record_production
+from synth_mlflow.lifecycle.diff import diff
 from synth_mlflow.lifecycle.identify import Identified, identify
+from synth_mlflow.lifecycle.reproduce import Reproduction, reproduce
 from synth_mlflow.lifecycle.retract import Retraction, retract
 from synth_mlflow.lifecycle.status import Status
 from synth_mlflow.lifecycle.status import status as read_status
@@ -334,6 +339,51 @@ class Workflow:
         batch_id = batch.batch if isinstance(batch, Batch) else batch
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
 
+    def blame(
+        self,
+        model: str | None = None,
+        *,
+        ratio: float | None = None,
+        batches: Sequence[Batch | str] = (),
+        repeats: int = BLAME_REPEATS,
+        data: str | Path | None = None,
+        n_jobs: int = -1,
+    ) -> Blame:
+        """Which batch made a model worse; see :func:`synth_mlflow.lifecycle.blame.blame`.
+
+        Parameters
+        ----------
+        data : path, optional
+            Where real rows that are kept by reference lie now.
+        """
+        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        with self._real_rows_in(data):
+            return blame(self.project, model, ratio=ratio, batches=wanted, repeats=repeats, n_jobs=n_jobs)
+
+    def diff(self, before: str | Path, after: str | Path = "newest") -> Difference:
+        """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.lifecycle.diff.diff`."""
+        return diff(self.project, str(before), str(after))
+
+    def reproduce(
+        self,
+        handoff: str = "newest",
+        *,
+        sources: Sequence[str | Path] = (),
+        data: str | Path | None = None,
+        allow_external: bool = False,
+        sweep: bool = False,
+    ) -> Reproduction:
+        """Make a handoff's batches and model again; see :func:`synth_mlflow.lifecycle.reproduce.reproduce`.
+
+        Parameters
+        ----------
+        data : path, optional
+            Where real rows that are kept by reference lie now.
+        """
+        files = [Path(source) for source in sources]
+        with self._real_rows_in(data):
+            return reproduce(self.project, handoff, sources=files, allow_external=allow_external, sweep=sweep)
+
     def verify(self, run_id: str | None = None) -> Verification:
         """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
         return verify(self.project, run_id)
@@ -388,6 +438,14 @@ class Workflow:
     def evaluation_rows(self) -> pd.DataFrame:
         """The frozen evaluation rows."""
         return self.project.evaluation_rows(self.project.evaluation_set())
+
+    @contextmanager
+    def _real_rows_in(self, data: str | Path | None) -> Iterator[None]:
+        before, self.project.real_file = self.project.real_file, _path(data)
+        try:
+            yield
+        finally:
+            self.project.real_file = before
 
     def _batch(self, found: StoredBatch) -> Batch:
         return Batch.of(self.project, found)

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import shop
 
+from synth_mlflow.cli.app import run
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.workflow import Workflow
 
@@ -102,6 +103,19 @@ def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
     for name in ("rows.csv", "problem.md", "limits.md"):
         shutil.copy(frozen_folder / name, tmp_path / name)
     return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command line; returns its exit code, what it printed, and its errors."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as leaving:
+            run(arguments)
+        printed = capsys.readouterr()
+        return int(leaving.value.code or 0), printed.out, printed.err
+
+    return call
 
 
 @pytest.fixture(scope="session")

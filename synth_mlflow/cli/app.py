@@ -18,7 +18,8 @@ from synth_mlflow.cli.evidence_verbs import verify as verify_evidence
 from synth_mlflow.cli.generate_verb import generate
 from synth_mlflow.cli.progress import hide
 from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, log_production, run_all, show, status
-from synth_mlflow.cli.question_verbs import identify, trace
+from synth_mlflow.cli.question_verbs import diff, identify, trace
+from synth_mlflow.cli.rerun_verbs import blame, reproduce
 from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
 from synth_mlflow.errors import SynthError, closest
 
@@ -65,10 +66,13 @@ for verb in (
     status,
     check,
     log_production,
+    blame,
     retract,
     verify_evidence,
+    reproduce,
     identify,
     trace,
+    diff,
     show,
     list_installed,
     completion,

@@ -63,6 +63,38 @@ def trace(
     return output.next_command("synth-mlflow status")
 
 
+@click.command()
+@click.argument("before")
+@click.argument("after", default="newest")
+@shared
+def diff(
+    given: Shared,
+    before: str,
+    after: str,
+) -> None:
+    """What changed between two handoffs; each a run id, `newest`, `previous`, or a JSON file that `report` wrote."""
+    from synth_mlflow.lifecycle.diff import diff_files, is_file
+
+    if is_file(before) and is_file(after):
+        found = diff_files(Path(before), Path(after))
+    else:
+        found = open_workflow("diff", given).diff(before, after)
+    if given.as_json:
+        return output.as_json({**output.plain(found), "words": found.words})
+    rows = [[c.part, *(_clipped(text) for text in (c.what, c.before, c.after))] for c in found.changes]
+    output.table(["part", "what", found.before, found.after], rows)
+    output.line(found.words)
+    output.line(f"the same: {', '.join(found.same) or 'nothing'}")
+    return output.next_command("synth-mlflow status")
+
+
+CLIPPED_AT = 72  # characters of one cell; the JSON has all
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= CLIPPED_AT else f"{text[: CLIPPED_AT - 1]}…"
+
+
 def _tell_identified(found: Identified) -> None:
     where = [[origin, n_rows, f"{n_rows / found.n_rows:.1%}"] for origin, n_rows in found.counts.items()]
     output.table(["rows are", "rows", "share"], where)

@@ -49,6 +49,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def array_digest(values: npt.NDArray[np.float64]) -> str:
+    """SHA-256 of the shape and the numbers of an array, as 64 hex digits.
+
+    >>> array_digest(np.array([0.5, 1.0])) == array_digest(np.array([[0.5, 1.0]]))
+    False
+    """
+    numbers = np.ascontiguousarray(values, dtype="<f8")
+    return hashlib.sha256(canonical_json(list(numbers.shape)).encode() + numbers.tobytes()).hexdigest()
+
+
 def table_digest(frame: pd.DataFrame, schema: Schema | None = None) -> str:
     """SHA-256 of a normalised table's content, as 64 hex digits.
 

@@ -43,6 +43,14 @@ class ChunkedSampler(Sampler, Protocol):
         ...
 
 
+def is_external(generator: object) -> bool:
+    """Whether a generator says of itself, by a true attribute ``external``, that it calls a service or runs a program.
+
+    Such a one is run again from a record only where somebody allows it.
+    """
+    return bool(getattr(generator, "external", False))
+
+
 class Generator(Protocol):
     """A way to make synthetic rows; the instance's dataclass fields are the parameters that the record keeps."""
 

@@ -207,6 +207,8 @@ class Sweep:
     model_uri: str | None = None
     model_run_id: str | None = None
     model_sha256: str | None = None
+    made_with: tuple[Fact, ...] = ()
+    """Estimator, its settings, and the software that fitted the model."""
 
     @property
     def chosen_point(self) -> CurvePoint:

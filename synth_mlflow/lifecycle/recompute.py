@@ -18,8 +18,10 @@ from synth_mlflow.data.statement import parse_statement
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.handoff.document import twin_digest
+from synth_mlflow.lifecycle.reproduce import outcome_of
 from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.curve import Curve, Point, source_name
+from synth_mlflow.model.leave_out import LeftOut
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
@@ -229,14 +231,33 @@ def _sign_off(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> It
         yield "the document that it keeps is not the one that it signs"
 
 
+def _blame(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+    found = LeftOut.from_json(json.loads(_text(project, run, names.A_BLAME)))
+    stated = {
+        names.P_BLAMED: " ".join(found.to_blame),
+        names.P_BATCHES: " ".join(each.batch for each in found.effects),
+        names.P_METRIC: found.metric,
+        names.P_SEED: found.seed,
+    }
+    yield from _differences(run, stated, names.A_BLAME)
+
+
+def _reproduction(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+    told = json.loads(_text(project, run, names.A_REPRODUCTION))
+    stated = {names.P_OUTCOME: outcome_of(told), names.P_HANDOFF: told["handoff"], names.P_MODEL_URI: told["model"]}
+    yield from _differences(run, stated, names.A_REPRODUCTION)
+
+
 _LOOKS: Mapping[str, Look] = {
     "problem": _problem,
     "evalset": _evalset,
     "batch": _batch,
     "sweep": _sweep,
     "final": _final,
+    "blame": _blame,
     "handoff": _handoff,
     "sign-off": _sign_off,
+    "reproduction": _reproduction,
 }
 
 

@@ -41,7 +41,7 @@ def rests_on(runs: Sequence[StoredRun], run: StoredRun) -> tuple[str, ...]:
     On the problem, the evaluation set and the baseline, everything depends that names their digest, or one that no
     run holds any more: theirs may have been changed.
     """
-    if run.stage == "workflow":
+    if run.stage in {"workflow", "blame", "reproduction"}:
         return ()
     if run.stage in {"handoff", "sign-off"}:
         other = {"handoff": "sign-off", "sign-off": "handoff"}[run.stage]

@@ -173,7 +173,7 @@ def fit_rows(
     """The rows of one fit.
 
     All ratios of a repeat share its draw: the real rows are the same, the synthetic ones of a smaller ratio are among
-    those of a greater one.
+    those of a greater one, and those of a source come in the order in which they come among all.
 
     Parameters
     ----------
@@ -201,8 +201,10 @@ def fit_rows(
         return FitRows(kept, draw_duplicates(kept, n_added, rng))
     if key.arm == "extra":
         return FitRows(kept, n_real + np.size(batches) + rng.permutation(n_extra)[:n_added])
-    places = np.arange(np.size(batches)) if source is None else source
-    return FitRows(kept, n_real + places[draw_order(np.asarray(batches)[places], rng)[:n_added]])
+    order = draw_order(batches, rng)
+    if source is not None:
+        order = order[np.isin(order, source)]
+    return FitRows(kept, n_real + order[:n_added])
 
 
 def unfinished(keys: Iterable[FitKey], finished: Iterable[FitKey]) -> list[FitKey]:

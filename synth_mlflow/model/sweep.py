@@ -118,6 +118,7 @@ def run_fits(
     on_fit: OnFit | None = None,
     engine: Engine | None = None,
     keep: bool = False,
+    sources: Sources | None = None,
 ) -> dict[FitKey, Fit]:
     """Run the fits that are missing, each with one thread and as many at a time as the engine has room for.
 
@@ -125,6 +126,8 @@ def run_fits(
     ----------
     keep : bool
         Whether the predictions of repeats are kept too.
+    sources : mapping of str to array of int, optional
+        The places among the synthetic rows that a key with this source may take.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def run_fits(
         If a score is undefined, or the estimator fails; names the ratio and the arm.
     """
     fits: dict[FitKey, Fit] = {}
-    work = Work(bench.trainer, bench.n_real, bench.n_extra, np.asarray(batches), plan.mix, plan.seed)
+    work = Work(bench.trainer, bench.n_real, bench.n_extra, np.asarray(batches), plan.mix, plan.seed, sources or {})
     for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
         if isinstance(found, Failed):
             raise _refusal(found)

@@ -99,6 +99,25 @@ def generate_by_command(
             return write_spooled(project, spool, Made(rows, origin, account, pilot))
 
 
+def command_again(origin: Origin, n_rows: int, members: pd.DataFrame | None, spool: Spool) -> None:
+    """Run a command that a record names, and give what it writes now to a spool.
+
+    Raises
+    ------
+    GeneratorError
+        If it fails, hangs, writes no table or another number of rows.
+    UsageError
+        If it cannot be started.
+    """
+    settings = dict(origin.params)
+    template = CommandTemplate(str(settings.pop("command")), settings)
+    values = {"rows": n_rows, "seed": origin.seed or 0, "slice": origin.slice or ""}
+    with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
+        job = _Job(template, values, Path(folder), origin.generator, TIMEOUT_SECONDS)
+        job.run(members if "members" in template.places else None)
+        job.hand_over(spool)
+
+
 def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> None:
     if not generator.strip() or not version.strip():
         raise UsageError(

@@ -20,7 +20,7 @@ from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.success import judge_success
 from synth_mlflow.stages.batch import user_name
 from synth_mlflow.stages.document_batches import describe_batch
-from synth_mlflow.stages.document_sweep import describe_sweep, earlier_sweeps
+from synth_mlflow.stages.document_sweep import describe_sweep, earlier_sweeps, made_with
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import run_url
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
@@ -112,13 +112,17 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
         evaluation=_evaluation(material),
         baseline=_baseline(material.baseline),
         batches=batches,
-        sweep=describe_sweep(material.curve, material.sweep, material.ratios, material.final, picture),
+        sweep=replace(
+            describe_sweep(material.curve, material.sweep, material.ratios, material.final, picture),
+            made_with=made_with(material.baseline, material.final),
+        ),
         limits=handoff.Limits(*(limits[heading] or None for heading in LIMITS)),
         triggers=_triggers(material),
         commands=_commands(material),
         digests=_digests(material),
         warnings=_warnings(material),
         earlier_sweeps=earlier_sweeps(material.sweeps[:-1]),
+        policy=_policy(material.policy),
         earlier_sign_offs=tuple(sign_off_of(signed) for signed in material.sign_offs),
     )
     return _linked(project, document, material)
@@ -218,6 +222,16 @@ def _triggers(material: Material) -> tuple[handoff.Trigger, ...]:
     )
     states = evaluate(material.problem, recorded, present)
     return tuple(handoff.Trigger(state.name, state.condition, state.state, state.reason) for state in states)
+
+
+def _policy(policy: Policy) -> tuple[handoff.Fact, ...]:
+    thresholds = {
+        f"{check} asks for": ", ".join(f"{name} {limit:g}" for name, limit in sorted(policy.thresholds[check].items()))
+        for check in policy.required
+    }
+    accepted = {f"{check} may be inconclusive": why for check, why in policy.accepted.items()}
+    told = {"required checks": ", ".join(policy.required), **thresholds, **accepted}
+    return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
 
 
 def _warnings(material: Material) -> tuple[str, ...]:

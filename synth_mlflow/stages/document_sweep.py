@@ -60,6 +60,18 @@ def earlier_sweeps(runs: Sequence[StoredRun]) -> tuple[handoff.EarlierSweep, ...
     )
 
 
+def made_with(baseline: StoredRun, final: StoredRun) -> tuple[handoff.Fact, ...]:
+    """The settled model, and the software that fitted it."""
+    settings, recorded = json.loads(baseline.params[names.P_SETTINGS]), json.loads(final.params[names.P_ENVIRONMENT])
+    told = {
+        "estimator": settings["estimator"],
+        "settings": ", ".join(f"{name} {value}" for name, value in sorted(settings["params"].items())),
+        "python": recorded["python"],
+        **recorded["packages"],
+    }
+    return tuple(handoff.Fact(name, str(value)) for name, value in told.items() if value)
+
+
 def _said_once(curve: Curve) -> str:
     """The decision without the sentence on the shape of the curve, which the document tells apart."""
     return " ".join(curve.decision.replace(curve.fragility.sentence, "").split())

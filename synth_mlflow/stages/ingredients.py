@@ -109,7 +109,7 @@ def gather(
         extra_real=None if extra_real is None else read_source(project, frozen, extra_real)[0],
         refine=refine,
         earlier_answers=_earlier_answers(project, frozen),
-        spec=_settled(project, frozen),
+        spec=settled_model(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
 
@@ -171,7 +171,7 @@ def _earlier_answers(project: Project, frozen: EvaluationSet) -> tuple[int, ...]
     return tuple(len(json.loads(run.params[names.P_RATIOS])) for run in sweeps)
 
 
-def _settled(project: Project, frozen: EvaluationSet) -> ModelSpec:
+def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
     """The model as it was settled on real rows when the baseline was measured; the same at every ratio."""
     baselines = [run for run in project.reader.children(frozen.run.run_id) if run.stage == "baseline" and run.counts]
     if not baselines:

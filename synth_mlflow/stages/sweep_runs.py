@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.handoff.answer import success_words
@@ -108,7 +110,8 @@ def _write_final(
     curve, statement = outcome.curve, ingredients.problem.statement
     with writing(project.server, run_id) as draft:
         final = final_of(outcome)
-        promise = _promise(ingredients, curve, final)
+        predictions = final.model.predict(ingredients.evaluation)
+        promise = _promise(ingredients, curve, final, predictions)
         example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
         used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
@@ -123,6 +126,7 @@ def _write_final(
         draft.param(names.P_MODEL_NAME, kept.name)
         draft.param(names.P_MODEL_VERSION, kept.version)
         draft.param(names.P_MODEL_SHA256, kept.sha256)
+        draft.param(names.P_PREDICTIONS, array_digest(predictions))
         draft.param(names.P_SWEEP, parent)
         draft.param(names.P_ENVIRONMENT, environment())
         point = curve.at(curve.chosen)
@@ -145,13 +149,13 @@ def _write_final(
     return kept, promise
 
 
-def _promise(ingredients: Ingredients, curve: Curve, final: Final) -> Promise:
+def _promise(ingredients: Ingredients, curve: Curve, final: Final, predictions: npt.NDArray[np.float64]) -> Promise:
     return confirm(
         curve,
         ingredients.evaluation,
         ingredients.problem.statement.task,
         final.model.classes,
-        final.model.predict(ingredients.evaluation),
+        predictions,
         earlier_answers=ingredients.earlier_answers,
     )
 

@@ -21,8 +21,10 @@ STAGES: Final = (
     "sweep",
     "ratio",
     "final",
+    "blame",
     "handoff",
     "sign-off",
+    "reproduction",
     "production",
 )
 """What ``synth.stage`` says; a check of a third party adds its own name."""
@@ -122,6 +124,9 @@ P_CREATED_BY: Final = "synth.created_by"
 P_DECIDING: Final = "synth.deciding_probes"
 P_LIMITS: Final = "synth.limits_sha256"
 P_RETRACTION: Final = "synth.retraction"
+P_PREDICTIONS: Final = "synth.predictions_sha256"  # of the final model, on the whole evaluation set
+P_OUTCOME: Final = "synth.outcome"
+P_BLAMED: Final = "synth.blamed"
 P_HANDOFF: Final = "synth.handoff_run"
 P_SIGNED_BY: Final = "synth.signed_by"
 P_ROLE: Final = "synth.role"
@@ -172,6 +177,10 @@ A_CURVE: Final = "curve.json"
 A_CURVE_TABLE: Final = "curve_table.json"
 A_CURVE_PICTURE: Final = "curve.png"
 A_SOURCES_PICTURE: Final = "curve_by_generator.png"
+A_BLAME: Final = "blame.json"
+A_BLAME_TABLE: Final = "blame_table.json"
+A_REPRODUCTION: Final = "reproduction.json"
+A_REPRODUCTION_TABLE: Final = "reproduction_table.json"
 A_LIMITS: Final = "limits.md"
 A_HANDOFF_HTML: Final = "report/handoff.html"
 A_HANDOFF_MARKDOWN: Final = "report/handoff.md"
@@ -212,6 +221,15 @@ def slice_metric(slice_name: str) -> str:
 def source_metric(source: str) -> str:
     """The metric that holds the curve of one source, where generators were swept one by one."""
     return f"{M_SCORE}/{_plain(source)}"
+
+
+def effect_metric(batch: str) -> str:
+    """The metric that keeps what one batch did to the score; below 0 it harms.
+
+    >>> effect_metric("forest-1a2b")
+    'synth.effect/forest-1a2b'
+    """
+    return f"synth.effect/{_plain(batch)}"
 
 
 def _plain(name: str) -> str:

@@ -164,6 +164,8 @@ class Project:
         """Where progress is told, a line at a time."""
         self.count = count or _uncounted
         """Where it is told how many of how many of what are done."""
+        self.real_file: Path | None = None
+        """Where real rows that are kept by reference lie now; None for where they were when the set was frozen."""
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
 
@@ -290,11 +292,11 @@ class Project:
         return rows
 
     def _referenced(self, frozen: EvaluationSet, side: str) -> pd.DataFrame:
-        path = Path(frozen.run.params[names.P_DATA_PATH])
+        path = self.real_file or Path(frozen.run.params[names.P_DATA_PATH])
         if not path.is_file():
             raise EvidenceError(
                 f"the real rows of this project are kept by reference, and {path} is not on this machine.",
-                "Run this where that file is, or put it there.",
+                "Run this where that file is, put it there, or name it where a verb takes `--data FILE`.",
             )
         split = pq.read_table(self.reader.file(frozen.run, names.A_SPLIT)).to_pandas()
         positions = split.loc[split["side"] == side, "row"].to_numpy()

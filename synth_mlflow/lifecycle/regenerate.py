@@ -1,0 +1,111 @@
+"""The rows of a recorded batch, made again from its record alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from synth_mlflow.data.record import Origin
+from synth_mlflow.data.tables import restore
+from synth_mlflow.errors import SynthError
+from synth_mlflow.generators import is_external
+from synth_mlflow.plugins import find, installed
+from synth_mlflow.stages.command import command_again
+from synth_mlflow.stages.declared_constraints import kept_constraints
+from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
+from synth_mlflow.stages.own_code import importable_here, own_maker
+from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+
+
+class CannotError(SynthError):
+    """A step that cannot be done here, and why."""
+
+
+@dataclass(frozen=True)
+class Remade:
+    """Rows that were made again."""
+
+    rows: pd.DataFrame
+    digest: str
+    version: str
+    """Of the generator that is installed here."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where batches are made again."""
+
+    project: Project
+    frozen: EvaluationSet
+    sources: Mapping[str, pd.DataFrame]
+    """Real rows that the server does not hold, by content digest."""
+    allow_external: bool
+    """Whether commands may run, services be called, and code be loaded that only the record names."""
+
+    def remake(self, batch: StoredBatch) -> Remade:
+        """Make a batch again.
+
+        Raises
+        ------
+        CannotError
+            If it was made elsewhere, its generator or the rows that it learned from are not here, or it may not run.
+        SynthError
+            If the generator fails, or makes what it must not.
+        """
+        origin = self.project.record(batch).origin
+        self._refuse(origin)
+        members = self._members(origin)
+        constraints = kept_constraints(self.project, self.frozen, members)
+        with spooling(self.frozen, origin, constraints) as spool:
+            version = self._fill(spool, batch, origin, members)
+            digest = spool.finish()
+            spool.give_up()
+            return Remade(restore(pd.read_parquet(spool.path), self.frozen.schema), digest, version)
+
+    def _fill(self, spool: Spool, batch: StoredBatch, origin: Origin, members: pd.DataFrame | None) -> str:
+        if origin.door == "command":
+            command_again(origin, batch.n_rows, members, spool)
+            return origin.version
+        statement = self.project.problem().statement
+        part = parsed_slice(origin.slice, self.frozen.schema)
+        wanted = Wanted(batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints)
+        with importable_here():
+            maker = _maker(origin)
+            maker.run(self._training() if members is None else members, wanted, spool.add)
+        return maker.version
+
+    def _refuse(self, origin: Origin) -> None:
+        made = f"{origin.generator} {origin.version}"
+        if origin.door in {"python", "file"}:
+            raise CannotError(f"{made} made it elsewhere: its code is not known here, its rows are on the server")
+        if origin.door == "generator" and origin.generator not in installed("generators"):
+            raise CannotError(f"generator {origin.generator!r} is not installed here; {made} made it")
+        external = origin.door != "generator" or is_external(find("generators", origin.generator).load())
+        if external and not self.allow_external:
+            what = {"command": "runs a command", "code": "runs code that the record names"}.get(origin.door)
+            raise CannotError(f"{made} {what or 'calls a service'}: only with `--allow-external`")
+
+    def _members(self, origin: Origin) -> pd.DataFrame | None:
+        source = origin.source
+        if source.kind == "training":
+            return self._training()
+        if source.kind != "file":
+            return None
+        if source.digest is None or source.digest not in self.sources:
+            raise CannotError(
+                f"it learned from {source.n_rows or 0:,} real rows that the server does not hold: give them with "
+                f"`--source FILE`, digest {(source.digest or '')[:12]}…"
+            )
+        return self.sources[source.digest]
+
+    def _training(self) -> pd.DataFrame:
+        return self.project.training_rows(self.frozen)
+
+
+def _maker(origin: Origin) -> Maker:
+    if origin.door == "code":
+        return own_maker(origin.generator, origin.params, None)
+    return installed_maker(origin.generator, origin.params)

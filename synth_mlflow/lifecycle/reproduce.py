@@ -1,0 +1,264 @@
+"""`reproduce`: on any machine, from the records alone, make the batches and the model again, and compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pandas as pd
+
+from synth_mlflow.data.columns import conform
+from synth_mlflow.data.digests import canonical_json, table_digest
+from synth_mlflow.data.environment import environment
+from synth_mlflow.data.html_table import html_table
+from synth_mlflow.data.mixes import percent
+from synth_mlflow.data.tables import read_table
+from synth_mlflow.errors import EvidenceError, SynthError
+from synth_mlflow.gate.conditions import flat_environment, here
+from synth_mlflow.lifecycle.diff import handoff_run
+from synth_mlflow.lifecycle.recorded_sweep import RecordedSweep, recorded_sweep
+from synth_mlflow.lifecycle.refit import Refitted, refit, swept_again
+from synth_mlflow.lifecycle.regenerate import CannotError, Remade, Workshop
+from synth_mlflow.lifecycle.usage import model_uri
+from synth_mlflow.model.curve import Curve, Point
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+
+Outcome = Literal["identical", "within interval", "different", "cannot"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+CLOSE = 1e-9  # of the greatest magnitude in a column: what another processor may round differently
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was done again."""
+
+    what: str
+    outcome: Outcome
+    words: str
+    """The numbers, and for *cannot* the reason."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What came out when a handoff's batches and model were made again."""
+
+    run_id: str
+    handoff: str
+    """Run id."""
+    model: str
+    versions: tuple[str, ...]
+    """Each piece of software that is another one here than when the evidence was made."""
+    steps: tuple[Step, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """*different* if any step is; else *cannot* if any could not be done; else the weaker of the other two."""
+        found = {step.outcome for step in self.steps}
+        return next(outcome for outcome in ("different", "cannot", "within interval", "identical") if outcome in found)
+
+    def _repr_html_(self) -> str:
+        rows = [[step.what, step.outcome, step.words] for step in self.steps]
+        told = "".join(f"<p>{html.escape(text)}</p>" for text in self.versions)
+        return f"{told}{html_table(['step', 'outcome', 'how'], rows)}"
+
+
+def reproduce(
+    project: Project,
+    handoff: str = "newest",
+    *,
+    sources: Sequence[Path] = (),
+    allow_external: bool = False,
+    sweep: bool = False,
+) -> Reproduction:
+    """Make the batches and the model of a handoff again, compare digests and scores, and record what came out.
+
+    Parameters
+    ----------
+    project : Project
+    handoff : str
+        Its run id, ``newest`` or ``previous``.
+    sources : sequence of Path
+        Real rows that batches learned from and that the server does not hold; told apart by their digests.
+    allow_external : bool
+        Whether commands may run, services be called, and code be loaded that only a record names.
+    sweep : bool
+        Whether the whole curve is measured again too.
+
+    Raises
+    ------
+    GateError, UsageError
+        If there is no such handoff.
+    EvidenceError
+        If the sweep behind it is gone.
+    """
+    found = handoff_run(project, handoff)
+    recorded = recorded_sweep(project, found.run_id)
+    workshop = Workshop(project, recorded.frozen, _by_digest(recorded, sources), allow_external)
+    steps = [_real_rows(recorded, side) for side in ("training", "evaluation")]
+    remade: dict[str, Remade] = {}
+    for batch in recorded.batches:
+        project.say(f"making batch {batch.id} again")
+        steps.append(_batch_step(workshop, batch, remade))
+    steps += _model_steps(recorded, remade)
+    if sweep:
+        project.say("measuring the whole curve again")
+        steps.append(_tried("the curve", lambda: _curve_step(recorded.curve, swept_again(recorded))))
+    return _recorded(project, found.run_id, recorded, _versions(recorded, remade), tuple(steps))
+
+
+def _by_digest(recorded: RecordedSweep, sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    schema = recorded.frozen.schema
+    tables = [conform(read_table(path), schema, str(path)) for path in sources]
+    return {table_digest(table, schema): table for table in tables}
+
+
+def _tried(what: str, step: Callable[[], Step]) -> Step:
+    """A step, or why it cannot be done."""
+    try:
+        return step()
+    except EvidenceError as error:
+        return Step(what, "different", error.found)
+    except SynthError as error:
+        return Step(what, "cannot", error.found)
+
+
+def _real_rows(recorded: RecordedSweep, side: Literal["training", "evaluation"]) -> Step:
+    def step() -> Step:
+        project, params = recorded.project, recorded.frozen.run.params
+        kept = project.real_file or Path(params[names.P_DATA_PATH])
+        if params[names.P_STORE] != "rows" and not kept.is_file():
+            raise CannotError(f"they are kept by reference, and {kept} is not here: give them with `--data FILE`")
+        rows = recorded.training if side == "training" else recorded.evaluation
+        return Step(f"{side} rows", "identical", f"{len(rows):,} rows match the frozen digest")
+
+    return _tried(f"{side} rows", step)
+
+
+def _batch_step(workshop: Workshop, batch: StoredBatch, remade: dict[str, Remade]) -> Step:
+    def step() -> Step:
+        found = remade[batch.id] = workshop.remake(batch)
+        if found.digest == batch.digest:
+            return Step(what, "identical", f"{len(found.rows):,} rows, digest {batch.digest[:12]}…")
+        stored = workshop.project.batch_rows(batch, workshop.frozen.schema)
+        recorded = batch.run.params[names.P_GENERATOR_VERSION]
+        other = f"; version {found.version} made them, not {recorded}" if found.version != recorded else ""
+        return Step(what, "different", f"{_likeness(stored, found.rows)}{other}")
+
+    what = f"batch {batch.id}"
+    return _tried(what, step)
+
+
+def _likeness(stored: pd.DataFrame, made: pd.DataFrame) -> str:
+    if len(stored) != len(made):
+        return f"{len(made):,} rows instead of {len(stored):,}"
+    equal = pd.Series(True, index=stored.index)
+    close = equal.copy()
+    for name in stored.columns:
+        same = (stored[name] == made[name]) | (stored[name].isna() & made[name].isna())
+        equal &= same.fillna(False).astype(bool)
+        near = same.fillna(False).astype(bool)
+        if pd.api.types.is_float_dtype(stored[name].dtype):
+            near |= (stored[name] - made[name]).abs() <= CLOSE * stored[name].abs().max()
+        close &= near
+    told = f"{int(equal.sum()):,} of {len(stored):,} rows are equal"
+    return f"{told}, the others to {CLOSE:g} of the greatest number in a column" if close.all() else told
+
+
+def _model_steps(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> list[Step]:
+    """On the recorded rows; where all batches could be made again and some differ, on what they are now, too."""
+    what = f"model on the recorded rows ({percent(recorded.curve.chosen)})"
+    steps = [_tried(what, lambda: _model_step(what, recorded, refit(recorded, recorded.tables)))]
+    again = [remade.get(batch.id) for batch in recorded.batches]
+    made = [each for each in again if each is not None]
+    differ = any(each.digest != batch.digest for each, batch in zip(made, recorded.batches, strict=False))
+    if len(made) == len(again) and differ and recorded.curve.chosen:
+        other = "model on the rows made here"
+        steps.append(_tried(other, lambda: _model_step(other, recorded, refit(recorded, [m.rows for m in made]))))
+    return steps
+
+
+def _model_step(what: str, recorded: RecordedSweep, found: Refitted) -> Step:
+    point = recorded.curve.at(recorded.curve.chosen)
+    score = f"{recorded.curve.metric} {found.score:.6g}, recorded {_interval(point)}"
+    kept = recorded.final.params.get(names.P_PREDICTIONS)
+    if found.score == point.score and kept in (None, found.predictions):
+        predictions = "" if kept is None else f"; predictions match digest {kept[:12]}…"
+        return Step(what, "identical", f"{score}{predictions}")
+    inside = point.low <= found.score <= point.high
+    return Step(what, "within interval" if inside else "different", score)
+
+
+def _curve_step(before: Curve, now: Curve) -> Step:
+    if now.to_json() == before.to_json():
+        return Step("the curve", "identical", f"every number of {len(before.points)} ratios")
+    pairs = [(point, now.at(point.ratio)) for point in before.points]
+    told = [f"{percent(was.ratio)}: {found.score:.6g}, recorded {_interval(was)}" for was, found in pairs]
+    if now.chosen != before.chosen:
+        told.insert(0, f"{percent(now.chosen)} is chosen, {percent(before.chosen)} was")
+    inside = now.chosen == before.chosen and all(was.low <= found.score <= was.high for was, found in pairs)
+    return Step("the curve", "within interval" if inside else "different", "; ".join(told))
+
+
+def _interval(point: Point) -> str:
+    return f"{point.score:.6g} ({point.low:.4g} to {point.high:.4g})"
+
+
+def _versions(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> tuple[str, ...]:
+    """What is another version here than when the model and the batches were made."""
+    made_with = {"the model": recorded.final, **{f"batch {batch.id}": batch.run for batch in recorded.batches}}
+    now, told = here(), dict.fromkeys([""])
+    for what, run in made_with.items():
+        before = flat_environment(json.loads(run.params[names.P_ENVIRONMENT]))
+        told |= dict.fromkeys(
+            f"{name} {version} made {what}, {now.get(name, 'none')} is here"
+            for name, version in before.items()
+            if now.get(name) != version
+        )
+    for batch in recorded.batches:
+        version = batch.run.params[names.P_GENERATOR_VERSION]
+        if batch.id in remade and remade[batch.id].version != version:
+            generator = batch.run.params[names.P_GENERATOR]
+            told[f"{generator} {version} made batch {batch.id}, {remade[batch.id].version} is here"] = None
+    return tuple(text for text in told if text)
+
+
+def _recorded(
+    project: Project, handoff: str, recorded: RecordedSweep, versions: tuple[str, ...], steps: tuple[Step, ...]
+) -> Reproduction:
+    new = NewRun("reproduction", "reproduction", uuid.uuid4().hex)
+    run_id = create_run(project.server, new, parent=project.workflow_run or handoff)
+    found = Reproduction(run_id, handoff, model_uri(recorded.final), versions, steps)
+    with writing(project.server, run_id) as draft:
+        _write(draft, recorded, found)
+    return found
+
+
+def _write(draft: Draft, recorded: RecordedSweep, found: Reproduction) -> None:
+    draft.param(names.P_HANDOFF, found.handoff)
+    draft.param(names.P_SWEEP, recorded.run.run_id)
+    draft.param(names.P_EVALUATION_DIGEST, recorded.frozen.digest)
+    draft.param(names.P_MODEL_URI, found.model)
+    draft.param(names.P_OUTCOME, found.outcome)
+    draft.param(names.P_ENVIRONMENT, environment())
+    draft.text(names.A_REPRODUCTION, canonical_json(dataclasses.asdict(found)))
+    draft.frame(names.A_REPRODUCTION_TABLE, pd.DataFrame([dataclasses.asdict(step) for step in found.steps]))
+    rows = "\n".join(f"| {step.what} | {step.outcome} | {step.words} |" for step in found.steps)
+    others = "".join(f"- {text}\n" for text in found.versions) or "Everything is as it was.\n"
+    draft.describe(
+        f"**{found.model} made again: {found.outcome}.** Software: {environment()['python']}\n\n{others}\n"
+        f"| step | outcome | how |\n|---|---|---|\n{rows}"
+    )
+
+
+def outcome_of(record: Mapping[str, Any]) -> Outcome:
+    """The outcome that the file of a reproduction run gives."""
+    steps = tuple(Step(**step) for step in record["steps"])
+    return Reproduction(**{**record, "versions": tuple(record["versions"]), "steps": steps}).outcome
