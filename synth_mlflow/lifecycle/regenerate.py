@@ -81,6 +81,8 @@ class Workshop:
         made = f"{origin.generator} {origin.version}"
         if origin.door in {"python", "file"}:
             raise CannotError(f"{made} made it elsewhere: its code is not known here, its rows are on the server")
+        if origin.door in {"peer", "llm"}:
+            raise CannotError(f"{made} made it outside of this environment; `synth-mlflow generate` runs it anew")
         if origin.door == "generator" and origin.generator not in installed("generators"):
             raise CannotError(f"generator {origin.generator!r} is not installed here; {made} made it")
         external = origin.door != "generator" or is_external(find("generators", origin.generator).load())

@@ -12,7 +12,7 @@ from synth_mlflow.model.leave_out import LeftOut, leave_out
 from synth_mlflow.model.plan import FitKey, SweepPlan, fit_rows
 
 TASK = Task("bought", "binary")
-SPEC = ModelSpec("lightgbm", {"num_iterations": 20, "num_leaves": 15, "min_data_in_leaf": 5})
+SPEC = ModelSpec("lightgbm", {"num_iterations": 40, "num_leaves": 15, "min_data_in_leaf": 10, "learning_rate": 0.2})
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def left_out(customers):
             tables[2]["bought"] = labels.where(~wrong, labels.map({"yes": "no", "no": "yes"}))
         return leave_out(
             normalise(customers(500, seed=1)), normalise(pd.concat(tables, ignore_index=True)),
-            normalise(customers(1500, seed=2)), TASK, "roc_auc", SPEC, SweepPlan((ratio,), 6, mix, seed=3, n_jobs=1),
+            normalise(customers(1500, seed=2)), TASK, "roc_auc", SPEC, SweepPlan((ratio,), 8, mix, seed=3, n_jobs=1),
             batches=np.repeat([f"b-{at}" for at in range(n_batches)], n_rows), suspects=suspects, slices=slices,
         )  # fmt: skip
 
