@@ -43,6 +43,8 @@ def _arguments(verb: str, done: Workflow, folder: Path) -> list[str]:
         "log-production": ["--metric", "0.7"],
         "completion": ["bash"],
         "sweep": ["--repeats", "3"],
+        "blame": ["--ratio", "50", "--repeats", "3"],
+        "diff": ["newest"],
     }
     return given.get(verb, [])
 
@@ -50,7 +52,7 @@ def _arguments(verb: str, done: Workflow, folder: Path) -> list[str]:
 ASKED = ["define", "validate", "sweep", "report", "status", "check", "log-production", "retract", "verify", "identify"]
 
 
-@pytest.mark.parametrize("verb", [*ASKED, "trace", "show", "list", "init", "completion"])
+@pytest.mark.parametrize("verb", [*ASKED, "trace", "blame", "reproduce", "diff", "show", "list", "init", "completion"])
 def test_the_shape_is_what_is_printed(call: Call, done: Workflow, tmp_path: Path, verb: str) -> None:
     uri = done.project.server.tracking_uri
     _, out, _ = call(verb, "--json", "--tracking-uri", uri, *_arguments(verb, done, tmp_path))
@@ -68,4 +70,6 @@ def test_stages_that_come_before(call: Call, defined: Workflow, customers: Calla
 
 def test_errors_have_a_shape_too(call: Call) -> None:
     code, out, _ = call("define", "nowhere.md", "--json")
-    assert code == 2 and set(json.loads(out)) == set(re.findall(r"`(\w+)`", SECTION.partition("An error is")[2]))
+    assert code == 2 and set(json.loads(out)) == set(
+        re.findall(r"`(\w+)`", SECTION.partition("An error is")[2].partition("\n|")[0])
+    )
