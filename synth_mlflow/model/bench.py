@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,10 +69,10 @@ class Bench:
         halves = halve(target_values(evaluation, task, classes), task.is_classification)
         evaluation = evaluation[halves.select].reset_index(drop=True)
         truth = target_values(evaluation, task, classes)
-        pool = pd.concat([part for part in (real, synthetic, extra_real) if part is not None], ignore_index=True)
+        parts = [part for part in (real, synthetic, extra_real) if part is not None]
         n_extra = 0 if extra_real is None else len(extra_real)
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
-        trainer = _trainer(pool, evaluation, task, spec, classes)
+        trainer = _trainer(parts, evaluation, task, spec, classes)
         return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks)
 
     def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
@@ -97,14 +97,19 @@ class Bench:
         return best_score(self.metric, self.task, self.truth)
 
 
-def _trainer(pool: pd.DataFrame, evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels) -> Trainer:
-    if spec.estimator == "lightgbm":
-        from synth_mlflow.model.boosted import BoostedSettings, BoostedTrainer, FreshTrainer  # takes 1 s to import
+def _trainer(
+    parts: Sequence[pd.DataFrame], evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels
+) -> Trainer:
+    if spec.estimator == "lightgbm" and sum(map(len, parts)) > FRESH_BINS_MAX:
+        from synth_mlflow.model.boosted import BoostedTrainer  # takes 1 s to import
 
-        if len(pool) <= FRESH_BINS_MAX:
-            settings = BoostedSettings.read(spec.params, task, len(classes), seed=0, n_threads=1)
-            return FreshTrainer(settings, task, classes, pool, evaluation)
-        return BoostedTrainer.build(spec.params, task, pool, evaluation, classes)
+        return BoostedTrainer.build(spec.params, task, parts, evaluation, classes)
+    pool = pd.concat(parts, ignore_index=True)
+    if spec.estimator == "lightgbm":
+        from synth_mlflow.model.boosted import BoostedSettings, FreshTrainer
+
+        settings = BoostedSettings.read(spec.params, task, len(classes), seed=0, n_threads=1)
+        return FreshTrainer(settings, task, classes, pool, evaluation)
     return _EstimatorTrainer(spec, task, pool, evaluation, classes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,12 +126,22 @@ class BoostedTrainer:
 
     @classmethod
     def build(
-        cls, given: Mapping[str, Any], task: Task, pool: pd.DataFrame, evaluation: pd.DataFrame, classes: Labels
+        cls,
+        given: Mapping[str, Any],
+        task: Task,
+        parts: Sequence[pd.DataFrame],
+        evaluation: pd.DataFrame,
+        classes: Labels,
     ) -> BoostedTrainer:
-        """Encode and bin the pool, encode the evaluation rows."""
+        """Encode and bin the pool, a table after the other so that they are never copied into one."""
         settings = BoostedSettings.read(given, task, len(classes), seed=0, n_threads=1)
-        columns = columns_of(pool, task)
-        data = dataset(columns, pool, target_values(pool, task, classes), settings)
+        columns = columns_of(parts[0], task, *parts[1:])
+        matrix = np.empty((sum(map(len, parts)), len(columns.columns)))
+        ends = np.cumsum([len(part) for part in parts])
+        for part, end in zip(parts, ends, strict=True):
+            matrix[end - len(part) : end] = columns.matrix(part)
+        target = np.concatenate([target_values(part, task, classes) for part in parts])
+        data = _bin(columns, matrix, target, settings)
         return cls(settings, columns, classes, data, columns.matrix(evaluation))
 
     def model(self, rows: FitRows, seed: int) -> BoostedModel:
@@ -155,8 +165,8 @@ def fit_boosted(
     return BoostedModel(predictor(booster, columns, classes))
 
 
-def columns_of(rows: pd.DataFrame, task: Task) -> RawColumns:
-    """The features of a normalised table, text with the values seen in it.
+def columns_of(rows: pd.DataFrame, task: Task, *more: pd.DataFrame) -> RawColumns:
+    """The features of normalised tables of one schema, text with the values seen in any of them.
 
     Raises
     ------
@@ -166,14 +176,23 @@ def columns_of(rows: pd.DataFrame, task: Task) -> RawColumns:
     kinds = {name: kind for name, kind in schema_of(rows).kinds.items() if name != task.target}
     if not kinds:
         raise UsageError(f"the table has no column but the target {task.target!r}.", "Give at least one feature.")
-    return RawColumns(tuple(RawColumn(name, kind, _categories(rows[name], kind)) for name, kind in kinds.items()))
+    return RawColumns(
+        tuple(
+            RawColumn(name, kind, _categories([part[name] for part in (rows, *more)], kind))
+            for name, kind in kinds.items()
+        )
+    )
 
 
 def dataset(columns: RawColumns, rows: pd.DataFrame, target: Vector, settings: BoostedSettings) -> lightgbm.Dataset:
     """Rows binned once; fits take subsets of it by row number."""
-    with _refusals(len(rows), settings):
+    return _bin(columns, columns.matrix(rows), target, settings)
+
+
+def _bin(columns: RawColumns, matrix: Vector, target: Vector, settings: BoostedSettings) -> lightgbm.Dataset:
+    with _refusals(len(matrix), settings):
         return lightgbm.Dataset(
-            columns.matrix(rows),
+            matrix,
             target,
             weight=_weights(target, settings.class_weight),
             feature_name=columns.feature_names,
@@ -271,8 +290,10 @@ def _take(params: dict[str, Any], names: tuple[str, ...], default: Any) -> Any:
     return found[0] if found else default
 
 
-def _categories(values: pd.Series, kind: str) -> tuple[str, ...]:
-    return tuple(sorted(values.dropna().unique())) if kind == "string" else ()
+def _categories(parts: Sequence[pd.Series], kind: str) -> tuple[str, ...]:
+    if kind != "string":
+        return ()
+    return tuple(sorted({value for values in parts for value in values.dropna().unique()}))
 
 
 def _weights(target: Vector, class_weight: Any) -> Vector | None:
@@ -285,4 +306,7 @@ def _weights(target: Vector, class_weight: Any) -> Vector | None:
 
 def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64]) -> lightgbm.Dataset:
     """Ascending, since LightGBM copies rows in one pass; a row that stands twice counts twice."""
-    return data.subset(np.sort(chosen).tolist())
+    part = data.subset([0])
+    indices: Any = np.sort(chosen).astype(np.int32)  # as the list that LightGBM asks for it is larger than the bins
+    part.used_indices = indices
+    return part

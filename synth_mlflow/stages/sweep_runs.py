@@ -91,6 +91,8 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     for name, part in point.slices.items():
         if part.score is not None:
             draft.metric(names.slice_metric(name), part.score)
+    for label, share in point.recalls.items():
+        draft.metric(names.class_metric(label), share)
     draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
     chosen = " **The chosen ratio.**" if point is curve.at(curve.chosen) else ""
     chosen += f" The guardrail does not let it be chosen: {point.forbidden}." if point.forbidden else ""

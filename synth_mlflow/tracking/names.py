@@ -218,6 +218,11 @@ def slice_metric(slice_name: str) -> str:
     return f"synth.slice_score/{_plain(slice_name)}"
 
 
+def class_metric(label: str) -> str:
+    """The metric that holds the share of a class that is predicted as such."""
+    return f"synth.recall/{_plain(label)}"
+
+
 def source_metric(source: str) -> str:
     """The metric that holds the curve of one source, where generators were swept one by one."""
     return f"{M_SCORE}/{_plain(source)}"

@@ -1,13 +1,20 @@
 """Fitting on raw rows: every kind of column, every kind of task, both kinds of estimator."""
 
+import sys
+import types
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
+from synth_mlflow.model import boosted
+from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.fit import fit
+from synth_mlflow.model.plan import FitRows
 from synth_mlflow.model.raw_columns import load
 
 ESTIMATORS = ["lightgbm", "sklearn.linear_model:LogisticRegression", "sklearn.ensemble:RandomForestClassifier"]
@@ -80,6 +87,57 @@ def test_early_stopping_ends_before_the_last_round(rows):
     assert model.predictor.booster.best_iteration < 50
 
 
+def test_early_stopping_sees_no_evaluation_row(rows):
+    """Whatever the evaluation rows say of the target, the model is the same."""
+    task = Task("churned", "binary")
+    spec = ModelSpec(params={"early_stopping_rounds": 2, "n_estimators": 200, "class_weight": "balanced"})
+    real, made, evaluation = rows[:200], rows[200:300], rows[300:]
+    other = evaluation.assign(churned=evaluation["churned"].map({"yes": "no", "no": "yes"}))
+    taken = FitRows(np.arange(150), np.arange(200, 300))
+    said = [
+        Bench.build(real, table, task, "roc_auc", spec, synthetic=made).trainer.predictions(taken, 5)
+        for table in (evaluation, other)
+    ]
+    assert np.array_equal(*said)
+
+
+@pytest.mark.parametrize("added", [np.arange(200, 300), np.tile(np.arange(150), 2)])  # synthetic rows, duplicates
+def test_early_stopping_decides_on_real_rows_that_are_not_fitted_on(rows, added, monkeypatch):
+    taken, subset = [], boosted._subset
+
+    def noted(data, chosen):
+        taken.append(chosen)
+        return subset(data, chosen)
+
+    monkeypatch.setattr(boosted, "_subset", noted)
+    monkeypatch.setattr("synth_mlflow.model.bench.FRESH_BINS_MAX", 0)
+    spec = ModelSpec(params={"early_stopping_rounds": 2})
+    bench = Bench.build(rows[:200], rows[300:], Task("churned", "binary"), "roc_auc", spec, synthetic=rows[200:300])
+    bench.trainer.model(FitRows(np.arange(150), added), 1)
+    fitted, deciding = taken
+    assert not set(fitted) & set(deciding)
+    assert set(deciding) < set(range(150)) and len(deciding) == 30
+
+
+def test_own_estimator_is_never_shown_an_evaluation_row(rows, monkeypatch):
+    shown = []
+
+    class Watcher(LogisticRegression):
+        def fit(self, X, y, **given):
+            shown.append(len(X))
+            assert not given  # no evaluation set, whatever it is called
+            return super().fit(X, y)
+
+    module = types.ModuleType("tests_watcher")
+    module.Watcher = Watcher
+    monkeypatch.setitem(sys.modules, "tests_watcher", module)
+    bench = Bench.build(
+        rows[:200], rows[300:], Task("churned", "binary"), "roc_auc", ModelSpec("tests_watcher:Watcher")
+    )
+    bench.trainer.predictions(FitRows(np.arange(150), np.empty(0, dtype=np.int64)), 1)
+    assert shown == [150]
+
+
 def test_class_weight_raises_the_rare_class(rows):
     task, rare = Task("churned", "binary"), rows.assign(churned=np.where(np.arange(400) % 20 == 0, "yes", "no"))
     plain, weighted = (
@@ -97,11 +155,7 @@ def test_own_pipeline_gets_raw_rows(rows):
 @pytest.fixture(autouse=True)
 def own_pipeline(monkeypatch):
     """A module of the user's that gives a finished pipeline."""
-    import sys
-    import types
-
     from sklearn.compose import make_column_transformer
-    from sklearn.linear_model import LinearRegression
     from sklearn.pipeline import make_pipeline
 
     module = types.ModuleType("tests_own_pipeline")

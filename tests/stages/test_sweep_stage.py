@@ -182,4 +182,15 @@ def test_sweep_by_generator_names_its_children_and_takes_the_winner(
     assert set(done.curve()["source"]) == {"law", "rival", "all together"}
     done.report(tmp_path / "handoff.md")
     assert "one test covers them all" in (tmp_path / "handoff.md").read_text()
-    assert done.verify().holds
+    found = done.verify().findings
+    assert not [finding for finding in found if finding.run_id == sweep.run.run_id], found
+
+
+def test_slices_and_classes_are_on_every_ratio_and_in_the_curve(done: Workflow) -> None:
+    sweep = done.project.latest_sweep()
+    assert sweep is not None
+    for run in [run for run in done.project.reader.children(sweep.run.run_id) if run.stage == "ratio"]:
+        point = sweep.curve.at(run.metrics[names.M_RATIO])
+        assert run.metrics[names.M_SCORE] == point.score
+        assert run.metrics[names.slice_metric("young")] == point.slices["young"].score
+        assert {label: run.metrics[names.class_metric(label)] for label in ("no", "yes")} == point.recalls
