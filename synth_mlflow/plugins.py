@@ -44,7 +44,7 @@ class Plugin:
 
 
 def installed(folder: str) -> dict[str, Plugin]:
-    """Every plugin of one folder (``generators``, ``checks``, ``triggers``), by name; built-in ones first."""
+    """Every plugin of one folder, such as ``generators`` or ``exports``, by name; built-in ones first."""
     found = {plugin.name: plugin for plugin in _built_in(folder)}
     for plugin in _third_party(folder):
         found.setdefault(plugin.name, plugin)

@@ -20,6 +20,7 @@ from synth_mlflow.lifecycle.check import Given
 from synth_mlflow.lifecycle.check import check as check_triggers
 from synth_mlflow.lifecycle.check import log_production as record_production
 from synth_mlflow.lifecycle.diff import diff
+from synth_mlflow.lifecycle.export import export
 from synth_mlflow.lifecycle.identify import Identified, identify
 from synth_mlflow.lifecycle.reproduce import Reproduction, reproduce
 from synth_mlflow.lifecycle.retract import Retraction, retract
@@ -395,6 +396,10 @@ class Workflow:
     def trace(self, what: str) -> Trace:
         """What a model, run or batch is made of or went into; see :func:`synth_mlflow.lifecycle.trace.trace`."""
         return trace(self.project, what)
+
+    def export(self, format_name: str, output: str | Path | None = None) -> str:
+        """Provenance in the format of another tool; see :func:`synth_mlflow.lifecycle.export.export`."""
+        return export(self.project, format_name, _path(output))
 
     def batches(self) -> pd.DataFrame:
         """Every batch, one a row."""

@@ -10,7 +10,7 @@ from synth_mlflow.plugins import Plugin, find, installed
 
 
 def test_every_built_in_plugin_loads_and_says_what_it_is():
-    for folder in ("generators", "checks", "triggers"):
+    for folder in ("generators", "checks", "triggers", "exports"):
         found = installed(folder)
         assert found
         assert not [name for name in found if name.startswith("_")]

@@ -13,7 +13,7 @@ import click
 
 from synth_mlflow.cli import output
 from synth_mlflow.cli.completion import completion
-from synth_mlflow.cli.evidence_verbs import retract
+from synth_mlflow.cli.evidence_verbs import export, retract
 from synth_mlflow.cli.evidence_verbs import verify as verify_evidence
 from synth_mlflow.cli.generate_verb import generate
 from synth_mlflow.cli.progress import hide
@@ -73,6 +73,7 @@ for verb in (
     identify,
     trace,
     diff,
+    export,
     show,
     list_installed,
     completion,

@@ -1,15 +1,16 @@
-"""The verbs about recorded evidence: take a batch back, recompute every digest."""
+"""The verbs about recorded evidence: take a batch back, recompute every digest, tell other tools."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import Shared, shared
+from synth_mlflow.cli.options import BlankPath, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import EvidenceError
 
@@ -53,6 +54,26 @@ def verify(
     else:
         _told(found)
     return 0 if found.holds else EvidenceError.exit_code
+
+
+@click.command()
+@click.option("--format", "format_name", required=True, metavar="NAME",
+              help="croissant, prov-json, openlineage, or another that `list` shows.")  # fmt: skip
+@click.option("--output", "target", type=BlankPath(), help="Write this file instead of stdout.")
+@shared
+def export(
+    given: Shared,
+    format_name: str,
+    target: Path | None,
+) -> None:
+    """Provenance of the whole project in the format of another tool; no row of its data leaves with it."""
+    text = open_workflow("export", given).export(format_name, target)
+    if target is None:
+        return click.echo(text, nl=not text.endswith("\n"))
+    if given.as_json:
+        return output.as_json({"written": target, "format": format_name})
+    output.line(f"written: {target}")
+    return output.next_command("synth-mlflow status")
 
 
 def _told(found: Verification) -> None:

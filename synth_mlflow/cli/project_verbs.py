@@ -198,12 +198,12 @@ def show(
 @click.command("list")
 @shared
 def list_installed(given: Shared) -> None:
-    """Generators, peers, checks and triggers that are installed."""
+    """Generators, peers, checks, triggers and export formats that are installed."""
     from synth_mlflow.errors import UsageError
     from synth_mlflow.plugins import installed
 
     found: list[dict[str, Any]] = []
-    for folder in ("generators", "peers", "checks", "triggers"):
+    for folder in ("generators", "peers", "checks", "triggers", "exports"):
         for name, plugin in installed(folder).items():
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:

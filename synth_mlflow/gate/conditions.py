@@ -11,7 +11,7 @@ from synth_mlflow.plugins import find, installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.triggers import Present, Recorded, TriggerState
+from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, TriggerState
 
 
 def recorded_facts(
@@ -72,3 +72,29 @@ def evaluate(problem: Problem, recorded: Recorded, present: Present) -> Sequence
         find("triggers", name).load().evaluate(threshold, recorded, present)
         for name, threshold in problem.statement.facts.rerun_when.items()
     ]
+
+
+def retracted_inside(inside: Sequence[StoredBatch]) -> TriggerState:
+    """The one condition that no statement can leave out: a batch inside the model was retracted."""
+    bad = [batch for batch in inside if batch.retracted]
+    told = [f"{b.id} was retracted {b.taken_back.words if b.taken_back else 'by a tag'}" for b in bad]
+    reason = "; ".join(told) if told else f"none of the {len(inside)} batches inside the newest model was retracted"
+    state: State = "due" if bad else "not due"
+    return TriggerState("retracted", "a batch inside the newest model was retracted", state, reason)
+
+
+def production_values(runs: Iterable[StoredRun], final: StoredRun) -> tuple[ProductionValue, ...]:
+    """What was measured in production since a model was made, oldest first.
+
+    Parameters
+    ----------
+    runs : iterable of StoredRun
+        Finished runs, oldest first; those of other stages are left out.
+    """
+    return tuple(
+        ProductionValue(
+            run.metrics[names.M_SCORE], int(run.metrics[names.M_ROWS]) if names.M_ROWS in run.metrics else None
+        )
+        for run in runs
+        if run.stage == "production" and run.started >= final.started
+    )

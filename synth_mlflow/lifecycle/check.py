@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,19 @@ from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts
+from synth_mlflow.gate.conditions import (
+    evaluate,
+    here,
+    installed_generators,
+    production_values,
+    recorded_facts,
+    retracted_inside,
+)
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.project import EvaluationSet, Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
-from synth_mlflow.triggers import Drift, Present, ProductionValue, State, TriggerState
+from synth_mlflow.triggers import Drift, Present, TriggerState
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,10 @@ def check(project: Project, given: Given | None = None) -> list[TriggerState]:
         schema_digest=news.schema_digest,
         n_new_rows=news.n_rows,
         drift=news.drift,
-        production=_production(project, final),
+        production=production_values(project.reader.finished("production"), final),
         environment=here(),
     )
-    return [*evaluate(problem, recorded, present), _retracted(batches)]
+    return [*evaluate(problem, recorded, present), retracted_inside(batches)]
 
 
 def log_production(project: Project, value: float, n_rows: int | None = None) -> StoredRun:
@@ -89,25 +96,6 @@ def log_production(project: Project, value: float, n_rows: int | None = None) ->
         rows = "" if n_rows is None else f" on {n_rows:,} rows"
         draft.describe(f"**{metric} = {value:.4f}** in production{rows}. Next: `synth-mlflow check`.")
     return project.reader.run(run_id)
-
-
-def _retracted(inside: Sequence[StoredBatch]) -> TriggerState:
-    """The one condition that no statement can leave out."""
-    bad = [batch for batch in inside if batch.retracted]
-    told = [f"{b.id} was retracted {b.taken_back.words if b.taken_back else 'by a tag'}" for b in bad]
-    reason = "; ".join(told) if told else f"none of the {len(inside)} batches inside the newest model was retracted"
-    state: State = "due" if bad else "not due"
-    return TriggerState("retracted", "a batch inside the newest model was retracted", state, reason)
-
-
-def _production(project: Project, final: StoredRun) -> tuple[ProductionValue, ...]:
-    runs = [run for run in project.reader.finished("production") if run.started >= final.started]
-    return tuple(
-        ProductionValue(
-            run.metrics[names.M_SCORE], int(run.metrics[names.M_ROWS]) if names.M_ROWS in run.metrics else None
-        )
-        for run in runs
-    )
 
 
 @dataclass(frozen=True)

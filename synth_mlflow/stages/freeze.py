@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.columns import Schema, schema_of
-from synth_mlflow.data.digests import json_digest, row_digests, table_digest
+from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
+from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import Split, cut
 from synth_mlflow.data.statement import Evaluation
 from synth_mlflow.data.tables import read_table, write_parquet
@@ -40,6 +42,7 @@ class Cut:
     split: Split
     schema: Schema
     seed: int
+    plan: Evaluation
 
     @property
     def key(self) -> str:
@@ -94,7 +97,7 @@ def freeze(
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
     plan = _plan(problem.statement.facts.evaluation, group, time)
     split = cut(rows, problem.statement.task, plan, problem.statement.slices, seed)
-    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed)
+    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed, plan)
     _refuse_lost_classes(problem, sides)
     _write(project, problem, sides, path, store)
     describe_project(project)
@@ -162,6 +165,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         )
         _state(draft, problem, sides, path, store)
         _keep_rows(draft, sides, store)
+        draft.text(names.A_SLICES, canonical_json(_slice_sizes(statement.slices, sides)))
         _write_baseline(project, problem, sides, baseline, settings, run_id)
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
@@ -176,6 +180,7 @@ def _state(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store)
     draft.param(names.P_TRAINING_DIGEST, training)
     draft.param(names.P_TRAINING_ROWS, len(sides.training))
     draft.param(names.P_HOW, sides.split.how)
+    draft.param(names.P_CUT, sides.plan.model_dump(exclude_none=True))
     draft.param(names.P_DUPLICATES, sides.split.n_duplicates)
     draft.param(names.P_STORE, store)
     draft.param(names.P_DATA_PATH, str(path))
@@ -187,6 +192,14 @@ def _state(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store)
     n_columns, uri = sides.training.shape[1], path.as_uri()
     draft.inputs.append(real_input(training, uri, len(sides.training), n_columns))
     draft.inputs.append(evaluation_input(digest, uri, len(sides.evaluation), n_columns))
+
+
+def _slice_sizes(slices: Mapping[str, Slice], sides: Cut) -> dict[str, dict[str, int]]:
+    """How many rows of each side lie in each slice of the statement."""
+    return {
+        name: {"training": int(part.mask(sides.training).sum()), "evaluation": int(part.mask(sides.evaluation).sum())}
+        for name, part in slices.items()
+    }
 
 
 def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:

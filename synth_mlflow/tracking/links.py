@@ -34,3 +34,10 @@ def runs_url(server: Server, web: str) -> str:
 def artifact_url(server: Server, web: str, run_id: str, path: str) -> str:
     """The page that shows one artifact of a run."""
     return f"{web.rstrip('/')}/{artifact_path(server.experiment_id, run_id, path)}"
+
+
+def download_url(server: Server, run_id: str, path: str) -> str:
+    """Where one artifact can be fetched: from the server, or by MLflow's own ``runs:/`` where there is none."""
+    if server.web is None:
+        return f"runs:/{run_id}/{path}"
+    return f"{server.web.rstrip('/')}/get-artifact?path={quote(path, safe='')}&run_uuid={run_id}"

@@ -1,0 +1,107 @@
+"""The runs that a handoff speaks of, read in a few queries, none a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from synth_mlflow.errors import GateError
+from synth_mlflow.gate.conditions import production_values
+from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.verdicts import group_checks
+from synth_mlflow.model.curve import Curve
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
+from synth_mlflow.triggers import ProductionValue
+
+
+@dataclass(frozen=True)
+class Material:
+    """The runs that a handoff speaks of, read in one go."""
+
+    problem: Problem
+    frozen: EvaluationSet
+    policy: Policy
+    baseline: StoredRun
+    batches: Sequence[StoredBatch]
+    checks: Mapping[str, list[StoredRun]]
+    """By the run id of their batch."""
+    sweeps: Sequence[StoredRun]
+    """Oldest first; the newest is the one handed over."""
+    ratios: Sequence[StoredRun]
+    """Of the newest sweep."""
+    final: StoredRun
+    curve: Curve
+    slice_sizes: Mapping[str, tuple[int, int]]
+    """Training and evaluation rows of each slice; empty where nobody counted them."""
+    production: tuple[ProductionValue, ...]
+    """What was measured since the model was made, oldest first."""
+    sign_offs: Sequence[StoredSignOff]
+    """Of earlier handoffs of the newest sweep, oldest first."""
+
+    @property
+    def sweep(self) -> StoredRun:
+        """The sweep that is handed over."""
+        return self.sweeps[-1]
+
+    @property
+    def inside(self) -> set[str]:
+        """The short ids of the batches in the model."""
+        return set(self.final.params[names.P_BATCHES].split()) if self.curve.chosen else set()
+
+
+def gather_material(project: Project) -> Material:
+    """Read every run that the document speaks of in two paged queries, and the few files that the document quotes.
+
+    Raises
+    ------
+    GateError
+        If a stage before this one is missing.
+    """
+    problem, frozen = project.problem(), project.evaluation_set()
+    runs = [run for run in project.reader.outline() if run.counts]
+    sweeps = [run for run in runs if run.stage == "sweep"]
+    if not sweeps:
+        raise GateError(
+            f"project {project.server.experiment!r} has no sweep to hand over.", "First: `synth-mlflow sweep`."
+        )
+    newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
+    text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
+    return Material(
+        problem=problem,
+        frozen=frozen,
+        policy=policy_of(problem.statement),
+        baseline=_only(runs, "baseline", frozen.run.run_id),
+        batches=[StoredBatch(run) for run in runs if run.stage == "batch"],
+        checks=group_checks(runs),
+        sweeps=sweeps,
+        ratios=[run for run in newest if run.stage == "ratio"],
+        final=_only(newest, "final", sweeps[-1].run_id),
+        curve=Curve.from_json(json.loads(text)),
+        production=production_values(runs, _only(newest, "final", sweeps[-1].run_id)),
+        slice_sizes=_slice_sizes(project, frozen),
+        sign_offs=_sign_offs(runs, sweeps[-1].run_id),
+    )
+
+
+def _slice_sizes(project: Project, frozen: EvaluationSet) -> dict[str, tuple[int, int]]:
+    if names.A_SLICES not in frozen.run.artifacts:
+        return {}
+    counted = json.loads(project.reader.file(frozen.run, names.A_SLICES).read_text(encoding="utf-8"))
+    return {name: (found["training"], found["evaluation"]) for name, found in counted.items()}
+
+
+def _sign_offs(runs: Sequence[StoredRun], sweep: str) -> list[StoredSignOff]:
+    handoffs = {run.run_id for run in runs if run.stage == "handoff" and run.params[names.P_SWEEP] == sweep}
+    found = recorded_sign_offs(runs)
+    return [signed for run_id in found if run_id in handoffs for signed in found[run_id]]
+
+
+def _only(runs: Sequence[StoredRun], stage: str, parent: str) -> StoredRun:
+    found = [run for run in runs if run.stage == stage and run.parent == parent]
+    if not found:
+        raise GateError(f"run {parent} has no finished {stage} run under it.", "Run its stage again.")
+    return found[-1]
