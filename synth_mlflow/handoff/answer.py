@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from synth_mlflow.handoff.document import CurvePoint, Document, Estimate, Success, Sweep
 from synth_mlflow.handoff.wording import count, decimals, interval, line, number, percent, percents, signed
 
+OTHERS_NAMED = 6  # ratios of a plateau; of more, the two ends
 _NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
@@ -78,7 +79,8 @@ def _no_help(point: CurvePoint, gain: Estimate) -> str:
     if gain.high < 0:
         return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
     if gain.low > 0 and point.placebo is not None:
-        return f"gains no more than duplicated real rows, which score {number(point.placebo.value, places)}"
+        placebo = number(point.placebo.value, places)
+        return f"its gain cannot be told from that of duplicated real rows, which score {placebo}"
     return f"its gain cannot be told from zero ({span})"
 
 
@@ -107,7 +109,10 @@ def _shape(sweep: Sweep) -> str:
     if sweep.shape == "no peak":
         return "The curve has no peak: no ratio can be told from the best."
     others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
-    told = f": {percents(others)} cannot be told from it" if others else ""
+    named = percents(others)
+    if len(others) > OTHERS_NAMED:
+        named = f"{len(others)} others from {percent(min(others))} to {percent(max(others))}"
+    told = f": {named} cannot be told from it" if others else ""
     return f"The curve is flat around its peak at {percent(sweep.peak)}{told}."
 
 

@@ -196,6 +196,24 @@ def bound(probe: Probe) -> str:
     return f"{'≤' if probe.better == 'low' else '≥'} {number(probe.limit)}"
 
 
+def result(probe: Probe) -> str:
+    """What became of a probe; one beyond its limit holds where chance alone may have put it there.
+
+    Examples
+    --------
+    >>> result(Probe("reused_values", 0.07, 0.02, "low", failed=False, p_value=0.2))
+    'beyond the limit, not surprising'
+    >>> result(Probe("ks_distance", 0.05, 0.1, "low", failed=False))
+    'held'
+    """
+    if probe.failed:
+        return "failed"
+    if probe.value is None:
+        return "not computed"
+    beyond = probe.value > probe.limit if probe.better == "low" else probe.value < probe.limit
+    return "beyond the limit, not surprising" if beyond else "held"
+
+
 FILTERS = (
     "visible",
     "line",
@@ -211,5 +229,6 @@ FILTERS = (
     "short",
     "as_json",
     "bound",
+    "result",
 )
 """What the templates may call."""

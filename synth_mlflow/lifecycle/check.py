@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
-from synth_mlflow.data.columns import Schema, conform, schema_of
+from synth_mlflow.data.columns import conform, schema_of
 from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.data.tables import read_table
-from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.conditions import (
     evaluate,
     here,
@@ -24,11 +22,12 @@ from synth_mlflow.gate.conditions import (
     recorded_facts,
     retracted_inside,
 )
+from synth_mlflow.measures.drift import table_drift
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
-from synth_mlflow.triggers import Drift, Present, TriggerState
+from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, TriggerState
 
 
 @dataclass(frozen=True)
@@ -122,38 +121,24 @@ def _new_rows(project: Project, frozen: EvaluationSet, rows: pd.DataFrame) -> tu
     known = np.concatenate(list(project.row_digests(frozen.run).values()))
     digests = row_digests(rows, frozen.salt)
     unseen = rows[~np.isin(digests, known) & ~pd.Series(digests).duplicated().to_numpy()]
-    if len(unseen) < 2 or frozen.run.params[names.P_STORE] != "rows":
-        return len(unseen), None
-    real = pd.concat([project.training_rows(frozen), project.evaluation_rows(frozen)])
-    return len(unseen), _drift(real, unseen, frozen.schema)
+    return len(unseen), _drift(project, frozen, unseen)
 
 
-def _drift(known: pd.DataFrame, new: pd.DataFrame, schema: Schema) -> Drift:
-    """Kolmogorov-Smirnov or chi-squared by column, corrected by Holm (Scandinavian Journal of Statistics 6, 1979)."""
-    found = sorted(
-        (_p_value(known[name], new[name], name in schema.of_kind("string", "boolean")), name) for name in schema
+def _drift(project: Project, frozen: EvaluationSet, unseen: pd.DataFrame) -> Drift | None:
+    """None where nothing is new, or the known rows are kept by reference and are not here."""
+    if unseen.empty:
+        return None
+    try:
+        known = pd.concat([project.training_rows(frozen), project.evaluation_rows(frozen)])
+    except EvidenceError:
+        if frozen.run.params[names.P_STORE] == "rows":
+            raise
+        return None
+    found = table_drift(known, unseen, frozen.schema)
+    moved = [column for column in found if column.p_value < DRIFT_ALPHA]
+    return Drift(
+        found[0].p_value,
+        tuple(column.column for column in moved),
+        "Kolmogorov-Smirnov, Fisher's and chi-squared tests by column, Holm-corrected",
+        tuple(column.distance for column in moved),
     )
-    corrected, largest = [], 0.0
-    for rank, (p_value, name) in enumerate(found):
-        largest = max(largest, min(1.0, p_value * (len(found) - rank)))
-        corrected.append((largest, name))
-    differing = tuple(name for p_value, name in corrected if p_value < 0.01)
-    return Drift(corrected[0][0], differing, "Kolmogorov-Smirnov and chi-squared tests by column, Holm-corrected")
-
-
-def _p_value(known: pd.Series, new: pd.Series, is_category: bool) -> float:
-    if is_category:
-        table = pd.crosstab(
-            np.repeat(["known", "new"], [len(known), len(new)]),
-            pd.concat([known, new]).astype(object).where(lambda v: v.notna(), "missing").to_numpy(),
-        )
-        return float(stats.chi2_contingency(table).pvalue) if table.shape[1] > 1 else 1.0
-    old, fresh = _numbers(known), _numbers(new)
-    return float(stats.ks_2samp(old, fresh).pvalue) if len(old) and len(fresh) else 1.0
-
-
-def _numbers(column: pd.Series) -> npt.NDArray[np.float64]:
-    present = column.dropna()
-    if pd.api.types.is_datetime64_any_dtype(present.dtype):
-        present = present.astype("int64")
-    return present.to_numpy(dtype=np.float64)

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+DRIFT_ALPHA = 0.01
+"""Below this p-value new rows are said to differ from the known ones."""
+
 State = Literal["due", "not due", "cannot tell"]
 
 
@@ -53,6 +56,8 @@ class Drift:
     columns: tuple[str, ...] = ()
     """The columns that differ, most different first."""
     test: str = "two-sample tests by column, Holm-corrected"
+    distances: tuple[float, ...] = ()
+    """How far each of these columns has moved, between 0 and 1; empty where nobody measured it."""
 
 
 @dataclass(frozen=True)

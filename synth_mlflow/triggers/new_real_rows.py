@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from synth_mlflow.triggers import Drift, Present, Recorded, Trigger, TriggerState
+from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, Recorded, Trigger, TriggerState
 from synth_mlflow.triggers._numbers import positive
-
-DRIFT_ALPHA = 0.01
-"""Below this p-value the new rows are said to differ."""
 
 
 class NewRealRows:
@@ -40,8 +37,14 @@ def _drift(drift: Drift | None) -> str:
         return ""
     if drift.p_value >= DRIFT_ALPHA:
         return f"; they do not differ measurably from the known ones (p = {drift.p_value:.2g}, {drift.test})"
-    columns = f" in {', '.join(drift.columns)}" if drift.columns else ""
+    columns = f" in {', '.join(_moved(drift))}" if drift.columns else ""
     return f"; they differ from the known ones{columns} (p = {drift.p_value:.2g}, {drift.test})"
+
+
+def _moved(drift: Drift) -> list[str]:
+    if not drift.distances:
+        return list(drift.columns)
+    return [f"{column} ({distance:.2f})" for column, distance in zip(drift.columns, drift.distances, strict=True)]
 
 
 plugin: Trigger = NewRealRows()

@@ -131,3 +131,16 @@ def test_long_tables_are_folded(document):
     page = to_html(replace(document, earlier_sweeps=sweeps, sweep=replace(document.sweep, slices=slices)))
     assert "<summary>20 earlier sweeps</summary>" in page
     assert "<summary>40 rows</summary>" in page
+
+
+def test_a_long_plateau_is_named_by_its_ends(document):
+    points = tuple(replace(document.sweep.points[2], ratio=at / 20) for at in range(1, 16))
+    sweep = replace(document.sweep, points=(document.sweep.points[0], *points), plateau=tuple(p.ratio for p in points))
+    assert "14 others from 5 % to 75 % cannot be told from it" in to_html(replace(document, sweep=sweep))
+
+
+def test_the_folds_of_long_lists_stay_folded_on_paper(document):
+    batches = tuple(replace(document.batches[0], run_id=f"{i:032x}") for i in range(30))
+    page = to_html(replace(document, batches=batches))
+    assert page.count('<details class="long">') == 2
+    assert "details:not(.long)::details-content" in page
