@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,10 @@ def test_croissant_is_valid(provenance: Provenance, change: Any) -> None:
 def test_croissant_reads_the_rows(provenance: Provenance, demo_workflow: Workflow, tmp_path: Path) -> None:
     batch = demo_workflow.project.batches()[0]
     path = demo_workflow.project.reader.file(batch.run, "batch/data.parquet")
-    local = replace(provenance, batches=(replace(provenance.batches[0], address=str(path)),))
-    dataset = mlcroissant.Dataset(jsonld=json.loads(rendered("croissant", local)))
+    shutil.copy(path, tmp_path / "data.parquet")
+    local = replace(provenance, batches=(replace(provenance.batches[0], address="data.parquet"),))
+    (tmp_path / "croissant.json").write_text(rendered("croissant", local))
+    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "croissant.json"))
     rows = list(dataset.records(dataset.metadata.record_sets[0].uuid))
     assert len(rows) == batch.n_rows and len(rows[0]) == len(provenance.columns)
 
