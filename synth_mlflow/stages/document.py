@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, success_in_words
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts, retracted_inside
+from synth_mlflow.gate.policy import Policy
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.success import judge_success
 from synth_mlflow.stages.batch import user_name

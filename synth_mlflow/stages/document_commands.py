@@ -30,6 +30,10 @@ def _steps(project: Project, material: Material, here: str) -> Iterator[tuple[st
     uri = shlex.quote(without_credentials(project.server.tracking_uri))
     yield f"export MLFLOW_TRACKING_URI={uri}", f"Where everything is recorded. {_needed(material)}"
     yield f"synth-mlflow verify{here}", "First of all: whether everything still is as it was recorded"
+    yield (
+        f"synth-mlflow reproduce{here}",
+        "All of it at once, compared with what is recorded; or step by step:",
+    )
     used = _swept(material)
     for batch in used:
         yield _batch_step(batch, _origin(project, batch), here)

@@ -1,4 +1,4 @@
-"""The handoff page in a real browser: no violation that axe-core finds, no sideways scrolling, nothing in the console."""
+"""The handoff page in a real browser: axe-core finds no violation, nothing scrolls sideways."""
 
 from __future__ import annotations
 
