@@ -15,7 +15,8 @@ from synth_mlflow.measures.associations import SharedBins
 from synth_mlflow.measures.dealt_membership import attack_floors, deals, meta_floors
 from synth_mlflow.measures.encoding import Encoding, Scale
 from synth_mlflow.measures.intervals import excess_p_value
-from synth_mlflow.measures.value_reuse import ValueCounts, count_values, exact_values, value_surplus
+from synth_mlflow.measures.two_sample import roc_area
+from synth_mlflow.measures.value_reuse import ValueCounts, count_values, exact_values, surplus_by_column
 
 MAX_TARGETS = 5_000  # members and as many controls; one false positive in a thousand is then five rows
 MAX_BATCH = 100_000
@@ -61,6 +62,17 @@ class Battery:
         """The scores, by the members found at one false positive in a hundred."""
         order = sorted(self.outcomes.values(), key=lambda one: (-one.rates[0].true_positive_rate, -one.auc))
         return {one.name: self.scores[one.name] for one in order}
+
+    def leaking_columns(self) -> pd.DataFrame:
+        """Columns whose values alone tell members from controls better than 99 of 100 deals, worst first."""
+        member = self.targets.is_member
+        by_column = surplus_by_column(self.counts).T
+        found = [
+            {"column": name, "auc": roc_area(one[member], one[~member]), "floor": attack_floors(one, self.dealt)[0]}
+            for name, one in zip(self.counts.columns, by_column, strict=True)
+        ]
+        table = pd.DataFrame(found, columns=["column", "auc", "floor"])
+        return table[table["auc"] > table["floor"]].sort_values("auc", ascending=False, ignore_index=True)
 
     def counted(self, marks: attacks.Bools) -> tuple[int, int]:
         """Members and controls with a mark."""
@@ -136,7 +148,7 @@ def _scores(
     scores = attacks.distance_attacks(near["ranks"])
     scores |= {f"scaled_{name}": score for name, score in attacks.distance_attacks(near["deviations"]).items()}
     scores["exact_values"] = exact_values(counts)
-    scores["value_surplus"] = value_surplus(counts)
+    scores["value_surplus"] = surplus_by_column(counts).sum(axis=1)
     scores["subset_counts"] = attacks.subset_counts(bins.codes(targets.rows), bins.codes(batch), rng)
     scores["density_classifier"] = attacks.density_classifier(
         encoding.features(targets.rows),

@@ -69,10 +69,11 @@ class Privacy:
         encoding = Encoding.learn(targets.rows)
         blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed)
         battery = run_attacks(targets, tables.batch, encoding, evidence.seed)
+        leaking = battery.leaking_columns()
         metrics = {**blind.metrics, **_metrics(battery, alpha)}
         shown: dict[str, Any] = {
             "metrics": metrics,
-            "tables": {"attacks": _attack_table(battery)},
+            "tables": {"attacks": _attack_table(battery), "leaking_columns": leaking},
             "figures": {
                 "roc": low_rate_roc(battery.strongest_first, targets.is_member, battery.dealt),
                 "reuse": _reuse_picture(battery, policy["reused_values"]),
@@ -82,11 +83,12 @@ class Privacy:
         if blind.differ:
             return CheckResult((), blind.differ, **shown)
         inferred = [_inference(battery, tables.batch, name, policy["inference_auc"]) for name in evidence.sensitive]
-        return CheckResult((*_probes(battery, policy), *inferred), **shown)
+        return CheckResult((*_probes(battery, leaking, policy), *inferred), **shown)
 
 
-def _probes(battery: Battery, policy: Mapping[str, float]) -> tuple[Probe, ...]:
-    probes = [probe for name in battery.outcomes for probe in _attack_probes(name, battery, policy)]
+def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Probe, ...]:
+    helps = _what_helps(leaking)
+    probes = [probe for name in battery.outcomes for probe in _attack_probes(name, battery, helps, policy)]
     probes.append(_near_copies(battery, policy["near_copies"]))
     probes.append(
         _excess("exact_copies", battery.exact, battery, policy["exact_copies"], note="the batch repeats members")
@@ -98,12 +100,21 @@ def _probes(battery: Battery, policy: Mapping[str, float]) -> tuple[Probe, ...]:
     return tuple(probes)
 
 
-def _attack_probes(name: str, battery: Battery, policy: Mapping[str, float]) -> list[Probe]:
+def _what_helps(leaking: pd.DataFrame) -> str:
+    if leaking.empty:
+        return ""
+    names = ", ".join(f"{row.column!r} ({row.auc:.2f})" for row in leaking.head(3).itertuples())
+    return f"members' values of {names} are handed out: round or jitter these columns, or use fewer leaves"
+
+
+def _attack_probes(name: str, battery: Battery, helps: str, policy: Mapping[str, float]) -> list[Probe]:
     found, floors = battery.outcomes[name], battery.floors[name]
-    probes = [Probe(f"{name}_auc", found.auc, policy["attack_auc"], floor=floors[0], p_value=found.p_value)]
+    helps = helps if name in ("exact_values", "value_surplus", "meta") else ""
+    limit, p_value = policy["attack_auc"], found.p_value
+    probes = [Probe(f"{name}_auc", found.auc, limit, floor=floors[0], p_value=p_value, note=helps)]
     limits = (("1_percent", policy["attack_tpr_1_percent"]), ("01_percent", policy["attack_tpr_01_percent"]))
     for (label, limit), rate, floor in zip(limits, found.rates, floors[1:], strict=True):
-        note = f"95 % interval {rate.low:.2g} to {rate.high:.2g}"
+        note = f"95 % interval {rate.low:.2g} to {rate.high:.2g}{'; ' if helps else ''}{helps}"
         value = rate.true_positive_rate
         probes.append(Probe(f"{name}_tpr_{label}", value, limit, floor=floor, p_value=rate.p_value, note=note))
     return probes

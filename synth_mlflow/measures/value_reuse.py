@@ -67,12 +67,17 @@ def exact_values(counts: ValueCounts) -> Floats:
     return np.asarray(marks @ -np.log(rate))
 
 
-def value_surplus(counts: ValueCounts) -> Floats:
-    """How much likelier the batch's counts of a target's values are if it is one member more.
+def surplus_by_column(counts: ValueCounts) -> Floats:
+    """How much likelier the batch's count of a target's value of each column is if it is one member more.
+
+    Returns
+    -------
+    array of shape (n_targets, n_columns)
+        Their sum over the columns is the attack.
 
     Notes
     -----
-    Log-likelihood ratio of Poisson counts, summed over columns: a member adds its share of the batch to what the other
+    Log-likelihood ratio of Poisson counts: a member adds its share of the batch to what the other
     members give. Where there are too few other members, the other targets stand in for them.
     """
     n_targets = len(counts.in_batch)
@@ -82,7 +87,7 @@ def value_surplus(counts: ValueCounts) -> Floats:
         elsewhere = (counts.among_targets - 1) * (counts.n_batch / n_targets)
     own = counts.n_batch / (counts.n_others + n_targets / 2)
     surplus = counts.in_batch * np.log1p(own / (elsewhere + BACKGROUND * own)) - own
-    return np.asarray(np.where(counts.present, surplus, 0.0).sum(axis=1))
+    return np.asarray(np.where(counts.present, surplus, 0.0))
 
 
 def _count(targets: pd.Series, batch: pd.Series, others: pd.Series) -> tuple[Counts, Counts, Counts]:

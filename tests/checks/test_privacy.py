@@ -45,6 +45,8 @@ def test_reused_values_fail_and_name_the_column(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch.assign(income=values.to_numpy())))
     assert ruling.verdict == "fail"
     assert any("reused_values of 'income'" in reason for reason in ruling.reasons)
+    named = [reason for reason in ruling.reasons if reason.startswith("value_surplus_auc")]
+    assert named and "'income'" in named[0] and "round or jitter" in named[0]
 
 
 def test_sensitive_columns_are_inferred(evidence, ruled):

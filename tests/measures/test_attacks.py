@@ -16,7 +16,7 @@ from synth_mlflow.measures.attacks import (
 )
 from synth_mlflow.measures.inference import inference_scores
 from synth_mlflow.measures.two_sample import roc_area
-from synth_mlflow.measures.value_reuse import count_values, exact_values, value_surplus
+from synth_mlflow.measures.value_reuse import count_values, exact_values, surplus_by_column
 
 N = 300
 IS_MEMBER = np.arange(2 * N) < N
@@ -84,7 +84,7 @@ def test_resampled_values_betray_members():
     counts = count_values(targets, batch, targets[:0])
     assert counts.reused[:N, 0].mean() > 0.5
     assert not counts.reused[N:].any()
-    for scores in (exact_values(counts), value_surplus(counts)):
+    for scores in (exact_values(counts), surplus_by_column(counts).sum(axis=1)):
         assert outcome("values", scores, IS_MEMBER).p_value < 1e-9
 
 
@@ -92,7 +92,7 @@ def test_missing_values_betray_nobody():
     rows = pd.DataFrame({"a": [np.nan, 1.0, 2.0, np.nan]})
     counts = count_values(rows, rows, rows[:0])
     assert counts.reused[:, 0].tolist() == [False, True, True, False]
-    assert value_surplus(counts)[0] == 0
+    assert surplus_by_column(counts)[0] == 0
 
 
 def test_attribute_inference_tells_memory_from_knowledge():
