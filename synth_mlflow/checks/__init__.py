@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import pandas as pd
@@ -111,6 +111,11 @@ class Check(Protocol):
         ...
 
 
+def sound(result: CheckResult) -> CheckResult:
+    """The same result, with probes that hold NaN or infinity turned into ones that could not be computed."""
+    return replace(result, probes=tuple(_computed(probe) for probe in result.probes))
+
+
 def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
     """The verdict that recorded probes give; used when a check ends and again by every gate.
 
@@ -163,6 +168,16 @@ def _beyond(probe: Probe, bound: float) -> bool:
     if probe.value is None:
         return False
     return probe.value > bound if probe.better == "low" else probe.value < bound
+
+
+def _computed(probe: Probe) -> Probe:
+    numbers = (probe.value, probe.limit, probe.floor, probe.p_value)
+    if all(number is None or math.isfinite(number) for number in numbers):
+        return probe
+    found = f"value {probe.value}, limit {probe.limit}, floor {probe.floor}, p-value {probe.p_value}"
+    limit = probe.limit if math.isfinite(probe.limit) else 0.0
+    note = f"{found}; {probe.note}" if probe.note else found
+    return replace(probe, value=None, limit=limit, floor=None, p_value=None, note=note)
 
 
 def _label(probe: Probe) -> str:

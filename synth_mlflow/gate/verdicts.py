@@ -33,6 +33,12 @@ class CheckVerdict:
     """Why people accepted beforehand that this check is inconclusive; empty if they did not, or it is conclusive."""
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """The reasons, and that people accepted the doubt if they did."""
+        accepted = f"{self.check} is inconclusive, accepted beforehand: {self.accepted}"
+        return (accepted, *self.reasons) if self.accepted else self.reasons
+
+    @property
     def opens(self) -> bool:
         """Whether this check lets the batch through."""
         return self.verdict == "pass" or (self.verdict == "inconclusive" and bool(self.accepted))
@@ -54,7 +60,7 @@ class Verdict:
         return self.verdict == "pass" and not self.retracted
 
     def _repr_html_(self) -> str:
-        rows = [[check.check, check.verdict, "; ".join(check.reasons)] for check in self.checks]
+        rows = [[check.check, check.verdict, "; ".join(check.told)] for check in self.checks]
         title = html.escape(f"{self.batch}: {'retracted' if self.retracted else self.verdict}")
         return f"<p><b>{title}</b></p>{html_table(['check', 'verdict', 'reasons'], rows)}"
 

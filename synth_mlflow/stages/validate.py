@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge
+from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge, sound
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.record import Source, source_in_words
@@ -84,7 +84,7 @@ def _judge_batch(
     with ending_children_badly(project.server, children):
         for name, run_id in zip(missing, children, strict=True):
             project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
-            result = load_check(name).run(evidence, policy.thresholds[name])
+            result = sound(load_check(name).run(evidence, policy.thresholds[name]))
             ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
             _write(project, batch, policy, name, run_id, result, ruling)
 
@@ -146,7 +146,7 @@ def _write(
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
         draft.param(names.P_VERDICT, ruling.verdict)
         draft.tag(names.TAG_VERDICT, ruling.verdict)
-        draft.tag(names.TAG_REASON, "\n".join(ruling.reasons))
+        draft.tag(names.TAG_REASON, "\n".join([*_accepted(policy, name, ruling), *ruling.reasons]))
         draft.param(names.P_DECIDING, [{**as_json(p), "failed": p in failed} for p in _worst(result.probes)])
         draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
@@ -168,8 +168,7 @@ def _keep(draft: Draft, result: CheckResult) -> None:
 def _description(batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling) -> str:
     reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
     rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
-    accepted = policy.accepted.get(name, "") if ruling.verdict == "inconclusive" else ""
-    people = f" People accepted beforehand that this check is inconclusive: {accepted}" if accepted else ""
+    people = "".join(f" {why}." for why in _accepted(policy, name, ruling))
     words = f"{result.words}\n\n" if result.words else ""
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
@@ -178,6 +177,11 @@ def _description(batch: StoredBatch, name: str, policy: Policy, result: CheckRes
         f"Holm's correction at a false-alarm rate of {policy.alpha(name):g} over all {len(result.probes)} probes. They "
         f"are in `{names.A_PROBES}`, the pictures beside it."
     )
+
+
+def _accepted(policy: Policy, name: str, ruling: Ruling) -> list[str]:
+    why = policy.accepted.get(name, "") if ruling.verdict == "inconclusive" else ""
+    return [f"{name} is inconclusive, accepted beforehand: {why}"] if why else []
 
 
 def _worst(probes: Sequence[Probe]) -> list[Probe]:

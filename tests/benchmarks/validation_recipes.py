@@ -153,9 +153,9 @@ def clean(real: World, rng: np.random.Generator) -> pd.DataFrame:
             made[name] = made[name].fillna(made[name].mode().iloc[0])
             continue
         low, high = made[name].quantile([0.02, 0.98])
-        made[name] = made[name].fillna(made[name].median()).clip(low, high)
-        if schema_of(real.members)[name] == "number":
-            made[name] += rng.normal(0, 0.01 * made[name].std(), len(made))
+        filled = made[name].fillna(made[name].median()).clip(low, high)
+        fine = schema_of(real.members)[name] == "number"
+        made[name] = filled + rng.normal(0, 0.01 * filled.std(), len(made)) if fine else filled.round()
     return made
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from synth_mlflow.checks import Probe, as_json, judge, probe_from_json
+from synth_mlflow.checks import CheckResult, Probe, as_json, judge, probe_from_json, sound
 from synth_mlflow.errors import EvidenceError
 
 SMALL_AND_CERTAIN = Probe("ks_distance", 0.01, limit=0.1, p_value=1e-9)
@@ -20,6 +20,8 @@ LARGE_BY_CHANCE = Probe("ks_distance", 0.30, limit=0.1, p_value=0.2)
         ((LARGE_AND_CERTAIN,), "too few rows", "fail"),
         ((SMALL_AND_CERTAIN,), "too few rows", "inconclusive"),
         ((Probe("ks_distance", None, limit=0.1),), "", "inconclusive"),
+        ((Probe("ks_distance", 0.3, limit=0.1, floor=0.4, p_value=1e-9),), "", "pass"),  # real rows show as much
+        ((Probe("ks_distance", 0.3, limit=0.1, floor=0.2),), "", "fail"),
         ((), "", "inconclusive"),
     ],
 )
@@ -47,3 +49,13 @@ def test_a_tampered_probe_is_refused():
         probe_from_json(as_json(LARGE_AND_CERTAIN) | {"value": float("nan")})
     with pytest.raises(EvidenceError, match="cannot be read"):
         probe_from_json({"verdict": "pass"})
+
+
+@pytest.mark.parametrize("numbers", [{"value": float("nan")}, {"p_value": float("inf")}, {"limit": float("nan")}])
+def test_a_number_that_is_none_does_not_pass(numbers):
+    broken = Probe(**({"name": "their_score", "value": 0.1, "limit": 0.5} | numbers))
+    kept = sound(CheckResult((broken, SMALL_AND_CERTAIN))).probes
+    ruling = judge(kept, "", 0.01)
+    assert ruling.verdict == "inconclusive"
+    assert "their_score could not be computed" in ruling.reasons[0]
+    assert probe_from_json(as_json(kept[0])) == kept[0]

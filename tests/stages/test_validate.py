@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 from synth_mlflow import Batch, Workflow
 from synth_mlflow.checks import utility
 from synth_mlflow.errors import UsageError
+from synth_mlflow.tracking import names
 
 LAW: dict[str, Any] = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "try"}
 
@@ -68,3 +71,70 @@ def test_several_batches_at_once(frozen: Workflow, customers: Callable[..., pd.D
     frozen.project.say = again.append
     frozen.validate()
     assert len(again) == 2 and all("validated already" in line for line in again)
+
+
+THEIRS = """
+from synth_mlflow.checks import CheckResult, Probe
+
+
+class Grown:
+    summary = "nobody is too young"
+    version = "3"
+    defaults = {"least_age": 18}
+
+    def run(self, evidence, policy):
+        share = float((evidence.batch["age"] < policy["least_age"]).mean())
+        return CheckResult((Probe("too_young", share, 0.0, column="age"),), words="Asked by law.")
+
+
+plugin = Grown()
+"""
+
+
+def test_somebody_elses_check_and_a_changed_policy(
+    frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = written(frozen, customers(500, 3))
+    first = frozen.validate(batch)
+    assert not isinstance(first, list) and [check.check for check in first.checks] == ["fidelity", "utility"]
+    (tmp_path / "their_checks.py").write_text(THEIRS)
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = metadata.EntryPoint("grown", "their_checks:plugin", "synth_mlflow.checks")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [theirs] if group == theirs.group else [])
+    statement = (tmp_path / "problem.md").read_text()
+    asked = "validation: {required: [grown], grown: {least_age: 30}}\nslices:"
+    (tmp_path / "problem.md").write_text(statement.replace("slices:", asked, 1))
+    frozen.define(tmp_path / "problem.md")
+    assert list(frozen.batches()["verdict"]) == ["unvalidated"]
+    second = frozen.validate(batch)
+    assert not isinstance(second, list) and second.verdict == "fail"
+    assert second.reasons[0].startswith("grown: too_young of 'age' is ")
+    runs = frozen.project.reader.children(batch.run_id)
+    assert [run.params[names.P_CHECK] for run in runs].count("fidelity") == 2  # the old verdicts stay
+    assert len({run.params[names.P_POLICY] for run in runs}) == 2
+    asked_run = next(run for run in runs if run.params[names.P_CHECK] == "grown")
+    assert asked_run.params[names.P_CHECK_VERSION] == "3"
+    assert "Asked by law." in asked_run.tags[names.TAG_NOTE]
+
+
+def test_doubt_that_was_accepted_is_told_on_every_run(
+    frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    statement = (tmp_path / "problem.md").read_text()
+    asked = 'validation: {accept_inconclusive: {fidelity: "cold start", utility: "cold start"}}\nslices:'
+    (tmp_path / "problem.md").write_text(statement.replace("slices:", asked, 1))
+    frozen.define(tmp_path / "problem.md")
+    batch = written(frozen, customers(20, 3))
+    verdict = frozen.validate(batch)
+    assert not isinstance(verdict, list) and verdict.gate_open
+    said = "is inconclusive, accepted beforehand: cold start"
+    assert all(any(f"{check} {said}" in reason for reason in verdict.reasons) for check in ("fidelity", "utility"))
+    assert said in verdict._repr_html_()
+    batch_run = frozen.project.batch(batch.batch).run
+    assert said in batch_run.tags[names.TAG_NOTE]
+    assert said in batch_run.tags[names.TAG_REASON]
+    for run in frozen.project.reader.children(batch.run_id):
+        assert said in run.tags[names.TAG_NOTE]
+    table = frozen.checks()
+    assert set(table["verdict"]) == {"inconclusive"}
+    assert all("accepted beforehand: cold start" in reason for reason in table["reason"])
