@@ -46,6 +46,7 @@ class Forest:
     gain of a split for numbers, in noises   0       0        1
     members between knots of fine values     0       32       64
     members that share a value handed out    1       10, 20   19, 39
+    values by which even counts drift        0       1        1
     =======================================  ======  =======  =====
 
     In tables of more than 31 columns each looks at the 30 earlier ones that it is most correlated with.

@@ -198,7 +198,8 @@ def _frontier(points: dict[str, dict[str, pd.Series]]) -> Figure:
         is_forest = shown.index.str.startswith("forest")
         knob = shown[is_forest].sort_values(0)
         axes.plot(knob[0], knob[1], "o-", color="#0072B2", label="forest, by privacy")
-        axes.plot(shown.loc[~is_forest, 0], shown.loc[~is_forest, 1], "s", color="#D55E00", label="others")
+        if not is_forest.all():
+            axes.plot(shown.loc[~is_forest, 0], shown.loc[~is_forest, 1], "s", color="#D55E00", label="others")
         for at, (label, (x, y)) in enumerate(pd.concat([knob, shown[~is_forest]]).iterrows()):
             text = label.partition("=")[2].rstrip(")") or label.replace("forest", "0.5 (default)")
             offset = (7, 3) if at % 2 == 0 else (-2, -13)

@@ -26,6 +26,9 @@ def sdv(synthesizer: str, **options: object) -> Callable[..., Sample]:
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (SDV draws from the global state)
         metadata = Metadata.detect_from_dataframes({"table": members})
+        for name, values in members.items():  # detection takes latitudes for personal data, and makes them up
+            kind = "numerical" if pd.api.types.is_numeric_dtype(values) else "categorical"
+            metadata.update_column(column_name=name, sdtype=kind, table_name="table")
         model = getattr(sdv.single_table, synthesizer)(metadata, **options)
         model.fit({"table": members})
         return lambda n_rows: model.sample(n_rows)["table"]
