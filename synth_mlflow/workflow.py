@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -22,6 +23,7 @@ from synth_mlflow.lifecycle.check import log_production as record_production
 from synth_mlflow.lifecycle.diff import diff
 from synth_mlflow.lifecycle.export import export
 from synth_mlflow.lifecycle.identify import Identified, identify
+from synth_mlflow.lifecycle.repair import Repaired, repair
 from synth_mlflow.lifecycle.reproduce import Reproduction, reproduce
 from synth_mlflow.lifecycle.retract import Retraction, retract
 from synth_mlflow.lifecycle.status import Status
@@ -49,8 +51,25 @@ from synth_mlflow.stages.sweep import RATIOS, REPEATS, By, sweep
 from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
-from synth_mlflow.tracking.server import connect
+from synth_mlflow.tracking.server import connect, refuse_read_only
 from synth_mlflow.triggers import TriggerState
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _writes(verb: str) -> Callable[[Callable[Concatenate[Workflow, P], T]], Callable[Concatenate[Workflow, P], T]]:
+    """For verbs that write: somebody who may only read is told so before anything is computed."""
+
+    def decorate(method: Callable[Concatenate[Workflow, P], T]) -> Callable[Concatenate[Workflow, P], T]:
+        @functools.wraps(method)
+        def checked(workflow: Workflow, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            refuse_read_only(workflow.project.server, verb)
+            return method(workflow, *args, **kwargs)
+
+        return checked
+
+    return decorate
 
 
 class Workflow:
@@ -82,10 +101,12 @@ class Workflow:
         workflow.project = project
         return workflow
 
+    @_writes("define")
     def define(self, statement: str | Path) -> Problem:
         """Stage 1: record the problem statement; see :func:`synth_mlflow.stages.define.define`."""
         return define(self.project, Path(statement))
 
+    @_writes("freeze")
     def freeze(
         self,
         *,
@@ -98,6 +119,7 @@ class Workflow:
         """Stage 2: freeze the evaluation set; see :func:`synth_mlflow.stages.freeze.freeze`."""
         return freeze(self.project, data=_path(data), group=group, time=time, store=store, seed=seed)
 
+    @_writes("generate")
     def generate(
         self,
         generator: str,
@@ -134,6 +156,7 @@ class Workflow:
         )
         return self._batch(found)
 
+    @_writes("generate")
     def generate_by_command(
         self,
         command: str,
@@ -166,6 +189,7 @@ class Workflow:
         )
         return self._batch(found)
 
+    @_writes("generate")
     def generate_by_llm(
         self,
         model: str,
@@ -200,6 +224,7 @@ class Workflow:
         )
         return self._batch(found)
 
+    @_writes("generate")
     @contextmanager
     def batch(
         self,
@@ -242,10 +267,12 @@ class Workflow:
                 )
             writer.batch = self._batch(write_spooled(self.project, spool, Made(spool.n_rows, origin)))
 
+    @_writes("generate --from")
     def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
         """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`."""
         return self._batch(adopt_file(self.project, Path(path), Path(record)))
 
+    @_writes("validate")
     def validate(
         self, batch: Batch | str | None = None, *, source: str | Path | None = None
     ) -> Verdict | list[Verdict]:
@@ -254,6 +281,7 @@ class Workflow:
             return validate(self.project, source=_path(source))
         return validate(self.project, batch.batch if isinstance(batch, Batch) else batch, source=_path(source))[0]
 
+    @_writes("sweep")
     def sweep(
         self,
         ratios: Sequence[float] = RATIOS,
@@ -288,10 +316,12 @@ class Workflow:
             scheduler=scheduler,
         )
 
+    @_writes("report")
     def report(self, output: str | Path | None = None, *, limits: str | Path | None = None) -> Handoff:
         """Stage 6: write the handoff document; see :func:`synth_mlflow.stages.report.report`."""
         return report(self.project, output=_path(output), limits=_path(limits))
 
+    @_writes("sign")
     def sign(
         self,
         name: str,
@@ -316,6 +346,11 @@ class Workflow:
         """
         return sign(self.project, Asked(name, role, handoff, champion, _path(output)))
 
+    @_writes("status --repair")
+    def repair(self) -> Repaired:
+        """Mark runs of dead processes as KILLED; see :func:`synth_mlflow.lifecycle.repair.repair`."""
+        return repair(self.project)
+
     def status(self) -> Status:
         """How far the project is, and the next command."""
         return read_status(self.project)
@@ -330,16 +365,19 @@ class Workflow:
         """The conditions that force a rerun; see :func:`synth_mlflow.lifecycle.check.check`."""
         return check_triggers(self.project, Given(_path(new_data), generators, _path(statement)))
 
+    @_writes("log-production")
     def log_production(self, value: float, n_rows: int | None = None) -> str:
         """Record a value of the metric measured in production; returns the run's id."""
         return record_production(self.project, value, n_rows).run_id
 
+    @_writes("retract")
     def retract(self, batch: Batch | str, *, reason: str, by: str | None = None) -> Retraction:
         """Take a batch back for good, by default in your user name; see
         :func:`synth_mlflow.lifecycle.retract.retract`."""
         batch_id = batch.batch if isinstance(batch, Batch) else batch
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
 
+    @_writes("blame")
     def blame(
         self,
         model: str | None = None,
@@ -365,6 +403,7 @@ class Workflow:
         """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.lifecycle.diff.diff`."""
         return diff(self.project, str(before), str(after))
 
+    @_writes("reproduce")
     def reproduce(
         self,
         handoff: str = "newest",

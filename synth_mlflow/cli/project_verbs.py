@@ -83,12 +83,22 @@ def run_all(
 
 
 @click.command()
+@click.option("--repair", is_flag=True, help="Mark runs that a killed process left open as KILLED.")
 @shared
-def status(given: Shared) -> None:
+def status(
+    given: Shared,
+    repair: bool,
+) -> None:
     """Six ticks, batches, the curve, the rerun conditions, and the next command."""
-    found = open_workflow("status", given).status()
+    workflow = open_workflow("status", given)
+    repaired = workflow.repair() if repair else None
+    found = workflow.status()
     if given.as_json:
-        return output.as_json(found)
+        return output.as_json(
+            found if repaired is None else {**output.plain(found), "repaired": output.plain(repaired)}
+        )
+    if repaired is not None:
+        output.line(f"repaired: {len(repaired.killed)} runs marked KILLED, {len(repaired.left)} still being written")
     _tell_status(found)
     return output.next_command(found.next_command)
 

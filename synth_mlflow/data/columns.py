@@ -27,6 +27,7 @@ from synth_mlflow.errors import UsageError, closest
 
 Kind = Literal["integer", "number", "boolean", "string", "datetime"]
 NUMERIC_KINDS: frozenset[Kind] = frozenset({"integer", "number"})
+NAME_MAX = 250  # characters of a column's name; what databases take as a key
 CATEGORICAL_KINDS: frozenset[Kind] = frozenset({"boolean", "string"})
 MAX_INTEGER = 2**63 - 1
 
@@ -127,6 +128,12 @@ def _check_names(frame: pd.DataFrame) -> None:
         )
     if (names.str.strip() == "").any():
         raise UsageError("a column has an empty name.", "Give every column a name in the file's header.")
+    longest = max(names, key=len, default="")
+    if len(longest) > NAME_MAX:
+        raise UsageError(
+            f"column {longest[:40]!r}… has a name of {len(longest):,} characters, at most {NAME_MAX} are read.",
+            "Rename it in the file.",
+        )
 
 
 def _kind(column: pd.Series) -> Kind:
@@ -167,13 +174,23 @@ def _infer_objects(values: pd.Series) -> pd.Series:
     if inferred == "boolean":
         return values.astype("boolean")
     if inferred in {"integer", "floating", "mixed-integer-float", "decimal"}:
-        return pd.to_numeric(values)
+        return _as_numbers(values)
     if inferred in {"datetime", "datetime64", "date"}:
         return pd.to_datetime(values, utc=True)
     raise UsageError(
         f"column {values.name!r} mixes types ({inferred}).",
         "Make it one type: text, numbers, true/false or dates.",
     )
+
+
+def _as_numbers(values: pd.Series) -> pd.Series:
+    try:
+        return pd.to_numeric(values)
+    except OverflowError as error:
+        raise UsageError(
+            f"column {values.name!r} holds a number beyond all that are computed with.",
+            "Correct it, or make it a text.",
+        ) from error
 
 
 def _text(values: pd.Series) -> pd.Series:

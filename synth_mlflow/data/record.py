@@ -21,6 +21,7 @@ from synth_mlflow.data.tables import file_metadata
 from synth_mlflow.errors import UsageError, closest
 
 RECORD_SCHEMA = 1
+MAX_BYTES = 10_000_000  # of a record that somebody writes; prompts may be long
 METADATA_KEY = b"synth_mlflow.record"
 
 SourceKind = Literal["training", "file", "none", "not declared"]
@@ -169,6 +170,8 @@ def read_origin(path: Path) -> tuple[Origin, str | None]:
     """
     if not path.is_file():
         raise UsageError(f"there is no record file {path}.", f"Write one with the fields {', '.join(_DECLARED)}.")
+    if path.stat().st_size > MAX_BYTES:
+        raise UsageError(f"{path} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,} are read.")
     try:
         text = path.read_text(encoding="utf-8")
         value = read_plain(text)

@@ -42,6 +42,7 @@ MAX_BYTES = 1_000_000  # a statement is written by people
 PLACEHOLDER = "(write here:"  # how every untouched answer of the templates begins
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]  # what servers keep whole
 
 
 class _Strict(BaseModel):
@@ -100,7 +101,7 @@ class Model(_Strict):
 class Facts(_Strict):
     """The front matter of problem.md."""
 
-    name: Text
+    name: Name
     data: Text
     target: Text
     task: TaskKind
@@ -108,7 +109,7 @@ class Facts(_Strict):
     success: Success
     gap: Literal["coverage hole", "cold start", "privacy block", "cost target"]
     privacy: Text
-    slices: dict[str, Text] = {}
+    slices: dict[Name, Text] = {}
     guardrail: GuardrailFacts | None = None
     sensitive: list[Text] = []
     constraints: list[Text] = []

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema, normalise
+from synth_mlflow.data.room import refuse_larger_than_memory
 from synth_mlflow.errors import UsageError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -111,6 +112,7 @@ def _read(path: Path) -> pd.DataFrame:
     readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": _csv, ".csv.gz": _csv}
     reader = readers[_suffix(path)]
     with _readable(path):
+        refuse_larger_than_memory(path)
         return reader(path)
 
 

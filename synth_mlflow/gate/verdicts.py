@@ -115,7 +115,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
         If the probes are not those that were recorded, or give another verdict than the recorded one.
     """
     verdicts = []
-    for run in _in_force(batch, policy, checks):
+    for run in map(project.reader.vouch, _in_force(batch, policy, checks)):
         found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
         probes = tuple(probe_from_json(probe) for probe in found["probes"])
         ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))

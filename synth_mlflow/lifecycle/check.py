@@ -55,7 +55,8 @@ def check(project: Project, given: Given | None = None) -> list[TriggerState]:
     sweep = project.latest_sweep()
     if sweep is None:
         raise GateError(f"project {project.server.experiment!r} has no model yet.", "First: `synth-mlflow sweep`.")
-    final = next(run for run in project.reader.children(sweep.run.run_id) if run.stage == "final" and run.counts)
+    children = project.reader.children(sweep.run.run_id)
+    final = project.reader.vouch(next(run for run in children if run.stage == "final" and run.counts))
     inside = set(final.params[names.P_BATCHES].split()) if sweep.curve.chosen else set()
     batches = [batch for batch in project.batches() if batch.id in inside]
     recorded = recorded_facts(problem, frozen, final, batches)

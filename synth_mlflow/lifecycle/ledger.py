@@ -8,7 +8,7 @@ from functools import cached_property
 
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project, StoredBatch, distinct_batches
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 
@@ -32,7 +32,7 @@ class Ledger:
     @cached_property
     def batches(self) -> Mapping[str, StoredBatch]:
         """Every batch by its short id."""
-        return {batch.id: batch for batch in map(StoredBatch, self.of_stage("batch"))}
+        return {batch.id: batch for batch in distinct_batches(self.of_stage("batch"))}
 
     @cached_property
     def verdicts(self) -> Mapping[str, Verdict]:

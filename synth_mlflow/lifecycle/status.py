@@ -13,7 +13,7 @@ from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.lifecycle.check import check
 from synth_mlflow.model.curve import Point
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project, StoredBatch, distinct_batches
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import recorded_sign_offs
 from synth_mlflow.triggers import TriggerState
@@ -69,7 +69,7 @@ def status(project: Project) -> Status:
     """Read how far a project is, from its runs alone."""
     runs = [*project.reader.outline(), *project.reader.runs("ratio", where="attributes.status != 'FINISHED'")]
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
-    batches = [StoredBatch(run) for run in done["batch"]]
+    batches = distinct_batches(done["batch"])
     verdicts = recorded_verdicts(project, batches, runs)
     passed = [verdict for verdict in verdicts if verdict.gate_open]
     unjudged = [verdict for verdict in verdicts if verdict.verdict == "unvalidated" and not verdict.retracted]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from synth_mlflow.errors import EvidenceError, UsageError, closest
-from synth_mlflow.lifecycle.named_runs import missing
+from synth_mlflow.gate.named_runs import missing
 from synth_mlflow.lifecycle.recompute import contradictions
 from synth_mlflow.lifecycle.usage import rests_on
 from synth_mlflow.tracking import names
@@ -62,7 +62,9 @@ def verify(project: Project, run_id: str | None = None) -> Verification:
         If the project has no such run.
     """
     everything = project.reader.runs()
-    scope = [run for run in (everything if run_id is None else _under(everything, run_id)) if run.counts]
+    asked = everything if run_id is None else _under(everything, run_id)
+    open_ids = {run.run_id for run in everything if not run.counts and run.stage != "workflow"}
+    scope = [run for run in asked if run.counts and run.parent not in open_ids]  # part of a whole that does not count
     project.say(f"verifying {len(scope)} runs")
     findings = [
         Finding(run.run_id, run.name, what, rests_on(everything, run))

@@ -16,7 +16,7 @@ import pandas as pd
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.record import DeclaredConstraints, Origin, Record, source_in_words
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.stages.dataset_inputs import record_input
 from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.stages.spool import RowDigests, Spool, parsed_slice
@@ -64,10 +64,10 @@ def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
     refuse_row_count(spool.n_rows)
     digest = spool.finish()
     key = json_digest(["pilot" if made.pilot else "batch", digest, dataclasses.asdict(made.origin)])
-    record = _record(project, frozen, made, spool.n_rows, digest)
+    record = _record(project, frozen, made, spool.n_rows, digest, key)
     digests = spool.close(record)
     _refuse_held_out(project, frozen, digests)
-    existing = [run for run in project.reader.with_key(key) if run.counts]
+    existing = project.reader.recorded(key)
     if existing:
         project.say(f"this very batch is recorded already as run {existing[-1].run_id}")
         return StoredBatch(existing[-1])
@@ -77,9 +77,23 @@ def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
         if made.pilot:
             _keep_pilot(draft, project, record, spool.preview)
         _state(draft, record, frozen)
+        draft.param(names.P_KEY, key)
         if made.also is not None:
             made.also(draft)
+        draft.before_it_counts = lambda: _refuse_taken(project, record, run_id)
     return project.batch(record.batch)
+
+
+def _refuse_taken(project: Project, record: Record, run_id: str) -> None:
+    """Two different batches never share a short id, though their digests begin alike and they are made at once."""
+    named = project.reader.finished("batch", where=f"tags.`{names.TAG_BATCH}` = '{record.batch}'")
+    others = [run for run in named if run.run_id != run_id and run.params.get(names.P_BATCH_DIGEST) != record.digest]
+    if others:
+        raise GateError(
+            f"the short id {record.batch} was taken by another batch, run {others[0].run_id}, at the same moment; "
+            "nothing was recorded.",
+            "Run the same command again: it will choose another id.",
+        )
 
 
 def refuse_row_count(n_rows: int) -> None:
@@ -101,12 +115,12 @@ def _refuse_held_out(project: Project, frozen: EvaluationSet, digests: RowDigest
         )
 
 
-def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, digest: str) -> Record:
+def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, digest: str, key: str) -> Record:
     account, statement = made.account, project.problem().statement
     drawn = account.notes.get("constraints", {})
     constraints = DeclaredConstraints(tuple(one.text for one in statement.constraints), drawn.get("acceptance_rate"))
     return Record(
-        batch=_short_id(project, made.origin.generator, digest),
+        batch=_short_id(project, made.origin.generator, digest, key),
         origin=made.origin,
         rows_asked=made.rows_asked,
         rows=n_rows,
@@ -123,9 +137,9 @@ def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, di
     )
 
 
-def _short_id(project: Project, generator: str, digest: str) -> str:
+def _short_id(project: Project, generator: str, digest: str, key: str) -> str:
     stem = "".join(c if c.isalnum() else "-" for c in generator.rpartition(":")[2]).strip("-").lower() or "batch"
-    taken = {batch.id for batch in project.batches()}
+    taken = {run.tags.get(names.TAG_BATCH) for run in project.reader.runs("batch") if run.tags[names.TAG_KEY] != key}
     return next(name for length in range(4, 65) if (name := f"{stem}-{digest[:length]}") not in taken)
 
 

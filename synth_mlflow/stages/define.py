@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from synth_mlflow.data.columns import NUMERIC_KINDS, schema_of
+from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.digests import json_digest, table_digest
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
 from synth_mlflow.data.tables import read_table
@@ -48,7 +48,10 @@ def define(project: Project, path: Path) -> Problem:
     _refuse_moving_goalposts(project, statement, digest)
     key = json_digest(["problem", statement.digest, digest])
     existing = project.find_problem()
-    if existing is not None and existing.run.tags.get(names.TAG_KEY) == key:
+    if existing is not None and (existing.statement.digest, existing.run.params[names.P_DATA_DIGEST]) == (
+        statement.digest,
+        digest,
+    ):
         project.say("this very statement is recorded already")
         return existing
     _write(project, statement, rows, (path.resolve(), data_path), key)
@@ -176,6 +179,11 @@ def _classes(task: Task, target: pd.Series) -> list[str]:
         return [f"a binary target needs 2 classes, {task.target!r} has {len(counts):,}: use `task: multiclass`"]
     if task.kind == "multiclass" and len(counts) < 3:
         return [f"a multiclass target needs 3 classes or more, {task.target!r} has {len(counts)}: use `task: binary`"]
+    longest = max(map(str, counts.index), key=len)
+    if len(longest) > NAME_MAX:
+        return [
+            f"class {longest[:40]!r}… of {task.target!r} has {len(longest):,} characters, at most {NAME_MAX} are read"
+        ]
     if len(counts) > len(target) / 2:
         return [f"target {task.target!r} has {len(counts):,} classes in {len(target):,} rows: use `task: regression`?"]
     single = [repr(label) for label, count in counts.items() if count == 1]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import production_values
 from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.soundness import refuse_unsound
 from synth_mlflow.gate.verdicts import group_checks
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch, distinct_batches
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 from synth_mlflow.triggers import ProductionValue
@@ -60,6 +61,8 @@ def gather_material(project: Project) -> Material:
     ------
     GateError
         If a stage before this one is missing.
+    EvidenceError
+        If what the model rests on is no longer what was recorded.
     """
     problem, frozen = project.problem(), project.evaluation_set()
     runs = [run for run in project.reader.outline() if run.counts]
@@ -70,12 +73,12 @@ def gather_material(project: Project) -> Material:
         )
     newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
     text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
-    return Material(
+    material = Material(
         problem=problem,
         frozen=frozen,
         policy=policy_of(problem.statement),
         baseline=_only(runs, "baseline", frozen.run.run_id),
-        batches=[StoredBatch(run) for run in runs if run.stage == "batch"],
+        batches=distinct_batches(run for run in runs if run.stage == "batch"),
         checks=group_checks(runs),
         sweeps=sweeps,
         ratios=[run for run in newest if run.stage == "ratio"],
@@ -85,6 +88,16 @@ def gather_material(project: Project) -> Material:
         slice_sizes=_slice_sizes(project, frozen),
         sign_offs=_sign_offs(runs, sweeps[-1].run_id),
     )
+    refuse_unsound(project, material.final, _vouched_for(material), [*runs, *newest])
+    return material
+
+
+def _vouched_for(material: Material) -> list[StoredRun]:
+    """What the document says of the model rests on these runs."""
+    inside = [batch.run for batch in material.batches if batch.id in material.inside]
+    checks = [check for run in inside for check in material.checks.get(run.run_id, [])]
+    fixed = [material.problem.run, material.frozen.run, material.baseline, material.sweep]
+    return [*fixed, *material.ratios, *inside, *checks]
 
 
 def _slice_sizes(project: Project, frozen: EvaluationSet) -> dict[str, tuple[int, int]]:

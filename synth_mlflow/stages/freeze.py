@@ -26,7 +26,7 @@ from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project
 from synth_mlflow.tracking.signposts import describe_project
-from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+from synth_mlflow.tracking.write import Draft, NewRun, claim, create_run, discard_run, end_run, writing
 
 REPEATS = 8
 Store = Literal["rows", "reference"]
@@ -84,11 +84,7 @@ def freeze(
     problem = project.problem()
     frozen = project.find_evaluation_set()
     if frozen is not None:
-        raise GateError(
-            f"the evaluation set of {project.server.experiment!r} is frozen (run {frozen.run.run_id}, digest "
-            f"{frozen.digest[:12]}…); nobody changes it mid-project.",
-            "Go on with `synth-mlflow generate`, or start a new project with `synth-mlflow define`.",
-        )
+        raise _frozen_already(project, frozen)
     path = (data or Path(problem.run.params[names.P_DATA_PATH])).resolve()
     rows = _same_rows(problem, path)
     refuse_synthetic(project, path, rows)
@@ -99,9 +95,24 @@ def freeze(
     split = cut(rows, problem.statement.task, plan, problem.statement.slices, seed)
     sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed, plan)
     _refuse_lost_classes(problem, sides)
-    _write(project, problem, sides, path, store)
-    describe_project(project)
-    return project.evaluation_set()
+    begun = project.claimed_evaluation_run()
+    if begun is None:
+        _write(project, problem, sides, path, store)
+        describe_project(project)
+        return project.evaluation_set()
+    end_run(project.server, begun.run_id, "FINISHED")  # its process was killed with nothing but this left to do
+    frozen = project.evaluation_set()
+    if frozen.digest != table_digest(sides.evaluation, sides.schema):
+        raise _frozen_already(project, frozen)
+    return frozen
+
+
+def _frozen_already(project: Project, frozen: EvaluationSet) -> GateError:
+    return GateError(
+        f"the evaluation set of {project.server.experiment!r} is frozen (run {frozen.run.run_id}, digest "
+        f"{frozen.digest[:12]}…); nobody changes it mid-project.",
+        "Go on with `synth-mlflow generate`, or start a new project with `synth-mlflow define`.",
+    )
 
 
 def refuse_negative_seed(seed: int) -> None:
@@ -166,11 +177,25 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         _state(draft, problem, sides, path, store)
         _keep_rows(draft, sides, store)
         draft.text(names.A_SLICES, canonical_json(_slice_sizes(statement.slices, sides)))
-        _write_baseline(project, problem, sides, baseline, settings, run_id)
+        baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id)
+        draft.before_it_counts = lambda: _claim(project, run_id, baseline_run)
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
         draft.metric(names.M_SCORE_HIGH, baseline.high)
         draft.describe(_description(problem, sides, baseline, store))
+
+
+def _claim(project: Project, run_id: str, baseline: str) -> None:
+    """Make this run the project's one evaluation set, or learn that somebody else's was faster."""
+    winner = claim(project.server, project.problems()[0].run_id, names.P_EVALUATION_RUN, run_id)
+    if winner == run_id:
+        return
+    discard_run(project.server, baseline)
+    raise GateError(
+        f"somebody else froze the evaluation set of {project.server.experiment!r} at the same moment: run {winner} "
+        f"holds, and run {run_id} does not count.",
+        "Go on with `synth-mlflow generate`.",
+    )
 
 
 def _state(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
@@ -219,10 +244,11 @@ def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:
 
 def _write_baseline(
     project: Project, problem: Problem, sides: Cut, baseline: Baseline, settings: Settings, evalset: str
-) -> None:
+) -> str:
     key = json_digest(["baseline", sides.key])
     new = NewRun("baseline", "baseline · real rows only", key)
-    with writing(project.server, create_run(project.server, new, parent=evalset)) as draft:
+    run_id = create_run(project.server, new, parent=evalset)
+    with writing(project.server, run_id) as draft:
         draft.param(names.P_EVALUATION_DIGEST, table_digest(sides.evaluation, sides.schema))
         draft.param(names.P_TRAINING_DIGEST, table_digest(sides.training, sides.schema))
         draft.param(names.P_METRIC, problem.statement.facts.metric)
@@ -243,6 +269,7 @@ def _write_baseline(
             f"{baseline.high:.4f}): what real rows alone reach on the frozen set. Synthetic rows have to beat this. "
             f"{settings.words}"
         )
+    return run_id
 
 
 def _description(problem: Problem, sides: Cut, baseline: Baseline, store: Store) -> str:

@@ -97,6 +97,8 @@ def gather(
     batches = open_batches(project, wanted)
     training, evaluation = project.training_rows(frozen), project.evaluation_rows(frozen)
     refuse_overlap(frozen, training, evaluation)
+    for batch in batches:
+        project.reader.vouch(batch.run)
     tables = [project.batch_rows(batch, frozen.schema) for batch in batches]
     return Ingredients(
         problem=problem,
@@ -179,6 +181,13 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
             f"the real-only baseline of evaluation set {frozen.run.run_id} is gone; nothing is compared without it.",
             "Restore its run in MLflow.",
         )
+    if len(baselines) > 1:
+        raise EvidenceError(
+            f"evaluation set {frozen.run.run_id} has {len(baselines)} baselines, one was measured: "
+            f"{', '.join(run.run_id for run in baselines)}.",
+            "Delete in MLflow the one that somebody has restored or added.",
+        )
+    project.reader.vouch(baselines[0])
     if baselines[-1].params[names.P_EVALUATION_DIGEST] != frozen.digest:
         raise EvidenceError(
             f"baseline {baselines[-1].run_id} was measured on another evaluation set; scores are compared on one only."

@@ -98,10 +98,10 @@ def sweep(
     )
     ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator")
     supply_sources(ingredients.plan, len(ingredients.training), len(ingredients.synthetic), ingredients.sources)
-    existing = [run for run in project.reader.with_key(ingredients.key) if run.counts]
+    existing = project.reader.recorded(ingredients.key)
     if existing:
         project.say(f"this very sweep is recorded already as run {existing[-1].run_id}")
-        text = project.reader.file(existing[-1], names.A_CURVE).read_text(encoding="utf-8")
+        text = project.reader.file(project.reader.vouch(existing[-1]), names.A_CURVE).read_text(encoding="utf-8")
         return Curve.from_json(json.loads(text))
     return _run(project, ingredients, open_engine(engine, n_jobs=n_jobs, scheduler=scheduler))
 

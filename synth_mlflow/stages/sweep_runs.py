@@ -31,7 +31,6 @@ from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.write import Draft, Input, end_run, writing
 
 EXAMPLE_ROWS = 5
-PICTURE_DPI = 120
 
 
 Child = tuple[float, str] | Literal["final"]
@@ -175,6 +174,7 @@ def _write_parent(
     draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel, promise: Promise
 ) -> None:
     _state(draft, ingredients, EVERYTHING)
+    draft.param(names.P_KEY, ingredients.key)
     draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
     draft.param(names.P_REPEATS, ingredients.plan.repeats)
     draft.param(names.P_MIX, ingredients.plan.mix)
@@ -209,10 +209,10 @@ def _write_parent(
     draft.text(names.A_CURVE, canonical_json(curve.to_json()))
     draft.frame(names.A_CURVE_TABLE, curve.frame())
     figure = curve_figure(curve, success_line=_success_line(ingredients, curve))
-    figure.savefig(draft.file(names.A_CURVE_PICTURE), dpi=PICTURE_DPI)
+    draft.picture(names.A_CURVE_PICTURE, figure)
     if curve.rivals:
         draft.param(names.P_CHOSEN_SOURCE, source_name(curve.source))
-        sources_figure(curve).savefig(draft.file(names.A_SOURCES_PICTURE), dpi=PICTURE_DPI)
+        draft.picture(names.A_SOURCES_PICTURE, sources_figure(curve))
     draft.inputs += _inputs(ingredients, ingredients.batches)
     draft.describe(_decision(draft, curve, success, kept))
 

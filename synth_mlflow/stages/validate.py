@@ -20,9 +20,16 @@ from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verd
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, NewRun, create_children, ending_children_badly, set_tags, writing
+from synth_mlflow.tracking.write import (
+    PARAM_MAX,
+    Draft,
+    NewRun,
+    create_children,
+    ending_children_badly,
+    set_tags,
+    writing,
+)
 
-PICTURE_DPI = 120
 N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
 
 
@@ -91,7 +98,7 @@ def _judge_batch(
 
 def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
     statement = project.problem().statement
-    record = project.record(batch)
+    record = project.record(StoredBatch(project.reader.vouch(batch.run)))
     return Evidence(
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
@@ -147,7 +154,7 @@ def _write(
         draft.param(names.P_VERDICT, ruling.verdict)
         draft.tag(names.TAG_VERDICT, ruling.verdict)
         draft.tag(names.TAG_REASON, "\n".join([*_accepted(policy, name, ruling), *ruling.reasons]))
-        draft.param(names.P_DECIDING, [{**as_json(p), "failed": p in failed} for p in _worst(result.probes)])
+        draft.param(names.P_DECIDING, _kept(result.probes, failed))
         draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
         draft.text(names.A_POLICY, canonical_json(asdict(policy)))
@@ -162,7 +169,7 @@ def _keep(draft: Draft, result: CheckResult) -> None:
     for stem, table in result.tables.items():
         draft.frame(f"{stem}.json", table)
     for stem, figure in result.figures.items():
-        figure.savefig(draft.file(f"{stem}.png"), dpi=PICTURE_DPI)
+        draft.picture(f"{stem}.png", figure)
 
 
 def _description(batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling) -> str:
@@ -187,6 +194,14 @@ def _accepted(policy: Policy, name: str, ruling: Ruling) -> list[str]:
 def _worst(probes: Sequence[Probe]) -> list[Probe]:
     """The probes that decide, or come nearest to it."""
     return sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:N_DECIDING]
+
+
+def _kept(probes: Sequence[Probe], failed: Sequence[Probe]) -> str:
+    """The worst probes as a parameter: as many as it takes, since values from the rows stand in their words."""
+    told = [{**as_json(probe), "failed": probe in failed} for probe in _worst(probes)]
+    while len(canonical_json(told)) > PARAM_MAX:
+        told.pop()
+    return canonical_json(told)
 
 
 def _table_row(probe: Probe) -> str:

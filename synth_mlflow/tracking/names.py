@@ -52,6 +52,7 @@ TAG_SWEEP: Final = "synth.sweep_run"
 TAG_EVALUATION: Final = "synth.evaluation_digest"
 TAG_ERROR: Final = "synth.error"
 TAG_DRAFT: Final = "synth.draft"
+TAG_OWNER: Final = "synth.owner"  # the process that writes the run
 TAG_SIGNED: Final = "synth.signed"
 
 # Parameters: evidence, write-once
@@ -128,10 +129,12 @@ P_RETRACTION: Final = "synth.retraction"
 P_PREDICTIONS: Final = "synth.predictions_sha256"  # of the final model, on the whole evaluation set
 P_OUTCOME: Final = "synth.outcome"
 P_BLAMED: Final = "synth.blamed"
+P_EVALUATION_RUN: Final = "synth.evaluation_run"  # on a problem statement: the one set that was frozen under it
 P_HANDOFF: Final = "synth.handoff_run"
 P_SIGNED_BY: Final = "synth.signed_by"
 P_ROLE: Final = "synth.role"
 P_CHAMPION: Final = "synth.champion"
+P_KEY: Final = "synth.key"  # the tag of this name helps to find runs; this is what is believed
 P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
 P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
@@ -203,7 +206,7 @@ def is_added_later(param: str) -> bool:
     >>> is_added_later("synth.retraction"), is_added_later("synth.sign_off/0a1b"), is_added_later("synth.rows")
     (True, True, False)
     """
-    return param == P_RETRACTION or param.startswith(P_SIGN_OFF_PREFIX)
+    return param in (P_RETRACTION, P_EVALUATION_RUN) or param.startswith(P_SIGN_OFF_PREFIX)
 
 
 def vouches_for_fits(param: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +138,14 @@ class StoredBatch:
         return None if told is None else TakenBack(**json.loads(told))
 
 
+def distinct_batches(runs: Iterable[StoredRun]) -> list[StoredBatch]:
+    """The batches of finished runs, oldest first; of twins that two people made at once, the first to be complete."""
+    kept: dict[tuple[str, str], StoredRun] = {}
+    for run in sorted(runs, key=lambda run: (run.ended or 0, run.run_id)):
+        kept.setdefault((run.params.get(names.P_BATCH, run.run_id), run.params.get(names.P_BATCH_DIGEST, "")), run)
+    return [StoredBatch(run) for run in sorted(kept.values(), key=lambda run: (run.started, run.run_id))]
+
+
 @dataclass(frozen=True)
 class Sweep:
     """A sweep, and the curve that it found."""
@@ -187,15 +195,54 @@ class Project:
                 f"project {self.server.experiment!r} has no problem statement.",
                 "First: `synth-mlflow define problem.md`.",
             )
+        self.reader.vouch(problem.run)
         return problem
 
     def find_evaluation_set(self) -> EvaluationSet | None:
-        """The frozen evaluation set; None before `freeze`. Where two people froze at once, the first to start holds."""
-        run = next(iter(self.reader.finished("evalset")), None)
+        """The frozen evaluation set; None before `freeze`, and while one has not written it to its end.
+
+        Raises
+        ------
+        EvidenceError
+            If a set was frozen and its run, or the statement that vouches for it, is gone.
+        """
+        run, finished = self.claimed_evaluation_run(), self.reader.finished("evalset")
         if run is None:
+            if finished:
+                raise EvidenceError(
+                    f"run {finished[0].run_id} is a frozen evaluation set, and no problem statement vouches for it.",
+                    "Restore the deleted problem statement in MLflow (`lifecycle_stage` deleted).",
+                )
+            return None
+        if run.deleted:
+            raise EvidenceError(
+                f"the frozen evaluation set of {self.server.experiment!r}, run {run.run_id}, was deleted.",
+                "Restore it in MLflow, or start a new project with `synth-mlflow define`.",
+            )
+        if not run.counts:
             return None
         kinds = json.loads(self.reader.file(run, names.A_SCHEMA).read_text(encoding="utf-8"))
         return EvaluationSet(run, Schema(kinds))
+
+    def claimed_evaluation_run(self) -> StoredRun | None:
+        """The one run that holds the project's evaluation set, though it may not be written to its end or be deleted.
+
+        Raises
+        ------
+        EvidenceError
+            If there is no such run at all.
+        """
+        claims = [run.params[names.P_EVALUATION_RUN] for run in self.problems() if names.P_EVALUATION_RUN in run.params]
+        if not claims:
+            return None
+        run = self.reader.find(claims[0])
+        if run is None:
+            raise EvidenceError(f"the frozen evaluation set of {self.server.experiment!r}, run {claims[0]}, is gone.")
+        return run
+
+    def problems(self) -> list[StoredRun]:
+        """Every complete problem statement, oldest first; the oldest says which evaluation set is the project's."""
+        return self.reader.finished("problem")
 
     def evaluation_set(self) -> EvaluationSet:
         """The frozen evaluation set; a GateError before `freeze`."""
@@ -205,6 +252,7 @@ class Project:
                 f"project {self.server.experiment!r} has no frozen evaluation set; nothing is generated before.",
                 "First: `synth-mlflow freeze`.",
             )
+        self.reader.vouch(found.run)
         return found
 
     def evaluation_rows(self, frozen: EvaluationSet) -> pd.DataFrame:
@@ -225,17 +273,17 @@ class Project:
         run = self.reader.latest("sweep")
         if run is None:
             return None
-        curve = json.loads(self.reader.file(run, names.A_CURVE).read_text(encoding="utf-8"))
+        curve = json.loads(self.reader.file(self.reader.vouch(run), names.A_CURVE).read_text(encoding="utf-8"))
         return Sweep(run, Curve.from_json(curve))
 
     def batches(self) -> list[StoredBatch]:
         """Every batch that was written to its end, oldest first."""
-        return [StoredBatch(run) for run in self.reader.finished("batch")]
+        return distinct_batches(self.reader.finished("batch"))
 
     def batch(self, batch_id: str) -> StoredBatch:
         """One batch by its short id or run id; a UsageError if there is none."""
         known = {batch.id: batch for batch in self.batches()}
-        by_run = {batch.run.run_id: batch for batch in known.values()}
+        by_run = {batch.run.run_id: batch for batch in self.batches()}
         found = known.get(batch_id) or by_run.get(batch_id)
         if found is None:
             raise UsageError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from http.client import NOT_FOUND
 from pathlib import Path
 
+import requests
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -17,8 +20,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.seal import Value
-from synth_mlflow.tracking.server import ACTIVE_ONLY, Server, guard
+from synth_mlflow.tracking.seal import Value, seal_of
+from synth_mlflow.tracking.server import ACTIVE_ONLY, Server, guard, object_store_failures
 
 PAGE = 1_000
 GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
@@ -39,6 +42,7 @@ class StoredRun:
     """Milliseconds since 1970."""
     ended: int | None
     experiment_id: str = ""
+    deleted: bool = False
 
     @property
     def stage(self) -> str:
@@ -68,6 +72,7 @@ class Reader:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._downloaded: dict[tuple[str, str], Path] = {}
+        self._vouched: set[str] = set()
 
     @cached_property
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
@@ -112,6 +117,10 @@ class Reader:
         """The runs that carry an idempotency key, whatever their status."""
         return self.runs(where=f"tags.`{names.TAG_KEY}` = '{key}'")
 
+    def recorded(self, key: str) -> list[StoredRun]:
+        """The complete runs that were written under a key; their parameter says so, since a tag may be edited."""
+        return [run for run in self.with_key(key) if run.counts and run.params.get(names.P_KEY) == key]
+
     def children(self, parent: str) -> list[StoredRun]:
         """The runs right under one run, oldest first."""
         return self.runs(where=f"tags.`{PARENT}` = '{parent}'")
@@ -137,6 +146,26 @@ class Reader:
         ]
         logged = {(name, value) for name, _, value in history}
         return history + [(name, -1, value) for name, value in run.metrics.items() if (name, value) not in logged]
+
+    def vouch(self, run: StoredRun) -> StoredRun:
+        """The run, if its parameters and metrics are those that it was sealed with; asked once a run.
+
+        Raises
+        ------
+        EvidenceError
+            If one was changed, added or removed.
+        """
+        if run.run_id in self._vouched:
+            return run
+        sealed, found = run.params.get(names.P_SEAL), seal_of(run.params, self.metric_values(run))
+        if found != sealed:
+            raise EvidenceError(
+                f"run {run.run_id} ({run.name}) was changed: its parameters and metrics give the seal {found[:12]}…, "
+                f"the record says {(sealed or 'nothing')[:12]}…; a value was changed, added or removed.",
+                "Restore it, or write the evidence anew with the stage's command; `synth-mlflow verify` says more.",
+            )
+        self._vouched.add(run.run_id)
+        return run
 
     @guard
     def find(self, run_id: str) -> StoredRun | None:
@@ -168,6 +197,8 @@ class Reader:
                 f"run {run.run_id} ({run.name}) records no file {path!r}.",
                 "It was not written by synth_mlflow, or by a version that did not know this file.",
             )
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise EvidenceError(f"run {run.run_id} ({run.name}) records the file {path!r}, which lies elsewhere.")
         local = self._downloaded.get((run.run_id, path)) or self._download(run, path)
         found = file_digest(local)
         if found != recorded:
@@ -181,10 +212,11 @@ class Reader:
 
     def _download(self, run: StoredRun, path: str) -> Path:
         folder = tempfile.mkdtemp(dir=self._folder.name)
+        failures: tuple[type[Exception], ...] = (ValueError, OSError, MlflowException, *object_store_failures())
         try:
             local = Path(self.server.client.download_artifacts(run.run_id, path, folder))
-        except (OSError, ValueError, MlflowException) as error:
-            if isinstance(error, MlflowException) and error.error_code != GONE:
+        except failures as error:
+            if not _is_absence(error):
                 raise
             raise EvidenceError(
                 f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.",
@@ -228,6 +260,18 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def _is_absence(error: BaseException) -> bool:
+    """Whether a store says that there is no such file, and not that the store, the way to it or the disk failed."""
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict):  # an object store's
+        return answer.get("Error", {}).get("Code") in ("404", "NoSuchKey")
+    if isinstance(error, MlflowException):
+        return bool(error.error_code == GONE)
+    if isinstance(error, requests.RequestException):
+        return isinstance(answer, requests.Response) and answer.status_code == NOT_FOUND
+    return not isinstance(error, OSError) or error.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+
+
 def _stored(run: MlflowRun) -> StoredRun:
     return StoredRun(
         run_id=run.info.run_id,
@@ -239,4 +283,5 @@ def _stored(run: MlflowRun) -> StoredRun:
         started=run.info.start_time or 0,
         ended=run.info.end_time,
         experiment_id=run.info.experiment_id,
+        deleted=run.info.lifecycle_stage == "deleted",
     )

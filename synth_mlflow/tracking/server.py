@@ -6,6 +6,8 @@ import functools
 import logging
 import os
 import re
+import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,9 +30,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from synth_mlflow.tracking import names
 
 ACTIVE_ONLY = ViewType.ACTIVE_ONLY
-SERVER_FAILURES = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
+SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
 SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
+NOT_LET_IN = re.compile(r"error code (401|403)\b|PERMISSION_DENIED|not authenticated|AccessDenied")
+SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:password|passwd|pwd|secret|token|key)=)[^&\s'\"]+", re.IGNORECASE)
+SILENT = re.compile(r"Max retries exceeded|too many 5\d\d error|timed out|Connection (refused|aborted|reset)")
 
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what is raised anyway
 
@@ -89,21 +95,47 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None) -> Server
     return Server(client, uri, found.experiment_id, found.name)
 
 
+def refuse_read_only(server: Server, verb: str) -> None:
+    """Find out whether this user may write to the project, before a verb does work that could not be kept.
+
+    Raises
+    ------
+    ServerError
+        If the server or the database refuses the write; says what is needed.
+    """
+    try:
+        with guarded(server.tracking_uri):
+            server.client.set_experiment_tag(server.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
+    except ServerError as error:
+        raise ServerError(f"`{verb}` writes to experiment {server.experiment!r}; {error.found}", error.fix) from error
+
+
 @contextmanager
 def guarded(uri: str) -> Iterator[None]:
     """Turn what MLflow raises when a server fails into one message that names the server."""
     try:
         yield
-    except SERVER_FAILURES as error:
+    except server_failures() as error:
         reason = _reason(error)
         raise ServerError(
-            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", _advice(reason)
+            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", _advice(str(error))
         ) from error
     except ModuleNotFoundError as error:
         raise ServerError(
             f"the tracking server {public_uri(uri)} needs a driver: {error}.",
             f"Install it: `pip install {error.name}`.",
         ) from error
+
+
+def server_failures() -> tuple[type[Exception], ...]:
+    """What is raised when a server, a database or an object store fails."""
+    return (*SERVER_FAILURES, *object_store_failures())
+
+
+def object_store_failures() -> tuple[type[Exception], ...]:
+    """What clients of object stores raise, as far as they are in use."""
+    stores = (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("boto3.exceptions", ("Boto3Error",)))
+    return tuple(getattr(sys.modules[name], kind) for name, kinds in stores if name in sys.modules for kind in kinds)
 
 
 def guard(method: Callable[P, T]) -> Callable[P, T]:
@@ -129,14 +161,27 @@ def public_uri(uri: str) -> str:
     """
     parts = urlsplit(uri)
     if "@" not in parts.netloc:
-        return uri
+        return without_passwords(uri)
     user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}"))
+    return without_passwords(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}")))
+
+
+def without_passwords(text: str) -> str:
+    """A text without the passwords of the URIs in it.
+
+    Examples
+    --------
+    >>> without_passwords("cannot reach postgresql://ann:secret@db/mlflow")
+    'cannot reach postgresql://ann@db/mlflow'
+    """
+    return SECRET_OPTION.sub(r"\1***", re.sub(r"(://[^/:@\s]*):[^/\s]+@", r"\1@", text))
 
 
 def _client(uri: str) -> MlflowClient:
     if uri.startswith(("http://", "https://")):
         _refuse_silent(uri)
+    elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_PORTS:
+        _refuse_silent_database(uri)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -146,6 +191,14 @@ def _refuse_silent(uri: str) -> None:
         requests.get(f"{uri.rstrip('/')}/health", timeout=(SECONDS_TO_CONNECT, SECONDS_TO_ANSWER))
     except requests.exceptions.SSLError:  # MLflow has settings for certificates, and a better message
         return
+
+
+def _refuse_silent_database(uri: str) -> None:
+    """The same for a database: MLflow tries ten times, for a minute and a half."""
+    parts = urlsplit(uri)
+    if parts.hostname:  # else a socket file, named in the URI's query
+        port = parts.port or DATABASE_PORTS[parts.scheme.partition("+")[0]]
+        socket.create_connection((parts.hostname, port), timeout=SECONDS_TO_CONNECT).close()
 
 
 def _find(client: MlflowClient, name: str | None) -> Experiment:
@@ -189,15 +242,25 @@ def _tag(client: MlflowClient, experiment: Experiment) -> None:
 
 def _reason(error: BaseException) -> str:
     text = str(error) or type(error).__name__
-    text = re.sub(r"(://[^/:@\s]*):[^/\s]+@", r"\1@", text)  # a password in a URI
+    text = without_passwords(text)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(SQLALCHEMY_PREFACE)]
     first = next(iter(lines), type(error).__name__)
     return first.removesuffix(".")[:500]
 
 
-def _advice(reason: str) -> str:
-    if "readonly" in reason or "read-only" in reason or "Permission" in reason:
+def _advice(text: str) -> str:
+    if NOT_LET_IN.search(text):
+        return (
+            "Give the name and the password of a user who has the permission EDIT on the experiment "
+            "(MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD), or ask whoever runs the server for it. "
+            "Reading needs READ only."
+        )
+    if "readonly" in text or "read-only" in text or "Permission" in text:
         return (
             "Make the database and the artifact folder writable for you, or name another server: `--tracking-uri URI`."
         )
-    return "Check that the server runs and may be written to, or name another one: `--tracking-uri URI`."
+    if "No space left" in text or "disk is full" in text:
+        return "Make room on the disk, and run the same command again: what was written before is kept."
+    tried = int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) + 1
+    patience = f"It was asked {tried} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES). " if SILENT.search(text) else ""
+    return f"{patience}Check that the server runs and may be written to, or name another one: `--tracking-uri URI`."

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,13 +18,19 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.tracking.context import registry
 
 from synth_mlflow.data.digests import canonical_json, file_digest
+from synth_mlflow.errors import ServerError
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.owner import is_gone, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.seal import seal_of
-from synth_mlflow.tracking.server import SERVER_FAILURES, Server, guard
+from synth_mlflow.tracking.server import Server, guard, server_failures, without_passwords
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PARAM_MAX = 6_000  # characters; MLflow cuts longer values and only warns
 TAG_MAX = 8_000  # characters; the same, and for descriptions too
+PICTURE_DPI = 120
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
 NAME = "mlflow.runName"
@@ -56,6 +64,8 @@ class Draft:
     tags: dict[str, str] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
+    before_it_counts: Callable[[], None] | None = None
+    """Called when everything is written but the status; if it raises, the run does not count."""
 
     def param(self, name: str, value: object) -> None:
         """State a fact for good.
@@ -100,6 +110,12 @@ class Draft:
         """Add a text artifact."""
         self.file(path).write_text(content, encoding="utf-8")
 
+    def picture(self, path: str, figure: Figure) -> None:
+        """Add a plot as PNG; what no font can draw in somebody's names becomes a box, without a word."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            figure.savefig(self.file(path), dpi=PICTURE_DPI)
+
     def table(self, path: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Add a table that the UI shows as one."""
         self.text(path, canonical_json({"columns": list(columns), "data": [list(row) for row in rows]}))
@@ -136,13 +152,15 @@ def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[
 
 @guard
 def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
-    left = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and _is_left(server, run)]
+    same = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and is_abandoned(run)]
+    left = [run for run in same if _is_left(server, run)]
     open_ones = [run for run in left if all(names.vouches_for_fits(param) for param in run.params)]
     for run in left:
         if run not in open_ones:  # write-once: what a process wrote just before it was killed cannot be completed
             server.client.delete_run(run.run_id)
     if open_ones:
         resumed = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
+        server.client.set_tag(resumed.run_id, names.TAG_OWNER, this_process())
         server.client.update_run(resumed.run_id, status=status)
         if names.TAG_ERROR in resumed.tags:
             server.client.delete_tag(resumed.run_id, names.TAG_ERROR)
@@ -152,6 +170,7 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
         names.TAG_STAGE: new.stage,
         names.TAG_KEY: new.key,
         names.TAG_PROJECT: server.experiment,
+        names.TAG_OWNER: this_process(),
         **({PARENT: parent} if parent else {}),
         **{tag: value[:TAG_MAX] for tag, value in new.tags.items()},
     }
@@ -159,6 +178,11 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
     if status != "RUNNING":
         server.client.update_run(made.info.run_id, status=status)
     return str(made.info.run_id)
+
+
+def is_abandoned(run: StoredRun) -> bool:
+    """Whether nobody can still be writing a run: its process is dead, or it has been silent for a day elsewhere."""
+    return is_gone(run.tags.get(names.TAG_OWNER, ""), run.started)
 
 
 def _is_left(server: Server, run: StoredRun) -> bool:
@@ -218,10 +242,12 @@ def _bad_status(error: BaseException) -> str:
 def end_run(server: Server, run_id: str, status: str, reason: str = "") -> None:
     """Give a run its final status; a server that is gone is no further error, since one is on its way already."""
     try:
+        if status != "FINISHED" and server.client.get_run(run_id).info.status == "FINISHED":
+            return  # what counts goes on counting
         if reason:
-            server.client.set_tag(run_id, names.TAG_ERROR, reason[:TAG_MAX])
+            server.client.set_tag(run_id, names.TAG_ERROR, without_passwords(reason)[:TAG_MAX])
         server.client.set_terminated(run_id, status)
-    except SERVER_FAILURES:
+    except server_failures():
         if status == "FINISHED":
             raise
 
@@ -246,6 +272,25 @@ def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapp
 
 
 @guard
+def discard_run(server: Server, run_id: str) -> None:
+    """Delete a run, as MLflow deletes: out of sight, and possible to restore."""
+    server.client.delete_run(run_id)
+
+
+def claim(server: Server, run_id: str, name: str, value: str) -> str:
+    """State a fact that only one can state: the server keeps the first; returns what stands there.
+
+    The primary key of the server's table of parameters decides, whoever asks and however many at once.
+    """
+    try:
+        add_params(server, run_id, {name: value})
+    except ServerError:
+        if name not in Reader(server).run(run_id).params:
+            raise
+    return Reader(server).run(run_id).params[name]
+
+
+@guard
 def describe_experiment(server: Server, markdown: str) -> None:
     """What the UI shows on top of the experiment."""
     server.client.set_experiment_tag(server.experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
@@ -257,6 +302,7 @@ def adopted_as_workflow(server: Server, run_id: str, name: str) -> None:
         names.TAG_SCHEMA: names.SCHEMA,
         names.TAG_STAGE: "workflow",
         names.TAG_PROJECT: server.experiment,
+        names.TAG_OWNER: this_process(),
         NAME: name,
     }
     set_tags(server, run_id, tags)
@@ -277,6 +323,8 @@ def _complete(draft: Draft) -> None:
     if draft.tables:
         draft.tag(TABLES, canonical_json([{"path": path, "type": "table"} for path in draft.tables]))
     _log(draft)
+    if draft.before_it_counts is not None:
+        draft.before_it_counts()
     end_run(draft.server, run_id, "FINISHED")
 
 

@@ -42,7 +42,7 @@ def test_what_a_statement_leaves_on_the_server(shop, write_project):
     )
     assert "Too few customers yet." in run.tags[names.TAG_NOTE]
     about = shop.project.server.client.get_experiment(shop.project.server.experiment_id).tags[names.TAG_NOTE]
-    assert "Project **shop**" in about
+    assert "**shop**" in about
 
 
 def test_the_same_statement_is_recorded_once_and_a_new_one_replaces_it(shop, write_project):

@@ -131,7 +131,7 @@ def test_a_run_that_fails_holds_no_evidence(server, read, error, status):
     assert (run.status, run.params, run.metrics) == (status, {}, {})
     assert run.tags[names.TAG_ERROR] == (str(error) or type(error).__name__)
     assert server.client.list_artifacts(run.run_id) == []
-    assert watched.client.calls == ["set_tag", "set_terminated"]
+    assert watched.client.calls == ["get_run", "set_tag", "set_terminated"]
 
 
 REQUESTS = ["log_artifacts", "log_inputs", "log_batch", "set_terminated"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from synth_mlflow.tracking import names
@@ -53,14 +54,23 @@ def _batches(run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
 
 def _children(run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     under = [other for other in runs if other.parent == run.run_id]
-    stages = {other.stage for other in under}
-    if run.stage == "evalset" and "baseline" not in stages:
-        yield "its baseline run is gone"
-    if run.stage != "sweep":
-        return
-    if "final" not in stages:
+    if run.stage == "evalset":
+        n_baselines = sum(other.stage == "baseline" for other in under)
+        if n_baselines != 1:
+            yield f"it has {n_baselines} baseline runs, 1 was written" if n_baselines else "its baseline run is gone"
+    elif run.stage == "sweep":
+        yield from _of_a_sweep(run, under)
+
+
+def _of_a_sweep(sweep: StoredRun, under: Sequence[StoredRun]) -> Iterator[str]:
+    if "final" not in {other.stage for other in under}:
         yield "the run of its final model is gone"
-    left = {round(other.metrics.get(names.M_RATIO, -1), 6) for other in under if other.stage == "ratio"}
-    for ratio in json.loads(run.params.get(names.P_RATIOS, "[]")):
+    ratios = [other for other in under if other.stage == "ratio"]
+    left = {round(other.metrics.get(names.M_RATIO, -1), 6) for other in ratios}
+    for ratio in json.loads(sweep.params.get(names.P_RATIOS, "[]")):
         if round(ratio, 6) not in left:
             yield f"its run of ratio {ratio:.0%} is gone"
+    keys = Counter(other.tags.get(names.TAG_KEY) for other in ratios)
+    for other in ratios:
+        if keys[other.tags.get(names.TAG_KEY)] > 1:
+            yield f"run {other.run_id} ({other.name}) stands twice"

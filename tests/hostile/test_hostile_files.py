@@ -1,0 +1,242 @@
+"""Files made to do harm: bombs, code, odd encodings, names that would become markup or paths."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import shop
+
+import synth_mlflow
+from synth_mlflow import Workflow
+from synth_mlflow.data.record import read_origin
+from synth_mlflow.data.room import refuse_larger_than_memory
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.statement import read_statement
+from synth_mlflow.data.tables import read_table
+from synth_mlflow.errors import EvidenceError, SynthError, UsageError
+from synth_mlflow.stages.pilot_page import pilot_page
+from synth_mlflow.tracking import names
+
+BOMB = "\n".join(["a0: &a0 lol"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)])
+CODE = ("__import__('os').system('id')", "age < (lambda: 1)()", "age.__class__ == 1", "exec('x')", "age < 1; import os")
+LONG = "x" * 1_000_000
+NASTY = (
+    "<script>alert(1)</script>",
+    "a|b",
+    "`rm -rf`",
+    '"quoted"',
+    "it's",
+    "line\nbreak",
+    "\U0001f98a",
+    "=1+1",
+    "../../up",
+)
+
+
+def statement(tmp_path, **changes):
+    return shop.write_shop(tmp_path, shop.customers(60, 1), **changes)
+
+
+@pytest.mark.parametrize(
+    "front", [BOMB, "x: !!python/object/apply:os.system [id]", "x: !!python/name:os.system", "a: &x {b: *x}"]
+)
+def test_yaml_that_expands_or_runs_is_refused(tmp_path, front):
+    (tmp_path / "problem.md").write_text(f"---\n{front}\n---\n")
+    (tmp_path / "record.yaml").write_text(front)
+    for read, path in ((read_statement, "problem.md"), (read_origin, "record.yaml")):
+        with pytest.raises(UsageError, match="not plain YAML"):
+            read(tmp_path / path)
+
+
+def test_a_huge_statement_or_record_is_not_read(tmp_path):
+    for name, read in (("problem.md", read_statement), ("record.yaml", read_origin)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(100_000_000)
+        began = time.process_time()
+        with pytest.raises(UsageError, match="100,000,000 bytes"):
+            read(tmp_path / name)
+        assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_slices_never_run_code(text):
+    with pytest.raises(UsageError, match="slice"):
+        Slice.parse(text).mask(pd.DataFrame({"age": [1]}))
+
+
+def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
+    """Looked at in the source itself: no eval, exec, pickle or YAML loader with tags; NumPy files without objects."""
+    root = Path(synth_mlflow.__file__).parent
+    for path in root.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+                assert not {"pickle", "cloudpickle", "dill", "marshal", "shelve"} & set(modules), path
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("eval", "exec", "compile", "os.system", "joblib.load", "yaml.unsafe_load"), path
+                if called in ("np.load", "numpy.load"):
+                    assert "allow_pickle=False" in ast.unparse(node), path
+                if called.startswith("yaml.load"):
+                    assert re.search(r"Loader=(_PlainLoader|yaml\.BaseLoader)", ast.unparse(node)), path
+                if called.startswith("subprocess."):
+                    assert "shell=True" not in ast.unparse(node), path
+
+
+def test_a_parquet_bomb_is_refused_from_its_footer(tmp_path):
+    """Thirty million equal values in a hundred kilobytes."""
+    path = tmp_path / "bomb.parquet"
+    piece = pa.table({"x": pa.DictionaryArray.from_arrays(pa.array(np.zeros(10_000_000, np.int32)), pa.array([1.5]))})
+    with pq.ParquetWriter(path, piece.schema) as writer:
+        for _ in range(3):
+            writer.write_table(piece)
+    assert path.stat().st_size < 200_000
+    with pytest.raises(UsageError, match=r"unfolds to 240,000,000 or more; this machine has 100,000,000"):
+        refuse_larger_than_memory(path, room=100_000_000)
+
+
+def test_a_gzip_bomb_is_refused_before_it_is_unfolded(tmp_path):
+    with gzip.open(tmp_path / "bomb.csv.gz", "wb") as text:
+        for _ in range(20):
+            text.write(b"0" * 1_000_000)
+    with pytest.raises(UsageError, match="unfolds to"):
+        refuse_larger_than_memory(tmp_path / "bomb.csv.gz", room=5_000_000)
+    refuse_larger_than_memory(tmp_path / "bomb.csv.gz", room=30_000_000)
+
+
+def test_ten_thousand_columns_are_read(tmp_path):
+    wide = pd.DataFrame(np.ones((3, 10_000)), columns=[f"c{n}" for n in range(10_000)])
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    began = time.process_time()
+    assert read_table(tmp_path / "wide.csv").shape == (3, 10_000)
+    assert time.process_time() - began < 30
+
+
+@pytest.mark.parametrize("content", [
+    b"a,b\n1,\x00\n", b"\x00\x01\x02", "a,b\né,1\n".encode("latin-1"), "a,b\n1,2\n".encode("utf-16"), b'a,b\n"1,2\n',
+])  # fmt: skip
+def test_odd_bytes_are_a_table_or_one_message(tmp_path, content):
+    (tmp_path / "odd.csv").write_bytes(content)
+    try:
+        assert len(read_table(tmp_path / "odd.csv"))
+    except UsageError as error:
+        assert "odd.csv" in str(error)
+
+
+def test_formulas_stay_text(tmp_path):
+    (tmp_path / "formulas.csv").write_text('name,n\n=1+1,1\n"@SUM(A1)",2\n+cmd|calc,3\n')
+    assert read_table(tmp_path / "formulas.csv")["name"].tolist() == ["=1+1", "@SUM(A1)", "+cmd|calc"]
+
+
+def test_names_of_a_megabyte_are_refused(tmp_path, uri):
+    (tmp_path / "wide.csv").write_text(f"{LONG},b\n1,2\n")
+    with pytest.raises(UsageError, match="field larger than field limit"):
+        read_table(tmp_path / "wide.csv")
+    pd.DataFrame({LONG: [1]}).to_parquet(tmp_path / "wide.parquet")
+    with pytest.raises(UsageError, match="1,000,000 characters, at most 250"):
+        read_table(tmp_path / "wide.parquet")
+    rows = shop.customers(60, 1)
+    rows["bought"] = np.where(rows["bought"] == "yes", LONG, "no")
+    with pytest.raises(UsageError, match="has 1,000,000 characters, at most 250"):
+        Workflow("shop", uri).define(shop.write_shop(tmp_path, rows))
+    for changed in ({"name": LONG}, {"slices": f'{{{LONG}: "age < 30"}}'}):
+        with pytest.raises(UsageError, match="200 characters"):
+            read_statement(statement(tmp_path, **changed))
+
+
+def test_nasty_columns_and_classes_go_the_whole_way(tmp_path, uri):
+    rows = shop.customers(300, 1).rename(
+        columns={"income": NASTY[0], "region": "a|b `c` \U0001f98a", "member": "../../up"}
+    )
+    rows["bought"] = rows["bought"].map({"yes": "<b>yes</b>\n| x |", "no": "=no'\""})
+    path = shop.write_shop(tmp_path, rows, more=f"sensitive: ['{NASTY[0]}']")
+    workflow = Workflow("shop", uri)
+    workflow.define(path)
+    workflow.freeze()
+    batch = workflow.generate("bootstrap_noise", rows=200, purpose="\n".join(NASTY), pilot=True)
+    workflow.validate(batch)
+    for html in workflow.project.server.client.list_artifacts(batch.run_id, "batch"):
+        assert ".." not in html.path
+    page = workflow.project.reader.file(workflow.project.batches()[0].run, names.A_PILOT).read_text()
+    assert "<script>" not in page and "<b>yes" not in page
+    assert workflow.verify().holds
+
+
+def test_pages_of_rows_forbid_everything_but_their_style():
+    page = pilot_page("x", pd.DataFrame({"a": [1]}), None)
+    assert re.search(r'Content-Security-Policy" content="default-src \'none\'; style-src \'sha256-', page)
+
+
+@pytest.mark.parametrize("path", ["../../../etc/passwd", "/etc/passwd", "batch/../../x"])
+def test_paths_from_the_server_stay_inside(frozen, path):
+    run = frozen.project.evaluation_set().run
+    forged = run.__class__(**{**vars(run), "params": {**run.params, names.P_ARTIFACT_PREFIX + path: "0" * 64}})
+    with pytest.raises(EvidenceError, match="lies elsewhere"):
+        frozen.project.reader.file(forged, path)
+
+
+def test_a_link_in_place_of_an_artifact_is_found(frozen, tmp_path):
+    run = frozen.project.evaluation_set().run
+    local = frozen.project.reader.file(run, names.A_SCHEMA)
+    (tmp_path / "secret").write_text("s3cret")
+    local.unlink()
+    local.symlink_to(tmp_path / "secret")
+    with pytest.raises(EvidenceError, match="someone changed it") as told:
+        frozen.project.reader.file(run, names.A_SCHEMA)
+    assert "s3cret" not in str(told.value)
+
+
+SECRETS = {
+    "http": "http://ann:s3cret-Pass@127.0.0.1:{port}",
+    "postgresql": "postgresql://ann:s3cret-Pass@127.0.0.1:{port}/x?password=s3cret-Pass",
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_secrets_in_uris_reach_no_output(kind, tmp_path):
+    from started import free_port
+
+    shop.write_shop(tmp_path, shop.customers(60, 1))
+    known = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": SECRETS[kind].format(port=free_port()),
+        "OPENAI_API_KEY": "sk-s3cret-Pass",
+    }
+    for debug in ([], ["--debug"]):
+        command = [sys.executable, "-m", "synth_mlflow", "define", "problem.md", *debug]
+        done = subprocess.run(command, cwd=tmp_path, env=known, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 1 and "127.0.0.1" in done.stderr
+        assert "s3cret" not in done.stderr + done.stdout
+
+
+def test_secrets_reach_no_run(uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-s3cret-Pass")
+    workflow = Workflow("shop", uri)
+    shop.write_shop(tmp_path, shop.customers(300, 1))
+    workflow.define(tmp_path / "problem.md")
+    workflow.freeze()
+
+    def broken() -> None:
+        with workflow.batch(
+            generator="law", version="1", params={}, seed=1, slice=None, purpose="x", source="none"
+        ) as b:
+            b.write(shop.customers(10, 1))
+            raise SynthError("cannot reach postgresql://ann:s3cret-Pass@db/x?password=s3cret-Pass")
+
+    with pytest.raises(SynthError):
+        broken()
+    for run in workflow.project.reader.runs():
+        assert "s3cret" not in repr(run)

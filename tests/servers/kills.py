@@ -1,0 +1,181 @@
+"""Kill a project's whole way at random moments, run it again, and look at what is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import shop
+from started import fork
+
+from synth_mlflow import Workflow
+from synth_mlflow.tracking import names
+
+OPEN = ("RUNNING", "SCHEDULED")
+MOST = 0.6  # of the time that an undisturbed way takes: most starts are killed, and yet some come to their end
+
+
+@dataclass
+class Account:
+    """What came of the kills."""
+
+    kills: int = 0
+    ways: int = 0
+    """How often the whole way was gone to its end."""
+    open_runs: int = 0
+    """Left RUNNING or SCHEDULED by the dead, and marked KILLED by `repair`."""
+    at: dict[str, int] = field(default_factory=dict)
+    """How many kills fell into each stage."""
+    wrong: list[str] = field(default_factory=list)
+    """Every promise that did not hold."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What must be the same, whatever happened on the way."""
+
+    evaluation: str
+    training: str
+    batches: tuple[tuple[str, str], ...]
+    verdicts: tuple[str, ...]
+    curve: str
+    chosen: float
+    model: str
+
+
+def go(uri: str, folder: str) -> None:
+    """The whole way in a process of its own."""
+    os.chdir(folder)
+    os.environ.update({"OMP_NUM_THREADS": "1", "MLFLOW_LOGGING_LEVEL": "ERROR"})
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    shop.go_whole_way(uri, Path(folder))
+
+
+def result_of(workflow: Workflow) -> Result:
+    """What the whole way has come to."""
+    frozen, curve = workflow.project.evaluation_set(), workflow.latest_curve()
+    final = workflow.project.reader.finished("final")[-1]
+    return Result(
+        evaluation=frozen.digest,
+        training=frozen.training_digest,
+        batches=tuple((batch.id, batch.digest) for batch in workflow.project.batches()),
+        verdicts=tuple(workflow.checks()["verdict"]),
+        curve=repr(curve.to_json()),
+        chosen=curve.chosen,
+        model=_model_bytes(workflow, final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]),
+    )
+
+
+def kill_at_random(empty: Path, folder: Path, n_kills: int, seed: int, *, seconds: float = float("inf")) -> Account:
+    """Kill, look, go on; new projects are begun until there were enough kills.
+
+    Parameters
+    ----------
+    empty : Path
+        A database with MLflow's tables and nothing in it.
+    folder : Path
+        For the projects.
+    n_kills : int
+    seed : int
+        Of the moments.
+    seconds : float
+        No new project is begun after so long, however few kills there were.
+    """
+    rng, account = random.Random(seed), Account()
+    began = time.monotonic()
+    expected = _gone(empty, folder / "undisturbed")
+    longest = time.monotonic() - began
+    while account.kills < n_kills and time.monotonic() - began < seconds:
+        place = _project(empty, folder / f"way-{account.ways}")
+        for _ in _kills(place, rng, longest, account):
+            _look(place, account)
+            if account.kills == n_kills:
+                break
+        _finish(place, expected, account)
+        account.ways += 1
+    return account
+
+
+def _project(empty: Path, folder: Path) -> Path:
+    folder.mkdir()
+    shutil.copy(empty, folder / "mlflow.db")
+    shop.write_shop(folder, shop.customers(300, 1))
+    return folder
+
+
+def _uri(folder: Path) -> str:
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def _gone(empty: Path, folder: Path) -> Result:
+    place = _project(empty, folder)
+    process = fork(go, _uri(place), str(place))
+    process.join()
+    assert process.exitcode == 0, "the undisturbed way failed"
+    return result_of(Workflow("shop", _uri(place)))
+
+
+def _kills(place: Path, rng: random.Random, longest: float, account: Account) -> Iterator[None]:
+    """Start the way again and again, and kill each at a random moment, until one comes to its end."""
+    while True:
+        process = fork(go, _uri(place), str(place))
+        process.join(timeout=rng.uniform(0, longest * MOST))
+        if process.exitcode is not None:
+            if process.exitcode != 0:
+                account.wrong.append(f"a rerun failed with exit code {process.exitcode}")
+            return
+        process.kill()
+        process.join()
+        account.kills += 1
+        yield
+
+
+def _look(place: Path, account: Account) -> None:
+    """What must hold at every moment, however the writer died."""
+    workflow = Workflow("shop", _uri(place))
+    status, runs = workflow.status(), workflow.project.reader.runs()
+    stage = next((stage.stage for stage in status.stages if not stage.done), "after report")
+    account.at[stage] = account.at.get(stage, 0) + 1
+    findings = workflow.verify().findings
+    account.wrong += [f"after a kill in {stage}: {finding.run_name}: {finding.what}" for finding in findings]
+    for batch in workflow.project.batches():
+        workflow.project.batch_rows(batch, workflow.project.evaluation_set().schema)  # raises if anything is missing
+    still_open = [run for run in runs if run.status in OPEN]
+    if any(run.run_id in {batch.run.run_id for batch in workflow.project.batches()} for run in still_open):
+        account.wrong.append("an open run is counted as a batch")
+    told = " ".join(status.unfinished)
+    account.wrong += [f"status is silent about open run {run.name}" for run in still_open if run.run_id not in told]
+    repaired = workflow.repair()
+    account.open_runs += len(repaired.killed)
+    if repaired.left:
+        account.wrong.append(f"repair took {len(repaired.left)} runs of the dead for alive")
+
+
+def _finish(place: Path, expected: Result, account: Account) -> None:
+    process = fork(go, _uri(place), str(place))
+    process.join()
+    workflow = Workflow("shop", _uri(place))
+    if process.exitcode != 0 or not all(stage.done for stage in workflow.status().stages):
+        account.wrong.append(f"the last rerun did not complete (exit code {process.exitcode})")
+        return
+    found = result_of(workflow)
+    for name in Result.__dataclass_fields__:
+        if getattr(found, name) != getattr(expected, name):
+            account.wrong.append(f"{name} differs from the undisturbed way's")
+    account.wrong += [f"at the end: {finding.run_name}: {finding.what}" for finding in workflow.verify().findings]
+    finished = [run for run in workflow.project.reader.runs() if run.counts]
+    for stage, n in (("evalset", 1), ("batch", 1), ("sweep", 1)):
+        if sum(run.stage == stage for run in finished) != n:
+            account.wrong.append(f"{stage}: {sum(run.stage == stage for run in finished)} runs count, {n} should")
+
+
+def _model_bytes(workflow: Workflow, name: str, version: str) -> str:
+    """The trees of the registered model; the files around them say when they were made."""
+    source = str(workflow.project.server.client.get_model_version(name, version).source)
+    return Path(source.removeprefix("file://"), "model.lgb").read_text()

@@ -1,0 +1,106 @@
+"""A server that fails, hangs, is cut off or restarted: one clear message, nothing half-valid, and a rerun completes."""
+
+import time
+
+import pytest
+import shop
+from misbehaving import from_then_on, misbehaving, once
+from started import mlflow_server
+
+from synth_mlflow import Workflow
+from synth_mlflow.errors import ServerError
+
+pytestmark = pytest.mark.xdist_group("servers")
+
+CREATE, LOG, ARTIFACT, UPDATE = "/runs/create", "/runs/log-batch", "/mlflow-artifacts/", "/runs/update"
+FAULTS = {
+    "500 to everything": (from_then_on("500", "POST", CREATE), True),
+    "503 at the first write, then well": (once("503", "POST", CREATE), False),
+    "503 to everything after the data": (from_then_on("503", "POST", LOG), True),
+    "hangs at the record": (from_then_on("hang", "POST", LOG), True),
+    "cut in the middle of an upload, then well": (once("cut", "PUT", ARTIFACT, at=2), False),
+    "cut in the middle of every upload": (from_then_on("cut", "PUT", ARTIFACT, at=2), True),
+    "the answer to a new run is lost": (once("forget", "POST", CREATE), False),
+    "the answer to the record is lost": (once("forget", "POST", LOG), False),
+    "gone at the write that makes the run count": (from_then_on("cut", "POST", UPDATE), True),
+}
+"""What goes wrong, and whether the verb fails."""
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
+
+
+@pytest.fixture(scope="session")
+def uri(sqlite_server, tmp_path_factory):
+    """A frozen project without batches, in which tests write one each."""
+    folder = tmp_path_factory.mktemp("faults")
+    workflow = Workflow("faults", sqlite_server.uri)
+    workflow.define(shop.write_shop(folder, shop.customers(300, 1), name="faults"))
+    workflow.freeze()
+    return sqlite_server.uri
+
+
+def write(uri, seed):
+    law = {"generator": "law", "version": "1", "params": {}, "seed": seed, "slice": None, "purpose": "more"}
+    with Workflow("faults", uri).batch(**law, source="none") as b:
+        b.write(shop.customers(40, seed))
+    return b.batch
+
+
+@pytest.mark.parametrize(("seed", "fault"), enumerate(FAULTS, start=100))
+def test_a_batch_is_written_whole_or_not_at_all(uri, sqlite_server, seed, fault):
+    decide, fails = FAULTS[fault]
+    with misbehaving(sqlite_server.port) as proxy:
+        proxy.decide = decide
+        if fails:
+            with pytest.raises(ServerError, match="did not do what was asked") as told:
+                write(proxy.uri, seed)
+            assert proxy.uri in told.value.found and "was asked 3 times" in told.value.fix
+        else:
+            write(proxy.uri, seed)
+    workflow = Workflow("faults", uri)
+    counted = [batch for batch in workflow.project.batches() if batch.run.params["synth.seed"] == str(seed)]
+    assert len(counted) == (0 if fails else 1)
+    batch = write(uri, seed)  # a rerun completes it, and makes no second one
+    counted = [found for found in Workflow("faults", uri).project.batches() if found.digest == batch.digest]
+    assert len(counted) == 1
+    assert workflow.verify(counted[0].run.run_id).holds
+
+
+def test_a_dead_server_is_told_within_seconds(sqlite_server, uri):
+    with misbehaving(sqlite_server.port) as proxy:
+        workflow = Workflow("faults", proxy.uri)
+        proxy.decide = from_then_on("hang", "GET", "")
+        proxy.decide = lambda method, path: "hang"
+        began = time.monotonic()
+        with pytest.raises(ServerError, match="timed out"):
+            workflow.status()
+        assert time.monotonic() - began < 60  # 2 seconds and 2 retries; MLflow's own patience is four minutes
+
+
+def test_a_server_that_is_restarted_in_the_middle_of_a_sweep(empty_store, tmp_path):
+    shop.write_shop(tmp_path, shop.customers(300, 1))
+    (tmp_path / "server").mkdir()
+    options = ("--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--artifacts-destination", f"{tmp_path}/files")
+    with (
+        mlflow_server(tmp_path / "server", *options) as server,
+        misbehaving(server.port) as proxy,
+    ):
+        log = once("cut", "POST", LOG, at=8)
+
+        def decide(method, path):
+            mood = log(method, path)
+            if mood == "cut":
+                server.stop()
+                server.start_again()
+            return mood
+
+        proxy.decide = decide
+        shop.go_whole_way(proxy.uri, tmp_path)
+        assert [mood for *_, mood in proxy.asked if mood != "answer"] == ["cut"]
+        workflow = Workflow("shop", server.uri)
+        assert workflow.verify().holds and workflow.status().unfinished == ()

@@ -1,0 +1,15 @@
+"""kill -9 at random moments of the whole way: nothing is lost or half-valid, and a rerun completes it."""
+
+import pytest
+from kills import kill_at_random
+
+N_KILLS = 20  # 200 by `tests/benchmarks/faults.py`
+
+pytestmark = pytest.mark.xdist_group("servers")  # beside those that have forked already
+
+
+def test_killed_at_any_moment_the_way_is_gone_on(empty_store, tmp_path):
+    account = kill_at_random(empty_store, tmp_path, N_KILLS, seed=7)
+    assert account.wrong == []
+    assert account.kills == N_KILLS and account.ways >= 1
+    assert len(account.at) >= 3  # moments of more than one stage
