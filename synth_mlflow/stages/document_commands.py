@@ -90,12 +90,13 @@ def _batch_step(batch: StoredBatch, origin: Origin, here: str) -> tuple[str, str
     code = f" Needs the code of version {origin.version}." if origin.door == "code" else ""
     source = f" {FILE}: {_source_words(origin.source)}." if origin.source.kind == "file" else ""
     return (
-        _generate_command(batch, origin) + here,
+        generate_command(batch, origin) + here,
         f"Batch {batch.id} again, by {made}: the very same rows are not recorded twice.{code}{source}",
     )
 
 
-def _generate_command(batch: StoredBatch, origin: Origin) -> str:
+def generate_command(batch: StoredBatch, origin: Origin) -> str:
+    """The command that makes the rows of a batch again."""
     settings = dict(origin.params)
     words = ["synth-mlflow", "generate"]
     if origin.door == "command":

@@ -12,7 +12,7 @@ from synth_mlflow.cli.app import cli
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.record import record_in_file
 from synth_mlflow.errors import GateError, GeneratorError, UsageError
-from synth_mlflow.stages.document import _generate_command
+from synth_mlflow.stages.document_commands import generate_command
 from synth_mlflow.tracking import names
 
 PYTHON = shlex.quote(sys.executable)
@@ -198,7 +198,8 @@ def test_the_command_line_makes_it_and_the_handoff_tells_how(frozen, ask, tmp_pa
     given = ["generate", "--command", CALL, "--generator", "simulator", "--generator-version", "1.2", "--timeout", "60"]
     done = CliRunner().invoke(cli, [*given, *at], catch_exceptions=False)
     assert done.exit_code == 0 and done.output.count("batch simulator-") == 2
-    told = shlex.split(_generate_command(frozen.project.batches()[0]))
+    made = frozen.project.batches()[0]
+    told = shlex.split(generate_command(made, frozen.project.record(made).origin))
     assert told[told.index("--command") + 1] == CALL
     assert told[told.index("--generator-version") + 1] == "1.2"
     before = len(frozen.batches())

@@ -11,7 +11,7 @@ from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.stages import own_code
-from synth_mlflow.stages.document import _generate_command
+from synth_mlflow.stages.document_commands import generate_command
 from synth_mlflow.tracking import names
 
 SOURCE = """
@@ -217,6 +217,6 @@ def test_the_command_line_takes_it_too(frozen, module):
     assert done.exit_code == 0 and "batch shifted-" in done.output
     run = frozen.project.batches()[0].run
     assert (run.params[names.P_DOOR], run.params[names.P_GENERATOR_PARAMS]) == ("code", '{"cents":4}')
-    command = _generate_command(frozen.project.batches()[0])
+    made = frozen.project.batches()[0]
+    command = generate_command(made, frozen.project.record(made).origin)
     assert command.startswith("synth-mlflow generate own_rows:shifted --rows 5 --seed 0 --param cents=4")
-    assert command.endswith("# of version 2")
