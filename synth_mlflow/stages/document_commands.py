@@ -39,8 +39,8 @@ def _steps(project: Project, material: Material, here: str) -> Iterator[tuple[st
         yield _batch_step(batch, _origin(project, batch), here)
     yield from _validate_steps(used, here)
     yield (
-        _sweep_command(material) + here,
-        "Curve, choice and model; what is recorded already is found, not made twice",
+        _sweep_command(material, used) + here,
+        f"Curve, choice and model; what is recorded already is found, not made twice{_left_out(material)}",
     )
     yield f"synth-mlflow report --output handoff.html{here}", "This document again"
     yield from _new_project_steps(material)
@@ -53,7 +53,16 @@ def _needed(material: Material) -> str:
 
 
 def _swept(material: Material) -> list[StoredBatch]:
-    """The batches that the curve was drawn with, also where real rows alone were chosen."""
+    """The batches that the curve was drawn with, also where real rows alone were chosen; none that was retracted."""
+    return [batch for batch in _drawn_with(material) if not batch.retracted]
+
+
+def _left_out(material: Material) -> str:
+    retracted = [batch.id for batch in _drawn_with(material) if batch.retracted]
+    return f"; retracted since, and left out: {', '.join(retracted)}" if retracted else ""
+
+
+def _drawn_with(material: Material) -> list[StoredBatch]:
     named = set(material.sweep.params[names.P_BATCHES].split())
     return [batch for batch in material.batches if batch.id in named]
 
@@ -131,15 +140,15 @@ def _source_words(source: Source) -> str:
     return f"the {source.n_rows or 0:,} real rows whose digest is {source.digest}"
 
 
-def _sweep_command(material: Material) -> str:
+def _sweep_command(material: Material, used: Sequence[StoredBatch]) -> str:
     params = material.sweep.params
     ratios = ",".join(f"{100 * ratio:g}" for ratio in json.loads(params[names.P_RATIOS]))
     words = ["synth-mlflow", "sweep", "--ratios", ratios, "--repeats", params[names.P_REPEATS]]
     words += ["--mix", params[names.P_MIX], "--seed", params[names.P_SEED]]
     rules = {sentence: rule for rule, sentence in RULE_WORDS.items()}
     words += ["--rule", rules[params[names.P_RULE]]] if params[names.P_RULE] in rules else []
-    for batch in params[names.P_BATCHES].split():
-        words += ["--batch", batch]
+    for batch in used:
+        words += ["--batch", batch.id]
     return shlex.join(words)
 
 

@@ -67,6 +67,8 @@ def test_a_handoff_written_later_warns(demo_workflow: Workflow) -> None:
     document = demo_workflow.report().document
     assert document.warnings == (f"Batch {batch_of(demo_workflow)} is in the model and was retracted.",)
     assert document.batches[0].retracted is not None and document.batches[0].retracted.by == "Ann"
+    sweep = next(step for step in document.commands if step.command.startswith("synth-mlflow sweep"))
+    assert "--batch" not in sweep.command and f"left out: {batch_of(demo_workflow)}" in sweep.does
 
 
 def test_second_retraction_says_who_and_finishes_a_killed_one(demo_workflow: Workflow) -> None:
