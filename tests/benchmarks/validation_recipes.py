@@ -200,8 +200,8 @@ RECIPES: dict[str, Recipe] = {
     "forest": Recipe(flagship, passing=FIDELITY | USE),
     "gc": Recipe(copula, FIDELITY),
     "cart": Recipe(trees, PRIVACY, passing=FIDELITY),
-    # Fidelity fails it where points between leave the grid of the values (classifier test 0.89 on housing); whole numbers
-    # are rounded back onto it (0.57 on Adult, less than useful generators give).
+    # Fidelity fails it where points between leave the grid of the values (classifier test 0.89 on housing); whole
+    # numbers are rounded back onto it (0.57 on Adult, less than useful generators give).
     "smote": Recipe(neighbours, PRIVACY),
     "leak05": Recipe(copies(0.05, copula), PRIVACY),
     "leak01": Recipe(copies(0.01, copula), PRIVACY),
