@@ -9,7 +9,7 @@ import pandas as pd
 
 from synth_mlflow.data.record import Origin
 from synth_mlflow.data.tables import restore
-from synth_mlflow.errors import SynthError
+from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.generators import is_external
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.stages.command import command_again
@@ -109,5 +109,8 @@ class Workshop:
 
 def _maker(origin: Origin) -> Maker:
     if origin.door == "code":
-        return own_maker(origin.generator, origin.params, None)
+        try:
+            return own_maker(origin.generator, origin.params, None)
+        except UsageError:  # a version that cannot be measured was given by hand: the rows will tell
+            return own_maker(origin.generator, origin.params, origin.version)
     return installed_maker(origin.generator, origin.params)
