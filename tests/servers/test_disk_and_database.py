@@ -42,7 +42,7 @@ def test_a_full_disk_loses_nothing(small_disk, empty_store, monkeypatch):
     workflow.define(small_disk / "problem.md")
     workflow.freeze()
     filler = small_disk / "filler"
-    with filler.open("wb") as file, pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left"), filler.open("wb") as file:
         while True:
             file.write(b"x" * 4_096)
             file.flush()
@@ -69,12 +69,12 @@ def test_a_database_that_somebody_else_is_writing_to(frozen, tmp_path):
 def _impatient():
     """MLflow waits 20 seconds for a lock; a test need not."""
 
-    def wait_less(connection, record, proxy):
-        connection.execute("PRAGMA busy_timeout = 100")
+    def wait_less(connection, cursor, statement, parameters, context, executemany):
+        return ("PRAGMA busy_timeout = 100" if "busy_timeout" in statement else statement), parameters
 
-    event.listen(Engine, "checkout", wait_less)
+    event.listen(Engine, "before_cursor_execute", wait_less, retval=True)
     yield
-    event.remove(Engine, "checkout", wait_less)
+    event.remove(Engine, "before_cursor_execute", wait_less)
 
 
 @pytest.mark.usefixtures("_impatient")
