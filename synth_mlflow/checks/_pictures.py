@@ -252,10 +252,10 @@ def _binned_numbers(real: pd.Series, batch: pd.Series, name: Callable[[float], s
     if not len(present):
         codes = [np.where(np.isnan(side), 0, 1) for side in sides]
         return _Binned(["missing", "present"], codes[0], codes[1], ordered=False)
-    values = np.unique(present)
+    low, high = np.quantile(present, [0.005, 0.995])
+    values = np.unique(present[(present >= low) & (present <= high)])
     if len(values) <= N_LEVELS:
         return _binned_levels(sides, values, name)
-    low, high = np.quantile(present, [0.005, 0.995])
     edges = np.linspace(low, high if high > low else low + 1, N_BINS - 1)
     codes = [np.where(np.isnan(side), -1, np.digitize(side, edges)) for side in sides]
     names = [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)]

@@ -195,7 +195,10 @@ def _quantile_edges(column: pd.Series, n_bins: int) -> Floats:
     if not len(present):
         return np.empty(0)
     cuts = np.unique(np.quantile(present, np.linspace(0, 1, n_bins + 1)[1:-1]))
-    return np.asarray(cuts[cuts > present.min()])
+    above = cuts[cuts > present.min()]
+    if len(above) or np.ptp(present) == 0:
+        return np.asarray(above)
+    return np.array([present[present > present.min()].min()])  # one value fills every quantile: it against the rest
 
 
 def _top_levels(column: pd.Series, n_levels: int) -> npt.NDArray[np.object_]:

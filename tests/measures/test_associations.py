@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from synth_mlflow.data.columns import normalise
 from synth_mlflow.measures.associations import (
     SharedBins,
     contingency_distance,
@@ -87,3 +88,11 @@ def test_bins_have_names():
     bins = SharedBins.learn(pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0], "c": ["u", "u", "v", None]}), n_bins=2)
     assert [bins.name("x", code) for code in range(3)] == ["below 2.5", "from 2.5", "missing"]
     assert bins.name("c", 0) == "u"
+
+
+def test_a_column_that_is_mostly_one_value_still_has_two_bins():
+    rows = normalise(pd.DataFrame({"late": [0] * 90 + [1] * 6 + [2] * 4, "who": ["a"] * 90 + ["b"] * 10}))
+    bins = SharedBins.learn(rows, n_bins=4)
+    assert bins.edges["late"].tolist() == [1.0]
+    shares = joint_shares(bins.codes(rows), bins.widths)
+    assert cramers_v(shares, bins.widths, len(rows))[0, 1] > 0.9
