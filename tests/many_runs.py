@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.seal import seal_of
+
 COPIED = {
     "params": ("key", "value"),
     "tags": ("key", "value"),
@@ -38,6 +41,7 @@ def grow(database: Path, *, n_batches: int, n_sweeps: int, n_inside: int = 1) ->
             connection.execute(
                 "UPDATE params SET value = ? WHERE run_uuid = ? AND key = 'synth.batches'", (inside, run_id)
             )
+            copier.seal(run_id)
 
 
 class _Copier:
@@ -73,6 +77,14 @@ class _Copier:
                     [*columns, "run_uuid"],
                     [[key, told.get(value, value), *rest, ids[run_id]] for key, value, *rest in rows],
                 )
+            self.seal(ids[run_id])
+
+    def seal(self, run_id: str) -> None:
+        """Write the seal that a run deserves as it is now."""
+        params = dict(self.connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)))
+        metrics = self.connection.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ?", (run_id,))
+        seal = (seal_of(params, metrics), run_id, names.P_SEAL)
+        self.connection.execute("UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?", seal)
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         marks = ", ".join("?" * len(columns))
