@@ -53,7 +53,8 @@ def attack_floors(scores: Floats, dealt: Bools) -> tuple[float, ...]:
     ranked = stats.rankdata(scores)
     areas = ((dealt @ ranked) / n - (n + 1) / 2) / n
     order = np.argsort(-scores, kind="stable")
-    ordered = dealt[:, order]
+    n_top = min(2 * n, 8 * int(max(LOW_RATES) * n) + 200)  # holds the first controls of every deal
+    ordered = dealt[:, order[:n_top]]
     members, controls = np.cumsum(ordered, axis=1), np.cumsum(~ordered, axis=1)
     first_of_ties = np.searchsorted(-scores[order], -scores[order], side="left")
     found = [areas]
