@@ -95,7 +95,7 @@ def duration(seconds: float) -> str:
     """A time in words that fit a line.
 
     >>> duration(8.4), duration(150), duration(7300)
-    ('8 s', '2 min 30 s', '2 h 2 min')
+    ('8 s', '2 min 30 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

@@ -141,9 +141,14 @@ def describe_model(server: Server, name: str, version: str, markdown: str) -> No
 
 
 def folder_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of every file of a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """SHA-256 over the names and bytes of every file of a model's folder, but for what loading it leaves there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _left_by_loading(path))
     return text_digest("".join(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n" for path in files))
+
+
+def _left_by_loading(path: Path) -> bool:
+    """Whether MLflow or Python wrote the file when somebody loaded the model from a store on their own disk."""
+    return path.name == "registered_model_meta" or path.parent.name == "__pycache__"
 
 
 def _registered(server: Server, name: str) -> None:

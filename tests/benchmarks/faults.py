@@ -36,6 +36,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args()
     os.environ.update({"OMP_NUM_THREADS": "1", "MLFLOW_LOGGING_LEVEL": "ERROR"})
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         os.chdir(name)
         wrong = [*_kills(Path(name), given), *_crowd(Path(name), given.seconds)]

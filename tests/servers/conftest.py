@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 import requests
 import shop
@@ -66,8 +67,16 @@ def bucket() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_server(database: str, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """`mlflow server` on PostgreSQL; whoever writes puts the artifacts into the object store."""
-    options = ("--backend-store-uri", database, "--default-artifact-root", "s3://evidence/runs", "--no-serve-artifacts")
+    """`mlflow server` on a PostgreSQL database of its own; whoever writes puts the artifacts into the object store."""
+    with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE s3")
+    options = (
+        "--backend-store-uri",
+        database.removesuffix("postgres") + "s3",
+        "--default-artifact-root",
+        "s3://evidence/runs",
+        "--no-serve-artifacts",
+    )
     with mlflow_server(tmp_path_factory.mktemp("s3-server"), *options) as server:
         yield server
 
@@ -107,7 +116,7 @@ def postgres_site(postgres_server: Started, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def s3_site(s3_server: Started, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
     known = {**KEYS, "MLFLOW_S3_ENDPOINT_URL": bucket}
-    return gone(s3_server.uri, tmp_path_factory.mktemp("on-s3"), known, name="shop on s3")
+    return gone(s3_server.uri, tmp_path_factory.mktemp("on-s3"), known)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.tracking import names
 
 OPEN = ("RUNNING", "SCHEDULED")
-MOST = 0.6  # of the time that an undisturbed way takes: most starts are killed, and yet some come to their end
+MOST = 0.4  # of the time that an undisturbed way takes: most starts are killed, and yet some come to their end
 
 
 @dataclass

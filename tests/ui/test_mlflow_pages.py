@@ -31,7 +31,7 @@ def test_the_experiment_opens_as_one_tree_under_its_description(shown: Shown, pa
         ("problem", ["The problem", "written by people"]),
         ("evalset", ["The frozen evaluation set", "real rows that no generator ever sees"]),
         ("batch", ["PASS.", "A synthetic batch: 288 rows"]),
-        ("privacy", ["PASS", "real training rows", "frozen evaluation set"]),
+        ("privacy", ["PASS", "real training rows"]),
         ("sweep", ["Chosen: 25 % synthetic.", "Handed over in:"]),
         ("final", ["The model at 25 % synthetic rows"]),
         ("handoff", ["Nothing is owed."]),
@@ -52,7 +52,7 @@ def test_a_batch_leads_up_down_and_to_the_handoff(shown: Shown, page_at: PageAt)
     for name in ("workflow", f"fidelity · {shown.batch}", f"privacy · {shown.batch}"):
         expect(page.get_by_role("link", name=name)).to_be_visible()
     expect(page.get_by_role("link", name="the handoff document")).to_be_attached()
-    expect(page.get_by_text("Synthetic", exact=True)).to_be_visible()  # the dataset's context
+    expect(page.get_by_text("synthetic", exact=True)).to_be_visible()  # the dataset's context
 
 
 def test_the_sweep_draws_its_curve(shown: Shown, page_at: PageAt) -> None:
@@ -64,7 +64,7 @@ def test_the_sweep_draws_its_curve(shown: Shown, page_at: PageAt) -> None:
 @pytest.mark.parametrize(
     ("stage", "path", "words"),
     [
-        ("batch", "batch/preview.json", "mean_radius"),
+        ("batch", "batch/preview.json", "mean_texture"),
         ("batch", "batch/record.json", "generator"),
         ("sweep", "curve_table.json", "gain"),
         ("problem", "problem.md", "What gap are we filling?"),
