@@ -6,18 +6,20 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import shop
-from started import fork
+from started import fork, until
 
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import names
 
 OPEN = ("RUNNING", "SCHEDULED")
-MOST = 0.4  # of the time that an undisturbed way takes: most starts are killed, and yet some come to their end
+STAGES = ("define", "freeze", "generate", "validate", "sweep", "report")
+PATIENCE = 0.5  # of the time that an undisturbed way takes: the longest that a start is left alone at first
+WIDER = 1.5  # the next one is left alone for longer, as often as a start has got no further than the one before
 
 
 @dataclass
@@ -88,15 +90,15 @@ def kill_at_random(empty: Path, folder: Path, n_kills: int, seed: int, *, second
         No new project is begun after so long, however few kills there were.
     """
     rng, account = random.Random(seed), Account()
+    fork(time.monotonic).join()  # the first one waits for the imports
     began = time.monotonic()
     expected = _gone(empty, folder / "undisturbed")
     longest = time.monotonic() - began
     while account.kills < n_kills and time.monotonic() - began < seconds:
         place = _project(empty, folder / f"way-{account.ways}")
-        for _ in _kills(place, rng, longest, account):
-            _look(place, account)
-            if account.kills == n_kills:
-                break
+        if not account.ways:
+            _kill_in_each_stage(place, rng, longest, account)
+        _kill_on_the_way(place, rng, longest, n_kills, account)
         _finish(place, expected, account)
         account.ways += 1
     return account
@@ -121,26 +123,48 @@ def _gone(empty: Path, folder: Path) -> Result:
     return result_of(Workflow("shop", _uri(place)))
 
 
-def _kills(place: Path, rng: random.Random, longest: float, account: Account) -> Iterator[None]:
-    """Start the way again and again, and kill each at a random moment, until one comes to its end."""
-    while True:
+def _kill_in_each_stage(place: Path, rng: random.Random, longest: float, account: Account) -> None:
+    """Start the way, wait until a stage is the first that is not done, and kill it a moment later; for every stage."""
+    for stage in STAGES:
         process = fork(go, _uri(place), str(place))
-        process.join(timeout=rng.uniform(0, longest * MOST))
-        if process.exitcode is not None:
-            if process.exitcode != 0:
-                account.wrong.append(f"a rerun failed with exit code {process.exitcode}")
+        until(lambda: _stage(place) == stage or not process.is_alive(), f"stage {stage}")  # noqa: B023 - at once
+        if _killed(process, rng.uniform(0, 0.02 * longest), account):
+            _look(place, account)
+
+
+def _kill_on_the_way(place: Path, rng: random.Random, longest: float, n_kills: int, account: Account) -> None:
+    """Start the way again and again, and kill each at a random moment, until one comes to its end."""
+    patience, runs = PATIENCE * longest, 0
+    while account.kills < n_kills:
+        if not _killed(fork(go, _uri(place), str(place)), rng.uniform(0, patience), account):
             return
-        process.kill()
-        process.join()
-        account.kills += 1
-        yield
+        before, runs = runs, _look(place, account)
+        patience = patience * WIDER if runs == before else PATIENCE * longest
 
 
-def _look(place: Path, account: Account) -> None:
-    """What must hold at every moment, however the writer died."""
+def _killed(process: BaseProcess, seconds: float, account: Account) -> bool:
+    """Whether the process was still on its way after so long; it is dead then."""
+    process.join(timeout=seconds)
+    if process.exitcode is not None:
+        if process.exitcode != 0:
+            account.wrong.append(f"a rerun failed with exit code {process.exitcode}")
+        return False
+    process.kill()
+    process.join()
+    account.kills += 1
+    return True
+
+
+def _stage(place: Path) -> str:
+    """The first stage that is not done."""
+    stages = Workflow("shop", _uri(place)).status().stages
+    return next((stage.stage for stage in stages if not stage.done), "after report")
+
+
+def _look(place: Path, account: Account) -> int:
+    """What must hold at every moment, however the writer died; gives how many runs are finished for good."""
     workflow = Workflow("shop", _uri(place))
-    status, runs = workflow.status(), workflow.project.reader.runs()
-    stage = next((stage.stage for stage in status.stages if not stage.done), "after report")
+    status, runs, stage = workflow.status(), workflow.project.reader.runs(), _stage(place)
     account.at[stage] = account.at.get(stage, 0) + 1
     findings = workflow.verify().findings
     account.wrong += [f"after a kill in {stage}: {finding.run_name}: {finding.what}" for finding in findings]
@@ -155,6 +179,7 @@ def _look(place: Path, account: Account) -> None:
     account.open_runs += len(repaired.killed)
     if repaired.left:
         account.wrong.append(f"repair took {len(repaired.left)} runs of the dead for alive")
+    return sum(run.counts for run in runs)
 
 
 def _finish(place: Path, expected: Result, account: Account) -> None:

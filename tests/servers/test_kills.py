@@ -12,4 +12,4 @@ def test_killed_at_any_moment_the_way_is_gone_on(empty_store, tmp_path):
     account = kill_at_random(empty_store, tmp_path, N_KILLS, seed=7)
     assert account.wrong == []
     assert account.kills == N_KILLS and account.ways >= 1
-    assert len(account.at) >= 3  # moments of more than one stage
+    assert len(account.at) >= 4, account  # a start that had gone on by the time it was killed counts where it was
