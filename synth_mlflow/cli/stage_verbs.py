@@ -53,6 +53,7 @@ def freeze(
     """Stage 2: freeze the real evaluation set and measure the baseline."""
     workflow = open_workflow("freeze", given)
     frozen = workflow.freeze(data=data, group=group, time=time, store=store, seed=seed)
+    from synth_mlflow.model.baseline import power_words
     from synth_mlflow.tracking import names
 
     params, metrics = frozen.run.params, frozen.run.metrics
@@ -64,6 +65,7 @@ def freeze(
                 "evaluation_rows": int(params[names.P_EVALUATION_ROWS]),
                 "training_rows": int(params[names.P_TRAINING_ROWS]),
                 "baseline": metrics[names.M_SCORE],
+                "smallest_detectable_gain": metrics[names.M_SMALLEST_GAIN],
             }
         )
     output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_HOW]}")
@@ -72,6 +74,8 @@ def freeze(
         f"real-only baseline: {params[names.P_METRIC]} {metrics[names.M_SCORE]:.4f} "
         f"({metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f})"
     )
+    asked = workflow.project.problem().statement.facts.success.gain_at_least
+    output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
     return output.next_command('synth-mlflow generate forest --purpose "…"')
 
 

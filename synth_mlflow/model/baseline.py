@@ -11,6 +11,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.inference import Vector, uncertainty
+from synth_mlflow.model.overlap import inflation
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.model.resampling import resample
 from synth_mlflow.model.sweep import run_fits
@@ -80,7 +81,8 @@ def measure_baseline(
     rng = np.random.default_rng([seed, 1])
     looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
     draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng).inside
-    uncertain, alone = uncertainty(draws[:, :1], again[:, None]), np.ones(1)
+    shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
+    uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared), np.ones(1)
     half, model_half = uncertain.half_width(alone), uncertain.model_half_width(alone)
     return Baseline(
         metric,
@@ -95,6 +97,30 @@ def measure_baseline(
         len(bench.truth),
         _smallest_detectable(draws[:, 1] - draws[:, 2], again),
         bench.halves,
+    )
+
+
+def power_words(smallest: float, asked: float | None = None) -> str:
+    """What the frozen set can show, said before anything is spent on a sweep.
+
+    Parameters
+    ----------
+    smallest : float
+        The gain that would be found with 80 % probability.
+    asked : float, optional
+        The gain that the statement calls a success.
+
+    Examples
+    --------
+    >>> power_words(0.031)
+    'A sweep here would find a gain of 0.031 in four of five cases, and smaller ones more seldom.'
+    """
+    words = f"A sweep here would find a gain of {smallest:.2g} in four of five cases, and smaller ones more seldom"
+    if asked is None or smallest <= asked:
+        return f"{words}."
+    return (
+        f"{words}: the {asked:.2g} that the statement asks for may go unseen. More evaluation rows before `freeze` "
+        "would help."
     )
 
 

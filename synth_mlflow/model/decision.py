@@ -10,7 +10,7 @@ from synth_mlflow.model.inference import ALPHA
 def decide(curve: Curve) -> str:
     """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
-    sentences = [_yes(curve, point), _controls(curve, point)] if point.ratio else [_no(curve)]
+    sentences = [_yes(curve, point), _doubt(point), _controls(curve, point)] if point.ratio else [_no(curve)]
     sentences += [_sources(curve), curve.guardrail, _slices(point), curve.fragility.sentence]
     if point.ratio:
         sentences += [curve.fragility.advice, curve.learning.words]
@@ -30,6 +30,13 @@ def _yes(curve: Curve, point: Point) -> str:
         f"{_interval(point)}; "
         f"corrected for having been chosen, the score is {curve.corrected:.4g}."
     )
+
+
+def _doubt(point: Point) -> str:
+    """The rule tests redraws of the rows at hand; the interval is for new ones, and wider."""
+    if point.gain_low > 0:
+        return ""
+    return "That holds when the rows at hand are drawn anew; with new real and synthetic rows it may be gone."
 
 
 def _of(curve: Curve) -> str:

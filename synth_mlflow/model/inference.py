@@ -2,10 +2,8 @@
 
 The scores of all arms and ratios are one vector with one covariance: that of the evaluation rows (paired bootstrap)
 plus that of the recipe (repeats, each on its own draw of training rows, synthetic rows and seed). The second is the
-covariance of single repeats, not of their mean: it tells what another draw would give. Repeats share four fifths of
-their rows. Boosted trees differ between such draws as much as between distinct ones; smooth models, as logistic
-regression, differ less, and their intervals come out too narrow where most synthetic rows are in every draw. Both are
-measured in ``tests/benchmarks/sweep_oracles.py``.
+covariance of single repeats, not of their mean: it tells what another draw would give, once it is made up for the rows
+that repeats share (:mod:`synth_mlflow.model.overlap`).
 """
 
 from __future__ import annotations
@@ -88,7 +86,7 @@ class MaxT:
     critical: float
 
 
-def uncertainty(resampled: Vector, repeats: Vector) -> Uncertainty:
+def uncertainty(resampled: Vector, repeats: Vector, inflation: Vector | None = None) -> Uncertainty:
     """Both covariances.
 
     Parameters
@@ -97,6 +95,9 @@ def uncertainty(resampled: Vector, repeats: Vector) -> Uncertainty:
         Scores over bootstrap draws of the evaluation rows; draws with an undefined score are left out.
     repeats : array of shape (n_repeats, n_scores)
         Scores of the repeats on all evaluation rows.
+    inflation : array of shape (n_scores,), optional
+        By how much more another draw varies than repeats, which share rows: the first score itself, of the others their
+        gain over it.
 
     Raises
     ------
@@ -110,9 +111,17 @@ def uncertainty(resampled: Vector, repeats: Vector) -> Uncertainty:
             "there are too few of them, or too few of a class.",
             "Give more evaluation rows, or take a metric that needs fewer, such as neg_log_loss.",
         )
-    return Uncertainty(
-        np.atleast_2d(np.cov(defined, rowvar=False)), np.atleast_2d(np.cov(repeats, rowvar=False)), len(repeats)
-    )
+    evaluation, recipe = (np.atleast_2d(np.cov(each, rowvar=False)) for each in (defined, _apart(repeats, inflation)))
+    return Uncertainty(evaluation, recipe, len(repeats))
+
+
+def _apart(repeats: Vector, inflation: Vector | None) -> Vector:
+    """Repeats as far from each other as draws that share no rows would be."""
+    if inflation is None:
+        return repeats
+    first = repeats[:, :1]
+    apart = (np.column_stack([first, repeats[:, 1:] - first])) * np.sqrt(inflation)
+    return np.column_stack([apart[:, :1], apart[:, :1] + apart[:, 1:]])
 
 
 def max_t(scores: Vector, contrasts: Vector, uncertain: Uncertainty, alpha: float = ALPHA) -> MaxT:

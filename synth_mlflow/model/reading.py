@@ -16,15 +16,25 @@ from synth_mlflow.model.fragility import judge_fragility
 from synth_mlflow.model.guardrail import assurance, objections
 from synth_mlflow.model.inference import Uncertainty, Vector, max_t, peak_probabilities, uncertainty
 from synth_mlflow.model.learning import LearningCurve, learning_curve
+from synth_mlflow.model.overlap import inflation
 from synth_mlflow.model.plan import ALL_ROWS, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
 from synth_mlflow.model.resampling import Resampled, resample
 
 Fits = Mapping[FitKey, Fit]
 
 
-def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
-    """The curve of a sweep whose fits are all there."""
-    reading = _read(bench, plan, fits)
+def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Curve:
+    """The curve of a sweep whose fits are all there.
+
+    Parameters
+    ----------
+    bench : Bench
+    plan : SweepPlan
+    fits : mapping of FitKey to Fit
+    supply : mapping of str to int
+        Synthetic rows at hand of each source of the plan.
+    """
+    reading = _read(bench, plan, fits, supply)
     choice, own = reading.choice, reading.places(reading.winner)
     ratios, scores = plan.ratios, reading.scores[own]
     corrected = correct(reading.chooser, choice, reading.resampled.inside, reading.resampled.outside)
@@ -46,7 +56,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits) -> Curve:
         naive=float(reading.scores[choice.chosen]),
         corrected=corrected.score,
         corrected_gain=corrected.gain,
-        smallest_detectable=reading.chooser.smallest_detectable(),
+        smallest_detectable=reading.chooser.smallest_detectable(reading.uncertain),
         learning=_learning(reading),
         mix=plan.mix,
         seed=plan.seed,
@@ -91,6 +101,7 @@ class _Reading:
     """(n_repeats, n_scores)"""
     resampled: Resampled
     uncertain: Uncertainty
+    """Of another draw of every row; what the rule decides by is the uncertainty over draws of the rows at hand."""
     chooser: Chooser
     choice: Choice
     p_values: Vector
@@ -124,17 +135,18 @@ class _Reading:
         return place + self.n_candidates if place else 0
 
 
-def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
+def _read(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> _Reading:
     keys = _keys(bench, plan)
     scores = np.array([fits[key].score for key in keys])
     repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
     resampled = _resampled(bench, plan, fits, keys)
-    uncertain = uncertainty(resampled.inside, repeats)
+    shared = _inflation(bench, plan, keys, supply)
+    at_hand = uncertainty(resampled.inside, repeats)
     candidates = range(1, _n_candidates(plan) + 1)
-    slices = {name: _slice_points(bench, plan, fits, name) for name in bench.slices}
+    slices = {name: _slice_points(bench, plan, fits, name, shared) for name in bench.slices}
     allowed = np.array([not _forbidden(plan, slices, place) for place in candidates])
     amounts = [key.ratio for key in keys[: len(candidates) + 1]]
-    chooser = Chooser.build(plan.rule, len(candidates), uncertain, allowed, amounts)
+    chooser = Chooser.build(plan.rule, len(candidates), at_hand, allowed, amounts)
     against_baseline = np.array([_contrast(len(keys), place, 0) for place in candidates])
     return _Reading(
         bench,
@@ -144,10 +156,10 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits) -> _Reading:
         scores,
         repeats,
         resampled,
-        uncertain,
+        uncertainty(resampled.inside, repeats, shared),
         chooser,
         chooser.choose(scores),
-        max_t(scores, against_baseline, uncertain).p_values,
+        max_t(scores, against_baseline, at_hand).p_values,
         slices,
     )
 
@@ -163,6 +175,14 @@ def _keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
     placebo = [FitKey("placebo", key.ratio, ALL_ROWS) for key in synthetic]
     extra = [FitKey("extra", ratio, ALL_ROWS) for ratio in plan.extra_ratios(bench.n_real, bench.n_extra)]
     return (FitKey("synthetic", 0.0, ALL_ROWS), *synthetic, *placebo, *extra)
+
+
+def _inflation(bench: Bench, plan: SweepPlan, keys: tuple[FitKey, ...], supply: Mapping[str, int]) -> Vector:
+    """By how much more each arm would vary on another draw than repeats that share rows do."""
+    at_hand = [bench.n_extra if key.arm == "extra" else supply[key.source] for key in keys]
+    return np.array(
+        [inflation(key.arm, key.ratio, bench.n_real, n, plan.mix) for key, n in zip(keys, at_hand, strict=True)]
+    )
 
 
 def _resampled(bench: Bench, plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Resampled:
@@ -247,7 +267,7 @@ def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
     return {str(label): float(hits[truth == code].mean()) for code, label in enumerate(bench.classes) if code in truth}
 
 
-def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
+def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str, shared: Vector) -> list[SlicePoint]:
     """The score on one slice at every ratio, each against ratio 0."""
     keys = _keys(bench, plan)[: _n_candidates(plan) + 1]
     rows = bench.slices[name]
@@ -260,7 +280,7 @@ def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[
     rng = np.random.default_rng([plan.seed, 2])
     resampled = resample(bench.metric, bench.task, bench.truth[rows], predictions, rng)
     try:
-        uncertain = uncertainty(resampled.inside, repeats)
+        uncertain = uncertainty(resampled.inside, repeats, shared[: len(keys)])
     except UsageError:  # a slice may be too small for an interval; the evaluation set may not
         return [SlicePoint(n_rows, float(s), float(s - scores[0]), None, None) for s in scores]
     points = []

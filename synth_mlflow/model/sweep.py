@@ -91,21 +91,22 @@ def run_sweep(
     UsageError
         If a fit without synthetic rows has no defined score or fails, or every ratio has a fit that does.
     """
-    supply_sources(plan, len(real), len(synthetic), sources or {})
+    supply = supply_sources(plan, len(real), len(synthetic), sources or {})
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
     work = Work(bench.trainer, bench.n_real, bench.n_extra, labels, plan.mix, plan.seed, sources or {})
     fits, failed = _run_all(bench, plan, work, finished=finished or {}, on_fit=on_fit, engine=engine)
     plan = _complete(plan, failed)
-    curve = replace(read_curve(bench, plan, fits), failed=_losses(failed))
+    curve = replace(read_curve(bench, plan, fits, supply), failed=_losses(failed))
     return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, work)
 
 
-def supply_sources(plan: SweepPlan, n_real: int, n_synthetic: int, sources: Sources) -> None:
-    """Refuse a plan for which some source has too few synthetic rows; a GateError names it."""
+def supply_sources(plan: SweepPlan, n_real: int, n_synthetic: int, sources: Sources) -> dict[str, int]:
+    """The synthetic rows at hand of each source; a GateError names the one that has too few."""
+    everyone = {EVERYTHING: n_synthetic} | {source: len(places) for source, places in sources.items()}
     for source in plan.sources:
-        n_rows = n_synthetic if source == EVERYTHING else len(sources[source])
-        check_supply(plan.ratios, n_real, n_rows, plan.mix, source)
+        check_supply(plan.ratios, n_real, everyone[source], plan.mix, source)
+    return everyone
 
 
 def run_fits(

@@ -108,6 +108,7 @@ def _evaluation(material: Material) -> handoff.EvaluationSet:
         "rows that are exact copies of another, kept on one side": params[names.P_DUPLICATES],
         "the rows are": "stored on the run" if params[names.P_STORE] == "rows" else "kept by reference",
         "training rows digest": params[names.P_TRAINING_DIGEST],
+        **_smallest_gain(material.frozen.run),
     }
     return handoff.EvaluationSet(
         run_id=material.frozen.run.run_id,
@@ -120,6 +121,12 @@ def _evaluation(material: Material) -> handoff.EvaluationSet:
         facts=tuple(handoff.Fact(name, value) for name, value in told.items()),
         slices=tuple(_slice_size(name, material) for name in material.slice_sizes),
     )
+
+
+def _smallest_gain(frozen: StoredRun) -> dict[str, str]:
+    """What was said of its power when it was frozen; nothing where an earlier version froze it."""
+    smallest = frozen.metrics.get(names.M_SMALLEST_GAIN)
+    return {} if smallest is None else {"gain that a sweep would find in four of five cases": f"{smallest:.2g}"}
 
 
 def _slice_size(name: str, material: Material) -> handoff.SliceSize:

@@ -19,7 +19,7 @@ from synth_mlflow.data.splits import Split, cut
 from synth_mlflow.data.statement import Evaluation
 from synth_mlflow.data.tables import read_table, write_parquet
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
-from synth_mlflow.model.baseline import Baseline, measure_baseline
+from synth_mlflow.model.baseline import Baseline, measure_baseline, power_words
 from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.dataset_inputs import evaluation_input, real_input
 from synth_mlflow.stages.real_rows import refuse_synthetic
@@ -182,6 +182,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
         draft.metric(names.M_SCORE_HIGH, baseline.high)
+        draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
         draft.describe(_description(problem, sides, baseline, store))
 
 
@@ -279,5 +280,6 @@ def _description(problem: Problem, sides: Cut, baseline: Baseline, store: Store)
         f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"
         f"| {len(sides.evaluation):,} | {len(sides.training):,} | {sides.split.how} | {kept} |\n\n"
         f"Real-only baseline: **{problem.statement.facts.metric} {baseline.score:.4f}** "
-        f"({baseline.low:.4f} to {baseline.high:.4f})."
+        f"({baseline.low:.4f} to {baseline.high:.4f}). "
+        f"{power_words(baseline.smallest_detectable, problem.statement.facts.success.gain_at_least)}"
     )

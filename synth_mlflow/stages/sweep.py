@@ -15,6 +15,7 @@ from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import Mix, mix_counts, percent
 from synth_mlflow.data.task import ModelSpec
+from synth_mlflow.model.baseline import power_words
 from synth_mlflow.model.curve import Curve, source_name
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
@@ -178,6 +179,10 @@ def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]
         f"sweeping {len(plan.ratios)} ratios, {plan.repeats} repeats, {n_fits} fits: "
         f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
     )
+    smallest = ingredients.frozen.run.metrics.get(names.M_SMALLEST_GAIN)
+    if smallest is not None:  # sets that were frozen by earlier versions do not say
+        asked = ingredients.problem.statement.facts.success.gain_at_least
+        sweeping.project.say(power_words(smallest, asked))
     done = itertools.count(1)
 
     def keep(_: FitKey, fit: Fit) -> None:

@@ -84,7 +84,8 @@ def simulated(task: Task, metric: str, n_real: int, trainer: Oracle, truth: np.n
     """Sweep with three synthetic rows for each real one."""
     bench = Bench(task, metric, (0, 1) if task.is_classification else (), n_real, 0, trainer, truth, "", {})
     batches = np.zeros(3 * n_real)
-    curve = read_curve(bench, plan, run_fits(bench, plan, plan.keys(n_real), batches, finished={}))
+    fits = run_fits(bench, plan, plan.keys(n_real), batches, finished={})
+    curve = read_curve(bench, plan, fits, {"": len(batches)})
     whole = [FitKey("synthetic", ratio, ALL_ROWS) for ratio in plan.ratios]
     return Project(
         list(plan.ratios),

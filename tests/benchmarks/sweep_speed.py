@@ -71,7 +71,7 @@ def whole(n_rows: int, n_jobs: int) -> None:
     outcome = run_sweep(*tables, task, "roc_auc", spec, plan)
     sweep.stop()
     reading = _Clock()
-    read_curve(outcome.bench, plan, outcome.fits)
+    read_curve(outcome.bench, plan, outcome.fits, {"": len(tables[1])})
     reading.stop()
     fits = sum(fit.seconds for fit in outcome.fits.values())
     print(

@@ -56,6 +56,16 @@ def test_the_baseline_is_a_child_with_repeats_and_an_interval(frozen):
     assert baseline.params[names.P_EVALUATION_DIGEST] == frozen.project.evaluation_set().digest
 
 
+def test_the_smallest_gain_that_the_set_can_show_is_said_up_front(define):
+    workflow = define()
+    run = workflow.freeze().run
+    smallest = run.metrics[names.M_SMALLEST_GAIN]
+    assert 0 < smallest < 1
+    told = workflow.project.server.client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    assert f"would find a gain of {smallest:.2g} in four of five cases" in told
+    assert "the 0.01 that the statement asks for may go unseen" in told  # of 60 evaluation rows
+
+
 def test_a_second_freeze_is_refused(frozen):
     before = frozen.project.evaluation_set().digest
     with pytest.raises(
