@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -26,9 +27,11 @@ PRELOADED = ["mlflow.cli", "mlflow.cli.server", "mlflow.server.fastapi_app", "sy
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that nobody listens on, below those of outgoing connections: one of these could take it in a restart."""
+    for port in random.SystemRandom().sample(range(10_000, 32_768), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("none of 100 ports is free")
 
 
 def until(true: Callable[[], bool], what: str) -> None:

@@ -9,6 +9,7 @@ import mlflow
 import pytest
 
 from synth_mlflow.cli.app import cli
+from synth_mlflow.workflow import Workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,17 +40,35 @@ def test_quoted_output_is_what_the_demo_prints(demo: tuple[Path, str]) -> None:
     assert [line for line in masked(quoted.group(1)) if line not in printed] == []
 
 
-def test_searches_find_what_they_promise(demo: tuple[Path, str]) -> None:
-    mlflow.set_tracking_uri(f"sqlite:///{demo[0] / 'mlflow.db'}")
-    batch = mlflow.search_runs(search_all_experiments=True, filter_string="tags.`synth.stage` = 'batch'").iloc[0]
-    known = {"BATCH": batch["tags.synth.batch"], "DIGEST": batch["params.synth.batch_digest"][:32]}
-    found = []
-    for text in re.findall(r'filter_string="(.*?)"\s*\)', README):
-        for name, value in known.items():
+def test_searches_find_what_they_promise(demo_workflow: Workflow) -> None:
+    server, batch = demo_workflow.project.server, demo_workflow.project.batches()[0]
+    demo_workflow.generate("bootstrap_noise", rows=300, purpose="caught")
+    demo_workflow.validate()
+    demo_workflow.generate("forest", rows=300, purpose="not looked at")
+    demo_workflow.sign("Ada Lind", role="owner")
+    demo_workflow.retract(batch.id, reason="a unit was wrong", by="Ada Lind")
+    server.client.create_run(server.experiment_id, tags={"synth.stage": "batch"})
+    expected = {
+        "batches that failed their validation": 0,
+        "batches that nobody has judged": 1,
+        "batches that could not be told": 1,
+        "batches that were taken back": 1,
+        "batches of one generator": 1,
+        "the checks of one batch": 3,
+        "runs that ate a batch": 9,  # its checks, the sweep, its ratios, the final model
+        "ratios at which more than half": 1,
+        "final models with synthetic rows": 1,
+        "handoffs that nobody owes": 0,  # its batch was taken back
+        "handoffs that somebody has signed": 1,
+        "what a killed process left open": 1,
+    }
+    found = {}
+    for which, text in re.findall(r"^\| (.*?) \| ``(.*?)`` \|$", README, re.MULTILINE):
+        for name, value in {"BATCH": batch.id, "DIGEST": batch.digest[:32]}.items():
             text = text.replace(f"'{name}'", f"'{value}'")
-        found.append(len(mlflow.search_runs(search_all_experiments=True, filter_string=text)))
-    assert len(found) == 5
-    assert found[0] == 0 and found[1] == 3 and found[2] >= 5 and found[3] == 1 and found[4] == 1
+        name = next(words for words in expected if which.startswith(words))
+        found[name] = len(server.client.search_runs([server.experiment_id], text))
+    assert found == expected
 
 
 def test_registered_model_takes_raw_columns(demo: tuple[Path, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     say.wait("loading MLflow")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # and, on stdout, of every run that ends
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one bar a file; the live line says more
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # environments made by uv hold no pip
     import synth_mlflow
 
     workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here

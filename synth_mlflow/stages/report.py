@@ -143,6 +143,8 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     if sweep.model_uri:
         draft.param(names.P_MODEL_URI, sweep.model_uri)
     draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())
+    draft.tag(names.TAG_SUPERSEDED, "false")  # said, since MLflow cannot search for a tag that is missing
+    draft.tag(names.TAG_SIGNED, "false")
     draft.metric(names.M_SCORE, sweep.chosen_point.score.value)
     draft.metric(names.M_CHOSEN, sweep.chosen)
     draft.describe(_description(document))

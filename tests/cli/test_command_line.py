@@ -59,10 +59,15 @@ def test_stages_one_by_one(
     batch = json.loads(out)[0]["batch"]
     code, out, _ = call("validate", *at)
     assert code == 0 and f"{batch}: PASS" in out
-    code, out, _ = call("sweep", "--repeats", "3", "--ratios", "0,50", *at)
-    assert code == 0 and "chosen" in out and out.splitlines()[-1] == "next: synth-mlflow report --output handoff.html"
-    code, out, _ = call("report", "--output", "handoff.md", *at)
-    assert code == 0 and Path("handoff.md").is_file()
+    code, out, err = call("sweep", "--repeats", "3", "--ratios", "0,50", *at)
+    assert (
+        code == 0
+        and "chosen" in out
+        and err == ""
+        and out.splitlines()[-1] == "next: synth-mlflow report --output handoff.html"
+    )
+    code, out, err = call("report", "--output", "handoff.md", *at)
+    assert (code, err) == (0, "") and Path("handoff.md").is_file()
     code, out, _ = call("status", *at)
     assert code == 0 and out.count("✓") == 6
     assert f"    {batch}: pass" in out and "●" in out and "  not due     " in out
