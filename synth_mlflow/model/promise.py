@@ -64,9 +64,12 @@ def confirm(
     score = curve.corrected if halves.shared else score_codes(curve.metric, task, truth, said)
     draws = resample(curve.metric, task, truth, [said], np.random.default_rng([curve.seed, 4])).inside[:, 0]
     half = float(np.nanstd(draws, ddof=1)) * worn_quantile(earlier_answers)
-    words = f"{curve.halves} {_use_words(len(earlier_answers))}"
-    high = min(score + half, best_score(curve.metric, task, truth))
-    return Promise(score, score - half, high, len(truth), len(earlier_answers), words)
+    low, high = score - half, min(score + half, best_score(curve.metric, task, truth))
+    words = (
+        f"Promised of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
+        f"{curve.halves} {_use_words(len(earlier_answers), halves.shared)}"
+    )
+    return Promise(score, low, high, len(truth), len(earlier_answers), words)
 
 
 def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float:
@@ -93,8 +96,10 @@ def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float
     return float(-stats.norm.ppf(np.exp(log_tail))) if log_tail > -700 else float(np.sqrt(-2 * log_tail))
 
 
-def _use_words(n_earlier_uses: int) -> str:
+def _use_words(n_earlier_uses: int, shared: bool) -> str:
+    """Every sweep chooses on the one half and opens the other, so that both wear alike."""
     if not n_earlier_uses:
-        return "They had been used for nothing before."
+        return "They had been used for nothing before." if shared else "The latter are opened here for the first time."
     times = "once" if n_earlier_uses == 1 else f"{n_earlier_uses:,} times"
-    return f"They had been used {times} before; the interval is widened accordingly."
+    opened = "They had been used" if shared else "The latter had been opened"
+    return f"{opened} {times} before, once a sweep; the interval is widened accordingly."

@@ -38,6 +38,10 @@ def test_large_set_is_scored_on_the_half_that_chose_nothing():
     assert promise.n_rows == half.sum() == 1_200
     assert promise.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
     assert promise.low < promise.score < promise.high
+    assert f"roc_auc {promise.score:.4g} (95 % interval {promise.low:.4g} to {promise.high:.4g})" in promise.words
+    assert "opened here for the first time" in promise.words
+    again = confirm(curve, evaluation, TASK, classes, predictions, earlier_answers=(2,))
+    assert "had been opened once before" in again.words and again.low < promise.low
     assert curve.n_evaluation == 1_200
 
 
