@@ -11,7 +11,8 @@ def decide(curve: Curve) -> str:
     """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
     sentences = [_yes(curve, point), _doubt(point), _controls(curve, point)] if point.ratio else [_no(curve)]
-    sentences += [_sources(curve), curve.guardrail, _slices(point), curve.fragility.sentence]
+    sentences += [_sources(curve), curve.guardrail, _slices(point), _rising(point if point.ratio else _best(curve))]
+    sentences.append(curve.fragility.sentence)
     if point.ratio:
         sentences += [curve.fragility.advice, curve.learning.words]
     return " ".join(sentence for sentence in sentences if sentence)
@@ -61,7 +62,7 @@ def _controls(curve: Curve, point: Point) -> str:
 
 
 def _no(curve: Curve) -> str:
-    best = max((p for points in curve.by_source().values() for p in points[1:]), key=lambda point: point.score)
+    best = _best(curve)
     opening = f"Use no synthetic rows: {curve.metric} is {curve.points[0].score:.4g} without them."
     if best.helps and best.forbidden:
         return f"{opening} {percent(best.ratio)} gains {_interval(best)}, but {best.forbidden}."
@@ -77,6 +78,24 @@ def _no(curve: Curve) -> str:
         f"{opening} The best mix, {percent(best.ratio)}, changes it by {_interval(best)}, which cannot be told from "
         f"chance; a gain below {curve.smallest_detectable:.2g} could not be seen here."
     )
+
+
+def _best(curve: Curve) -> Point:
+    """The highest score with synthetic rows, of any source."""
+    return max((p for points in curve.by_source().values() for p in points[1:]), key=lambda point: point.score)
+
+
+def _rising(point: Point) -> str:
+    """The slice that gains most at one ratio, if its interval lies above 0; the whole set may hide it."""
+    rising = [
+        (part.gain, part.gain_low, part.gain_high, name)
+        for name, part in point.slices.items()
+        if part.gain is not None and part.gain_low is not None and part.gain_high is not None and part.gain_low > 0
+    ]
+    if not rising:
+        return ""
+    gain, low, high, name = max(rising)
+    return f"Slice {name!r} gains {gain:.3g} at {percent(point.ratio)} (95 % interval {low:+.3g} to {high:+.3g})."
 
 
 def _slices(point: Point) -> str:
