@@ -100,14 +100,14 @@ def encode(
     members: pd.DataFrame, kinds: Mapping[str, Kind], smoothing: Smoothing, label: str | None
 ) -> tuple[dict[str, Column], Codes]:
     """The columns of a normalised table, and their values as arrays; ``label`` names the classes' column, if any."""
-    columns: dict[str, Column] = {}
-    codes: Codes = {}
-    for name, kind in kinds.items():
-        is_label = name == label and kind in NUMERIC_KINDS
-        column = _categories(members[name], kind) if is_label else _column(members[name], kind, smoothing)
-        columns[name] = column
-        codes[name] = column.encode(members[name])
-    return columns, codes
+    columns = {
+        name: _categories(members[name], kind)
+        if name == label and kind in NUMERIC_KINDS
+        else _column(members[name], kind, smoothing)
+        for name, kind in kinds.items()
+    }
+    columns |= _fewer_atoms(members, columns, smoothing)
+    return columns, {name: column.encode(members[name]) for name, column in columns.items()}
 
 
 def decode(column: Column, values: Floats | Ints) -> pd.Series:
@@ -123,11 +123,22 @@ def time_unit_us(ticks: Ints) -> int:
 
 
 def _column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Column:
-    if kind in CATEGORICAL_KINDS:
-        return _categories(values, kind)
+    return _categories(values, kind) if kind in CATEGORICAL_KINDS else _number_column(values, kind, smoothing)
+
+
+def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> NumberColumn:
     unit_us = time_unit_us(_ticks(values.dropna())) if kind == "datetime" else 1
     floats = _as_floats(values, kind, unit_us)
     return NumberColumn(str(values.name), kind, Numbers.of(floats[~np.isnan(floats)], smoothing), unit_us)
+
+
+def _fewer_atoms(members: pd.DataFrame, columns: Mapping[str, Column], smoothing: Smoothing) -> dict[str, NumberColumn]:
+    """The columns with atoms, made stricter until all of them together have few for so many members."""
+    found = {name: one for name, one in columns.items() if isinstance(one, NumberColumn) and one.numbers.n_atoms}
+    while sum(one.numbers.n_atoms for one in found.values()) > smoothing.atoms_per_member * len(members):
+        smoothing = smoothing.stricter()
+        found = {name: _number_column(members[name], one.kind, smoothing) for name, one in found.items()}
+    return found
 
 
 def _categories(values: pd.Series, kind: Kind) -> CategoryColumn:

@@ -4,12 +4,13 @@ A value that many members share (an *atom*: zero gain, forty hours) reveals nobo
 is *loose*: handed out as it is, it would point at its owner. A loose value is redrawn between its neighbours in rank,
 among values of the same roundness, and rounded as they are. So heaps, rounding habits, gaps and bounds survive while
 exact values do not. Where the counts of neighbouring values differ by no more than chance, as those of ages do, values
-are loose however many share them: their exact counts are the members' own, and tell nothing of anybody else.
+are loose however many share them: their exact counts are the members' own, and tell nothing of anybody else. Atoms
+hand out their counts, and many exact counts of few members give the members away: a table may have only so many.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ REACH_SHARE = 0.004  # of the members: more would blur the distribution
 SPIKE_RATIO = 10.0  # how much more frequent than the cells around it a value must be
 SPIKE_NEIGHBOURS = 5  # distinct values on each side that say how frequent
 EVEN_NEIGHBOURS = 2  # distinct values on each side whose mean count a count is compared with
+STRICTER = 1.25  # how many times the members an atom needs where there are too many atoms
 MIN_EVEN_VALUES = 12  # fewer cannot be told to go evenly
 MIN_EVEN_COUNT = 5.0  # rarer neighbourhoods tell nothing
 MAX_EVEN_SQUARE = 1.35  # median squared deviation of even counts, in units of what chance gives
@@ -44,16 +46,26 @@ class Smoothing:
     A value is an atom if ``atom_rows`` members share it and the column has few values whose counts do not go evenly,
     or if ``spike_rows`` members share it and its neighbours on the grid are much rarer. Other values are redrawn within
     ``reach`` ranks (fewer in small tables, more where many members share each value).
+
+    The share of every atom is handed out as it is among the members, and says a little about each of them. Together
+    the columns have at most ``atoms_per_member`` of them: more of these little things add up to a leak.
     """
 
     atom_rows: int = 20
     spike_rows: int = 10
     reach: float = 32.0
+    atoms_per_member: float = 0.09
 
     @classmethod
     def at(cls, privacy: float) -> Smoothing:
         """From none at 0 over the default at 0.5 to twice as much at 1."""
-        return cls(1 + round(38 * privacy), 1 + round(18 * privacy), 64.0 * privacy)
+        atoms = 0.045 / privacy if privacy else np.inf
+        return cls(1 + round(38 * privacy), 1 + round(18 * privacy), 64.0 * privacy, atoms)
+
+    def stricter(self) -> Smoothing:
+        """The same, with fewer atoms."""
+        atom_rows, spike_rows = (int(np.ceil(STRICTER * one)) for one in (self.atom_rows, self.spike_rows))
+        return replace(self, atom_rows=atom_rows, spike_rows=spike_rows)
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,11 @@ class Numbers:
             own = roundness == level
             loose[int(level)] = Loose.of(values[own], counts[own], reach)
         return cls(step, values, roundness, loose)
+
+    @property
+    def n_atoms(self) -> int:
+        """Values whose share is handed out; in columns of a few values they are no more than any table of counts."""
+        return int((self.roundness == 0).sum()) if len(self.values) >= MIN_EVEN_VALUES else 0
 
     def redraw(self, donors: Floats, rng: np.random.Generator) -> Floats:
         """Values like ``donors``, which must be among the column's own: atoms as they are, loose ones drawn nearby."""

@@ -47,6 +47,7 @@ class Forest:
     members between knots of fine values     0       32       64
     members that share a value handed out    1       10, 20   19, 39
     values by which even counts drift        0       1        1
+    shared values handed out, per member     any     0.09     0.045
     =======================================  ======  =======  =====
 
     In tables of more than 31 columns each looks at the 30 earlier ones that it is most correlated with.
@@ -57,7 +58,7 @@ class Forest:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Sequential trees with boosted heads: the best fidelity, utility and privacy for its time"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

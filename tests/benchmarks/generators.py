@@ -5,6 +5,9 @@ seed is a fresh cut into members, control and reference rows (fewer of the last 
 are medians over the seeds, the times CPU seconds. MIA is the strongest attack of the privacy check's battery, whose
 verdict stands beside it; pairs are exact pairs of values, which the battery does not look for.
 
+The generator ``real`` hands out the reference rows: what real rows that nobody learned from give is the least that any
+generator can reach, and the strongest of many attacks is above a half even there.
+
 Peers run where an environment that holds them is named: ``--peers sdv=/path/to/python mostlyai=/path/to/python``, for
 sdv, mostlyai, arfpy and ForestDiffusion (see `peers.py`), each on the same cuts with the same evaluation.
 
@@ -54,9 +57,6 @@ TASKS = {
 }
 FIGURES = ("C2ST", "TSTR", "MIA", "TPR@1%", "pairs", "fit s", "sample s")
 
-Make = Callable[[pd.DataFrame, Task, int], tuple[pd.DataFrame, float, float]]
-"""From members, a task and a seed as many rows, and the CPU seconds of fit and sample."""
-
 
 @dataclass(frozen=True)
 class Cut:
@@ -66,6 +66,10 @@ class Cut:
     control: pd.DataFrame
     reference: pd.DataFrame
     """What an attacker may know of the population."""
+
+
+Make = Callable[[Cut, Task, int], tuple[pd.DataFrame, float, float]]
+"""From the members of a cut, a task and a seed as many rows, and the CPU seconds of fit and sample."""
 
 
 def cut(name: str, seed: int, n_rows: int) -> Cut:
@@ -79,7 +83,7 @@ def cut(name: str, seed: int, n_rows: int) -> Cut:
 
 def measure(make: Make, data: Cut, task: Task, seed: int) -> dict[str, Any]:
     """All figures of one generator on one cut."""
-    batch, fit_seconds, sample_seconds = make(data.members, task, seed)
+    batch, fit_seconds, sample_seconds = make(data, task, seed)
     return {
         "C2ST": c2st(batch, data.control, seed),
         "TSTR": tstr(batch, data.control, task),
@@ -92,30 +96,35 @@ def measure(make: Make, data: Cut, task: Task, seed: int) -> dict[str, Any]:
 def ours(generator: Any) -> Make:
     """A generator of this process."""
 
-    def make(members: pd.DataFrame, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
+    def make(data: Cut, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
         started = time.process_time()
-        sampler = generator.fit(members, task, np.random.default_rng(seed))
+        sampler = generator.fit(data.members, task, np.random.default_rng(seed))
         fitted = time.process_time()
-        batch = sampler.sample(len(members), np.random.default_rng(seed + 1))
+        batch = sampler.sample(len(data.members), np.random.default_rng(seed + 1))
         return batch, fitted - started, time.process_time() - fitted
 
     return make
 
 
+def other_real_rows(data: Cut, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
+    """A perfect generator that is perfectly private."""
+    return data.reference, 0.0, 0.0
+
+
 def theirs(name: str, python: str) -> Make:
     """A peer in its own environment; CPU seconds as it counted them, without its imports' start-up."""
 
-    def make(members: pd.DataFrame, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
+    def make(data: Cut, task: Task, seed: int) -> tuple[pd.DataFrame, float, float]:
         with tempfile.TemporaryDirectory() as folder:
             source, out = Path(folder, "members.csv"), Path(folder, "out.csv")
-            members.to_csv(source, index=False)
+            data.members.to_csv(source, index=False)
             script = str(Path(__file__).with_name("peers.py"))
             command = [python, script, name, str(source), str(out), str(seed), task.target, task.kind]
             done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
             if done.returncode:
                 sys.exit(f"{name} failed: {done.stderr[-1_500:]}")
             seconds = json.loads(out.with_suffix(".json").read_text())
-            return _conformed(pd.read_csv(out), members), seconds["fit s"], seconds["sample s"]
+            return _conformed(pd.read_csv(out), data.members), seconds["fit s"], seconds["sample s"]
 
     return make
 
@@ -230,7 +239,7 @@ def main() -> None:
     parser.add_argument("--frontier", type=Path)
     arguments = parser.parse_args()
     pythons = dict(pair.split("=", 1) for pair in arguments.peers)
-    makes = {text: ours(_generator(text)) for text in arguments.generators}
+    makes = {text: other_real_rows if text == "real" else ours(_generator(text)) for text in arguments.generators}
     makes |= {
         name: theirs(name, pythons[home])
         for name, (home, _) in PEERS.items()

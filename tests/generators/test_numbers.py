@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
+from synth_mlflow.generators._encoding import encode
 from synth_mlflow.generators._numbers import Numbers, Smoothing, grid_step, on_grid
+
+FREE = Smoothing(atoms_per_member=np.inf)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,18 @@ def test_counts_that_go_evenly_are_not_handed_out_and_habits_are() -> None:
     hours = np.where(rng.random(8_000) < 0.6, rng.choice([20, 35, 38, 40, 45, 50], 8_000), np.round(ages))
     habits = Numbers.of(hours, Smoothing()).redraw(hours, rng)
     assert np.mean(habits != hours) < 0.05
+
+
+def test_a_table_hands_out_few_counts_for_its_members() -> None:
+    rng = np.random.default_rng(0)
+    habits = pd.DataFrame({f"c{at}": rng.choice(40, 1_500, p=rng.dirichlet(np.full(40, 3.0))) for at in range(12)})
+    coarse = pd.DataFrame({"side": rng.integers(0, 2, 1_500)})
+    rows, kinds = pd.concat([habits, coarse], axis=1), dict.fromkeys([*habits, "side"], "integer")
+    columns = [encode(rows, kinds, by, None)[0].values() for by in (FREE, Smoothing())]
+    atoms = [sum(one.numbers.n_atoms for one in side) for side in columns]
+    assert atoms[0] > 0.15 * len(rows) > 0.09 * len(rows) >= atoms[1] > 0.05 * len(rows)
+    side = encode(rows, kinds, Smoothing(), None)[0]["side"].numbers
+    np.testing.assert_array_equal(side.redraw(coarse["side"], rng), coarse["side"])
 
 
 def test_ordinary_numbers_have_no_habit() -> None:
