@@ -20,17 +20,17 @@ COPIED = {
 OF_A_BATCH, OF_A_SWEEP = ("batch", "fidelity", "utility", "privacy"), ("sweep", "ratio", "final")
 
 
-def grow(database: Path, *, n_batches: int, n_sweeps: int, n_inside: int = 1) -> None:
+def grow(database: Path, *, n_batches: int, n_sweeps: int, n_inside: int = 1, named: str = "copy") -> None:
     """Add copies of the only batch with its checks, and of the only sweep with all below it.
 
     Copies share the artifacts of what they are copies of. The sweeps are older than the one that was there, which holds
-    ``n_inside`` of the batches when this is done.
+    ``n_inside`` of the batches when this is done. ``named`` begins the short ids of the batches.
     """
     with closing(sqlite3.connect(database)) as connection, connection:
         copier = _Copier(connection)
         batch = copier.runs_of(OF_A_BATCH)
         old = connection.execute("SELECT value FROM params WHERE key = 'synth.batch'").fetchone()[0]
-        made = [f"copy-{at:04d}" for at in range(n_batches)]
+        made = [f"{named}-{at:04d}" for at in range(n_batches)]
         for name in made:
             copier.copy(batch, {old: name}, seconds_later=0)
         sweep = copier.runs_of(OF_A_SWEEP)

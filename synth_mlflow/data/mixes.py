@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from synth_mlflow.errors import GateError, UsageError, closest
 
@@ -121,10 +122,9 @@ def draw_order(batches: npt.ArrayLike, rng: np.random.Generator) -> Places:
     array of shape (n_rows,)
         Row numbers, each once: a ratio takes as many from the front as it needs.
     """
-    labels = np.asarray(batches)
-    position = np.empty(len(labels))
-    for batch in np.unique(labels):
-        rows = np.flatnonzero(labels == batch)
+    codes, _ = pd.factorize(np.asarray(batches), sort=True)
+    position = np.empty(len(codes))
+    for rows in np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1]):
         position[rng.permutation(rows)] = (np.arange(len(rows)) + rng.random()) / len(rows)
     return np.argsort(position, kind="stable")
 

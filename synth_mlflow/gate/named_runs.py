@@ -17,49 +17,63 @@ NAMED_BY_DIGEST = (
 """A parameter, the stage whose runs hold the same one, and what it names."""
 
 
-def missing(run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    """What a run names and the project does not hold any more.
+class Known:
+    """Every run of a project, ready to be asked by each of them what it names.
 
     Parameters
     ----------
-    run : StoredRun
     runs : sequence of StoredRun
-        Every run of the project, also those that are not finished: a pass may hang under a root that failed later.
+        Also those that are not finished: a pass may hang under a root that failed later.
     """
-    ids, runs = {other.run_id for other in runs}, [other for other in runs if other.counts]
-    named = [("parent", run.parent), ("sweep", run.params.get(names.P_SWEEP))]
-    prefix = names.P_SIGN_OFF_PREFIX
-    named += [("sign-off", name.removeprefix(prefix)) for name in run.params if name.startswith(prefix)]
-    for label, run_id in named:
-        if run_id and run_id not in ids:
-            yield f"its {label} run {run_id} is gone"
-    for param, stage, what in NAMED_BY_DIGEST:
-        digest = run.params.get(param)
-        if digest and digest not in {other.params.get(param) for other in runs if other.stage == stage}:
-            yield f"it names the {what} {digest[:12]}…, which no finished run of the project holds"
-    yield from _batches(run, runs)
-    yield from _children(run, runs)
+
+    def __init__(self, runs: Sequence[StoredRun]) -> None:
+        counting = [run for run in runs if run.counts]
+        self._ids = {run.run_id for run in runs}
+        self._digests = {
+            param: {run.params.get(param) for run in counting if run.stage == stage}
+            for param, stage, _ in NAMED_BY_DIGEST
+        }
+        self._batches = {run.params.get(names.P_BATCH): run for run in counting if run.stage == "batch"}
+        self._under: dict[str | None, list[StoredRun]] = {}
+        for run in counting:
+            self._under.setdefault(run.parent, []).append(run)
+
+    def missing(self, run: StoredRun) -> Iterator[str]:
+        """What a run names and the project does not hold any more."""
+        named = [("parent", run.parent), ("sweep", run.params.get(names.P_SWEEP))]
+        prefix = names.P_SIGN_OFF_PREFIX
+        named += [("sign-off", name.removeprefix(prefix)) for name in run.params if name.startswith(prefix)]
+        for label, run_id in named:
+            if run_id and run_id not in self._ids:
+                yield f"its {label} run {run_id} is gone"
+        for param, _, what in NAMED_BY_DIGEST:
+            digest = run.params.get(param)
+            if digest and digest not in self._digests[param]:
+                yield f"it names the {what} {digest[:12]}…, which no finished run of the project holds"
+        yield from self._missing_batches(run)
+        yield from self._missing_children(run)
+
+    def _missing_batches(self, run: StoredRun) -> Iterator[str]:
+        digests = run.batch_digests or ("",) * len(run.batches)
+        for batch, digest in zip(run.batches, digests, strict=False):
+            held = self._batches.get(batch)
+            if held is None:
+                yield f"it used batch {batch}, whose run is gone"
+            elif not held.params.get(names.P_BATCH_DIGEST, "").startswith(digest):
+                yield f"it used batch {batch} with digest {digest}…, the batch has another one now"
+
+    def _missing_children(self, run: StoredRun) -> Iterator[str]:
+        under = self._under.get(run.run_id, [])
+        if run.stage == "evalset":
+            yield from _of_a_set(under)
+        elif run.stage == "sweep":
+            yield from _of_a_sweep(run, under)
 
 
-def _batches(run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    held = {other.params.get(names.P_BATCH): other for other in runs if other.stage == "batch"}
-    named = run.params.get(names.P_BATCHES, "").split()
-    digests = run.params.get(names.P_BATCH_DIGESTS, "").split() or [""] * len(named)
-    for batch, digest in zip(named, digests, strict=False):
-        if batch not in held:
-            yield f"it used batch {batch}, whose run is gone"
-        elif not held[batch].params.get(names.P_BATCH_DIGEST, "").startswith(digest):
-            yield f"it used batch {batch} with digest {digest}…, the batch has another one now"
-
-
-def _children(run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    under = [other for other in runs if other.parent == run.run_id]
-    if run.stage == "evalset":
-        n_baselines = sum(other.stage == "baseline" for other in under)
-        if n_baselines != 1:
-            yield f"it has {n_baselines} baseline runs, 1 was written" if n_baselines else "its baseline run is gone"
-    elif run.stage == "sweep":
-        yield from _of_a_sweep(run, under)
+def _of_a_set(under: Sequence[StoredRun]) -> Iterator[str]:
+    n_baselines = sum(other.stage == "baseline" for other in under)
+    if n_baselines != 1:
+        yield f"it has {n_baselines} baseline runs, 1 was written" if n_baselines else "its baseline run is gone"
 
 
 def _of_a_sweep(sweep: StoredRun, under: Sequence[StoredRun]) -> Iterator[str]:

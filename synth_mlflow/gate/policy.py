@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from synth_mlflow.checks import Check
@@ -27,7 +28,7 @@ class Policy:
     accepted: Mapping[str, str]
     """Check name to the reason why an inconclusive verdict of it is accepted."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the policy."""
         return json_digest(asdict(self))

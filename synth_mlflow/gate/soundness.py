@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.gate.named_runs import missing
+from synth_mlflow.gate.named_runs import Known
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import model_digest
 from synth_mlflow.tracking.project import Project
@@ -34,10 +34,10 @@ def refuse_unsound(
         If a parameter or metric was changed, added or removed, a run that others name is gone or doubled, or the
         registered model is another one.
     """
-    known = [*runs, *_open_roots(project, (*rests_on, final), runs)]
+    known = Known([*runs, *_open_roots(project, (*rests_on, final), runs)])
     for run in (*rests_on, final):
         project.reader.vouch(run)
-        for what in missing(run, known):
+        for what in known.missing(run):
             raise EvidenceError(
                 f"{run.name} (run {run.run_id}): {what}.",
                 "Restore in MLflow what was deleted, or sweep again; `synth-mlflow verify` shows all of it.",

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -176,6 +176,12 @@ class Document:
         """The batches whose rows the final model was trained on."""
         return tuple(batch for batch in self.batches if batch.in_model)
 
+    def headed(self, header: Header) -> Document:
+        """The same document under another header; the rest is not made plain a second time."""
+        other = replace(self, header=header)
+        other.__dict__["_content"] = {**self._content, "header": _plain(header)}
+        return other
+
     def to_json(self) -> dict[str, Any]:
         """The JSON twin, as plain types; its shape is published as ``handoff.schema.json`` beside this file.
 
@@ -194,10 +200,7 @@ class Document:
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        content = asdict(self)
-        del content["sign_offs"]
-        plain: dict[str, Any] = json.loads(json.dumps(content, default=_plain, allow_nan=False))
-        return plain
+        return {part.name: _plain(getattr(self, part.name)) for part in fields(self) if part.name != "sign_offs"}
 
 
 def twin_digest(twin: Mapping[str, Any]) -> str:
@@ -213,7 +216,16 @@ def twin_digest(twin: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> Any:
+    """As JSON values; a large document has a million of them, and `dataclasses.asdict` copies each."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if is_dataclass(value):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"{value!r} ({type(value).__name__}) has no place in a handoff")

@@ -182,9 +182,9 @@ def _write(draft: Draft, sweep: RecordedSweep, blamed: Blame) -> None:
     draft.param(names.P_MIX, found.mix)
     draft.param(names.P_REPEATS, found.n_repeats)
     draft.param(names.P_SEED, found.seed)
-    draft.param(names.P_BATCHES, " ".join(left_out))
-    draft.param(names.P_BATCH_DIGESTS, " ".join(digests[batch] for batch in left_out))
-    draft.param(names.P_BLAMED, " ".join(blamed.named))
+    draft.words(names.P_BATCHES, left_out)
+    draft.words(names.P_BATCH_DIGESTS, (digests[batch] for batch in left_out))
+    draft.words(names.P_BLAMED, blamed.named)
     draft.metric(names.M_RATIO, found.ratio)
     for each in found.effects:
         draft.metric(names.effect_metric(each.batch), each.overall.effect)

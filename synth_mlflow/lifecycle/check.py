@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from synth_mlflow.gate.conditions import (
 )
 from synth_mlflow.measures.drift import table_drift
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Project
+from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, TriggerState
@@ -42,8 +42,17 @@ class Given:
     """problem.md as it stands today."""
 
 
-def check(project: Project, given: Given | None = None) -> list[TriggerState]:
+def check(
+    project: Project, given: Given | None = None, *, batches: Sequence[StoredBatch] | None = None
+) -> list[TriggerState]:
     """Every condition of the statement, with its state and the numbers, and whether a batch was retracted.
+
+    Parameters
+    ----------
+    project : Project
+    given : Given, optional
+    batches : sequence of StoredBatch, optional
+        Every batch of the project, where they are read already.
 
     Raises
     ------
@@ -57,9 +66,9 @@ def check(project: Project, given: Given | None = None) -> list[TriggerState]:
         raise GateError(f"project {project.server.experiment!r} has no model yet.", "First: `synth-mlflow sweep`.")
     children = project.reader.children(sweep.run.run_id)
     final = project.reader.vouch(next(run for run in children if run.stage == "final" and run.counts))
-    inside = set(final.params[names.P_BATCHES].split()) if sweep.curve.chosen else set()
-    batches = [batch for batch in project.batches() if batch.id in inside]
-    recorded = recorded_facts(problem, frozen, final, batches)
+    inside = set(final.batches) if sweep.curve.chosen else set()
+    used = [batch for batch in (project.batches() if batches is None else batches) if batch.id in inside]
+    recorded = recorded_facts(problem, frozen, final, used)
     news = _news(project, frozen, asked.new_data)
     digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
     present = Present(
@@ -71,7 +80,7 @@ def check(project: Project, given: Given | None = None) -> list[TriggerState]:
         production=production_values(project.reader.finished("production"), final),
         environment=here(),
     )
-    return [*evaluate(problem, recorded, present), retracted_inside(batches)]
+    return [*evaluate(problem, recorded, present), retracted_inside(used)]
 
 
 def log_production(project: Project, value: float, n_rows: int | None = None) -> StoredRun:

@@ -134,7 +134,7 @@ def _model(ledger: Ledger, final: StoredRun) -> Model:
         ratio=ratio,
         metric=params[names.P_METRIC],
         score=final.metrics[names.M_SCORE],
-        batches=tuple(params[names.P_BATCHES].split()) if ratio else (),
+        batches=final.batches if ratio else (),
         began=_moment(sweep.started),
         ended=_moment(sweep.ended or sweep.started),
         by=final.tags.get("mlflow.user", "unknown"),

@@ -67,4 +67,4 @@ class Ledger:
 
     def batches_of(self, run: StoredRun) -> list[StoredBatch]:
         """The batches that a sweep, a model or a handoff names."""
-        return [self.batches[name] for name in run.params[names.P_BATCHES].split() if name in self.batches]
+        return [self.batches[name] for name in run.batches if name in self.batches]

@@ -87,7 +87,7 @@ def ratio_node(run: StoredRun) -> Node:
 def model_node(final: StoredRun) -> Node:
     """The registered model of a sweep; its score is what it promises."""
     ratio = float(final.params[names.P_CHOSEN])
-    inside = final.params[names.P_BATCHES] if ratio else "none"
+    inside = " ".join(final.batches) if ratio else "none"
     return Node("model", model_uri(final), final.run_id, {"ratio": ratio, **_score(final), "batches inside": inside})
 
 

@@ -23,6 +23,7 @@ from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.model.leave_out import LeftOut
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
@@ -173,8 +174,7 @@ def _final(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     yield from _differences(run, {names.P_MODEL_SHA256: found}, f"the files of {model_uri(run)}")
     yield from _alias(project, run, runs)
     mix = pd.read_parquet(project.reader.file(run, names.A_MIX))["from"]
-    used = params[names.P_BATCHES].split()
-    strangers = sorted(set(mix) - {"real", *used})
+    strangers = sorted(set(mix) - {"real", *run.batches})
     if strangers:
         yield f"its rows come from batches that it does not name: {', '.join(strangers)}"
 
@@ -234,8 +234,8 @@ def _sign_off(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> It
 def _blame(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
     found = LeftOut.from_json(json.loads(_text(project, run, names.A_BLAME)))
     stated = {
-        names.P_BLAMED: " ".join(found.to_blame),
-        names.P_BATCHES: " ".join(each.batch for each in found.effects),
+        **pages(names.P_BLAMED, found.to_blame),
+        **pages(names.P_BATCHES, (each.batch for each in found.effects)),
         names.P_METRIC: found.metric,
         names.P_SEED: found.seed,
     }

@@ -97,7 +97,7 @@ class RecordedSweep:
     @property
     def inside(self) -> tuple[StoredBatch, ...]:
         """The batches that the model was mixed from: all of them, or those of the generator that won."""
-        named = self.final.params[names.P_BATCHES].split()
+        named = set(self.final.batches)
         return tuple(batch for batch in self.batches if batch.id in named)
 
 
@@ -137,8 +137,7 @@ def _named(project: Project, sweeps: dict[str, StoredRun], what: str) -> StoredR
 
 def _batches(project: Project, run: StoredRun) -> tuple[StoredBatch, ...]:
     held = {batch.id: batch for batch in project.batches()}
-    wanted = run.params[names.P_BATCHES].split()
-    gone = [batch for batch in wanted if batch not in held]
+    gone = [batch for batch in run.batches if batch not in held]
     if gone:
         raise EvidenceError(f"sweep {run.run_id} used batch {', '.join(gone)}, whose run is gone.", "Restore it.")
-    return tuple(held[batch] for batch in wanted)
+    return tuple(held[batch] for batch in run.batches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from synth_mlflow.data.html_table import html_table
@@ -84,17 +84,17 @@ def status(project: Project) -> Status:
     )
     left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
-    found = _curve_and_triggers(project) if done["sweep"] else ((), (), ())
+    found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
     return Status(project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed)))
 
 
 def _curve_and_triggers(
-    project: Project,
+    project: Project, batches: Sequence[StoredBatch]
 ) -> tuple[tuple[CurvePoint, ...], tuple[TriggerState, ...], tuple[str, ...]]:
     try:
         sweep = project.latest_sweep()
         curve = () if sweep is None else tuple(_point(point, sweep.curve.chosen) for point in sweep.curve.points)
-        return curve, tuple(check(project)), ()
+        return curve, tuple(check(project, batches=batches)), ()
     except EvidenceError as error:
         return (), (), (error.found,)
 
@@ -106,7 +106,7 @@ def _point(point: Point, chosen: float) -> CurvePoint:
 def _rests_on_retracted(sweeps: list[StoredRun], batches: list[StoredBatch]) -> dict[str, list[str]]:
     """By the run id of each sweep that used one: the batches that were taken back since."""
     bad = {batch.id for batch in batches if batch.retracted}
-    used = {run.run_id: sorted(bad & set(run.params[names.P_BATCHES].split())) for run in sweeps}
+    used = {run.run_id: sorted(bad & set(run.batches)) for run in sweeps}
     return {run_id: found for run_id, found in used.items() if found}
 
 

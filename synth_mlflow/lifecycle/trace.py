@@ -139,7 +139,7 @@ def _handoff(ledger: Ledger, run: StoredRun) -> Node:
 
 def _batch(ledger: Ledger, run: StoredRun) -> Node:
     batch = StoredBatch(run)
-    sweeps = [sweep for sweep in ledger.of_stage("sweep") if batch.id in sweep.params[names.P_BATCHES].split()]
+    sweeps = [sweep for sweep in ledger.of_stage("sweep") if batch.id in sweep.batches]
     uses = [_use(ledger, sweep) for sweep in sweeps]
     return _batch_back(ledger, batch).above([*_grounds(ledger, run), *uses, *_readers(ledger, *batch.dataset_digests)])
 

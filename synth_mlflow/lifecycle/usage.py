@@ -29,7 +29,7 @@ class Uses:
 
 def uses_of(runs: Iterable[StoredRun], batch_id: str) -> Uses:
     """Find what used a batch among the runs of its project."""
-    users = [run for run in runs if run.counts and batch_id in run.params.get(names.P_BATCHES, "").split()]
+    users = [run for run in runs if run.counts and batch_id in run.batches]
     sweeps = tuple(run for run in users if run.stage == "sweep")
     finals = tuple(run for run in users if run.stage == "final" and run.params.get(names.P_CHOSEN) not in NONE)
     return Uses(sweeps, finals, handoffs_of(runs, {run.run_id for run in sweeps}))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from synth_mlflow.errors import EvidenceError, UsageError, closest
-from synth_mlflow.gate.named_runs import missing
+from synth_mlflow.gate.named_runs import Known
 from synth_mlflow.lifecycle.recompute import contradictions
 from synth_mlflow.lifecycle.usage import rests_on
 from synth_mlflow.tracking import names
@@ -65,11 +65,12 @@ def verify(project: Project, run_id: str | None = None) -> Verification:
     asked = everything if run_id is None else _under(everything, run_id)
     open_ids = {run.run_id for run in everything if not run.counts and run.stage != "workflow"}
     scope = [run for run in asked if run.counts and run.parent not in open_ids]  # part of a whole that does not count
+    known = Known(everything)
     project.say(f"verifying {len(scope)} runs")
     findings = [
         Finding(run.run_id, run.name, what, rests_on(everything, run))
         for run in scope
-        for what in _mismatches(project, run, everything)
+        for what in _mismatches(project, run, everything, known)
     ]
     return Verification(
         runs=Counter(run.stage for run in scope),
@@ -92,11 +93,11 @@ def _under(runs: Sequence[StoredRun], run_id: str) -> list[StoredRun]:
     return [run for run in runs if run.run_id in ids]
 
 
-def _mismatches(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+def _mismatches(project: Project, run: StoredRun, runs: Sequence[StoredRun], known: Known) -> Iterator[str]:
     damaged = list(_files(project, run))
     yield from damaged
     yield from _numbers(project, run)
-    yield from _told(missing(run, runs))
+    yield from _told(known.missing(run))
     if not damaged:  # what is in a damaged file says nothing
         yield from _told(contradictions(project, run, runs))
 

@@ -63,7 +63,7 @@ def _left_out(material: Material) -> str:
 
 
 def _drawn_with(material: Material) -> list[StoredBatch]:
-    named = set(material.sweep.params[names.P_BATCHES].split())
+    named = set(material.sweep.batches)
     return [batch for batch in material.batches if batch.id in named]
 
 

@@ -51,7 +51,7 @@ class Material:
     @property
     def inside(self) -> set[str]:
         """The short ids of the batches in the model."""
-        return set(self.final.params[names.P_BATCHES].split()) if self.curve.chosen else set()
+        return set(self.final.batches) if self.curve.chosen else set()
 
 
 def gather_material(project: Project) -> Material:

@@ -65,13 +65,17 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     draft_or_final = "DRAFT · " if document.header.is_draft else ""
     new = NewRun("handoff", f"{draft_or_final}handoff", key)
     run_id = create_run(project.server, new, parent=project.workflow_run)
-    document = replace(document, header=replace(document.header, run_id=run_id))
+    document = document.headed(replace(document.header, run_id=run_id))
+    pages = rendered(document)
     with writing(project.server, run_id) as draft:
+        for path, content in pages.items():
+            draft.text(path, content)
         _write(draft, document, text)
-    point_to_handoff(project, project.reader.run(run_id))
+    inside = [batch.run_id for batch in document.batches_in_model()]
+    point_to_handoff(project, project.reader.run(run_id), inside)
     describe_project(project)
     if output is not None:
-        write_copy(document, output)
+        output.write_text(pages[FORMATS[output.suffix]], encoding="utf-8")
     return Handoff(run_id, document, output)
 
 
@@ -111,9 +115,8 @@ def _last_limits(handoff: StoredRun | None, project: Project) -> str:
 
 def _lasting(document: Document) -> dict[str, object]:
     """The document without what differs each time that it is built."""
-    twin = replace(
-        document, header=replace(document.header, built_at="1970-01-01T00:00:00+00:00", built_by="")
-    ).to_json()
+    lasting = document.headed(replace(document.header, built_at="1970-01-01T00:00:00+00:00", built_by=""))
+    twin = lasting.to_json()
     del twin["sha256"]
     return twin
 
@@ -128,8 +131,6 @@ def rendered(document: Document) -> dict[str, str]:
 
 
 def _write(draft: Draft, document: Document, limits: str) -> None:
-    for path, content in rendered(document).items():
-        draft.text(path, content)
     if limits:
         draft.text(names.A_LIMITS, limits)
     sweep = document.sweep
@@ -139,7 +140,7 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     draft.param(names.P_STATEMENT, document.problem.sha256)
     draft.param(names.P_EVALUATION_DIGEST, document.evaluation.sha256)
     draft.param(names.P_CHOSEN, sweep.chosen)
-    draft.param(names.P_BATCHES, " ".join(batch.batch for batch in document.batches_in_model()))
+    draft.words(names.P_BATCHES, (batch.batch for batch in document.batches_in_model()))
     if sweep.model_uri:
         draft.param(names.P_MODEL_URI, sweep.model_uri)
     draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())

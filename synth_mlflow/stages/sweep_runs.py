@@ -244,8 +244,8 @@ def _state(draft: Draft, ingredients: Ingredients, source: str) -> None:
     draft.param(names.P_TRAINING_DIGEST, ingredients.frozen.training_digest)
     draft.param(names.P_STATEMENT, ingredients.problem.statement.digest)
     draft.param(names.P_METRIC, ingredients.problem.statement.facts.metric)
-    draft.param(names.P_BATCHES, " ".join(batch.id for batch in ingredients.of(source)))
-    draft.param(names.P_BATCH_DIGESTS, " ".join(batch.digest[:16] for batch in ingredients.of(source)))
+    draft.words(names.P_BATCHES, (batch.id for batch in ingredients.of(source)))
+    draft.words(names.P_BATCH_DIGESTS, (batch.digest[:16] for batch in ingredients.of(source)))
 
 
 def _inputs(ingredients: Ingredients, batches: Sequence[StoredBatch]) -> list[Input]:

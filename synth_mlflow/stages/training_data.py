@@ -115,7 +115,7 @@ def _chosen(sweep: Sweep | None) -> _Recipe:
         raise GateError("no ratio was given, and no sweep has chosen one.", "First: `synth-mlflow sweep`.")
     params = sweep.run.params
     mix: Any = params[names.P_MIX]
-    return _Recipe(sweep.curve.chosen, tuple(params[names.P_BATCHES].split()), mix, int(params[names.P_SEED]))
+    return _Recipe(sweep.curve.chosen, sweep.run.batches, mix, int(params[names.P_SEED]))
 
 
 def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:

@@ -20,9 +20,9 @@ from synth_mlflow.gate.policy import Policy, load_check, policy_of
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 from synth_mlflow.tracking.write import (
-    PARAM_MAX,
     Draft,
     NewRun,
     create_children,

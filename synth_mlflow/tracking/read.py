@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import errno
-import gc
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http.client import NOT_FOUND
 from pathlib import Path
 
 import requests
+from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.seal import Value, seal_of
-from synth_mlflow.tracking.server import ACTIVE_ONLY, Server, guard, object_store_failures
+from synth_mlflow.tracking.search import search
+from synth_mlflow.tracking.server import Server, guard, object_store_failures, server_failures
 
-PAGE = 1_000
+NUMEROUS = ("batch", "fidelity", "utility", "privacy")
+"""The stages that a grown project has thousands of runs of: over HTTP each is asked for beside the others."""
 GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+UNEXPLAINED = ErrorCode.Name(INTERNAL_ERROR)  # MLflow gathers the failures of a download under it
 PARENT = "mlflow.parentRunId"
 
 
@@ -42,6 +45,8 @@ class StoredRun:
     """Milliseconds since 1970."""
     ended: int | None
     experiment_id: str = ""
+    artifact_uri: str = ""
+    """Where its files lie."""
     deleted: bool = False
     steps: Mapping[str, int] = field(default_factory=dict)
     """The step of the value of each metric."""
@@ -60,6 +65,16 @@ class StoredRun:
     def counts(self) -> bool:
         """Whether the run was written to its end."""
         return self.status == "FINISHED"
+
+    @cached_property
+    def batches(self) -> tuple[str, ...]:
+        """The short ids of the batches that a sweep, ratio, model, handoff or blame names."""
+        return words_of(self.params, names.P_BATCHES)
+
+    @cached_property
+    def batch_digests(self) -> tuple[str, ...]:
+        """How the digest of each of them begins; empty where the run does not say."""
+        return words_of(self.params, names.P_BATCH_DIGESTS)
 
     @property
     def artifacts(self) -> dict[str, str]:
@@ -96,16 +111,16 @@ class Reader:
         conditions = [f"tags.`{names.TAG_STAGE}` = '{stage}'" for stage in stages]
         conditions = conditions or [f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"]
         experiments = self._all_experiments() if everywhere else [self.server.experiment_id]
-        found = [
-            run
-            for condition in conditions
-            for run in self._search(experiments, f"{condition} and {where}" if where else condition)
-        ]
-        return sorted(found, key=lambda run: (run.started, run.run_id))
+        return self._found(experiments, [f"{each} and {where}" if where else each for each in conditions])
 
+    @guard
     def outline(self) -> list[StoredRun]:
         """Every run but those of single ratios, which in a grown project are most of them; oldest first."""
-        return self.runs(where=f"tags.`{names.TAG_STAGE}` != 'ratio'")
+        stage = f"tags.`{names.TAG_STAGE}`"
+        numerous = NUMEROUS if self.server.web else ()  # a database in this process gains nothing from threads
+        others = " and ".join(f"{stage} != '{each}'" for each in ("ratio", *numerous))
+        conditions = [*(f"{stage} = '{each}'" for each in numerous), others]
+        return self._found([self.server.experiment_id], conditions)
 
     def finished(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
         """Runs of some stages that were written to their end, oldest first."""
@@ -131,7 +146,7 @@ class Reader:
     def that_read(self, digest: str) -> list[StoredRun]:
         """Every run on the server, of whatever tool, that logged a dataset of this content as an input."""
         condition = f"dataset.digest = '{digest[: names.DATASET_DIGEST_LENGTH]}'"
-        return sorted(self._search(self._all_experiments(), condition), key=lambda run: (run.started, run.run_id))
+        return self._found(self._all_experiments(), [condition])
 
     @guard
     def run(self, run_id: str) -> StoredRun:
@@ -228,9 +243,10 @@ class Reader:
         folder = tempfile.mkdtemp(dir=self._folder.name)
         failures: tuple[type[Exception], ...] = (ValueError, OSError, MlflowException, *object_store_failures())
         try:
-            local = Path(self.server.client.download_artifacts(run.run_id, path, folder))
+            uri = f"{run.artifact_uri}/{path}"  # by the run's id, MLflow asks six times for each file
+            local = Path(download_artifacts(uri, dst_path=folder, tracking_uri=self.server.tracking_uri))
         except failures as error:
-            if not _is_absence(error):
+            if not (_is_absence(error) or self._is_not_listed(run, path, error)):
                 raise
             raise EvidenceError(
                 f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.",
@@ -242,36 +258,23 @@ class Reader:
             )
         return local
 
+    def _is_not_listed(self, run: StoredRun, path: str, error: Exception) -> bool:
+        """Whether a file that could not be fetched, without a reason that can be read, is missing from its folder."""
+        if not isinstance(error, MlflowException) or error.error_code != UNEXPLAINED:
+            return False
+        parent = Path(path).parent.as_posix()
+        try:
+            listed = self.server.client.list_artifacts(run.run_id, None if parent == "." else parent)
+        except server_failures():
+            return False
+        return path not in {file.path for file in listed}
+
     def _all_experiments(self) -> list[str]:
         return [experiment.experiment_id for experiment in self.server.client.search_experiments()]
 
-    def _search(self, experiments: list[str], condition: str) -> Iterable[StoredRun]:
-        token: str | None = None
-        while True:
-            with _collector_paused():
-                page = self.server.client.search_runs(
-                    experiments, condition, run_view_type=ACTIVE_ONLY, max_results=PAGE, page_token=token
-                )
-                found = [_stored(run) for run in page]
-            yield from found
-            token = page.token
-            if not token:
-                return
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Python's cyclic garbage collector walks the objects of a page again and again while they are made.
-
-    A page of 1,000 runs is some 50,000 of them in MLflow's SQL store: without it, reading takes 0.4 of the time.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    def _found(self, experiments: Sequence[str], conditions: Sequence[str]) -> list[StoredRun]:
+        found = map(_stored, search(self.server, experiments, conditions))
+        return sorted(found, key=lambda run: (run.started, run.run_id))
 
 
 def _is_absence(error: BaseException) -> bool:
@@ -297,6 +300,7 @@ def _stored(run: MlflowRun) -> StoredRun:
         started=run.info.start_time or 0,
         ended=run.info.end_time,
         experiment_id=run.info.experiment_id,
+        artifact_uri=run.info.artifact_uri or "",
         deleted=run.info.lifecycle_stage == "deleted",
         steps={metric.key: int(metric.step) for metric in run.data._metric_objs},
     )

@@ -14,6 +14,8 @@ from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import describe_experiment, set_tags
 
 HANDOFF_LINE = "Handed over in: "
+POINTING = 20
+"""Up to so many batches in a model each point to its handoff, which takes a request each; `trace` tells it of any."""
 
 
 def describe_project(project: Project) -> None:
@@ -27,12 +29,20 @@ def describe_project(project: Project) -> None:
         describe_experiment(project.server, _about(problem.statement, [problem.run, *filter(None, newest)]))
 
 
-def point_to_handoff(project: Project, handoff: StoredRun) -> None:
-    """Link a handoff from what it hands over: the sweep, the final model, its batches, and the registered model."""
+def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[str]) -> None:
+    """Link a handoff from what it hands over: the sweep, the final model, its batches, and the registered model.
+
+    Parameters
+    ----------
+    batch_runs : sequence of str
+        The run ids of the batches in the model; where there are more than `POINTING`, only the others are linked.
+    """
     sweep = project.reader.run(handoff.params[names.P_SWEEP])
     finals = [run for run in project.reader.children(sweep.run_id) if run.stage == "final" and run.counts]
-    inside = set(handoff.params[names.P_BATCHES].split())
-    batches = [batch.run for batch in project.batches() if batch.id in inside]
+    inside = handoff.batches
+    wanted = ", ".join(f"'{run_id}'" for run_id in batch_runs)
+    few = 0 < len(batch_runs) <= POINTING
+    batches = project.reader.finished("batch", where=f"attributes.run_id IN ({wanted})") if few else []
     line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
     for run in (sweep, *finals, *batches):
         set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), line)})

@@ -6,7 +6,7 @@ import math
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from mlflow.tracking.context import registry
 from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.errors import ServerError
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import PARAM_MAX, pages
 from synth_mlflow.tracking.owner import is_gone, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.seal import seal_of
@@ -28,7 +29,6 @@ from synth_mlflow.tracking.server import Server, guard, server_failures, without
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PARAM_MAX = 6_000  # characters; MLflow cuts longer values and only warns
 TAG_MAX = 8_000  # characters; the same, and for descriptions too
 PICTURE_DPI = 120
 BATCH_MAX = 100  # parameters or tags in one request
@@ -79,6 +79,11 @@ class Draft:
         if len(text) > PARAM_MAX:
             raise ValueError(f"parameter {name} has {len(text):,} characters, at most {PARAM_MAX:,} are kept")
         self.params[name] = text
+
+    def words(self, name: str, words: Iterable[str]) -> None:
+        """State a list of words for good, in as many parameters as it takes; see :mod:`.long_lists`."""
+        for page, text in pages(name, words).items():
+            self.param(page, text)
 
     def metric(self, name: str, value: float, step: int = 0) -> None:
         """Add a number for plots and sorting.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.tracking import read as reading
+from synth_mlflow.tracking import search
 from synth_mlflow.tracking.adopt import Adopted, adopt
 from synth_mlflow.tracking.names import slice_metric
 from synth_mlflow.tracking.read import Reader
@@ -60,7 +60,7 @@ def test_a_download_is_kept_and_checked_again(server, run, stored):
 
 
 def test_searches_page_sort_and_leave_out_deleted_runs(server, monkeypatch):
-    monkeypatch.setattr(reading, "PAGE", 2)
+    monkeypatch.setattr(search, "PAGE", 2)
     made = [create_run(server, NewRun("batch", f"batch {n}", f"key-{n}")) for n in range(5)]
     server.client.delete_run(made.pop(1))
     found = Reader(server).runs("batch")
