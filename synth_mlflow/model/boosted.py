@@ -78,6 +78,8 @@ class BoostedSettings:
         params["objective"] = _take(params, _OBJECTIVE_NAMES, task.kind)  # LightGBM calls the three kinds as we do
         if task.kind == "multiclass":
             params["num_class"] = n_classes
+        if params.get("use_quantized_grad"):
+            n_threads = 1  # each thread rounds by random numbers of its own
         fixed = {"deterministic": True, "force_row_wise": True, "verbosity": -1, "feature_pre_filter": False}
         return cls({"seed": seed, **params, **fixed, "num_threads": n_threads}, n_rounds, stopping, weight)
 

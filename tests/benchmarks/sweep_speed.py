@@ -23,7 +23,7 @@ from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.halves import halve
 from synth_mlflow.model.plan import FitKey, SweepPlan, fit_rows
 from synth_mlflow.model.reading import read_curve
-from synth_mlflow.model.settings import COARSE
+from synth_mlflow.model.settings import coarse
 from synth_mlflow.model.sweep import run_fits, run_sweep
 
 
@@ -31,7 +31,7 @@ def speed(n_rows: int, repeats: int, n_jobs: int) -> None:
     """The fits of the synthetic arm, against the loop that people write and against pure training; then the whole."""
     rng = np.random.default_rng(0)
     real, made, evaluation = (_wide(n, rng) for n in (n_rows // 4, 3 * n_rows // 4, 20_000))
-    spec, task = ModelSpec(params={"n_estimators": 100, **COARSE}), Task("y", "binary")
+    spec, task = ModelSpec(params={"n_estimators": 100, **coarse({})}), Task("y", "binary")
     plan = SweepPlan(repeats=repeats, n_jobs=n_jobs)
     keys = [FitKey("synthetic", ratio, repeat) for ratio in plan.ratios for repeat in range(repeats)]
     before, shared = _peak_mb(), _Clock()

@@ -6,7 +6,8 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.settings import GRID, ROUNDS, settle
+from synth_mlflow.model.fit import fit
+from synth_mlflow.model.settings import GRID, ROUNDS, coarse, settle
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +37,16 @@ def test_given_settings_are_kept(rows, spec):
 def test_class_of_one_row_can_be_settled(rows):
     rare = rows.assign(y=[1] + [0] * 34)
     assert settle(ModelSpec(), Task("y", "binary"), "accuracy", rare, n_jobs=1).trials
+
+
+@pytest.mark.parametrize("params", [coarse(params) for params in GRID])
+def test_coarse_settings_fit_and_do_not_depend_on_the_number_of_threads(params):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(4_000, 4))
+    town = rng.choice(list("abcdefgh"), 4_000)
+    label = X[:, 0] + (town == "a") + rng.logistic(size=4_000) > 0
+    table = normalise(pd.DataFrame(X, columns=list("abcd")).assign(town=town, y=label.astype(int)))
+    models = [fit(ModelSpec(params=params), Task("y", "binary"), table, seed=3, n_threads=n) for n in (1, 2)]
+    said, too = (model.predict(table) for model in models)
+    assert np.array_equal(said, too)
+    assert ("use_quantized_grad" in params) == (params.get("bagging_freq") is None)
