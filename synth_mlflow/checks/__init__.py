@@ -130,7 +130,8 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
     """
     failed = failed_probes(probes, alpha)
     if failed:
-        return Ruling("fail", tuple(_reason(probe) for probe in failed))
+        worst_first = sorted(failed, key=_times_beyond_limit, reverse=True)
+        return Ruling("fail", tuple(_reason(probe) for probe in worst_first))
     unknown = [probe for probe in probes if probe.value is None]
     if inconclusive or unknown:
         reasons = [inconclusive] if inconclusive else []
@@ -168,6 +169,12 @@ def _beyond(probe: Probe, bound: float) -> bool:
     if probe.value is None:
         return False
     return probe.value > bound if probe.better == "low" else probe.value < bound
+
+
+def _times_beyond_limit(probe: Probe) -> float:
+    value = probe.value or 0.0
+    over, under = (value, probe.limit) if probe.better == "low" else (probe.limit, value)
+    return over / under if under > 0 else math.inf
 
 
 def _computed(probe: Probe) -> Probe:

@@ -40,6 +40,13 @@ def test_a_failing_reason_names_the_column():
     assert "'age'" in judge((LARGE_AND_CERTAIN,), "", 0.01).reasons[0]
 
 
+def test_the_reason_farthest_beyond_its_limit_comes_first():
+    gone = Probe("tails_kept", 0.0, limit=0.5, better="high", column="height", p_value=1e-9)
+    far = Probe("rate", 0.4, limit=0.03, p_value=1e-9)
+    reasons = judge((LARGE_AND_CERTAIN, far, gone), "", 0.01).reasons
+    assert [reason.split()[0] for reason in reasons] == ["tails_kept", "rate", "ks_distance"]
+
+
 def test_probes_survive_json():
     assert probe_from_json(json.loads(json.dumps(as_json(LARGE_AND_CERTAIN)))) == LARGE_AND_CERTAIN
 
