@@ -63,15 +63,16 @@ def marginals(
 def heat(values: Floats, names: Sequence[str], title: str, beyond: Bools) -> Figure:
     """A square matrix of differences, white at zero, with a dot where a pair lies beyond the noise floor."""
     side = max(3.5, 0.34 * len(names) + 1.8)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    figure = Figure(figsize=(side + 0.8, side + 0.2), layout="constrained")
     ax = figure.add_subplot()
     reach = max(float(np.abs(values).max(initial=0.0)), 0.05)
     image = ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
     ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     ax.set_yticks(range(len(names)), names, fontsize=7)
     rows, columns = np.nonzero(beyond & ~np.eye(len(names), dtype=bool))
-    ax.plot(columns, rows, ".", color=REAL, ms=3)
-    ax.set_title(f"{title}\n(dots: beyond what real rows show against real rows)", fontsize=9, loc="left")
+    ax.plot(columns, rows, "o", mfc=REAL, mec="white", mew=0.5, ms=3.5, ls="none")
+    words = f"{title}\n(dots: beyond what real rows show against real rows)"
+    figure.suptitle(words, fontsize=9, x=0.02, ha="left")  # a title of the axes would be cut where they are narrow
     figure.colorbar(image, ax=ax, shrink=0.7).ax.tick_params(labelsize=7)
     return figure
 
@@ -126,7 +127,9 @@ def dots(names: Sequence[str], series: Sequence[Dots], limits: Sequence[float], 
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xlabel(label, fontsize=8)
     ax.set_title(title, fontsize=9, loc="left")
-    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.legend(
+        fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=0.6, labelspacing=0.9
+    )
     return figure
 
 
@@ -146,8 +149,9 @@ def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools, dealt: Bools) 
     lowest = 0.5 / max(int((~is_member).sum()), 1)
     for place, (name, scores) in enumerate(attacks.items()):
         hits = is_member[np.argsort(-scores, kind="stable")]
-        x = np.maximum(np.cumsum(~hits) / max(int((~is_member).sum()), 1), lowest)
-        y = np.maximum(np.cumsum(hits) / max(int(is_member.sum()), 1), lowest)
+        start = max(int(np.argmax(~hits)) - 1, 0)  # before any control is accused the line would climb the axis
+        x = np.maximum(np.cumsum(~hits)[start:] / max(int((~is_member).sum()), 1), lowest)
+        y = np.maximum(np.cumsum(hits)[start:] / max(int(is_member.sum()), 1), lowest)
         strong = place < len(STRONG)
         colour, width = (STRONG[place], 1.6) if strong else (BAND, 0.9)
         label = name.replace("_", " ") if strong else "weaker attacks" if place == len(STRONG) else None
@@ -256,10 +260,18 @@ def _binned_numbers(real: pd.Series, batch: pd.Series, name: Callable[[float], s
     values = np.unique(present[(present >= low) & (present <= high)])
     if len(values) <= N_LEVELS:
         return _binned_levels(sides, values, name)
-    edges = np.linspace(low, high if high > low else low + 1, N_BINS - 1)
+    edges = _edges(values, float(low), float(high))
     codes = [np.where(np.isnan(side), -1, np.digitize(side, edges)) for side in sides]
-    names = [name(edges[min(place, len(edges) - 1)]) for place in range(N_BINS)]
+    names = [name(edges[min(place, len(edges) - 1)]) for place in range(len(edges) + 1)]
     return _Binned(names, codes[0], codes[1], ordered=True)
+
+
+def _edges(values: Floats, low: float, high: float) -> Floats:
+    """Edges of bins of one width; of whole numbers each bin holds as many, or the shape would be that of the bins."""
+    if np.all(values == np.round(values)):
+        width = np.ceil((high - low + 1) / (N_BINS - 2))
+        return np.asarray(np.arange(np.floor(low), np.ceil(high) + width, width))
+    return np.linspace(low, high if high > low else low + 1, N_BINS - 1)
 
 
 def _binned_levels(sides: tuple[Floats, Floats], values: Floats, name: Callable[[float], str]) -> _Binned:

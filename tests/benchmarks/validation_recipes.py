@@ -138,6 +138,7 @@ def copies(share: float, among: Make) -> Make:
         copied = rows.iloc[rng.permutation(len(rows))[: round(share * len(rows))]].reset_index(drop=True)
         for name in _numeric(rows):
             noisy = copied[name] + rng.normal(0, JITTER * rows[name].std(), len(copied))
+            noisy = noisy.clip(rows[name].min(), rows[name].max())  # no gain of less than nothing
             copied[name] = noisy.round() if schema_of(rows)[name] == "integer" else noisy.round(4)
         rest = among(real, rng).iloc[len(copied) :]
         return pd.concat([copied, rest]).sample(frac=1, random_state=int(rng.integers(2**31)))
@@ -184,13 +185,14 @@ def dropped_category(real: World, rng: np.random.Generator) -> pd.DataFrame:
 def constant_column(real: World, rng: np.random.Generator) -> pd.DataFrame:
     """The number with most values takes one."""
     name = max(_numeric(real.fresh), key=lambda column: real.fresh[column].nunique())
-    return real.fresh.assign(**{name: real.fresh[name].median()})
+    return real.fresh.assign(**{name: real.fresh[name].dropna().sort_values().iloc[real.fresh[name].count() // 2]})
 
 
 def other_units(real: World, rng: np.random.Generator) -> pd.DataFrame:
-    """A number in other units: feet for metres."""
+    """A number in other units: feet for metres, whole numbers still whole."""
     name = _numeric(real.fresh)[0]
-    return real.fresh.assign(**{name: real.fresh[name] * 3.28084})
+    feet = real.fresh[name] * 3.28084
+    return real.fresh.assign(**{name: feet.round() if schema_of(real.fresh)[name] == "integer" else feet})
 
 
 CHECKS = ("fidelity", "utility", "privacy")
