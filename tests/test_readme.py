@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
+import shop
 
 from synth_mlflow.cli.app import cli
 from synth_mlflow.workflow import Workflow
@@ -17,7 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def masked(text: str) -> list[str]:
     """Lines without what may differ between machines: numbers, digests, the ratio that is marked, spaces."""
-    plain = re.sub(r"copula-\w{4}|[-+]?\d[\d.,]*|\bchosen\b", "#", text)
+    plain = re.sub(r"(copula|sim)-\w{4}|\b[0-9a-f]{12,}\b|[-+]?\d[\d.,]*|\bchosen\b", "#", text)
     return [" ".join(line.replace("#", "").split()) for line in plain.splitlines() if line.strip()]
 
 
@@ -72,8 +77,6 @@ def test_searches_find_what_they_promise(demo_workflow: Workflow) -> None:
 
 
 def test_registered_model_takes_raw_columns(demo: tuple[Path, str]) -> None:
-    import pandas as pd
-
     mlflow.set_tracking_uri(f"sqlite:///{demo[0] / 'mlflow.db'}")
     uri = re.search(r'load_model\("(models:/.*?)"\)', README)
     assert uri
@@ -91,3 +94,83 @@ def test_python_block_of_the_door_runs(frozen: object, customers: object, monkey
     names = {"frozen": frozen, "frame": customers(300, 5)}  # type: ignore[operator]
     exec(compile(code, "README.md", "exec"), names)
     assert names["b"].batch.n_rows == 300  # type: ignore[attr-defined]
+
+
+def test_the_example_statement_is_complete(tmp_path: Path, uri: str) -> None:
+    example = re.search(r"```markdown\n(---\nname: wine-quality.*?)```", README, re.DOTALL)
+    assert example
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"alcohol": rng.uniform(8, 14, 500), "sulphates": rng.uniform(0.2, 1, 500)})
+    rows.assign(quality=np.round(3 + rows["alcohol"] / 4 + rng.normal(size=500))).to_csv("wine.csv", index=False)
+    (tmp_path / "problem.md").write_text(example.group(1))
+    workflow = Workflow("wine-quality", uri)
+    workflow.define("problem.md")
+    workflow.freeze()
+    assert len(workflow.evaluation_rows()) > 100
+
+
+REFUSALS = re.findall(
+    r"^\$ synth-mlflow (.*?)\n(.*?)(?=^\$ |\Z)",
+    "".join(re.findall(r"```console\n(.*?)```", README[README.index("## What is refused") :], re.DOTALL)[:1]),
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def test_refusals_are_worded_as_quoted(
+    call: Callable[..., tuple[int, str, str]], uri: str, write_project: Callable[..., Path], tmp_path: Path
+) -> None:
+    at = ("--tracking-uri", uri, "-q")
+
+    def quietly(*arguments: str) -> None:
+        assert call(*arguments, *at)[0] == 0
+
+    def change_the_batch() -> None:
+        quietly("validate")
+        batch = Workflow("shop", uri).project.batches()[0]
+        data = next(tmp_path.glob(f"mlruns/**/{batch.run.run_id}/artifacts/batch/data.parquet"))
+        shop.customers(300, 9).to_parquet(data)
+
+    def make_files() -> None:
+        shop.customers(400, 2).to_parquet("rows.parquet")
+        Workflow("shop", uri).evaluation_rows().to_parquet("leaked.parquet")
+        half = "generator: my-sim\nparams: {rate: 3}\npurpose: more of the young\n"
+        Path("half.yaml").write_text(half)
+        Path("record.yaml").write_text(f"{half}version: '1'\nseed: 1\nslice: null\nsource: none\n")
+
+    before = {
+        0: lambda: quietly("init", "my-project"),
+        1: lambda: quietly("define", str(write_project())),
+        2: lambda: quietly("freeze"),
+        4: make_files,
+        6: lambda: quietly("generate", "--from", "rows.parquet", "--record", "record.yaml"),
+        7: lambda: quietly("validate"),
+        8: change_the_batch,
+    }
+    assert len(REFUSALS) == 9
+    for number, (command, quoted) in enumerate(REFUSALS):
+        before.get(number, lambda: None)()
+        words = shlex.split(command)
+        if "--batch" in words:
+            words[-1] = Workflow("shop", uri).project.batches()[0].id
+        code, _, err = call(*words, *at)
+        assert code in {2, 3, 4}, command
+        assert [line for line in masked(quoted) if line not in masked(err)] == [], err
+
+
+def test_every_source_in_the_readme_stands_where_its_formula_is() -> None:
+    cited = re.findall(r"arXiv \d+\.\d+|doi:10\.[^\s;|]+", README)
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "synth_mlflow").rglob("*.py"))
+    assert len(cited) > 15
+    assert [source for source in cited if source.removeprefix("arXiv ").rstrip(".") not in code] == []
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        anchors = {
+            re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^## (.*)$", text, re.M)
+        }
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            name, _, anchor = target.partition("#")
+            assert "://" in name or not name or (page.parent / name).exists(), target
+            assert name or anchor in anchors, target

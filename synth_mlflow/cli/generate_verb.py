@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from synth_mlflow.cli import completion, output
 from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, shared
@@ -15,6 +17,19 @@ from synth_mlflow.cli.stage_verbs import tell_verdicts
 
 PILOT_ROWS = 200
 LLM = "llm:"
+FOR_MAKING = {
+    "rows": "--rows",
+    "seed": "--seed",
+    "purpose": "--purpose",
+    "part": "--slice",
+    "params": "--param",
+    "batches": "--batches",
+    "source": "--source",
+    "version": "--generator-version",
+    "timeout": "--timeout",
+}
+"""Options that say how rows are made, by their parameter: with --from, the record says that."""
+SLICE_WARNING = "slice_warning"
 
 
 @dataclass(frozen=True)
@@ -92,6 +107,8 @@ def generate(given: Shared, **asked: Any) -> None:
         )
     for batch in found:
         output.line(f"batch {batch.batch}: {batch.n_rows:,} rows, digest {batch.digest[:16]}…, run {batch.run_id}")
+        if SLICE_WARNING in batch.record.notes:
+            output.line(f"  mind: {batch.record.notes[SLICE_WARNING]}")
     return output.next_command("synth-mlflow validate")
 
 
@@ -158,8 +175,8 @@ def _refuse_two_doors(asked: Asked) -> None:
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
     if asked.pilot and (asked.rows is not None or asked.made is not None):
         raise click.UsageError(f"a pilot makes {PILOT_ROWS} rows: leave out --rows and --from.")
-    if asked.timeout is not None and asked.made is not None:
-        raise click.UsageError("--timeout is for what makes rows; the file given with --from is made already.")
+    if asked.made is not None and (idle := _given(FOR_MAKING)):
+        raise click.UsageError(f"{', '.join(idle)}: the file given with --from is made already; its record says how.")
     is_llm = (asked.name or "").startswith(LLM)
     if is_llm != (asked.prompt is not None):
         raise click.UsageError("llm:MODEL and --prompt FILE go together: a language model is asked with a prompt.")
@@ -167,3 +184,12 @@ def _refuse_two_doors(asked: Asked) -> None:
         raise click.UsageError("--examples and --journal are for llm:MODEL, and none is named.")
     if asked.python is not None and (asked.made is not None or asked.command is not None):
         raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")
+
+
+def _given(names: Mapping[str, str]) -> list[str]:
+    """Those options that stand on the command line."""
+    context = click.get_current_context()
+    given = [
+        option for name, option in names.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    return sorted(given)

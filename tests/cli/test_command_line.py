@@ -80,6 +80,18 @@ def test_one_door_at_a_time(call: Callable[..., tuple[int, str, str]]) -> None:
         assert call(*arguments)[0] == 2
 
 
+def test_a_file_takes_no_option_for_making_rows(call: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = call("generate", "--from", "x.csv", "--record", "x.yaml", "--slice", "age < 25", "--seed", "0")
+    assert code == 2 and "--seed, --slice: the file given with --from is made already; its record says how." in err
+
+
+def test_a_thin_slice_is_told(call: Callable[..., tuple[int, str, str]], frozen: Workflow) -> None:
+    code, out, _ = call("generate", "forest", "--rows", "20", "--slice", "age < 20", "--purpose", "x", "--tracking-uri",
+                        frozen.project.server.tracking_uri)  # fmt: skip
+    n_rows = int((frozen.training_rows()["age"] < 20).sum())
+    assert code == 0 and f"  mind: only {n_rows} real rows lie in the slice" in out
+
+
 def test_statement_with_blanks(call: Callable[..., tuple[int, str, str]], uri: str) -> None:
     code, out, _ = call("init", "mine")
     assert code == 0 and out.splitlines()[-1].startswith("next: ")

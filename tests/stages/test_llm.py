@@ -7,11 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from stand_in_endpoint import endpoint_server
 
 from synth_mlflow.cli.app import cli
 from synth_mlflow.errors import GateError, GeneratorError, UsageError
@@ -27,48 +27,12 @@ PROMPT = (
 QUICK = {"rows_per_request": 10, "concurrency": 2, "request_seconds": 2.0}
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers with what the server's script says for this request: its place, its body."""
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        with self.server.lock:
-            at = len(self.server.asked)
-            self.server.asked.append(
-                {"body": body, "headers": dict(self.headers), "path": self.path, "at": time.monotonic()}
-            )
-        self.server.script(self, at, body)
-
-    def send(self, status, text, headers=(), length=None):
-        data = text.encode()
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data) if length is None else length))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def complete(self, content, **more):
-        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
-        self.send(200, json.dumps({"model": "tiny-2024-08-06", "choices": [choice], "usage": usage, **more}))
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.lock, server.asked = threading.Lock(), []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://user:hidden-word@127.0.0.1:{server.server_port}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with endpoint_server() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://user:hidden-word@127.0.0.1:{server.server_port}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield server
 
 
 @pytest.fixture
