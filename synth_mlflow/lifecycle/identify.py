@@ -148,9 +148,12 @@ def _recorded_sets(project: Project) -> list[RecordedSet]:
     nothing = np.empty(0, dtype=np.uint64)
     real = project.row_digests(frozen)
     sets = [RecordedSet(side, frozen.run_id, real[side], nothing) for side in ("training", "evaluation")]
-    for batch in project.batches():
+    batches = project.batches()
+    project.say(f"comparing with the real rows and {len(batches)} batches")
+    for number, batch in enumerate(batches, start=1):
         made = project.row_digests(batch.run)
         sets.append(RecordedSet(batch.id, batch.run.run_id, made["distinctive"], made["common"]))
+        project.count(number, len(batches), "batches")
     return sets
 
 

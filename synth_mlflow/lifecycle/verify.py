@@ -69,7 +69,7 @@ def verify(project: Project, run_id: str | None = None) -> Verification:
     project.say(f"verifying {len(scope)} runs")
     findings = [
         Finding(run.run_id, run.name, what, rests_on(everything, run))
-        for run in scope
+        for run in _counted(project, scope)
         for what in _mismatches(project, run, everything, known)
     ]
     return Verification(
@@ -79,6 +79,13 @@ def verify(project: Project, run_id: str | None = None) -> Verification:
         n_metrics=sum(len(run.metrics) for run in scope),
         findings=tuple(findings),
     )
+
+
+def _counted(project: Project, scope: Sequence[StoredRun]) -> Iterator[StoredRun]:
+    """The runs one after the other, each counted when it was looked at."""
+    for number, run in enumerate(scope, start=1):
+        yield run
+        project.count(number, len(scope), "runs")
 
 
 def _under(runs: Sequence[StoredRun], run_id: str) -> list[StoredRun]:

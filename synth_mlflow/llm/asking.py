@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +89,8 @@ class Asking:
         self.n_from_journal = 0
         """How many of the answers were paid for before."""
 
-    def until(self, kept: Kept) -> None:
-        """Ask until the rows are there; a GeneratorError if that cannot be."""
+    def until(self, kept: Kept, count: Callable[[int], None]) -> None:
+        """Ask until the rows are there, and tell how many there are; a GeneratorError if that cannot be."""
         settings = self.asked.settings
         patience = Patience(settings.retries, settings.request_seconds, settings.requests_per_minute)
         caller = Caller(self.asked.endpoint, patience, self.deadline)
@@ -100,6 +100,7 @@ class Asking:
                     self.bodies.append(body)
                     self.shown.update(shown)
                     kept.take(answer, self.asked.columns, self._keys(shown))
+                    count(kept.wanted - kept.n_missing)
             except BaseException:  # nobody waits for what is still under way
                 caller.stop()
                 pool.shutdown(cancel_futures=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from synth_mlflow.stages.maker_here import maker_here, refuse_version
 from synth_mlflow.stages.own_code import importable_here
 from synth_mlflow.stages.peer import is_peer, peer_maker
 from synth_mlflow.stages.real_rows import refuse_synthetic
-from synth_mlflow.stages.spool import parsed_slice, spooling
+from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
 
@@ -105,9 +105,20 @@ def generate(
         constraints = kept_constraints(project, frozen, members)
         with spooling(frozen, origin, constraints) as spool:
             begun = time.monotonic()
-            notes = maker.run(members, Wanted(rows, seed, statement.task, part, statement.constraints), spool.add)
+            wanted = Wanted(rows, seed, statement.task, part, statement.constraints)
+            notes = maker.run(members, wanted, _counted(project, spool, rows))
             account = Account(time.monotonic() - begun, notes, maker.environment)
             return write_spooled(project, spool, Made(rows, origin, account, pilot))
+
+
+def _counted(project: Project, spool: Spool, rows: int) -> Callable[[pd.DataFrame], None]:
+    """Takes rows in, and tells how many there are by now."""
+
+    def add(frame: pd.DataFrame) -> None:
+        spool.add(frame)
+        project.count(min(spool.n_rows, rows), rows, "rows")
+
+    return add
 
 
 def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:

@@ -102,7 +102,7 @@ def generate_by_llm(
             project.say(f"each request sends {examples:,} real rows there")
         words = {"purpose": purpose, "target": task.target, "slice": slice or ""}
         asking = Asking(asked, words, paid, begun + timeout_seconds)
-        asking.until(kept)
+        asking.until(kept, lambda n_rows: project.count(n_rows, rows, "rows"))
     uri = registered_prompt(project.server, template.name, template.messages)
     version = "+".join(sorted({answer.model for answer in kept.answers} - {""})) or "not told by the server"
     origin = dataclasses.replace(origin, version=version, prompts=(uri,))

@@ -90,8 +90,9 @@ def _judge_batch(
 ) -> None:
     children = create_children(project.server, batch.run.run_id, [_new_run(batch, name, policy) for name in missing])
     with ending_children_badly(project.server, children):
-        for name, run_id in zip(missing, children, strict=True):
-            project.say(f"checking the {name} of {batch.id} ({len(evidence.batch):,} rows)")
+        for number, (name, run_id) in enumerate(zip(missing, children, strict=True), start=1):
+            n_rows = len(evidence.batch)
+            project.say(f"checking the {name} of {batch.id} ({n_rows:,} rows), check {number} of {len(missing)}")
             with threadpool_limits(
                 1, user_api="blas"
             ):  # small products: on a busy machine threads that wait cost tenfold

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import Path
 
 import pytest
 
+from synth_mlflow import Workflow
 from synth_mlflow.cli import progress
 from synth_mlflow.cli.progress import Progress, Step
 
@@ -74,3 +76,13 @@ def test_no_color_means_no_live_line_either(monkeypatch: pytest.MonkeyPatch) -> 
     Progress(quiet=False)("sweeping")
     assert progress._live == []
     assert "\x1b" not in terminal.getvalue()
+
+
+def test_long_verbs_tell_how_far_they_are(frozen: Workflow, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    frozen.project.count = lambda done, total, unit: told.append((done, total, unit))
+    batch = frozen.generate("forest", rows=60, purpose="x")
+    frozen.identify(tmp_path / "rows.csv")
+    n_runs = sum(frozen.verify().runs.values())
+    assert told[0] == (60, 60, "rows") and (1, 1, "batches") in told
+    assert told[-1] == (n_runs, n_runs, "runs") and batch.n_rows == 60

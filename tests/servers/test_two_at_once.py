@@ -15,7 +15,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import NewRun, claim, create_run, end_run
 
 pytestmark = pytest.mark.xdist_group("servers")
-SECONDS = 4  # of eight writers; 60 by `tests/benchmarks/faults.py`
+SECONDS = 10  # of eight writers; 60 by `tests/benchmarks/faults.py`
 
 
 @pytest.fixture
