@@ -22,6 +22,7 @@ from synth_mlflow.model.plan import FitRows
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
 
 ROUNDS = 100
+BLOCK_ROWS = 20_000  # encoded at a time
 STOPPING_SHARE = 0.2  # of the rows fitted on, held out to decide when to stop
 _ROUNDS_NAMES = ("num_iterations", "num_boost_round", "n_estimators", "num_rounds", "num_trees", "n_iter", "max_iter")
 _STOPPING_NAMES = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
@@ -135,13 +136,16 @@ class BoostedTrainer:
         evaluation: pd.DataFrame,
         classes: Labels,
     ) -> BoostedTrainer:
-        """Encode and bin the pool, a table after the other so that they are never copied into one."""
+        """Encode and bin the pool, a block of a table after the other so that they are never copied into one."""
         settings = BoostedSettings.read(given, task, len(classes), seed=0, n_threads=1)
         columns = columns_of(parts[0], task, *parts[1:])
         matrix = np.empty((sum(map(len, parts)), len(columns.columns)))
-        ends = np.cumsum([len(part) for part in parts])
-        for part, end in zip(parts, ends, strict=True):
-            matrix[end - len(part) : end] = columns.matrix(part)
+        filled = 0
+        for part in parts:
+            for start in range(0, len(part), BLOCK_ROWS):
+                block = columns.matrix(part.iloc[start : start + BLOCK_ROWS])
+                matrix[filled : filled + len(block)] = block
+                filled += len(block)
         target = np.concatenate([target_values(part, task, classes) for part in parts])
         data = _bin(columns, matrix, target, settings)
         return cls(settings, columns, classes, data, columns.matrix(evaluation))

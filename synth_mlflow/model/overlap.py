@@ -8,6 +8,9 @@ model) needs less, and trees, which jump when a row changes, hardly anything. Wh
 off eight repeats, so the factor taken is the geometric mean of 1 and that of a linear score; how often the intervals
 then cover is measured by ``tests/benchmarks/sweep_oracles.py``.
 
+What is conditional: the synthetic rows are a sample of what their generator makes, and the generator stays as it is;
+one that is fitted again on other real rows may make others.
+
 J. Shao, C. F. J. Wu, Annals of Statistics 17 (1989), doi:10.1214/aos/1176347263 (the factor); W. Cochran, Sampling
 Techniques (1977), chapter 2 (the finite table); C. Nadeau, Y. Bengio, Machine Learning 52 (2003),
 doi:10.1023/A:1024068626366 (why overlap deceives).

@@ -128,6 +128,12 @@ def test_baseline_is_ratio_0_of_a_sweep_without_synthetic_rows(tables):
     assert len(baseline.repeats) == 4
 
 
+def test_baseline_says_beforehand_about_which_gain_the_sweep_can_show(tables, outcome):
+    real, _, evaluation = tables
+    said = measure_baseline(real, evaluation, TASK, "roc_auc", SPEC, repeats=4, n_jobs=1).smallest_detectable
+    assert 1 / 3 < said / outcome.curve.smallest_detectable < 3
+
+
 def test_too_few_synthetic_rows_are_refused(tables):
     with pytest.raises(GateError, match=r"needs 180 synthetic rows, 179 passed"):
         run_sweep(tables[0], tables[1][:179], tables[2], TASK, "roc_auc", SPEC, PLAN)
