@@ -411,6 +411,7 @@ class Workflow:
         sources: Sequence[str | Path] = (),
         data: str | Path | None = None,
         allow_external: bool = False,
+        python: str | Path | None = None,
         sweep: bool = False,
     ) -> Reproduction:
         """Make a handoff's batches and model again; see :func:`synth_mlflow.lifecycle.reproduce.reproduce`.
@@ -422,7 +423,14 @@ class Workflow:
         """
         files = [Path(source) for source in sources]
         with self._real_rows_in(data):
-            return reproduce(self.project, handoff, sources=files, allow_external=allow_external, sweep=sweep)
+            return reproduce(
+                self.project,
+                handoff,
+                sources=files,
+                allow_external=allow_external,
+                python=None if python is None else str(python),
+                sweep=sweep,
+            )
 
     def verify(self, run_id: str | None = None) -> Verification:
         """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from synth_mlflow import Workflow
+from synth_mlflow.lifecycle.reproduce import Step
 
 STATEMENT = """---
 name: {name}
@@ -67,6 +69,18 @@ def write_shop(folder: Path, rows: pd.DataFrame, *, name: str = "shop", more: st
         text = "\n".join(lines) + "\n"
     (folder / "problem.md").write_text(text)
     return folder / "problem.md"
+
+
+def hand_over(workflow: Workflow) -> None:
+    """Everything behind `generate`, in little time."""
+    workflow.validate()
+    workflow.sweep((0.0, 0.5), repeats=3, n_jobs=1)
+    workflow.report()
+
+
+def made_again(workflow: Workflow, batch: str, **given: Any) -> Step:
+    """What `reproduce` says of one batch."""
+    return next(step for step in workflow.reproduce(**given).steps if step.what == f"batch {batch}")
 
 
 def go_whole_way(tracking_uri: str, folder: Path, name: str = "shop") -> Workflow:

@@ -20,6 +20,7 @@ class Metadata:
     "sdv/single_table.py": """
 import os, random, sys, time
 import numpy as np
+import pandas as pd
 
 class BootstrapSynthesizer:
     def __init__(self, metadata, shift=0.0, wrong=None):
@@ -45,6 +46,7 @@ class BootstrapSynthesizer:
     def sample(self, num_rows):
         made = self.rows.sample(num_rows, replace=True, random_state=self.seed).reset_index(drop=True)
         made["income"] = made["income"] + self.shift + np.random.random(num_rows) + random.random()
+        made["since"] = made["since"] + pd.to_timedelta(np.random.randint(0, 9, num_rows), unit="D")
         made["age"] = made["age"] + 0.25 + (40 if self.wrong == "outside" else 0)
         if self.wrong == "columns":
             made = made.drop(columns="income")

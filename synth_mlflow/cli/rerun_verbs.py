@@ -63,6 +63,8 @@ def blame(
 @click.option("--data", type=BlankPath(), help=DATA_HELP)
 @click.option("--allow-external", is_flag=True,
               help="Run commands, call services, and load code that only a record names.")  # fmt: skip
+@click.option("--python", type=Blank(), metavar="PATH",
+              help="The Python of the environment in which a peer is installed, for batches made by one.")  # fmt: skip
 @click.option("--sweep", "whole", is_flag=True, help="Measure the whole curve again, too.")
 @shared
 def reproduce(
@@ -71,6 +73,7 @@ def reproduce(
     sources: tuple[Path | None, ...],
     data: Path | None,
     allow_external: bool,
+    python: str | None,
     whole: bool,
 ) -> int:
     """Make the batches and the model of HANDOFF again from the records, and compare; exits with 4 where they differ.
@@ -82,6 +85,7 @@ def reproduce(
         sources=[source for source in sources if source],
         data=data,
         allow_external=allow_external,
+        python=python,
         sweep=whole,
     )
     if given.as_json:

@@ -12,12 +12,23 @@ from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.generators import is_external
 from synth_mlflow.plugins import find, installed
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
 from synth_mlflow.stages.command import command_again
 from synth_mlflow.stages.declared_constraints import kept_constraints
+from synth_mlflow.stages.llm import llm_again
 from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
 from synth_mlflow.stages.own_code import importable_here, own_maker
+from synth_mlflow.stages.peer import peer_maker
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+
+EXTERNAL = {
+    "command": "runs a command",
+    "code": "runs code that the record names",
+    "peer": "runs in another Python",
+    "llm": "asks a language model",
+}
+"""What a door does that nobody may be made to do by a record alone."""
 
 
 class CannotError(SynthError):
@@ -44,6 +55,8 @@ class Workshop:
     """Real rows that the server does not hold, by content digest."""
     allow_external: bool
     """Whether commands may run, services be called, and code be loaded that only the record names."""
+    python: str | None = None
+    """The Python of the environment of a peer."""
 
     def remake(self, batch: StoredBatch) -> Remade:
         """Make a batch again.
@@ -66,29 +79,29 @@ class Workshop:
             return Remade(restore(pd.read_parquet(spool.path), self.frozen.schema), digest, version)
 
     def _fill(self, spool: Spool, batch: StoredBatch, origin: Origin, members: pd.DataFrame | None) -> str:
+        shown = self._training() if members is None else members
         if origin.door == "command":
             command_again(origin, batch.n_rows, members, spool)
             return origin.version
+        if origin.door == "llm":
+            return llm_again(self.project, origin, batch.n_rows, shown, spool)
         statement = self.project.problem().statement
         part = parsed_slice(origin.slice, self.frozen.schema)
         wanted = Wanted(batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints)
         with importable_here():
-            maker = _maker(origin)
-            maker.run(self._training() if members is None else members, wanted, spool.add)
+            maker = _maker(origin, self.python)
+            maker.run(shown, wanted, spool.add)
         return maker.version
 
     def _refuse(self, origin: Origin) -> None:
         made = f"{origin.generator} {origin.version}"
         if origin.door in {"python", "file"}:
             raise CannotError(f"{made} made it elsewhere: its code is not known here, its rows are on the server")
-        if origin.door in {"peer", "llm"}:
-            raise CannotError(f"{made} made it outside of this environment; `synth-mlflow generate` runs it anew")
         if origin.door == "generator" and origin.generator not in installed("generators"):
             raise CannotError(f"generator {origin.generator!r} is not installed here; {made} made it")
         external = origin.door != "generator" or is_external(find("generators", origin.generator).load())
         if external and not self.allow_external:
-            what = {"command": "runs a command", "code": "runs code that the record names"}.get(origin.door)
-            raise CannotError(f"{made} {what or 'calls a service'}: only with `--allow-external`")
+            raise CannotError(f"{made} {EXTERNAL.get(origin.door, 'calls a service')}: only with `--allow-external`")
 
     def _members(self, origin: Origin) -> pd.DataFrame | None:
         source = origin.source
@@ -107,7 +120,9 @@ class Workshop:
         return self.project.training_rows(self.frozen)
 
 
-def _maker(origin: Origin) -> Maker:
+def _maker(origin: Origin, python: str | None) -> Maker:
+    if origin.door == "peer":
+        return peer_maker(origin.generator, origin.params, python, TIMEOUT_SECONDS)
     if origin.door == "code":
         try:
             return own_maker(origin.generator, origin.params, None)

@@ -76,6 +76,7 @@ def reproduce(
     *,
     sources: Sequence[Path] = (),
     allow_external: bool = False,
+    python: str | None = None,
     sweep: bool = False,
 ) -> Reproduction:
     """Make the batches and the model of a handoff again, compare digests and scores, and record what came out.
@@ -89,6 +90,8 @@ def reproduce(
         Real rows that batches learned from and that the server does not hold; told apart by their digests.
     allow_external : bool
         Whether commands may run, services be called, and code be loaded that only a record names.
+    python : str, optional
+        The Python of the environment in which peers are installed.
     sweep : bool
         Whether the whole curve is measured again too.
 
@@ -101,7 +104,7 @@ def reproduce(
     """
     found = handoff_run(project, handoff)
     recorded = recorded_sweep(project, found.run_id)
-    workshop = Workshop(project, recorded.frozen, _by_digest(recorded, sources), allow_external)
+    workshop = Workshop(project, recorded.frozen, _by_digest(recorded, sources), allow_external, python)
     steps = [_real_rows(recorded, side) for side in ("training", "evaluation")]
     remade: dict[str, Remade] = {}
     for batch in recorded.batches:

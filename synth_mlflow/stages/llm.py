@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.record import Origin
@@ -24,10 +27,10 @@ from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.generate import real_members
-from synth_mlflow.stages.spool import parsed_slice, spooling
+from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
-from synth_mlflow.tracking.prompts import Call, link_prompt, registered_prompt, trace_calls
+from synth_mlflow.tracking.prompts import Call, link_prompt, recorded_prompt, registered_prompt, trace_calls
 from synth_mlflow.tracking.write import Draft
 
 PER_MILLION = 1e-6
@@ -98,20 +101,72 @@ def generate_by_llm(
     begun = time.monotonic()
     with Journal(journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
         project.say(f"asking {model} at {endpoint.public} for {rows:,} rows; answers are kept in {paid.path}")
-        if examples:
-            project.say(f"each request sends {examples:,} real rows there")
-        words = {"purpose": purpose, "target": task.target, "slice": slice or ""}
-        asking = Asking(asked, words, paid, begun + timeout_seconds)
-        asking.until(kept, lambda n_rows: project.count(n_rows, rows, "rows"))
+        asking = _asked_until(project, asked, origin, paid, timeout_seconds, kept)
     uri = registered_prompt(project.server, template.name, template.messages)
-    version = "+".join(sorted({answer.model for answer in kept.answers} - {""})) or "not told by the server"
-    origin = dataclasses.replace(origin, version=version, prompts=(uri,))
+    origin = dataclasses.replace(origin, version=_version(kept), prompts=(uri,))
     may_copy = not examples or (frozen.run.params[names.P_STORE] == "rows" and declared.kind != "file")
     evidence = _Evidence(asking, kept, uri, may_copy)
     account = Account(time.monotonic() - begun, {"llm": _notes(asking, kept, asked)})
     with spooling(frozen, origin, constraints) as spool:
         spool.add(kept.frame)
         return write_spooled(project, spool, Made(rows, origin, account, pilot, also=evidence.keep))
+
+
+def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame, spool: Spool) -> str:
+    """Ask the model of a record again, at the endpoint of the environment, and give its rows to a spool.
+
+    No answer of before is taken up. Returns the model as the server names it now.
+
+    Raises
+    ------
+    UsageError
+        If the environment names no endpoint, or this version asks in other words.
+    EvidenceError
+        If the registered prompt is no longer the one that was recorded.
+    GeneratorError
+        If the endpoint refuses, fails or no longer gives new valid rows.
+    """
+    frozen = project.evaluation_set()
+    told = dict(origin.params)
+    model, examples = str(told.pop("model")), int(told.pop("examples"))
+    settings, endpoint = Settings.of(told), Endpoint.from_environment()
+    prompt = _recorded_prompt(project, origin.prompts[0])
+    part, task = parsed_slice(origin.slice, frozen.schema), project.problem().statement.task
+    columns = columns_of(members, task)
+    asked = Asked(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0)
+    constraints = kept_constraints(project, frozen, members)
+    kept = Kept(rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience)
+    with tempfile.TemporaryDirectory(prefix="synth-llm-") as folder, Journal(Path(folder) / "answers.jsonl") as paid:
+        project.say(f"asking {model} at {endpoint.public} for {rows:,} rows again")
+        _asked_until(project, asked, origin, paid, TIMEOUT_SECONDS, kept)
+    spool.add(kept.frame)
+    return _version(kept)
+
+
+def _recorded_prompt(project: Project, uri: str) -> Prompt:
+    messages = recorded_prompt(project.server, uri)
+    prompt = Prompt("recorded", messages[-1]["content"])
+    if prompt.messages != messages:
+        raise UsageError(
+            f"this version of synth_mlflow puts another message before the user's than {uri} has.",
+            "Ask again with the version that made the batch.",
+        )
+    return prompt
+
+
+def _asked_until(project: Project, asked: Asked, origin: Origin, paid: Journal, seconds: float, kept: Kept) -> Asking:
+    """Ask until there are enough rows."""
+    if asked.examples:
+        project.say(f"each request sends {asked.examples:,} real rows there")
+    target = project.problem().statement.task.target
+    words = {"purpose": origin.purpose, "target": target, "slice": origin.slice or ""}
+    asking = Asking(asked, words, paid, time.monotonic() + seconds)
+    asking.until(kept, lambda n_rows: project.count(n_rows, kept.wanted, "rows"))
+    return asking
+
+
+def _version(kept: Kept) -> str:
+    return "+".join(sorted({answer.model for answer in kept.answers} - {""})) or "not told by the server"
 
 
 def _refuse_unusable(model: str, template: Prompt, examples: int) -> None:

@@ -13,6 +13,7 @@ import mlflow
 from mlflow.entities import SpanType
 
 from synth_mlflow.data.digests import json_digest
+from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.server import Server, guard
 
@@ -47,6 +48,24 @@ def registered_prompt(server: Server, stem: str, messages: Sequence[Mapping[str,
         name, [dict(message) for message in messages], tags={names.TAG_PROMPT: digest, names.TAG_SCHEMA: names.SCHEMA}
     )
     return str(made.uri)
+
+
+@guard
+def recorded_prompt(server: Server, uri: str) -> list[dict[str, str]]:
+    """The templates of a registered version.
+
+    Raises
+    ------
+    EvidenceError
+        If the version is gone, or its templates are no longer those that it was registered with.
+    """
+    found = server.client.load_prompt(uri, allow_missing=True)
+    if found is None:
+        raise EvidenceError(f"the prompt {uri} is gone from the registry.")
+    messages = [dict(message) for message in found.template] if isinstance(found.template, list) else []
+    if json_digest(messages) != found.tags.get(names.TAG_PROMPT):
+        raise EvidenceError(f"the prompt {uri} is not the one that was registered: someone changed it.")
+    return messages
 
 
 @guard

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import shop
 from click.testing import CliRunner
 
 from synth_mlflow.cli.app import cli
@@ -219,3 +220,25 @@ def test_the_command_line_makes_it_and_the_handoff_tells_how(frozen, ask, tmp_pa
 def test_doors_are_not_mixed(given, message):
     done = CliRunner().invoke(cli, ["generate", *given, "--purpose", "x"])
     assert done.exit_code == 2 and message in done.output
+
+
+def test_a_handoff_runs_its_command_again_where_that_is_allowed(frozen, tmp_path):
+    (tmp_path / "simulate.py").write_text(
+        "import sys; sys.path.insert(0, sys.argv[4]); from shop import customers\n"
+        "customers(int(sys.argv[2]), 100 + int(sys.argv[3])).to_parquet(sys.argv[1])"
+    )
+    tests = shlex.quote(str(Path(shop.__file__).parent))
+    command = f"{PYTHON} simulate.py {{output}} {{rows}} {{seed}} {tests}"
+    about = {"generator": "simulator", "version": "1.2", "rows": 400, "seed": 3, "purpose": "x", "source": "none"}
+    batch = frozen.generate_by_command(command, **about).batch
+    shop.hand_over(frozen)
+    refused = shop.made_again(frozen, batch)
+    assert refused.outcome == "cannot" and "runs a command: only with `--allow-external`" in refused.words
+    assert shop.made_again(frozen, batch, allow_external=True).outcome == "identical"
+    changed = (tmp_path / "simulate.py").read_text().replace("100 +", "200 +")
+    (tmp_path / "simulate.py").write_text(changed)
+    other = shop.made_again(frozen, batch, allow_external=True)
+    assert (other.outcome, other.words) == ("different", "0 of 400 rows are equal")
+    (tmp_path / "simulate.py").unlink()
+    gone = shop.made_again(frozen, batch, allow_external=True)
+    assert gone.outcome == "cannot" and "exit code 2" in gone.words

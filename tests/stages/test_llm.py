@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import shop
 from click.testing import CliRunner
 from stand_in_endpoint import endpoint_server
 
@@ -354,6 +355,31 @@ def test_the_command_line_asks(frozen, ask):
     words = ["llm:tiny", "--prompt", "prompt.j2", "--rows", "9", "--purpose", "x", "--param", "rows_per_request=10"]
     done = CliRunner().invoke(cli, ["generate", *words, "--experiment", "shop", "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)[0]["rows"] == 9
+
+
+def test_a_handoff_asks_its_model_again_where_that_is_allowed(frozen, ask, server, rows, monkeypatch):
+    batch = ask(rows=400, params={"concurrency": 4}).batch
+    shop.hand_over(frozen)
+    n_asked = len(server.asked)
+    refused = shop.made_again(frozen, batch)
+    assert refused.outcome == "cannot" and "asks a language model: only with `--allow-external`" in refused.words
+    assert len(server.asked) == n_asked
+    same = shop.made_again(frozen, batch, allow_external=True)
+    assert (same.outcome, len(server.asked)) == ("identical", 2 * n_asked)  # the answers of before are not taken up
+    bodies = [json.dumps(request["body"], sort_keys=True) for request in server.asked]
+    assert sorted(bodies[:n_asked]) == sorted(bodies[n_asked:])
+
+    def moody(handler, at, body):
+        handler.complete(json.dumps({"rows": rows(5_000 + body["seed"])}))
+
+    server.script = moody
+    other = shop.made_again(frozen, batch, allow_external=True)
+    assert (other.outcome, other.words) == ("different", "0 of 400 rows are equal")
+    server.script = lambda handler, at, body: handler.send(401, "no")
+    assert shop.made_again(frozen, batch, allow_external=True).outcome == "cannot"
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    nowhere = shop.made_again(frozen, batch, allow_external=True)
+    assert nowhere.outcome == "cannot" and "OPENAI_BASE_URL" in nowhere.words
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import shop
 from click.testing import CliRunner
 from stand_in_peer import STAND_IN, environment
 
@@ -124,3 +125,15 @@ def test_the_command_line_takes_the_python(frozen, sdv_python):
     words = [MODEL, "--python", sdv_python, "--rows", "9", "--purpose", "x", "--param", "shift=1", "--timeout", "60"]
     done = CliRunner().invoke(cli, ["generate", *words, "--experiment", "shop", "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)[0]["rows"] == 9
+
+
+def test_a_handoff_makes_its_peers_rows_again(frozen, ask, sdv_python, tmp_path):
+    batch = ask(rows=400).batch
+    shop.hand_over(frozen)
+    assert "only with `--allow-external`" in shop.made_again(frozen, batch).words
+    nowhere = shop.made_again(frozen, batch, allow_external=True)
+    assert nowhere.outcome == "cannot" and "no Python was given for it" in nowhere.words
+    assert shop.made_again(frozen, batch, allow_external=True, python=sdv_python).outcome == "identical"
+    newer = {name: text.replace("2.0.1", "2.1.0").replace("+ 0.25", "+ 0.5") for name, text in STAND_IN.items()}
+    other = shop.made_again(frozen, batch, allow_external=True, python=environment(tmp_path / "newer", newer))
+    assert other.outcome == "different" and "0 of 400 rows are equal; version 2.1.0 made them, not 2.0.1" in other.words
