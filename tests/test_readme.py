@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import mlflow
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from synth_mlflow.cli.app import cli
 from synth_mlflow.workflow import Workflow
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -165,7 +167,7 @@ def test_every_source_in_the_readme_stands_where_its_formula_is() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in PAGES:
         text = page.read_text(encoding="utf-8")
         anchors = {
             re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^## (.*)$", text, re.M)
@@ -174,3 +176,18 @@ def test_links_lead_somewhere() -> None:
             name, _, anchor = target.partition("#")
             assert "://" in name or not name or (page.parent / name).exists(), target
             assert name or anchor in anchors, target
+
+
+def command_lines(page: Path) -> list[str]:
+    """Every command of ours in the shell blocks of a page."""
+    found = "\n".join(re.findall(r"```(?:bash|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    lines = found.replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith("synth-mlflow ")]
+
+
+@pytest.mark.parametrize("line", sorted({line for page in PAGES for line in command_lines(page)}))
+def test_every_command_is_one_that_there_is(line: str) -> None:
+    verb, *arguments = shlex.split(re.split(r" (?:\|\||>) ", line)[0], comments=True)[1:]
+    command = cli.commands[verb]
+    context = click.Context(command, info_name=verb)
+    command.make_parser(context).parse_args(arguments)
