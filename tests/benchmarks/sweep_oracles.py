@@ -31,7 +31,7 @@ from synth_mlflow.model.sweep import run_fits
 N_CELLS, REAL_PER_CELL, SYNTHETIC_PER_CELL = 200, 5, 15
 EVALUATION_ROWS = 4_000
 GRID = np.linspace(-8, 8, 401)  # of a standard normal
-FURTHER_ROWS = 20_000  # on which the true AUC of trees is measured
+FURTHER_ROWS = 200_000  # on which the true AUC of trees is measured
 ROUNDS = 20
 TREES = {
     "objective": "binary",
