@@ -207,7 +207,9 @@ RECIPES: dict[str, Recipe] = {
     "smote": Recipe(neighbours, PRIVACY),
     "leak05": Recipe(copies(0.05, copula), PRIVACY),
     "leak01": Recipe(copies(0.01, copula), PRIVACY),
-    "hidden05": Recipe(copies(0.05, fresh), PRIVACY, passing=FIDELITY | USE),
+    # On Adult the noise turns a twentieth of the zero gains and losses into others, and fidelity sees it: their rank
+    # correlation moves by 0.2.
+    "hidden05": Recipe(copies(0.05, fresh), PRIVACY, passing=USE),
     "hidden01": Recipe(copies(0.01, fresh), PRIVACY, passing=FIDELITY | USE),
     "clean": Recipe(clean, FIDELITY),
     "shuffled": Recipe(shuffled, FIDELITY | USE),
