@@ -72,7 +72,8 @@ def _no(curve: Curve) -> str:
         best_placebo = max(point.placebo for point in curve.points[1:])
         return (
             f"{opening} {percent(best.ratio)} gains {_interval(best)}, but duplicated real rows gain "
-            f"{best_placebo - curve.points[0].score:+.3g}: the synthetic rows are not shown to add information."
+            f"{best_placebo - curve.points[0].score:+.3g}, and the test does not tell the two apart: the synthetic "
+            "rows are not shown to add information."
         )
     return (
         f"{opening} The best mix, {percent(best.ratio)}, changes it by {_interval(best)}, which cannot be told from "
