@@ -75,6 +75,10 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     _state(draft, ingredients, source)
     if source:
         draft.param(names.P_GENERATOR, source)
+    # MLflow's comparison of runs first draws the three parameters that differ, by name: these
+    draft.param(names.P_RATIO, point.ratio)
+    draft.param(names.P_ROWS, point.n_real + point.n_synthetic)
+    draft.param(names.P_SCORE, point.score)
     draft.metric(names.M_RATIO, point.ratio)
     draft.metric(names.M_SCORE, point.score)
     draft.metric(names.M_SCORE_LOW, point.low)

@@ -162,7 +162,7 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
     open_ones = [run for run in left if all(names.vouches_for_fits(param) for param in run.params)]
     for run in left:
         if run not in open_ones:  # write-once: what a process wrote just before it was killed cannot be completed
-            server.client.delete_run(run.run_id)
+            _delete_whole(server, run)
     if open_ones:
         resumed = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
         server.client.set_tag(resumed.run_id, names.TAG_OWNER, this_process())
@@ -183,6 +183,16 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
     if status != "RUNNING":
         server.client.update_run(made.info.run_id, status=status)
     return str(made.info.run_id)
+
+
+def _delete_whole(server: Server, run: StoredRun) -> None:
+    """Delete a run after its parts: finished parts of a whole that is gone would be evidence of nothing.
+
+    The stages of a workflow are no parts of it: each counts on its own.
+    """
+    for part in Reader(server).children(run.run_id) if run.stage != "workflow" else ():
+        _delete_whole(server, part)
+    server.client.delete_run(run.run_id)
 
 
 def is_abandoned(run: StoredRun) -> bool:

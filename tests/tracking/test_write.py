@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections import Counter
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -176,6 +177,19 @@ def test_only_parts_of_what_was_never_completed_are_made_anew(server, read, whol
             draft.param("x", 1)
     assert len(read.runs(whole)) == 1
     assert [run.counts for run in read.children(parent)] == [True] * n_children
+
+
+def test_finished_parts_go_with_a_whole_that_cannot_be_completed(server, read):
+    new = NewRun("sweep", "sweep", "whole")
+    for watched in (counted(server, "set_terminated"), server):
+        parent = create_run(server, new)
+        (child,) = create_children(server, parent, [NewRun("ratio", "25 %", "child")])
+        with writing(server, child) as draft:
+            draft.param("x", 1)
+        with suppress(ServerError), writing(watched, parent) as draft:
+            draft.param("y", 1)  # written when the process dies
+    assert [run.run_id for run in read.runs("sweep")] == [parent]
+    assert [(run.run_id, run.parent) for run in read.runs("ratio")] == [(child, parent)]
 
 
 def test_children_wait_until_somebody_writes_them(server, read):
