@@ -133,6 +133,12 @@ def test_long_tables_are_folded(document):
     assert "<summary>40 rows</summary>" in page
 
 
+def test_many_steps_to_rerun_are_folded(document):
+    step = document.commands[0]
+    few, many = (to_html(replace(document, commands=(step,) * n_steps)) for n_steps in (30, 31))
+    assert "All 31 steps" in many and many.count('<details class="long">') == few.count('<details class="long">') + 1
+
+
 def test_a_long_plateau_is_named_by_its_ends(document):
     points = tuple(replace(document.sweep.points[2], ratio=at / 20) for at in range(1, 16))
     sweep = replace(document.sweep, points=(document.sweep.points[0], *points), plateau=tuple(p.ratio for p in points))
