@@ -88,7 +88,7 @@ def test_ratios_can_be_compared(shown: Shown, page_at: PageAt) -> None:
     listed = ",".join(f'"{run.info.run_id}"' for run in ratios)
     page = page_at(f'{shown.server.uri}/#/compare-runs?runs=[{listed}]&experiments=["{shown.experiment_id}"]&{ML}')
     expect(page.get_by_text("Comparing 4 Runs").first).to_be_visible()
-    drawn = page.locator(".js-plotly-plot .axis-title").all_inner_texts()
+    drawn = page.locator(".js-plotly-plot .axis-title").all_text_contents()
     assert sorted({name.strip() for name in drawn}) == ["synth.ratio", "synth.rows", "synth.score"]
 
 
