@@ -211,7 +211,7 @@ def test_the_command_line_makes_it_and_the_handoff_tells_how(frozen, ask, tmp_pa
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["--from", "a.csv", "--record", "r.yaml", "--timeout", "3"], "--timeout is for what makes rows"),
+        (["--from", "a.csv", "--record", "r.yaml", "--timeout", "3"], "--purpose, --timeout: the file given"),
         (["--command", "x {output}", "--python", "p"], "--python is for a peer"),
         (["--command", "x {output}", "--from", "a", "--record", "b"], "found two of them"),
         (["forest", "--generator", "forest"], "say the same"),
