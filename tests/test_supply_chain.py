@@ -32,3 +32,10 @@ def test_lower_bounds_are_the_versions_that_are_tested(requirement):
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda requirement: requirement.name)
 def test_licences_of_direct_dependencies_are_listed(requirement):
     assert LICENCES[canonicalize_name(requirement.name)] != "not stated"
+
+
+def test_security_shows_the_faults_as_they_were_injected() -> None:
+    page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    told = re.findall(r"```text\n(kill -9 .*?)```", page, re.DOTALL)
+    assert len(told) == 1
+    assert re.search(r"injected +200 kills", told[0]) and re.findall(r"lost +(\d+)", told[0]) == ["0", "0"]

@@ -21,6 +21,16 @@ from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.read import StoredRun
 
 REPEATS = 12
+SLOWLY = """
+import sys, time
+from synth_mlflow.cli.app import run
+from synth_mlflow.model.work import Work
+
+do = Work.do
+Work.do = lambda work, key: (time.sleep(0.1), do(work, key))[1]
+run(sys.argv[1:])
+"""
+"""The command line with fits that take a while: on a quick machine all would be kept before the kill."""
 
 
 def unfinished_sweep(workflow: Workflow) -> StoredRun | None:
@@ -37,7 +47,7 @@ def killed_store(done_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("killed")
     shutil.copy(done_folder / "mlflow.db", folder / "mlflow.db")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    command = [sys.executable, "-m", "synth_mlflow", "sweep", "--repeats", str(REPEATS), "--jobs", "1"]
+    command = [sys.executable, "-c", SLOWLY, "sweep", "--repeats", str(REPEATS), "--jobs", "1"]
     sweeping = subprocess.Popen(command, cwd=folder, env={**os.environ, "MLFLOW_TRACKING_URI": uri})
     deadline, workflow = time.monotonic() + 300, Workflow("shop", uri)
     try:
