@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,8 @@ from synth_mlflow.cli.stage_verbs import tell_verdicts
 
 PILOT_ROWS = 200
 LLM = "llm:"
-FOR_MAKING = {
-    "rows": "--rows",
-    "seed": "--seed",
-    "purpose": "--purpose",
-    "part": "--slice",
-    "params": "--param",
-    "batches": "--batches",
-    "source": "--source",
-    "version": "--generator-version",
-    "timeout": "--timeout",
-}
-"""Options that say how rows are made, by their parameter: with --from, the record says that."""
+FOR_MAKING = {"rows", "seed", "purpose", "part", "params", "batches", "source", "version", "timeout"}
+"""Parameters that say how rows are made: with --from, the record says that."""
 SLICE_WARNING = "slice_warning"
 
 
@@ -186,10 +176,11 @@ def _refuse_two_doors(asked: Asked) -> None:
         raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")
 
 
-def _given(names: Mapping[str, str]) -> list[str]:
-    """Those options that stand on the command line."""
+def _given(names: Set[str]) -> list[str]:
+    """Those options that stand on the command line, as they are written there."""
     context = click.get_current_context()
-    given = [
-        option for name, option in names.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    return sorted(given)
+    return sorted(
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    )

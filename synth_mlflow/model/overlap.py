@@ -68,10 +68,13 @@ def linear_inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mi
         return 1.0
     n_kept, n_added = mix_counts(ratio, n_real, mix)
     total = n_kept + n_added
+    n_dropped = n_real - n_kept
     kept = n_kept * (1 / n_real - 1 / total) ** 2
-    dropped = (n_real - n_kept) / n_real**2
+    dropped = n_dropped / n_real**2
     added = n_added / total**2
-    left_out = {"kept": 1 - REPEAT_SHARE, "dropped": 1 - REPEAT_SHARE * (n_real - n_kept) / n_real}
-    left_out["added"] = 1 - REPEAT_SHARE * n_added / n_supply
-    seen = kept * left_out["kept"] + dropped * left_out["dropped"] + added * left_out["added"]
+    seen = (
+        kept * (1 - REPEAT_SHARE)
+        + dropped * (1 - REPEAT_SHARE * n_dropped / n_real)
+        + added * (1 - REPEAT_SHARE * n_added / n_supply)
+    )
     return REPEAT_SHARE * (kept + dropped + added) / seen if seen > 0 else 1.0

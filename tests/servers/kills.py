@@ -14,6 +14,7 @@ import shop
 from started import fork, until
 
 from synth_mlflow import Workflow
+from synth_mlflow.lifecycle.status import Status
 from synth_mlflow.tracking import names
 
 OPEN = ("RUNNING", "SCHEDULED")
@@ -129,7 +130,8 @@ def _kill_in_each_stage(place: Path, rng: random.Random, longest: float, account
     """Start the way, wait until a stage is the first that is not done, and kill it a moment later; for every stage."""
     for stage in STAGES:
         process = fork(go, _uri(place), str(place))
-        until(lambda: _stage(place) == stage or not process.is_alive(), f"stage {stage}")  # noqa: B023 - at once
+        workflow = Workflow("shop", _uri(place))
+        until(lambda: _stage(workflow.status()) == stage or not process.is_alive(), f"stage {stage}")  # noqa: B023 - at once
         if _killed(process, rng.uniform(0, 0.02 * longest), account):
             _look(place, account)
 
@@ -165,16 +167,16 @@ def _lives(process: BaseProcess) -> bool:
         return False
 
 
-def _stage(place: Path) -> str:
+def _stage(status: Status) -> str:
     """The first stage that is not done."""
-    stages = Workflow("shop", _uri(place)).status().stages
-    return next((stage.stage for stage in stages if not stage.done), "after report")
+    return next((stage.stage for stage in status.stages if not stage.done), "after report")
 
 
 def _look(place: Path, account: Account) -> int:
     """What must hold at every moment, however the writer died; gives how many runs are finished for good."""
     workflow = Workflow("shop", _uri(place))
-    status, runs, stage = workflow.status(), workflow.project.reader.runs(), _stage(place)
+    status, runs = workflow.status(), workflow.project.reader.runs()
+    stage = _stage(status)
     account.at[stage] = account.at.get(stage, 0) + 1
     findings = workflow.verify().findings
     account.wrong += [f"after a kill in {stage}: {finding.run_name}: {finding.what}" for finding in findings]
