@@ -75,7 +75,7 @@ class _Copier:
                 self._insert(
                     table,
                     [*columns, "run_uuid"],
-                    [[key, told.get(value, value), *rest, ids[run_id]] for key, value, *rest in rows],
+                    [[key, _retold(key, value, told), *rest, ids[run_id]] for key, value, *rest in rows],
                 )
             self.seal(ids[run_id])
 
@@ -89,3 +89,12 @@ class _Copier:
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         marks = ", ".join("?" * len(columns))
         self.connection.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+
+
+def _retold(key: str, value: str, told: Mapping[str, str]) -> str:
+    """A value as the copy states it; a noted verdict names the check runs inside its text."""
+    if not key.startswith(names.P_NOTE_PREFIX):
+        return told.get(value, value)
+    for old, new in told.items():
+        value = value.replace(old, new)
+    return value

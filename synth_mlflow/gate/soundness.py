@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.named_runs import Known
+from synth_mlflow.gate.verdict_notes import contradicted_notes
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import model_digest
 from synth_mlflow.tracking.project import Project
@@ -26,7 +27,7 @@ def refuse_unsound(
         Everything else that the handoff vouches for: statement, evaluation set, baseline, sweep, ratios, batches and
         their checks.
     runs : sequence of StoredRun
-        Every run of the project that counts.
+        Every run of the project that counts, but for single ratios and checks that ``rests_on`` does not hold.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def refuse_unsound(
     known = Known([*runs, *_open_roots(project, (*rests_on, final), runs)])
     for run in (*rests_on, final):
         project.reader.vouch(run)
-        for what in known.missing(run):
+        notes = contradicted_notes(run, rests_on) if run.stage == "batch" else ()
+        for what in (*known.missing(run), *notes):
             raise EvidenceError(
                 f"{run.name} (run {run.run_id}): {what}.",
                 "Restore in MLflow what was deleted, or sweep again; `synth-mlflow verify` shows all of it.",

@@ -11,12 +11,13 @@ from typing import Literal, get_args
 from synth_mlflow.checks import Outcome, judge, probe_from_json
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.errors import EvidenceError, GateError
-from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.policy import Policy
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
 
 N_REASONS = 3  # told in one message; the check runs keep all
+IS_CHECK = f"tags.`{names.TAG_CHECK}` LIKE '%'"
 
 BatchOutcome = Literal["pass", "fail", "inconclusive", "unvalidated"]
 
@@ -83,27 +84,16 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
     return Verdict(batch.id, outcome, tuple(reasons), ordered, batch.retracted)
 
 
+def check_verdict(policy: Policy, check: str, word: str, reasons: tuple[str, ...], run_id: str) -> CheckVerdict:
+    """What a check said, as a policy takes it; a word that is no verdict counts as *inconclusive*."""
+    verdict: Outcome = next((known for known in get_args(Outcome) if known == word), "inconclusive")
+    accepted = policy.accepted.get(check, "") if verdict == "inconclusive" else ""
+    return CheckVerdict(check, verdict, reasons, run_id, accepted)
+
+
 def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
     """The verdict as the write-once parameters of the check runs tell it; for lists, not for gates."""
     return combine(batch, policy, [_recorded(run, policy) for run in _in_force(batch, policy, checks)])
-
-
-def recorded_verdicts(
-    project: Project, batches: Sequence[StoredBatch], runs: Iterable[StoredRun] | None = None
-) -> tuple[Verdict, ...]:
-    """:func:`recorded_verdict` of many batches under the policy in force; empty before `define`.
-
-    Parameters
-    ----------
-    runs : iterable of StoredRun, optional
-        The project's runs, the checks among them, where they are read already.
-    """
-    problem = project.find_problem()
-    if problem is None or not batches:
-        return ()
-    policy = policy_of(problem.statement)
-    checks = checks_by_batch(project) if runs is None else group_checks(runs)
-    return tuple(recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches)
 
 
 def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
@@ -125,13 +115,14 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
                 f"{run.params[names.P_VERDICT]!r}, its probes give {ruling.verdict!r}.",
                 "Validate the batch again: `synth-mlflow validate`.",
             )
-        verdicts.append(_check_verdict(run, policy, ruling.verdict, ruling.reasons))
+        check = run.params[names.P_CHECK]
+        verdicts.append(check_verdict(policy, check, ruling.verdict, ruling.reasons, run.run_id))
     return combine(batch, policy, verdicts)
 
 
 def checks_by_batch(project: Project) -> Mapping[str, list[StoredRun]]:
     """Every finished check run, by the run id of its batch; one query for all."""
-    return group_checks(project.reader.finished(where=f"tags.`{names.TAG_CHECK}` LIKE '%'"))
+    return group_checks(project.reader.finished(where=IS_CHECK))
 
 
 def group_checks(runs: Iterable[StoredRun]) -> Mapping[str, list[StoredRun]]:
@@ -185,14 +176,5 @@ def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -
 
 
 def _recorded(run: StoredRun, policy: Policy) -> CheckVerdict:
-    outcome: Outcome = "inconclusive"
-    for known in get_args(Outcome):
-        if run.params[names.P_VERDICT] == known:
-            outcome = known
-    return _check_verdict(run, policy, outcome, tuple(run.tags.get(names.TAG_REASON, "").split("\n")))
-
-
-def _check_verdict(run: StoredRun, policy: Policy, verdict: Outcome, reasons: tuple[str, ...]) -> CheckVerdict:
-    name = run.params[names.P_CHECK]
-    accepted = policy.accepted.get(name, "") if verdict == "inconclusive" else ""
-    return CheckVerdict(name, verdict, reasons, run.run_id, accepted)
+    reasons = tuple(run.tags.get(names.TAG_REASON, "").split("\n"))
+    return check_verdict(policy, run.params[names.P_CHECK], run.params[names.P_VERDICT], reasons, run.run_id)

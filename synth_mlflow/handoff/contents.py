@@ -87,4 +87,9 @@ def shared(document: Document) -> dict[str, Any]:
 
 def is_detailed(batch: Batch, document: Document) -> bool:
     """Whether a batch's record and verdicts are spelt out on the pages."""
-    return batch.in_model or len(document.batches) <= DETAILED_BATCHES
+    return spelt_out(batch.in_model, len(document.batches))
+
+
+def spelt_out(in_model: bool, n_batches: int) -> bool:
+    """Whether the pages spell out a batch of a project with so many of them."""
+    return in_model or n_batches <= DETAILED_BATCHES

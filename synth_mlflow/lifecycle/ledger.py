@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
+from synth_mlflow.gate.verdict_notes import recorded_verdicts
+from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch, distinct_batches
 from synth_mlflow.tracking.read import StoredRun
@@ -21,7 +22,7 @@ class Ledger:
 
     @cached_property
     def all(self) -> Mapping[str, StoredRun]:
-        """Every run but those of single ratios by id, oldest first, finished or not."""
+        """Every run but those of single ratios and of checks by id, oldest first, finished or not."""
         return {run.run_id: run for run in self.project.reader.outline()}
 
     @cached_property
@@ -37,7 +38,7 @@ class Ledger:
     @cached_property
     def verdicts(self) -> Mapping[str, Verdict]:
         """The recorded verdict of every batch."""
-        found = recorded_verdicts(self.project, list(self.batches.values()), self.all.values())
+        found = recorded_verdicts(self.project, list(self.batches.values()))
         return {verdict.batch: verdict for verdict in found}
 
     @cached_property
@@ -54,11 +55,9 @@ class Ledger:
         """Whether a run was written by this product into this project."""
         return names.TAG_SCHEMA in run.tags and run.experiment_id == self.project.server.experiment_id
 
-    def holds_point(self, run: StoredRun) -> bool:
-        """Whether a run is that of a single ratio, finished and not deleted."""
-        if not (self.owns(run) and run.stage == "ratio" and run.counts):
-            return False
-        return run.run_id in {child.run_id for child in self.project.reader.children(run.parent or "")}
+    def holds(self, run: StoredRun) -> bool:
+        """Whether a run, also that of a single ratio or check, is this project's, finished and not deleted."""
+        return self.owns(run) and run.counts and not run.deleted
 
     def of_stage(self, stage: str, param: str = "", value: str = "") -> list[StoredRun]:
         """The finished runs of a stage, if asked with one value of a parameter; oldest first."""

@@ -17,6 +17,7 @@ from synth_mlflow.data.record import Record
 from synth_mlflow.data.statement import parse_statement
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.verdict_notes import contradicted_notes
 from synth_mlflow.handoff.document import twin_digest
 from synth_mlflow.lifecycle.reproduce import outcome_of
 from synth_mlflow.lifecycle.usage import model_uri
@@ -83,7 +84,8 @@ def _evalset(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterat
             yield from _differences(run, {name: len(rows)}, "the table")
 
 
-def _batch(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    yield from contradicted_notes(run, runs)
     record = Record.from_json(_text(project, run, names.A_RECORD))
     origin = record.origin
     stated = {

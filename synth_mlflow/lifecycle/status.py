@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
+from synth_mlflow.gate.verdict_notes import recorded_verdicts
+from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.lifecycle.check import check
 from synth_mlflow.model.curve import Point
 from synth_mlflow.tracking import names
@@ -67,10 +68,10 @@ class Status:
 
 def status(project: Project) -> Status:
     """Read how far a project is, from its runs alone."""
-    runs = [*project.reader.outline(), *project.reader.runs("ratio", where="attributes.status != 'FINISHED'")]
+    runs = project.reader.outline()
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
     batches = distinct_batches(done["batch"])
-    verdicts = recorded_verdicts(project, batches, runs)
+    verdicts = recorded_verdicts(project, batches)
     passed = [verdict for verdict in verdicts if verdict.gate_open]
     unjudged = [verdict for verdict in verdicts if verdict.verdict == "unvalidated" and not verdict.retracted]
     bad = _rests_on_retracted(done["sweep"], batches)
@@ -82,7 +83,8 @@ def status(project: Project) -> Status:
         _decided("sweep", done["sweep"], bad, _sweep_words(done["sweep"])),
         _decided("report", done["handoff"], bad, _report_words(done["handoff"], runs)),
     )
-    left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in runs if _is_left(run))
+    unfinished = project.reader.runs(where="attributes.status != 'FINISHED'")
+    left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in unfinished if _is_left(run))
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
     return Status(project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed)))

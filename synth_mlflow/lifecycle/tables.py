@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recorded_verdicts
+from synth_mlflow.gate.verdict_notes import recorded_verdicts
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project, StoredBatch
 

@@ -57,7 +57,7 @@ def trace(project: Project, what: str) -> Trace:
     """
     ledger = Ledger(project)
     run = _resolved(ledger, what)
-    if run.run_id not in ledger.finished and not ledger.holds_point(run):
+    if not ledger.holds(run):
         return Trace(what, _outside(ledger, _not_ours(ledger, run)))
     run = _subject(ledger, run)
     if run.stage not in _TREES:

@@ -35,16 +35,13 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
     """
     material = gather_material(project)
     picture = project.reader.file(material.sweep, names.A_CURVE_PICTURE).read_bytes()
-    batches = tuple(
-        describe_batch(material.policy, batch, material.checks, material.inside) for batch in material.batches
-    )
     document = handoff.Document(
         header=_header(project, limits),
         success=judge_success(material.curve, material.problem.statement.facts.success.model_dump(exclude_none=True)),
         problem=_problem(material.problem),
         evaluation=_evaluation(material),
         baseline=_baseline(material.baseline),
-        batches=batches,
+        batches=_batches(material),
         sweep=replace(
             describe_sweep(material.curve, material.sweep, material.ratios, material.final, picture),
             made_with=made_with(material.baseline, material.final),
@@ -59,6 +56,18 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
         earlier_sign_offs=tuple(sign_off_of(signed) for signed in material.sign_offs),
     )
     return _linked(project, document, material)
+
+
+def _batches(material: Material) -> tuple[handoff.Batch, ...]:
+    return tuple(
+        describe_batch(
+            batch,
+            material.verdicts[batch.id],
+            material.checks.get(batch.run.run_id, []),
+            in_model=batch.id in material.inside,
+        )
+        for batch in material.batches
+    )
 
 
 def sign_off_of(signed: StoredSignOff) -> handoff.SignOff:
@@ -199,6 +208,6 @@ def _linked(project: Project, document: handoff.Document, material: Material) ->
     ids = {run.run_id for run in (material.problem.run, material.frozen.run, material.baseline, material.final)}
     ids |= {run.run_id for run in (*material.sweeps, *material.ratios)}
     ids |= {batch.run.run_id for batch in material.batches} | {signed.run.run_id for signed in material.sign_offs}
-    ids |= {run.run_id for runs in material.checks.values() for run in runs}
+    ids |= {check.run_id for batch in document.batches for check in batch.checks}
     links = {run_id: run_url(project.server, run_id) for run_id in sorted(ids)}
     return replace(document, links=links)

@@ -8,8 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from synth_mlflow.data.record import Source, source_in_words
-from synth_mlflow.gate.policy import Policy
-from synth_mlflow.gate.verdicts import CheckVerdict, recorded_verdict
+from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import StoredBatch
@@ -17,19 +16,16 @@ from synth_mlflow.tracking.read import StoredRun
 
 
 def describe_batch(
-    policy: Policy, batch: StoredBatch, checks: Mapping[str, Sequence[StoredRun]], inside: set[str]
+    batch: StoredBatch, verdict: Verdict, checks: Sequence[StoredRun], *, in_model: bool
 ) -> handoff.Batch:
     """One batch as the handoff tells of it.
 
     Parameters
     ----------
-    checks : mapping of str to sequence of StoredRun
-        Check runs by the run id of their batch.
-    inside : set of str
-        The short ids of the batches in the model.
+    checks : sequence of StoredRun
+        Its check runs, for the numbers behind the verdict; empty for a batch that is told of in a line.
     """
-    params, runs = batch.run.params, {run.run_id: run for run in checks.get(batch.run.run_id, [])}
-    verdict = recorded_verdict(batch, policy, list(runs.values()))
+    params, runs = batch.run.params, {run.run_id: run for run in checks}
     return handoff.Batch(
         batch=batch.id,
         run_id=batch.run.run_id,
@@ -42,15 +38,15 @@ def describe_batch(
         n_rows=batch.n_rows,
         sha256=batch.digest,
         verdict=verdict.verdict,
-        in_model=batch.id in inside,
-        checks=tuple(_check(check, runs[check.run_id]) for check in verdict.checks),
+        in_model=in_model,
+        checks=tuple(_check(check, runs.get(check.run_id)) for check in verdict.checks),
         retracted=_retraction(batch),
         record=_record(params),
     )
 
 
-def _check(check: CheckVerdict, run: StoredRun) -> handoff.Check:
-    probes = tuple(_probe(probe) for probe in json.loads(run.params[names.P_DECIDING]))
+def _check(check: CheckVerdict, run: StoredRun | None) -> handoff.Check:
+    probes = tuple(map(_probe, json.loads(run.params[names.P_DECIDING]))) if run else ()
     accepted = (f"accepted beforehand: {check.accepted}",) if check.accepted else ()
     return handoff.Check(check.check, check.run_id, check.verdict, (*accepted, *check.reasons), probes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import production_values
 from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.gate.soundness import refuse_unsound
-from synth_mlflow.gate.verdicts import group_checks
+from synth_mlflow.gate.verdict_notes import check_runs, verdicts_under
+from synth_mlflow.gate.verdicts import Verdict, recorded_verdict
+from synth_mlflow.handoff.contents import spelt_out
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch, distinct_batches
@@ -29,13 +32,17 @@ class Material:
     baseline: StoredRun
     batches: Sequence[StoredBatch]
     checks: Mapping[str, list[StoredRun]]
-    """By the run id of their batch."""
+    """Of the batches that the pages spell out, by the run id of their batch."""
+    verdicts: Mapping[str, Verdict]
+    """Of every batch, by its short id."""
     sweeps: Sequence[StoredRun]
     """Oldest first; the newest is the one handed over."""
     ratios: Sequence[StoredRun]
     """Of the newest sweep."""
     final: StoredRun
     curve: Curve
+    inside: set[str]
+    """The short ids of the batches in the model."""
     slice_sizes: Mapping[str, tuple[int, int]]
     """Training and evaluation rows of each slice; empty where nobody counted them."""
     production: tuple[ProductionValue, ...]
@@ -48,14 +55,9 @@ class Material:
         """The sweep that is handed over."""
         return self.sweeps[-1]
 
-    @property
-    def inside(self) -> set[str]:
-        """The short ids of the batches in the model."""
-        return set(self.final.batches) if self.curve.chosen else set()
-
 
 def gather_material(project: Project) -> Material:
-    """Read every run that the document speaks of in two paged queries, and the few files that the document quotes.
+    """Read every run that the document speaks of in a few paged queries, and the few files that the document quotes.
 
     Raises
     ------
@@ -73,23 +75,37 @@ def gather_material(project: Project) -> Material:
         )
     newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
     text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
+    final, policy = _only(newest, "final", sweeps[-1].run_id), policy_of(problem.statement)
+    curve = Curve.from_json(json.loads(text))
+    batches = distinct_batches(run for run in runs if run.stage == "batch")
+    inside = set(final.batches) if curve.chosen else set()
+    told = [batch for batch in batches if spelt_out(batch.id in inside, len(batches))]
+    checks = check_runs(project, told)
+    terse = verdicts_under(project, policy, [batch for batch in batches if batch not in told])
     material = Material(
         problem=problem,
         frozen=frozen,
-        policy=policy_of(problem.statement),
+        policy=policy,
         baseline=_only(runs, "baseline", frozen.run.run_id),
-        batches=distinct_batches(run for run in runs if run.stage == "batch"),
-        checks=group_checks(runs),
+        batches=batches,
+        checks=checks,
+        verdicts={verdict.batch: verdict for verdict in (*terse, *_verdicts(policy, told, checks))},
         sweeps=sweeps,
         ratios=[run for run in newest if run.stage == "ratio"],
-        final=_only(newest, "final", sweeps[-1].run_id),
-        curve=Curve.from_json(json.loads(text)),
-        production=production_values(runs, _only(newest, "final", sweeps[-1].run_id)),
+        final=final,
+        curve=curve,
+        inside=inside,
+        production=production_values(runs, final),
         slice_sizes=_slice_sizes(project, frozen),
         sign_offs=_sign_offs(runs, sweeps[-1].run_id),
     )
-    refuse_unsound(project, material.final, _vouched_for(material), [*runs, *newest])
+    judging = itertools.chain.from_iterable(checks.values())
+    refuse_unsound(project, material.final, _vouched_for(material), [*runs, *newest, *judging])
     return material
+
+
+def _verdicts(policy: Policy, batches: Sequence[StoredBatch], checks: Mapping[str, list[StoredRun]]) -> list[Verdict]:
+    return [recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches]
 
 
 def _vouched_for(material: Material) -> list[StoredRun]:

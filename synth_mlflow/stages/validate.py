@@ -17,6 +17,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
+from synth_mlflow.gate.verdict_notes import note_verdict
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
@@ -67,10 +68,12 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         missing = [name for name in policy.required if name not in done]
         if not missing:
             project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
+            note_verdict(project, batch, policy, verdicts[place])  # a killed process may have left that undone
             continue
         _judge_batch(project, batch, policy, missing, _evidence(project, frozen, batch, source))
         checks = checks_by_batch(project)
         verdicts[place] = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
+        note_verdict(project, batch, policy, verdicts[place])
         _mark(project, batch, verdicts[place])
     return verdicts
 

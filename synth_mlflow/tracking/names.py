@@ -140,6 +140,7 @@ P_KEY: Final = "synth.key"  # the tag of this name helps to find runs; this is w
 P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
 P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
+P_NOTE_PREFIX: Final = "synth.noted_verdict/"  # and 1, 2, …; on a batch: what its checks said, for those who read many
 
 CHAMPION: Final = "champion"  # the alias of the registered version that a sign-off has let into production
 
@@ -209,7 +210,7 @@ def is_added_later(param: str) -> bool:
     >>> is_added_later("synth.retraction"), is_added_later("synth.sign_off/0a1b"), is_added_later("synth.rows")
     (True, True, False)
     """
-    return param in (P_RETRACTION, P_EVALUATION_RUN) or param.startswith(P_SIGN_OFF_PREFIX)
+    return param in (P_RETRACTION, P_EVALUATION_RUN) or param.startswith((P_SIGN_OFF_PREFIX, P_NOTE_PREFIX))
 
 
 def vouches_for_fits(param: str) -> bool:

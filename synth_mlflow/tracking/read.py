@@ -21,11 +21,14 @@ from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.seal import Value, seal_of
-from synth_mlflow.tracking.search import search
-from synth_mlflow.tracking.server import Server, guard, object_store_failures, server_failures
+from synth_mlflow.tracking.search import newest, search
+from synth_mlflow.tracking.server import DELETED_ONLY, Server, guard, object_store_failures, server_failures
 
-NUMEROUS = ("batch", "fidelity", "utility", "privacy")
-"""The stages that a grown project has thousands of runs of: over HTTP each is asked for beside the others."""
+LEFT_OUT = ("ratio", "fidelity", "utility", "privacy")
+"""The stages that most runs of a grown project are of, and that say nothing which their parents do not say."""
+FEW = 20  # beyond, reading all of a kind takes fewer requests than asking for each
+IDS = 100  # named in one condition
+AT_ONCE = 10  # runs of a stage that may have begun in the same millisecond
 GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 UNEXPLAINED = ErrorCode.Name(INTERNAL_ERROR)  # MLflow gathers the failures of a download under it
 PARENT = "mlflow.parentRunId"
@@ -115,20 +118,43 @@ class Reader:
 
     @guard
     def outline(self) -> list[StoredRun]:
-        """Every run but those of single ratios, which in a grown project are most of them; oldest first."""
+        """Every run but those of single ratios and of checks, which in a grown project are most of them; oldest first.
+
+        Over HTTP, batches are asked for beside the others.
+        """
         stage = f"tags.`{names.TAG_STAGE}`"
-        numerous = NUMEROUS if self.server.web else ()  # a database in this process gains nothing from threads
-        others = " and ".join(f"{stage} != '{each}'" for each in ("ratio", *numerous))
-        conditions = [*(f"{stage} = '{each}'" for each in numerous), others]
-        return self._found([self.server.experiment_id], conditions)
+        apart = ("batch",) if self.server.web else ()  # a database in this process gains nothing from threads
+        others = " and ".join(f"{stage} != '{each}'" for each in (*LEFT_OUT, *apart))
+        return self._found([self.server.experiment_id], [*(f"{stage} = '{each}'" for each in apart), others])
+
+    @guard
+    def under(self, parents: Sequence[str], where: str) -> list[StoredRun]:
+        """The runs right under some others that meet a condition; under others too if ``parents`` are many."""
+        few = [f"tags.`{PARENT}` = '{parent}' and {where}" for parent in parents]
+        return self._found([self.server.experiment_id], few if len(few) <= FEW else [where])
+
+    @guard
+    def by_ids(self, run_ids: Sequence[str]) -> list[StoredRun]:
+        """The runs of this project among some ids, oldest first; those that are gone are not there."""
+        pages = [run_ids[at : at + IDS] for at in range(0, len(run_ids), IDS)]
+        quoted = (", ".join(f"'{run_id}'" for run_id in page) for page in pages)
+        return self._found([self.server.experiment_id], [f"attributes.run_id IN ({page})" for page in quoted])
+
+    @guard
+    def deleted(self, where: str) -> list[StoredRun]:
+        """The runs of this project that somebody deleted and that meet a condition."""
+        return [_stored(run) for run in search(self.server, [self.server.experiment_id], [where], view=DELETED_ONLY)]
 
     def finished(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
         """Runs of some stages that were written to their end, oldest first."""
         return [run for run in self.runs(*stages, where=where, everywhere=everywhere) if run.counts]
 
-    def latest(self, stage: str, where: str = "") -> StoredRun | None:
+    @guard
+    def latest(self, stage: str) -> StoredRun | None:
         """The newest run of a stage that was written to its end."""
-        return next(reversed(self.finished(stage, where=where)), None)
+        condition = f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"
+        found = map(_stored, newest(self.server, condition, AT_ONCE))
+        return max(found, key=_age, default=None)
 
     def with_key(self, key: str) -> list[StoredRun]:
         """The runs that carry an idempotency key, whatever their status."""
@@ -273,8 +299,12 @@ class Reader:
         return [experiment.experiment_id for experiment in self.server.client.search_experiments()]
 
     def _found(self, experiments: Sequence[str], conditions: Sequence[str]) -> list[StoredRun]:
-        found = map(_stored, search(self.server, experiments, conditions))
-        return sorted(found, key=lambda run: (run.started, run.run_id))
+        return sorted(map(_stored, search(self.server, experiments, conditions)), key=_age)
+
+
+def _age(run: StoredRun) -> tuple[int, str]:
+    """Sorts runs oldest first."""
+    return run.started, run.run_id
 
 
 def _is_absence(error: BaseException) -> bool:

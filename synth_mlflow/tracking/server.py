@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from synth_mlflow.tracking import names
 
-ACTIVE_ONLY = ViewType.ACTIVE_ONLY
+ACTIVE_ONLY, DELETED_ONLY = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY
 SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
 SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8

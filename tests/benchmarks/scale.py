@@ -35,6 +35,7 @@ from synth_mlflow.tracking.server import connect
 
 RATIOS = tuple(at * 0.04 for at in range(20))
 PORT = 5917
+SETTLING = 45  # seconds
 
 
 class Counting:
@@ -104,6 +105,7 @@ def served(uri: str, workers: int) -> Iterator[str]:
             with suppress(OSError):
                 urlopen(f"{address}/health", timeout=2).close()
                 break
+        time.sleep(SETTLING)  # its workers and job runners go on importing after it has answered for the first time
         yield address
     finally:
         process.terminate()
