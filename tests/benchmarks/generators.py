@@ -175,9 +175,9 @@ def reuse(rows: pd.DataFrame, batch: pd.DataFrame, reference: pd.DataFrame, n_to
 
 
 def _conformed(drawn: pd.DataFrame, members: pd.DataFrame) -> pd.DataFrame:
-    """What a peer wrote in the members' kinds: peers make whole numbers fractions."""
+    """What a peer wrote in the members' kinds: peers make whole numbers fractions, which would tell at once."""
     kinds = schema_of(members)
-    whole = kinds.of_kind("integer")
+    whole = [name for name, values in members.select_dtypes("number").items() if (values.dropna() % 1 == 0).all()]
     drawn = drawn[list(members.columns)].astype(dict.fromkeys(kinds.of_kind("string"), str)).replace("nan", None)
     return conform(normalise(drawn.assign(**{name: drawn[name].astype(float).round() for name in whole})), kinds)
 

@@ -5,16 +5,21 @@ Run by `generators.py` as ``PYTHON peers.py NAME MEMBERS.csv OUT.csv SEED TARGET
 
 from __future__ import annotations
 
+import importlib.abc
+import importlib.machinery
 import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
 
 Sample = Callable[[int], pd.DataFrame]
+
+DIFFUSION_EPOCHS = 300
 
 
 def sdv(synthesizer: str, **options: object) -> Callable[..., Sample]:
@@ -47,9 +52,10 @@ def mostlyai(members: pd.DataFrame, seed: int, *_: str) -> Sample:
 def arfpy(members: pd.DataFrame, seed: int, *_: str) -> Sample:
     from arfpy import arf
 
-    texts = members.select_dtypes(exclude="number").columns
-    filled = members.assign(**{name: members[name].fillna("missing").astype("category") for name in texts})
-    model = arf.arf(x=filled.fillna(filled.median(numeric_only=True)), random_state=seed, verbose=False)
+    filled = _filled(members)
+    texts = filled.select_dtypes(exclude="number").columns
+    table = filled.astype(dict.fromkeys(texts, "category"))
+    model = arf.arf(x=table, random_state=seed, verbose=False)
     model.forde()
     return lambda n_rows: model.forge(n=n_rows).replace("missing", None)
 
@@ -63,7 +69,7 @@ def forest_diffusion(members: pd.DataFrame, seed: int, target: str, kind: str) -
     levels = [at for at, name in enumerate(table) if name in codes]
     whole = [at for at, name in enumerate(table) if at not in levels and (table[name] % 1 == 0).all()]
     model = ForestDiffusionModel(
-        table.to_numpy(dtype=float), n_t=10, duplicate_K=10, cat_indexes=levels, int_indexes=whole, n_jobs=1, seed=seed
+        table.to_numpy(dtype=float), n_t=10, duplicate_K=5, cat_indexes=levels, int_indexes=whole, n_jobs=1, seed=seed
     )
 
     def sample(n_rows: int) -> pd.DataFrame:
@@ -77,16 +83,59 @@ def forest_diffusion(members: pd.DataFrame, seed: int, target: str, kind: str) -
     return sample
 
 
+def tabddpm(members: pd.DataFrame, seed: int, target: str, kind: str) -> Sample:
+    """Synthcity pins versions that no longer install together; what diffusion does not use is stood in for."""
+    sys.meta_path.insert(0, _Unused())
+    from synthcity.plugins.core.dataloader import GenericDataLoader
+    from synthcity.plugins.generic.plugin_ddpm import TabDDPMPlugin
+
+    is_classification = kind != "regression"
+    classes, labels = pd.factorize(members[target])
+    table = _filled(members).assign(**({target: classes} if is_classification else {}))
+    model = TabDDPMPlugin(n_iter=DIFFUSION_EPOCHS, is_classification=is_classification, random_state=seed)
+    model.fit(GenericDataLoader(table, target_column=target))
+
+    def sample(n_rows: int) -> pd.DataFrame:
+        drawn = model.generate(count=n_rows).dataframe().replace("missing", None)
+        named = {target: np.asarray(labels)[drawn[target].astype(int)]} if is_classification else {}
+        return drawn.assign(**named)
+
+    return sample
+
+
+class _Unused(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Modules that are imported and then not used."""
+
+    names = frozenset(("torchvision", "torchtuples", "tsai", "fastai", "pycox", "pykeops", "xgbse", "fflows"))
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        is_unused = fullname.split(".")[0] in self.names
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True) if is_unused else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> MagicMock:
+        return MagicMock(name=spec.name, __path__=[], __spec__=spec)
+
+    def exec_module(self, module: object) -> None:
+        """Nothing to run."""
+
+
+def _filled(members: pd.DataFrame) -> pd.DataFrame:
+    """For peers that know no missing values: a level of its own, or the median."""
+    texts = members.select_dtypes(exclude="number").columns
+    return members.fillna(dict.fromkeys(texts, "missing")).fillna(members.median(numeric_only=True))
+
+
 PEERS: dict[str, tuple[str, Callable[..., Sample]]] = {
     "SDV GaussianCopula": ("sdv", sdv("GaussianCopulaSynthesizer")),
     "SDV TVAE": ("sdv", sdv("TVAESynthesizer", epochs=100, enable_gpu=False)),
     "SDV CTGAN": ("sdv", sdv("CTGANSynthesizer", epochs=60, enable_gpu=False)),
     "MOSTLY AI engine": ("mostlyai", mostlyai),
     "arfpy": ("arfpy", arfpy),
+    "TabDDPM": ("synthcity", tabddpm),
     "ForestDiffusion": ("ForestDiffusion", forest_diffusion),
 }
-"""By the name in the table: which environment it needs, and how it is fitted. SDV's networks have fewer epochs than
-their default of 300; ForestDiffusion has n_t and duplicate_K of 10."""
+"""By the name in the table: which environment it needs, and how it is fitted. SDV's TVAE has fewer epochs than
+its default of 300, TabDDPM than its 1,000; ForestDiffusion has n_t and duplicate_K of 10."""
 
 
 def main() -> None:
