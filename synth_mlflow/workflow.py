@@ -317,9 +317,12 @@ class Workflow:
         )
 
     @_writes("report")
-    def report(self, output: str | Path | None = None, *, limits: str | Path | None = None) -> Handoff:
+    def report(
+        self, output: str | Path | None = None, *, limits: str | Path | None = None, data: str | Path | None = None
+    ) -> Handoff:
         """Stage 6: write the handoff document; see :func:`synth_mlflow.stages.report.report`."""
-        return report(self.project, output=_path(output), limits=_path(limits))
+        with self._real_rows_in(data):
+            return report(self.project, output=_path(output), limits=_path(limits))
 
     @_writes("sign")
     def sign(

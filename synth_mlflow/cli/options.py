@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+DATA_HELP = "Where real rows that are kept by reference lie now."
+
 
 @dataclass(frozen=True)
 class Shared:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import Blank, BlankPath, Shared, shared
+from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from synth_mlflow.lifecycle.reproduce import Reproduction
 
 DIFFERENT = 4
-DATA_HELP = "Where real rows that are kept by reference lie now."
 
 
 @click.command()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import Blank, BlankPath, Ratios, Shared, shared
+from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Ratios, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
 GATE_CLOSED = 3
@@ -154,12 +154,14 @@ def sweep(
     if given.as_json:
         return output.as_json(curve.to_json())
     tell_curve(curve)
+    output.line(f"{curve.halves} No score is promised before the first `report`, which states it for good.")
     return output.next_command("synth-mlflow report --output handoff.html")
 
 
 @click.command()
 @click.option("--output", "target", type=BlankPath(), help="Also write this file: .html, .md or .json.")
 @click.option("--limits", type=BlankPath(), help="limits.md; else the one beside problem.md.")
+@click.option("--data", type=BlankPath(), help=f"{DATA_HELP} The first report of a sweep asks for them.")
 @click.option("--sign", "signer", metavar="NAME", help="Write no new document: sign the newest one in this name.")
 @click.option("--role", help="As what: `model owner`, `data steward`; with --sign.")
 @click.option("--handoff", metavar="RUN", help="The handoff to sign, if not the newest.")
@@ -169,6 +171,7 @@ def report(
     given: Shared,
     target: Path | None,
     limits: Path | None,
+    data: Path | None,
     signer: str | None,
     role: str | None,
     handoff: str | None,
@@ -176,15 +179,16 @@ def report(
 ) -> None:
     """Stage 6: write the handoff document from the tracking server, or sign it."""
     if signer is not None:
-        if role is None or limits is not None:
-            raise click.UsageError("--sign needs --role, and signs a document that is written already: no --limits.")
+        if role is None or limits is not None or data is not None:
+            raise click.UsageError("--sign needs --role, and signs a written document: no --limits, no --data.")
         return _sign(given, signer, role, handoff, champion, target)
     if role is not None or handoff is not None or champion:
         raise click.UsageError("--role, --handoff and --champion belong to --sign NAME.")
-    written = open_workflow("report", given).report(target, limits=limits)
+    written = open_workflow("report", given).report(target, limits=limits, data=data)
     if given.as_json:
         return output.as_json(written.document.to_json())
     output.line(f"handoff written: run {written.run_id}{f', file {target}' if target else ''}")
+    output.line(f"  {written.document.sweep.promise.words}")
     for item in written.owed:
         output.line(f"  DRAFT, still owed: {item}")
     return output.next_command("synth-mlflow check")

@@ -10,12 +10,17 @@ from synth_mlflow.errors import SynthError
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, StoredBatch
+from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, TriggerState
 
 
 def recorded_facts(
-    problem: Problem, frozen: EvaluationSet, final: StoredRun, batches: Iterable[StoredBatch]
+    problem: Problem,
+    frozen: EvaluationSet,
+    final: StoredRun,
+    batches: Iterable[StoredBatch],
+    stated: StatedPromise | None,
 ) -> Recorded:
     """What was recorded about a model when it was made.
 
@@ -25,19 +30,21 @@ def recorded_facts(
         The run of the final model.
     batches : iterable of StoredBatch
         The batches inside the model.
+    stated : StatedPromise, optional
+        What the model is promised to score; None before its first handoff.
     """
     versions: dict[str, set[str]] = {}
     for batch in batches:
         name = batch.run.params[names.P_GENERATOR]
         versions.setdefault(name, set()).add(batch.run.params[names.P_GENERATOR_VERSION])
-    rows = [int(frozen.run.params[name]) for name in (names.P_TRAINING_ROWS, names.P_EVALUATION_ROWS)]
+    sides = (names.P_TRAINING_ROWS, names.P_EVALUATION_ROWS)
     return Recorded(
         generators={name: tuple(sorted(found)) for name, found in versions.items()},
         statement_digest=final.params[names.P_STATEMENT],
-        n_real_rows=sum(rows),
-        n_evaluation_rows=rows[1],
+        n_real_rows=sum(int(frozen.run.params[side]) for side in sides),
         metric=problem.statement.facts.metric,
-        promised=(final.metrics[names.M_SCORE], final.metrics[names.M_SCORE_LOW], final.metrics[names.M_SCORE_HIGH]),
+        promised=stated.interval if stated else None,
+        n_promised_rows=stated.promise.n_rows if stated else 0,
         schema_digest=frozen.schema_digest,
         environment=flat_environment(json.loads(final.params[names.P_ENVIRONMENT])),
     )

@@ -80,6 +80,7 @@ def shared(document: Document) -> dict[str, Any]:
         "verdicts": get_args(Verdict)[:3],
         "shown_reasons": SHOWN_REASONS,
         "places": decimals(point.score for point in sweep.points),
+        "promised_places": decimals([sweep.promise.score]),
         "gain_places": decimals(point.gain for point in sweep.points),
         "slice_places": decimals(row.gain for row in sweep.slices),
     }

@@ -143,6 +143,7 @@ def _choice(document: Document) -> Said:
     return {
         "chosen ratio": percent(sweep.chosen),
         "score": _estimate(sweep.chosen_point.score),
+        "promised on further rows": _estimate(sweep.promise.score),
         "peak": percent(sweep.peak),
         "cannot be told from the peak": ", ".join(percent(ratio) for ratio in sweep.plateau),
         "rule": sweep.rule,

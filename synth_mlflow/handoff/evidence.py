@@ -180,6 +180,24 @@ class SliceScore:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """What the model is promised to score on further rows, stated once, when its sweep was first handed over."""
+
+    score: Estimate
+    n_rows: int
+    """The rows of the frozen set that it was measured on."""
+    rows_chose: bool
+    """Whether these rows chose the ratio as well, since the frozen set is small."""
+    n_earlier_uses: int
+    """How often these rows were used before; the interval is widened for it."""
+    n_other_sweeps: int
+    """How many other sweeps chose on the frozen set."""
+    words: str
+    stated_at: str
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
 class Sweep:
     """Stage 5: the curve, the choice and the model."""
 
@@ -199,6 +217,7 @@ class Sweep:
     shape: Literal["sharp", "flat", "no peak"]
     fragility: str
     """The shape in words, with its numbers."""
+    promise: Promise
     decisions: tuple[str, ...] = ()
     """What else was concluded, with the numbers: placebo, learning curve, smallest gain that would be seen."""
     slices: tuple[SliceScore, ...] = ()

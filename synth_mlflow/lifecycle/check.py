@@ -25,6 +25,7 @@ from synth_mlflow.gate.conditions import (
 from synth_mlflow.measures.drift import table_drift
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.promises import promise_of
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, TriggerState
@@ -68,7 +69,7 @@ def check(
     final = project.reader.vouch(next(run for run in children if run.stage == "final" and run.counts))
     inside = set(final.batches) if sweep.curve.chosen else set()
     used = [batch for batch in (project.batches() if batches is None else batches) if batch.id in inside]
-    recorded = recorded_facts(problem, frozen, final, used)
+    recorded = recorded_facts(problem, frozen, final, used, promise_of(final))
     news = _news(project, frozen, asked.new_data)
     digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
     present = Present(

@@ -18,6 +18,7 @@ from synth_mlflow.plugins import find
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import download_url
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.promises import promise_of
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import public_uri
 
@@ -125,7 +126,7 @@ def _batch(ledger: Ledger, batch: StoredBatch) -> Batch:
 def _model(ledger: Ledger, final: StoredRun) -> Model:
     params = final.params
     sweep = ledger.finished.get(params[names.P_SWEEP], final)
-    ratio = float(params[names.P_CHOSEN])
+    ratio, stated = float(params[names.P_CHOSEN]), promise_of(final)
     return Model(
         sweep=params[names.P_SWEEP],
         run_id=final.run_id,
@@ -133,7 +134,7 @@ def _model(ledger: Ledger, final: StoredRun) -> Model:
         sha256=params[names.P_MODEL_SHA256],
         ratio=ratio,
         metric=params[names.P_METRIC],
-        score=final.metrics[names.M_SCORE],
+        score=stated.promise.score if stated else final.metrics[names.M_SCORE],
         batches=final.batches if ratio else (),
         began=_moment(sweep.started),
         ended=_moment(sweep.ended or sweep.started),

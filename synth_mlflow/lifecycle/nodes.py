@@ -12,6 +12,7 @@ from synth_mlflow.lifecycle.tree import Fact, Node
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.lineage import Version
 from synth_mlflow.tracking.project import StoredBatch
+from synth_mlflow.tracking.promises import promise_of
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff
 
@@ -85,10 +86,14 @@ def ratio_node(run: StoredRun) -> Node:
 
 
 def model_node(final: StoredRun) -> Node:
-    """The registered model of a sweep; its score is what it promises."""
-    ratio = float(final.params[names.P_CHOSEN])
-    inside = " ".join(final.batches) if ratio else "none"
-    return Node("model", model_uri(final), final.run_id, {"ratio": ratio, **_score(final), "batches inside": inside})
+    """The registered model of a sweep: its score on the rows that chose, and what it is promised to score."""
+    ratio, stated = float(final.params[names.P_CHOSEN]), promise_of(final)
+    facts: dict[str, Fact] = {"ratio": ratio, **_score(final), "promised": "nothing before a handoff"}
+    if stated:
+        score, low, high = stated.interval
+        facts["promised"] = f"{score:.4f} ({low:.4f} to {high:.4f})"
+    facts["batches inside"] = " ".join(final.batches) if ratio else "none"
+    return Node("model", model_uri(final), final.run_id, facts)
 
 
 def model_uri(final: StoredRun) -> str:

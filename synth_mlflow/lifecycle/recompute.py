@@ -19,6 +19,7 @@ from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.verdict_notes import contradicted_notes
 from synth_mlflow.handoff.document import twin_digest
+from synth_mlflow.lifecycle.promise_again import promise_contradictions
 from synth_mlflow.lifecycle.reproduce import outcome_of
 from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.curve import Curve, Point, source_name
@@ -179,6 +180,7 @@ def _final(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     strangers = sorted(set(mix) - {"real", *run.batches})
     if strangers:
         yield f"its rows come from batches that it does not name: {', '.join(strangers)}"
+    yield from promise_contradictions(project, run, runs)
 
 
 def _alias(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -196,7 +198,14 @@ def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Ite
     twin = json.loads(_text(project, run, names.A_HANDOFF_JSON))
     digest, held = twin_digest(twin), {other.run_id: other for other in runs}
     limits = _text(project, run, names.A_LIMITS) if names.A_LIMITS in run.artifacts else ""
-    stated = {names.P_DOCUMENT: digest, names.P_CHOSEN: twin["sweep"]["chosen"], names.P_LIMITS: text_digest(limits)}
+    sweep, promise = twin["sweep"], twin["sweep"]["promise"]
+    stated = {
+        names.P_DOCUMENT: digest,
+        names.P_CHOSEN: sweep["chosen"],
+        names.P_LIMITS: text_digest(limits),
+        names.P_PROMISED: [promise["score"][end] for end in ("value", "low", "high")],
+        names.P_PROMISE_WORDS: promise["words"],
+    }
     yield from _differences(run, stated, "the document")
     if twin["sha256"] != digest:
         yield f"the document says sha256 {twin['sha256'][:12]}…, its content gives {digest[:12]}…"

@@ -28,7 +28,12 @@ class Promise:
     high: float
     """Interval of this model on further rows; 95 % however often the set was used before."""
     n_rows: int
-    n_earlier_uses: int
+    shared: bool
+    """Whether these rows chose as well, since the frozen set is small."""
+    earlier_answers: tuple[int, ...]
+    """What the interval is widened for, ascending: between how many ratios each earlier use of these rows decided."""
+    n_other_sweeps: int
+    """How many other sweeps chose on the frozen set."""
     words: str
 
 
@@ -39,7 +44,8 @@ def confirm(
     classes: Labels,
     predictions: npt.NDArray[np.float64],
     *,
-    earlier_answers: Sequence[int] = (),
+    other_sweeps: Sequence[int] = (),
+    earlier_openings: Sequence[int] = (),
 ) -> Promise:
     """Open the half of the frozen set that chose nothing, and score the final model on it.
 
@@ -55,21 +61,39 @@ def confirm(
         Labels in the order of the probabilities; empty for regression.
     predictions : array of shape (n_rows,) or (n_rows, n_classes)
         Of the final model on the whole frozen set.
-    earlier_answers : sequence of int
-        Of every earlier sweep that looked at these rows: between how many ratios it decided.
+    other_sweeps, earlier_openings : sequence of int
+        Of every other sweep that chose on these rows, and of those whose model was promised a score on them: between
+        how many ratios it decided. The former widen the interval where the rows are shared, else the latter.
     """
     truth = target_values(evaluation, task, classes)
     halves = halve(truth, task.is_classification)
     truth, said = truth[halves.confirm], predictions[halves.confirm]
     score = curve.corrected if halves.shared else score_codes(curve.metric, task, truth, said)
+    earlier = tuple(sorted(other_sweeps if halves.shared else earlier_openings))
     draws = resample(curve.metric, task, truth, [said], np.random.default_rng([curve.seed, 4])).inside[:, 0]
-    half = float(np.nanstd(draws, ddof=1)) * worn_quantile(earlier_answers)
+    half = float(np.nanstd(draws, ddof=1)) * worn_quantile(earlier)
     low, high = score - half, min(score + half, best_score(curve.metric, task, truth))
     words = (
         f"Promised of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
-        f"{curve.halves} {_use_words(len(earlier_answers), halves.shared)}"
+        f"{curve.halves} {_use_words(len(earlier), len(other_sweeps), halves.shared)}"
     )
-    return Promise(score, low, high, len(truth), len(earlier_answers), words)
+    return Promise(score, low, high, len(truth), halves.shared, earlier, len(other_sweeps), words)
+
+
+def unopened(curve: Curve, best: float) -> tuple[float, float, float]:
+    """What can be said of the chosen model while the half that confirms is closed: score, low and high end.
+
+    The score corrected for the choice, and around it the interval of this very model on further rows.
+
+    Parameters
+    ----------
+    curve : Curve
+    best : float
+        What predictions that are all right would score.
+    """
+    point = curve.at(curve.chosen)
+    half = point.score - point.model_low
+    return curve.corrected, curve.corrected - half, min(curve.corrected + half, best)
 
 
 def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float:
@@ -82,10 +106,11 @@ def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float
 
     Notes
     -----
-    Whoever acts on the decisions of earlier sweeps can arrive at as many models as the product of the numbers of their
-    ratios at most; the interval holds for all of them at once (union bound over descriptions: C. Dwork et al.,
-    Generalization in Adaptive Data Analysis and Holdout Reuse, NeurIPS 2015, arXiv:1506.02629). Unlike the Ladder
-    (A. Blum, M. Hardt, ICML 2015, arXiv:1502.04585) it needs no noise and no rounding of what people see.
+    Whoever acts on what earlier uses have shown, by taking another ratio of that sweep or by keeping to its choice, can
+    arrive at as many models as the product of the numbers of their ratios at most; the interval holds for all of them
+    at once (union bound over descriptions: C. Dwork et al., Generalization in Adaptive Data Analysis and Holdout Reuse,
+    NeurIPS 2015, arXiv:1506.02629). Unlike the Ladder (A. Blum, M. Hardt, ICML 2015, arXiv:1502.04585) it needs no
+    noise and no rounding of what people see.
 
     Examples
     --------
@@ -96,10 +121,25 @@ def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float
     return float(-stats.norm.ppf(np.exp(log_tail))) if log_tail > -700 else float(np.sqrt(-2 * log_tail))
 
 
-def _use_words(n_earlier_uses: int, shared: bool) -> str:
-    """Every sweep chooses on the one half and opens the other, so that both wear alike."""
-    if not n_earlier_uses:
-        return "They had been used for nothing before." if shared else "The latter are opened here for the first time."
-    times = "once" if n_earlier_uses == 1 else f"{n_earlier_uses:,} times"
-    opened = "They had been used" if shared else "The latter had been opened"
-    return f"{opened} {times} before, once a sweep; the interval is widened accordingly."
+_WIDENED = "before; the interval is widened accordingly."
+
+
+def _use_words(n_earlier: int, n_other_sweeps: int, shared: bool) -> str:
+    """How often the rows were used before: those that are shared to choose, a half of their own for other promises."""
+    if shared:
+        chosen = f"They chose in {_others(n_earlier, 'sweep')} {_WIDENED}"
+        return chosen if n_earlier else "They were used for nothing before."
+    opened = f"The latter were opened for {_others(n_earlier, 'model')} {_WIDENED}"
+    return (
+        f"{opened if n_earlier else 'The latter are opened here for the first time.'} The former chose in "
+        f"{_others(n_other_sweeps, 'sweep')}."
+    )
+
+
+def _others(n: int, noun: str) -> str:
+    """Counted others.
+
+    >>> _others(0, "sweep"), _others(1, "model"), _others(2, "model")
+    ('no other sweep', 'one other model', '2 other models')
+    """
+    return f"{n:,} other {noun}s" if n > 1 else f"{'one' if n else 'no'} other {noun}"

@@ -15,25 +15,30 @@ from synth_mlflow.model.success import judge_success
 from synth_mlflow.stages.batch import user_name
 from synth_mlflow.stages.document_batches import describe_batch
 from synth_mlflow.stages.document_commands import rerun_commands
-from synth_mlflow.stages.document_material import Material, gather_material
+from synth_mlflow.stages.document_material import Material
 from synth_mlflow.stages.document_sweep import describe_sweep, earlier_sweeps, made_with
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import run_url
 from synth_mlflow.tracking.project import Problem, Project
+from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff
 from synth_mlflow.triggers import Present
 
 
-def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
+def fill(project: Project, material: Material, stated: StatedPromise, limits: Mapping[str, str]) -> handoff.Document:
     """The handoff document of a project as it stands now.
 
     Parameters
     ----------
+    project : Project
+    material : Material
+        The runs that it speaks of.
+    stated : StatedPromise
+        What the model is promised to score.
     limits : mapping of str to str
         What people wrote under each heading of limits.md; blank where nobody did.
     """
-    material = gather_material(project)
     picture = project.reader.file(material.sweep, names.A_CURVE_PICTURE).read_bytes()
     document = handoff.Document(
         header=_header(project, limits),
@@ -43,11 +48,11 @@ def fill(project: Project, limits: Mapping[str, str]) -> handoff.Document:
         baseline=_baseline(material.baseline),
         batches=_batches(material),
         sweep=replace(
-            describe_sweep(material.curve, material.sweep, material.ratios, material.final, picture),
+            describe_sweep(material.curve, material.sweep, material.ratios, material.final, stated, picture),
             made_with=made_with(material.baseline, material.final),
         ),
         limits=handoff.Limits(*(limits[heading] or None for heading in LIMITS)),
-        triggers=_triggers(material),
+        triggers=_triggers(material, stated),
         commands=rerun_commands(project, material),
         digests=_digests(material),
         warnings=_warnings(material),
@@ -153,9 +158,9 @@ def _baseline(run: StoredRun) -> handoff.Baseline:
     )
 
 
-def _triggers(material: Material) -> tuple[handoff.Trigger, ...]:
+def _triggers(material: Material, stated: StatedPromise) -> tuple[handoff.Trigger, ...]:
     used = [batch for batch in material.batches if batch.id in material.inside]
-    recorded = recorded_facts(material.problem, material.frozen, material.final, used)
+    recorded = recorded_facts(material.problem, material.frozen, material.final, used, stated)
     present = Present(
         generators=installed_generators(recorded.generators),
         statement_digest=material.problem.statement.digest,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
 
 MIXES = {
@@ -18,7 +19,12 @@ MIXES = {
 
 
 def describe_sweep(
-    curve: Curve, sweep: StoredRun, ratios: Sequence[StoredRun], final: StoredRun, picture: bytes
+    curve: Curve,
+    sweep: StoredRun,
+    ratios: Sequence[StoredRun],
+    final: StoredRun,
+    stated: StatedPromise,
+    picture: bytes,
 ) -> handoff.Sweep:
     """The sweep that is handed over."""
     own = [run for run in ratios if run.params.get(names.P_GENERATOR, "") in ("", curve.source)]
@@ -37,7 +43,8 @@ def describe_sweep(
         rule=curve.rule,
         shape=curve.fragility.words,
         fragility=curve.fragility.sentence,
-        decisions=(_said_once(curve), sweep.params[names.P_PROMISE]),
+        promise=_promise(stated),
+        decisions=(_said_once(curve),),
         slices=tuple(_slice(point, name, part) for point in curve.points for name, part in point.slices.items()),
         picture=picture,
         model_uri=f"models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}",
@@ -70,6 +77,19 @@ def made_with(baseline: StoredRun, final: StoredRun) -> tuple[handoff.Fact, ...]
         **recorded["packages"],
     }
     return tuple(handoff.Fact(name, str(value)) for name, value in told.items() if value)
+
+
+def _promise(stated: StatedPromise) -> handoff.Promise:
+    promise = stated.promise
+    return handoff.Promise(
+        score=_estimate(stated.interval),
+        n_rows=promise.n_rows,
+        rows_chose=promise.shared,
+        n_earlier_uses=len(promise.earlier_answers),
+        n_other_sweeps=promise.n_other_sweeps,
+        words=promise.words,
+        stated_at=stated.at,
+    )
 
 
 def _said_once(curve: Curve) -> str:

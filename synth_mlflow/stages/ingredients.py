@@ -17,6 +17,7 @@ from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.stages.generate import read_source
+from synth_mlflow.stages.opening import earlier_looks
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
 
@@ -35,8 +36,8 @@ class Ingredients:
     """The short id of the batch of each synthetic row."""
     extra_real: pd.DataFrame | None
     """Real rows that were held back, to show what they would have done in place of the synthetic ones."""
-    earlier_answers: tuple[int, ...]
-    """Of every sweep that has looked at the frozen set before: between how many ratios it decided."""
+    n_earlier_sweeps: int
+    """How many sweeps have chosen on the frozen set before."""
     refine: bool
     """Whether the midpoints around the peak are swept too."""
     spec: ModelSpec
@@ -110,7 +111,7 @@ def gather(
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
         extra_real=None if extra_real is None else read_source(project, frozen, extra_real)[0],
         refine=refine,
-        earlier_answers=_earlier_answers(project, frozen),
+        n_earlier_sweeps=len(earlier_looks(project, "sweep")),
         spec=settled_model(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
@@ -164,13 +165,6 @@ def refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd
             f"{int(shared.sum()):,} training rows also stand in the evaluation set.",
             "Start a new project: `synth-mlflow define`.",
         )
-
-
-def _earlier_answers(project: Project, frozen: EvaluationSet) -> tuple[int, ...]:
-    """From every experiment of the server: the same rows wear wherever they are asked."""
-    where = f"params.`{names.P_EVALUATION_DIGEST}` = '{frozen.digest}'"
-    sweeps = project.reader.finished("sweep", where=where, everywhere=True)
-    return tuple(len(json.loads(run.params[names.P_RATIOS])) for run in sweeps)
 
 
 def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:

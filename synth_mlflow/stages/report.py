@@ -13,6 +13,8 @@ from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.html import to_html
 from synth_mlflow.handoff.markdown import to_markdown
 from synth_mlflow.stages.document import fill
+from synth_mlflow.stages.document_material import gather_material
+from synth_mlflow.stages.opening import stated_promise
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -43,6 +45,8 @@ class Handoff:
 def report(project: Project, *, output: Path | None = None, limits: Path | None = None) -> Handoff:
     """Build the handoff document and keep it on a run of its own.
 
+    The first report of a sweep also states what its model is promised to score, for good; see :mod:`.opening`.
+
     Parameters
     ----------
     project : Project
@@ -57,10 +61,15 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
         Before `sweep`.
     UsageError
         If ``output`` has another ending, or its folder does not exist.
+    EvidenceError
+        If what the model rests on is no longer what was recorded, or the frozen rows, which are asked for once, are
+        kept by reference and are not here.
     """
     refuse_output(output)
     text = _limits_text(project, limits)
-    document = fill(project, sections(text, LIMITS))
+    material = gather_material(project)
+    stated = stated_promise(project, material.final, material.curve)
+    document = fill(project, material, stated, sections(text, LIMITS))
     key = json_digest(["handoff", _lasting(document)])
     draft_or_final = "DRAFT · " if document.header.is_draft else ""
     new = NewRun("handoff", f"{draft_or_final}handoff", key)
@@ -146,7 +155,12 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())
     draft.tag(names.TAG_SUPERSEDED, "false")  # said, since MLflow cannot search for a tag that is missing
     draft.tag(names.TAG_SIGNED, "false")
-    draft.metric(names.M_SCORE, sweep.chosen_point.score.value)
+    told = sweep.promise.score
+    draft.param(names.P_PROMISED, [told.value, told.low, told.high])
+    draft.param(names.P_PROMISE_WORDS, sweep.promise.words)
+    draft.metric(names.M_SCORE, told.value)
+    draft.metric(names.M_SCORE_LOW, told.low)
+    draft.metric(names.M_SCORE_HIGH, told.high)
     draft.metric(names.M_CHOSEN, sweep.chosen)
     draft.describe(_description(document))
 
@@ -157,7 +171,7 @@ def _description(document: Document) -> str:
     inside = ", ".join(batch.batch for batch in document.batches_in_model()) or "none"
     return (
         f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"
-        f"| chosen ratio | {document.sweep.metric} | batches in the model | model |\n|---|---|---|---|\n"
-        f"| {document.sweep.chosen:.0%} | {document.sweep.chosen_point.score.value:.4f} | {inside} "
+        f"| chosen ratio | promised {document.sweep.metric} | batches in the model | model |\n|---|---|---|---|\n"
+        f"| {document.sweep.chosen:.0%} | {document.sweep.promise.score.value:.4f} | {inside} "
         f"| {document.sweep.model_uri or ''} |"
     )

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.digests import array_digest, canonical_json
@@ -19,11 +17,12 @@ from synth_mlflow.model.engine import Engine
 from synth_mlflow.model.final import Final, final_of
 from synth_mlflow.model.picture import curve_figure, sources_figure
 from synth_mlflow.model.plan import EVERYTHING
-from synth_mlflow.model.promise import Promise, confirm
+from synth_mlflow.model.promise import unopened
 from synth_mlflow.model.success import Success, judge_success
 from synth_mlflow.model.sweep import SweepOutcome
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import Ingredients
+from synth_mlflow.stages.opening import write_predictions
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.models import KeptModel, keep_model
@@ -62,11 +61,11 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
         for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
             end_run(project.server, run_id, "FAILED", lost.reason)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
-    kept, promise = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
+    kept = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
     with writing(project.server, sweeping.parent) as draft:
         draft.params |= sweeping.kept.params
         draft.param(names.P_ENGINE, sweeping.engine.words)
-        _write_parent(draft, ingredients, curve, success, kept, promise)
+        _write_parent(draft, ingredients, curve, success, kept)
     return curve
 
 
@@ -111,12 +110,12 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
 
 def _write_final(
     project: Project, ingredients: Ingredients, outcome: SweepOutcome, parent: str, run_id: str
-) -> tuple[KeptModel, Promise]:
+) -> KeptModel:
     curve, statement = outcome.curve, ingredients.problem.statement
     with writing(project.server, run_id) as draft:
         final = final_of(outcome)
         predictions = final.model.predict(ingredients.evaluation)
-        promise = _promise(ingredients, curve, final, predictions)
+        score, low, high = unopened(curve, outcome.bench.best_score)
         example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
         used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
@@ -128,6 +127,7 @@ def _write_final(
         kept = keep_model(project.server, run_id, final.model, example, name=project.server.experiment, tags=tags)
         _state(draft, ingredients, curve.source)
         draft.param(names.P_CHOSEN, curve.chosen)
+        draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
         draft.param(names.P_MODEL_NAME, kept.name)
         draft.param(names.P_MODEL_VERSION, kept.version)
         draft.param(names.P_MODEL_SHA256, kept.sha256)
@@ -136,33 +136,24 @@ def _write_final(
         draft.param(names.P_ENVIRONMENT, environment())
         point = curve.at(curve.chosen)
         draft.metric(names.M_RATIO, curve.chosen)
-        draft.metric(names.M_SCORE, promise.score)
-        draft.metric(names.M_SCORE_LOW, promise.low)
-        draft.metric(names.M_SCORE_HIGH, promise.high)
+        draft.metric(names.M_SCORE, score)
+        draft.metric(names.M_SCORE_LOW, low)
+        draft.metric(names.M_SCORE_HIGH, high)
         draft.metric(names.M_REAL_ROWS, point.n_real)
         draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
+        write_predictions(draft.file(names.A_PREDICTIONS), predictions, final.model.classes)
         draft.inputs += _inputs(ingredients, used)
         draft.describe(
-            f"**The model at {percent(curve.chosen)} synthetic rows**, promised {curve.metric} {promise.score:.4f} "
-            f"({promise.low:.4f} to {promise.high:.4f} on further rows); fitted on all {point.n_real:,} real rows"
+            f"**The model at {percent(curve.chosen)} synthetic rows**: {curve.metric} {score:.4f} ({low:.4f} to "
+            f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; what it is promised "
+            f"to score is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
             f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns.\n\n"
             f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
         )
-    return kept, promise
-
-
-def _promise(ingredients: Ingredients, curve: Curve, final: Final, predictions: npt.NDArray[np.float64]) -> Promise:
-    return confirm(
-        curve,
-        ingredients.evaluation,
-        ingredients.problem.statement.task,
-        final.model.classes,
-        predictions,
-        earlier_answers=ingredients.earlier_answers,
-    )
+    return kept
 
 
 def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
@@ -174,9 +165,7 @@ def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
     return pd.concat([real, pd.DataFrame({"from": origin.to_numpy(), "row": places})], ignore_index=True)
 
 
-def _write_parent(
-    draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel, promise: Promise
-) -> None:
+def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel) -> None:
     _state(draft, ingredients, EVERYTHING)
     draft.param(names.P_KEY, ingredients.key)
     draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
@@ -194,8 +183,7 @@ def _write_parent(
         draft.param(names.P_FAILED, [lost.ratio for lost in curve.failed])
     draft.param(names.P_FRAGILITY, curve.fragility.words)
     draft.param(names.P_SUCCESS, success_words(success))
-    draft.param(names.P_PROMISE, promise.words)
-    draft.param(names.P_EARLIER_USES, promise.n_earlier_uses)
+    draft.param(names.P_EARLIER_USES, ingredients.n_earlier_sweeps)
     draft.param(names.P_MODEL_NAME, kept.name)
     draft.param(names.P_MODEL_VERSION, kept.version)
     draft.param(names.P_MODEL_SHA256, kept.sha256)

@@ -106,7 +106,9 @@ P_MIX: Final = "synth.mix"
 P_RULE: Final = "synth.rule"
 P_BATCHES: Final = "synth.batches"
 P_BATCH_DIGESTS: Final = "synth.batch_digests"
-P_PROMISE: Final = "synth.promise"
+P_PROMISE: Final = "synth.promise"  # on a final model, stated at the first handoff of its sweep
+P_PROMISED: Final = "synth.promised_score"
+P_PROMISE_WORDS: Final = "synth.promise_words"
 P_EARLIER_USES: Final = "synth.earlier_uses"
 P_CHOSEN: Final = "synth.chosen_ratio"
 P_CHOSEN_SCORE: Final = "synth.chosen_score"
@@ -181,6 +183,7 @@ A_PILOT: Final = "batch/pilot.html"
 A_POLICY: Final = "policy.json"
 A_PROBES: Final = "evidence.json"
 A_MIX: Final = "mix.parquet"
+A_PREDICTIONS: Final = "predictions.npz"
 A_FITS: Final = "fits"  # a folder
 A_CURVE: Final = "curve.json"
 A_CURVE_TABLE: Final = "curve_table.json"
@@ -210,7 +213,8 @@ def is_added_later(param: str) -> bool:
     >>> is_added_later("synth.retraction"), is_added_later("synth.sign_off/0a1b"), is_added_later("synth.rows")
     (True, True, False)
     """
-    return param in (P_RETRACTION, P_EVALUATION_RUN) or param.startswith((P_SIGN_OFF_PREFIX, P_NOTE_PREFIX))
+    added = (P_RETRACTION, P_EVALUATION_RUN, P_PROMISE)
+    return param in added or param.startswith((P_SIGN_OFF_PREFIX, P_NOTE_PREFIX))
 
 
 def vouches_for_fits(param: str) -> bool:

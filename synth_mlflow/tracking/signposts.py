@@ -44,11 +44,13 @@ def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[
     few = 0 < len(batch_runs) <= POINTING
     batches = project.reader.finished("batch", where=f"attributes.run_id IN ({wanted})") if few else []
     line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
-    for run in (sweep, *finals, *batches):
-        set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), line)})
+    promising = f"{line}. {handoff.params[names.P_PROMISE_WORDS]}"
+    told = [(sweep, line), *((batch, line) for batch in batches), *((final, promising) for final in finals)]
+    for run, words in told:
+        set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), words)})
     for final in finals:
         name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
-        describe_model(project.server, name, version, _model_words(final, inside, line))
+        describe_model(project.server, name, version, _model_words(final, inside, promising))
 
 
 def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
@@ -96,10 +98,8 @@ def _with_line(note: str, line: str) -> str:
 
 def _model_words(final: StoredRun, batches: Iterable[str], line: str) -> str:
     params = final.params
-    score = final.metrics[names.M_SCORE]
     return (
-        f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}. "
-        f"Promised {params[names.P_METRIC]}: {score:.4f} ({final.metrics[names.M_SCORE_LOW]:.4f} to "
-        f"{final.metrics[names.M_SCORE_HIGH]:.4f}).\n\n{line}\n\nWhat it is made of: "
+        f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}."
+        f"\n\n{line}\n\nWhat it is made of: "
         f"`synth-mlflow trace models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}`."
     )

@@ -27,11 +27,12 @@ class Recorded:
     statement_digest: str
     n_real_rows: int
     """Training and evaluation rows together."""
-    n_evaluation_rows: int
     metric: str
     """A scikit-learn scorer name; better high."""
     promised: tuple[float, float, float] | None
-    """Score, low and high end of its interval on the frozen set; None before a sweep."""
+    """Score, low and high end of its interval on further rows; None before the model is handed over."""
+    n_promised_rows: int = 0
+    """The rows of the frozen set behind this interval."""
     schema_digest: str | None = None
     """Of the real rows' columns and their kinds; None where it was not recorded."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -15,13 +15,13 @@ _ASK = "log production values: `synth-mlflow log-production --metric VALUE --n R
 
 
 class MetricDrop:
-    """Compares the metric in production with the interval that the frozen evaluation set promised.
+    """Compares the metric in production with the interval that the handoff promised.
 
     Notes
     -----
     A value counts against the model when it is both *large* (the threshold or more below the promised score) and
     *surprising*. For the surprise, the promised interval is widened to one for a new measurement on ``n`` rows: its
-    lower half-width, 1.96 standard errors on ``n_evaluation`` rows, grows by ``sqrt(1 + n_evaluation / n)``. The
+    lower half-width, 1.96 standard errors on ``n_promised`` rows, grows by ``sqrt(1 + n_promised / n)``. The
     trigger is due when the newest value lies 3 standard errors below the promise, or when it and another of the newest
     three lie 2 below: the first two zone rules of the Western Electric Statistical Quality Control Handbook (1956),
     which keep the false alarms of a value logged every week rare without overlooking a small lasting drop. In 2,000
@@ -39,11 +39,11 @@ class MetricDrop:
         """Due by the zone rules; *cannot tell* where nothing was promised or logged."""
         condition, drop = self.condition(threshold), _drop(threshold)
         if recorded.promised is None:
-            fix = "nothing was promised yet; run the sweep: `synth-mlflow sweep`"
+            fix = "no score is promised before the model is handed over: `synth-mlflow report`"
             return TriggerState("metric_drop", condition, "cannot tell", fix)
         if obstacle := _obstacle(recorded.metric, present.production):
             return TriggerState("metric_drop", condition, "cannot tell", f"{obstacle}; {_ASK}")
-        promise = _Promise(*recorded.promised, recorded.n_evaluation_rows)
+        promise = _Promise(*recorded.promised, recorded.n_promised_rows)
         state, outlook = _zone_rules([promise.sigmas_below(value, drop) for value in present.production[-3:]])
         reason = f"{recorded.metric} was promised as {promise}; {_newest(present.production, promise)}{outlook}"
         return TriggerState("metric_drop", condition, state, reason)

@@ -9,7 +9,7 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import fit
 from synth_mlflow.model.halves import halve
 from synth_mlflow.model.plan import SweepPlan
-from synth_mlflow.model.promise import confirm, worn_quantile
+from synth_mlflow.model.promise import confirm, unopened, worn_quantile
 from synth_mlflow.model.score import score
 from synth_mlflow.model.sweep import run_sweep
 
@@ -39,19 +39,39 @@ def test_large_set_is_scored_on_the_half_that_chose_nothing():
     assert promise.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
     assert promise.low < promise.score < promise.high
     assert f"roc_auc {promise.score:.4g} (95 % interval {promise.low:.4g} to {promise.high:.4g})" in promise.words
-    assert "opened here for the first time" in promise.words
-    again = confirm(curve, evaluation, TASK, classes, predictions, earlier_answers=(2,))
-    assert "had been opened once before" in again.words and again.low < promise.low
+    assert "opened here for the first time. The former chose in no other sweep." in promise.words
     assert curve.n_evaluation == 1_200
+
+
+def test_half_that_confirms_is_worn_by_what_was_opened_and_not_by_what_chose_on_the_other():
+    curve, evaluation, classes, predictions = swept(2_400)
+    given = (curve, evaluation, TASK, classes, predictions)
+    new, chosen = confirm(*given), confirm(*given, other_sweeps=(4, 4))
+    assert (chosen.low, chosen.high) == (new.low, new.high)
+    assert "The former chose in 2 other sweeps." in chosen.words
+    opened = confirm(*given, other_sweeps=(4, 4), earlier_openings=(4,))
+    assert "The latter were opened for one other model before; the interval is widened" in opened.words
+    width = (opened.score - opened.low) / (new.score - new.low)
+    assert width == pytest.approx(2.498 / 1.960, rel=1e-3)  # z of .025 / 4 and of .025
+    assert (opened.earlier_answers, opened.n_other_sweeps) == ((4,), 2)
+
+
+def test_before_the_opening_nothing_but_the_rows_that_chose_is_said():
+    curve = swept(2_400)[0]
+    point = curve.at(curve.chosen)
+    score, low, high = unopened(curve, 1.0)
+    assert score == curve.corrected
+    assert score - low == pytest.approx(point.score - point.model_low)
+    assert low < score < high <= 1.0
 
 
 def test_small_set_promises_the_corrected_score_and_wears():
     curve, evaluation, classes, predictions = swept(300)
-    first, third = (confirm(curve, evaluation, TASK, classes, predictions, earlier_answers=n) for n in ((), (2, 4)))
+    first, third = (confirm(curve, evaluation, TASK, classes, predictions, other_sweeps=n) for n in ((), (2, 4)))
     assert first.score == third.score == curve.corrected
     assert third.low < first.low
     assert "same rows choose and confirm" in first.words
-    assert "used 2 times before" in third.words
+    assert "chose in 2 other sweeps before" in third.words
 
 
 def test_worn_interval_is_the_union_bound():

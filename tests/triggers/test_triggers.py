@@ -14,7 +14,7 @@ RECORDED = Recorded(
     generators={"forest": ("1.2.0",), "my-sim": ("2024-11",)},
     statement_digest="ab" * 32,
     n_real_rows=6_400,
-    n_evaluation_rows=1_600,
+    n_promised_rows=1_600,
     metric="average_precision",
     promised=(0.91, 0.90, 0.92),
     environment={"python": "3.11.9", "lightgbm": "4.7.0"},
@@ -141,9 +141,9 @@ def test_metric_drop_notices_a_forgotten_sign():
     assert "wrong sign" in state.reason
 
 
-def test_metric_drop_before_a_sweep():
+def test_metric_drop_before_a_handoff():
     state = ask("metric_drop", 0.02, replace(RECORDED, promised=None), production=production(0.9))
-    assert (state.state, "synth-mlflow sweep" in state.reason) == ("cannot tell", True)
+    assert (state.state, "synth-mlflow report" in state.reason) == ("cannot tell", True)
 
 
 @pytest.mark.parametrize(
