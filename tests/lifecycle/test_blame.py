@@ -69,6 +69,11 @@ def test_rows_kept_by_reference_elsewhere(
     found = workflow.blame(ratio=0.5, repeats=3, data=tmp_path / "moved.csv")
     assert found.named == () and len(found.found.effects) == 2
     assert workflow.project.real_file is None
+    with pytest.raises(Exception, match="`--data FILE`"):
+        workflow.report()
+    assert workflow.project.reader.finished("handoff") == []
+    told = workflow.report(data=tmp_path / "moved.csv").document.sweep.promise
+    assert workflow.report().document.sweep.promise == told  # read back: the rows are asked for once
 
 
 def test_command_line(done: Workflow, call: Callable[..., tuple[int, str, str]]) -> None:

@@ -8,6 +8,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import fit
 from synth_mlflow.model.halves import halve
+from synth_mlflow.model.labels import target_values
 from synth_mlflow.model.plan import SweepPlan
 from synth_mlflow.model.promise import confirm, unopened, worn_quantile
 from synth_mlflow.model.score import score
@@ -72,6 +73,34 @@ def test_small_set_promises_the_corrected_score_and_wears():
     assert third.low < first.low
     assert "same rows choose and confirm" in first.words
     assert "chose in 2 other sweeps before" in third.words
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "estimator"),
+    [
+        ("multiclass", "balanced_accuracy", "sklearn.naive_bayes:GaussianNB"),
+        ("regression", "r2", "sklearn.linear_model:Ridge"),
+    ],
+)
+def test_every_task_is_scored_on_the_half_that_chose_nothing(kind, metric, estimator):
+    task, spec = Task("y", kind), ModelSpec(estimator)
+    real, synthetic, evaluation = (of_kind(kind, n, seed) for n, seed in ((90, 1), (90, 2), (2_400, 3)))
+    plan = SweepPlan(ratios=(0.5,), repeats=3, n_jobs=1)
+    curve = run_sweep(real, synthetic, evaluation, task, metric, spec, plan).curve
+    model = fit(spec, task, real, seed=0)
+    predictions = model.predict(evaluation)
+    promise = confirm(curve, evaluation, task, model.classes, predictions)
+    half = halve(target_values(evaluation, task, model.classes), task.is_classification).confirm
+    assert promise.score == score(metric, task, evaluation["y"][half], predictions[half], model.classes)
+    assert promise.low < promise.score < promise.high
+
+
+def of_kind(kind, n, seed):
+    """Rows whose label is which third their sum lies in, or the sum itself."""
+    table = rows(n, seed)
+    total = table["a"] + table["b"]
+    cut = pd.cut(total, [-np.inf, -0.6, 0.6, np.inf], labels=["low", "mid", "up"]).astype(str)
+    return normalise(table.assign(y=total if kind == "regression" else cut))
 
 
 def test_worn_interval_is_the_union_bound():

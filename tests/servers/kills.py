@@ -15,7 +15,9 @@ from started import fork, until
 
 from synth_mlflow import Workflow
 from synth_mlflow.lifecycle.status import Status
+from synth_mlflow.model.promise import Promise
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.promises import promise_of
 
 OPEN = ("RUNNING", "SCHEDULED")
 STAGES = ("define", "freeze", "generate", "validate", "sweep", "report")
@@ -50,6 +52,7 @@ class Result:
     curve: str
     chosen: float
     model: str
+    promise: Promise
 
 
 def go(uri: str, folder: str) -> None:
@@ -65,6 +68,8 @@ def result_of(workflow: Workflow) -> Result:
     """What the whole way has come to."""
     frozen, curve = workflow.project.evaluation_set(), workflow.latest_curve()
     final = workflow.project.reader.finished("final")[-1]
+    stated = promise_of(final)
+    assert stated is not None, "a handoff without a promise"
     return Result(
         evaluation=frozen.digest,
         training=frozen.training_digest,
@@ -73,6 +78,7 @@ def result_of(workflow: Workflow) -> Result:
         curve=repr(curve.to_json()),
         chosen=curve.chosen,
         model=_model_bytes(workflow, final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]),
+        promise=stated.promise,
     )
 
 

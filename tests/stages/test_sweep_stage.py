@@ -147,6 +147,7 @@ def test_scikit_learn_estimators_are_swept_and_kept(
     mlflow.set_tracking_uri(uri)
     predicted = mlflow.pyfunc.load_model("models:/shop/1").predict(customers(5, 4).drop(columns="bought"))
     assert len(predicted) == 5 and curve.points[0].score > 0.7
+    assert workflow.report().document.sweep.promise.score.value == curve.corrected
 
 
 def _move_artifacts(workflow: Workflow, run_id: str, folder: Path) -> None:
