@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.lifecycle.usage import rests_on
 from synth_mlflow.lifecycle.verify import Finding
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.promises import promise_of, promise_text
 from synth_mlflow.tracking.write import set_tags
 
 Change = Callable[..., None]
@@ -33,6 +35,7 @@ FILES = (
     ("sweep", names.A_CURVE),
     ("sweep", names.A_CURVE_PICTURE),
     ("final", names.A_MIX),
+    ("final", names.A_PREDICTIONS),
     ("handoff", names.A_HANDOFF_HTML),
     ("handoff", names.A_HANDOFF_JSON),
 )
@@ -199,6 +202,20 @@ def test_parameters_changed_in_the_database_are_found(own: Workflow, change: Cha
         texts = [finding.what for finding in told if finding.run_id == run_of(own, stage)]
         assert any("seal" in text for text in texts), stage
         assert any(what in text for text in texts), (stage, param, texts)
+
+
+def test_a_promise_that_was_edited_forged_or_deleted_is_found(own: Workflow, change: Change) -> None:
+    final = own.project.reader.run(run_of(own, "final"))
+    stated = promise_of(final)
+    assert stated is not None
+    change(SET_PARAM, final.params[names.P_PROMISE].replace('"n_rows":', '"n_rows":9'), final.run_id, names.P_PROMISE)
+    assert "is not the one that was stated: someone changed it" in said(own)
+    forged = replace(stated, promise=replace(stated.promise, low=stated.promise.score))
+    change(SET_PARAM, promise_text(final, forged), final.run_id, names.P_PROMISE)
+    texts = said(own)
+    assert "its predictions and the frozen rows give" in texts and f"handoff {run_of(own, 'handoff')} promises" in texts
+    change("DELETE FROM params WHERE run_uuid = ? AND key = ?", final.run_id, names.P_PROMISE)
+    assert f"the promise that handoff {run_of(own, 'handoff')} tells of is gone" in said(own)
 
 
 def test_a_deleted_parameter_is_found(own: Workflow, change: Change) -> None:

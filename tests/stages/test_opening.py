@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from synth_mlflow.model.promise import Promise, confirm
 from synth_mlflow.stages import opening
 from synth_mlflow.stages.opening import read_predictions, write_predictions
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.promises import promise_of
+from synth_mlflow.tracking.promises import promise_of, promise_text
 from synth_mlflow.tracking.read import StoredRun
 
 
@@ -111,6 +113,20 @@ def test_openings_widen_the_next_and_sweeps_that_nobody_handed_over_do_not(halve
     assert (told.earlier_answers, told.n_other_sweeps) == ((4,), 2)
     assert "opened for one other model before; the interval is widened accordingly." in told.words
     assert holds(halved)
+    leave_earlier_uses_out(halved)
+    findings = [finding.what for finding in halved.verify().findings]
+    assert any("counts 0 earlier uses of the frozen set, this project alone has 1" in what for what in findings)
+
+
+def leave_earlier_uses_out(workflow: Workflow) -> None:
+    """Write another promise where the newest one stands, in the database behind the server."""
+    final = final_of(workflow)
+    stated = promise_of(final)
+    assert stated is not None
+    text = promise_text(final, replace(stated, promise=replace(stated.promise, earlier_answers=())))
+    with sqlite3.connect(workflow.project.server.tracking_uri.removeprefix("sqlite:///")) as database:
+        change = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
+        assert database.execute(change, (text, final.run_id, names.P_PROMISE)).rowcount == 1
 
 
 def test_small_set_is_shared_and_worn_by_every_sweep(done: Workflow, openings: list[str]) -> None:
