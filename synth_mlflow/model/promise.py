@@ -121,19 +121,13 @@ def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float
     return float(-stats.norm.ppf(np.exp(log_tail))) if log_tail > -700 else float(np.sqrt(-2 * log_tail))
 
 
-_WIDENED = "before; the interval is widened accordingly."
-
-
 def _use_words(n_earlier: int, n_other_sweeps: int, shared: bool) -> str:
     """How often the rows were used before: those that are shared to choose, a half of their own for other promises."""
+    widened = "; the interval is widened accordingly." if n_earlier else "."
     if shared:
-        chosen = f"They chose in {_others(n_earlier, 'sweep')} {_WIDENED}"
-        return chosen if n_earlier else "They were used for nothing before."
-    opened = f"The latter were opened for {_others(n_earlier, 'model')} {_WIDENED}"
-    return (
-        f"{opened if n_earlier else 'The latter are opened here for the first time.'} The former chose in "
-        f"{_others(n_other_sweeps, 'sweep')}."
-    )
+        return f"They chose in {_others(n_earlier, 'sweep')} before{widened}"
+    opened = f"were opened for {_others(n_earlier, 'model')} before" if n_earlier else "are opened for the first time"
+    return f"The former chose in {_others(n_other_sweeps, 'sweep')}, the latter {opened}{widened}"
 
 
 def _others(n: int, noun: str) -> str:

@@ -40,7 +40,7 @@ def test_large_set_is_scored_on_the_half_that_chose_nothing():
     assert promise.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
     assert promise.low < promise.score < promise.high
     assert f"roc_auc {promise.score:.4g} (95 % interval {promise.low:.4g} to {promise.high:.4g})" in promise.words
-    assert "opened here for the first time. The former chose in no other sweep." in promise.words
+    assert "The former chose in no other sweep, the latter are opened for the first time." in promise.words
     assert curve.n_evaluation == 1_200
 
 
@@ -49,9 +49,9 @@ def test_half_that_confirms_is_worn_by_what_was_opened_and_not_by_what_chose_on_
     given = (curve, evaluation, TASK, classes, predictions)
     new, chosen = confirm(*given), confirm(*given, other_sweeps=(4, 4))
     assert (chosen.low, chosen.high) == (new.low, new.high)
-    assert "The former chose in 2 other sweeps." in chosen.words
+    assert "The former chose in 2 other sweeps, the latter are opened" in chosen.words
     opened = confirm(*given, other_sweeps=(4, 4), earlier_openings=(4,))
-    assert "The latter were opened for one other model before; the interval is widened" in opened.words
+    assert "the latter were opened for one other model before; the interval is widened" in opened.words
     width = (opened.score - opened.low) / (new.score - new.low)
     assert width == pytest.approx(2.498 / 1.960, rel=1e-3)  # z of .025 / 4 and of .025
     assert (opened.earlier_answers, opened.n_other_sweeps) == ((4,), 2)

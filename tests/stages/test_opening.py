@@ -131,7 +131,7 @@ def leave_earlier_uses_out(workflow: Workflow) -> None:
 
 def test_small_set_is_shared_and_worn_by_every_sweep(done: Workflow, openings: list[str]) -> None:
     before = promise(done)
-    assert (before.shared, before.n_rows) == (True, 301) and "used for nothing before" in before.words
+    assert (before.shared, before.n_rows) == (True, 301) and "chose in no other sweep before" in before.words
     sweep(done, 5)
     done.report()
     assert promise(done).earlier_answers == (4,) and openings == ["opened"]
