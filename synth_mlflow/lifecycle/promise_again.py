@@ -34,8 +34,8 @@ def promise_contradictions(project: Project, final: StoredRun, runs: Sequence[St
 
     Raises
     ------
-    EvidenceError
-        If the promise was changed, or the frozen rows are not here or not what they were.
+    EvidenceError, GateError
+        If the promise was changed, or the frozen rows or the statement are not here or not what they were.
     """
     predictions = array_digest(read_predictions(project.reader.file(final, names.A_PREDICTIONS))[0])
     if final.params[names.P_PREDICTIONS] != predictions:
@@ -46,7 +46,9 @@ def promise_contradictions(project: Project, final: StoredRun, runs: Sequence[St
     if stated is None:
         yield from (f"the promise that handoff {handoff.run_id} tells of is gone" for handoff in handoffs)
         return
-    sweep = next(run for run in counting if run.run_id == final.params[names.P_SWEEP])
+    sweep = next((run for run in counting if run.run_id == final.params[names.P_SWEEP]), None)
+    if sweep is None:
+        return  # told by whoever looks for missing runs
     found = _again(project, sweep, final, stated)
     if not _alike(found, stated.promise):
         yield f"it promises “{stated.promise.words}”, its predictions and the frozen rows give “{found.words}”"

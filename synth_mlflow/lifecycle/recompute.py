@@ -47,7 +47,7 @@ def contradictions(project: Project, run: StoredRun, runs: Sequence[StoredRun]) 
 
     Raises
     ------
-    EvidenceError, UsageError, KeyError, ValueError, TypeError
+    EvidenceError, GateError, UsageError, KeyError, ValueError, TypeError
         If a file or a parameter is not what this product writes.
     """
     look = _check if names.P_CHECK in run.params else _LOOKS.get(run.stage)

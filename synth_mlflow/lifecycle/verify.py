@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from synth_mlflow.errors import EvidenceError, UsageError, closest
+from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.named_runs import Known
 from synth_mlflow.lifecycle.recompute import contradictions
 from synth_mlflow.lifecycle.usage import rests_on
@@ -114,7 +114,7 @@ def _told(look: Iterator[str]) -> list[str]:
     found: list[str] = []
     try:
         found.extend(look)
-    except (EvidenceError, UsageError) as error:
+    except (EvidenceError, GateError, UsageError) as error:
         found.append(error.found)
     except (KeyError, ValueError, TypeError) as error:  # a parameter that is gone, or no longer what it was
         found.append(f"what it states cannot be read: {error!r}")
