@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.seal import seal_of
 
@@ -80,11 +82,16 @@ class _Copier:
             self.seal(ids[run_id])
 
     def seal(self, run_id: str) -> None:
-        """Write the seal that a run deserves as it is now."""
+        """Write the seal that a run deserves as it is now, and that of its promise, which rests on it."""
         params = dict(self.connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)))
         metrics = self.connection.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ?", (run_id,))
         seal = (seal_of(params, metrics), run_id, names.P_SEAL)
-        self.connection.execute("UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?", seal)
+        change = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
+        self.connection.execute(change, seal)
+        if names.P_PROMISE in params:
+            told = {key: value for key, value in json.loads(params[names.P_PROMISE]).items() if key != "sha256"}
+            promise = canonical_json({**told, "sha256": json_digest([seal[0], told])})
+            self.connection.execute(change, (promise, run_id, names.P_PROMISE))
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         marks = ", ".join("?" * len(columns))
