@@ -9,7 +9,7 @@ The generator ``real`` hands out the reference rows: what real rows that nobody 
 generator can reach, and the strongest of many attacks is above a half even there.
 
 Peers run where an environment that holds them is named: ``--peers sdv=/path/to/python mostlyai=/path/to/python``, for
-sdv, mostlyai, arfpy and ForestDiffusion (see `peers.py`), each on the same cuts with the same evaluation.
+sdv, mostlyai, arfpy, synthcity and ForestDiffusion (see `peers.py`), each on the same cuts with the same evaluation.
 
 With ``--frontier FILE.png`` the generators are drawn as points of fidelity against the strongest attack, as for
 ``--generators 'forest(privacy=0)' 'forest(privacy=1)'``.

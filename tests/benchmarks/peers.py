@@ -134,8 +134,8 @@ PEERS: dict[str, tuple[str, Callable[..., Sample]]] = {
     "TabDDPM": ("synthcity", tabddpm),
     "ForestDiffusion": ("ForestDiffusion", forest_diffusion),
 }
-"""By the name in the table: which environment it needs, and how it is fitted. SDV's TVAE has fewer epochs than
-its default of 300, TabDDPM than its 1,000; ForestDiffusion has n_t and duplicate_K of 10."""
+"""By the name in the table: which environment it needs, and how it is fitted. SDV's networks have fewer epochs than
+their default of 300, TabDDPM than its 1,000; ForestDiffusion has an n_t of 10 and a duplicate_K of 5."""
 
 
 def main() -> None:
