@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -199,7 +200,10 @@ def _save_boosted(model: BoostedModel, example: pd.DataFrame, folder: Path, meta
 
 def _signature(example: pd.DataFrame, output: Any) -> ModelSignature:
     """MLflow's own inference, but for whole numbers: as integers it refuses missing values, as doubles whole ones."""
-    found = infer_signature(example.astype(dict.fromkeys(example.select_dtypes("integer"), "float64")), output)
+    inputs = example.astype(dict.fromkeys(example.select_dtypes("integer"), "float64"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")  # labels are never missing
+        found = infer_signature(inputs, output)
     whole = set(example.select_dtypes("integer"))
     anything: Any = AnyType  # MLflow gives it no types
     columns = [ColSpec(anything(), item.name) if item.name in whole else item for item in found.inputs.inputs]

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+import tempfile
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -17,6 +24,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from shop import write_shop
+
+from synth_mlflow import Workflow
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
@@ -25,6 +37,9 @@ from synth_mlflow.model.plan import FitKey, SweepPlan, fit_rows
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.settings import coarse
 from synth_mlflow.model.sweep import run_fits, run_sweep
+from synth_mlflow.tracking.project import Project
+
+TOLD = {"model": "{params: {num_iterations: 100}}"}
 
 
 def speed(n_rows: int, repeats: int, n_jobs: int) -> None:
@@ -84,6 +99,72 @@ def whole(n_rows: int, n_jobs: int) -> None:
     )
 
 
+def tracked(n_rows: int, repeats: int, n_jobs: int) -> None:
+    """The stage on a real server: how much its tables, statistics, pictures and runs cost beside `lightgbm.train`."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # MLflow puts artifacts under the working directory
+        workflow = _ready_to_sweep(Path(folder), n_rows)
+        training, asked = _Sum(), _Sum()
+        server = workflow.project.server
+        timed = Workflow.of(Project(replace(server, client=_Timed(server.client, asked))))  # type: ignore[arg-type]
+        with mock.patch("lightgbm.train", training.around(lightgbm.train)):
+            stage = _Clock()
+            timed.sweep(repeats=repeats, n_jobs=n_jobs)
+            stage.stop()
+    print(
+        f"the stage `sweep` on SQLite, {training.calls} fits of up to {n_rows:,} rows: {stage}; training "
+        f"{training.seconds:.1f} s CPU, all else {stage.cpu / training.seconds - 1:.1%} on top of it, of which "
+        f"{asked.calls} requests to MLflow {asked.seconds / training.seconds:.1%}",
+        flush=True,
+    )
+
+
+def _ready_to_sweep(folder: Path, n_rows: int) -> Workflow:
+    """A project with a batch that has passed: three rows of the same law for each real one."""
+    rng = np.random.default_rng(0)
+    write_shop(folder, _wide(n_rows // 4 + 20_000, rng), target="y", slices='{low: "x0 < 0"}', **TOLD)
+    statement = (folder / "problem.md").read_text().replace("share: 0.5", f"share: {20_000 / (n_rows // 4 + 20_000)}")
+    (folder / "problem.md").write_text(statement)
+    workflow = Workflow("speed", f"sqlite:///{folder / 'mlflow.db'}")
+    workflow.define(folder / "problem.md")
+    workflow.freeze()
+    law = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "more"}
+    with workflow.batch(**law, source="none") as batch:  # type: ignore[arg-type]
+        batch.write(_wide(3 * n_rows // 4, rng))
+    print(f"the batch: {workflow.validate()[0].verdict}", flush=True)
+    return workflow
+
+
+class _Sum:
+    """CPU seconds of the calling threads in some function, and how often it was called."""
+
+    def __init__(self) -> None:
+        self.seconds, self.calls, self.lock = 0.0, 0, threading.Lock()
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*args: Any, **options: Any) -> Any:
+            begun = time.thread_time()
+            try:
+                return function(*args, **options)
+            finally:
+                with self.lock:
+                    self.seconds += time.thread_time() - begun
+                    self.calls += 1
+
+        return timed
+
+
+class _Timed:
+    """A client whose calls are timed."""
+
+    def __init__(self, client: Any, asked: _Sum) -> None:
+        self._client, self._asked = client, asked
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._client, name)
+        return self._asked.around(found) if callable(found) else found
+
+
 class _Memory:
     """How far the resident memory rises from here on; Linux alone lets its mark be set back."""
 
@@ -139,6 +220,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
+    tracked(given.rows, given.repeats, given.jobs)
     whole(2_000, given.jobs)
     speed(given.rows, given.repeats, given.jobs)
 

@@ -6,10 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from synth_mlflow import Workflow
-from synth_mlflow.tracking.models import folder_digest
+from synth_mlflow.tracking.models import _signature, folder_digest
 
 LOAD = "import sys, mlflow; mlflow.pyfunc.load_model(sys.argv[1])"
 
@@ -36,3 +40,10 @@ def test_an_edited_model_is_another(done: Workflow, tmp_path: Path) -> None:
     before = folder_digest(model)
     (model / "raw" / "model.txt").write_text((model / "raw" / "model.txt").read_text().replace("leaf_value=", "x=", 1))
     assert folder_digest(model) != before
+
+
+def test_whole_numbers_as_labels_bring_no_hint() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        signature = _signature(pd.DataFrame({"age": [30, 40]}), np.array([0, 1]))
+    assert "int64" in repr(signature.outputs)
