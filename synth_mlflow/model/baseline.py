@@ -82,7 +82,8 @@ def measure_baseline(
     looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
     draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng).inside
     shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
-    uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared), np.ones(1)
+    noise = np.array([[fits[key].noise] for key in sorted(fits)])
+    uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
     half, model_half = uncertain.half_width(alone), uncertain.model_half_width(alone)
     return Baseline(
         metric,

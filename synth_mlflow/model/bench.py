@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from synth_mlflow.model.fit import Model, fit
 from synth_mlflow.model.halves import halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitRows
+from synth_mlflow.model.resampling import FAST, noise_draws, weighted_scorer
 from synth_mlflow.model.score import best_score, check_metric, score_codes
 from synth_mlflow.model.work import Trainer, Unscored
 
@@ -82,8 +84,20 @@ class Bench:
         """
         slices = {name: self.score(found.predictions, mask) for name, mask in self.slices.items()}
         score = score_codes(self.metric, self.task, self.truth, found.predictions)
-        kept = found.predictions if keep or found.key.repeat == ALL_ROWS else found.predictions[:0]
-        return Fit(found.key, score, kept, found.n_real, found.n_added, found.seconds, slices)
+        is_repeat = found.key.repeat != ALL_ROWS
+        kept = found.predictions if keep or not is_repeat else found.predictions[:0]
+        noise = self._noise(found.predictions, score) if is_repeat else np.empty(0)
+        return Fit(found.key, score, kept, found.n_real, found.n_added, found.seconds, slices, noise)
+
+    def _noise(self, predictions: Vector, score: float) -> Vector:
+        """How far the score lies from itself over draws of the evaluation rows; empty where a scorer is slow."""
+        if self.metric not in FAST:
+            return np.empty(0)
+        return weighted_scorer(self.metric, self.task, self.truth, predictions)(self._noise_draws) - score
+
+    @cached_property
+    def _noise_draws(self) -> Vector:
+        return noise_draws(len(self.truth))
 
     def score(self, predictions: Vector, among: Mask) -> float:
         """The metric on some of the evaluation rows; NaN where it is undefined."""

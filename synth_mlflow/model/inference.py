@@ -86,8 +86,14 @@ class MaxT:
     critical: float
 
 
-def uncertainty(resampled: Vector, repeats: Vector, inflation: Vector | None = None) -> Uncertainty:
+def uncertainty(
+    resampled: Vector, repeats: Vector, inflation: Vector | None = None, noise: Vector | None = None
+) -> Uncertainty:
     """Both covariances.
+
+    Repeats are scored on the same evaluation rows, and differ there by more than on all rows there are: each meets
+    those rows in its own way. The bootstrap of the rows speaks of that already; where ``noise`` is given, it is taken
+    off what the repeats show.
 
     Parameters
     ----------
@@ -98,6 +104,14 @@ def uncertainty(resampled: Vector, repeats: Vector, inflation: Vector | None = N
     inflation : array of shape (n_scores,), optional
         By how much more another draw varies than repeats, which share rows: the first score itself, of the others their
         gain over it.
+    noise : array of shape (n_repeats, n_scores, n_draws), optional
+        The repeats' scores over the same draws of the evaluation rows, less their scores on the rows themselves.
+
+    Notes
+    -----
+    The interaction of a two-way layout, repeats by rows: H. Scheffe, The Analysis of Variance (1959), chapter 4. Its
+    share of the repeats' mean squares is estimated by the bootstrap; a difference of two estimates may be negative in
+    some direction, where it counts as none.
 
     Raises
     ------
@@ -111,8 +125,20 @@ def uncertainty(resampled: Vector, repeats: Vector, inflation: Vector | None = N
             "there are too few of them, or too few of a class.",
             "Give more evaluation rows, or take a metric that needs fewer, such as neg_log_loss.",
         )
-    evaluation, recipe = (np.atleast_2d(np.cov(each, rowvar=False)) for each in (defined, _apart(repeats, inflation)))
-    return Uncertainty(evaluation, recipe, len(repeats))
+    recipe = _covariance(_apart(repeats, inflation))
+    if noise is not None and (drawn := [each for each in np.moveaxis(noise, 2, 0) if np.isfinite(each).all()]):
+        recipe = _positive(recipe - np.mean([_covariance(_apart(each, inflation)) for each in drawn], axis=0))
+    return Uncertainty(_covariance(defined), recipe, len(repeats))
+
+
+def _covariance(scores: Vector) -> Vector:
+    return np.atleast_2d(np.cov(scores, rowvar=False))
+
+
+def _positive(matrix: Vector) -> Vector:
+    """The nearest covariance."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
 def _apart(repeats: Vector, inflation: Vector | None) -> Vector:

@@ -53,6 +53,8 @@ class Fit:
     seconds: float
     slices: dict[str, float] = field(default_factory=dict)
     """Score on each slice; NaN where it is undefined."""
+    noise: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """Of a repeat: its score over draws of these rows, the same for every fit, less its score; empty if not known."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the predictions, as JSON values; an undefined score becomes None."""
@@ -66,6 +68,7 @@ class Fit:
             "n_added": self.n_added,
             "seconds": self.seconds,
             "slices": {name: score if math.isfinite(score) else None for name, score in self.slices.items()},
+            "noise": [each if math.isfinite(each) else None for each in self.noise.tolist()],
         }
 
     @classmethod
@@ -79,6 +82,7 @@ class Fit:
             record["n_added"],
             record["seconds"],
             {name: math.nan if score is None else score for name, score in record["slices"].items()},
+            np.array(record.get("noise", []), dtype=np.float64),  # None becomes NaN
         )
 
 

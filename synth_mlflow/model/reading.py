@@ -156,7 +156,7 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) 
         scores,
         repeats,
         resampled,
-        uncertainty(resampled.inside, repeats, shared),
+        uncertainty(resampled.inside, repeats, shared, _noise(plan, fits, keys)),
         chooser,
         chooser.choose(scores),
         max_t(scores, against_baseline, at_hand).p_values,
@@ -183,6 +183,13 @@ def _inflation(bench: Bench, plan: SweepPlan, keys: tuple[FitKey, ...], supply: 
     return np.array(
         [inflation(key.arm, key.ratio, bench.n_real, n, plan.mix) for key, n in zip(keys, at_hand, strict=True)]
     )
+
+
+def _noise(plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Vector | None:
+    """What the evaluation rows make of each repeat: (n_repeats, n_scores, n_draws); None where it is not known."""
+    drawn = [[fits[replace(key, repeat=n)].noise for key in keys] for n in range(plan.repeats)]
+    sizes = {len(each) for row in drawn for each in row}
+    return np.array(drawn) if len(sizes) == 1 and 0 not in sizes else None
 
 
 def _resampled(bench: Bench, plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Resampled:

@@ -19,6 +19,10 @@ DRAWS = 1_000
 MIN_DRAWS = 200  # where rows are many, or scikit-learn's scorer is called once a draw: a covariance needs no more
 DRAWN_CELLS = 4_000_000  # rows times draws from which on there are fewer draws
 MAX_CELLS = 2_000_000  # of a block of draws: what stands in memory at a time
+NOISE_DRAWS = 60  # on which every repeat is scored; their mean over repeats is what counts
+NOISE_CELLS = 1_200_000  # rows times these draws from which on there are fewer of them
+MIN_NOISE_DRAWS = 20
+_NOISE_SEED = 17  # the same draws for every fit of a set
 LINEAR_FROM = 2_000  # rows; from here on AUC over a draw is its first-order expansion
 
 Vector = npt.NDArray[np.float64]
@@ -75,6 +79,12 @@ def resample(
             left = (counts == 0).astype(np.float64)
             outside.append(np.column_stack([np.empty((len(left), 0)), *(score(left) for score in scorers[:n_outside])]))
     return Resampled(np.concatenate(inside), np.concatenate(outside))
+
+
+def noise_draws(n_rows: int) -> Vector:
+    """Draws of the evaluation rows that every repeat is scored on: counts of shape (n_draws, n_rows)."""
+    n_draws = int(np.clip(NOISE_CELLS // n_rows, MIN_NOISE_DRAWS, NOISE_DRAWS))
+    return _counts(n_draws, n_rows, np.random.default_rng(_NOISE_SEED))
 
 
 def weighted_scorer(metric: str, task: Task, truth: Vector, prediction: Vector) -> Scorer:

@@ -27,6 +27,21 @@ def test_covariances_are_added():
     assert found.standard_error(np.ones(1)) == pytest.approx(np.sqrt(5), rel=0.03)
 
 
+def test_what_the_evaluation_rows_make_of_repeats_counts_once():
+    """Models that truly vary by 1, and by 2 more on the rows at hand, which the bootstrap of these rows knows of."""
+    rng = np.random.default_rng(0)
+    still, n_repeats = np.zeros((100, 2)), 4_000
+    repeats = rng.normal(0, 1, (n_repeats, 2)) + rng.normal(0, 2, (n_repeats, 2))
+    noise = rng.normal(0, 2, (n_repeats, 2, 20)) + rng.normal(0, 5, (1, 1, 20))  # what all repeats share is no noise
+    first = np.array([1.0, 0])
+    assert uncertainty(still, repeats).standard_error(first) == pytest.approx(np.sqrt(5), rel=0.03)
+    assert uncertainty(still, repeats, noise=noise).standard_error(first) == pytest.approx(1, rel=0.1)
+    assert uncertainty(still, repeats, noise=2 * noise).standard_error(first) == 0  # by chance more than there is
+    noise[:, :, 0] = np.nan  # a draw without one of the classes
+    assert uncertainty(still, repeats, noise=noise).standard_error(first) == pytest.approx(1, rel=0.1)
+    assert uncertainty(still, repeats, noise=noise[:, :, :1]).standard_error(first) == pytest.approx(5**0.5, rel=0.03)
+
+
 def test_max_t_of_one_contrast_is_the_t_test():
     test = max_t(np.array([2.0, 0, 0, 0]), np.array([[1.0, 0, 0, 0]]), KNOWN)
     assert test.critical == pytest.approx(1.645, abs=0.03)
