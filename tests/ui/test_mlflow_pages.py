@@ -88,8 +88,9 @@ def test_ratios_can_be_compared(shown: Shown, page_at: PageAt) -> None:
     listed = ",".join(f'"{run.info.run_id}"' for run in ratios)
     page = page_at(f'{shown.server.uri}/#/compare-runs?runs=[{listed}]&experiments=["{shown.experiment_id}"]&{ML}')
     expect(page.get_by_text("Comparing 4 Runs").first).to_be_visible()
-    drawn = page.locator(".js-plotly-plot .axis-title").all_text_contents()
-    assert sorted({name.strip() for name in drawn}) == ["synth.ratio", "synth.rows", "synth.score"]
+    axes = page.locator(".js-plotly-plot .axis-title")
+    expect(axes.first).to_be_visible()  # the page draws after it has said what it compares
+    assert sorted({name.strip() for name in axes.all_text_contents()}) == ["synth.ratio", "synth.rows", "synth.score"]
 
 
 def test_the_registered_model_says_what_it_is_made_of(shown: Shown, page_at: PageAt) -> None:
