@@ -38,8 +38,7 @@ def refuse_unsound(
     known = Known([*runs, *_open_roots(project, (*rests_on, final), runs)])
     for run in (*rests_on, final):
         project.reader.vouch(run)
-        notes = contradicted_notes(run, rests_on) if run.stage == "batch" else ()
-        for what in (*known.missing(run), *notes):
+        for what in (*known.missing(run), *contradicted_notes(run, rests_on)):
             raise EvidenceError(
                 f"{run.name} (run {run.run_id}): {what}.",
                 "Restore in MLflow what was deleted, or sweep again; `synth-mlflow verify` shows all of it.",

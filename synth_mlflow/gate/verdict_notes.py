@@ -105,9 +105,12 @@ def verdicts_under(project: Project, policy: Policy, batches: Sequence[StoredBat
     )
 
 
-def check_runs(project: Project, batches: Sequence[StoredBatch]) -> Mapping[str, list[StoredRun]]:
-    """The finished check runs of some batches by the run id of their batch: those that notes name, else all."""
-    named = {batch.run.run_id: list(_named(batch.run)) for batch in batches}
+def check_runs(project: Project, policy: Policy, batches: Sequence[StoredBatch]) -> Mapping[str, list[StoredRun]]:
+    """The finished check runs of some batches by the run id of their batch.
+
+    Those that notes name, where one was written under this policy, else all.
+    """
+    named = {batch.run.run_id: list(_named(batch.run, policy)) for batch in batches}
     others = [run_id for run_id, found in named.items() if not found]
     found = project.reader.by_ids(list(itertools.chain.from_iterable(named.values())))
     found += project.reader.under(others, IS_CHECK) if others else []
@@ -141,8 +144,9 @@ def _still_standing(verdict: Verdict | None, gone: set[str]) -> Verdict | None:
     return None if verdict and gone.intersection(check.run_id for check in verdict.checks) else verdict
 
 
-def _named(batch: StoredRun) -> Iterator[str]:
-    for note in newest_notes(batch).values():
+def _named(batch: StoredRun, policy: Policy) -> Iterator[str]:
+    notes = newest_notes(batch)
+    for note in notes.values() if policy.digest in notes else ():
         yield from (check.run_id for check in note.checks)
 
 

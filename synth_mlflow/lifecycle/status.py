@@ -84,7 +84,9 @@ def status(project: Project) -> Status:
         _decided("report", done["handoff"], bad, _report_words(done["handoff"], runs)),
     )
     unfinished = project.reader.runs(where="attributes.status != 'FINISHED'")
-    left = tuple(f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in unfinished if _is_left(run))
+    left = tuple(
+        f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in unfinished if run.stage != "workflow"
+    )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
     return Status(project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed)))
@@ -123,10 +125,6 @@ def _decided(stage: str, runs: list[StoredRun], bad: Mapping[str, list[str]], wo
 def _taken_back(batch: StoredBatch) -> str:
     told = batch.taken_back
     return f"{batch.id} {told.words if told else '(by a tag; nobody said why)'}"
-
-
-def _is_left(run: StoredRun) -> bool:
-    return not run.counts and run.stage != "workflow"
 
 
 def _define_words(runs: list[StoredRun]) -> str:

@@ -79,9 +79,9 @@ def gather_material(project: Project) -> Material:
     curve = Curve.from_json(json.loads(text))
     batches = distinct_batches(run for run in runs if run.stage == "batch")
     inside = set(final.batches) if curve.chosen else set()
-    told = [batch for batch in batches if spelt_out(batch.id in inside, len(batches))]
-    checks = check_runs(project, told)
-    terse = verdicts_under(project, policy, [batch for batch in batches if batch not in told])
+    told, terse = _parted(batches, inside)
+    checks = check_runs(project, policy, told)
+    verdicts = [*verdicts_under(project, policy, terse), *_verdicts(policy, told, checks)]
     material = Material(
         problem=problem,
         frozen=frozen,
@@ -89,7 +89,7 @@ def gather_material(project: Project) -> Material:
         baseline=_only(runs, "baseline", frozen.run.run_id),
         batches=batches,
         checks=checks,
-        verdicts={verdict.batch: verdict for verdict in (*terse, *_verdicts(policy, told, checks))},
+        verdicts={verdict.batch: verdict for verdict in verdicts},
         sweeps=sweeps,
         ratios=[run for run in newest if run.stage == "ratio"],
         final=final,
@@ -102,6 +102,14 @@ def gather_material(project: Project) -> Material:
     judging = itertools.chain.from_iterable(checks.values())
     refuse_unsound(project, material.final, _vouched_for(material), [*runs, *newest, *judging])
     return material
+
+
+def _parted(batches: Sequence[StoredBatch], inside: set[str]) -> tuple[list[StoredBatch], list[StoredBatch]]:
+    """The batches that the pages spell out, and those that they tell of in a line."""
+    parts: tuple[list[StoredBatch], list[StoredBatch]] = ([], [])
+    for batch in batches:
+        parts[0 if spelt_out(batch.id in inside, len(batches)) else 1].append(batch)
+    return parts
 
 
 def _verdicts(policy: Policy, batches: Sequence[StoredBatch], checks: Mapping[str, list[StoredRun]]) -> list[Verdict]:

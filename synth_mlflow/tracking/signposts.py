@@ -40,9 +40,7 @@ def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[
     sweep = project.reader.run(handoff.params[names.P_SWEEP])
     finals = [run for run in project.reader.children(sweep.run_id) if run.stage == "final" and run.counts]
     inside = handoff.batches
-    wanted = ", ".join(f"'{run_id}'" for run_id in batch_runs)
-    few = 0 < len(batch_runs) <= POINTING
-    batches = project.reader.finished("batch", where=f"attributes.run_id IN ({wanted})") if few else []
+    batches = project.reader.by_ids(batch_runs) if len(batch_runs) <= POINTING else []
     line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
     promising = f"{line}. {handoff.params[names.P_PROMISE_WORDS]}"
     told = [(sweep, line), *((batch, line) for batch in batches), *((final, promising) for final in finals)]

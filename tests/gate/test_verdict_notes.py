@@ -10,7 +10,7 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.gate.verdict_notes import (
     check_runs,
     contradicted_notes,
@@ -36,6 +36,10 @@ def batch(project: Project) -> StoredBatch:
     return project.batches()[0]
 
 
+def policy_in(project: Project) -> Policy:
+    return policy_of(project.problem().statement)
+
+
 def verdict_of(batch: StoredBatch, *reasons: str, word: str = "fail") -> Verdict:
     checks = tuple(
         CheckVerdict(name, word, reasons, f"run of {name}")  # type: ignore[arg-type]
@@ -45,10 +49,10 @@ def verdict_of(batch: StoredBatch, *reasons: str, word: str = "fail") -> Verdict
 
 
 def test_validate_notes_what_the_check_runs_say(project: Project, batch: StoredBatch) -> None:
-    policy = policy_of(project.problem().statement)
+    policy = policy_in(project)
     noted = noted_verdict(batch, policy)
     assert noted is not None and noted.verdict == "pass"
-    runs = check_runs(project, [batch])[batch.run.run_id]
+    runs = check_runs(project, policy_in(project), [batch])[batch.run.run_id]
     assert {check.run_id for check in noted.checks} == {run.run_id for run in runs}
     assert not list(contradicted_notes(batch.run, runs))
 
@@ -56,14 +60,24 @@ def test_validate_notes_what_the_check_runs_say(project: Project, batch: StoredB
 def test_a_batch_without_a_note_is_read_from_its_checks(project: Project, batch: StoredBatch) -> None:
     bare = {name: value for name, value in batch.run.params.items() if not name.startswith(names.P_NOTE_PREFIX)}
     old = StoredBatch(replace(batch.run, params=bare))
-    policy = policy_of(project.problem().statement)
+    policy = policy_in(project)
     assert noted_verdict(old, policy) is None
     assert verdicts_under(project, policy, [old])[0].checks
-    assert len(check_runs(project, [old])[batch.run.run_id]) == 3
+    assert len(check_runs(project, policy_in(project), [old])[batch.run.run_id]) == 3
+
+
+def test_a_note_under_another_policy_hides_no_check_run(project: Project, batch: StoredBatch) -> None:
+    other = replace(policy_in(project), accepted={"utility": "a statement that people have changed since"})
+    first = f"{names.P_NOTE_PREFIX}1"
+    noted = json.loads(batch.run.params[first])
+    told = json.dumps({"policy": other.digest, "checks": noted["checks"][:1]})
+    old = StoredBatch(replace(batch.run, params={**batch.run.params, first: told}))
+    assert len(check_runs(project, other, [old])[batch.run.run_id]) == 1
+    assert len(check_runs(project, policy_in(project), [old])[batch.run.run_id]) == 3
 
 
 def test_it_is_noted_once_and_anew_when_it_changes(project: Project, batch: StoredBatch) -> None:
-    policy = policy_of(project.problem().statement)
+    policy = policy_in(project)
     for reasons in (["a"], ["a"], ["b"]):
         note_verdict(project, project.batch(batch.id), policy, verdict_of(batch, *reasons))
     found = project.batch(batch.id)
@@ -75,7 +89,7 @@ def test_it_is_noted_once_and_anew_when_it_changes(project: Project, batch: Stor
 
 
 def test_two_who_note_at_once_lose_nothing(project: Project, batch: StoredBatch) -> None:
-    policy = policy_of(project.problem().statement)
+    policy = policy_in(project)
     note_verdict(project, batch, policy, verdict_of(batch, "mine"))
     note_verdict(project, batch, policy, verdict_of(batch, "theirs"))  # who has not seen the other's
     noted = noted_verdict(project.batch(batch.id), policy)
@@ -83,7 +97,7 @@ def test_two_who_note_at_once_lose_nothing(project: Project, batch: StoredBatch)
 
 
 def test_long_reasons_are_cut_until_they_fit(project: Project, batch: StoredBatch) -> None:
-    policy = policy_of(project.problem().statement)
+    policy = policy_in(project)
     note_verdict(project, batch, policy, verdict_of(batch, *(f"{at} {'x' * 5_000}" for at in range(30))))
     noted = noted_verdict(project.batch(batch.id), policy)
     assert noted is not None and noted.verdict == "fail"
@@ -91,7 +105,7 @@ def test_long_reasons_are_cut_until_they_fit(project: Project, batch: StoredBatc
 
 
 def test_nothing_is_noted_while_a_check_is_missing(project: Project, batch: StoredBatch) -> None:
-    policy = policy_of(project.problem().statement)
+    policy = policy_in(project)
     whole = verdict_of(batch, "new")
     note_verdict(project, batch, policy, replace(whole, checks=whole.checks[:2]))
     assert project.batch(batch.id).run.params == batch.run.params
@@ -103,7 +117,7 @@ def test_what_is_no_note_is_passed_over_and_found(project: Project, batch: Store
     found = project.batch(batch.id)
     assert len(newest_notes(found.run)) == 1
     assert recorded_verdicts(project, [found])[0].verdict == "pass"
-    runs = check_runs(project, [found])[batch.run.run_id]
+    runs = check_runs(project, policy_in(project), [found])[batch.run.run_id]
     assert list(contradicted_notes(found.run, runs)) == ["a verdict noted on it cannot be read"]
 
 
@@ -113,7 +127,7 @@ def forged(project: Project, batch: StoredBatch) -> Iterator[Callable[[str, str]
         text = batch.run.params[f"{names.P_NOTE_PREFIX}1"]
         assert old in text
         add_params(project.server, batch.run.run_id, {f"{names.P_NOTE_PREFIX}2": text.replace(old, new)})
-        runs = check_runs(project, [batch])[batch.run.run_id]
+        runs = check_runs(project, policy_in(project), [batch])[batch.run.run_id]
         return list(contradicted_notes(project.batch(batch.id).run, runs))
 
     yield forge
@@ -131,7 +145,7 @@ def test_a_note_of_a_check_that_is_gone_is_found(forged: Callable[[str, str], li
 
 def test_a_note_says_nothing_once_a_check_is_deleted(demo_workflow: Workflow, batch: StoredBatch) -> None:
     project = demo_workflow.project
-    check = check_runs(project, [batch])[batch.run.run_id][0]
+    check = check_runs(project, policy_in(project), [batch])[batch.run.run_id][0]
     project.server.client.delete_run(check.run_id)
     assert demo_workflow.status().verdicts[0].verdict == "unvalidated"
     with pytest.raises(EvidenceError, match=f"names the check run {check.run_id}, which is gone"):
