@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import pandas as pd
 from matplotlib.figure import Figure
 
-from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import EvidenceError
 
@@ -44,6 +44,9 @@ class Evidence:
     slices: Mapping[str, Slice] = field(default_factory=dict)
     """The statement's slices, by name."""
     sensitive: tuple[str, ...] = ()
+    choosing: Mask | None = None
+    """The control rows that models may be scored on: the others state what the final model is promised to score. None
+    where all may choose."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Utility:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Train both arms and compare them."""
-        tables = _trainable(judged_tables(evidence), evidence.task)
+        tables = _trainable(judged_tables(_choosing(evidence)), evidence.task)
         short = too_few(tables, needed=MIN_ROWS, needed_batch=MIN_ROWS, why="train and test a model")
         if short:
             return CheckResult((), short)
@@ -112,6 +112,13 @@ class Utility:
             "figures": {"utility": _picture(parts, evidence, policy)},
         }
         return CheckResult(_probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
+
+
+def _choosing(evidence: Evidence) -> Evidence:
+    """The evidence without the rows that confirm: a batch that passes for its score on them would promise too much."""
+    if evidence.choosing is None:
+        return evidence
+    return replace(evidence, control=evidence.control[evidence.choosing].reset_index(drop=True), choosing=None)
 
 
 def _trainable(tables: Tables, task: Task) -> Tables:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from synth_mlflow.data.slices import Mask
+from synth_mlflow.data.task import Task
 
 MIN_ROWS = 2_000  # below, halving costs more precision than a fresh half is worth
 MIN_CLASS_ROWS = 200
@@ -56,3 +58,15 @@ def halve(truth: npt.NDArray[np.float64], is_classification: bool) -> Halves:
     select = np.zeros(len(truth), dtype=bool)
     select[order[::2]] = True
     return Halves(select, ~select)
+
+
+def halves_of(rows: pd.DataFrame, task: Task) -> Halves:
+    """Cut a frozen set as :func:`halve` does, where no model with an order of classes is at hand.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The whole frozen set with its target.
+    task : Task
+    """
+    return halve(pd.factorize(rows[task.target], sort=True)[0].astype(np.float64), task.is_classification)

@@ -19,6 +19,7 @@ from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
 from synth_mlflow.gate.verdict_notes import note_verdict
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
+from synth_mlflow.model.halves import halves_of
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import PARAM_MAX
@@ -107,10 +108,11 @@ def _judge_batch(
 def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
     statement = project.problem().statement
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
+    control = project.evaluation_rows(frozen)
     return Evidence(
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
-        control=project.evaluation_rows(frozen),
+        control=control,
         task=statement.task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
@@ -118,6 +120,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         slice=Slice.parse(record.origin.slice) if record.origin.slice else None,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
+        choosing=halves_of(control, statement.task).select,
     )
 
 

@@ -58,3 +58,12 @@ def test_what_real_rows_do_not_teach_cannot_be_judged(evidence, ruled):
 def test_too_few_rows(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch[:1]))
     assert ruling.verdict == "inconclusive"
+
+
+def test_no_model_is_scored_on_the_rows_that_confirm(evidence, ruled):
+    choosing = np.arange(len(evidence.control)) % 2 == 0
+    halved = replace(evidence, choosing=choosing)
+    _, result = ruled(plugin, halved)
+    assert result.tables["utility"]["n_rows"].tolist() == [int(choosing.sum())]
+    other_labels = evidence.control.assign(default=evidence.control["default"].where(choosing, "no"))
+    assert ruled(plugin, replace(halved, control=other_labels))[1].metrics == result.metrics

@@ -7,7 +7,7 @@ import pytest
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import fit
-from synth_mlflow.model.halves import halve
+from synth_mlflow.model.halves import halve, halves_of
 from synth_mlflow.model.labels import target_values
 from synth_mlflow.model.plan import SweepPlan
 from synth_mlflow.model.promise import confirm, unopened, worn_quantile
@@ -125,3 +125,11 @@ def test_halves_are_fixed_and_keep_the_classes():
     assert np.array_equal(halves.select, halve(truth, True).select)
     assert halve(truth[:1_900], True).shared
     assert halve((np.arange(5_000) % 50 == 0).astype(float), True).shared  # 100 rows of the rare class
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "regression"])
+def test_rows_are_cut_as_the_sweep_cuts_codes_of_them(kind):
+    table, task = of_kind(kind, 3_000, 8), Task("y", kind)
+    codes = table["y"].rank(method="dense").to_numpy() if kind == "multiclass" else table["y"].to_numpy()
+    assert np.array_equal(halves_of(table, task).select, halve(codes, task.is_classification).select)
+    assert 0 < halves_of(table, task).select.sum() < 3_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import shop
 
 from synth_mlflow import Workflow
+from synth_mlflow.checks import CheckResult, Evidence, utility
 from synth_mlflow.model import halves
 from synth_mlflow.model.promise import Promise, confirm
 from synth_mlflow.stages import opening
@@ -174,3 +176,20 @@ def test_predictions_come_back_as_they_were(tmp_path: Path, classes: tuple[objec
     write_predictions(tmp_path / "kept.npz", predictions, classes)
     found, labels = read_predictions(tmp_path / "kept.npz")
     assert np.array_equal(found, predictions) and labels == classes
+
+
+def test_validation_scores_models_on_the_half_that_chooses(halved: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Evidence] = []
+    run = utility.plugin.run
+
+    def watched(evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+        seen.append(evidence)
+        return run(evidence, policy)
+
+    monkeypatch.setattr(utility.plugin, "run", watched)
+    halved.generate("gaussian_copula", rows=300, seed=77, purpose="see what validation looks at")
+    halved.validate()
+    (evidence,) = seen
+    assert evidence.choosing is not None
+    assert np.array_equal(evidence.choosing, halves.halves_of(evidence.control, evidence.task).select)
+    assert 0 < evidence.choosing.sum() < len(evidence.control) == 301
