@@ -16,10 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -27,29 +25,14 @@ from urllib.request import urlopen
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from many_runs import grow
+from watched import counted
 
 from synth_mlflow import Workflow
 from synth_mlflow.data.templates import write_demo
-from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.server import connect
 
 RATIOS = tuple(at * 0.04 for at in range(20))
 PORT = 5917
 SETTLING = 45  # seconds
-
-
-class Counting:
-    """A client that counts what is asked of it."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.asked: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        if callable(found):
-            self.asked[name] += 1
-        return found
 
 
 def main() -> None:
@@ -125,14 +108,12 @@ def measure(uri: str, folder: Path) -> None:
         "report": lambda workflow: workflow.report(page, limits=folder / "limits.md"),
     }
     for name, verb in verbs.items():
-        server = connect("scale", uri)
-        client = Counting(server.client)
-        workflow = Workflow.of(Project(replace(server, client=client)))  # type: ignore[arg-type]
+        workflow, asked = counted(Workflow("scale", uri))
         wall, cpu = time.perf_counter(), time.process_time()
         verb(workflow)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        asked = ", ".join(f"{count} {what}" for what, count in client.asked.most_common(4))
-        print(f"{name:<12} {wall:6.1f} s wall {cpu:6.1f} s CPU   {client.asked.total()} requests: {asked}")
+        most = ", ".join(f"{count} {what}" for what, count in asked.most_common(4))
+        print(f"{name:<12} {wall:6.1f} s wall {cpu:6.1f} s CPU   {asked.total()} requests: {most}")
     print(f"handoff.html has {page.stat().st_size / 1e6:.1f} MB")
     print(f"at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.1f} GB of memory")
 

@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from shop import write_shop
+from watched import watched
 
 from synth_mlflow import Workflow
 from synth_mlflow.data.columns import normalise
@@ -37,7 +37,6 @@ from synth_mlflow.model.plan import FitKey, SweepPlan, fit_rows
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.settings import coarse
 from synth_mlflow.model.sweep import run_fits, run_sweep
-from synth_mlflow.tracking.project import Project
 
 TOLD = {"model": "{params: {num_iterations: 100}}"}
 
@@ -105,8 +104,7 @@ def tracked(n_rows: int, repeats: int, n_jobs: int) -> None:
         os.chdir(folder)  # MLflow puts artifacts under the working directory
         workflow = _ready_to_sweep(Path(folder), n_rows)
         training, predicting, asked = _Sum(), _Sum(), _Sum()
-        server = workflow.project.server
-        timed = Workflow.of(Project(replace(server, client=_Timed(server.client, asked))))  # type: ignore[arg-type]
+        timed = watched(workflow, asked.around)
         with (
             mock.patch("lightgbm.train", training.around(lightgbm.train)),
             mock.patch("lightgbm.Booster.predict", predicting.around(lightgbm.Booster.predict)),
@@ -156,17 +154,6 @@ class _Sum:
                     self.calls += 1
 
         return timed
-
-
-class _Timed:
-    """A client whose calls are timed."""
-
-    def __init__(self, client: Any, asked: _Sum) -> None:
-        self._client, self._asked = client, asked
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._client, name)
-        return self._asked.around(found) if callable(found) else found
 
 
 class _Memory:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from many_runs import grow
+from watched import counted
 
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import search
-from synth_mlflow.tracking.project import Project
 
 MODEL = "models:/demo-breast-cancer/1"
 VERBS: dict[str, Callable[[Workflow], object]] = {
@@ -27,24 +25,11 @@ VERBS: dict[str, Callable[[Workflow], object]] = {
 }
 
 
-class Counting:
-    """A client that counts what is asked of it."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.asked: Counter[str] = Counter()
-
-    def __getattr__(self, name: str) -> Any:
-        self.asked[name] += 1
-        return getattr(self._client, name)
-
-
 def requests(workflow: Workflow, verb: str) -> Counter[str]:
     """The requests that one verb makes, beginning anew."""
-    server = workflow.project.server
-    client = Counting(server.client)
-    VERBS[verb](Workflow.of(Project(replace(server, client=client))))  # type: ignore[arg-type]
-    return client.asked
+    seen, asked = counted(workflow)
+    VERBS[verb](seen)
+    return asked
 
 
 @pytest.mark.parametrize("verb", VERBS)
