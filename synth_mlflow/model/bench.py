@@ -114,7 +114,9 @@ class Bench:
 def _trainer(
     parts: Sequence[pd.DataFrame], evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels
 ) -> Trainer:
-    if spec.estimator == "lightgbm" and sum(map(len, parts)) > FRESH_BINS_MAX:
+    # weights of a binned table are fixed, and those of the whole pool balance none of the mixes
+    can_share = spec.params.get("class_weight") != "balanced"
+    if spec.estimator == "lightgbm" and can_share and sum(map(len, parts)) > FRESH_BINS_MAX:
         from synth_mlflow.model.boosted import BoostedTrainer  # takes 1 s to import
 
         return BoostedTrainer.build(spec.params, task, parts, evaluation, classes)
@@ -122,7 +124,7 @@ def _trainer(
     if spec.estimator == "lightgbm":
         from synth_mlflow.model.boosted import BoostedSettings, FreshTrainer
 
-        settings = BoostedSettings.read(spec.params, task, len(classes), seed=0, n_threads=1)
+        settings = BoostedSettings.read(spec.params, task, classes, seed=0, n_threads=1)
         return FreshTrainer(settings, task, classes, pool, evaluation)
     return _EstimatorTrainer(spec, task, pool, evaluation, classes)
 

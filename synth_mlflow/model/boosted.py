@@ -57,28 +57,31 @@ class BoostedSettings:
     class_weight: Any
 
     @classmethod
-    def read(cls, given: Mapping[str, Any], task: Task, n_classes: int, seed: int, n_threads: int) -> BoostedSettings:
+    def read(
+        cls, given: Mapping[str, Any], task: Task, classes: Labels, *, seed: int, n_threads: int
+    ) -> BoostedSettings:
         """Complete what a statement gives with what makes fits deterministic and silent.
 
         Raises
         ------
         UsageError
-            If LightGBM knows no parameter of some name; it would pass over it in silence.
+            If LightGBM knows no parameter of some name, which it would pass over in silence, or class weights name no
+            class of the task.
 
         Examples
         --------
         >>> task = Task("churned", "binary")
-        >>> BoostedSettings.read({"n_estimators": 50}, task, 2, seed=1, n_threads=1).n_rounds
+        >>> BoostedSettings.read({"n_estimators": 50}, task, ("no", "yes"), seed=1, n_threads=1).n_rounds
         50
         """
         _check_names(given)
         params = dict(given)
         n_rounds = int(_take(params, _ROUNDS_NAMES, ROUNDS))
         stopping = int(_take(params, _STOPPING_NAMES, 0))
-        weight = params.pop("class_weight", None)
+        weight = _by_code(params.pop("class_weight", None), classes)
         params["objective"] = _take(params, _OBJECTIVE_NAMES, task.kind)  # LightGBM calls the three kinds as we do
         if task.kind == "multiclass":
-            params["num_class"] = n_classes
+            params["num_class"] = len(classes)
         if params.get("use_quantized_grad"):
             n_threads = 1  # each thread rounds by random numbers of its own
         fixed = {"deterministic": True, "force_row_wise": True, "verbosity": -1, "feature_pre_filter": False}
@@ -104,8 +107,9 @@ class FreshTrainer:
         places = np.unique(rows.all)
         taken = self.pool.iloc[places].reset_index(drop=True)
         columns = columns_of(taken, self.task)
-        data = dataset(columns, taken, target_values(taken, self.task, self.classes), self.settings)
         chosen, real = np.searchsorted(places, rows.all), np.searchsorted(places, rows.real)
+        target = target_values(taken, self.task, self.classes)
+        data = dataset(columns, taken, target, self.settings, balance=target[chosen])
         return BoostedModel(predictor(train(self.settings, data, chosen, real, seed), columns, self.classes))
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
@@ -137,7 +141,7 @@ class BoostedTrainer:
         classes: Labels,
     ) -> BoostedTrainer:
         """Encode and bin the pool, a block of a table after the other so that they are never copied into one."""
-        settings = BoostedSettings.read(given, task, len(classes), seed=0, n_threads=1)
+        settings = BoostedSettings.read(given, task, classes, seed=0, n_threads=1)
         columns = columns_of(parts[0], task, *parts[1:])
         matrix = np.empty((sum(map(len, parts)), len(columns.columns)))
         filled = 0
@@ -147,7 +151,7 @@ class BoostedTrainer:
                 matrix[filled : filled + len(block)] = block
                 filled += len(block)
         target = np.concatenate([target_values(part, task, classes) for part in parts])
-        data = _bin(columns, matrix, target, settings)
+        data = _bin(columns, matrix, target, settings, target)
         return cls(settings, columns, classes, data, columns.matrix(evaluation))
 
     def model(self, rows: FitRows, seed: int) -> BoostedModel:
@@ -164,7 +168,7 @@ def fit_boosted(
     given: Mapping[str, Any], task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
 ) -> BoostedModel:
     """Fit LightGBM; see :func:`synth_mlflow.model.fit.fit`."""
-    settings = BoostedSettings.read(given, task, len(classes), seed, n_threads)
+    settings = BoostedSettings.read(given, task, classes, seed=seed, n_threads=n_threads)
     columns = columns_of(rows, task)
     data = dataset(columns, rows, target_values(rows, task, classes), settings)
     booster = train(settings, data, np.arange(len(rows)), np.arange(len(rows)), seed)
@@ -190,17 +194,32 @@ def columns_of(rows: pd.DataFrame, task: Task, *more: pd.DataFrame) -> RawColumn
     )
 
 
-def dataset(columns: RawColumns, rows: pd.DataFrame, target: Vector, settings: BoostedSettings) -> lightgbm.Dataset:
-    """Rows binned once; fits take subsets of it by row number."""
-    return _bin(columns, columns.matrix(rows), target, settings)
+def dataset(
+    columns: RawColumns,
+    rows: pd.DataFrame,
+    target: Vector,
+    settings: BoostedSettings,
+    *,
+    balance: Vector | None = None,
+) -> lightgbm.Dataset:
+    """Rows binned once; fits take subsets of it by row number.
+
+    Parameters
+    ----------
+    balance : array, optional
+        The targets that ``class_weight: balanced`` is to balance, by default those of ``rows``.
+    """
+    return _bin(columns, columns.matrix(rows), target, settings, target if balance is None else balance)
 
 
-def _bin(columns: RawColumns, matrix: Vector, target: Vector, settings: BoostedSettings) -> lightgbm.Dataset:
+def _bin(
+    columns: RawColumns, matrix: Vector, target: Vector, settings: BoostedSettings, balance: Vector
+) -> lightgbm.Dataset:
     with _refusals(len(matrix), settings):
         return lightgbm.Dataset(
             matrix,
             target,
-            weight=_weights(target, settings.class_weight),
+            weight=_weights(target, settings.class_weight, balance),
             feature_name=columns.feature_names,
             categorical_feature=columns.categorical,
             params=dict(settings.params),
@@ -302,12 +321,40 @@ def _categories(parts: Sequence[pd.Series], kind: str) -> tuple[str, ...]:
     return tuple(sorted({value for values in parts for value in values.dropna().unique()}))
 
 
-def _weights(target: Vector, class_weight: Any) -> Vector | None:
+def _by_code(class_weight: Any, classes: Labels) -> Any:
+    """Weights that a statement gives by label, by code 0, 1, …; its keys are text once they have been recorded.
+
+    >>> _by_code({"2": 5.0}, (1, 2)), _by_code("balanced", (1, 2))
+    ({1: 5.0}, 'balanced')
+    """
+    if class_weight is None or (class_weight == "balanced" and classes):
+        return class_weight
+    codes = {_label_text(label): code for code, label in enumerate(classes)}
+    given = class_weight if isinstance(class_weight, Mapping) else {class_weight: None}
+    strange = [label for label in given if _label_text(label) not in codes]
+    if strange:
+        known = f"The classes are {', '.join(map(repr, classes[:12]))}" if classes else "A regression has no classes"
+        raise UsageError(
+            f"`class_weight` names {strange[0]!r}. {known}.",
+            'Give a weight a class, or "balanced", in `model: params:` of the problem statement.',
+        )
+    return {codes[_label_text(label)]: float(weight) for label, weight in given.items()}
+
+
+def _label_text(label: Any) -> str:
+    """As JSON has it for a key: 1 and 1.0 are one label."""
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def _weights(target: Vector, class_weight: Any, balance: Vector) -> Vector | None:
     if class_weight is None:
         return None
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    return np.asarray(compute_sample_weight(class_weight, target), dtype=np.float64)
+    if class_weight == "balanced":
+        codes, counts = np.unique(balance, return_counts=True)
+        class_weight = dict(zip(codes, len(balance) / (len(codes) * counts), strict=True))
+    return np.array([class_weight.get(code, 1.0) for code in target])
 
 
 def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64]) -> lightgbm.Dataset:

@@ -147,6 +147,37 @@ def test_class_weight_raises_the_rare_class(rows):
     assert weighted > plain + 0.1
 
 
+@pytest.mark.parametrize("keys", [(1, 2), ("1", "2"), (1.0, 2.0)])  # as given, and as the server gives them back
+def test_class_weights_are_given_by_label(rows, keys):
+    task, numbered = Task("churned", "multiclass"), rows.assign(churned=np.arange(400) % 3 + 1)
+    by_label, plain = (
+        fit(ModelSpec(params={"n_estimators": 3, **more}), task, numbered, seed=1).predict(numbered).mean(axis=0)
+        for more in ({"class_weight": dict(zip(keys, (1, 50), strict=True))}, {})
+    )
+    assert by_label[1] > plain[1] + 0.1  # label 2 stands at place 1
+
+
+def test_class_weight_of_no_class_is_refused(rows):
+    with pytest.raises(UsageError, match=r"`class_weight` names 'maybe'. The classes are 'no', 'yes'"):
+        fit(ModelSpec(params={"class_weight": {"maybe": 2}}), Task("churned", "binary"), rows, seed=1)
+    with pytest.raises(UsageError, match="A regression has no classes"):
+        fit(ModelSpec(params={"class_weight": "balanced"}), Task("spend", "regression"), rows, seed=1)
+
+
+def test_balanced_weights_balance_the_rows_of_each_fit(rows, monkeypatch):
+    from synth_mlflow.model import bench as benches
+
+    monkeypatch.setattr(benches, "FRESH_BINS_MAX", 100)  # the tables would be binned together, but for the weights
+    task, spec = Task("churned", "binary"), ModelSpec(params={"n_estimators": 3, "class_weight": "balanced"})
+    real = rows[:300]
+    tables = (real, rows[300:], task, "roc_auc", spec)
+    alone, beside = (
+        Bench.build(*tables, synthetic=s).trainer.predictions(FitRows(np.arange(300), np.empty(0, dtype=np.int64)), 1)
+        for s in (None, rows.assign(churned="yes"))
+    )
+    assert np.array_equal(alone, beside)
+
+
 def test_own_pipeline_gets_raw_rows(rows):
     model = fit(ModelSpec("tests_own_pipeline:only_age"), Task("spend", "regression"), rows, seed=1)
     assert np.corrcoef(model.predict(rows), rows["spend"])[0, 1] > 0.99
