@@ -34,6 +34,8 @@ def _objection(guardrail: Guardrail, name: str, part: SlicePoint) -> str:
         return f"slice {name!r} falls by {-part.gain:.3g}"
     if guardrail.accept_inconclusive or not _is_open(guardrail, part):
         return ""
+    if part.score is None:
+        return f"the metric is undefined on slice {name!r} ({part.n_rows:,} evaluation rows)"
     if part.gain_low is None:
         return f"slice {name!r} ({part.n_rows:,} evaluation rows) is too small to tell"
     return f"slice {name!r} may fall by {-part.gain_low:.3g}, the low end of its 95 % interval"

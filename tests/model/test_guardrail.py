@@ -21,6 +21,7 @@ def part(gain=None, low=None, high=None):
         (part(-0.02, -0.03, 0.01), "slice 'old' falls by 0.02 (0.01 is allowed)", "slice 'old' falls by 0.02"),
         (part(0.02, -0.03, 0.07), "slice 'old' may fall by 0.03, the low end of its 95 % interval", ""),
         (part(), "slice 'old' (40 evaluation rows) is too small to tell", ""),
+        (SlicePoint(40, None, None, None, None), "the metric is undefined on slice 'old' (40 evaluation rows)", ""),
     ],
 )
 def test_slice_must_show_that_it_does_not_fall(found, strict, accepting):
