@@ -93,9 +93,16 @@ class Ratios(click.ParamType[Any]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(part) / 100 for part in str(value).replace("%", "").split(",") if part.strip())
+            ratios = tuple(float(part) / 100 for part in str(value).replace("%", "").split(",") if part.strip())
         except ValueError:
             self.fail(f"{value!r} is no list of percents such as 0,25,50,75", param, ctx)
+        if "%" not in str(value) and 0 < max(ratios, default=0.0) < 0.01:
+            self.fail(
+                f"{value!r} are percents, all below one: for a quarter give 25, for a quarter of a percent 0.25%",
+                param,
+                ctx,
+            )
+        return ratios
 
 
 class Setting(click.ParamType[Any]):

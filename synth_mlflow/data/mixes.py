@@ -48,7 +48,7 @@ def read_ratios(ratios: Iterable[float]) -> tuple[float, ...]:
 def read_ratio(ratio: float) -> float:
     """One ratio; a UsageError if it lies outside [0, 1)."""
     if not 0 <= ratio < 1:
-        raise _no_ratio(f"ratio {ratio:g} lies outside [0, 1)")
+        raise _no_ratio(f"ratio {ratio:g} ({percent(ratio)}) lies outside [0, 1)")
     return float(ratio)
 
 
@@ -108,6 +108,32 @@ def check_supply(
         )
 
 
+def check_kinds(ratios: Iterable[float], n_real: int, mix: Mix = "augment") -> None:
+    """Refuse ratios above 0 at which rounding leaves no real or no synthetic row.
+
+    Raises
+    ------
+    UsageError
+        With the first such ratio and what it would take.
+
+    Examples
+    --------
+    >>> check_kinds([0.0, 0.01], 50)
+    >>> check_kinds([0.001], 50)
+    Traceback (most recent call last):
+    synth_mlflow.errors.UsageError: ratio 0.1 % of 50 real rows is 50 real and 0 synthetic ones: a mix holds both.
+    Leave it out, or take one further from its end of the scale.
+    """
+    for ratio in ratios:
+        kept, added = mix_counts(ratio, n_real, mix)
+        if ratio and not (kept and added):
+            raise UsageError(
+                f"ratio {percent(ratio)} of {n_real:,} real rows is {kept:,} real and {added:,} synthetic ones: "
+                "a mix holds both.",
+                "Leave it out, or take one further from its end of the scale.",
+            )
+
+
 def draw_order(batches: npt.ArrayLike, rng: np.random.Generator) -> Places:
     """A random order of synthetic rows of which every beginning holds each batch in proportion.
 
@@ -144,5 +170,5 @@ def draw_duplicates(real: Places, n_rows: int, rng: np.random.Generator) -> Plac
 def _no_ratio(found: str) -> UsageError:
     return UsageError(
         f"{found}: a ratio is the share of synthetic rows in the training mix.",
-        "Give shares such as 0.25 0.5 0.75 (25 %, 50 %, 75 %).",
+        "Give shares such as 25, 50 and 75 percent: `--ratios 25,50,75`, in Python `(0.25, 0.5, 0.75)`.",
     )

@@ -109,6 +109,11 @@ class SweepPlan:
                 f"{self.repeats} repeats were asked for, at least 3 are needed: their spread is the interval.",
                 "8 repeats are the default; take more for narrower intervals.",
             )
+        if self.n_jobs == 0:
+            raise UsageError(
+                "0 fits at a time were asked for, at least one is needed.",
+                "Give how many, or -1 for as many as there are cores.",
+            )
         if self.rule not in RULES:
             raise UsageError(f"rule {self.rule!r} is unknown. {closest(self.rule, RULES)}")
 
@@ -160,6 +165,11 @@ class FitRows:
         return np.concatenate([self.real, self.added])
 
 
+def n_drawn(n_real: int) -> int:
+    """How many of the real rows a repeat draws."""
+    return max(1, round(n_real * REPEAT_SHARE))
+
+
 def baseline_keys(repeats: int) -> list[FitKey]:
     """The fits without synthetic rows."""
     return [FitKey("synthetic", 0.0, repeat) for repeat in (ALL_ROWS, *range(repeats))]
@@ -197,7 +207,7 @@ def fit_rows(
     order = np.arange(n_real) if key.repeat == ALL_ROWS else rng.permutation(n_real)
     if key.arm == "real":
         return FitRows(order[: max(1, round(n_real * key.ratio))], np.empty(0, dtype=np.int64))
-    drawn = order if key.repeat == ALL_ROWS else order[: max(1, round(n_real * REPEAT_SHARE))]
+    drawn = order if key.repeat == ALL_ROWS else order[: n_drawn(n_real)]
     n_kept, n_added = mix_counts(key.ratio, len(drawn), mix)
     # the real rows that `replace` drops are drawn too, also where all rows are at hand
     kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn

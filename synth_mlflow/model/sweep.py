@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.mixes import check_supply
+from synth_mlflow.data.mixes import check_kinds, check_supply
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
@@ -17,7 +17,7 @@ from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import Curve, FailedRatio
 from synth_mlflow.model.decision import with_losses
 from synth_mlflow.model.engine import Engine, Threads
-from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Sources, SweepPlan, unfinished
+from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Sources, SweepPlan, n_drawn, unfinished
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.work import Failed, Unscored, Work
 
@@ -51,6 +51,7 @@ def run_sweep(
     on_fit: OnFit | None = None,
     engine: Engine | None = None,
     sources: Sources | None = None,
+    lost: Sequence[FailedRatio] = (),
 ) -> SweepOutcome:
     """Fit every ratio, repeat and arm, and read the curve.
 
@@ -78,6 +79,8 @@ def run_sweep(
         Where fits run; by default in threads on this machine.
     sources : mapping of str to array of int, optional
         Places of the synthetic rows of each source that the plan names, but for the one that holds them all.
+    lost : sequence of FailedRatio, optional
+        Ratios at which a first pass failed and that the plan leaves out for that; the curve tells of them too.
 
     Returns
     -------
@@ -97,12 +100,16 @@ def run_sweep(
     work = Work(bench.trainer, bench.n_real, bench.n_extra, labels, plan.mix, plan.seed, sources or {})
     fits, failed = _run_all(bench, plan, work, finished=finished or {}, on_fit=on_fit, engine=engine)
     plan = _complete(plan, failed)
-    curve = replace(read_curve(bench, plan, fits, supply), failed=_losses(failed))
+    curve = replace(read_curve(bench, plan, fits, supply), failed=(*lost, *_losses(failed)))
     return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, work)
 
 
 def supply_sources(plan: SweepPlan, n_real: int, n_synthetic: int, sources: Sources) -> dict[str, int]:
-    """The synthetic rows at hand of each source; a GateError names the one that has too few."""
+    """The synthetic rows at hand of each source; a GateError names the one that has too few.
+
+    A UsageError names a ratio that is no mix on the rows that a repeat draws.
+    """
+    check_kinds(plan.ratios, n_drawn(n_real), plan.mix)
     everyone = {EVERYTHING: n_synthetic} | {source: len(places) for source, places in sources.items()}
     for source in plan.sources:
         check_supply(plan.ratios, n_real, everyone[source], plan.mix, source)

@@ -8,18 +8,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.mixes import Mix, mix_counts, percent
+from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent
 from synth_mlflow.data.task import ModelSpec
+from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.model.baseline import power_words
-from synth_mlflow.model.curve import Curve, source_name
+from synth_mlflow.model.curve import Curve, FailedRatio, source_name
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
-from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Rule, SweepPlan, unfinished
+from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Rule, SweepPlan, n_drawn, unfinished
 from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.stages.ingredients import Ingredients, gather
@@ -33,6 +34,7 @@ from synth_mlflow.tracking.write import NewRun, create_children, create_run, end
 RATIOS = (0.0, 0.25, 0.5, 0.75)
 REPEATS = 8
 By = Literal["generator"]
+BYS: tuple[By, ...] = get_args(By)
 
 
 def sweep(
@@ -88,6 +90,8 @@ def sweep(
     EvidenceError
         If any table is no longer what was recorded.
     """
+    if by is not None and by not in BYS:
+        raise UsageError(f"a sweep by {by!r} is unknown. {closest(by, BYS)}", 'Give `by="generator"`, or leave it out.')
     plan = SweepPlan(
         ratios=tuple(ratios),
         repeats=repeats,
@@ -122,9 +126,9 @@ def _run(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
             if not ingredients.refine:
                 return _written(sweeping, outcome, children)
             plan = _refined(project, ingredients, outcome.curve)
-        children = _children(sweeping, plan)
+            children |= _children(sweeping, plan)
         with ending_children_badly(server, list(children.values())):
-            outcome = _fit_all(sweeping, plan, {**kept.finished, **outcome.fits})
+            outcome = _fit_all(sweeping, plan, {**kept.finished, **outcome.fits}, outcome.curve.failed)
             return _written(sweeping, outcome, children)
 
 
@@ -164,14 +168,21 @@ def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepP
     """The plan with the midpoints around the peak, as far as there are synthetic rows for them."""
     plan = ingredients.plan
     supply = min(len(ingredients.synthetic), *(len(places) for places in ingredients.sources.values()), sys.maxsize)
-    needed = {r: mix_counts(r, len(ingredients.training), plan.mix)[1] for r in refined_ratios(curve)}
-    for ratio, n_rows in needed.items():
-        if n_rows > supply:
-            project.say(f"not refined to {percent(ratio)}: it needs {n_rows:,} synthetic rows, {supply:,} passed")
-    return replace(plan, ratios=tuple(ratio for ratio, n_rows in needed.items() if n_rows <= supply))
+    kept = []
+    for ratio in refined_ratios(curve):
+        try:
+            check_kinds([ratio], n_drawn(len(ingredients.training)), plan.mix)
+            check_supply([ratio], len(ingredients.training), supply, plan.mix)
+        except (UsageError, GateError) as error:
+            project.say(f"not refined to {percent(ratio)}: {error.found}")
+        else:
+            kept.append(ratio)
+    return replace(plan, ratios=tuple(kept))
 
 
-def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]) -> SweepOutcome:
+def _fit_all(
+    sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit], lost: Sequence[FailedRatio] = ()
+) -> SweepOutcome:
     ingredients, kept = sweeping.ingredients, sweeping.kept
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
     n_fits = len(unfinished(plan.keys(len(ingredients.training), n_extra), finished))
@@ -205,6 +216,7 @@ def _fit_all(sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit]
             on_fit=keep,
             engine=sweeping.engine,
             sources=ingredients.sources,
+            lost=lost,
         )
     finally:
         kept.write()

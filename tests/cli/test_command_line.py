@@ -75,6 +75,11 @@ def test_stages_one_by_one(
     assert [point["ratio"] for point in found["curve"]] == [0, 0.5] and found["broken"] == []
 
 
+def test_shares_given_for_percents_are_refused(call: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = call("sweep", "--ratios", "0.25,0.5")
+    assert code == 2 and "for a quarter give 25, for a quarter of a percent 0.25%" in err
+
+
 def test_one_door_at_a_time(call: Callable[..., tuple[int, str, str]]) -> None:
     for arguments in (["generate"], ["generate", "forest", "--from", "x.csv"], ["generate", "--from", "x.csv"]):
         assert call(*arguments)[0] == 2

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth_mlflow.data.mixes import check_supply, draw_duplicates, draw_order, mix_counts, read_ratios
+from synth_mlflow.data.mixes import check_kinds, check_supply, draw_duplicates, draw_order, mix_counts, read_ratios
 from synth_mlflow.errors import GateError, UsageError
 
 
@@ -35,7 +35,8 @@ def test_ratios_are_sorted_unique_and_hold_the_baseline():
 
 
 @pytest.mark.parametrize(
-    ("ratios", "message"), [([1.0], "ratio 1 lies outside"), ([-0.1, 0.5], "ratio -0.1"), ([0], "no ratio above 0")]
+    ("ratios", "message"),
+    [([1.0], r"ratio 1 \(100 %\) lies outside"), ([-0.1, 0.5], "ratio -0.1"), ([0], "no ratio above 0")],
 )
 def test_impossible_ratios_are_refused(ratios, message):
     with pytest.raises(UsageError, match=message):
@@ -52,6 +53,19 @@ def test_too_few_synthetic_rows_are_refused_with_both_numbers():
         check_supply([0, 0.25, 0.75], 4_500, 9_800, generator="forest")
     assert refusal.value.fix == "Generate 3,700 more: `synth-mlflow generate forest --rows 3700`."
     check_supply([0, 0.25, 0.75], 4_500, 13_500)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "mix", "found"),
+    [
+        (0.9999, "replace", "ratio 99.99 % of 900 real rows is 0 real and 900 synthetic ones"),
+        (0.0001, "augment", "ratio 0.01 % of 900 real rows is 900 real and 0 synthetic ones"),
+    ],
+)
+def test_ratio_that_rounds_to_rows_of_one_kind_is_refused(ratio, mix, found):
+    with pytest.raises(UsageError, match=found):
+        check_kinds([0.0, ratio], 900, mix)
+    check_kinds([0.0, 0.25, 0.999], 900, mix)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=200), st.integers(0, 9))

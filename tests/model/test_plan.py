@@ -14,6 +14,11 @@ def rows_of(arm, ratio, repeat, mix="augment"):
     return fit_rows(FitKey(arm, ratio, repeat), 100, BATCHES, mix, seed=5)
 
 
+def test_no_fits_at_a_time_are_refused():
+    with pytest.raises(UsageError, match="0 fits at a time"):
+        SweepPlan(n_jobs=0)
+
+
 def test_default_plan_has_each_fit_once():
     keys = SweepPlan().keys()
     assert len(keys) == len(set(keys)) == 9 + 3 * 9 * 2 + 3 * 8

@@ -285,6 +285,15 @@ def test_estimator_that_fails_at_one_ratio_loses_that_ratio_alone(tables, picky)
     assert Curve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
 
 
+def test_losses_of_a_first_pass_are_told_by_the_second(tables, picky):
+    lost = run_sweep(*tables, TASK, "roc_auc", picky(200), PLAN).curve.failed
+    curve = run_sweep(
+        *tables, TASK, "roc_auc", picky(130), SweepPlan((0.25, 0.55), repeats=4, n_jobs=1), lost=lost
+    ).curve
+    assert [each.ratio for each in curve.failed] == [0.75, 0.55]
+    assert "75 % was left out" in curve.decision and "55 % was left out" in curve.decision
+
+
 def test_estimator_that_fails_at_every_ratio_is_refused(tables, picky):
     with pytest.raises(UsageError, match=r"at 25 %, 60 real and 20 added rows\): MemoryError"):
         run_sweep(*tables, TASK, "roc_auc", picky(60), SweepPlan((0.25,), repeats=4, n_jobs=1))
