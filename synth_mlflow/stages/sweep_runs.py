@@ -187,16 +187,15 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
     draft.param(names.P_MODEL_NAME, kept.name)
     draft.param(names.P_MODEL_VERSION, kept.version)
     draft.param(names.P_MODEL_SHA256, kept.sha256)
-    for point in curve.points:
-        step = round(point.ratio * 100)
+    for step, point in _steps(curve.points).items():
         draft.metric(names.M_SCORE, point.score, step)
         draft.metric(names.M_SCORE_LOW, point.low, step)
         draft.metric(names.M_SCORE_HIGH, point.high, step)
         draft.metric(names.M_GAIN, point.gain, step)
         draft.metric(names.M_PLACEBO, point.placebo, step)
     for source, points in curve.rivals.items():
-        for point in points:
-            draft.metric(names.source_metric(source_name(source)), point.score, round(point.ratio * 100))
+        for step, point in _steps(points).items():
+            draft.metric(names.source_metric(source_name(source)), point.score, step)
     draft.metric(names.M_CHOSEN, curve.chosen)
     draft.text(names.A_CURVE, canonical_json(curve.to_json()))
     draft.frame(names.A_CURVE_TABLE, curve.frame())
@@ -207,6 +206,14 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
         draft.picture(names.A_SOURCES_PICTURE, sources_figure(curve))
     draft.inputs += _inputs(ingredients, ingredients.batches)
     draft.describe(_decision(draft, curve, success, kept))
+
+
+def _steps(points: Sequence[Point]) -> dict[int, Point]:
+    """The points by whole percents, as MLflow draws them; of several within one the first: 0 is real rows alone."""
+    steps: dict[int, Point] = {}
+    for point in points:
+        steps.setdefault(round(point.ratio * 100), point)
+    return steps
 
 
 def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> str:

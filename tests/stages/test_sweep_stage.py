@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
@@ -14,6 +16,8 @@ from mlflow.tracking import MlflowClient
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.model.curve import source_name
+from synth_mlflow.model.plan import FitRows
+from synth_mlflow.model.work import Work
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import set_tags
@@ -93,6 +97,34 @@ def test_a_failing_model_leaves_failed_runs_and_no_evidence(done: Workflow, monk
 def test_refined_sweep_adds_the_midpoints(done: Workflow) -> None:
     curve = done.sweep([0, 0.5], repeats=3, refine=True)
     assert len(curve.points) in {3, 4} and {0.0, 0.5} < {point.ratio for point in curve.points}
+
+
+def test_ratio_that_failed_before_refining_is_told(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = Work._predictions
+
+    def failing(work: Work, rows: FitRows, seed: int) -> npt.NDArray[np.float64]:
+        if len(rows.added) == len(rows.real):  # at 50 % alone
+            raise UsageError("no")
+        return fitted(work, rows, seed)
+
+    monkeypatch.setattr(Work, "_predictions", failing)
+    curve = done.sweep([0.25, 0.5], repeats=3, refine=True)
+    assert 0.5 in [lost.ratio for lost in curve.failed] and "50 % was left out" in curve.decision
+    left = {run.name: run.status for run in done.project.reader.runs() if not run.counts}
+    assert left["50 % synthetic"] == "FAILED" and "SCHEDULED" not in left.values()
+
+
+def test_ratios_within_one_percent_leave_the_baseline_at_step_0(done: Workflow) -> None:
+    curve = done.sweep([0.004, 0.25, 0.252], repeats=3)
+    sweep = done.project.latest_sweep()
+    assert sweep is not None
+    history = done.project.server.client.get_metric_history(sweep.run.run_id, names.M_SCORE)
+    assert {(found.step, found.value) for found in history} == {(0, curve.points[0].score), (25, curve.points[2].score)}
+
+
+def test_comparison_by_anything_else_is_refused(done: Workflow) -> None:
+    with pytest.raises(UsageError, match=r"a sweep by 'batch' is unknown. Known: 'generator'"):
+        done.sweep(repeats=3, by="batch")  # type: ignore[arg-type]  # what a user may write
 
 
 def test_earlier_looks_at_the_frozen_set_are_counted(done: Workflow) -> None:
