@@ -329,16 +329,17 @@ def _by_code(class_weight: Any, classes: Labels) -> Any:
     """
     if class_weight is None or (class_weight == "balanced" and classes):
         return class_weight
+    if not isinstance(class_weight, Mapping) or not all(isinstance(w, int | float) for w in class_weight.values()):
+        raise UsageError(f"`class_weight` is {class_weight!r}, which is no weight a class.", _WEIGHTS_FIX)
     codes = {_label_text(label): code for code, label in enumerate(classes)}
-    given = class_weight if isinstance(class_weight, Mapping) else {class_weight: None}
-    strange = [label for label in given if _label_text(label) not in codes]
+    strange = [label for label in class_weight if _label_text(label) not in codes]
     if strange:
-        known = f"The classes are {', '.join(map(repr, classes[:12]))}" if classes else "A regression has no classes"
-        raise UsageError(
-            f"`class_weight` names {strange[0]!r}. {known}.",
-            'Give a weight a class, or "balanced", in `model: params:` of the problem statement.',
-        )
-    return {codes[_label_text(label)]: float(weight) for label, weight in given.items()}
+        known = f"The classes are {', '.join(map(repr, classes[:12]))}." if classes else "A regression has no classes."
+        raise UsageError(f"`class_weight` names {strange[0]!r}. {known}", _WEIGHTS_FIX)
+    return {codes[_label_text(label)]: float(weight) for label, weight in class_weight.items()}
+
+
+_WEIGHTS_FIX = 'Give a weight a class, or "balanced", in `model: params:` of the problem statement.'
 
 
 def _label_text(label: Any) -> str:

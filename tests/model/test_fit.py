@@ -160,8 +160,10 @@ def test_class_weights_are_given_by_label(rows, keys):
 def test_class_weight_of_no_class_is_refused(rows):
     with pytest.raises(UsageError, match=r"`class_weight` names 'maybe'. The classes are 'no', 'yes'"):
         fit(ModelSpec(params={"class_weight": {"maybe": 2}}), Task("churned", "binary"), rows, seed=1)
+    with pytest.raises(UsageError, match="'balance', which is no weight a class"):
+        fit(ModelSpec(params={"class_weight": "balance"}), Task("churned", "binary"), rows, seed=1)
     with pytest.raises(UsageError, match="A regression has no classes"):
-        fit(ModelSpec(params={"class_weight": "balanced"}), Task("spend", "regression"), rows, seed=1)
+        fit(ModelSpec(params={"class_weight": {"yes": 2}}), Task("spend", "regression"), rows, seed=1)
 
 
 def test_balanced_weights_balance_the_rows_of_each_fit(rows, monkeypatch):
