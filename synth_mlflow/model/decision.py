@@ -10,7 +10,9 @@ from synth_mlflow.model.inference import ALPHA
 def decide(curve: Curve) -> str:
     """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
-    sentences = [_yes(curve, point), _doubt(point), _controls(curve, point)] if point.ratio else [_no(curve)]
+    sentences = (
+        [_yes(curve, point), _doubt(point), _controls(curve, point)] if point.ratio else [_no(curve), _shut(curve)]
+    )
     sentences += [_sources(curve), curve.guardrail, _slices(point), _rising(point if point.ratio else _best(curve))]
     sentences.append(curve.fragility.sentence)
     if point.ratio:
@@ -81,9 +83,18 @@ def _no(curve: Curve) -> str:
     )
 
 
+def _shut(curve: Curve) -> str:
+    """That the guardrail would have let no ratio be chosen, whatever it gained."""
+    swept = [p for points in curve.by_source().values() for p in points[1:]]
+    if any(p.helps for p in swept) or not all(p.forbidden for p in swept):
+        return ""
+    return f"The guardrail shuts out every ratio; {percent(swept[0].ratio)}, since {swept[0].forbidden}."
+
+
 def _best(curve: Curve) -> Point:
-    """The highest score with synthetic rows, of any source."""
-    return max((p for points in curve.by_source().values() for p in points[1:]), key=lambda point: point.score)
+    """The highest score with synthetic rows, of any source; of those that help, if any does."""
+    swept = [p for points in curve.by_source().values() for p in points[1:]]
+    return max([p for p in swept if p.helps] or swept, key=lambda point: point.score)
 
 
 def _rising(point: Point) -> str:

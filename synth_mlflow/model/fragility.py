@@ -55,7 +55,9 @@ def judge_fragility(
     words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
-    sentence = _SENTENCES[words].format(peak=percent(ratios[peak]), again=percent(round(again, 2)), cost=f"{cost:.2g}")
+    told = {"peak": percent(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
+    beside = "both neighbours score" if len(neighbours) > 1 else "its only neighbour scores"
+    sentence = _SENTENCES[words].format(**told, beside=beside)
     advice = _ADVICE[words] + _edge(ratios, peak, words)
     return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1), cost)
 
@@ -91,7 +93,7 @@ def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
 
 _SENTENCES: dict[Shape, str] = {
     "sharp": (
-        "The peak at {peak} is sharp: both neighbours score measurably less, ten points off it cost about {cost}, and "
+        "The peak at {peak} is sharp: {beside} measurably less, ten points off it cost about {cost}, and "
         "it would be the peak again in {again} of draws."
     ),
     "flat": (

@@ -26,7 +26,8 @@ def assurance(guardrail: Guardrail, slices: Mapping[str, SlicePoint]) -> str:
     left = [repr(name) for name, part in slices.items() if _is_open(guardrail, part)]
     if not left:
         return f"{words}."
-    return f"{words}; {', '.join(left)} cannot show it, which was accepted beforehand: {guardrail.accept_inconclusive}"
+    why = guardrail.accept_inconclusive.rstrip(".")
+    return f"{words}; {', '.join(left)} cannot show it, which was accepted beforehand: {why}."
 
 
 def _objection(guardrail: Guardrail, name: str, part: SlicePoint) -> str:

@@ -112,3 +112,13 @@ def test_peak_at_the_edge_asks_for_greater_ratios():
 )
 def test_missing_the_peak_costs_what_the_parabola_says(ratios, values, peak, cost):
     assert miss_cost(ratios, np.array(values), peak) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(
+    ("scores", "plateau", "words"),
+    [([0.5, 0.7, 0.6], [False, True, False], "both neighbours score"), ([0.5, 0.7], [False, True], "only neighbour")],
+)
+def test_sharp_peak_counts_its_neighbours(scores, plateau, words):
+    ratios = (0.0, 0.25, 0.5)[: len(scores)]
+    found = judge_fragility(ratios, np.array(scores), 1, np.array(plateau), np.full(len(scores), 0.5))
+    assert words in found.sentence

@@ -96,6 +96,20 @@ def test_no_gives_the_reason(best, words):
     assert "Sweep again" not in said  # advice on a ratio that nobody takes
 
 
+def test_no_speaks_of_the_ratio_that_helps_rather_than_of_the_highest():
+    helping = point(0.25, 0.85, forbidden="slice 'old' falls by 0.1 (0.05 is allowed)")
+    both = replace(curve(helping, chosen=0.0), points=(point(0.0, 0.8), helping, point(0.5, 0.86, helps=False)))
+    assert "25 % gains +0.05" in decide(both) and "but slice 'old' falls by 0.1" in decide(both)
+
+
+def test_guardrail_that_shuts_out_every_ratio_is_told():
+    shut = point(0.5, 0.801, helps=False, p_value=0.4, forbidden="the metric is undefined on slice 'old'")
+    assert "The guardrail shuts out every ratio; 50 %, since the metric is undefined on slice 'old'." in decide(
+        curve(shut, chosen=0.0)
+    )
+    assert "shuts out" not in decide(curve(replace(shut, forbidden=""), chosen=0.0))
+
+
 def test_slice_that_pays_is_named():
     slices = {
         "old": SlicePoint(50, 0.7, -0.1, -0.15, -0.05),

@@ -33,4 +33,4 @@ def test_slice_must_show_that_it_does_not_fall(found, strict, accepting):
 def test_assurance_names_what_was_accepted():
     assert assurance(STRICT, {"old": part(0.0, -0.005, 0.005)}).endswith("the 0.01 that is allowed.")
     told = assurance(ACCEPTING, {"old": part(0.02, -0.03, 0.07)})
-    assert told.endswith("'old' cannot show it, which was accepted beforehand: we watch it in production")
+    assert told.endswith("'old' cannot show it, which was accepted beforehand: we watch it in production.")
