@@ -98,14 +98,14 @@ def _choice(document: Document, point: CurvePoint) -> str:
         return f"No ratio earned its place, so the model is trained on real rows alone: {score}."
     return (
         f"With {count(point.n_synthetic, 'synthetic row')} beside {count(point.n_real, 'real row')}, {score}, "
-        f"against {number(document.baseline.score.value, places)} from real rows alone: a gain of "
+        f"against {number(document.sweep.at(0.0).score.value, places)} from real rows alone: a gain of "
         f"{signed(point.gain.value, places)} ({interval(point.gain, places, difference=True)})."
     )
 
 
 def _shape(sweep: Sweep) -> str:
     if sweep.shape == "sharp":
-        return f"The curve has a sharp peak at {percent(sweep.peak)}: its neighbours are measurably worse."
+        return f"The curve has a sharp peak at {percent(sweep.peak)}: what was swept beside it is measurably worse."
     if sweep.shape == "no peak":
         return "The curve has no peak: no ratio can be told from the best."
     others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]

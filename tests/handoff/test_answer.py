@@ -39,6 +39,12 @@ def test_sentences_of_a_project_that_gained(document):
     )
 
 
+def test_a_gain_is_told_from_the_real_rows_of_its_own_sweep(document):
+    score = replace(document.baseline.score, value=0.5)  # of another seed
+    said = answer(replace(document, baseline=replace(document.baseline, score=score))).sentences[0]
+    assert "against 0.871 from real rows alone: a gain of +0.041" in said
+
+
 def test_sentences_of_a_project_that_gained_nothing(document):
     sweep = replace(document.sweep, chosen=0.0, peak=0.25, plateau=(0.0, 0.25, 0.5, 0.75), shape="no peak")
     batches = tuple(replace(batch, in_model=False) for batch in document.batches)
