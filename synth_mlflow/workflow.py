@@ -33,7 +33,7 @@ from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.engine import EngineName
-from synth_mlflow.model.plan import Rule
+from synth_mlflow.model.plan import RATIOS, REPEATS, Rule
 from synth_mlflow.stages.batch import Made, user_name, write_spooled
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
 from synth_mlflow.stages.command import generate_by_command
@@ -47,7 +47,7 @@ from synth_mlflow.stages.llm import generate_by_llm
 from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sign import Asked, SignedOff, sign
 from synth_mlflow.stages.spool import spooling
-from synth_mlflow.stages.sweep import RATIOS, REPEATS, By, sweep
+from synth_mlflow.stages.sweep import By, sweep
 from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch

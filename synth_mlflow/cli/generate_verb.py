@@ -105,7 +105,7 @@ def generate(given: Shared, **asked: Any) -> None:
 def auto_rows(workflow: Any) -> int:
     """As many rows as the greatest default ratio needs."""
     from synth_mlflow.data.mixes import mix_counts
-    from synth_mlflow.stages.sweep import RATIOS
+    from synth_mlflow.model.plan import RATIOS
     from synth_mlflow.tracking import names
 
     n_real = int(workflow.project.evaluation_set().run.params[names.P_TRAINING_ROWS])

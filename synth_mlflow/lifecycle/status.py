@@ -83,9 +83,11 @@ def status(project: Project) -> Status:
         _decided("sweep", done["sweep"], bad, _sweep_words(done["sweep"])),
         _decided("report", done["handoff"], bad, _report_words(done["handoff"], runs)),
     )
-    unfinished = project.reader.runs(where="attributes.status != 'FINISHED'")
+    told = {sweep.run_id for sweep in done["sweep"]}  # which say of each ratio that failed why it did
     left = tuple(
-        f"{run.name} ({run.status.lower()}, run {run.run_id})" for run in unfinished if run.stage != "workflow"
+        f"{run.name} ({run.status.lower()}, run {run.run_id})"
+        for run in project.reader.runs(where="attributes.status != 'FINISHED'")
+        if run.stage != "workflow" and run.parent not in told
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())

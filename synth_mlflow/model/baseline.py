@@ -12,7 +12,7 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.inference import Vector, uncertainty
 from synth_mlflow.model.overlap import inflation
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, baseline_keys
+from synth_mlflow.model.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.model.resampling import resample
 from synth_mlflow.model.sweep import run_fits
 
@@ -49,7 +49,7 @@ def measure_baseline(
     metric: str,
     spec: ModelSpec,
     *,
-    repeats: int = 8,
+    repeats: int = REPEATS,
     seed: int = 0,
     n_jobs: int = -1,
     slices: dict[str, Slice] | None = None,
@@ -114,9 +114,12 @@ def power_words(smallest: float, asked: float | None = None) -> str:
     Examples
     --------
     >>> power_words(0.031)
-    'A sweep here would find a gain of 0.031 in four of five cases, and smaller ones more seldom.'
+    'A sweep of 8 repeats would find a gain of 0.031 here in four of five cases, and smaller ones more seldom.'
     """
-    words = f"A sweep here would find a gain of {smallest:.2g} in four of five cases, and smaller ones more seldom"
+    words = (
+        f"A sweep of {REPEATS} repeats would find a gain of {smallest:.2g} here in four of five cases, "
+        "and smaller ones more seldom"
+    )
     if asked is None or smallest <= asked:
         return f"{words}."
     return (

@@ -153,15 +153,16 @@ class Corrected:
     """Over the baseline."""
 
 
-def correct(chooser: Chooser, choice: Choice, inside: Vector, outside: Vector) -> Corrected:
-    """Take the luck of the choice out of its score.
+def correct(chooser: Chooser, choice: Choice, scores: Vector, inside: Vector, outside: Vector) -> Corrected:
+    """Take the luck of the choice out of its score; real rows alone were not chosen for theirs, and keep it.
 
     In each bootstrap draw the rule chooses by the rows inside and is scored on the rows outside. Draws that decide
-    otherwise, for no synthetic rows where some were chosen or the other way round, are left out: with them, the score
-    of a ratio is mixed with that of the baseline.
+    for no synthetic rows are left out: with them, the score of a ratio is mixed with that of the baseline.
 
     Parameters
     ----------
+    scores : array of shape (n_scores,)
+        On the evaluation rows themselves.
     inside : array of shape (n_draws, n_scores)
     outside : array of shape (n_draws, 1 + n_ratios)
 
@@ -171,14 +172,16 @@ def correct(chooser: Chooser, choice: Choice, inside: Vector, outside: Vector) -
     doi:10.1007/s10994-018-5714-4. In simulations of the closed form (``tests/benchmarks/sweep_oracles.py``) the bias of
     the gain falls to a fifth; keeping the draws that decide otherwise turns it into one of the other sign.
     """
+    if choice.chosen == 0:
+        return Corrected(float(scores[0]), 0.0)
     defined = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
     inside, outside = inside[defined], outside[defined]
     chosen = np.array([chooser.choose(scores).chosen for scores in inside], dtype=np.int64)
-    alike = (chosen > 0) == (choice.chosen > 0)
-    if not alike.any():
+    again = chosen > 0
+    if not again.any():
         return Corrected(float("nan"), float("nan"))
     found = outside[np.arange(len(chosen)), chosen]
-    return Corrected(float(found[alike].mean()), float((found - outside[:, 0])[alike].mean()))
+    return Corrected(float(found[again].mean()), float((found - outside[:, 0])[again].mean()))
 
 
 def _against(places: range | list[int], comparator: int, n_scores: int) -> Vector:

@@ -19,6 +19,9 @@ Arm = Literal["synthetic", "placebo", "extra", "real"]
 Rule = Literal["plateau", "peak", "one-standard-error", "least"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
+RATIOS = (0.0, 0.25, 0.5, 0.75)
+REPEATS = 8  # at every ratio
+
 Sources = Mapping[str, Places]
 """Places of the synthetic rows of each source, among all of them."""
 EVERYTHING = ""  # the source that holds the synthetic rows of every batch
@@ -90,8 +93,8 @@ class Fit:
 class SweepPlan:
     """What to sweep, and how to choose."""
 
-    ratios: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)
-    repeats: int = 8
+    ratios: tuple[float, ...] = RATIOS
+    repeats: int = REPEATS
     mix: Mix = "augment"
     rule: Rule = "plateau"
     seed: int = 0

@@ -37,7 +37,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
     reading = _read(bench, plan, fits, supply)
     choice, own = reading.choice, reading.places(reading.winner)
     ratios, scores = plan.ratios, reading.scores[own]
-    corrected = correct(reading.chooser, choice, reading.resampled.inside, reading.resampled.outside)
+    corrected = correct(reading.chooser, choice, reading.scores, reading.resampled.inside, reading.resampled.outside)
     probabilities = peak_probabilities(scores, reading.uncertain.of(own))
     peak, plateau = int(scores.argmax()), choice.plateau[own]
     points = _points(reading, reading.winner)
@@ -81,8 +81,8 @@ UNCORRECTED = (
 
 
 def _uncorrected(point: Point) -> Corrected:
-    """Without synthetic rows nothing was lucky; with some, the low ends are what luck cannot have made."""
-    return Corrected(point.low, point.gain_low) if point.ratio else Corrected(point.score, 0.0)
+    """The low ends are what luck cannot have made."""
+    return Corrected(point.low, point.gain_low)
 
 
 @dataclass(frozen=True)

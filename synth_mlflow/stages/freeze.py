@@ -20,6 +20,7 @@ from synth_mlflow.data.statement import Evaluation
 from synth_mlflow.data.tables import read_table, write_parquet
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.model.baseline import Baseline, measure_baseline, power_words
+from synth_mlflow.model.plan import REPEATS
 from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.dataset_inputs import evaluation_input, real_input
 from synth_mlflow.stages.real_rows import refuse_synthetic
@@ -28,7 +29,6 @@ from synth_mlflow.tracking.project import EvaluationSet, Problem, Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.write import Draft, NewRun, claim, create_run, discard_run, end_run, writing
 
-REPEATS = 8
 Store = Literal["rows", "reference"]
 STORES: tuple[Store, ...] = get_args(Store)
 

@@ -90,7 +90,7 @@ def gather(
     GateError
         If a named batch has not passed its gate, or none has.
     UsageError
-        If generators are to be compared and there is only one.
+        If generators are to be compared and there is only one, or the held-back rows are the training rows.
     EvidenceError
         If any table is no longer what was recorded.
     """
@@ -109,12 +109,27 @@ def gather(
         evaluation=evaluation,
         synthetic=pd.concat(tables, ignore_index=True),
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
-        extra_real=None if extra_real is None else read_source(project, frozen, extra_real)[0],
+        extra_real=None if extra_real is None else _held_back(project, frozen, training, extra_real),
         refine=refine,
         n_earlier_sweeps=len(earlier_looks(project, "sweep")),
         spec=settled_model(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
+
+
+def _held_back(project: Project, frozen: EvaluationSet, training: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Real rows that no mix holds. Some may equal training rows by chance; a file of nothing else is the wrong one."""
+    rows, _ = read_source(project, frozen, path)
+    known = np.isin(row_digests(rows, frozen.salt), row_digests(training, frozen.salt))
+    if known.all():
+        raise UsageError(
+            f"every one of the {len(rows):,} rows of {path} is a training row already: what they show is what "
+            "duplicates show, not what further real rows would.",
+            "Give rows that were held back, or leave `--extra-real` out.",
+        )
+    if known.any():
+        project.say(f"{int(known.sum()):,} of the {len(rows):,} held-back rows equal training rows")
+    return rows
 
 
 def _generators(batches: Sequence[StoredBatch]) -> tuple[str, ...]:

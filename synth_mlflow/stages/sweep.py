@@ -20,7 +20,17 @@ from synth_mlflow.model.baseline import power_words
 from synth_mlflow.model.curve import Curve, FailedRatio, source_name
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
-from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Rule, SweepPlan, n_drawn, unfinished
+from synth_mlflow.model.plan import (
+    EVERYTHING,
+    RATIOS,
+    REPEATS,
+    Fit,
+    FitKey,
+    Rule,
+    SweepPlan,
+    n_drawn,
+    unfinished,
+)
 from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.stages.ingredients import Ingredients, gather
@@ -31,8 +41,6 @@ from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.write import NewRun, create_children, create_run, ending_badly, ending_children_badly
 
-RATIOS = (0.0, 0.25, 0.5, 0.75)
-REPEATS = 8
 By = Literal["generator"]
 BYS: tuple[By, ...] = get_args(By)
 

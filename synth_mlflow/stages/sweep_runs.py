@@ -27,7 +27,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.models import KeptModel, keep_model
 from synth_mlflow.tracking.project import Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, Input, end_run, writing
+from synth_mlflow.tracking.write import Draft, Input, end_run, set_tags, writing
 
 EXAMPLE_ROWS = 5
 
@@ -59,6 +59,7 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
     for lost in curve.failed:
         project.say(f"{percent(lost.ratio)} is left out: {lost.reason}")
         for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
+            set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {lost.reason}"})
             end_run(project.server, run_id, "FAILED", lost.reason)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
     kept = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])

@@ -68,15 +68,17 @@ def test_correction_takes_the_luck_out():
         chooser = Chooser.build("peak", 3, Uncertainty(np.cov(rows, rowvar=False) / 400, np.zeros((7, 7)), 8))
         choice = chooser.choose(rows.mean(axis=0))
         naive.append(rows.mean(axis=0)[choice.chosen] - 1)
-        corrected.append(correct(chooser, choice, inside, outside).score - 1)
+        corrected.append(correct(chooser, choice, rows.mean(axis=0), inside, outside).score - 1)
     assert np.mean(naive) > 0.008
     assert abs(np.mean(corrected)) < np.mean(naive) / 4
 
 
-def test_baseline_needs_no_correction():
-    chooser, draws = Chooser.build("peak", 3, UNCERTAIN), scores([0.5, 0.5, 0.5]) + np.zeros((20, 1))
-    corrected = correct(chooser, chooser.choose(draws[0]), draws, draws[:, :4])
-    assert (corrected.score, corrected.gain) == (pytest.approx(0.5), 0.0)
+def test_baseline_was_not_chosen_for_its_score_and_keeps_it():
+    noise = np.random.default_rng(4).normal(scale=0.1, size=(20, 1))
+    chooser, draws = Chooser.build("peak", 3, UNCERTAIN), scores([0.5, 0.5, 0.5]) + noise
+    found = scores([0.5, 0.5, 0.5])
+    corrected = correct(chooser, chooser.choose(found), found, draws, draws[:, :4] + 0.2)
+    assert (corrected.score, corrected.gain) == (found[0], 0.0)
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,13 @@ def graded(n_rows: int, n_rare: int, seed: int) -> pd.DataFrame:
 
 
 def test_every_number_is_finite_and_the_missing_correction_is_said() -> None:
-    evaluation = graded(100, 1, 1)
-    plan = SweepPlan(ratios=(0.0, 0.5), repeats=3)
-    outcome = run_sweep(graded(120, 8, 2), graded(120, 8, 3), evaluation, TASK, "f1_macro", SPEC, plan)
+    evaluation, real = graded(400, 1, 1), graded(120, 1, 2)
+    real["x"] = real["x"].sample(frac=1, random_state=0, ignore_index=True)  # teaches nothing, so that made rows help
+    plan = SweepPlan(ratios=(0.0, 0.75), repeats=8)
+    outcome = run_sweep(real, graded(360, 0, 3), evaluation, TASK, "f1_macro", SPEC, plan)
     curve, model = outcome.curve, final_of(outcome).model
-    assert np.isfinite([curve.corrected, curve.corrected_gain]).all()
+    assert curve.chosen == 0.75
+    assert (curve.corrected, curve.corrected_gain) == (curve.at(0.75).low, curve.at(0.75).gain_low)
     assert "could not be corrected" in curve.halves
     said: Any = confirm(curve, evaluation, TASK, model.classes, model.predict(evaluation))
     assert np.isfinite([said.score, said.low, said.high]).all()

@@ -99,6 +99,21 @@ def test_refined_sweep_adds_the_midpoints(done: Workflow) -> None:
     assert len(curve.points) in {3, 4} and {0.0, 0.5} < {point.ratio for point in curve.points}
 
 
+def test_held_back_rows_that_are_training_rows_are_refused_or_counted(
+    done: Workflow, customers: Callable[..., pd.DataFrame], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    training = done.project.training_rows(done.project.evaluation_set())
+    training.head(30).to_parquet(tmp_path / "same.parquet")
+    with pytest.raises(UsageError, match=r"every one of the 30 rows of .*same.parquet is a training row already"):
+        done.sweep([0.05], repeats=3, extra_real=tmp_path / "same.parquet")
+    pd.concat([training.head(30), customers(70, 12)]).to_csv(tmp_path / "some.csv", index=False)
+    curve = Workflow("shop", done.project.server.tracking_uri, say=print).sweep(
+        [0.05], repeats=3, extra_real=tmp_path / "some.csv"
+    )
+    assert "30 of the 100 held-back rows equal training rows" in capsys.readouterr().out
+    assert curve.at(0.05).extra is not None
+
+
 def test_ratio_that_failed_before_refining_is_told(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = Work._predictions
 
