@@ -115,7 +115,8 @@ def auto_rows(workflow: Any) -> int:
 def _batches(workflow: Any, asked: Asked) -> list[Any]:
     if asked.made is not None:
         return [workflow.adopt_file(asked.made, asked.record)]
-    rows = PILOT_ROWS if asked.pilot else asked.rows or auto_rows(workflow)
+    rows = PILOT_ROWS if asked.pilot else asked.rows
+    rows = auto_rows(workflow) if rows is None else rows
     return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
 
 

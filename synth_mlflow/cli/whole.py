@@ -73,7 +73,7 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
         workflow.freeze(seed=plan.seed)
     say("stage 3 of 6: generate")
     purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
-    rows = plan.rows or auto_rows(workflow)
+    rows = auto_rows(workflow) if plan.rows is None else plan.rows
     batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source)
     say("stage 4 of 6: validate")
     verdict = workflow.validate(batch, source=plan.source)

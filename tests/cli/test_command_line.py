@@ -90,6 +90,12 @@ def test_a_file_takes_no_option_for_making_rows(call: Callable[..., tuple[int, s
     assert code == 2 and "--seed, --slice: the file given with --from is made already; its record says how." in err
 
 
+def test_no_rows_are_not_as_many_as_needed(call: Callable[..., tuple[int, str, str]], frozen: Workflow) -> None:
+    code, _, err = call("generate", "forest", "--rows", "0", "--purpose", "x", "--tracking-uri",
+                        frozen.project.server.tracking_uri)  # fmt: skip
+    assert code != 0 and "a batch of 0 rows was asked for, at least 1 is needed" in err
+
+
 def test_a_thin_slice_is_told(call: Callable[..., tuple[int, str, str]], frozen: Workflow) -> None:
     code, out, _ = call("generate", "forest", "--rows", "20", "--slice", "age < 20", "--purpose", "x", "--tracking-uri",
                         frozen.project.server.tracking_uri)  # fmt: skip
