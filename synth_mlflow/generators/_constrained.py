@@ -26,6 +26,7 @@ MIN_DRAWS = 20_000  # before hope is given up
 MAX_DRAWS_PER_ROW = 200
 MAX_CHUNK = 200_000
 CHUNK_ROWS = 100_000
+CONSTANT_COLUMNS = "constant_columns"  # a note of samplers
 
 
 def fit_within(
@@ -60,6 +61,7 @@ def fit_within(
     shown = members
     for step in steps:
         shown = step.take_apart(shown)
+    roles = roles_of(members, task.target)
     return ConstrainedSampler(
         inner=generator.fit(shown, task, rng, slice=slice),
         steps=tuple(reversed(steps)),
@@ -67,7 +69,8 @@ def fit_within(
         order=tuple(members.columns),
         whole_numbers=tuple(str(name) for name in members if members[name].dtype == "int64"),
         never_missing=tuple(str(name) for name in members if members[name].notna().all()),
-        unique=tuple(name for name, role in roles_of(members, task.target).items() if role == "identifier"),
+        unique=tuple(name for name, role in roles.items() if role == "identifier"),
+        constant=tuple(name for name, role in roles.items() if role == "constant"),
     )
 
 
@@ -93,6 +96,8 @@ class ConstrainedSampler:
     never_missing: tuple[str, ...]
     unique: tuple[str, ...]
     """Identifiers; further draws of the inner sampler know nothing of earlier ones."""
+    constant: tuple[str, ...]
+    """Of the members' columns; what the inner sampler was shown in the place of a sum is constant, too."""
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -100,7 +105,7 @@ class ConstrainedSampler:
         """The inner sampler's, and how the constraints were kept in all rows drawn so far."""
         constructed = {step.text for step in self.steps}
         return {
-            **self.inner.notes,
+            **self._inner_notes(),
             "constraints": {
                 "declared": [one.text for one in self.constraints],
                 "kept_by_construction": [one.text for one in self.constraints if one.text in constructed],
@@ -110,6 +115,13 @@ class ConstrainedSampler:
                 "acceptance_rate": round(self.tally.kept / self.tally.drawn, 6) if self.tally.drawn else None,
             },
         }
+
+    def _inner_notes(self) -> dict[str, Any]:
+        notes = dict(self.inner.notes)
+        if self.steps:
+            notes.pop(CONSTANT_COLUMNS, None)
+            notes |= {CONSTANT_COLUMNS: list(self.constant)} if self.constant else {}
+        return notes
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
         """``n_rows`` rows that keep the constraints.

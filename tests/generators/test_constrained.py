@@ -96,6 +96,12 @@ def test_every_row_keeps_every_constraint(name: str, orders: pd.DataFrame) -> No
     assert notes["rows_drawn"] >= 500
 
 
+def test_what_a_sum_leaves_over_is_no_constant_column(orders: pd.DataFrame) -> None:
+    assert "constant_columns" not in fit("gaussian_copula", orders).notes
+    with_constant = normalise(orders.assign(currency="EUR"))
+    assert fit("gaussian_copula", with_constant).notes["constant_columns"] == ["currency"]
+
+
 def test_spans_are_those_of_the_members(orders: pd.DataFrame) -> None:
     drawn = fit("gaussian_copula", orders).sample(800, np.random.default_rng(1))
     days = [(frame["shipped"] - frame["ordered"]).dropna() / pd.Timedelta("1D") for frame in (orders, drawn)]
