@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
@@ -203,6 +203,11 @@ def fit_table(
 
 
 def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _Plan:  # noqa: A002
+    if text not in get_args(TextPolicy):
+        raise UsageError(
+            f"text is {text!r}, needed {' or '.join(map(repr, get_args(TextPolicy)))}.",
+            "Leave it out for 'refuse'; 'resample' hands out members' own texts.",
+        )
     prose = [name for name, role in roles.items() if role == "text"]
     if prose and text == "refuse":
         raise GeneratorError(

@@ -59,7 +59,8 @@ class BayesNet:
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.epsilon is not None and not 0.0 < self.epsilon < np.inf:
+        is_number = isinstance(self.epsilon, int | float) and 0.0 < self.epsilon < np.inf
+        if self.epsilon is not None and not is_number:
             raise UsageError(
                 f"epsilon is {self.epsilon!r}, needed a number above 0, or none for exact counts.",
                 "1 is strong, 10 is weak; leave it out where no formal guarantee is needed.",

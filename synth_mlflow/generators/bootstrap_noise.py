@@ -37,7 +37,7 @@ class BootstrapNoise:
     leaky: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.noise < np.inf:
+        if not (isinstance(self.noise, int | float) and 0.0 <= self.noise < np.inf):
             raise UsageError(f"noise is {self.noise!r}, needed a number of at least 0.", "Try 0.1.")
 
     def fit(

@@ -62,7 +62,7 @@ class Forest:
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.privacy <= 1.0:
+        if not (isinstance(self.privacy, int | float) and 0.0 <= self.privacy <= 1.0):
             raise UsageError(
                 f"privacy is {self.privacy!r}, needed a number between 0 and 1.", "Leave it out for the default, 0.5."
             )

@@ -42,7 +42,7 @@ class Smote:
     leaky: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.neighbours < 1:
+        if not (isinstance(self.neighbours, int) and self.neighbours >= 1):
             raise UsageError(f"neighbours is {self.neighbours!r}, needed a whole number of at least 1.", "Try 5.")
 
     def fit(
