@@ -125,7 +125,9 @@ class _Parser:
         column = self._column()
         kind, operator = self._peek(0)
         if kind != "operator" or operator not in {*_COMPARISONS, "=", "=="}:
-            raise self._error("one of `<`, `<=`, `>`, `>=` and `=`")
+            raise self._error(
+                "one of `<`, `<=`, `>`, `>=` and `=` (a column name that is not one plain word goes in `backticks`)"
+            )
         self.at += 1
         if operator in {"=", "=="}:
             return self._total(column)

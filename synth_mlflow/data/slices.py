@@ -230,7 +230,10 @@ class _Parser:
             return Not(membership) if negated else membership
         kind, token, _ = self._peek()
         if negated or kind != "operator" or token not in _COMPARISONS:
-            raise self._error("a comparison such as `<`, `==` or `in (…)`")
+            raise self._error(
+                "a comparison such as `<`, `==` or `in (…)` "
+                "(a column name that is not one plain word goes in `backticks`)"
+            )
         self.at += 1
         return Comparison(column, token, self._value())
 

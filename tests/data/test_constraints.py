@@ -41,6 +41,7 @@ def test_what_the_grammar_reads(text, read):
     [
         ("", "needed a column name"),
         ("age", "needed one of `<`, `<=`, `>`, `>=` and `=`"),
+        ("opened at <= closed at", "found 'at', needed .*goes in `backticks`"),
         ("age >=", "needed a number, a column, or a date"),
         ("age >= 17 and age <= 90", "found 'and', needed the end"),
         ("age != 3", "cannot be read at '!= 3'"),

@@ -145,6 +145,11 @@ def test_a_refusal_points_at_the_place():
         Slice.parse("age < < 25")
 
 
+def test_a_column_name_of_two_words_is_told_to_go_in_backticks():
+    with pytest.raises(UsageError, match=r"found 'at' at character 8, needed .*goes in `backticks`"):
+        Slice.parse("opened at < 3")
+
+
 @pytest.mark.parametrize("text", ["(" * 3_000 + "age < 1", "not " * 900 + "age < 1", "age < " + "9" * MAX_LENGTH])
 def test_texts_that_would_exhaust_the_parser_are_refused(text):
     with pytest.raises(UsageError, match=r"nested more than|at most 4,000 are read"):
