@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.metrics import get_scorer, get_scorer_names, log_loss
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
@@ -71,9 +71,11 @@ def score_codes(
         try:
             return float(scorer(_echo(predictions, task), predictions, truth, **weights))
         except ValueError:
-            if _is_degenerate(truth, task, predictions):
-                return float("nan")
-            raise
+            if not _is_degenerate(truth, task, predictions):
+                raise
+            if metric == "neg_log_loss" and len(truth):  # defined without a class, which the scorer cannot be told
+                return -float(log_loss(truth, predictions, labels=np.arange(predictions.shape[1]), **weights))
+            return float("nan")
 
 
 def check_metric(metric: str, task: Task) -> None:

@@ -42,6 +42,13 @@ def test_regression_equals_scikit_learn(metric):
     assert score(metric, REGRESSION, y, model.predict(X), ()) == pytest.approx(get_scorer(metric)(model, X, y))
 
 
+def test_log_loss_needs_no_row_of_every_class():
+    said = np.array([[0.2, 0.5, 0.3], [0.1, 0.8, 0.1]])
+    found = score("neg_log_loss", Task("y", "multiclass"), ["b", "b"], said, ("a", "b", "c"))
+    assert found == pytest.approx(np.log([0.5, 0.8]).mean())
+    assert score("neg_log_loss", BINARY, ["yes"], np.array([[0.2, 0.8]]), ("no", "yes")) == pytest.approx(np.log(0.8))
+
+
 def test_undefined_score_is_nan():
     assert np.isnan(score("roc_auc", BINARY, ["no", "no"], np.full((2, 2), 0.5), ("no", "yes")))
 
