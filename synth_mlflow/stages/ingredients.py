@@ -144,17 +144,24 @@ def _generators(batches: Sequence[StoredBatch]) -> tuple[str, ...]:
 
 
 def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBatch, ...]:
-    """The batches that may enter training; those that were named must all be among them.
+    """The batches that may enter training, each content once; those that were named must all be among them.
 
     Raises
     ------
     GateError
         If a named batch may not, or none may.
+    UsageError
+        If two named batches hold the same rows.
     """
     policy = policy_of(project.problem().statement)
     if wanted:
         named = tuple(project.batch(name) for name in dict.fromkeys(wanted))
         require_open(project, named, policy)
+        for again, first in _twins(named).items():
+            raise UsageError(
+                f"{again} and {first} hold the same rows: together they would be a batch and its duplicates.",
+                "Name one of them.",
+            )
         return named
     checks = checks_by_batch(project)
     everyone = [batch for batch in project.batches() if not batch.is_pilot]
@@ -169,7 +176,16 @@ def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBa
     for batch in everyone:
         if batch not in passed:
             project.say(f"left out: {batch.id}, whose gate is closed")
-    return tuple(passed)
+    twins = _twins(passed)
+    for again, first in twins.items():
+        project.say(f"left out: {again}, which holds the same rows as {first}")
+    return tuple(batch for batch in passed if batch.id not in twins)
+
+
+def _twins(batches: Sequence[StoredBatch]) -> dict[str, str]:
+    """Batches whose very rows an earlier one holds, as other commands or versions of code may make them: by which."""
+    first: dict[str, str] = {}
+    return {batch.id: known for batch in batches if (known := first.setdefault(batch.digest, batch.id)) != batch.id}
 
 
 def refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd.DataFrame) -> None:

@@ -45,6 +45,20 @@ def test_a_batch_that_has_not_passed_is_refused_by_name(done: Workflow, customer
     assert stages_of(done).count("sweep") == 1
 
 
+def test_the_same_rows_enter_once(done: Workflow, capsys: pytest.CaptureFixture[str]) -> None:
+    (first,) = done.project.batches()
+    rows = done.project.batch_rows(first, done.project.evaluation_set().schema)
+    with done.batch(**LAW) as b:
+        b.write(rows)
+    assert b.batch is not None
+    again = b.batch.batch
+    done.validate(again)
+    Workflow("shop", done.project.server.tracking_uri, say=print).sweep([0.1], repeats=3)
+    assert f"left out: {again}, which holds the same rows as {first.id}" in capsys.readouterr().out
+    with pytest.raises(UsageError, match=f"{again} and {first.id} hold the same rows"):
+        done.sweep([0.1], repeats=3, batches=[first.id, again])
+
+
 def test_a_tag_edited_in_the_ui_opens_no_gate(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
     rows = customers(900, 3).assign(age=20)  # one column constant
     with frozen.batch(**LAW) as b:
