@@ -135,7 +135,8 @@ PEERS: dict[str, tuple[str, Callable[..., Sample]]] = {
     "ForestDiffusion": ("ForestDiffusion", forest_diffusion),
 }
 """By the name in the table: which environment it needs, and how it is fitted. SDV's networks have fewer epochs than
-their default of 300, TabDDPM than its 1,000; ForestDiffusion has an n_t of 10 and a duplicate_K of 5."""
+their default of 300, TabDDPM than its 1,000; ForestDiffusion, which wants pandas < 3, has an n_t of 10 and a
+duplicate_K of 5."""
 
 
 def main() -> None:
