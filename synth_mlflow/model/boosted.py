@@ -17,6 +17,7 @@ import pandas as pd
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.model.class_weights import row_weights, weights_by_code
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.plan import FitRows
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
@@ -78,7 +79,7 @@ class BoostedSettings:
         params = dict(given)
         n_rounds = int(_take(params, _ROUNDS_NAMES, ROUNDS))
         stopping = int(_take(params, _STOPPING_NAMES, 0))
-        weight = _by_code(params.pop("class_weight", None), classes)
+        weight = weights_by_code(params.pop("class_weight", None), classes)
         params["objective"] = _take(params, _OBJECTIVE_NAMES, task.kind)  # LightGBM calls the three kinds as we do
         if task.kind == "multiclass":
             params["num_class"] = len(classes)
@@ -219,7 +220,7 @@ def _bin(
         return lightgbm.Dataset(
             matrix,
             target,
-            weight=_weights(target, settings.class_weight, balance),
+            weight=row_weights(target, settings.class_weight, balance),
             feature_name=columns.feature_names,
             categorical_feature=columns.categorical,
             params=dict(settings.params),
@@ -319,43 +320,6 @@ def _categories(parts: Sequence[pd.Series], kind: str) -> tuple[str, ...]:
     if kind != "string":
         return ()
     return tuple(sorted({value for values in parts for value in values.dropna().unique()}))
-
-
-def _by_code(class_weight: Any, classes: Labels) -> Any:
-    """Weights that a statement gives by label, by code 0, 1, …; its keys are text once they have been recorded.
-
-    >>> _by_code({"2": 5.0}, (1, 2)), _by_code("balanced", (1, 2))
-    ({1: 5.0}, 'balanced')
-    """
-    if class_weight is None or (class_weight == "balanced" and classes):
-        return class_weight
-    if not isinstance(class_weight, Mapping) or not all(isinstance(w, int | float) for w in class_weight.values()):
-        raise UsageError(f"`class_weight` is {class_weight!r}, which is no weight a class.", _WEIGHTS_FIX)
-    codes = {_label_text(label): code for code, label in enumerate(classes)}
-    strange = [label for label in class_weight if _label_text(label) not in codes]
-    if strange:
-        known = f"The classes are {', '.join(map(repr, classes[:12]))}." if classes else "A regression has no classes."
-        raise UsageError(f"`class_weight` names {strange[0]!r}. {known}", _WEIGHTS_FIX)
-    return {codes[_label_text(label)]: float(weight) for label, weight in class_weight.items()}
-
-
-_WEIGHTS_FIX = 'Give a weight a class, or "balanced", in `model: params:` of the problem statement.'
-
-
-def _label_text(label: Any) -> str:
-    """As JSON has it for a key: 1 and 1.0 are one label."""
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
-    return str(label).lower() if isinstance(label, bool) else str(label)
-
-
-def _weights(target: Vector, class_weight: Any, balance: Vector) -> Vector | None:
-    if class_weight is None:
-        return None
-    if class_weight == "balanced":
-        codes, counts = np.unique(balance, return_counts=True)
-        class_weight = dict(zip(codes, len(balance) / (len(codes) * counts), strict=True))
-    return np.array([class_weight.get(code, 1.0) for code in target])
 
 
 def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64]) -> lightgbm.Dataset:
