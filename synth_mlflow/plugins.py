@@ -14,6 +14,8 @@ from typing import Any
 
 from synth_mlflow.errors import UsageError, closest
 
+BUILT_IN = "built in"  # the origin of what no other package brings
+
 
 @dataclass(frozen=True)
 class Plugin:
@@ -74,7 +76,7 @@ def _built_in(folder: str) -> list[Plugin]:
         Plugin(
             module.name,
             folder,
-            "built in",
+            BUILT_IN,
             _version("synth_mlflow"),
             f"{package.__name__}.{module.name}:plugin",
         )

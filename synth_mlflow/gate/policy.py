@@ -12,7 +12,7 @@ from synth_mlflow.checks import Check
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.statement import Statement
 from synth_mlflow.errors import StatementError, closest
-from synth_mlflow.plugins import find, installed
+from synth_mlflow.plugins import BUILT_IN, find, installed
 
 ALWAYS = ("fidelity", "utility")
 FALSE_ALARM_RATE = 0.005  # of a check whose thresholds name no `alpha`
@@ -62,6 +62,12 @@ def policy_of(statement: Statement) -> Policy:
         if name not in known:
             options = [*known, "required", "accept_inconclusive"]
             raise StatementError(f"`validation` names {name!r}, which is no check. {closest(name, options)}")
+    idle = [name for name in asked if name not in required]
+    if idle:
+        raise StatementError(
+            f"`validation.{idle[0]}` sets thresholds of a check that no batch has to pass here.",
+            f"Add it, `required: [{idle[0]}]`, or take its thresholds out.",
+        )
     thresholds = {name: _thresholds(name, asked.get(name, {})) for name in required}
     return Policy(tuple(required), thresholds, accepted)
 
@@ -80,6 +86,7 @@ def _names(value: Any) -> list[str]:
 
 def _thresholds(name: str, overrides: Any) -> dict[str, float]:
     defaults = dict(load_check(name).defaults)
+    all_shares = find("checks", name).origin == BUILT_IN  # and rates, AUCs, distances from 0 to 1
     if not isinstance(overrides, dict):
         raise StatementError(f"`validation.{name}` needs `threshold: number` pairs, found {overrides!r}.")
     for key, value in overrides.items():
@@ -89,4 +96,6 @@ def _thresholds(name: str, overrides: Any) -> dict[str, float]:
             raise StatementError(f"`validation.{name}.{key}` needs a number, found {value!r}.")
         if key == "alpha" and not 0 < value < 0.5:
             raise StatementError(f"`validation.{name}.alpha` needs a rate between 0 and 0.5, found {value!r}.")
+        if all_shares and not 0 <= value <= 1:
+            raise StatementError(f"`validation.{name}.{key}` needs a number from 0 to 1, found {value!r}.")
     return {**defaults, **{key: float(value) for key, value in overrides.items()}}
