@@ -23,7 +23,7 @@ def read_plain(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_PlainLoader)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error).replace('in "<unicode string>", line', "in line")) from error
 
 
 class _PlainLoader(yaml.SafeLoader):

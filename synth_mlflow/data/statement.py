@@ -255,9 +255,12 @@ def _split(text: str, what: str) -> tuple[str, str]:
 
 def _yaml(front: str, what: str) -> dict[str, Any]:
     try:
-        value = read_plain(front)
+        value = read_plain(f"\n{front}")  # so that lines count as an editor shows them
     except ValueError as error:
-        raise StatementError(f"the facts at the top of {what} are not plain YAML: {error}.") from error
+        raise StatementError(
+            f"the facts at the top of {what} are not plain YAML: {error}",
+            "Correct what stands there; texts that hold `: ` or begin with a special character need quotes.",
+        ) from error
     if not isinstance(value, dict):
         raise StatementError(f"the facts at the top of {what} are no list of `key: value` lines.")
     return value

@@ -137,6 +137,11 @@ def test_front_matter_that_is_not_plain_yaml_is_refused(front, message):
         statement(front)
 
 
+def test_lines_that_are_not_yaml_are_counted_as_editors_do():
+    with pytest.raises(StatementError, match=r"mapping values are not allowed here\n +in line 3, column 8:"):
+        parse_statement(f"---\ntask: binary\nname: a: b\n---\n{PROSE}")
+
+
 @pytest.mark.parametrize("text", ["", "# Problem\n", "name: churn\n---\n", "---\nname: churn\n"])
 def test_a_file_without_front_matter_is_refused(text):
     with pytest.raises(StatementError, match="does not begin with its facts"):
