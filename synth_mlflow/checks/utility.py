@@ -97,10 +97,11 @@ class Utility:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Train both arms and compare them."""
-        tables = _trainable(judged_tables(_choosing(evidence)), evidence.task)
+        judged = judged_tables(_choosing(evidence))
+        tables = _trainable(judged, evidence.task)
         short = too_few(tables, needed=MIN_ROWS, needed_batch=MIN_ROWS, why="train and test a model")
         if short:
-            return CheckResult((), short)
+            return CheckResult((), short + _untaught(judged.batch, tables.batch, evidence.task))
         arms = _train(tables, evidence)
         whole = _compare(WHOLE, arms, evidence, np.ones(len(arms.control), dtype=bool))
         if whole is None:
@@ -127,6 +128,15 @@ def _trainable(tables: Tables, task: Task) -> Tables:
     kept = (_known_classes(rows, task, _classes_of(members, task)) for rows in (tables.batch, tables.control))
     batch, control = (rows[rows[task.target].notna()].reset_index(drop=True) for rows in kept)
     return Tables(batch, members, control)
+
+
+def _untaught(batch: pd.DataFrame, trainable: pd.DataFrame, task: Task) -> str:
+    """What is wrong with the targets of the rows that teach nothing; nothing if all of them teach."""
+    missing = int(batch[task.target].isna().sum())
+    unknown = len(batch) - len(trainable) - missing
+    found = [(missing, "are missing"), (unknown, "are of a class that no training row has")]
+    words = " and ".join(f"{n:,} of its {len(batch):,} targets {what}" for n, what in found if n)
+    return f"; {words}" if words else ""
 
 
 def _classes_of(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:

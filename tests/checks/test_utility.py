@@ -60,6 +60,16 @@ def test_too_few_rows(evidence, ruled):
     assert ruling.verdict == "inconclusive"
 
 
+@pytest.mark.parametrize(
+    ("label", "what"), [(None, "are missing"), ("maybe", "are of a class that no training row has")]
+)
+def test_targets_that_teach_nothing_are_named(evidence, ruled, label, what):
+    batch = evidence.batch.assign(default=label)
+    ruling, _ = ruled(plugin, replace(evidence, batch=batch))
+    assert ruling.verdict == "inconclusive"
+    assert f"batch 0 (needs 50); {len(batch):,} of its {len(batch):,} targets {what}" in ruling.reasons[0]
+
+
 def test_no_model_is_scored_on_the_rows_that_confirm(evidence, ruled):
     choosing = np.arange(len(evidence.control)) % 2 == 0
     halved = replace(evidence, choosing=choosing)
