@@ -55,6 +55,13 @@ class Success(_Strict):
     gain_at_least: FiniteFloat | None = None
     at_least: FiniteFloat | None = None
 
+    @field_validator("gain_at_least", "at_least", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("needs a number")  # noqa: TRY004 (pydantic reports ValueErrors alone)
+        return value
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.gain_at_least is None) == (self.at_least is None):

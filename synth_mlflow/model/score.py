@@ -95,6 +95,22 @@ def check_metric(metric: str, task: Task) -> None:
         )
 
 
+def ceiling(metric: str) -> float:
+    """The greatest value that a metric can take on any rows; infinite where there is none.
+
+    Examples
+    --------
+    >>> ceiling("roc_auc"), ceiling("neg_log_loss"), ceiling("mutual_info_score")
+    (1.0, 0.0, inf)
+    """
+    if metric.startswith("neg_"):
+        return 0.0
+    return float("inf") if metric in _UNBOUNDED else 1.0
+
+
+_UNBOUNDED = ("mutual_info_score", "positive_likelihood_ratio")
+
+
 def best_score(metric: str, task: Task, truth: Vector) -> float:
     """The score of predictions that are all right: no interval reaches beyond.
 

@@ -14,7 +14,7 @@ from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
-from synth_mlflow.model.score import check_metric
+from synth_mlflow.model.score import ceiling, check_metric
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
@@ -143,11 +143,26 @@ def _named_columns(statement: Statement, rows: pd.DataFrame) -> list[str]:
         "evaluation.time": facts.evaluation.time,
     }
     wanted |= {f"sensitive[{at}]": name for at, name in enumerate(facts.sensitive)}
-    return [
+    twice = sorted({name for name in facts.sensitive if facts.sensitive.count(name) > 1})
+    return [f"`sensitive` names column {name!r} more than once" for name in twice] + [
         f"`{where}` names column {name!r}, which the data lack. {closest(name, map(str, rows.columns))}"
         for where, name in wanted.items()
         if name is not None and name not in rows
     ]
+
+
+def _success(statement: Statement, _rows: pd.DataFrame) -> list[str]:
+    metric, asked = statement.facts.metric, statement.facts.success.at_least
+    if asked is None or asked <= ceiling(metric):
+        return []
+    return [f"`success.at_least` is {asked:g}, and {metric} is at most {ceiling(metric):g}: no model reaches it"]
+
+
+def _features(statement: Statement, rows: pd.DataFrame) -> list[str]:
+    others = [name for name in rows.columns if name != statement.facts.target]
+    return (
+        [] if others else [f"the table has no column beside the target {statement.facts.target!r} to predict it from"]
+    )
 
 
 def _slices(statement: Statement, rows: pd.DataFrame) -> list[str]:
@@ -201,4 +216,4 @@ def _constraints(statement: Statement, rows: pd.DataFrame) -> list[str]:
     return statement.constraints.problems(rows)
 
 
-_LOOKS = (_named_columns, _target, _slices, _constraints)
+_LOOKS = (_named_columns, _target, _features, _success, _slices, _constraints)

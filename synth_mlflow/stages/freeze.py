@@ -262,9 +262,10 @@ def _write_baseline(
         draft.metric(names.M_SCORE_HIGH, baseline.high)
         for step, value in enumerate(baseline.repeats):
             draft.metric(names.M_REPEAT_SCORE, value, step)
+        metric_of = names.apart(names.slice_metric, baseline.slices)
         for name, value in baseline.slices.items():
             if np.isfinite(value):
-                draft.metric(names.slice_metric(name), value)
+                draft.metric(metric_of[name], value)
         draft.describe(
             f"**{problem.statement.facts.metric} = {baseline.score:.4f}** (95 % interval {baseline.low:.4f} to "
             f"{baseline.high:.4f}): what real rows alone reach on the frozen set. Synthetic rows have to beat this. "

@@ -91,11 +91,13 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
     for step, score in enumerate(point.repeats):
         draft.metric(names.M_REPEAT_SCORE, score, step)
+    metric_of = names.apart(names.slice_metric, point.slices)
     for name, part in point.slices.items():
         if part.score is not None:
-            draft.metric(names.slice_metric(name), part.score)
+            draft.metric(metric_of[name], part.score)
+    metric_of = names.apart(names.class_metric, point.recalls)
     for label, share in point.recalls.items():
-        draft.metric(names.class_metric(label), share)
+        draft.metric(metric_of[label], share)
     draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
     chosen = " **The chosen ratio.**" if point is curve.at(curve.chosen) else ""
     chosen += f" The guardrail does not let it be chosen: {point.forbidden}." if point.forbidden else ""

@@ -5,6 +5,7 @@ Other people's ``search_runs`` queries depend on these names. They change only w
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 SCHEMA: Final = "1"
@@ -250,5 +251,22 @@ def effect_metric(batch: str) -> str:
     return f"synth.effect/{_plain(batch)}"
 
 
+def apart(name_of: Callable[[str], str], whose: Iterable[str]) -> dict[str, str]:
+    """The metric of each of several slices or classes; those that would share one are numbered.
+
+    >>> apart(class_metric, ["<5", ">5", "5"])
+    {'<5': 'synth.recall/_5', '>5': 'synth.recall/_5:2', '5': 'synth.recall/5'}
+    """
+    taken: dict[str, str] = {}
+    for each in whose:
+        name, number = name_of(each), 2
+        while name in taken.values():
+            name, number = f"{name_of(each)}:{number}", number + 1
+        taken[each] = name
+    return taken
+
+
 def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in name)
+    """The name in letters that MLflow takes; parts between slashes that no path has are spelt out."""
+    plain = "".join(letter if letter.isalnum() or letter in "_-. /:" else "_" for letter in name)
+    return "/".join("_" * max(len(part), 1) if part in ("", ".", "..") else part for part in plain.split("/"))

@@ -80,6 +80,7 @@ def test_the_demos_statement_is_complete():
         ("success: {gain_at_least: 0.1, at_least: 0.4}", "`success`: needs exactly one of"),
         ("success: {at_least: .nan}", "`success.at_least`: Input should be a finite number"),
         ("success: {gain_at_least: .inf}", "`success.gain_at_least`: Input should be a finite number"),
+        ("success: {gain_at_least: true}", "`success.gain_at_least`: needs a number"),
         ("success: {gains: 0.1}", "`success.gains` is unknown"),
         ("success: 0.1", "`success`: Input should be"),
     ],

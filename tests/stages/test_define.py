@@ -83,6 +83,9 @@ def test_targets_that_cannot_be_learned_are_refused(refusal, rows, bought, task,
         ({"evaluation": "{group: shop}"}, "`evaluation.group` names column 'shop', which the data lack"),
         ({"evaluation": "{time: sinc}"}, "`evaluation.time` names column 'sinc'.*Did you mean 'since'"),
         ({"more": "sensitive: [age, race]"}, r"`sensitive\[1\]` names column 'race'"),
+        ({"more": "sensitive: [age, age]"}, r"`sensitive` names column 'age' more than once"),
+        ({"success": "{at_least: 45}"}, "`success.at_least` is 45, and roc_auc is at most 1: no model reaches it"),
+        ({"metric": "neg_log_loss", "success": "{at_least: 0.3}"}, "is 0.3, and neg_log_loss is at most 0"),
         ({"metric": "roc_aux"}, "roc_aux.*Did you mean 'roc_auc'"),
         ({"metric": "r2"}, "r2"),
         ({"slices": "{young: 'age < 3'}"}, r"slice 'young' \(age < 3\) holds none of the 60 rows"),
@@ -96,6 +99,10 @@ def test_targets_that_cannot_be_learned_are_refused(refusal, rows, bought, task,
 )
 def test_facts_that_do_not_fit_the_data_are_refused(refusal, rows, changes, message):
     refusal(message, rows, error=UsageError, **changes)
+
+
+def test_a_table_of_nothing_but_the_target_is_refused(refusal, rows):
+    refusal("no column beside the target 'bought'", rows[["bought"]], slices="{}", evaluation="{share: 0.5}")
 
 
 def test_everything_that_does_not_fit_is_named_at_once(refusal, rows):

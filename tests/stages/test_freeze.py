@@ -66,6 +66,14 @@ def test_the_smallest_gain_that_the_set_can_show_is_said_up_front(define):
     assert "the 0.01 that the statement asks for may go unseen" in told  # of 60 evaluation rows
 
 
+def test_every_slice_has_a_score_whatever_its_name(define):
+    parts = {"a/../b": "age < 45", "a!": "age > 40", "a?": "age > 45"}
+    workflow = define(slices=str(parts))
+    workflow.freeze()
+    metrics = workflow.project.reader.latest("baseline").metrics
+    assert {name.partition("/")[2] for name in metrics if "slice_score" in name} == {"a/__/b", "a_", "a_:2"}
+
+
 def test_a_second_freeze_is_refused(frozen):
     before = frozen.project.evaluation_set().digest
     with pytest.raises(

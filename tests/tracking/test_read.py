@@ -7,7 +7,7 @@ import pytest
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import search
 from synth_mlflow.tracking.adopt import Adopted, adopt
-from synth_mlflow.tracking.names import slice_metric
+from synth_mlflow.tracking.names import apart, slice_metric
 from synth_mlflow.tracking.read import Reader
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.tracking.write import NewRun, create_run, writing
@@ -89,9 +89,20 @@ def test_the_run_of_mlflow_run_is_adopted_once(monkeypatch):
     assert adopt() is None
 
 
-@pytest.mark.parametrize(("name", "metric"), [("young", "young"), ("under 25 (ü)", "under 25 _ü_"), ("a%b<c", "a_b_c")])
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("young", "young"), ("under 25 (ü)", "under 25 _ü_"), ("a%b<c", "a_b_c"), ("a/../b/", "a/__/b/_")],
+)
 def test_slices_have_metrics_that_mlflow_takes(server, name, metric):
     assert slice_metric(name) == f"synth.slice_score/{metric}"
     with writing(server, create_run(server, NewRun("baseline", "b", "key"))) as draft:
         draft.metric(slice_metric(name), 0.5)
     assert Reader(server).latest("baseline").metrics == {slice_metric(name): 0.5}
+
+
+def test_slices_whose_letters_mlflow_refuses_keep_metrics_of_their_own():
+    assert list(apart(slice_metric, ["a!", "a?", "a"]).values()) == [
+        "synth.slice_score/a_",
+        "synth.slice_score/a_:2",
+        "synth.slice_score/a",
+    ]
