@@ -150,7 +150,7 @@ def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: boo
     tell_verdicts(verdicts)
     for batch in found:
         output.line(f"pilot {batch.batch}: read the artifact {names.A_PILOT} of run {batch.run_id}")
-    return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right")
+    return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right", is_prose=True)
 
 
 def _refuse_two_doors(asked: Asked) -> None:

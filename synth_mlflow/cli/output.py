@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
@@ -13,6 +14,7 @@ import click
 
 from synth_mlflow.cli.colours import colour
 from synth_mlflow.cli.progress import hide
+from synth_mlflow.handoff.links import without_credentials
 
 
 def line(text: str = "") -> None:
@@ -21,9 +23,21 @@ def line(text: str = "") -> None:
     click.echo(text, color=colour(sys.stdout))
 
 
-def next_command(command: str) -> None:
-    """The last line of every verb."""
-    line(f"next: {click.style(command, bold=True)}")
+def next_command(command: str, *, is_prose: bool = False) -> None:
+    """The last line of every verb: a command for the same project on the same server, or words about one."""
+    whole = command if is_prose else command + _same_project(command)
+    line(f"next: {click.style(whole, bold=True)}")
+
+
+def _same_project(command: str) -> str:
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.params
+    uri = given.get("tracking_uri")
+    told = uri if uri and without_credentials(uri) == uri else None
+    options = {"--experiment": given.get("experiment"), "--tracking-uri": told}
+    return "".join(
+        f" {name} {shlex.quote(value)}" for name, value in options.items() if value and f" {name} " not in command
+    )
 
 
 def error(found: str, fix: str = "") -> None:

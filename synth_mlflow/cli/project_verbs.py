@@ -52,7 +52,7 @@ def init(
         return output.as_json({"written": written})
     for path in written:
         output.line(f"written: {path}")
-    return output.next_command(f"fill in both files, then `synth-mlflow run {folder / 'problem.md'}`")
+    return output.next_command(f"fill in both files, then `synth-mlflow run {folder / 'problem.md'}`", is_prose=True)
 
 
 @click.command("run")

@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from synth_mlflow import Workflow
+from synth_mlflow.cli import output
 from synth_mlflow.cli.app import cli
 
 
@@ -40,7 +43,7 @@ def test_stages_one_by_one(
 ) -> None:  # fmt: skip
     problem, at = write_project(), ("--tracking-uri", uri, "-q")
     code, out, _ = call("define", str(problem), *at)
-    assert code == 0 and out.splitlines()[-1] == "next: synth-mlflow freeze --experiment shop"
+    assert code == 0 and out.splitlines()[-1] == f"next: synth-mlflow freeze --experiment shop --tracking-uri {uri}"
     code, _, err = call("generate", "forest", "--purpose", "try", *at)
     assert code == 3 and "First: `synth-mlflow freeze`" in err
     code, out, _ = call("freeze", "--json", *at)
@@ -64,7 +67,7 @@ def test_stages_one_by_one(
         code == 0
         and "chosen" in out
         and err == ""
-        and out.splitlines()[-1] == "next: synth-mlflow report --output handoff.html"
+        and out.splitlines()[-1] == f"next: synth-mlflow report --output handoff.html --tracking-uri {uri}"
     )
     code, out, err = call("report", "--output", "handoff.md", *at)
     assert (code, err) == (0, "") and Path("handoff.md").is_file()
@@ -127,7 +130,26 @@ def test_due_trigger_has_its_exit_code(call: Callable[..., tuple[int, str, str]]
 def test_log_production(call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow) -> None:
     at = ("--tracking-uri", demo_workflow.project.server.tracking_uri)
     assert call("log-production", "--metric", "0.9", "--n", "50", *at)[0] == 0
-    assert call("log-production", "--metric", "nan", *at)[0] == 2
+    code, _, err = call("log-production", "--metric", "nan", *at)
+    assert code == 2 and "found nan.\n" in err and "log-production --metric VALUE" in err
+
+
+def test_the_next_command_is_for_the_same_project(
+    call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow
+) -> None:
+    server = demo_workflow.project.server
+    at = ("--tracking-uri", server.tracking_uri, "--experiment", server.experiment)
+    _, out, _ = call("log-production", "--metric", "0.9", *at)
+    command = out.splitlines()[-1].removeprefix("next: synth-mlflow ")
+    assert command == f"check --experiment {server.experiment} --tracking-uri {server.tracking_uri}"
+    assert call(*command.split())[0] == 0
+
+
+def test_the_next_command_tells_no_password() -> None:
+    options = [click.Option([f"--{name}"]) for name in ("experiment", "tracking-uri")]
+    verb = click.Command("verb", params=options, callback=lambda **_: output.next_command("synth-mlflow check"))
+    found = CliRunner().invoke(verb, ["--experiment", "a b", "--tracking-uri", "https://me:secret@host"])
+    assert found.output == "next: synth-mlflow check --experiment 'a b'\n"
 
 
 def test_retract_and_verify(call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow) -> None:
