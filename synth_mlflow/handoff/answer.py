@@ -64,6 +64,8 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
         return f"the chosen ratio gains {signed(gain.value, decimals([gain]))} over it"
     if not point.helps:
         return _no_help(point, point.gain)
+    if point.forbidden:
+        return f"the guardrail shuts it out: {point.forbidden}"
     if point.ratio not in sweep.plateau:
         places = decimals([point.score])
         return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
@@ -95,12 +97,21 @@ def _choice(document: Document, point: CurvePoint) -> str:
     places = decimals([point.score, point.gain])
     score = f"{metric} is {number(point.score.value, places)} ({interval(point.score, places)})"
     if point.gain is None:
-        return f"No ratio earned its place, so the model is trained on real rows alone: {score}."
+        return f"{_none_chosen(document.sweep)}, so the model is trained on real rows alone: {score}."
     return (
         f"With {count(point.n_synthetic, 'synthetic row')} beside {count(point.n_real, 'real row')}, {score}, "
         f"against {number(document.sweep.at(0.0).score.value, places)} from real rows alone: a gain of "
         f"{signed(point.gain.value, places)} ({interval(point.gain, places, difference=True)})."
     )
+
+
+def _none_chosen(sweep: Sweep) -> str:
+    helping = [point for point in sweep.points if point.helps]
+    if not helping:
+        return "No ratio earned its place"
+    if all(point.forbidden for point in helping):
+        return "The guardrail shuts out every ratio that helps"
+    return "No ratio that helps satisfies the rule"
 
 
 def _shape(sweep: Sweep) -> str:

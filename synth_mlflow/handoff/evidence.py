@@ -164,6 +164,8 @@ class CurvePoint:
     """The score with duplicated real rows in place of the synthetic ones; None where it was not measured."""
     model: Estimate | None = None
     """The score again, with the interval for this very model on further rows: without the luck of the draw."""
+    forbidden: str = ""
+    """Why the guardrail does not let it be chosen; empty where it does."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.statement import LIMITS, QUESTIONS, success_in_words
+from synth_mlflow.data.statement import LIMITS, QUESTIONS, GuardrailFacts, success_in_words
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts, retracted_inside
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.handoff import document as handoff
@@ -105,6 +105,8 @@ def _problem(problem: Problem) -> handoff.Problem:
         "privacy": facts.privacy,
         "sensitive columns": ", ".join(facts.sensitive),
         **{f"slice {name}": text for name, text in facts.slices.items()},
+        **_guardrail(facts.guardrail),
+        **{f"constraint {at}": text for at, text in enumerate(facts.constraints, start=1)},
         "model": facts.model.estimator,
     }
     return handoff.Problem(
@@ -113,6 +115,13 @@ def _problem(problem: Problem) -> handoff.Problem:
         sections=tuple(handoff.Section(question, problem.statement.answers[question]) for question in QUESTIONS),
         facts=tuple(handoff.Fact(name, value) for name, value in told.items() if value),
     )
+
+
+def _guardrail(found: GuardrailFacts | None) -> dict[str, str]:
+    if found is None:
+        return {}
+    told = {"guardrail": f"no slice may fall by more than {found.max_slice_drop:g}"}
+    return told | ({"slices too small for it may pass": found.accept_inconclusive} if found.accept_inconclusive else {})
 
 
 def _evaluation(material: Material) -> handoff.EvaluationSet:

@@ -109,6 +109,7 @@ def _point(point: Point, run_id: str) -> handoff.CurvePoint:
         helps=point.helps,
         placebo=handoff.Estimate(point.placebo, point.placebo_low, point.placebo_high) if mixed else None,
         model=handoff.Estimate(point.score, point.model_low, point.model_high),
+        forbidden=point.forbidden,
     )
 
 

@@ -46,7 +46,9 @@ def test_a_gain_is_told_from_the_real_rows_of_its_own_sweep(document):
 
 
 def test_sentences_of_a_project_that_gained_nothing(document):
-    sweep = replace(document.sweep, chosen=0.0, peak=0.25, plateau=(0.0, 0.25, 0.5, 0.75), shape="no peak")
+    points = tuple(replace(point, helps=False) for point in document.sweep.points)
+    sweep = replace(document.sweep, points=points, chosen=0.0, peak=0.25, plateau=(0.0, 0.25, 0.5, 0.75))
+    sweep = replace(sweep, shape="no peak")
     batches = tuple(replace(batch, in_model=False) for batch in document.batches)
     success = Success("gain_at_least", 0.02, 0.0, 0.0, 0.0)
     found = answer(replace(document, sweep=sweep, batches=batches, success=success))
@@ -65,6 +67,11 @@ def test_sentences_of_a_project_that_gained_nothing(document):
         (1, {}, "measurably below the peak, by 0.023"),
         (2, {}, ""),
         (3, {}, "cannot be told from the peak, and needs 9,600 synthetic rows more than the chosen one"),
+        (
+            3,
+            {"forbidden": "slice 'women' may fall by 0.02"},
+            "the guardrail shuts it out: slice 'women' may fall by 0.02",
+        ),
         (3, {"n_synthetic": 1_000}, "cannot be told from the peak; the rule takes 50 %"),
         (1, {"helps": False}, "its gain cannot be told from that of duplicated real rows, which score 0.874"),
         (
@@ -86,3 +93,16 @@ def test_why_another_ratio_was_taken(document, place, changes, words):
 def test_a_sharp_peak_is_called_sharp(document):
     sweep = replace(document.sweep, shape="sharp", plateau=(0.5,))
     assert answer(replace(document, sweep=sweep)).sentences[1].startswith("The curve has a sharp peak at 50 %")
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "words"),
+    [
+        ("slice 'women' may fall by 0.02", "The guardrail shuts out every ratio that helps, so"),
+        ("", "No ratio that helps satisfies the rule, so"),
+    ],
+)
+def test_ratios_that_help_and_may_not_be_chosen_are_not_said_to_bring_nothing(document, forbidden, words):
+    points = tuple(replace(point, helps=point.ratio > 0, forbidden=forbidden) for point in document.sweep.points)
+    sweep = replace(document.sweep, points=points, chosen=0.0)
+    assert answer(replace(document, sweep=sweep)).sentences[0].startswith(words)

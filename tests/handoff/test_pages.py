@@ -150,3 +150,9 @@ def test_the_folds_of_long_lists_stay_folded_on_paper(document):
     page = to_html(replace(document, batches=batches))
     assert page.count('<details class="long">') == 2
     assert "details:not(.long)::details-content" in page
+
+
+def test_a_model_of_real_rows_alone_is_not_said_to_hold_synthetic_data(document):
+    assert "Handoff of a model trained with synthetic data" in to_html(document)
+    alone = replace(document, batches=tuple(replace(batch, in_model=False) for batch in document.batches))
+    assert "Handoff of a model trained on real rows alone" in to_html(alone)
