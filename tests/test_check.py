@@ -79,3 +79,16 @@ def test_refusals(frozen: Workflow) -> None:
         frozen.check()
     with pytest.raises(UsageError, match="finite"):
         frozen.log_production(float("nan"))
+
+
+def test_a_version_of_a_generator_that_made_nothing_is_refused(demo_workflow: Workflow) -> None:
+    with pytest.raises(UsageError, match="no batch of this project was made by generator 'gaussian_coppula'"):
+        demo_workflow.check(generators={"gaussian_coppula": "99"})
+
+
+def test_rows_that_lack_a_column_say_so(demo_workflow: Workflow, demo: tuple[Path, str], tmp_path: Path) -> None:
+    known = pd.read_csv(demo[0] / "synth-mlflow-demo" / "clinic.csv")
+    known.drop(columns="worst_area").to_csv(tmp_path / "narrower.csv", index=False)
+    told = {state.name: state.reason for state in demo_workflow.check(new_data=tmp_path / "narrower.csv")}
+    assert "worst_area" in told["new_real_rows"]
+    assert told["retracted"] == "the one batch inside the newest model was not retracted"

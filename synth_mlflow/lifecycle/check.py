@@ -13,7 +13,7 @@ from synth_mlflow.data.columns import conform, schema_of
 from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.data.tables import read_table
-from synth_mlflow.errors import EvidenceError, GateError, UsageError
+from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.conditions import (
     evaluate,
     here,
@@ -59,6 +59,8 @@ def check(
     ------
     GateError
         Before `sweep`: there is no model that could be out of date.
+    UsageError
+        If a version is given of a generator that has made no batch of the project.
     """
     asked = given or Given()
     problem, frozen = project.problem(), project.evaluation_set()
@@ -68,8 +70,10 @@ def check(
     children = project.reader.children(sweep.run.run_id)
     final = project.reader.vouch(next(run for run in children if run.stage == "final" and run.counts))
     inside = set(final.batches) if sweep.curve.chosen else set()
-    used = [batch for batch in (project.batches() if batches is None else batches) if batch.id in inside]
+    batches = project.batches() if batches is None else batches
+    used = [batch for batch in batches if batch.id in inside]
     recorded = recorded_facts(problem, frozen, final, used, promise_of(final))
+    _refuse_strangers(asked.generators or {}, batches)
     news = _news(project, frozen, asked.new_data)
     digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
     present = Present(
@@ -77,11 +81,19 @@ def check(
         statement_digest=digest,
         schema_digest=news.schema_digest,
         n_new_rows=news.n_rows,
+        rows_refused=news.refused,
         drift=news.drift,
         production=production_values(project.reader.finished("production"), final),
         environment=here(),
     )
     return [*evaluate(problem, recorded, present), retracted_inside(used)]
+
+
+def _refuse_strangers(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:
+    made = {batch.run.params[names.P_GENERATOR] for batch in batches}
+    for name in versions:
+        if name not in made:
+            raise UsageError(f"no batch of this project was made by generator {name!r}.", closest(name, made))
 
 
 def log_production(project: Project, value: float, n_rows: int | None = None) -> StoredRun:
@@ -93,7 +105,11 @@ def log_production(project: Project, value: float, n_rows: int | None = None) ->
         If the value is not finite, or the number of rows not positive.
     """
     if not np.isfinite(value) or (n_rows is not None and n_rows < 1):
-        raise UsageError(f"a finite value and a positive number of rows are needed, found {value} on {n_rows} rows.")
+        on = "" if n_rows is None else f" on {n_rows:,} rows"
+        raise UsageError(
+            f"a finite value and a positive number of rows are needed, found {value}{on}.",
+            "`synth-mlflow log-production --metric VALUE --n ROWS`",
+        )
     metric = project.problem().statement.facts.metric
     previous = len(project.reader.finished("production"))
     key = json_digest(["production", previous, value, n_rows])
@@ -115,6 +131,7 @@ class _News:
     schema_digest: str
     n_rows: int | None = None
     drift: Drift | None = None
+    refused: str = ""
 
 
 def _news(project: Project, frozen: EvaluationSet, path: Path | None) -> _News:
@@ -123,8 +140,8 @@ def _news(project: Project, frozen: EvaluationSet, path: Path | None) -> _News:
     table = read_table(path)
     try:
         rows = conform(table, frozen.schema, str(path))
-    except UsageError:  # other columns are no mistake here but an answer
-        return _News(json_digest(list(schema_of(table).kinds.items())))
+    except UsageError as refusal:  # other columns are no mistake here but an answer
+        return _News(json_digest(list(schema_of(table).kinds.items())), refused=refusal.found)
     return _News(frozen.schema_digest, *_new_rows(project, frozen, rows))
 
 

@@ -71,6 +71,8 @@ class Present:
     schema_digest: str | None = None
     n_new_rows: int | None = None
     """Real rows that the project has not seen, equal rows counted once."""
+    rows_refused: str = ""
+    """Why the rows that were given cannot be counted; empty where they can, or none were given."""
     drift: Drift | None = None
     production: tuple[ProductionValue, ...] = ()
     """What was measured in production since the handoff, oldest first."""

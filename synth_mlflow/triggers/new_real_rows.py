@@ -20,6 +20,9 @@ class NewRealRows:
     def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
         """Due if the share is reached; a drift of the new rows is told, and does not decide."""
         condition, known, new = self.condition(threshold), recorded.n_real_rows, present.n_new_rows
+        if new is None and present.rows_refused:
+            fix = f"{present.rows_refused} Rows with the frozen columns can be counted."
+            return TriggerState("new_real_rows", condition, "cannot tell", fix)
         if new is None:
             fix = "no new rows were given; give the new file: `synth-mlflow check --new-data FILE`"
             return TriggerState("new_real_rows", condition, "cannot tell", fix)
