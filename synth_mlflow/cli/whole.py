@@ -13,6 +13,7 @@ from synth_mlflow.cli.generate_verb import auto_rows
 from synth_mlflow.cli.options import Shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_verbs import tell_curve, tell_verdicts
+from synth_mlflow.data.mixes import percent
 
 if TYPE_CHECKING:
     from synth_mlflow.model.curve import Curve
@@ -59,7 +60,7 @@ def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
         handoff = _stages(workflow, plan, show=show)
         draft.describe(
             f"**One pass through all six stages.** Begin reading at the run `handoff` below; chosen ratio: "
-            f"{handoff.document.sweep.chosen:.0%} synthetic."
+            f"{percent(handoff.document.sweep.chosen)} synthetic."
         )
     return handoff
 

@@ -64,11 +64,11 @@ def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, S
         evaluation, how = _latest(rows, plan)
     elif plan.group:
         evaluation = _held_out_groups(_column(rows, plan.group), plan.share, seed)
-        how = f"whole groups of {plan.group!r} up to {plan.share:.0%} of the rows, at random with seed {seed}"
+        how = f"whole groups of {plan.group!r} up to {100 * plan.share:.4g}% of the rows, at random with seed {seed}"
     else:
         strata, by = _strata(rows, task, plan, slices)
         evaluation = _held_out(units, strata, plan.share, seed)
-        how = f"{plan.share:.0%} of the rows, at random with seed {seed}{by}"
+        how = f"{100 * plan.share:.4g}% of the rows, at random with seed {seed}{by}"
     held_out = np.isin(np.arange(len(rows)), evaluation)
     split = Split(np.flatnonzero(held_out), np.flatnonzero(~held_out), how, n_duplicates)
     return _refuse_empty(split, len(rows))

@@ -85,9 +85,17 @@ def retracted_inside(inside: Sequence[StoredBatch]) -> TriggerState:
     """The one condition that no statement can leave out: a batch inside the model was retracted."""
     bad = [batch for batch in inside if batch.retracted]
     told = [f"{b.id} was retracted {b.taken_back.words if b.taken_back else 'by a tag'}" for b in bad]
-    reason = "; ".join(told) if told else f"none of the {len(inside)} batches inside the newest model was retracted"
+    reason = "; ".join(told) or _none_retracted(len(inside))
     state: State = "due" if bad else "not due"
     return TriggerState("retracted", "a batch inside the newest model was retracted", state, reason)
+
+
+def _none_retracted(n_batches: int) -> str:
+    if not n_batches:
+        return "the newest model holds no synthetic batch"
+    if n_batches == 1:
+        return "the one batch inside the newest model was not retracted"
+    return f"none of the {n_batches:,} batches inside the newest model was retracted"
 
 
 def production_values(runs: Iterable[StoredRun], final: StoredRun) -> tuple[ProductionValue, ...]:

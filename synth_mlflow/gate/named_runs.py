@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from synth_mlflow.data.mixes import percent
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 
@@ -83,7 +84,7 @@ def _of_a_sweep(sweep: StoredRun, under: Sequence[StoredRun]) -> Iterator[str]:
     left = {round(other.metrics.get(names.M_RATIO, -1), 6) for other in ratios}
     for ratio in json.loads(sweep.params.get(names.P_RATIOS, "[]")):
         if round(ratio, 6) not in left:
-            yield f"its run of ratio {ratio:.0%} is gone"
+            yield f"its run of ratio {percent(ratio)} is gone"
     keys = Counter(other.tags.get(names.TAG_KEY) for other in ratios)
     for other in ratios:
         if keys[other.tags.get(names.TAG_KEY)] > 1:

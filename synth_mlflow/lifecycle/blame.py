@@ -16,6 +16,7 @@ from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.handoff.wording import count
 from synth_mlflow.lifecycle.recorded_sweep import RecordedSweep, recorded_sweep
 from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.leave_out import BatchEffect, LeftOut, leave_out
@@ -152,7 +153,7 @@ def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -
     inside = np.isin(sweep.origin, [batch.id for batch in sweep.inside])
     n_fits = 2 * len(suspects) * plan.repeats
     project.say(
-        f"leaving out {len(suspects)} batches, {plan.repeats} repeats, at {percent(plan.ratios[-1])}: "
+        f"leaving out {count(len(suspects), 'batch')}, {plan.repeats} repeats, at {percent(plan.ratios[-1])}: "
         f"at most {n_fits} fits"
     )
     return leave_out(
@@ -216,7 +217,8 @@ def _guilty_words(each: BatchEffect, metric: str) -> str:
 
 def _nobody_words(found: LeftOut) -> str:
     seen = max(each.overall.detectable for each in found.effects)
+    nobody = "the only one does not lower" if len(found.effects) == 1 else f"none of {len(found.effects):,} lowers"
     return (
-        f"No batch is to blame at {percent(found.ratio)} synthetic: none of {len(found.effects)} lowers {found.metric} "
+        f"No batch is to blame at {percent(found.ratio)} synthetic: {nobody} {found.metric} "
         f"by more than noise does; a harm of {seen:.2g} would have been found with 80 % probability."
     )

@@ -22,6 +22,7 @@ class Halves:
 
     select: Mask
     confirm: Mask
+    is_classification: bool = True
 
     @property
     def shared(self) -> bool:
@@ -32,9 +33,11 @@ class Halves:
     def words(self) -> str:
         """For the report."""
         if self.shared:
+            needed = f"{MIN_ROWS:,} rows"
+            needed += f" and {MIN_CLASS_ROWS} of each class" if self.is_classification else ""
             return (
-                f"The frozen set is small ({len(self.select):,} rows; {MIN_ROWS:,} rows and {MIN_CLASS_ROWS} of each "
-                "class would do): the same rows choose and confirm, and the score is corrected for the choice."
+                f"The frozen set is small ({len(self.select):,} rows; {needed} would do): "
+                "the same rows choose and confirm, and the score is corrected for the choice."
             )
         return f"{int(self.select.sum()):,} rows of the frozen set choose, {int(self.confirm.sum()):,} others confirm."
 
@@ -52,12 +55,12 @@ def halve(truth: npt.NDArray[np.float64], is_classification: bool) -> Halves:
     sizes = np.unique(strata, return_counts=True)[1]
     if len(truth) < MIN_ROWS or (is_classification and sizes.min() < MIN_CLASS_ROWS):
         everyone = np.ones(len(truth), dtype=bool)
-        return Halves(everyone, everyone)
+        return Halves(everyone, everyone, is_classification)
     position = np.random.default_rng(_SEED).permutation(len(truth))
     order = np.lexsort([position, strata])
     select = np.zeros(len(truth), dtype=bool)
     select[order[::2]] = True
-    return Halves(select, ~select)
+    return Halves(select, ~select, is_classification)
 
 
 def halves_of(rows: pd.DataFrame, task: Task) -> Halves:

@@ -12,6 +12,7 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.html import to_html
 from synth_mlflow.handoff.markdown import to_markdown
+from synth_mlflow.handoff.wording import percent
 from synth_mlflow.stages.document import fill
 from synth_mlflow.stages.document_material import gather_material
 from synth_mlflow.stages.opening import stated_promise
@@ -172,6 +173,6 @@ def _description(document: Document) -> str:
     return (
         f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"
         f"| chosen ratio | promised {document.sweep.metric} | batches in the model | model |\n|---|---|---|---|\n"
-        f"| {document.sweep.chosen:.0%} | {document.sweep.promise.score.value:.4f} | {inside} "
+        f"| {percent(document.sweep.chosen)} | {document.sweep.promise.score.value:.4f} | {inside} "
         f"| {document.sweep.model_uri or ''} |"
     )

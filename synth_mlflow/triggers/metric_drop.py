@@ -89,7 +89,8 @@ def _zone_rules(sigmas: list[float]) -> tuple[State, str]:
     n_near = sum(value >= _NEAR for value in sigmas)
     said = f", {sigmas[-1]:.1f} standard errors" if 0 < sigmas[-1] < math.inf else ""
     if sigmas[-1] >= _FAR or (sigmas[-1] >= _NEAR and n_near > 1):
-        return "due", f"{said}; {n_near} of the newest {len(sigmas)} lie {_NEAR:g} or more below"
+        among = f"; {n_near} of the newest {len(sigmas)} lie {_NEAR:g} or more below" if n_near > 1 else ""
+        return "due", f"{said}{among}"
     if sigmas[-1] >= _NEAR:
         return "not due", f"{said}; a second such value among the newest three makes it due"
     return "not due", said

@@ -102,6 +102,7 @@ def test_numbers_are_stratified_by_tenths_when_asked():
         (Evaluation(), BINARY, "25% of the rows, at random with seed 7, stratified by target"),
         (Evaluation(stratify=False), BINARY, "25% of the rows, at random with seed 7"),
         (Evaluation(), NUMBER, "25% of the rows, at random with seed 7"),
+        (Evaluation(share=0.125), NUMBER, "12.5% of the rows, at random with seed 7"),
         (Evaluation(group="g"), BINARY, "whole groups of 'g' up to 25% of the rows, at random with seed 7"),
         (Evaluation(time="id"), BINARY, "the latest rows, from id = 30 on"),
     ],

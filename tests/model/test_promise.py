@@ -133,3 +133,8 @@ def test_rows_are_cut_as_the_sweep_cuts_codes_of_them(kind):
     codes = table["y"].rank(method="dense").to_numpy() if kind == "multiclass" else table["y"].to_numpy()
     assert np.array_equal(halves_of(table, task).select, halve(codes, task.is_classification).select)
     assert 0 < halves_of(table, task).select.sum() < 3_000
+
+
+def test_a_small_set_of_numbers_is_not_asked_for_classes() -> None:
+    assert "2,000 rows would do" in halve(np.arange(500.0), False).words
+    assert "2,000 rows and 200 of each class would do" in halve(np.arange(500.0) % 2, True).words

@@ -222,3 +222,13 @@ def test_cannot_tell_says_what_to_give(name, ask_for):
     state = ask(name, threshold)
     assert (state.name, state.state) == (name, "cannot tell")
     assert ask_for in state.reason
+
+
+def test_rows_that_cannot_be_counted_are_not_said_to_be_missing():
+    found = ask("new_real_rows", 0.2, rows_refused="new.csv lacks column 'age'.")
+    assert (found.state, found.reason.startswith("new.csv lacks column 'age'.")) == ("cannot tell", True)
+
+
+def test_a_single_far_value_is_not_counted_among_others():
+    assert "of the newest" not in ask("metric_drop", 0.02, production=production(0.5)).reason
+    assert "2 of the newest 2 lie" in ask("metric_drop", 0.02, production=production(0.5, 0.5)).reason
