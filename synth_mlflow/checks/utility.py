@@ -97,22 +97,22 @@ class Utility:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Train both arms and compare them."""
-        judged = judged_tables(_choosing(evidence))
-        tables = _trainable(judged, evidence.task)
+        tables = _trainable(judged_tables(_choosing(evidence)), evidence.task)
+        unusable = _unusable(evidence)
         short = too_few(tables, needed=MIN_ROWS, needed_batch=MIN_ROWS, why="train and test a model")
         if short:
-            return CheckResult((), short + _untaught(judged.batch, tables.batch, evidence.task))
+            return CheckResult(unusable, short)
         arms = _train(tables, evidence)
         whole = _compare(WHOLE, arms, evidence, np.ones(len(arms.control), dtype=bool))
         if whole is None:
-            return CheckResult((), f"{evidence.metric} is undefined on the control: it needs rows of every class")
+            return CheckResult(unusable, f"{evidence.metric} is undefined on the control: it needs rows of every class")
         parts = [whole, *_slices(arms, evidence), *_classes(arms, evidence)]
         shown: dict[str, Any] = {
             "metrics": _metrics(whole, arms.n_training_rows),
             "tables": {"utility": pd.DataFrame([_row(part) for part in parts]), **_not_judged(arms, evidence)},
             "figures": {"utility": _picture(parts, evidence, policy)},
         }
-        return CheckResult(_probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
+        return CheckResult(unusable + _probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
 
 
 def _choosing(evidence: Evidence) -> Evidence:
@@ -130,13 +130,17 @@ def _trainable(tables: Tables, task: Task) -> Tables:
     return Tables(batch, members, control)
 
 
-def _untaught(batch: pd.DataFrame, trainable: pd.DataFrame, task: Task) -> str:
-    """What is wrong with the targets of the rows that teach nothing; nothing if all of them teach."""
-    missing = int(batch[task.target].isna().sum())
-    unknown = len(batch) - len(trainable) - missing
-    found = [(missing, "are missing"), (unknown, "are of a class that no training row has")]
-    words = " and ".join(f"{n:,} of its {len(batch):,} targets {what}" for n, what in found if n)
-    return f"; {words}" if words else ""
+def _unusable(evidence: Evidence) -> tuple[Probe, ...]:
+    """A probe that fails where the batch has rows that no sweep can train on; none where it has no such row."""
+    task, target = evidence.task, evidence.batch[evidence.task.target]
+    classes = _classes_of(evidence.members[evidence.members[task.target].notna()], task)
+    n_missing = int(target.isna().sum())
+    n_strange = int((~target.dropna().isin(classes)).sum()) if classes else 0
+    found = [(n_missing, "missing"), (n_strange, "of a class that no real training row has")]
+    words = " and ".join(f"{n:,} of {len(target):,} targets are {what}" for n, what in found if n)
+    share = (n_missing + n_strange) / max(len(target), 1)
+    note = f"{words}: no model can be trained on them; leave these rows out"
+    return (Probe("unusable_targets", share, 0.0, column=task.target, note=note),) if words else ()
 
 
 def _classes_of(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:

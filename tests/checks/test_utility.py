@@ -60,14 +60,14 @@ def test_too_few_rows(evidence, ruled):
     assert ruling.verdict == "inconclusive"
 
 
-@pytest.mark.parametrize(
-    ("label", "what"), [(None, "are missing"), ("maybe", "are of a class that no training row has")]
-)
-def test_targets_that_teach_nothing_are_named(evidence, ruled, label, what):
-    batch = evidence.batch.assign(default=label)
+@pytest.mark.parametrize(("label", "what"), [(None, "missing"), ("maybe", "of a class that no real training row has")])
+@pytest.mark.parametrize("n_bad", [3, None])
+def test_a_batch_with_targets_that_nothing_can_be_trained_on_fails(evidence, ruled, label, what, n_bad):
+    batch = evidence.batch.assign(default=evidence.batch["default"].astype(object))
+    batch.loc[batch.index[:n_bad], "default"] = label
     ruling, _ = ruled(plugin, replace(evidence, batch=batch))
-    assert ruling.verdict == "inconclusive"
-    assert f"batch 0 (needs 50); {len(batch):,} of its {len(batch):,} targets {what}" in ruling.reasons[0]
+    assert ruling.verdict == "fail"
+    assert f"{n_bad or len(batch):,} of {len(batch):,} targets are {what}: no model" in ruling.reasons[0]
 
 
 def test_no_model_is_scored_on_the_rows_that_confirm(evidence, ruled):
