@@ -55,7 +55,7 @@ def fill(project: Project, material: Material, stated: StatedPromise, limits: Ma
         triggers=_triggers(material, stated),
         commands=rerun_commands(project, material),
         digests=_digests(material),
-        warnings=_warnings(material),
+        warnings=warnings_of(material),
         earlier_sweeps=earlier_sweeps(material.sweeps[:-1]),
         policy=_policy(material.policy),
         earlier_sign_offs=tuple(sign_off_of(signed) for signed in material.sign_offs),
@@ -191,11 +191,13 @@ def _policy(policy: Policy) -> tuple[handoff.Fact, ...]:
     return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
 
 
-def _warnings(material: Material) -> tuple[str, ...]:
+def warnings_of(material: Material) -> tuple[str, ...]:
+    """What a reader must know before trusting the answer, each as a sentence."""
     warnings = [
-        f"Batch {batch.id} is in the model and was retracted."
-        for batch in material.batches
-        if batch.id in material.inside and batch.retracted
+        f"Batch {batch} is in the model and was retracted."
+        if batch in material.inside
+        else f"Batch {batch} was swept and was retracted since: the curve rests on it."
+        for batch in material.retracted
     ]
     accepted = material.policy.accepted.items()
     warnings += [f"An inconclusive {check} check is accepted by the statement: {reason}" for check, reason in accepted]

@@ -55,6 +55,12 @@ class Material:
         """The sweep that is handed over."""
         return self.sweeps[-1]
 
+    @property
+    def retracted(self) -> tuple[str, ...]:
+        """The short ids of the batches that were swept and taken back since; in the model or not."""
+        swept = {*self.sweep.batches, *self.inside}
+        return tuple(batch.id for batch in self.batches if batch.retracted and batch.id in swept)
+
 
 def gather_material(project: Project) -> Material:
     """Read every run that the document speaks of in a few paged queries, and the few files that the document quotes.

@@ -81,6 +81,7 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
         for path, content in pages.items():
             draft.text(path, content)
         _write(draft, document, text)
+        draft.tag(names.TAG_SUPERSEDED, str(bool(material.retracted)).lower())  # said: MLflow finds no missing tag
     inside = [batch.run_id for batch in document.batches_in_model()]
     point_to_handoff(project, project.reader.run(run_id), inside)
     describe_project(project)
@@ -154,7 +155,6 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     if sweep.model_uri:
         draft.param(names.P_MODEL_URI, sweep.model_uri)
     draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())
-    draft.tag(names.TAG_SUPERSEDED, "false")  # said, since MLflow cannot search for a tag that is missing
     draft.tag(names.TAG_SIGNED, "false")
     told = sweep.promise.score
     draft.param(names.P_PROMISED, [told.value, told.low, told.high])

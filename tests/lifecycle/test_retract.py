@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.lifecycle.usage import uses_of
+from synth_mlflow.stages.document import warnings_of
+from synth_mlflow.stages.document_material import gather_material
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import set_tags
@@ -69,6 +72,21 @@ def test_a_handoff_written_later_warns(demo_workflow: Workflow) -> None:
     assert document.batches[0].retracted is not None and document.batches[0].retracted.by == "Ann"
     sweep = next(step for step in document.commands if step.command.startswith("synth-mlflow sweep"))
     assert "--batch" not in sweep.command and f"left out: {batch_of(demo_workflow)}" in sweep.does
+
+
+def test_a_handoff_written_later_is_superseded_and_cannot_be_signed(demo_workflow: Workflow) -> None:
+    demo_workflow.retract(batch_of(demo_workflow), **WHY)
+    handoff = demo_workflow.report()
+    assert demo_workflow.project.reader.run(handoff.run_id).tags[names.TAG_SUPERSEDED] == "true"
+    with pytest.raises(GateError, match="is superseded: a batch that it rests on was retracted"):
+        demo_workflow.sign(name="Ada", role="owner")
+
+
+def test_a_curve_that_rests_on_it_is_told_where_the_model_holds_none(demo_workflow: Workflow) -> None:
+    demo_workflow.retract(batch_of(demo_workflow), **WHY)
+    material = replace(gather_material(demo_workflow.project), inside=set())
+    told = f"Batch {batch_of(demo_workflow)} was swept and was retracted since: the curve rests on it."
+    assert material.retracted == (batch_of(demo_workflow),) and told in warnings_of(material)
 
 
 def test_second_retraction_says_who_and_finishes_a_killed_one(demo_workflow: Workflow) -> None:
