@@ -31,7 +31,8 @@ def define(
     if given.as_json:
         return output.as_json(told)
     output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
-    return output.next_command(f"synth-mlflow freeze --experiment {shlex.quote(name)}")
+    following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
+    return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
 
 
 @click.command()
@@ -88,7 +89,7 @@ def validate(
     batch: str | None,
     source: Path | None,
 ) -> int:
-    """Stage 4: judge BATCH, or every batch that is unvalidated. Exits with 3 when a judged gate stays closed."""
+    """Stage 4: judge BATCH, or every batch that is unvalidated. Exits with 3 when none of their gates opens."""
     workflow = open_workflow("validate", given)
     found = workflow.validate(batch, source=source)
     verdicts = found if isinstance(found, list) else [found]

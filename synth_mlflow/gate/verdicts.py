@@ -145,17 +145,25 @@ def require_open(project: Project, batches: Sequence[StoredBatch], policy: Polic
         If a verdict no longer follows from its evidence.
     """
     checks = checks_by_batch(project)
-    closed = []
+    closed, untold = [], False
     for batch in batches:
         verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         if not verdict.gate_open:
             closed.append(f"  - {batch.id} ({verdict.verdict}): {_why(verdict)}")
+            untold |= verdict.verdict == "inconclusive"
     if closed:
         shown = "\n".join(closed)
         raise GateError(
             f"the gate is closed for {len(closed)} of {len(batches)} batches:\n{shown}",
-            "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or generate a better batch.",
+            "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or generate a better batch."
+            + (_ACCEPT if untold else ""),
         )
+
+
+_ACCEPT = (
+    '\nWhat is inconclusive opens only where people accept it: `validation: {accept_inconclusive: {CHECK: "why"}}` in '
+    "problem.md, then `synth-mlflow define` and `synth-mlflow validate` again."
+)
 
 
 def _why(verdict: Verdict) -> str:

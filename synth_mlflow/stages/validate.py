@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -63,6 +64,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     wanted = [batch for batch in project.batches() if not batch.retracted]
     if batch_id:
         wanted = [_not_retracted(project.batch(batch_id))]
+    _refuse_idle(source, wanted)
     verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
     for place, batch in enumerate(wanted):
         done = {check.check for check in verdicts[place].checks}
@@ -77,6 +79,17 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         note_verdict(project, batch, policy, verdicts[place])
         _mark(project, batch, verdicts[place])
     return verdicts
+
+
+def _refuse_idle(source: Path | None, batches: Sequence[StoredBatch]) -> None:
+    """A UsageError for a file that no batch was learned from."""
+    if source is None or any(json.loads(batch.run.params[names.P_SOURCE])["kind"] == "file" for batch in batches):
+        return
+    none = f"batch {batches[0].id} was not" if len(batches) == 1 else f"none of {len(batches):,} batches was"
+    raise UsageError(
+        f"{source} was given, and {none} learned from a file that its record names: members are the training rows.",
+        "Leave `--source` out, or make the batch with it: `generate --source FILE`, `source: FILE` in a record.",
+    )
 
 
 def _not_retracted(batch: StoredBatch) -> StoredBatch:

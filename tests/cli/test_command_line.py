@@ -51,6 +51,9 @@ def test_stages_one_by_one(
     assert code == 0 and told["evaluation_rows"] == 301 and 0 < told["smallest_detectable_gain"] < 0.2
     code, _, err = call("freeze", *at)
     assert code == 3 and "nobody changes it mid-project" in err
+    assert (
+        call("define", str(problem), *at)[1].splitlines()[-1].startswith("next: synth-mlflow status --experiment shop")
+    )
 
     customers(1000, 2).to_parquet(tmp_path / "made.parquet")
     record = "generator: law\nversion: '1'\nparams: {}\nseed: 2\nslice: null\npurpose: try\nsource: none\n"

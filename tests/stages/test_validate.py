@@ -12,7 +12,7 @@ import pytest
 
 from synth_mlflow import Batch, Workflow
 from synth_mlflow.checks import utility
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.tracking import names
 
 LAW: dict[str, Any] = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "try"}
@@ -115,6 +115,24 @@ def test_somebody_elses_check_and_a_changed_policy(
     asked_run = next(run for run in runs if run.params[names.P_CHECK] == "grown")
     assert asked_run.params[names.P_CHECK_VERSION] == "3"
     assert "Asked by law." in asked_run.tags[names.TAG_NOTE]
+
+
+def test_a_source_that_no_batch_was_learned_from_is_refused(
+    frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    batch = written(frozen, customers(20, 3))
+    for what in (batch, None):
+        with pytest.raises(UsageError, match=r"silo.csv was given, and .* was(| not) learned from a file"):
+            frozen.validate(what, source=tmp_path / "silo.csv")
+    assert frozen.project.reader.children(batch.run_id) == []
+
+
+def test_doubt_that_nobody_accepted_says_how_to(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
+    batch = written(frozen, customers(20, 3))
+    frozen.validate(batch)
+    with pytest.raises(GateError, match="the gate is closed") as refusal:
+        frozen.sweep(ratios=(0, 0.02), batches=[batch.batch])
+    assert 'accept_inconclusive: {CHECK: "why"}' in refusal.value.fix
 
 
 def test_doubt_that_was_accepted_is_told_on_every_run(
