@@ -116,6 +116,11 @@ def power_words(smallest: float, asked: float | None = None) -> str:
     >>> power_words(0.031)
     'A sweep of 8 repeats would find a gain of 0.031 here in four of five cases, and smaller ones more seldom.'
     """
+    if smallest <= 0:
+        return (
+            "Every draw of the real rows scores the same here: how great a gain a sweep would find cannot be told. "
+            "More rows would help, or a metric that moves."
+        )
     words = (
         f"A sweep of {REPEATS} repeats would find a gain of {smallest:.2g} here in four of five cases, "
         "and smaller ones more seldom"

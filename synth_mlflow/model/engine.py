@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
@@ -46,7 +47,14 @@ class Threads:
         """Do every fit; tells of each as it ends."""
         jobs = (delayed(work.do)(key) for key in keys)
         with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
-            yield from Parallel(n_jobs=self.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs)
+            results = Parallel(n_jobs=self.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs)
+            try:
+                for result in results:  # noqa: UP028 (`yield from` would close them before `finally` does)
+                    yield result
+            finally:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # joblib complains of fits that nobody waits for after a refusal
+                    results.close()
 
 
 def open_engine(name: EngineName = "local", *, n_jobs: int = -1, scheduler: str = "") -> Engine:

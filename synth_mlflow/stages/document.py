@@ -147,9 +147,9 @@ def _evaluation(material: Material) -> handoff.EvaluationSet:
 
 
 def _smallest_gain(frozen: StoredRun) -> dict[str, str]:
-    """What was said of its power when it was frozen; nothing where an earlier version froze it."""
+    """What was said of its power when it was frozen; nothing where it could not be told."""
     smallest = frozen.metrics.get(names.M_SMALLEST_GAIN)
-    return {} if smallest is None else {"gain that a sweep would find in four of five cases": f"{smallest:.2g}"}
+    return {} if not smallest else {"gain that a sweep would find in four of five cases": f"{smallest:.2g}"}
 
 
 def _slice_size(name: str, material: Material) -> handoff.SliceSize:

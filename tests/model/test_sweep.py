@@ -1,6 +1,8 @@
 """The whole sweep on small tables: what helps is chosen, what does not is not, and killed sweeps go on."""
 
 import json
+import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,9 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Guardrail, ModelSpec, Task
 from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.model.baseline import measure_baseline
+from synth_mlflow.model.baseline import measure_baseline, power_words
 from synth_mlflow.model.curve import Curve
+from synth_mlflow.model.engine import open_engine
 from synth_mlflow.model.final import final_of, fit_final
 from synth_mlflow.model.picture import curve_figure, sources_figure
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitKey, SweepPlan
@@ -241,6 +244,23 @@ def test_source_with_too_few_rows_is_named(tables):
     plan = SweepPlan(repeats=4, n_jobs=1, sources=("", "few"))
     with pytest.raises(GateError, match=r"needs 180 synthetic rows, 90 passed[\s\S]*generate few --rows 90"):
         run_sweep(*tables, TASK, "roc_auc", SPEC, plan, sources={"few": np.arange(90)})
+
+
+def test_fits_that_nobody_waits_for_are_left_without_a_warning():
+    class Slow:
+        def do(self, key):
+            time.sleep(0.02 * key)
+            return key
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = open_engine("local", n_jobs=2).run(Slow(), range(8))
+        next(results)
+        results.close()
+
+
+def test_scores_that_never_move_say_nothing_of_the_gain_that_would_be_found():
+    assert power_words(0.0, 0.02).startswith("Every draw of the real rows scores the same here")
 
 
 def test_any_estimator_can_be_swept(tables):
