@@ -79,6 +79,8 @@ def test_refusals(frozen: Workflow) -> None:
         frozen.check()
     with pytest.raises(UsageError, match="finite"):
         frozen.log_production(float("nan"))
+    with pytest.raises(UsageError, match="roc_auc is at most 1, found 87"):
+        frozen.log_production(87)
 
 
 def test_a_version_of_a_generator_that_made_nothing_is_refused(demo_workflow: Workflow) -> None:

@@ -63,7 +63,7 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
         gain = sweep.chosen_point.gain or _NOTHING
         return f"the chosen ratio gains {signed(gain.value, decimals([gain]))} over it"
     if not point.helps:
-        return _no_help(point, point.gain)
+        return _no_help(point.gain, sweep)
     if point.forbidden:
         return f"the guardrail shuts it out: {point.forbidden}"
     if point.ratio not in sweep.plateau:
@@ -75,14 +75,15 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
     return f"cannot be told from the peak; the rule takes {percent(sweep.chosen)}"
 
 
-def _no_help(point: CurvePoint, gain: Estimate) -> str:
+def _no_help(gain: Estimate, sweep: Sweep) -> str:
     places = decimals([gain])
     span = interval(gain, places, difference=True)
     if gain.high < 0:
         return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
-    if gain.low > 0 and point.placebo is not None:
-        placebo = number(point.placebo.value, places)
-        return f"its gain cannot be told from that of duplicated real rows, which score {placebo}"
+    placebos = [other.placebo.value for other in sweep.points if other.placebo is not None]
+    if gain.low > 0 and placebos:
+        best = number(max(placebos), places)
+        return f"its gain cannot be told from that of duplicated real rows, which at their best ratio score {best}"
     return f"its gain cannot be told from zero ({span})"
 
 

@@ -102,7 +102,7 @@ def log_production(project: Project, value: float, n_rows: int | None = None) ->
     Raises
     ------
     UsageError
-        If the value is not finite, or the number of rows not positive.
+        If the value is not finite or beyond the metric, or the number of rows not positive.
     """
     if not np.isfinite(value) or (n_rows is not None and n_rows < 1):
         on = "" if n_rows is None else f" on {n_rows:,} rows"
@@ -110,7 +110,14 @@ def log_production(project: Project, value: float, n_rows: int | None = None) ->
             f"a finite value and a positive number of rows are needed, found {value}{on}.",
             "`synth-mlflow log-production --metric VALUE --n ROWS`",
         )
+    from synth_mlflow.model.score import ceiling  # takes 1 s to import
+
     metric = project.problem().statement.facts.metric
+    if value > ceiling(metric):
+        raise UsageError(
+            f"{metric} is at most {ceiling(metric):g}, found {value:g}.",
+            "Give the metric itself, greater is better: no percentage, and errors below zero.",
+        )
     previous = len(project.reader.finished("production"))
     key = json_digest(["production", previous, value, n_rows])
     run_id = create_run(project.server, NewRun("production", f"production · {metric} {value:.4g}", key))

@@ -12,6 +12,7 @@ from synth_mlflow.handoff.twin import document_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.run_ids import spelled_out
 
 BY_AGE = {"newest": 1, "previous": 2}
 
@@ -66,7 +67,8 @@ def handoff_run(project: Project, what: str) -> StoredRun:
                 "`synth-mlflow report` writes one; or give a run id or a JSON file.",
             )
         return handoffs[-BY_AGE[what]]
-    run = next((run for run in handoffs if run.run_id == what), None) or project.reader.find(what)
+    by_id = {run.run_id: run for run in handoffs}
+    run = by_id.get(spelled_out(what, by_id)) or project.reader.find(what)
     if run is None or run.stage != "handoff" or not run.counts:
         known = [*BY_AGE, *(run.run_id for run in handoffs)]
         raise UsageError(

@@ -20,6 +20,7 @@ from synth_mlflow.stages.ingredients import settled_model
 from synth_mlflow.tracking import lineage, names
 from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.run_ids import spelled_out
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def recorded_sweep(project: Project, what: str | None = None) -> RecordedSweep:
 
 def _named(project: Project, sweeps: dict[str, StoredRun], what: str) -> StoredRun:
     run_id = lineage.registered_version(project.server, what).run_id if what.startswith("models:") else what
+    run_id = spelled_out(run_id, [*sweeps, *(run.run_id for run in project.reader.finished("final", "handoff"))])
     run = sweeps.get(run_id) or project.reader.find(run_id)
     found = run and (sweeps.get(run.run_id) or sweeps.get(run.params.get(names.P_SWEEP, "")))
     if not found:

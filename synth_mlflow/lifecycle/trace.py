@@ -23,6 +23,7 @@ from synth_mlflow.lifecycle.tree import Node, tree_lines
 from synth_mlflow.tracking import lineage, names
 from synth_mlflow.tracking.project import Project, StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.run_ids import spelled_out
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def _resolved(ledger: Ledger, what: str) -> StoredRun:
     if what in ledger.batches:
         return ledger.batches[what].run
     run_id = lineage.registered_version(server, what).run_id if what.startswith("models:") else what
+    run_id = spelled_out(run_id, ledger.all)
     found = ledger.all.get(run_id) or ledger.project.reader.find(run_id)
     if found is None:
         known = [*ledger.batches, *map(model_uri, ledger.of_stage("final"))]

@@ -13,6 +13,7 @@ from synth_mlflow.lifecycle.usage import rests_on
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.run_ids import spelled_out
 from synth_mlflow.tracking.seal import seal_of
 
 
@@ -89,12 +90,14 @@ def _counted(project: Project, scope: Sequence[StoredRun]) -> Iterator[StoredRun
 
 
 def _under(runs: Sequence[StoredRun], run_id: str) -> list[StoredRun]:
-    ids = {run_id}
-    if run_id not in {run.run_id for run in runs}:
+    known = [run.run_id for run in runs]
+    run_id = spelled_out(run_id, known)
+    if run_id not in known:
         raise UsageError(
-            f"this project has no run {run_id!r}. {closest(run_id, [run.run_id for run in runs])}",
+            f"this project has no run {run_id!r}. {closest(run_id, known)}",
             "`synth-mlflow verify` without a run looks at all of them.",
         )
+    ids = {run_id}
     while more := {run.run_id for run in runs if run.parent in ids} - ids:
         ids |= more
     return [run for run in runs if run.run_id in ids]

@@ -20,6 +20,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import make_champion
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.run_ids import spelled_out
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 from synth_mlflow.tracking.write import Draft, NewRun, add_params, create_run, set_tags, writing
 
@@ -118,7 +119,7 @@ def _handoff(project: Project, runs: list[StoredRun], wanted: str | None) -> Sto
             f"project {project.server.experiment!r} has no handoff to sign.",
             "First: `synth-mlflow report --output handoff.html`, and read it.",
         )
-    run = handoffs.get(wanted or next(reversed(handoffs)))
+    run = handoffs.get(spelled_out(wanted, handoffs) if wanted else next(reversed(handoffs)))
     if run is None:
         raise UsageError(
             f"there is no handoff {wanted!r}. {closest(str(wanted), handoffs)}", "`synth-mlflow report` writes one."

@@ -129,9 +129,10 @@ def test_unknown_things_name_the_nearest(demo_workflow, what, match):
         demo_workflow.trace(what)
 
 
-def test_half_a_run_id_names_the_whole(demo_workflow, batch):
+def test_the_beginning_of_a_run_id_names_the_whole(demo_workflow, batch):
+    assert demo_workflow.trace(batch.run.run_id[:20]).lines() == demo_workflow.trace(batch.run.run_id).lines()
     with pytest.raises(UsageError, match=f"Did you mean '{batch.run.run_id}'"):
-        demo_workflow.trace(batch.run.run_id[:20])
+        demo_workflow.trace(batch.run.run_id[:7])
 
 
 def test_runs_that_lead_nowhere_are_refused_with_the_reason(demo_workflow, client):

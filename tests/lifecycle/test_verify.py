@@ -103,6 +103,17 @@ def test_an_untouched_project_holds(own: Workflow) -> None:
     assert found.n_files > 20
 
 
+def test_as_much_of_an_id_as_a_page_shows_is_enough(own: Workflow) -> None:
+    handoff = own.project.reader.latest("handoff")
+    assert handoff is not None
+    shown = handoff.run_id[:12]
+    assert own.verify(shown).runs == own.verify(handoff.run_id).runs
+    assert own.trace(shown).lines() == own.trace(handoff.run_id).lines()
+    assert own.diff(shown, handoff.run_id).changes == ()
+    with pytest.raises(UsageError, match=f"no run '{handoff.run_id[:6]}'"):
+        own.verify(handoff.run_id[:6])
+
+
 def test_a_tag_is_no_evidence(own: Workflow) -> None:
     for run in own.project.reader.runs():
         set_tags(own.project.server, run.run_id, {names.TAG_VERDICT: "fail", names.TAG_REASON: "?", "mine": "x"})
