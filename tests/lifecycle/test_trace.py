@@ -131,7 +131,7 @@ def test_unknown_things_name_the_nearest(demo_workflow, what, match):
 
 def test_the_beginning_of_a_run_id_names_the_whole(demo_workflow, batch):
     assert demo_workflow.trace(batch.run.run_id[:20]).lines() == demo_workflow.trace(batch.run.run_id).lines()
-    with pytest.raises(UsageError, match=f"Did you mean '{batch.run.run_id}'"):
+    with pytest.raises(UsageError, match=batch.run.run_id):
         demo_workflow.trace(batch.run.run_id[:7])
 
 
