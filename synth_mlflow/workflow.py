@@ -50,8 +50,9 @@ from synth_mlflow.stages.spool import spooling
 from synth_mlflow.stages.sweep import By, sweep
 from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import connect, refuse_read_only
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.triggers import TriggerState
 
 P = ParamSpec("P")

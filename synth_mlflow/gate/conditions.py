@@ -9,9 +9,9 @@ from synth_mlflow.data.environment import environment
 from synth_mlflow.errors import SynthError
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, TriggerState
 
 

@@ -24,8 +24,9 @@ from synth_mlflow.gate.verdicts import (
 )
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import PARAM_MAX
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import claim
 
 KEPT_REASONS = (10, 3, 1, 0)  # of each check: as many as fit into a parameter

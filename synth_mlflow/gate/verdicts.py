@@ -13,8 +13,9 @@ from synth_mlflow.data.html_table import html_table
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import StoredBatch
 
 N_REASONS = 3  # told in one message; the check runs keep all
 IS_CHECK = f"tags.`{names.TAG_CHECK}` LIKE '%'"

@@ -22,9 +22,10 @@ from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.leave_out import BatchEffect, LeftOut, leave_out
 from synth_mlflow.model.plan import EVERYTHING, SweepPlan
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 REPEATS = 16  # twice a sweep's: one batch is a small part of a mix
 

@@ -24,9 +24,10 @@ from synth_mlflow.gate.conditions import (
 )
 from synth_mlflow.measures.drift import table_drift
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.promises import promise_of
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, TriggerState
 

@@ -17,10 +17,11 @@ from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.plugins import find
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import download_url
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.promises import promise_of
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import public_uri
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 FOLDER = "exports"
 

@@ -9,9 +9,10 @@ from functools import cached_property
 from synth_mlflow.gate.verdict_notes import recorded_verdicts
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch, distinct_batches
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
+from synth_mlflow.tracking.stored import StoredBatch, distinct_batches
 
 
 @dataclass(frozen=True)

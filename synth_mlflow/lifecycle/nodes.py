@@ -11,10 +11,10 @@ from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.lifecycle.tree import Fact, Node
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.lineage import Version
-from synth_mlflow.tracking.project import StoredBatch
 from synth_mlflow.tracking.promises import promise_of
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff
+from synth_mlflow.tracking.stored import StoredBatch
 
 DIGEST_SHOWN = 12  # characters
 

@@ -27,9 +27,10 @@ from synth_mlflow.model.leave_out import LeftOut
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import champion, model_digest
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import recorded_sign_offs
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
 Look = Callable[[Project, StoredRun, Sequence[StoredRun]], Iterator[str]]
 

@@ -18,9 +18,10 @@ from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule, Sources, SweepPlan
 from synth_mlflow.stages.ingredients import settled_model
 from synth_mlflow.tracking import lineage, names
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.run_ids import spelled_out
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 
 @dataclass(frozen=True)

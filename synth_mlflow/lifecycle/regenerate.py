@@ -20,7 +20,8 @@ from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
 from synth_mlflow.stages.own_code import importable_here, own_maker
 from synth_mlflow.stages.peer import peer_maker
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
 EXTERNAL = {
     "command": "runs a command",

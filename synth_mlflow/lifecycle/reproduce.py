@@ -28,8 +28,10 @@ from synth_mlflow.lifecycle.regenerate import CannotError, Remade, Workshop
 from synth_mlflow.lifecycle.usage import model_uri
 from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
+from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 Outcome = Literal["identical", "within interval", "different", "cannot"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)

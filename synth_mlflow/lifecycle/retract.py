@@ -10,9 +10,10 @@ from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.lifecycle.usage import Uses, uses_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import PARAM_MAX
-from synth_mlflow.tracking.project import Project, StoredBatch, TakenBack
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.signposts import describe_project
+from synth_mlflow.tracking.stored import StoredBatch, TakenBack
 from synth_mlflow.tracking.write import add_params, set_tags
 
 

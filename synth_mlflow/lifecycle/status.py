@@ -14,9 +14,10 @@ from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.lifecycle.check import check
 from synth_mlflow.model.curve import Point
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch, distinct_batches
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import recorded_sign_offs
+from synth_mlflow.tracking.stored import StoredBatch, distinct_batches
 from synth_mlflow.triggers import TriggerState
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 from synth_mlflow.gate.verdict_notes import recorded_verdicts
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
 
 BATCH_COLUMNS = (
     "batch",

@@ -21,9 +21,10 @@ from synth_mlflow.lifecycle.nodes import (
 )
 from synth_mlflow.lifecycle.tree import Node, tree_lines
 from synth_mlflow.tracking import lineage, names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.run_ids import spelled_out
+from synth_mlflow.tracking.stored import StoredBatch
 
 
 @dataclass(frozen=True)

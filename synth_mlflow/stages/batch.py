@@ -21,9 +21,11 @@ from synth_mlflow.stages.dataset_inputs import record_input
 from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.stages.spool import RowDigests, Spool, parsed_slice
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.pandas_digest import pandas_digest
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
+from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 SHOWN_ROWS = 50
 

@@ -25,7 +25,8 @@ from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.generate import declared_source, real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
 
 
 def generate_by_command(

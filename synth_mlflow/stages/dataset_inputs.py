@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from synth_mlflow.data.record import Record
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, StoredBatch
-from synth_mlflow.tracking.write import Input
+from synth_mlflow.tracking.draft import Input
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
 
 def real_input(digest: str, uri: str, n_rows: int, n_columns: int) -> Input:

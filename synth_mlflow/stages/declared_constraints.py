@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from synth_mlflow.data.constraints import Constraints, Fixed
-from synth_mlflow.tracking.project import EvaluationSet, Project
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet
 
 
 def kept_constraints(project: Project, frozen: EvaluationSet, learned_from: pd.DataFrame | None) -> Constraints:

@@ -18,8 +18,9 @@ from synth_mlflow.model.score import ceiling, check_metric
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Problem, Project
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
+from synth_mlflow.tracking.stored import Problem
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 

@@ -19,10 +19,11 @@ from synth_mlflow.stages.document_material import Material
 from synth_mlflow.stages.document_sweep import describe_sweep, earlier_sweeps, made_with
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import run_url
-from synth_mlflow.tracking.project import Problem, Project
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff
+from synth_mlflow.tracking.stored import Problem
 from synth_mlflow.triggers import Present
 
 

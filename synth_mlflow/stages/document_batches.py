@@ -11,8 +11,8 @@ from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import StoredBatch
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import StoredBatch
 
 
 def describe_batch(

@@ -13,7 +13,8 @@ from synth_mlflow.handoff.links import without_credentials
 from synth_mlflow.model.choice import RULE_WORDS
 from synth_mlflow.stages.document_material import Material
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
 
 MADE_HERE = ("generator", "code", "command")  # the doors whose rows can be made again by a command
 PURPOSE_KEPT = 3_000  # characters of a purpose that a parameter keeps

@@ -16,9 +16,10 @@ from synth_mlflow.gate.verdicts import Verdict, recorded_verdict
 from synth_mlflow.handoff.contents import spelt_out
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch, distinct_batches
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch, distinct_batches
 from synth_mlflow.triggers import ProductionValue
 
 

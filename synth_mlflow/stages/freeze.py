@@ -25,9 +25,11 @@ from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.dataset_inputs import evaluation_input, real_input
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project
+from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
-from synth_mlflow.tracking.write import Draft, NewRun, claim, create_run, discard_run, end_run, writing
+from synth_mlflow.tracking.stored import EvaluationSet, Problem
+from synth_mlflow.tracking.write import NewRun, claim, create_run, discard_run, end_run, writing
 
 Store = Literal["rows", "reference"]
 STORES: tuple[Store, ...] = get_args(Store)

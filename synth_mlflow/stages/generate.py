@@ -30,7 +30,8 @@ from synth_mlflow.stages.peer import is_peer, peer_maker
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
 
 def generate(

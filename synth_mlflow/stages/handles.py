@@ -10,7 +10,8 @@ import pandas as pd
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.record import Record
 from synth_mlflow.stages.spool import Spool
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
 
 
 @dataclass(frozen=True)

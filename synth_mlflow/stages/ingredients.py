@@ -19,7 +19,8 @@ from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.stages.generate import read_source
 from synth_mlflow.stages.opening import earlier_looks
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import EvaluationSet, Problem, Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,10 @@ from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.generate import real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.prompts import Call, link_prompt, recorded_prompt, registered_prompt, trace_calls
-from synth_mlflow.tracking.write import Draft
+from synth_mlflow.tracking.stored import StoredBatch
 
 PER_MILLION = 1e-6
 NO_COPY = "left out: real rows of this project are not copied to the server"

@@ -17,10 +17,11 @@ from synth_mlflow.stages.document import fill
 from synth_mlflow.stages.document_material import gather_material
 from synth_mlflow.stages.opening import stated_promise
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.signposts import describe_project, point_to_handoff
-from synth_mlflow.tracking.write import Draft, NewRun, create_run, writing
+from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 FORMATS = {".html": names.A_HANDOFF_HTML, ".md": names.A_HANDOFF_MARKDOWN, ".json": names.A_HANDOFF_JSON}
 

@@ -17,12 +17,13 @@ from synth_mlflow.stages.batch import user_name
 from synth_mlflow.stages.document import sign_off_of
 from synth_mlflow.stages.report import refuse_output, rendered, write_copy
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.models import make_champion
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.run_ids import spelled_out
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
-from synth_mlflow.tracking.write import Draft, NewRun, add_params, create_run, set_tags, writing
+from synth_mlflow.tracking.write import NewRun, add_params, create_run, set_tags, writing
 
 LONGEST = 200  # characters of a name or a role
 

@@ -19,7 +19,7 @@ from synth_mlflow.data.digests import Hashes, row_digests
 from synth_mlflow.data.record import METADATA_KEY, Origin, Record
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import UsageError
-from synth_mlflow.tracking.project import EvaluationSet
+from synth_mlflow.tracking.stored import EvaluationSet
 
 PREVIEW_ROWS = 200
 

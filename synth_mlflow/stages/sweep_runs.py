@@ -24,10 +24,12 @@ from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import Ingredients
 from synth_mlflow.stages.opening import write_predictions
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft, Input
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.models import KeptModel, keep_model
-from synth_mlflow.tracking.project import Project, StoredBatch
-from synth_mlflow.tracking.write import Draft, Input, end_run, set_tags, writing
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
+from synth_mlflow.tracking.write import end_run, set_tags, writing
 
 EXAMPLE_ROWS = 5
 

@@ -17,7 +17,8 @@ from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import open_batches, refuse_overlap
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.adopt import users_run
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch, Sweep
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch, Sweep
 from synth_mlflow.tracking.write import log_lineage
 
 REAL = "real"

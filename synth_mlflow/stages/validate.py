@@ -23,16 +23,11 @@ from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verd
 from synth_mlflow.model.halves import halves_of
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.long_lists import PARAM_MAX
-from synth_mlflow.tracking.project import EvaluationSet, Project, StoredBatch
-from synth_mlflow.tracking.write import (
-    Draft,
-    NewRun,
-    create_children,
-    ending_children_badly,
-    set_tags,
-    writing,
-)
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
+from synth_mlflow.tracking.write import NewRun, create_children, ending_children_badly, set_tags, writing
 
 N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
 

@@ -22,7 +22,8 @@ from synth_mlflow.gate.verdict_notes import (
 )
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.project import Project, StoredBatch
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import add_params
 
 

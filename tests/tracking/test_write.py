@@ -11,12 +11,11 @@ import pytest
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import ServerError
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import TAG_MAX, Input
+from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.read import Reader
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.tracking.write import (
-    PARAM_MAX,
-    TAG_MAX,
-    Input,
     NewRun,
     adopted_as_workflow,
     create_children,

@@ -1,0 +1,145 @@
+"""What a project has recorded, each a view of its run: statement, frozen rows, batches, sweeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from synth_mlflow.data.columns import Schema
+from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.html_table import html_table
+from synth_mlflow.data.statement import Statement
+from synth_mlflow.model.curve import Curve
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.read import StoredRun
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The problem statement that is in force."""
+
+    run: StoredRun
+    statement: Statement
+
+    def _repr_html_(self) -> str:
+        facts = self.statement.facts
+        rows = [["gap", facts.gap], ["target", facts.target], ["metric", facts.metric], ["run", self.run.run_id]]
+        return html_table(["problem", facts.name], rows)
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """The frozen cut between training and evaluation rows."""
+
+    run: StoredRun
+    schema: Schema
+
+    def _repr_html_(self) -> str:
+        told = {
+            "evaluation rows": self.run.params[names.P_EVALUATION_ROWS],
+            "training rows": self.run.params[names.P_TRAINING_ROWS],
+            "cut": self.run.params[names.P_HOW],
+            "real-only baseline": f"{self.run.params[names.P_METRIC]} {self.run.metrics[names.M_SCORE]:.4f}",
+        }
+        return html_table(["evaluation set", self.digest[:12]], list(told.items()))
+
+    @property
+    def digest(self) -> str:
+        """The content digest of the evaluation rows."""
+        return self.run.params[names.P_EVALUATION_DIGEST]
+
+    @property
+    def training_digest(self) -> str:
+        """The content digest of the training rows."""
+        return self.run.params[names.P_TRAINING_DIGEST]
+
+    @property
+    def schema_digest(self) -> str:
+        """The digest of the columns and kinds of the real rows."""
+        return json_digest(list(self.schema.kinds.items()))
+
+    @property
+    def salt(self) -> str:
+        """The key of this project's row digests, in hex."""
+        return self.run.params[names.P_SALT]
+
+
+@dataclass(frozen=True)
+class TakenBack:
+    """Who retracted a batch, and why."""
+
+    reason: str
+    by: str
+    at: str
+    """ISO 8601, UTC."""
+
+    @property
+    def words(self) -> str:
+        """Who, when and why, in one line."""
+        return f"by {self.by} on {self.at[:10]}: {' '.join(self.reason.split())}"
+
+
+@dataclass(frozen=True)
+class StoredBatch:
+    """One synthetic batch."""
+
+    run: StoredRun
+
+    @property
+    def id(self) -> str:
+        """Its short id."""
+        return self.run.params[names.P_BATCH]
+
+    @property
+    def digest(self) -> str:
+        """The content digest of its rows."""
+        return self.run.params[names.P_BATCH_DIGEST]
+
+    @property
+    def dataset_digests(self) -> tuple[str, ...]:
+        """Under which a run may have logged it as an input: the contract's, and MLflow's own for the same rows."""
+        own = self.run.params.get(names.P_PANDAS_DIGEST)
+        return (self.digest[: names.DATASET_DIGEST_LENGTH], *([own] if own else []))
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows it has."""
+        return int(self.run.params[names.P_ROWS])
+
+    @property
+    def generator(self) -> str:
+        """What made it."""
+        return self.run.params[names.P_GENERATOR]
+
+    @property
+    def is_pilot(self) -> bool:
+        """Whether it was made to be read; a sweep takes it only by name."""
+        return self.run.params.get(names.P_PILOT) == "true"
+
+    @property
+    def retracted(self) -> bool:
+        """Whether somebody has taken it back; a tag shuts the gate, and nothing but the record opens it."""
+        return names.P_RETRACTION in self.run.params or self.run.tags.get(names.TAG_RETRACTED) == "true"
+
+    @property
+    def taken_back(self) -> TakenBack | None:
+        """The recorded retraction; None where there is none, or somebody has only edited the tag."""
+        told = self.run.params.get(names.P_RETRACTION)
+        return None if told is None else TakenBack(**json.loads(told))
+
+
+def distinct_batches(runs: Iterable[StoredRun]) -> list[StoredBatch]:
+    """The batches of finished runs, oldest first; of twins that two people made at once, the first to be complete."""
+    kept: dict[tuple[str, str], StoredRun] = {}
+    for run in sorted(runs, key=lambda run: (run.ended or 0, run.run_id)):
+        kept.setdefault((run.params.get(names.P_BATCH, run.run_id), run.params.get(names.P_BATCH_DIGEST, "")), run)
+    return [StoredBatch(run) for run in sorted(kept.values(), key=lambda run: (run.started, run.run_id))]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep, and the curve that it found."""
+
+    run: StoredRun
+    curve: Curve
