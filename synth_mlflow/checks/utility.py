@@ -237,7 +237,8 @@ def _compare(name: str, arms: _Arms, evidence: Evidence, mask: Mask) -> _Compari
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
     spread = max(float(np.sqrt(training + testing)), TINY)
     degrees = spread**4 / (training**2 / (N_REPEATS - 1) + testing**2 / (N_BOOTSTRAPS - 1) + TINY**4)  # B. L. Welch
-    short_of = {"control": len(truth)} if testing > training else {"training rows in each arm": arms.n_training_rows}
+    tested = "control" if evidence.choosing is None or evidence.choosing.all() else "control in the half that chooses"
+    short_of = {tested: len(truth)} if testing > training else {"training rows in each arm": arms.n_training_rows}
     means = float(real.mean()), float(synthetic.mean())
     return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
 

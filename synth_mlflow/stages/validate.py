@@ -117,6 +117,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
     statement = project.problem().statement
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
     control = project.evaluation_rows(frozen)
+    part = Slice.parse(record.origin.slice) if record.origin.slice else None
     return Evidence(
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
@@ -125,10 +126,10 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
         model=statement.model,
-        slice=Slice.parse(record.origin.slice) if record.origin.slice else None,
+        slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
-        choosing=halves_of(control, statement.task).select,
+        choosing=halves_of(control, statement.task).select if part is None else None,  # a slice has few rows to lose
     )
 
 

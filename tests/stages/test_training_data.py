@@ -96,7 +96,7 @@ def test_a_retracted_batch_is_not_handed_out(done: Workflow, run_id: str) -> Non
 def test_more_than_passed_is_refused(done: Workflow, run_id: str) -> None:
     with pytest.raises(GateError, match=r"ratio 95 % needs .* passed the gate"):
         done.training_data(0.95)
-    with pytest.raises(UsageError, match=r"ratio 1 lies outside \[0, 1\)"):
+    with pytest.raises(UsageError, match=r"ratio 1 \(100 %\) lies outside \[0, 1\)"):
         done.training_data(1)
 
 
