@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry
 
 from synth_mlflow.data.digests import canonical_json, file_digest
@@ -23,6 +24,7 @@ from synth_mlflow.tracking.server import Server, guard, server_failures, without
 
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
+COLLISIONS_MAX = 4  # of datasets that others log in the same moment
 NAME = "mlflow.runName"
 CONTEXT = "mlflow.data.context"
 TABLES = "mlflow.loggedArtifacts"  # what the UI needs to show a JSON artifact as a table
@@ -172,7 +174,7 @@ def add_params(server: Server, run_id: str, params: Mapping[str, str]) -> None:
 @guard
 def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapping[str, str]) -> None:
     """Add dataset inputs, and the tags by which people search, to a run that somebody else writes."""
-    server.client.log_inputs(run_id, [_dataset_input(item) for item in inputs])
+    _log_inputs(server, run_id, inputs)
     set_tags(server, run_id, tags)
 
 
@@ -224,7 +226,7 @@ def _complete(draft: Draft) -> None:
     if files:
         client.log_artifacts(run_id, str(draft.folder))
     if draft.inputs:
-        client.log_inputs(run_id, [_dataset_input(item) for item in draft.inputs])
+        _log_inputs(draft.server, run_id, draft.inputs)
     if draft.tables:
         draft.tag(TABLES, canonical_json([{"path": path, "type": "table"} for path in draft.tables]))
     _log(draft)
@@ -249,6 +251,19 @@ def _log(draft: Draft) -> None:
             params=params[at * BATCH_MAX : (at + 1) * BATCH_MAX],
             tags=tags[at * BATCH_MAX : (at + 1) * BATCH_MAX],
         )
+
+
+def _log_inputs(server: Server, run_id: str, inputs: Sequence[Input]) -> None:
+    """Two that are the first to log a dataset, at once, collide in MLflow's table; asked again, it finds the other's."""
+    datasets = [_dataset_input(item) for item in inputs]
+    for left in reversed(range(COLLISIONS_MAX)):
+        try:
+            server.client.log_inputs(run_id, datasets)
+        except MlflowException as error:
+            if not left or "dataset" not in str(error):
+                raise
+        else:
+            return
 
 
 def _dataset_input(item: Input) -> DatasetInput:

@@ -98,10 +98,10 @@ def test_two_generates_of_the_same_batch_leave_one(started, tmp_path):
     workflow = started("two generates", freeze=True)
     uri = workflow.project.server.tracking_uri
     outcomes = both(tmp_path / "same", uri, "two generates", (generate, 1), (generate, 1))
-    assert [kind for kind, _ in outcomes] == ["done", "done"]
+    assert [kind for kind, _ in outcomes] == ["done", "done"], outcomes
     assert len(workflow.project.batches()) == len(workflow.batches()) == 1
     outcomes = both(tmp_path / "other", uri, "two generates", (generate, 2), (generate, 3))
-    assert [kind for kind, _ in outcomes] == ["done", "done"]
+    assert [kind for kind, _ in outcomes] == ["done", "done"], outcomes
     assert len(workflow.project.batches()) == 3
     assert workflow.verify().holds and workflow.status().unfinished == ()
 
@@ -116,7 +116,7 @@ def test_validate_while_a_sweep_reads(started, tmp_path):
             workflow.validate()
     uri = workflow.project.server.tracking_uri
     outcomes = both(tmp_path / "both", uri, "validate and sweep", (validate,), (sweep,))
-    assert [kind for kind, _ in outcomes] == ["done", "done"]
+    assert [kind for kind, _ in outcomes] == ["done", "done"], outcomes
     (swept,) = workflow.project.reader.finished("sweep")
     assert len(swept.params[names.P_BATCHES].split()) in (1, 2)  # with the second or without, and it says which
     assert workflow.verify().holds

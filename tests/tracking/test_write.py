@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import ServerError
@@ -69,6 +70,22 @@ def fill(draft):
     draft.text("a/note.txt", "hello")
     draft.table("rows.json", ["x"], [[1], [None]])
     draft.inputs.append(Input("real", "ab" * 32, names.CONTEXT_REAL, "file:///x.csv", 3, 1))
+
+
+@pytest.mark.parametrize(("n_collisions", "is_written"), [(1, True), (3, True), (4, False)])
+def test_a_dataset_that_others_log_in_the_same_moment_is_logged(server, read, monkeypatch, n_collisions, is_written):
+    asked, log_inputs = Counter(), server.client.log_inputs
+
+    def collides(run_id, datasets):
+        asked["inputs"] += 1
+        if asked["inputs"] <= n_collisions:
+            raise MlflowException("UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest")
+        log_inputs(run_id, datasets)
+
+    monkeypatch.setattr(server.client, "log_inputs", collides)
+    with suppress(ServerError), writing(server, create_run(server, PROBLEM, parent=None)) as draft:
+        fill(draft)
+    assert (read.latest("problem") is not None) == is_written
 
 
 def test_a_run_tells_all_that_was_drafted(server, read):
