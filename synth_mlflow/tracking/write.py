@@ -254,7 +254,7 @@ def _log(draft: Draft) -> None:
 
 
 def _log_inputs(server: Server, run_id: str, inputs: Sequence[Input]) -> None:
-    """Two that are the first to log a dataset, at once, collide in MLflow's table; asked again, it finds the other's."""
+    """Two that log a dataset first, in one moment, collide in MLflow's table; asked again, it finds the other's."""
     datasets = [_dataset_input(item) for item in inputs]
     for left in reversed(range(COLLISIONS_MAX)):
         try:
