@@ -170,7 +170,7 @@ def correct(chooser: Chooser, choice: Choice, scores: Vector, inside: Vector, ou
     -----
     Bootstrap bias-corrected selection, I. Tsamardinos et al., Machine Learning 107 (2018),
     doi:10.1007/s10994-018-5714-4. In simulations of the closed form (``tests/benchmarks/sweep_oracles.py``) the bias of
-    the gain falls to a fifth; keeping the draws that decide otherwise turns it into one of the other sign.
+    the gain falls to a quarter or a third; keeping the draws that decide otherwise turns it into one of the other sign.
     """
     if choice.chosen == 0:
         return Corrected(float(scores[0]), 0.0)
