@@ -21,12 +21,12 @@ from synth_mlflow.errors import GeneratorError
 from synth_mlflow.generators import Generator, Sampler
 from synth_mlflow.generators._constructions import Construction, constructions
 from synth_mlflow.generators._roles import roles_of
+from synth_mlflow.generators._table_sampler import CONSTANT_COLUMNS
 
 MIN_DRAWS = 20_000  # before hope is given up
 MAX_DRAWS_PER_ROW = 200
 MAX_CHUNK = 200_000
 CHUNK_ROWS = 100_000
-CONSTANT_COLUMNS = "constant_columns"  # a note of samplers
 
 
 def fit_within(

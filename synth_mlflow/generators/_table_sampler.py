@@ -18,6 +18,7 @@ from synth_mlflow.generators._identifiers import Identifiers
 from synth_mlflow.generators._numbers import Smoothing
 from synth_mlflow.generators._roles import Role, roles_of
 
+CONSTANT_COLUMNS = "constant_columns"  # a note of samplers
 TextPolicy = Literal["refuse", "resample"]
 
 MIN_MEMBERS = 10
@@ -235,7 +236,7 @@ def _notes(plan: _Plan, n_in_slice: int | None) -> dict[str, Any]:
     if plan.identifier:
         notes["identifiers_made_afresh"] = plan.identifier
     if plan.constant:
-        notes["constant_columns"] = plan.constant
+        notes[CONSTANT_COLUMNS] = plan.constant
     if plan.text:
         notes["text_resampled_from_members"] = plan.text
     if n_in_slice is not None:
