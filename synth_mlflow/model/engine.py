@@ -81,7 +81,8 @@ def open_engine(name: EngineName = "local", *, n_jobs: int = -1, scheduler: str 
         return Threads(n_jobs)
     if not scheduler:
         raise UsageError(
-            "the engine `dask` needs the address of a scheduler.", "Give `--scheduler tcp://HOST:8786`; see the README."
+            "the engine `dask` needs the address of a scheduler.",
+            "Give `--scheduler tcp://HOST:8786`; the page on the sweep in the documentation says how to start one.",
         )
     from synth_mlflow.model.dask_engine import DaskCluster  # needs the extra
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/benchmarks/pictures.py
 
-They go to docs/.
+They go to docs/images/.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from started import mlflow_server
 from synth_mlflow.tracking.links import runs_url
 from synth_mlflow.tracking.server import connect
 
-PICTURES = TESTS.parent / "docs"
+PICTURES = TESTS.parent / "docs" / "images"
 PROJECT = "demo-breast-cancer"
 PATIENCE_MS = 120_000  # busy machines are slow
 

@@ -1,4 +1,4 @@
-"""`--json` of every verb has the shape that the README documents."""
+"""`--json` of every verb has the shape that the documentation says."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from synth_mlflow.cli.app import cli
 from synth_mlflow.tracking import names
 
 Call = Callable[..., tuple[int, str, str]]
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## For scripts")[2].partition("\n## ")[0]
+SECTION = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (`.*?`) \| (.*?) \|$", SECTION, re.MULTILINE)
 SHAPES = {verb: shape for verbs, shape in ROWS for verb in re.findall(r"`([\w-]+)`", verbs)}
 

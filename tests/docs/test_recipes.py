@@ -22,7 +22,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.cli.app import run
 from synth_mlflow.llm.columns import as_objects
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "recipes.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 """Each recipe by its heading."""
 

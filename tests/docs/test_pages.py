@@ -1,4 +1,4 @@
-"""What the README says is run here: its commands, its searches, its quoted output."""
+"""What the README and the documentation say is run here: commands, searches, quoted output, links."""
 
 from __future__ import annotations
 
@@ -15,11 +15,20 @@ import pytest
 import shop
 
 from synth_mlflow.cli.app import cli
+from synth_mlflow.data.statement import Facts
+from synth_mlflow.gate.policy import load_check
+from synth_mlflow.plugins import BUILT_IN, find, installed
 from synth_mlflow.workflow import Workflow
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAX_README_LINES = 200
+
+
+def page(name: str) -> str:
+    """The text of a page below ``docs/``."""
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 def masked(text: str) -> list[str]:
@@ -32,6 +41,7 @@ def test_first_screen_holds_both_commands() -> None:
     test_command = re.search(r"## Tests\n.*?```bash\n(.*?)```", README, re.DOTALL)
     assert test_command and README.count(test_command.group(1)) == 2
     assert README.index("synth-mlflow demo") < README.index("| stage | verb |")
+    assert len(README.splitlines()) <= MAX_README_LINES
 
 
 @pytest.mark.parametrize("verb", sorted(cli.commands))
@@ -57,20 +67,20 @@ def test_searches_find_what_they_promise(demo_workflow: Workflow) -> None:
     server.client.create_run(server.experiment_id, tags={"synth.stage": "batch"})
     expected = {
         "batches that failed their validation": 0,
-        "batches that nobody has judged": 1,
-        "batches that could not be told": 1,
-        "batches that were taken back": 1,
+        "batches that are not validated yet": 1,
+        "batches whose verdict is inconclusive": 1,
+        "batches that were retracted": 1,
         "batches of one generator": 1,
         "the checks of one batch": 3,
-        "runs that ate a batch": 9,  # its checks, the sweep, its ratios, the final model
+        "runs that used a batch": 9,  # its checks, the sweep, its ratios, the final model
         "ratios at which more than half": 1,
         "final models with synthetic rows": 1,
-        "handoffs that nobody owes": 0,  # its batch was taken back
+        "complete handoffs that are in force": 0,  # its batch was retracted
         "handoffs that somebody has signed": 1,
         "what a killed process left open": 1,
     }
     found = {}
-    for which, text in re.findall(r"^\| (.*?) \| ``(.*?)`` \|$", README, re.MULTILINE):
+    for which, text in re.findall(r"^\| (.*?) \| ``(.*?)`` \|$", page("reference/names.md"), re.MULTILINE):
         for name, value in {"BATCH": batch.id, "DIGEST": batch.digest[:32]}.items():
             text = text.replace(f"'{name}'", f"'{value}'")
         name = next(words for words in expected if which.startswith(words))
@@ -80,7 +90,7 @@ def test_searches_find_what_they_promise(demo_workflow: Workflow) -> None:
 
 def test_registered_model_takes_raw_columns(demo: tuple[Path, str]) -> None:
     mlflow.set_tracking_uri(f"sqlite:///{demo[0] / 'mlflow.db'}")
-    uri = re.search(r'load_model\("(models:/.*?)"\)', README)
+    uri = re.search(r'load_model\("(models:/.*?)"\)', page("reference/names.md"))
     assert uri
     rows = pd.read_csv(demo[0] / "synth-mlflow-demo" / "clinic.csv").drop(columns="diagnosis").head(4)
     rows.loc[0, "mean_texture"] = None
@@ -89,12 +99,16 @@ def test_registered_model_takes_raw_columns(demo: tuple[Path, str]) -> None:
     assert set(predicted["prediction"]) <= {"benign", "malignant"}
 
 
-def test_python_block_of_the_door_runs(frozen: object, customers: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    block = re.search(r"```python\n(from synth_mlflow import Workflow.*?)```", README, re.DOTALL)
+def test_python_block_of_imported_batches_runs(
+    frozen: object, customers: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = re.search(
+        r"```python\n(from synth_mlflow import Workflow.*?)```", page("how-to/imported-batches.md"), re.DOTALL
+    )
     assert block
     code = block.group(1).replace('Workflow("churn-cold-start")', "frozen")
     names = {"frozen": frozen, "frame": customers(300, 5)}  # type: ignore[operator]
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "imported-batches.md", "exec"), names)
     assert names["b"].batch.n_rows == 300  # type: ignore[attr-defined]
 
 
@@ -113,7 +127,7 @@ def test_the_example_statement_is_complete(tmp_path: Path, uri: str) -> None:
 
 REFUSALS = re.findall(
     r"^\$ synth-mlflow (.*?)\n(.*?)(?=^\$ |\Z)",
-    "".join(re.findall(r"```console\n(.*?)```", README[README.index("## What is refused") :], re.DOTALL)[:1]),
+    "".join(re.findall(r"```console\n(.*?)```", page("reference/refusals.md"), re.DOTALL)),
     re.DOTALL | re.MULTILINE,
 )
 
@@ -159,23 +173,46 @@ def test_refusals_are_worded_as_quoted(
         assert [line for line in masked(quoted) if line not in masked(err)] == [], err
 
 
-def test_every_source_in_the_readme_stands_where_its_formula_is() -> None:
-    cited = re.findall(r"arXiv \d+\.\d+|doi:10\.[^\s;|]+", README)
+def test_every_cited_source_stands_where_its_formula_is() -> None:
+    cited = re.findall(r"arXiv \d+\.\d+|doi:10\.[^\s;|]+", page("method/sources.md"))
     code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "synth_mlflow").rglob("*.py"))
     assert len(cited) > 15
     assert [source for source in cited if source.removeprefix("arXiv ").rstrip(".") not in code] == []
 
 
-def test_links_lead_somewhere() -> None:
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        anchors = {
-            re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in re.findall(r"^## (.*)$", text, re.M)
-        }
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
-            name, _, anchor = target.partition("#")
-            assert "://" in name or not name or (page.parent / name).exists(), target
-            assert name or anchor in anchors, target
+def anchors_of(path: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        if "://" in name:
+            continue
+        there = path.parent / name if name else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors_of(there), target
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    names = [str(path.relative_to(ROOT / "docs")) for path in PAGES[1:]]
+    assert [name for name in names if f": {name}\n" not in navigation] == []
+
+
+def test_every_key_of_a_statement_is_described() -> None:
+    described = re.findall(r"^\| `(\w+)` \|", page("reference/problem-md.md"), re.MULTILINE)
+    assert described == list(Facts.model_fields)
+
+
+def test_every_threshold_is_described_with_its_default() -> None:
+    rows = re.findall(r"^\| (\w+) \| `(\w+)` \| ([\d.]+) \|", page("reference/thresholds.md"), re.MULTILINE)
+    described = {(check, name): float(value) for check, name, value in rows}
+    builtin = [name for name in installed("checks") if find("checks", name).origin == BUILT_IN]
+    assert described == {(name, key): value for name in builtin for key, value in load_check(name).defaults.items()}
 
 
 def command_lines(page: Path) -> list[str]:
