@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,14 @@ def generate(given: Shared, **asked: Any) -> None:
     return output.next_command("synth-mlflow validate")
 
 
-def auto_rows(workflow: Any) -> int:
-    """As many rows as the greatest default ratio needs."""
+def auto_rows(workflow: Any, ratios: Sequence[float] | None = None) -> int:
+    """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios."""
     from synth_mlflow.data.mixes import mix_counts
     from synth_mlflow.model.plan import RATIOS
     from synth_mlflow.tracking import names
 
     n_real = int(workflow.project.evaluation_set().run.params[names.P_TRAINING_ROWS])
-    return mix_counts(max(RATIOS), n_real)[1]
+    return mix_counts(max(ratios or RATIOS), n_real)[1]
 
 
 def _batches(workflow: Any, asked: Asked) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import BlankPath, Rows, Shared, shared
+from synth_mlflow.cli.options import BlankPath, Ratios, Rows, Shared, shared
 from synth_mlflow.cli.session import open_workflow
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def init(
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
 @click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
 @click.option("--repeats", type=click.IntRange(3), default=8, show_default=True, help="Of the sweep.")
 @click.option("--output", "handoff", type=BlankPath(), default="handoff.html", show_default=True,
               help="Where the handoff goes.")  # fmt: skip
@@ -72,13 +73,14 @@ def run_all(
     rows: int | None,
     seed: int,
     source: Path | None,
+    ratios: tuple[float, ...],
     repeats: int,
     handoff: Path | None,
 ) -> None:
     """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
     from synth_mlflow.cli.whole import Plan, run_whole
 
-    plan = Plan(problem, generator, rows, seed, repeats, handoff, source)
+    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios)
     return run_whole(plan, given)
 
 

@@ -13,7 +13,9 @@ from synth_mlflow.cli.generate_verb import auto_rows
 from synth_mlflow.cli.options import Shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_verbs import tell_curve, tell_verdicts
-from synth_mlflow.data.mixes import percent
+from synth_mlflow.data.mixes import percent, read_ratios
+from synth_mlflow.errors import GateError
+from synth_mlflow.model.plan import RATIOS
 
 if TYPE_CHECKING:
     from synth_mlflow.model.curve import Curve
@@ -28,12 +30,14 @@ class Plan:
     problem: Path
     generator: str = "forest"
     rows: int | None = None
-    """None for as many as the greatest default ratio needs."""
+    """None for as many as the greatest ratio needs."""
     seed: int = 0
     repeats: int = 8
     handoff: Path | None = None
     source: Path | None = None
     """Other real rows that the generator learns from; None for the training rows."""
+    ratios: tuple[float, ...] = RATIOS
+    """Shares of synthetic rows that are swept."""
 
 
 def run_whole(plan: Plan, given: Shared) -> None:
@@ -67,25 +71,41 @@ def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
 
 def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     say = workflow.project.say
+    read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
     say("stage 1 of 6: define")
     problem = workflow.define(plan.problem)
     say("stage 2 of 6: freeze")
     if workflow.project.find_evaluation_set() is None:
         workflow.freeze(seed=plan.seed)
+    rows = _rows(workflow, plan)
     say("stage 3 of 6: generate")
     purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
-    rows = auto_rows(workflow) if plan.rows is None else plan.rows
     batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source)
     say("stage 4 of 6: validate")
     verdict = workflow.validate(batch, source=plan.source)
     if show:
         tell_verdicts(verdict if isinstance(verdict, list) else [verdict])
     say("stage 5 of 6: sweep")
-    curve: Curve = workflow.sweep(repeats=plan.repeats, seed=plan.seed)
+    curve: Curve = workflow.sweep(plan.ratios, plan.repeats, seed=plan.seed)
     if show:
         tell_curve(curve)
     say("stage 6 of 6: report")
     return workflow.report(plan.handoff)
+
+
+def _rows(workflow: Workflow, plan: Plan) -> int:
+    """How many rows to make; a GateError before any is made where the sweep would need more than there can be."""
+    if plan.rows is None:
+        return auto_rows(workflow, plan.ratios)
+    n_made = sum(batch.n_rows for batch in workflow.project.batches() if not batch.retracted)
+    needed = auto_rows(workflow, plan.ratios)
+    if needed > n_made + plan.rows:
+        raise GateError(
+            f"ratio {percent(max(plan.ratios))} needs {needed:,} synthetic rows beside the real training rows; "
+            f"{plan.rows:,} are asked for and {n_made:,} are there.",
+            f"Ask for more, `--rows {needed - n_made}` or `--rows auto`, or for a smaller ratio: `--ratios 0,25`.",
+        )
+    return plan.rows
 
 
 def _where_to_read(workflow: Workflow, plan: Plan, handoff: Handoff) -> None:

@@ -216,3 +216,16 @@ def test_missing_libgomp_names_the_package(tmp_path: Path) -> None:
     code = "import sys; sys.path.insert(0, '.'); from synth_mlflow.cli.app import run; run(['status'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "apt-get install libgomp1" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_run_says_at_once_that_rows_will_not_suffice(call, uri, write_project) -> None:
+    given = ("run", str(write_project()), "--rows", "100", "--ratios", "0,50", "--tracking-uri", uri, "-q")
+    code, _, err = call(*given)
+    assert code == 3 and "ratio 50 % needs 299 synthetic rows" in err and "`--rows 299`" in err
+    assert Workflow("shop", uri).project.batches() == []
+
+
+def test_run_refuses_a_senseless_ratio_before_anything_is_recorded(call, uri, write_project) -> None:
+    code, _, err = call("run", str(write_project()), "--ratios", "0,100", "--tracking-uri", uri, "-q")
+    assert code == 2 and "100 %" in err
+    assert Workflow("shop", uri).project.reader.runs("problem") == []
