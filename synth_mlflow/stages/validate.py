@@ -130,7 +130,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
-        choosing=halves_of(control, task).select if part is None else None,  # a slice has few rows to lose
+        choosing=halves_of(control, task).select,
     )
 
 

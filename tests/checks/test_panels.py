@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.checks import Evidence
+from synth_mlflow.checks._arms import _drawn
 from synth_mlflow.checks._blind import blind_test
 from synth_mlflow.checks.fidelity import plugin as fidelity
+from synth_mlflow.checks.utility import _redraws
+from synth_mlflow.checks.utility import plugin as utility
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.measures.encoding import Encoding
 from synth_mlflow.measures.floors import group_halves, split_floor
@@ -69,3 +73,12 @@ def test_halves_of_groups_are_wider_apart_than_halves_of_rows():
     assert not set(groups[first]) & set(groups[second]) and len(first) == len(second) == 500
     floors = [split_floor(gap, 1_000, np.random.default_rng(2), groups=one) for one in (None, groups)]
     assert floors[1].upper(500, 500) > 3 * floors[0].upper(500, 500)
+
+
+def test_utility_draws_and_redraws_whole_patients(panel, ruled):
+    groups = np.repeat(np.arange(30), 4)
+    redrawn = _redraws(groups, 120, np.random.default_rng(0)).reshape(-1, 30, 4)
+    assert (redrawn == redrawn[:, :, :1]).all() and (redrawn[:, :, 0].sum(axis=1) == 30).all()
+    drawn = _drawn(panel.members, 500, np.random.default_rng(0), group_codes(panel.members, TASK))
+    assert set(drawn["patient"].value_counts()) == {8} and 490 < len(drawn) <= 500
+    assert ruled(utility, panel)[0].verdict == "pass"
