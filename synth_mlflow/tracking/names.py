@@ -101,6 +101,7 @@ P_CHECK_VERSION: Final = "synth.check_version"
 P_POLICY: Final = "synth.policy_sha256"
 P_VERDICT: Final = "synth.verdict"
 P_THRESHOLDS: Final = "synth.thresholds"
+P_ACCEPTED_AFTER: Final = "synth.accepted_after"  # ISO time of an acceptance that came after the verdict
 P_ALPHA: Final = "synth.alpha"
 P_RATIO: Final = "synth.ratio"
 P_SCORE: Final = "synth.score"
