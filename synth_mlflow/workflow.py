@@ -39,7 +39,8 @@ from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
 from synth_mlflow.stages.command import generate_by_command
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.define import define
-from synth_mlflow.stages.freeze import Store, freeze
+from synth_mlflow.stages.freeze import EqualRows, freeze
+from synth_mlflow.stages.frozen_split import Store
 from synth_mlflow.stages.generate import adopt_file, declared_source, generate
 from synth_mlflow.stages.handles import Batch as Batch
 from synth_mlflow.stages.handles import BatchWriter
@@ -114,11 +115,14 @@ class Workflow:
         data: str | Path | None = None,
         group: str | None = None,
         time: str | None = None,
+        equal_rows: EqualRows | None = None,
         store: Store = "rows",
         seed: int = 0,
     ) -> EvaluationSet:
         """Stage 2: freeze the evaluation set; see :func:`synth_mlflow.stages.freeze.freeze`."""
-        return freeze(self.project, data=_path(data), group=group, time=time, store=store, seed=seed)
+        return freeze(
+            self.project, data=_path(data), group=group, time=time, equal_rows=equal_rows, store=store, seed=seed
+        )
 
     @_writes("generate")
     def generate(

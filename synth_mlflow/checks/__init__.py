@@ -45,8 +45,8 @@ class Evidence:
     """The statement's slices, by name."""
     sensitive: tuple[str, ...] = ()
     choosing: Mask | None = None
-    """The control rows that models may be scored on: the others state what the final model is promised to score. None
-    where all may choose."""
+    """The evaluation rows that models may be scored on: the others give the expected score of the final model. None
+    where all may choose. Within a slice, which has few rows to lose, all of its rows are scored."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from synth_mlflow.checks import Probe
 from synth_mlflow.checks._grids import grid_probes
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Kind, Schema
 from synth_mlflow.measures.distances import homogeneity_p_value, ks_p_value, share_p_value
+from synth_mlflow.measures.floors import Places
 from synth_mlflow.measures.tallies import (
     Bools,
     Statistic,
@@ -75,10 +76,16 @@ class Question:
 
 
 def column_probes(
-    real: pd.DataFrame, batch: pd.DataFrame, schema: Schema, policy: Mapping[str, float], rng: np.random.Generator
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    schema: Schema,
+    policy: Mapping[str, float],
+    rng: np.random.Generator,
+    groups: Places | None = None,
 ) -> list[Probe]:
-    """Every probe of every column, each with the floor that splits of the real rows give."""
-    return [probe for name in schema for probe in _measured(_tallied(name, schema[name], real, batch), policy, rng)]
+    """Every probe of every column, each with the floor that splits of the real rows give, by group if there are any."""
+    columns = (_tallied(name, schema[name], real, batch) for name in schema)
+    return [probe for column in columns for probe in _measured(column, policy, rng, groups)]
 
 
 def kept_probe(
@@ -113,11 +120,21 @@ def _tallied(name: str, kind: Kind, real: pd.DataFrame, batch: pd.DataFrame) -> 
     return Column(name, kind, tallied(*sides, ordered=True))
 
 
-def _measured(column: Column, policy: Mapping[str, float], rng: np.random.Generator) -> list[Probe]:
+def _measured(
+    column: Column, policy: Mapping[str, float], rng: np.random.Generator, groups: Places | None
+) -> list[Probe]:
     asked = list(_questions(column, policy))
     statistics = {question.probe.name: question.statistic for question in asked}
-    floors = measured_floors(column.counted, statistics, KEPT, rng)
-    return [replace(question.probe, floor=floors[question.probe.name]) for question in asked]
+    found = measured_floors(column.counted, statistics, KEPT, rng, groups)
+    probes = [replace(question.probe, floor=found[question.probe.name].floor) for question in asked]
+    if groups is None:
+        return probes
+    return [replace(probe, p_value=by_group(probe.p_value, found[probe.name].p_value)) for probe in probes]
+
+
+def by_group(p_value: float | None, between_groups: float) -> float | None:
+    """The p-value of rows that come in groups: exact tests take each row for a draw of its own and say too little."""
+    return None if p_value is None else max(p_value, between_groups)
 
 
 def _questions(column: Column, policy: Mapping[str, float]) -> Iterator[Question]:

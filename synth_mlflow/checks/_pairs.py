@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.checks import Probe
-from synth_mlflow.checks._tables import thin
+from synth_mlflow.checks._tables import thin, thinned
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, schema_of
 from synth_mlflow.measures.associations import (
     Codes,
@@ -49,15 +49,22 @@ class Family:
     """NaN where the pair is not asked."""
 
 
-def pair_families(real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
-    """Joint shares and strength of association for all columns on shared bins, rank correlation for ordered ones."""
+def pair_families(
+    real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator, groups: Places | None = None
+) -> list[Family]:
+    """Joint shares and strength of association for all columns on shared bins, rank correlation for ordered ones.
+
+    ``groups`` has the group of each real row, where rows come in groups.
+    """
     bins = SharedBins.learn(real, n_bins=N_BINS, n_levels=N_LEVELS if real.shape[1] <= WIDE else N_BINS)
     n_rows = int(min(MAX_ROWS, max(MAX_PRODUCTS / float(bins.widths.sum()) ** 2, 2_000)))
-    real, batch = thin(real, n_rows, rng), thin(batch, n_rows, rng)
-    families = _binned(bins, real, batch, rng) if len(bins.columns) > 1 else []
+    kept = thinned(len(real), n_rows, rng)
+    real, batch = real.iloc[kept].reset_index(drop=True), thin(batch, n_rows, rng)
+    groups = None if groups is None else np.unique(groups[kept], return_inverse=True)[1]
+    families = _binned(bins, real, batch, rng, groups) if len(bins.columns) > 1 else []
     schema = schema_of(real)
     ordered = [name for name in schema if schema[name] not in CATEGORICAL_KINDS]
-    return families + (_ranked(ordered, real, batch, rng) if len(ordered) > 1 else [])
+    return families + (_ranked(ordered, real, batch, rng, groups) if len(ordered) > 1 else [])
 
 
 def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Probe]:
@@ -70,7 +77,9 @@ def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Pro
     ]
 
 
-def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
+def _binned(
+    bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator, groups: Places | None
+) -> list[Family]:
     codes, widths = bins.codes(real), bins.widths
     shares, shares_batch = joint_shares(codes, widths), joint_shares(bins.codes(batch), widths)
 
@@ -82,11 +91,13 @@ def _binned(bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.r
         return compare(joint_shares(codes[first], widths), joint_shares(codes[second], widths), len(first), len(second))
 
     sizes = len(real), len(batch)
-    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng)
+    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng, groups=groups)
     distance, gap = compare(shares, shares_batch, *sizes)
     upper = floor.upper(*sizes)
     crowded = _crowded(distance / np.maximum(upper[0], TINY))
     p_values = _homogeneity(crowded, shares * sizes[0], shares_batch * sizes[1], widths)
+    if groups is not None:  # exact tests take each row for a draw of its own
+        p_values = np.maximum(p_values, floor.p_values(np.stack([distance, gap]), *sizes)[0])
     distance = np.maximum(distance - floor.expected(*sizes)[0], 0)  # what real rows of these sizes show by chance
     upper = np.stack([upper[0] - floor.expected(*sizes)[0], upper[1]])
     associated = floor.symmetric().p_values(np.stack([distance, gap]), *sizes)[1]
@@ -125,7 +136,9 @@ def _homogeneity(chosen: npt.NDArray[np.bool_], real: Floats, batch: Floats, wid
     return p_values
 
 
-def _ranked(columns: list[str], real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator) -> list[Family]:
+def _ranked(
+    columns: list[str], real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator, groups: Places | None
+) -> list[Family]:
     ranked = ranks(np.column_stack([numbers(real[name]) for name in columns]))
     ranked_batch = ranks(np.column_stack([numbers(batch[name]) for name in columns]))
     of_real, of_batch = correlations(ranked), correlations(ranked_batch)
@@ -133,7 +146,7 @@ def _ranked(columns: list[str], real: pd.DataFrame, batch: pd.DataFrame, rng: np
     def between(first: Places, second: Places) -> Floats:
         return _stable(correlations(ranked[first])) - _stable(correlations(ranked[second]))
 
-    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng).symmetric()
+    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng, groups=groups).symmetric()
     p_values = floor.p_values(_stable(of_batch) - _stable(of_real), len(real), len(batch))
     return [Family("correlation_gap", columns, of_batch - of_real, floor.upper(len(real), len(batch)), p_values)]
 

@@ -45,12 +45,13 @@ def marginals(
     columns: Sequence[str],
     notes: Mapping[str, str],
     rng: np.random.Generator,
+    groups: Places | None = None,
 ) -> Figure:
     """Shares of each column's bins, with the band where 99 of 100 draws of real rows lie, measured on splits."""
     figure, axes = panels(len(columns))
     for ax, name in zip(axes, columns, strict=True):
         binned = _binned(real[name], batch[name])
-        shares, reach = binned.shares, binned.reach(len(batch), rng)
+        shares, reach = binned.shares, binned.reach(len(batch), rng, groups)
         (_draw_bins if binned.ordered else _draw_levels)(ax, shares, reach)
         ax.set_ylim(bottom=0)
         bad = notes.get(name, "")
@@ -191,13 +192,13 @@ class _Binned:
         """Of real rows and batch."""
         return _Shares(self.names, self._shares(self.real), self._shares(self.batch))
 
-    def reach(self, n_batch: int, rng: np.random.Generator) -> Floats:
+    def reach(self, n_batch: int, rng: np.random.Generator, groups: Places | None) -> Floats:
         """Of the band around the real shares."""
 
         def between(first: Places, second: Places) -> Floats:
             return self._shares(self.real[second]) - self._shares(self.real[first])
 
-        floor = split_floor(between, min(len(self.real), SPLIT_ROWS), rng, n_all=len(self.real))
+        floor = split_floor(between, min(len(self.real), SPLIT_ROWS), rng, n_all=len(self.real), groups=groups)
         return floor.symmetric().upper(len(self.real), max(n_batch, 1))
 
     def _shares(self, bins: Places) -> Floats:

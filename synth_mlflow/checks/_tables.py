@@ -9,6 +9,7 @@ import pandas as pd
 
 from synth_mlflow.checks import Evidence
 from synth_mlflow.data.columns import conform, schema_of
+from synth_mlflow.data.splits import Positions
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class Tables:
     def real(self) -> pd.DataFrame:
         """Members and control together."""
         return pd.concat([self.members, self.control], ignore_index=True)
+
+    def without(self, column: str | None) -> Tables:
+        """The same rows but for one column: the one of groups says who a row is about, and the two sides share none."""
+        if column is None:
+            return self
+        return Tables(*(rows.drop(columns=column) for rows in (self.batch, self.members, self.control)))
 
 
 def judged_tables(evidence: Evidence) -> Tables:
@@ -44,10 +51,12 @@ def judged_tables(evidence: Evidence) -> Tables:
 
 def thin(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
     """At most ``n_rows`` rows, drawn without replacement, in their old order."""
-    if len(rows) <= n_rows:
-        return rows
-    kept = np.sort(rng.choice(len(rows), size=n_rows, replace=False))
-    return rows.iloc[kept].reset_index(drop=True)
+    return rows if len(rows) <= n_rows else rows.iloc[thinned(len(rows), n_rows, rng)].reset_index(drop=True)
+
+
+def thinned(n_all: int, n_rows: int, rng: np.random.Generator) -> Positions:
+    """Sorted places of at most ``n_rows`` of ``n_all`` rows, drawn without replacement."""
+    return np.arange(n_all) if n_all <= n_rows else np.sort(rng.choice(n_all, size=n_rows, replace=False))
 
 
 def too_few(tables: Tables, *, needed: int, needed_batch: int, why: str) -> str:

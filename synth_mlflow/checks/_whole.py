@@ -11,13 +11,15 @@ from sklearn.ensemble import IsolationForest
 
 from synth_mlflow.checks import Probe
 from synth_mlflow.checks._columns import kept_probe
-from synth_mlflow.checks._tables import Tables, thin
+from synth_mlflow.checks._tables import Tables, thin, thinned
 from synth_mlflow.data.digests import Hashes, row_hashes
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.task import Task
 from synth_mlflow.measures.associations import SharedBins
 from synth_mlflow.measures.distances import share_p_value
 from synth_mlflow.measures.encoding import Encoding
-from synth_mlflow.measures.floors import Floats, Floor, Places, split_floor
+from synth_mlflow.measures.floors import Floats, Floor, Places, group_halves, split_floor
 from synth_mlflow.measures.tallies import SPLIT_ROWS, Bools
 from synth_mlflow.measures.two_sample import ClassifierTest, FoldedArea, classifier_floor, classifier_test
 
@@ -37,6 +39,8 @@ class Classified:
     control: pd.DataFrame
     batch: pd.DataFrame
     encoding: Encoding
+    p_value: float
+    """Of the whole test."""
 
     @property
     def worst_columns(self) -> list[str]:
@@ -54,26 +58,32 @@ class Classified:
         return self.upper(len(self.control), len(self.batch))
 
 
-def classify(tables: Tables, encoding: Encoding, seed: int, rng: np.random.Generator) -> Classified:
-    """Tell the batch from control rows: members would reward a generator for copying them.
+def classify(tables: Tables, encoding: Encoding, task: Task, seed: int, rng: np.random.Generator) -> Classified:
+    """Distinguish the batch from control rows: training rows would reward a generator for copying them.
 
-    Rows entered twice are asked once: whoever learns from a row knows its copy. Repeats have a probe of their own.
+    Rows entered twice are asked once: whoever learns from a row knows its copy. Repeats have a test of their own.
+    Where rows come in groups, no row is scored by a model that has seen its group.
     """
     control, batch = (_entered_once(rows) for rows in (tables.control, tables.batch))
     first = thin(control, MAX_CLASSIFIER_ROWS, rng)
     second = thin(batch, max(len(first), min(len(batch), 1_000)), rng)
-    features, categorical = (encoding.features(first), encoding.features(second)), encoding.categorical
-    test = classifier_test(*features, seed=seed, categorical=categorical)
     real = thin(_entered_once(tables.real), 2 * MAX_CLASSIFIER_ROWS, rng)
-    floor = classifier_floor(encoding.features(real), seed=seed, categorical=categorical)
-    return Classified(test, floor, first, second, encoding)
+    by_table = [group_codes(rows, task) for rows in (first, second, real)]
+    groups = None if by_table[0] is None or by_table[1] is None else (by_table[0], by_table[1])
+    features, categorical = (encoding.features(first), encoding.features(second)), encoding.categorical
+    test = classifier_test(*features, seed=seed, categorical=categorical, groups=groups)
+    floor = classifier_floor(encoding.features(real), seed=seed, categorical=categorical, groups=by_table[2])
+    p_value = test.p_value
+    if groups is not None:
+        p_value = max(p_value, float(floor.p_values(np.array([test.auc - 0.5]), len(first), len(second))[0]))
+    return Classified(test, floor, first, second, encoding, p_value)
 
 
 def classifier_probes(found: Classified, slices: Mapping[str, Slice], limit: float) -> Iterator[Probe]:
     """The test over all rows, and inside each slice of the statement that has rows enough."""
     test = found.test
     note = f"given away by {', '.join(found.worst_columns)}"
-    yield Probe("classifier_auc", test.auc, limit, floor=found.noise, p_value=test.p_value, note=note)
+    yield Probe("classifier_auc", test.auc, limit, floor=found.noise, p_value=found.p_value, note=note)
     for name, part in slices.items():
         inside = _inside(found, part.mask(found.control), part.mask(found.batch))
         if inside is not None:
@@ -83,7 +93,7 @@ def classifier_probes(found: Classified, slices: Mapping[str, Slice], limit: flo
 
 def worst_slices(found: Classified) -> pd.DataFrame:
     """Where the classifier tells best: each bin and each level of each column, worst first."""
-    bins = SharedBins.learn(found.control, n_bins=4)
+    bins = SharedBins.learn(found.control[list(found.encoding.schema)], n_bins=4)
     control, batch = bins.codes(found.control), bins.codes(found.batch)
     rows = [
         {"column": column, "cell": bins.name(column, code), "auc": inside[0].auc, "real_against_real": inside[1]}
@@ -96,7 +106,11 @@ def worst_slices(found: Classified) -> pd.DataFrame:
 
 
 def repeated_rows(
-    real: pd.DataFrame, batch: pd.DataFrame, policy: Mapping[str, float], rng: np.random.Generator
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    policy: Mapping[str, float],
+    rng: np.random.Generator,
+    groups: Places | None = None,
 ) -> Iterator[Probe]:
     """Rows that stand more than once: more than among as many real rows, or suspiciously few."""
     n = min(len(real), len(batch))
@@ -108,17 +122,26 @@ def repeated_rows(
     value = max(batch_repeats - real_repeats, 0) / n
 
     def excess(first: Places, second: Places) -> Floats:
-        return np.array([max(_repeats(codes[second]) - _repeats(codes[first]), 0) / len(first)])
+        expected = _repeats(codes[first]) * len(second) / len(first)
+        return np.array([max(_repeats(codes[second]) - expected, 0) / len(second)])
 
-    floor = split_floor(excess, min(len(real), SPLIT_ROWS), rng, n_all=len(real)).upper(n, n)[0]
-    yield Probe("repeated_rows", value, policy["repeated_rows"], floor=float(floor), p_value=p_value, note=note)
+    law = split_floor(excess, min(len(real), SPLIT_ROWS), rng, n_all=len(real), groups=groups)
+    if groups is not None:
+        p_value = max(p_value, float(law.p_values(np.array([value]), n, n)[0]))
+    floor = float(law.upper(n, n)[0])
+    yield Probe("repeated_rows", value, policy["repeated_rows"], floor=floor, p_value=p_value, note=note)
     if drawn >= REPEATS_MATTER * n:
         clean, counts = "too clean: real rows repeat", (drawn, batch_repeats)
         yield from kept_probe("repeats_kept", counts, (n, n), policy["clean_share"], clean)
 
 
 def isolated_rows(
-    real: pd.DataFrame, batch: pd.DataFrame, encoding: Encoding, limit: float, rng: np.random.Generator
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    encoding: Encoding,
+    limit: float,
+    rng: np.random.Generator,
+    groups: Places | None = None,
 ) -> Iterator[Probe]:
     """How many of the batch's rows are as odd as the oddest real ones.
 
@@ -127,19 +150,21 @@ def isolated_rows(
     F. T. Liu, K. M. Ting, Z.-H. Zhou, "Isolation forest", ICDM 2008; learned from one half of the real rows,
     compared on the other.
     """
-    halves = thin(real, 2 * MAX_ISOLATION_ROWS, rng)
-    order = rng.permutation(len(halves))
-    learned, asked = (halves.iloc[part].reset_index(drop=True) for part in np.array_split(order, 2))
+    kept = thinned(len(real), 2 * MAX_ISOLATION_ROWS, rng)
+    parts = np.array_split(rng.permutation(len(kept)), 2) if groups is None else group_halves(groups, len(kept), rng)
+    places = parts if groups is not None else [kept[part] for part in parts]
+    learned, asked = (real.iloc[part].reset_index(drop=True) for part in places)
     forest = IsolationForest(random_state=int(rng.integers(2**31))).fit(encoding.points(learned))
     scores = [forest.score_samples(encoding.points(rows)) for rows in (asked, thin(batch, MAX_ISOLATION_ROWS, rng))]
     odd = [one < np.quantile(scores[0], ISOLATED_SHARE) for one in scores]
     sizes = len(odd[0]), len(odd[1])
 
-    def kept(first: Places, second: Places) -> Floats:
-        shares = [float(odd[0][places].mean()) for places in (first, second)]
+    def ratio(first: Places, second: Places) -> Floats:
+        shares = [float(odd[0][half].mean()) for half in (first, second)]
         return np.array([shares[1] / shares[0] - 1 if shares[0] else 0.0])
 
-    floor = 1 - float(split_floor(kept, sizes[0], rng).symmetric().upper(*sizes)[0])
+    asked_groups = None if groups is None else np.unique(groups[places[1]], return_inverse=True)[1]
+    floor = 1 - float(split_floor(ratio, sizes[0], rng, groups=asked_groups).symmetric().upper(*sizes)[0])
     note = "too clean: odd rows are rarer than in reality"
     counts = int(odd[0].sum()), int(odd[1].sum())
     yield from kept_probe("isolated_kept", counts, sizes, limit, note, floor=floor)

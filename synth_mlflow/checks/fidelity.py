@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
-from synth_mlflow.checks._blind import blind_test
+from synth_mlflow.checks._blind import Blind, blind_test
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._pictures import bars, heat, marginals
@@ -24,11 +25,14 @@ from synth_mlflow.checks._whole import (
     worst_slices,
 )
 from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.task import Task
 from synth_mlflow.measures.encoding import Encoding
 from synth_mlflow.measures.intervals import rows_for_auc
 from synth_mlflow.measures.two_sample import SPREAD_INFLATION
 
 MAX_PANELS = 16
+MIN_ROWS = 10  # of real rows and of the batch: fewer have no shape to compare
 PROBES_A_COLUMN = 8  # about as many p-values as a column gives, with its pairs; for power only
 
 
@@ -62,32 +66,110 @@ class Fidelity:
     }
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
-        """Compare the batch with real rows."""
+        """Compare the batch with real rows: columns and pairs always, the whole where the rows allow it."""
         tables = judged_tables(evidence)
-        alpha = policy["alpha"] / (PROBES_A_COLUMN * tables.members.shape[1])
-        needed = rows_for_auc(policy["detectable_auc"], alpha=alpha, inflation=SPREAD_INFLATION)
-        why = f"find a classifier test of {policy['detectable_auc']:.2f} at a false-alarm rate of {policy['alpha']:g}"
-        short = too_few(tables, needed=needed, needed_batch=needed, why=why)
-        if short:
-            return CheckResult((), short)
+        unknown = _too_few(tables, policy)
+        if min(len(tables.batch), len(tables.real)) < MIN_ROWS:
+            return CheckResult((), unknown)
         rng = np.random.default_rng([evidence.seed, 41])
-        encoding = Encoding.learn(tables.real)
-        found = classify(tables, encoding, evidence.seed, rng)
-        blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed, floor=found.floor)
-        families = pair_families(tables.real, tables.batch, rng)
+        group = evidence.task.group
+        whole = None if unknown else _whole(tables, evidence, rng)
+        if whole is not None:
+            unknown = whole.blind.differ or _too_few_groups(tables, whole.found, evidence.task, policy)
+        differ = whole is not None and bool(whole.blind.differ)
+        judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
+        families = pair_families(judged.real, judged.batch, rng, judged.groups)
         probes = (
-            *classifier_probes(found, evidence.slices, policy["classifier_auc"]),
-            *repeated_rows(tables.real, tables.batch, policy, rng),
-            *isolated_rows(tables.real, tables.batch, encoding, policy["clean_share"], rng),
-            *column_probes(tables.real, tables.batch, schema_of(tables.real), policy, rng),
+            *(
+                classifier_probes(whole.found, evidence.slices, policy["classifier_auc"])
+                if not unknown and whole
+                else ()
+            ),
+            *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
+            *isolated_rows(
+                judged.real, judged.batch, Encoding.learn(judged.real), policy["clean_share"], rng, judged.groups
+            ),
+            *column_probes(judged.real, judged.batch, schema_of(judged.real), policy, rng, judged.groups),
             *pair_probes(families, policy),
         )
-        shown: dict[str, Any] = {
-            "metrics": {**_classifier_metrics(found, policy), **blind.metrics, **_worst_by_name(probes)},
-            "tables": {"probes": _table(probes), "worst_slices": worst_slices(found)},
-            "figures": _figures(tables, probes, families, found, rng),
-        }
-        return CheckResult((), blind.differ, **shown) if blind.differ else CheckResult(probes, **shown)
+        return CheckResult(
+            probes, unknown, **_shown(judged, whole, probes, families, policy, rng), words=_words(differ, group)
+        )
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Whole rows: the batch against evaluation rows, and training rows against evaluation rows without the batch."""
+
+    found: Classified
+    blind: Blind
+
+
+class Compared:
+    """The real rows that columns and pairs are compared with, and the batch, both without the column of groups."""
+
+    def __init__(self, real: pd.DataFrame, batch: pd.DataFrame, task: Task) -> None:
+        self.whole_real, self.groups = real, group_codes(real, task)
+        self.real, self.batch = (
+            rows if task.group is None else rows.drop(columns=task.group) for rows in (real, batch)
+        )
+        if self.groups is not None and self.groups.max() < 1:
+            self.groups = None  # one group cannot be split
+
+
+def _whole(tables: Tables, evidence: Evidence, rng: np.random.Generator) -> Whole:
+    encoding = Encoding.learn(tables.without(evidence.task.group).real)
+    found = classify(tables, encoding, evidence.task, evidence.seed, rng)
+    sides, task = (tables.members, tables.control), evidence.task
+    return Whole(found, blind_test(*sides, encoding, seed=evidence.seed, floor=found.floor, task=task))
+
+
+def _too_few(tables: Tables, policy: Mapping[str, float]) -> str:
+    alpha = policy["alpha"] / (PROBES_A_COLUMN * tables.members.shape[1])
+    needed = rows_for_auc(policy["detectable_auc"], alpha=alpha, inflation=SPREAD_INFLATION)
+    why = f"find a classifier test of {policy['detectable_auc']:.2f} at a false-alarm rate of {policy['alpha']:g}"
+    return too_few(tables, needed=needed, needed_batch=needed, why=why)
+
+
+def _too_few_groups(tables: Tables, found: Classified, task: Task, policy: Mapping[str, float]) -> str:
+    """Why whole rows cannot be judged where groups are few, or nothing."""
+    if task.group is None or found.noise <= policy["detectable_auc"]:
+        return ""
+    n_groups = tables.real[task.group].nunique(dropna=False)
+    return (
+        f"too few groups to find a classifier test of {policy['detectable_auc']:.2f}: real rows of {n_groups:,} groups "
+        f"of {task.group!r}, split by group, reach {found.noise:.2f} among themselves; rows of more groups would help"
+    )
+
+
+def _words(differ: bool, group: str | None) -> str:
+    words = (
+        "Columns and pairs were compared with training rows alone, since evaluation rows differ from them. "
+        if differ
+        else ""
+    )
+    if group is not None:
+        words += (
+            f"The set was split by {group!r}: real rows were compared by whole groups, and that column was left out."
+        )
+    return words.strip()
+
+
+def _shown(
+    judged: Compared,
+    whole: Whole | None,
+    probes: Sequence[Probe],
+    families: Sequence[Family],
+    policy: Mapping[str, float],
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    metrics, tables = _worst_by_name(probes), {"probes": _table(probes)}
+    figures = _figures(judged, probes, families, rng)
+    if whole is not None:
+        metrics = {**_classifier_metrics(whole.found, policy), **whole.blind.metrics, **metrics}
+        tables["worst_slices"] = worst_slices(whole.found)
+        figures["give_away"] = _give_away(whole.found, policy["classifier_auc"])
+    return {"metrics": metrics, "tables": tables, "figures": figures}
 
 
 def _classifier_metrics(found: Classified, policy: Mapping[str, float]) -> dict[str, float]:
@@ -110,23 +192,13 @@ def _table(probes: Sequence[Probe]) -> pd.DataFrame:
 
 
 def _figures(
-    tables: Tables, probes: Sequence[Probe], families: Sequence[Family], found: Classified, rng: np.random.Generator
+    judged: Compared, probes: Sequence[Probe], families: Sequence[Family], rng: np.random.Generator
 ) -> dict[str, Figure]:
     distances = {p.column: p for p in probes if p.name == "column_distance" and p.column and p.value is not None}
     shown = sorted(distances, key=lambda name: -(distances[name].value or 0.0))[:MAX_PANELS]
     wide = {name for name, probe in distances.items() if (probe.value or 0.0) > probe.limit}
     notes = {name: f"{distances[name].value:.2f}" for name in shown if name in wide}
-    limit = next((p.limit for p in probes if p.name == "classifier_auc"), 1.0)
-    figures = {
-        "marginals": marginals(tables.real, tables.batch, shown, notes, rng),
-        "give_away": bars(
-            found.encoding.schema.columns,
-            found.test.importance,
-            title=f"What gives the batch away: classifier test {found.test.auc:.3f}\n"
-            f"(real against real up to {found.noise:.3f}, limit {limit:.2f})",
-            label="share of the classifier's gain",
-        ),
-    }
+    figures = {"marginals": marginals(judged.real, judged.batch, shown, notes, rng, judged.groups)}
     titles = {
         "correlation_gap": "Rank correlation, batch minus real",
         "association_gap": "Cramér's V, batch minus real",
@@ -136,6 +208,16 @@ def _figures(
             beyond = np.abs(family.difference) > family.floor
             figures[family.name] = heat(family.difference, family.columns, titles[family.name], beyond)
     return figures
+
+
+def _give_away(found: Classified, limit: float) -> Figure:
+    return bars(
+        found.encoding.schema.columns,
+        found.test.importance,
+        title=f"What gives the batch away: classifier test {found.test.auc:.3f}\n"
+        f"(real against real up to {found.noise:.3f}, limit {limit:.2f})",
+        label="share of the classifier's gain",
+    )
 
 
 plugin: Check = Fidelity()

@@ -67,7 +67,8 @@ class Privacy:
             return CheckResult((), short)
         targets = draw_targets(tables, np.random.default_rng([evidence.seed, 23]))
         encoding = Encoding.learn(targets.rows)
-        blind = blind_test(tables.members, tables.control, encoding, seed=evidence.seed)
+        told_by = Encoding.learn(targets.rows.drop(columns=evidence.task.group)) if evidence.task.group else encoding
+        blind = blind_test(tables.members, tables.control, told_by, seed=evidence.seed, task=evidence.task)
         battery = run_attacks(targets, tables.batch, encoding, evidence.seed)
         leaking = battery.leaking_columns()
         metrics = {**blind.metrics, **_metrics(battery, alpha)}

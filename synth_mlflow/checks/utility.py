@@ -13,38 +13,25 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks._arms import N_REPEATS, Arms, Trained, classes_of_members, too_few_rows, train, trainable
 from synth_mlflow.checks._pictures import REAL, SYNTHETIC, Dots, dots
-from synth_mlflow.checks._tables import Tables, judged_tables, thin, too_few
 from synth_mlflow.data.slices import Mask
+from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import Task
-from synth_mlflow.model.fit import fit
 from synth_mlflow.model.score import score
 
 Floats = npt.NDArray[np.float64]
 
-MAX_TRAINING_ROWS = 10_000
-MAX_CONTROL_ROWS = 10_000
-MIN_ROWS = 50
 MIN_SLICE_ROWS = 50
 MIN_CLASS_ROWS = 20  # control rows of a class; the spread of a score over fewer cannot be estimated
-N_REPEATS = 6
 WHOLE = "all rows"
 N_BOOTSTRAPS = 60
 TINY = 1e-12
 NOTICEABLE_DEVIATIONS = 3.0
-SUBSAMPLE = 0.8  # of the rows there are: repeats of full samples would not differ on a small table
-
-
-@dataclass(frozen=True)
-class _Arms:
-    """Predictions on the control: shape (n_repeats, n_control, …) each."""
-
-    real: Floats
-    synthetic: Floats
-    constant: Floats
-    control: pd.DataFrame
-    classes: tuple[Any, ...]
-    n_training_rows: int
+BESIDE = (
+    "The slice is defined by the target, or leaves one class of it. Both arms learned from rows of the slice beside "
+    "real rows of the rest and were scored on all evaluation rows; the gain is that over real rows of the rest alone."
+)
 
 
 @dataclass(frozen=True)
@@ -97,43 +84,29 @@ class Utility:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Train both arms and compare them."""
-        tables = _trainable(judged_tables(_choosing(evidence)), evidence.task)
-        unusable = _unusable(evidence)
-        short = too_few(tables, needed=MIN_ROWS, needed_batch=MIN_ROWS, why="train and test a model")
+        trained, unusable = trainable(evidence), _unusable(evidence)
+        short = too_few_rows(trained) or _one_value(trained, evidence)
         if short:
             return CheckResult(unusable, short)
-        arms = _train(tables, evidence)
+        arms = train(trained, evidence)
         whole = _compare(WHOLE, arms, evidence, np.ones(len(arms.control), dtype=bool))
         if whole is None:
-            return CheckResult(unusable, f"{evidence.metric} is undefined on the control: it needs rows of every class")
+            return CheckResult(unusable, _undefined(arms, evidence))
         parts = [whole, *_slices(arms, evidence), *_classes(arms, evidence)]
         shown: dict[str, Any] = {
             "metrics": _metrics(whole, arms.n_training_rows),
-            "tables": {"utility": pd.DataFrame([_row(part) for part in parts]), **_not_judged(arms, evidence)},
+            "tables": {"utility": pd.DataFrame([_row(part) for part in parts]), **_not_judged(arms, evidence, parts)},
             "figures": {"utility": _picture(parts, evidence, policy)},
         }
-        return CheckResult(unusable + _probes(parts, evidence.task, policy), _weak(whole, policy), **shown)
-
-
-def _choosing(evidence: Evidence) -> Evidence:
-    """The evidence without the rows that confirm: a batch that passes for its score on them would promise too much."""
-    if evidence.choosing is None:
-        return evidence
-    return replace(evidence, control=evidence.control[evidence.choosing].reset_index(drop=True), choosing=None)
-
-
-def _trainable(tables: Tables, task: Task) -> Tables:
-    """The rows with a target, and of batch and control those with a class that members have."""
-    members = tables.members[tables.members[task.target].notna()].reset_index(drop=True)
-    kept = (_known_classes(rows, task, _classes_of(members, task)) for rows in (tables.batch, tables.control))
-    batch, control = (rows[rows[task.target].notna()].reset_index(drop=True) for rows in kept)
-    return Tables(batch, members, control)
+        words = BESIDE if arms.beside_rest else ""
+        probes = unusable + _probes(parts, evidence.task, policy)
+        return CheckResult(probes, _weak(whole, arms.without, policy), words=words, **shown)
 
 
 def _unusable(evidence: Evidence) -> tuple[Probe, ...]:
     """A probe that fails where the batch has rows that no sweep can train on; none where it has no such row."""
     task, target = evidence.task, evidence.batch[evidence.task.target]
-    classes = _classes_of(evidence.members[evidence.members[task.target].notna()], task)
+    classes = classes_of_members(evidence.members, task)
     n_missing = int(target.isna().sum())
     n_strange = int((~target.dropna().isin(classes)).sum()) if classes else 0
     found = [(n_missing, "missing"), (n_strange, "of a class that no real training row has")]
@@ -143,51 +116,35 @@ def _unusable(evidence: Evidence) -> tuple[Probe, ...]:
     return (Probe("unusable_targets", share, 0.0, column=task.target, note=note),) if words else ()
 
 
-def _classes_of(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:
-    return tuple(sorted(members[task.target].unique().tolist())) if task.is_classification else ()
+def _one_value(trained: Trained, evidence: Evidence) -> str:
+    """Why no score can be defined, or nothing."""
+    sides = {"training": trained.members, "evaluation": trained.control}
+    if trained.rest is not None:
+        sides["training"] = pd.concat([trained.members, trained.rest], ignore_index=True)
+    alone = [name for name, rows in sides.items() if rows[evidence.task.target].nunique() < 2]
+    if not alone:
+        return ""
+    return (
+        f"{' and '.join(alone)} rows hold one value of {evidence.task.target!r}: no model can learn from it, "
+        "and no score is defined on it"
+    )
 
 
-def _train(tables: Tables, evidence: Evidence) -> _Arms:
-    rng = np.random.default_rng([evidence.seed, 31])
-    control = thin(tables.control, MAX_CONTROL_ROWS, rng)
-    target = tables.members[evidence.task.target]
-    classes = _classes_of(tables.members, evidence.task)
-    n_rows = min(int(SUBSAMPLE * len(tables.batch)), int(SUBSAMPLE * len(tables.members)), MAX_TRAINING_ROWS)
-    constant = _constant(target, classes, len(control))
-    fits = {"real": tables.members, "synthetic": tables.batch}
-    predictions = {
-        name: np.stack([_fitted(thin(rows, n_rows, rng), control, evidence, classes) for _ in range(N_REPEATS)])
-        for name, rows in fits.items()
-    }
-    return _Arms(predictions["real"], predictions["synthetic"], constant, control, classes, n_rows)
+def _undefined(arms: Arms, evidence: Evidence) -> str:
+    sizes = arms.control[evidence.task.target].value_counts()
+    lacking = [str(label) for label in arms.classes if not sizes.get(label, 0)]
+    missing = f": there is none of {', '.join(map(repr, lacking))}" if lacking else ""
+    n_rows = len(arms.control)
+    return f"{evidence.metric} is undefined on {n_rows:,} evaluation rows; it needs rows of every class{missing}"
 
 
-def _known_classes(rows: pd.DataFrame, task: Task, classes: tuple[Any, ...]) -> pd.DataFrame:
-    return rows[rows[task.target].isin(classes)].reset_index(drop=True) if classes else rows
-
-
-def _constant(target: pd.Series, classes: tuple[Any, ...], n_rows: int) -> Floats:
-    if not classes:
-        return np.full(n_rows, float(target.mean()))
-    shares = [float((target == label).mean()) for label in classes]
-    return np.tile(shares, (n_rows, 1))
-
-
-def _fitted(rows: pd.DataFrame, control: pd.DataFrame, evidence: Evidence, classes: tuple[Any, ...]) -> Floats:
-    target = rows[evidence.task.target]
-    if target.nunique() < 2:  # nothing can be learned from a constant
-        return _constant(target, classes, len(control))
-    model = fit(evidence.model, evidence.task, rows, seed=evidence.seed, classes=classes or None)
-    return np.asarray(model.predict(control), dtype=np.float64)
-
-
-def _slices(arms: _Arms, evidence: Evidence) -> list[_Comparison]:
+def _slices(arms: Arms, evidence: Evidence) -> list[_Comparison]:
     masks = {name: part.mask(arms.control) for name, part in evidence.slices.items()}
     found = [_compare(name, arms, evidence, mask) for name, mask in masks.items() if mask.sum() >= MIN_SLICE_ROWS]
     return [one for one in found if one is not None]
 
 
-def _classes(arms: _Arms, evidence: Evidence) -> list[_Comparison]:
+def _classes(arms: Arms, evidence: Evidence) -> list[_Comparison]:
     """Each class against the rest; two classes mirror each other, and the whole has said it."""
     if len(arms.classes) < 3:
         return []
@@ -197,29 +154,39 @@ def _classes(arms: _Arms, evidence: Evidence) -> list[_Comparison]:
     return [one for one in found if one is not None]
 
 
-def _not_judged(arms: _Arms, evidence: Evidence) -> dict[str, pd.DataFrame]:
-    """The slices and classes with too few control rows for a verdict of their own: said, not passed over."""
-    slices = {f"slice {name}": int(part.mask(arms.control).sum()) for name, part in evidence.slices.items()}
+def _not_judged(arms: Arms, evidence: Evidence, judged: list[_Comparison]) -> dict[str, pd.DataFrame]:
+    """The slices and classes without a verdict of their own, and why: said, not passed over."""
+    slices = {name: int(part.mask(arms.control).sum()) for name, part in evidence.slices.items()}
     sizes = arms.control[evidence.task.target].value_counts()
     classes = {f"class {label}": int(sizes.get(label, 0)) for label in arms.classes if len(arms.classes) > 2}
-    few = [(name, n, MIN_SLICE_ROWS) for name, n in slices.items() if n < MIN_SLICE_ROWS]
-    few += [(name, n, MIN_CLASS_ROWS) for name, n in classes.items() if n < MIN_CLASS_ROWS]
-    return {"not_judged": pd.DataFrame(few, columns=["part", "control_rows", "needed"])} if few else {}
+    parts = [(name, n, MIN_SLICE_ROWS) for name, n in slices.items()]
+    parts += [(name, n, MIN_CLASS_ROWS) for name, n in classes.items()]
+    done = {part.name for part in judged}
+    left = [
+        {"part": name, "evaluation_rows": n, "needed": needed, "why": _why_not(n, needed, evidence.metric)}
+        for name, n, needed in parts
+        if name not in done
+    ]
+    return {"not_judged": pd.DataFrame(left)} if left else {}
 
 
-def _one_class(arms: _Arms, evidence: Evidence, place: int) -> _Comparison | None:
+def _why_not(n_rows: int, needed: int, metric: str) -> str:
+    return "too few rows" if n_rows < needed else f"{metric} is undefined there, as where one class is left"
+
+
+def _one_class(arms: Arms, evidence: Evidence, place: int) -> _Comparison | None:
     target, label = evidence.task.target, arms.classes[place]
     control = arms.control.assign(**{target: arms.control[target] == label})
     real, synthetic, constant = (
         np.stack([1 - side[..., place], side[..., place]], -1) for side in (arms.real, arms.synthetic, arms.constant)
     )
-    against_rest = _Arms(real, synthetic, constant, control, (False, True), arms.n_training_rows)
+    against_rest = Arms(real, synthetic, constant, control, (False, True), arms.n_training_rows)
     binary = replace(evidence, metric="roc_auc", task=Task(target, "binary"))
     found = _compare(f"class {label}", against_rest, binary, np.ones(len(control), dtype=bool))
     return found and replace(found, is_class=True)
 
 
-def _compare(name: str, arms: _Arms, evidence: Evidence, mask: Mask) -> _Comparison | None:
+def _compare(name: str, arms: Arms, evidence: Evidence, mask: Mask) -> _Comparison | None:
     truth = arms.control.loc[mask, evidence.task.target]
 
     def rated(predictions: Floats, weight: Floats | None = None) -> float:
@@ -230,26 +197,36 @@ def _compare(name: str, arms: _Arms, evidence: Evidence, mask: Mask) -> _Compari
     if not np.isfinite([*real, *synthetic, chance]).all():
         return None
     rng = np.random.default_rng([evidence.seed, 37])
-    weights = rng.multinomial(len(truth), np.full(len(truth), 1 / len(truth)), size=N_BOOTSTRAPS).astype(np.float64)
+    weights = _redraws(group_codes(arms.control[mask], evidence.task), len(truth), rng)
     pair = arms.real[0, mask], arms.synthetic[0, mask]
     redrawn = np.array([rated(pair[1], weight) - rated(pair[0], weight) for weight in weights])
     # The question is whether the batch is as good as real rows; if it is, both arms spread as the real one does.
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
     spread = max(float(np.sqrt(training + testing)), TINY)
     degrees = spread**4 / (training**2 / (N_REPEATS - 1) + testing**2 / (N_BOOTSTRAPS - 1) + TINY**4)  # B. L. Welch
-    tested = "control" if evidence.choosing is None or evidence.choosing.all() else "control in the half that chooses"
+    halved = (
+        evidence.choosing is not None and not evidence.choosing.all() and (evidence.slice is None or arms.beside_rest)
+    )
+    tested = "evaluation rows of the selection split" if halved else "evaluation rows"
     short_of = {tested: len(truth)} if testing > training else {"training rows in each arm": arms.n_training_rows}
     means = float(real.mean()), float(synthetic.mean())
     return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
 
 
-def _weak(whole: _Comparison, policy: Mapping[str, float]) -> str:
+def _redraws(groups: Positions | None, n_rows: int, rng: np.random.Generator) -> Floats:
+    """How often each row is drawn: shape (N_BOOTSTRAPS, n_rows); rows of one group are drawn together."""
+    n_units = n_rows if groups is None else int(groups.max()) + 1
+    drawn = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=N_BOOTSTRAPS).astype(np.float64)
+    return drawn if groups is None else drawn[:, groups]
+
+
+def _weak(whole: _Comparison, without: str, policy: Mapping[str, float]) -> str:
     needed = float(stats.t.isf(policy["alpha"], whole.degrees) + stats.norm.ppf(0.8)) * whole.standard_error
     provable = (1 - policy["detectable_share"]) * whole.gain
     if whole.gain <= NOTICEABLE_DEVIATIONS * whole.standard_error:
         return (
-            f"real rows themselves teach nothing that can be measured: {whole.real:.3g} on the control, a constant "
-            f"prediction {whole.chance:.3g}; choose a model or a metric that learns from real rows"
+            f"real rows themselves teach nothing that can be measured: {whole.real:.3g} on evaluation rows, {without} "
+            f"{whole.chance:.3g}; choose a model or a metric that learns from real rows"
         )
     if needed > provable:
         times = (needed / provable) ** 2

@@ -38,6 +38,8 @@ def define(
 @click.command()
 @click.option("--group", type=Blank(), metavar="COLUMN", help="Cut by whole groups of this column.")
 @click.option("--time", type=Blank(), metavar="COLUMN", help="Hold out the latest rows by this column.")
+@click.option("--equal-rows", type=Blank(), metavar="together|both-sides",
+              help="Of a random split: keep equal rows on one side [default], or split them too.")  # fmt: skip
 @click.option("--store", type=click.Choice(["rows", "reference"]), default="rows", show_default=True,
               help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
 @click.option("--data", type=BlankPath(), help="Where the real rows are now, if not where `define` found them.")
@@ -47,13 +49,14 @@ def freeze(
     given: Shared,
     group: str | None,
     time: str | None,
+    equal_rows: Any,
     store: Any,
     data: Path | None,
     seed: int,
 ) -> None:
     """Stage 2: freeze the real evaluation set and measure the baseline."""
     workflow = open_workflow("freeze", given)
-    frozen = workflow.freeze(data=data, group=group, time=time, store=store, seed=seed)
+    frozen = workflow.freeze(data=data, group=group, time=time, equal_rows=equal_rows, store=store, seed=seed)
     from synth_mlflow.model.baseline import power_words
     from synth_mlflow.tracking import names
 
@@ -67,9 +70,14 @@ def freeze(
                 "training_rows": int(params[names.P_TRAINING_ROWS]),
                 "baseline": metrics[names.M_SCORE],
                 "smallest_detectable_gain": metrics[names.M_SMALLEST_GAIN],
+                "evaluation_share": metrics[names.M_SHARE],
+                "warning": params[names.P_WARNING],
             }
         )
     output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_HOW]}")
+    output.line(f"held out: {params[names.P_BALANCE]}")
+    if frozen.caveat:
+        output.line(frozen.caveat)
     output.line(f"digest: {frozen.digest}")
     output.line(
         f"real-only baseline: {params[names.P_METRIC]} {metrics[names.M_SCORE]:.4f} "
@@ -77,6 +85,8 @@ def freeze(
     )
     asked = workflow.project.problem().statement.facts.success.gain_at_least
     output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
+    if params[names.P_WARNING]:
+        output.line(f"warning: {params[names.P_WARNING]}")
     return output.next_command('synth-mlflow generate forest --purpose "…"')
 
 

@@ -1,6 +1,6 @@
-"""Cut an evaluation set off the real rows: random, stratified, by group, or by time.
+"""Split an evaluation set off the real rows: random, stratified, by group, or by time.
 
-Whatever the way, exact duplicates stay on one side of the cut, and rows of one group never part.
+Exact duplicates stay on one side of a random split unless the plan says otherwise, and rows of one group never part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.statement import Evaluation
+from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
 
@@ -34,7 +34,7 @@ class Split:
     how: str
     """In words."""
     n_duplicates: int
-    """Rows that are exact copies of another row; copies were kept on one side."""
+    """Rows that are exact copies of another row."""
 
 
 def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, Slice], seed: int) -> Split:
@@ -58,7 +58,7 @@ def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, S
     UsageError
         If a column is missing, or one of both sides would be empty.
     """
-    units = pd.factorize(row_hashes(rows))[0]
+    units = np.asarray(pd.factorize(row_hashes(rows))[0], dtype=np.int64)
     n_duplicates = len(rows) - int(units.max() + 1)
     if plan.time:
         evaluation, how = _latest(rows, plan)
@@ -67,11 +67,38 @@ def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, S
         how = f"whole groups of {plan.group!r} up to {100 * plan.share:.4g}% of the rows, at random with seed {seed}"
     else:
         strata, by = _strata(rows, task, plan, slices)
-        evaluation = _held_out(units, strata, plan.share, seed)
+        alone = plan.equal_rows == BOTH_SIDES
+        evaluation = _held_out(np.arange(len(rows)) if alone else units, strata, plan.share, seed)
         how = f"{100 * plan.share:.4g}% of the rows, at random with seed {seed}{by}"
+        how += ", equal rows on both sides" if alone else ""
     held_out = np.isin(np.arange(len(rows)), evaluation)
     split = Split(np.flatnonzero(held_out), np.flatnonzero(~held_out), how, n_duplicates)
     return _refuse_empty(split, len(rows))
+
+
+def group_codes(rows: pd.DataFrame, task: Task) -> Positions | None:
+    """The group of each row, for a set that was split by group; None where every row stands for itself.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Real rows; for codes that agree between several tables, those tables one under the other.
+    task : Task
+        Names the column of groups, if there is one.
+
+    Returns
+    -------
+    array of int64 of shape (n_rows,), or None
+        Codes 0, 1, …; rows whose group is missing are one group, as they were when the set was split.
+
+    Examples
+    --------
+    >>> group_codes(pd.DataFrame({"patient": ["b", "a", "b"]}), Task("y", "binary", group="patient")).tolist()
+    [0, 1, 0]
+    """
+    if task.group is None:
+        return None
+    return np.asarray(pd.factorize(_column(rows, task.group), use_na_sentinel=False)[0], dtype=np.int64)
 
 
 def _latest(rows: pd.DataFrame, plan: Evaluation) -> tuple[Positions, str]:

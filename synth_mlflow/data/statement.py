@@ -39,6 +39,7 @@ QUESTIONS = (
 )
 LIMITS = ("Known limitations", "When not to use this model", "What we would try next")
 MAX_BYTES = 1_000_000  # a statement is written by people
+BOTH_SIDES: Literal["both-sides"] = "both-sides"  # of a split: where equal rows may stand
 PLACEHOLDER = "(write here:"  # how every untouched answer of the templates begins
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -83,9 +84,12 @@ class Evaluation(_Strict):
     stratify: bool | None = None
     group: Text | None = None
     time: Text | None = None
+    equal_rows: Literal["together", "both-sides"] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        if self.equal_rows and (self.group or self.time):
+            raise ValueError("takes `equal_rows` for a random split alone: groups and times decide where equal rows go")
         ways = [name for name in ("stratify", "group", "time") if getattr(self, name)]
         if len(ways) > 1:
             raise ValueError(f"takes one of stratify, group and time, found {' and '.join(ways)}")
@@ -160,6 +164,8 @@ class Statement:
     def task_digest(self) -> str:
         """SHA-256 of the facts that may not change once the evaluation set is frozen."""
         facts = self.facts.model_dump(mode="json")
+        if facts["evaluation"]["equal_rows"] is None:  # a key that older statements do not know
+            del facts["evaluation"]["equal_rows"]
         frozen = {name: facts[name] for name in FROZEN_FACTS}
         return json_digest({name: fact for name, fact in frozen.items() if fact is not None})
 

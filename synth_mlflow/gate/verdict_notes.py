@@ -42,6 +42,8 @@ class NotedCheck:
     run_id: str
     reasons: tuple[str, ...]
     """As many as fit into a parameter; the check's run keeps all."""
+    accepted_after: str = ""
+    """When its doubt was accepted, if that was after the verdict."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,11 @@ def noted_verdict(batch: StoredBatch, policy: Policy) -> Verdict | None:
     note = newest_notes(batch.run).get(policy.digest)
     if note is None:
         return None
-    told = (check_verdict(policy, each.check, each.verdict, each.reasons, each.run_id) for each in note.checks)
-    return combine(batch, policy, told)
+    return combine(batch, policy, (_as_noted(policy, each) for each in note.checks))
+
+
+def _as_noted(policy: Policy, each: NotedCheck) -> CheckVerdict:
+    return check_verdict(policy, each.check, each.verdict, each.reasons, each.run_id, each.accepted_after)
 
 
 def newest_notes(batch: StoredRun) -> dict[str, Note]:
@@ -185,7 +190,7 @@ def _noted(check: CheckVerdict, n_kept: int) -> NotedCheck:
     kept = [_short(reason) for reason in check.reasons[:n_kept]]
     n_more = len(check.reasons) - n_kept
     more = [f"and {n_more} more, in the check's run"] if n_more > 0 else []
-    return NotedCheck(check.check, check.verdict, check.run_id, (*kept, *more))
+    return NotedCheck(check.check, check.verdict, check.run_id, (*kept, *more), check.accepted_after)
 
 
 def _short(reason: str) -> str:

@@ -32,13 +32,19 @@ class CheckVerdict:
     reasons: tuple[str, ...]
     run_id: str
     accepted: str = ""
-    """Why people accepted beforehand that this check is inconclusive; empty if they did not, or it is conclusive."""
+    """Why people accepted that this check is inconclusive; empty if they did not, or it is conclusive."""
+    accepted_after: str = ""
+    """When they did so, in ISO 8601, if that was after the first verdict; empty if it was before."""
+
+    @property
+    def acceptance(self) -> str:
+        """That people accepted the doubt, whether before or after they knew of it, and why; empty if they did not."""
+        return acceptance_words(self.accepted, self.accepted_after) if self.accepted else ""
 
     @property
     def told(self) -> tuple[str, ...]:
         """The reasons, and that people accepted the doubt if they did."""
-        accepted = f"{self.check} is inconclusive, accepted beforehand: {self.accepted}"
-        return (accepted, *self.reasons) if self.accepted else self.reasons
+        return (f"{self.check} is inconclusive, {self.acceptance}", *self.reasons) if self.accepted else self.reasons
 
     @property
     def opens(self) -> bool:
@@ -73,9 +79,7 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
     missing = [name for name in policy.required if name not in found]
     ordered = tuple(found[name] for name in policy.required if name in found)
     reasons = [f"{check.check}: {reason}" for check in ordered if not check.opens for reason in check.reasons]
-    reasons += [
-        f"{check.check} is inconclusive, accepted beforehand: {check.accepted}" for check in ordered if check.accepted
-    ]
+    reasons += [f"{check.check} is inconclusive, {check.acceptance}" for check in ordered if check.accepted]
     if any(check.verdict == "fail" for check in ordered):
         outcome: BatchOutcome = "fail"
     elif missing:
@@ -85,11 +89,26 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
     return Verdict(batch.id, outcome, tuple(reasons), ordered, batch.retracted)
 
 
-def check_verdict(policy: Policy, check: str, word: str, reasons: tuple[str, ...], run_id: str) -> CheckVerdict:
+def acceptance_words(why: str, after: str) -> str:
+    """How an accepted doubt is told.
+
+    Examples
+    --------
+    >>> acceptance_words("60 customers so far", "")
+    'accepted beforehand: 60 customers so far'
+    >>> acceptance_words("60 customers so far", "2026-11-22T12:10:03+00:00")
+    'accepted after the verdict, on 2026-11-22: 60 customers so far'
+    """
+    return f"accepted after the verdict, on {after[:10]}: {why}" if after else f"accepted beforehand: {why}"
+
+
+def check_verdict(
+    policy: Policy, check: str, word: str, reasons: tuple[str, ...], run_id: str, accepted_after: str = ""
+) -> CheckVerdict:
     """What a check said, as a policy takes it; a word that is no verdict counts as *inconclusive*."""
     verdict: Outcome = next((known for known in get_args(Outcome) if known == word), "inconclusive")
     accepted = policy.accepted.get(check, "") if verdict == "inconclusive" else ""
-    return CheckVerdict(check, verdict, reasons, run_id, accepted)
+    return CheckVerdict(check, verdict, reasons, run_id, accepted, accepted_after if accepted else "")
 
 
 def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
@@ -117,7 +136,8 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
                 "Validate the batch again: `synth-mlflow validate`.",
             )
         check = run.params[names.P_CHECK]
-        verdicts.append(check_verdict(policy, check, ruling.verdict, ruling.reasons, run.run_id))
+        after = run.params.get(names.P_ACCEPTED_AFTER, "")
+        verdicts.append(check_verdict(policy, check, ruling.verdict, ruling.reasons, run.run_id, after))
     return combine(batch, policy, verdicts)
 
 
@@ -186,4 +206,5 @@ def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -
 
 def _recorded(run: StoredRun, policy: Policy) -> CheckVerdict:
     reasons = tuple(run.tags.get(names.TAG_REASON, "").split("\n"))
-    return check_verdict(policy, run.params[names.P_CHECK], run.params[names.P_VERDICT], reasons, run.run_id)
+    after = run.params.get(names.P_ACCEPTED_AFTER, "")
+    return check_verdict(policy, run.params[names.P_CHECK], run.params[names.P_VERDICT], reasons, run.run_id, after)

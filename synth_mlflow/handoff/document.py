@@ -163,7 +163,7 @@ class Document:
     """What a reader must know before trusting the answer, each as a sentence."""
     earlier_sweeps: tuple[EarlierSweep, ...] = ()
     policy: tuple[Fact, ...] = ()
-    """What was asked of every batch: required checks, their thresholds, what was accepted beforehand."""
+    """What was asked of every batch: required checks, their thresholds, what was accepted, and when."""
     links: Mapping[str, str | None] = field(default_factory=dict)
     """Run id to its page in the MLflow UI; None or absent when the tracking URI is not http."""
     earlier_sign_offs: tuple[SignOff, ...] = ()

@@ -2,7 +2,8 @@
 
 A statistic of two samples of one law is measured on random halves and carried over to other sizes by the square root of
 the effective number of rows, n₁ n₂ / (n₁ + n₂), as the spread of every distance, gap and correlation here goes. What
-shrinks faster, such as the share outside a range, is floored too high by that: never a false alarm.
+shrinks faster, such as the share outside a range, is floored too high by that: never a false alarm. Rows that come in
+groups are split by whole groups: two samples of other groups differ by more than two samples of rows.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def split_floor(
     *,
     n_splits: int = N_SPLITS,
     n_all: int | None = None,
+    groups: Places | None = None,
 ) -> Floor:
     """Measure a statistic between random halves.
 
@@ -73,10 +75,44 @@ def split_floor(
         How many real rows a split takes.
     n_all : int, optional
         How many there are to draw them from [``n_rows``].
+    groups : array of shape (n_all,), optional
+        The group of each row, 0, 1, …; rows of one group then lie in one half.
     """
+    if groups is not None:
+        return _grouped_floor(statistic, n_rows, rng, n_splits, groups)
     half = n_rows // 2
     orders = (rng.choice(n_all or n_rows, 2 * half, replace=False) for _ in range(n_splits))
     found = np.stack([statistic(order[:half], order[half:]) for order in orders]) * effective_root(half, half)
+    return Floor(found.mean(axis=0), found.std(axis=0, ddof=1), n_splits)
+
+
+def group_halves(groups: Places, n_rows: int, rng: np.random.Generator) -> tuple[Places, Places]:
+    """Row places of two random halves of about ``n_rows`` rows in all, no group in both.
+
+    Parameters
+    ----------
+    groups : array of shape (n_all,)
+        Codes 0, 1, …; two different ones at least.
+
+    Examples
+    --------
+    >>> first, second = group_halves(np.array([0, 0, 1, 1]), 4, np.random.default_rng(0))
+    >>> sorted([first.tolist(), second.tolist()])
+    [[0, 1], [2, 3]]
+    """
+    order = rng.permutation(int(groups.max()) + 1)
+    sizes = np.cumsum(np.bincount(groups)[order])
+    n_taken = max(int(np.searchsorted(sizes, n_rows, "right")), 2)
+    ends = sizes[: n_taken - 1]
+    n_first = int(np.abs(ends - sizes[n_taken - 1] / 2).argmin()) + 1
+    return tuple(np.flatnonzero(np.isin(groups, part)) for part in (order[:n_first], order[n_first:n_taken]))  # type: ignore[return-value]
+
+
+def _grouped_floor(
+    statistic: Callable[[Places, Places], Floats], n_rows: int, rng: np.random.Generator, n_splits: int, groups: Places
+) -> Floor:
+    splits = (group_halves(groups, n_rows, rng) for _ in range(n_splits))
+    found = np.stack([statistic(*halves) * effective_root(*map(len, halves)) for halves in splits])
     return Floor(found.mean(axis=0), found.std(axis=0, ddof=1), n_splits)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +74,22 @@ def tallied(real: pd.Series, batch: pd.Series, *, ordered: bool) -> Tallied:
     return Tallied(values, _tally(*sides, len(values)), sides[0])
 
 
+class Measured(NamedTuple):
+    """What real rows give in one statistic of a column."""
+
+    floor: float
+    """What 99 of 100 draws of real rows keep to, at the sizes of both tables."""
+    p_value: float
+    """How often as many real rows, split as the floor was, lie as far out as the batch."""
+
+
 def measured_floors(
-    column: Tallied, statistics: Mapping[str, Statistic], higher: Sequence[str], rng: np.random.Generator
-) -> dict[str, float]:
+    column: Tallied,
+    statistics: Mapping[str, Statistic],
+    higher: Sequence[str],
+    rng: np.random.Generator,
+    groups: Places | None = None,
+) -> dict[str, Measured]:
     """What 99 of 100 draws of real rows keep to in each statistic, at the sizes of both tables.
 
     Parameters
@@ -85,6 +99,8 @@ def measured_floors(
     higher : sequence of str
         The statistics that are ratios around 1 and better high: their floor is a lower one.
     rng : numpy Generator
+    groups : array of shape (n_real,), optional
+        The group of each real row, where rows come in groups.
     """
     shift = np.array([1.0 if name in higher else 0.0 for name in statistics])
 
@@ -92,11 +108,16 @@ def measured_floors(
         drawn = column.between(first, second)
         return np.asarray([statistic(drawn) for statistic in statistics.values()] - shift)
 
-    sizes = column.tally.rows
-    floor = split_floor(between, min(len(column.real_codes), SPLIT_ROWS), rng, n_all=len(column.real_codes))
+    sizes, n_all = column.tally.rows, len(column.real_codes)
+    floor = split_floor(between, min(n_all, SPLIT_ROWS), rng, n_all=n_all, groups=groups)
     upper, symmetric = floor.upper(*sizes), floor.symmetric().upper(*sizes)
+    beyond = np.asarray([statistic(column.tally) for statistic in statistics.values()] - shift)
+    above, apart = floor.p_values(beyond, *sizes), floor.symmetric().p_values(beyond, *sizes)
     return {
-        name: float(1 - symmetric[at]) if name in higher else float(upper[at]) for at, name in enumerate(statistics)
+        name: Measured(float(1 - symmetric[at]), float(apart[at]) if beyond[at] < 0 else 1.0)
+        if name in higher
+        else Measured(float(upper[at]), float(above[at]))
+        for at, name in enumerate(statistics)
     }
 
 

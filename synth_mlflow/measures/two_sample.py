@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import lightgbm
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from synth_mlflow.measures.floors import Floor, Places, split_floor
 from synth_mlflow.measures.intervals import standard_error_of_auc
@@ -114,6 +114,7 @@ def classifier_test(
     n_folds: int = 3,
     n_rounds: int = 60,
     n_threads: int = 1,
+    groups: tuple[Places, Places] | None = None,
 ) -> ClassifierTest:
     """Train LightGBM across folds to tell two tables apart, and score each row by a model that has not seen it.
 
@@ -125,6 +126,8 @@ def classifier_test(
         Deals the rows to folds.
     categorical : sequence of int
         Positions of features that hold codes.
+    groups : pair of arrays of shape (n_first,), (n_second,), optional
+        The group of each row, where rows come in groups: no row is scored by a model that has seen its group.
 
     Notes
     -----
@@ -133,29 +136,50 @@ def classifier_test(
     X = np.vstack([first, second])
     y = np.repeat([0, 1], [len(first), len(second)])
     scores, fold_of, gains = np.zeros(len(y)), np.zeros(len(y), dtype=np.int64), np.zeros(X.shape[1])
-    splits = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(X, y)
-    for fold, (train, test) in enumerate(splits):
+    for fold, (train, test) in enumerate(_splits(y, groups, n_folds, seed)):
         model = train_classifier(X[train], y[train], categorical=categorical, n_rounds=n_rounds, n_threads=n_threads)
         scores[test], fold_of[test] = log_odds(model, X[test]), fold
         gains += model.feature_importance("gain")
     return ClassifierTest(gains / max(gains.sum(), 1e-300), scores, y == 1, fold_of)
 
 
-def classifier_floor(real: Floats, *, seed: int, categorical: Sequence[int] = ()) -> Floor:
+def _splits(
+    y: npt.NDArray[np.int64], groups: tuple[Places, Places] | None, n_folds: int, seed: int
+) -> Iterator[tuple[Places, Places]]:
+    if groups is None:
+        yield from StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(y, y)
+        return
+    first, second = (_enough(one, n_folds) for one in groups)
+    together = np.concatenate([first, second + first.max() + 1])
+    yield from StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, together)
+
+
+def _enough(groups: Places, n_folds: int) -> Places:
+    """The groups of one side; where there are fewer than folds, each row for itself."""
+    codes = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    return codes if codes.max() + 1 >= n_folds else np.arange(len(codes))
+
+
+def classifier_floor(
+    real: Floats, *, seed: int, categorical: Sequence[int] = (), groups: Places | None = None
+) -> Floor:
     """What the test gives for real rows against real rows: how far above 0.5, measured on random halves.
 
     Parameters
     ----------
     real : array of shape (n_rows, n_features)
+    groups : array of shape (n_rows,), optional
+        The group of each row, where rows come in groups: the halves are split by group, and tested by group.
     """
     rng = np.random.default_rng([seed, 43])
     n_rows = min(len(real), 2 * MAX_SPLIT_ROWS)
 
     def beyond_chance(first: Places, second: Places) -> Floats:
-        test = classifier_test(real[first], real[second], seed=int(first[0]), categorical=categorical)
+        grouped = None if groups is None else (groups[first], groups[second])
+        test = classifier_test(real[first], real[second], seed=int(first[0]), categorical=categorical, groups=grouped)
         return np.array([test.auc - 0.5])
 
-    return split_floor(beyond_chance, n_rows, rng, n_splits=N_SPLITS, n_all=len(real))
+    return split_floor(beyond_chance, n_rows, rng, n_splits=N_SPLITS, n_all=len(real), groups=groups)
 
 
 def train_classifier(

@@ -10,6 +10,7 @@ import pandas as pd
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.bench import Bench
+from synth_mlflow.model.constant import constant_prediction
 from synth_mlflow.model.inference import Vector, uncertainty
 from synth_mlflow.model.overlap import inflation
 from synth_mlflow.model.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
@@ -40,6 +41,16 @@ class Baseline:
     """About the gain that a sweep of three ratios on this set would find with 80 % probability."""
     halves: str
     """In words, whether the rows looked at will confirm too."""
+    chance: float
+    """What a constant prediction scores on these rows."""
+    best: float
+    """What predictions that are all right would score."""
+
+    @property
+    def share_of_best(self) -> float:
+        """How far the score lies on the way from a constant prediction to the best there is: 0 to 1."""
+        reach = self.best - self.chance
+        return (self.score - self.chance) / reach if reach > 0 else float("nan")
 
 
 def measure_baseline(
@@ -98,7 +109,14 @@ def measure_baseline(
         len(bench.truth),
         _smallest_detectable(draws[:, 1] - draws[:, 2], again),
         bench.halves,
+        _chance(bench, real),
+        bench.best_score,
     )
+
+
+def _chance(bench: Bench, real: pd.DataFrame) -> float:
+    said = constant_prediction(real[bench.task.target], bench.classes, len(bench.truth))
+    return bench.score(said, np.ones(len(bench.truth), dtype=np.bool_))
 
 
 def power_words(smallest: float, asked: float | None = None) -> str:

@@ -169,7 +169,7 @@ def _echo(predictions: Vector, task: Task) -> BaseEstimator:
 
 
 def _is_degenerate(truth: npt.NDArray[Any], task: Task, predictions: Vector) -> bool:
-    return len(truth) < 2 or (task.is_classification and len(np.unique(truth)) < predictions.shape[1])
+    return len(truth) < 2 or (task.is_classification and len(np.unique(truth)) < max(predictions.shape[1], 2))
 
 
 def _fits(metric: str, task: Task) -> bool:

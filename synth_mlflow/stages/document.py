@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,7 +10,9 @@ from synth_mlflow.data.environment import environment
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, GuardrailFacts, success_in_words
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts, retracted_inside
 from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.revisions import Revision, accepted_since, changed_facts, changed_thresholds, clock
 from synth_mlflow.handoff import document as handoff
+from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.success import judge_success
 from synth_mlflow.stages.batch import user_name
 from synth_mlflow.stages.document_batches import describe_batch
@@ -44,7 +46,7 @@ def fill(project: Project, material: Material, stated: StatedPromise, limits: Ma
     document = handoff.Document(
         header=_header(project, limits),
         success=judge_success(material.curve, material.problem.statement.facts.success.model_dump(exclude_none=True)),
-        problem=_problem(material.problem),
+        problem=_problem(material.problem, material.revisions),
         evaluation=_evaluation(material),
         baseline=_baseline(material.baseline),
         batches=_batches(material),
@@ -58,7 +60,7 @@ def fill(project: Project, material: Material, stated: StatedPromise, limits: Ma
         digests=_digests(material),
         warnings=warnings_of(material),
         earlier_sweeps=earlier_sweeps(material.sweeps[:-1]),
-        policy=_policy(material.policy),
+        policy=_policy(material.policy, material.revisions),
         earlier_sign_offs=tuple(sign_off_of(signed) for signed in material.sign_offs),
     )
     return _linked(project, document, material)
@@ -94,7 +96,7 @@ def _header(project: Project, limits: Mapping[str, str]) -> handoff.Header:
     )
 
 
-def _problem(problem: Problem) -> handoff.Problem:
+def _problem(problem: Problem, revisions: Sequence[Revision]) -> handoff.Problem:
     facts = problem.statement.facts
     told = {
         "gap": facts.gap,
@@ -109,6 +111,7 @@ def _problem(problem: Problem) -> handoff.Problem:
         **_guardrail(facts.guardrail),
         **{f"constraint {at}": text for at, text in enumerate(facts.constraints, start=1)},
         "model": facts.model.estimator,
+        **_revisions(revisions),
     }
     return handoff.Problem(
         run_id=problem.run.run_id,
@@ -116,6 +119,18 @@ def _problem(problem: Problem) -> handoff.Problem:
         sections=tuple(handoff.Section(question, problem.statement.answers[question]) for question in QUESTIONS),
         facts=tuple(handoff.Fact(name, value) for name, value in told.items() if value),
     )
+
+
+def _revisions(revisions: Sequence[Revision]) -> dict[str, str]:
+    """When each statement was recorded, and what it changed; nothing where it was written once."""
+    if len(revisions) < 2:
+        return {}
+    first, *later = revisions
+    told = {"revision 1": f"{clock(first.at)}, sha256 {first.run.params[names.P_STATEMENT][:12]}…"}
+    for number, (before, now) in enumerate(zip(revisions, later, strict=False), start=2):
+        digest = now.run.params[names.P_STATEMENT][:12]
+        told[f"revision {number}"] = f"{clock(now.at)}, sha256 {digest}…; changed: {changed_facts(before, now)}"
+    return told
 
 
 def _guardrail(found: GuardrailFacts | None) -> dict[str, str]:
@@ -129,10 +144,12 @@ def _evaluation(material: Material) -> handoff.EvaluationSet:
     params = material.frozen.run.params
     told = {
         "seed": params[names.P_SEED],
-        "rows that are exact copies of another, kept on one side": params[names.P_DUPLICATES],
+        "held out": params.get(names.P_BALANCE, ""),
+        "rows that equal another row": params[names.P_DUPLICATES],
+        "equal rows": material.frozen.caveat or "are on one side of the split",
         "the rows are": "stored on the run" if params[names.P_STORE] == "rows" else "kept by reference",
         "training rows digest": params[names.P_TRAINING_DIGEST],
-        **_smallest_gain(material.frozen.run),
+        **_smallest_gain(material.curve),
     }
     return handoff.EvaluationSet(
         run_id=material.frozen.run.run_id,
@@ -142,15 +159,15 @@ def _evaluation(material: Material) -> handoff.EvaluationSet:
         n_evaluation=int(params[names.P_EVALUATION_ROWS]),
         metrics=(params[names.P_METRIC],),
         may_change="Nobody, while this project lives: another evaluation set is another project.",
-        facts=tuple(handoff.Fact(name, value) for name, value in told.items()),
+        facts=tuple(handoff.Fact(name, value) for name, value in told.items() if value),
         slices=tuple(_slice_size(name, material) for name in material.slice_sizes),
     )
 
 
-def _smallest_gain(frozen: StoredRun) -> dict[str, str]:
-    """What was said of its power when it was frozen; nothing where it could not be told."""
-    smallest = frozen.metrics.get(names.M_SMALLEST_GAIN)
-    return {} if not smallest else {"gain that a sweep would find in four of five cases": f"{smallest:.2g}"}
+def _smallest_gain(curve: Curve) -> dict[str, str]:
+    """The number that the sweep's decision quotes, and no other; what `freeze` said was a forecast of it."""
+    smallest = curve.smallest_detectable
+    return {} if not smallest else {"gain that the sweep would have found in four of five cases": f"{smallest:.2g}"}
 
 
 def _slice_size(name: str, material: Material) -> handoff.SliceSize:
@@ -182,13 +199,21 @@ def _triggers(material: Material, stated: StatedPromise) -> tuple[handoff.Trigge
     return tuple(handoff.Trigger(state.name, state.condition, state.state, state.reason) for state in states)
 
 
-def _policy(policy: Policy) -> tuple[handoff.Fact, ...]:
+def _policy(policy: Policy, revisions: Sequence[Revision]) -> tuple[handoff.Fact, ...]:
     thresholds = {
         f"{check} asks for": ", ".join(f"{name} {limit:g}" for name, limit in sorted(policy.thresholds[check].items()))
         for check in policy.required
     }
-    accepted = {f"{check} may be inconclusive": why for check, why in policy.accepted.items()}
-    told = {"required checks": ", ".join(policy.required), **thresholds, **accepted}
+    accepted = {
+        f"{check} may be inconclusive": f"{why} (accepted since {clock(since.at)})" if since else why
+        for check, why in policy.accepted.items()
+        for since in (accepted_since(revisions, check),)
+    }
+    changed: dict[str, str] = {}
+    for check, words in changed_thresholds(revisions):
+        name = f"{check}: thresholds other than the default"
+        changed[name] = f"{changed[name]}; {words}" if name in changed else words
+    told = {"required checks": ", ".join(policy.required), **thresholds, **changed, **accepted}
     return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
 
 
@@ -202,6 +227,8 @@ def warnings_of(material: Material) -> tuple[str, ...]:
     ]
     accepted = material.policy.accepted.items()
     warnings += [f"An inconclusive {check} check is accepted by the statement: {reason}" for check, reason in accepted]
+    warnings += [loosened.words for loosened in material.loosened]
+    warnings += [note for note in (material.frozen.caveat, material.frozen.run.params.get(names.P_WARNING, "")) if note]
     if material.final.params[names.P_STATEMENT] != material.problem.statement.digest:
         warnings.append("The problem statement has changed since the sweep.")
     return tuple(warnings)

@@ -47,7 +47,7 @@ def describe_batch(
 
 def _check(check: CheckVerdict, run: StoredRun | None) -> handoff.Check:
     probes = tuple(map(_probe, json.loads(run.params[names.P_DECIDING]))) if run else ()
-    accepted = (f"accepted beforehand: {check.accepted}",) if check.accepted else ()
+    accepted = (check.acceptance,) if check.accepted else ()
     return handoff.Check(check.check, check.run_id, check.verdict, (*accepted, *check.reasons), probes)
 
 

@@ -174,6 +174,6 @@ def _new_project_steps(material: Material) -> Iterator[tuple[str, str]]:
 def _freeze_command(params: Mapping[str, str]) -> str:
     words = ["synth-mlflow", "freeze", "--seed", params[names.P_SEED], "--store", params[names.P_STORE]]
     given: dict[str, Any] = json.loads(params.get(names.P_CUT, "{}"))
-    for option in ("group", "time"):
-        words += [f"--{option}", given[option]] if given.get(option) else []
+    for option in ("group", "time", "equal_rows"):
+        words += [f"--{option.replace('_', '-')}", given[option]] if given.get(option) else []
     return shlex.join(words)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import production_values
 from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.revisions import Loosened, Revision, loosened_after, revisions_of
 from synth_mlflow.gate.soundness import refuse_unsound
 from synth_mlflow.gate.verdict_notes import check_runs, verdicts_under
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdict
@@ -48,6 +49,10 @@ class Material:
     """Training and evaluation rows of each slice; empty where nobody counted them."""
     production: tuple[ProductionValue, ...]
     """What was measured since the model was made, oldest first."""
+    revisions: Sequence[Revision]
+    """Every statement of the project, oldest first; the newest is in force."""
+    loosened: Sequence[Loosened]
+    """The checks that failed and of which a later statement asked less."""
     sign_offs: Sequence[StoredSignOff]
     """Of earlier handoffs of the newest sweep, oldest first."""
 
@@ -88,6 +93,7 @@ def gather_material(project: Project) -> Material:
     inside = set(final.batches) if curve.chosen else set()
     told, terse = _parted(batches, inside)
     checks = check_runs(project, policy, told)
+    revisions = revisions_of(project)
     verdicts = [*verdicts_under(project, policy, terse), *_verdicts(policy, told, checks)]
     material = Material(
         problem=problem,
@@ -104,11 +110,21 @@ def gather_material(project: Project) -> Material:
         inside=inside,
         production=production_values(runs, final),
         slice_sizes=_slice_sizes(project, frozen),
+        revisions=revisions,
+        loosened=_loosened(project, revisions),
         sign_offs=_sign_offs(runs, sweeps[-1].run_id),
     )
     judging = itertools.chain.from_iterable(checks.values())
     refuse_unsound(project, material.final, _vouched_for(material), [*runs, *newest, *judging])
     return material
+
+
+def _loosened(project: Project, revisions: Sequence[Revision]) -> list[Loosened]:
+    """Nothing is asked of the server where there is one statement: nobody can have asked less later."""
+    if len(revisions) < 2:
+        return []
+    failed = project.reader.finished(where=f"params.`{names.P_VERDICT}` = 'fail'")
+    return loosened_after(revisions, [run for run in failed if names.P_CHECK in run.params])
 
 
 def _parted(batches: Sequence[StoredBatch], inside: set[str]) -> tuple[list[StoredBatch], list[StoredBatch]]:

@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.columns import Schema, schema_of
-from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
-from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.splits import Split, cut
-from synth_mlflow.data.statement import Evaluation
-from synth_mlflow.data.tables import read_table, write_parquet
+from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.digests import json_digest, table_digest
+from synth_mlflow.data.equal_rows import balance_of, n_shared, refuse_moved
+from synth_mlflow.data.splits import cut
+from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
+from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
-from synth_mlflow.model.baseline import Baseline, measure_baseline, power_words
+from synth_mlflow.model.baseline import Baseline, measure_baseline
+from synth_mlflow.model.baseline_warning import baseline_warning
 from synth_mlflow.model.plan import REPEATS
 from synth_mlflow.model.settings import Settings, settle
-from synth_mlflow.stages.dataset_inputs import evaluation_input, real_input
+from synth_mlflow.stages.frozen_split import STORES, Cut, Store, describe_split, record_split
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem
 from synth_mlflow.tracking.write import NewRun, claim, create_run, discard_run, end_run, writing
 
-Store = Literal["rows", "reference"]
-STORES: tuple[Store, ...] = get_args(Store)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """The two sides of a frozen cut, ready to be written."""
-
-    training: pd.DataFrame
-    evaluation: pd.DataFrame
-    split: Split
-    schema: Schema
-    seed: int
-    plan: Evaluation
-
-    @property
-    def key(self) -> str:
-        """The idempotency key of the evaluation set's run."""
-        digests = (table_digest(side, self.schema) for side in (self.training, self.evaluation))
-        return json_digest(["evalset", *digests, self.split.how])
+EqualRows = Literal["together", "both-sides"]
+EQUAL_ROWS: tuple[EqualRows, ...] = get_args(EqualRows)
 
 
 def freeze(
@@ -59,10 +38,11 @@ def freeze(
     data: Path | None = None,
     group: str | None = None,
     time: str | None = None,
+    equal_rows: EqualRows | None = None,
     store: Store = "rows",
     seed: int = 0,
 ) -> EvaluationSet:
-    """Cut the evaluation set, record it with its digest, and measure the baseline on it.
+    """Split the evaluation set, record it with its digest, and measure the baseline on it.
 
     Parameters
     ----------
@@ -70,7 +50,9 @@ def freeze(
     data : Path, optional
         Where the real rows are now, if not where `define` found them.
     group, time : str, optional
-        Cut by whole groups of a column, or hold out the latest rows; instead of what the statement says.
+        Split by whole groups of a column, or hold out the latest rows; instead of what the statement says.
+    equal_rows : {"together", "both-sides"}, optional
+        Of a random split: whether equal rows stay on one side, or are split as all others are.
     store : {"rows", "reference"}
         Keep the rows on the server, or only digests, positions and the path where rows must not be uploaded.
     seed : int
@@ -82,6 +64,8 @@ def freeze(
         Before `define`, and when the project has a frozen set already.
     EvidenceError
         If the data are no longer those that `define` read.
+    UsageError
+        If rows cannot be split this way, or keeping equal rows together moves the split by more than a fifth.
     """
     problem = project.problem()
     frozen = project.find_evaluation_set()
@@ -93,9 +77,12 @@ def freeze(
     refuse_negative_seed(seed)
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
-    plan = _plan(problem.statement.facts.evaluation, group, time)
-    split = cut(rows, problem.statement.task, plan, problem.statement.slices, seed)
-    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed, plan)
+    plan = _plan(problem.statement.facts.evaluation, group, time, equal_rows)
+    task, slices = problem.statement.task, problem.statement.slices
+    split = cut(rows, task, plan, slices, seed)
+    refuse_moved(rows, task, plan, slices, seed, split)
+    looks = balance_of(rows, task, split), n_shared(rows, split)
+    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed, plan, *looks)
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
@@ -135,9 +122,18 @@ def _same_rows(problem: Problem, path: Path) -> pd.DataFrame:
     return rows
 
 
-def _plan(stated: Evaluation, group: str | None, time: str | None) -> Evaluation:
+def _plan(stated: Evaluation, group: str | None, time: str | None, equal_rows: EqualRows | None) -> Evaluation:
     if group and time:
-        raise UsageError("both --group and --time were given, one way to cut was needed.")
+        raise UsageError("both --group and --time were given, one way to split was needed.")
+    if equal_rows is not None and equal_rows not in EQUAL_ROWS:
+        raise UsageError(f"--equal-rows {equal_rows} is unknown. {closest(equal_rows, EQUAL_ROWS)}")
+    if equal_rows == BOTH_SIDES:
+        if group or time or stated.group or stated.time:
+            raise UsageError(
+                f"--equal-rows {BOTH_SIDES} was given for a split by group or time: it needs one at random.",
+                "Leave it out, or take `group` and `time` out of `evaluation` in problem.md.",
+            )
+        return Evaluation(share=stated.share, stratify=stated.stratify, equal_rows=BOTH_SIDES)
     if group or time:
         return Evaluation(share=stated.share, group=group, time=time)
     return stated
@@ -166,26 +162,27 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
     run_id = create_run(project.server, new, parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
         settings = settle(statement.model, statement.task, statement.facts.metric, sides.training, seed=sides.seed)
+        task = replace(statement.task, group=sides.plan.group)
         baseline = measure_baseline(
             sides.training,
             sides.evaluation,
-            statement.task,
+            task,
             statement.facts.metric,
             settings.spec,
             repeats=REPEATS,
             seed=sides.seed,
             slices=statement.slices,
         )
-        _state(draft, problem, sides, path, store)
-        _keep_rows(draft, sides, store)
-        draft.text(names.A_SLICES, canonical_json(_slice_sizes(statement.slices, sides)))
+        warning = baseline_warning(baseline, sides.training, sides.evaluation, task, sides.seed)
+        record_split(draft, problem, sides, path, store)
+        draft.param(names.P_WARNING, warning)
         baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id)
         draft.before_it_counts = lambda: _claim(project, run_id, baseline_run)
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
         draft.metric(names.M_SCORE_HIGH, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
-        draft.describe(_description(problem, sides, baseline, store))
+        draft.describe(describe_split(problem, sides, baseline, store, warning))
 
 
 def _claim(project: Project, run_id: str, baseline: str) -> None:
@@ -199,50 +196,6 @@ def _claim(project: Project, run_id: str, baseline: str) -> None:
         f"holds, and run {run_id} does not count.",
         "Go on with `synth-mlflow generate`.",
     )
-
-
-def _state(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
-    digest, training = (table_digest(side, sides.schema) for side in (sides.evaluation, sides.training))
-    draft.param(names.P_EVALUATION_DIGEST, digest)
-    draft.param(names.P_EVALUATION_ROWS, len(sides.evaluation))
-    draft.param(names.P_TRAINING_DIGEST, training)
-    draft.param(names.P_TRAINING_ROWS, len(sides.training))
-    draft.param(names.P_HOW, sides.split.how)
-    draft.param(names.P_CUT, sides.plan.model_dump(exclude_none=True))
-    draft.param(names.P_DUPLICATES, sides.split.n_duplicates)
-    draft.param(names.P_STORE, store)
-    draft.param(names.P_DATA_PATH, str(path))
-    draft.param(names.P_METRIC, problem.statement.facts.metric)
-    draft.param(names.P_STATEMENT, problem.statement.digest)
-    draft.param(names.P_TASK_DIGEST, problem.statement.task_digest)
-    draft.param(names.P_SEED, sides.seed)
-    draft.metric(names.M_ROWS, len(sides.evaluation))
-    n_columns, uri = sides.training.shape[1], path.as_uri()
-    draft.inputs.append(real_input(training, uri, len(sides.training), n_columns))
-    draft.inputs.append(evaluation_input(digest, uri, len(sides.evaluation), n_columns))
-
-
-def _slice_sizes(slices: Mapping[str, Slice], sides: Cut) -> dict[str, dict[str, int]]:
-    """How many rows of each side lie in each slice of the statement."""
-    return {
-        name: {"training": int(part.mask(sides.training).sum()), "evaluation": int(part.mask(sides.evaluation).sum())}
-        for name, part in slices.items()
-    }
-
-
-def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:
-    salt = secrets.token_hex(16)
-    draft.param(names.P_SALT, salt)
-    draft.text(names.A_SCHEMA, json.dumps(dict(sides.schema.kinds), ensure_ascii=False))
-    training, evaluation = (row_digests(side, salt) for side in (sides.training, sides.evaluation))
-    np.savez(draft.file(names.A_ROW_DIGESTS), training=training, evaluation=evaluation)
-    if store == "rows":
-        write_parquet(sides.training, draft.file(names.A_TRAINING))
-        write_parquet(sides.evaluation, draft.file(names.A_EVALUATION))
-        return
-    side = np.full(len(sides.training) + len(sides.evaluation), "training", dtype=object)
-    side[sides.split.evaluation] = "evaluation"
-    pd.DataFrame({"row": np.arange(len(side)), "side": side}).to_parquet(draft.file(names.A_SPLIT), index=False)
 
 
 def _write_baseline(
@@ -271,18 +224,6 @@ def _write_baseline(
         draft.describe(
             f"**{problem.statement.facts.metric} = {baseline.score:.4f}** (95 % interval {baseline.low:.4f} to "
             f"{baseline.high:.4f}): what real rows alone reach on the frozen set. Synthetic rows have to beat this. "
-            f"{settings.words}"
+            f"{settings.words}{f' {sides.caveat}' if sides.caveat else ''}"
         )
     return run_id
-
-
-def _description(problem: Problem, sides: Cut, baseline: Baseline, store: Store) -> str:
-    kept = "stored on this run" if store == "rows" else "kept by reference: only digests and positions are here"
-    return (
-        "**The frozen evaluation set**: real rows that no generator ever sees; nobody changes them mid-project. "
-        f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | cut | rows are |\n|---|---|---|---|\n"
-        f"| {len(sides.evaluation):,} | {len(sides.training):,} | {sides.split.how} | {kept} |\n\n"
-        f"Real-only baseline: **{problem.statement.facts.metric} {baseline.score:.4f}** "
-        f"({baseline.low:.4f} to {baseline.high:.4f}). "
-        f"{power_words(baseline.smallest_detectable, problem.statement.facts.success.gain_at_least)}"
-    )

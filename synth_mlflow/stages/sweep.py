@@ -16,7 +16,6 @@ from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
-from synth_mlflow.model.baseline import power_words
 from synth_mlflow.model.curve import Curve, FailedRatio, source_name
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
@@ -198,10 +197,6 @@ def _fit_all(
         f"sweeping {len(plan.ratios)} ratios, {plan.repeats} repeats, {n_fits} fits: "
         f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
     )
-    smallest = ingredients.frozen.run.metrics.get(names.M_SMALLEST_GAIN)
-    if smallest is not None:  # sets that were frozen by earlier versions do not say
-        asked = ingredients.problem.statement.facts.success.gain_at_least
-        sweeping.project.say(power_words(smallest, asked))
     done = itertools.count(1)
 
     def keep(_: FitKey, fit: Fit) -> None:
@@ -213,7 +208,7 @@ def _fit_all(
             ingredients.training,
             ingredients.synthetic,
             ingredients.evaluation,
-            ingredients.problem.statement.task,
+            ingredients.frozen.task_of(ingredients.problem.statement),
             ingredients.problem.statement.facts.metric,
             ingredients.spec,
             plan,

@@ -106,7 +106,7 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
         f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"
         f"| score | 95 % interval | gain over real only | duplicated real rows instead |\n|---|---|---|---|\n"
         f"| {point.score:.4f} | {point.low:.4f} to {point.high:.4f} | {point.gain:+.4f} "
-        f"({point.gain_low:+.4f} to {point.gain_high:+.4f}) | {point.placebo:.4f} |"
+        f"({point.gain_low:+.4f} to {point.gain_high:+.4f}) | {point.placebo:.4f} |{_caveat(ingredients)}"
     )
 
 
@@ -154,6 +154,7 @@ def _write_final(
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns.\n\n"
             f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
+            f"{_caveat(ingredients)}"
         )
     return kept
 
@@ -207,7 +208,8 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
         draft.param(names.P_CHOSEN_SOURCE, source_name(curve.source))
         draft.picture(names.A_SOURCES_PICTURE, sources_figure(curve))
     draft.inputs += _inputs(ingredients, ingredients.batches)
-    draft.describe(_decision(draft, curve, success, kept))
+    draft.metric(names.M_SMALLEST_GAIN, curve.smallest_detectable)
+    draft.describe(_decision(draft, curve, success, kept) + _caveat(ingredients))
 
 
 def _steps(points: Sequence[Point]) -> dict[int, Point]:
@@ -216,6 +218,11 @@ def _steps(points: Sequence[Point]) -> dict[int, Point]:
     for point in points:
         steps.setdefault(round(point.ratio * 100), point)
     return steps
+
+
+def _caveat(ingredients: Ingredients) -> str:
+    """What every page says of a split with equal rows on both sides."""
+    return f"\n\n{ingredients.frozen.caveat}" if ingredients.frozen.caveat else ""
 
 
 def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> str:

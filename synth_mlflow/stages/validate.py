@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +19,9 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.policy import Policy, load_check, policy_of
+from synth_mlflow.gate.revisions import accepted_after, revisions_of
 from synth_mlflow.gate.verdict_notes import note_verdict
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
+from synth_mlflow.gate.verdicts import Verdict, acceptance_words, checks_by_batch, recomputed_verdict
 from synth_mlflow.model.halves import halves_of
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
@@ -110,11 +112,13 @@ def _judge_batch(
             ):  # small products: on a busy machine threads that wait cost tenfold
                 result = sound(load_check(name).run(evidence, policy.thresholds[name]))
             ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
-            _write(project, batch, policy, name, run_id, result, ruling)
+            accepted = _accepted(project, batch, policy, name, ruling)
+            _write(project, batch, policy, name, run_id, result, ruling, accepted)
 
 
 def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
     statement = project.problem().statement
+    task = frozen.task_of(statement)
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
@@ -122,14 +126,14 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
         control=control,
-        task=statement.task,
+        task=task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
         model=statement.model,
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
-        choosing=halves_of(control, statement.task).select if part is None else None,  # a slice has few rows to lose
+        choosing=halves_of(control, task).select,
     )
 
 
@@ -159,7 +163,14 @@ def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
 
 
 def _write(
-    project: Project, batch: StoredBatch, policy: Policy, name: str, run_id: str, result: CheckResult, ruling: Ruling
+    project: Project,
+    batch: StoredBatch,
+    policy: Policy,
+    name: str,
+    run_id: str,
+    result: CheckResult,
+    ruling: Ruling,
+    accepted: Accepted,
 ) -> None:
     failed, frozen = failed_probes(result.probes, policy.alpha(name)), project.evaluation_set()
     with writing(project.server, run_id) as draft:
@@ -173,12 +184,15 @@ def _write(
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
         draft.param(names.P_VERDICT, ruling.verdict)
         draft.tag(names.TAG_VERDICT, ruling.verdict)
-        draft.tag(names.TAG_REASON, "\n".join([*_accepted(policy, name, ruling), *ruling.reasons]))
+        draft.tag(names.TAG_REASON, "\n".join([*accepted.words, *ruling.reasons]))
+        if accepted.after:
+            draft.param(names.P_ACCEPTED_AFTER, accepted.after)
         draft.param(names.P_DECIDING, _kept(result.probes, failed))
         draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
         draft.text(names.A_POLICY, canonical_json(asdict(policy)))
-        draft.describe(_description(batch, name, policy, result, ruling))
+        notes = [*accepted.words, *([frozen.caveat] if frozen.caveat else [])]
+        draft.describe(_description(batch, name, policy, result, ruling, notes))
 
 
 def _keep(draft: Draft, result: CheckResult) -> None:
@@ -192,10 +206,12 @@ def _keep(draft: Draft, result: CheckResult) -> None:
         draft.picture(f"{stem}.png", figure)
 
 
-def _description(batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling) -> str:
+def _description(
+    batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling, notes: Sequence[str]
+) -> str:
     reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
     rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
-    people = "".join(f" {why}." for why in _accepted(policy, name, ruling))
+    people = "".join(f" {note.removesuffix('.')}." for note in notes)
     words = f"{result.words}\n\n" if result.words else ""
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
@@ -206,9 +222,27 @@ def _description(batch: StoredBatch, name: str, policy: Policy, result: CheckRes
     )
 
 
-def _accepted(policy: Policy, name: str, ruling: Ruling) -> list[str]:
+@dataclass(frozen=True)
+class Accepted:
+    """Whether people accepted that a check is inconclusive."""
+
+    words: tuple[str, ...] = ()
+    after: str = ""
+    """When, in ISO 8601, if they knew the verdict by then."""
+
+
+def _accepted(project: Project, batch: StoredBatch, policy: Policy, name: str, ruling: Ruling) -> Accepted:
     why = policy.accepted.get(name, "") if ruling.verdict == "inconclusive" else ""
-    return [f"{name} is inconclusive, accepted beforehand: {why}"] if why else []
+    if not why:
+        return Accepted()
+    earlier = itertools.chain.from_iterable(checks_by_batch(project).values())
+    same = [
+        run
+        for run in earlier
+        if run.params.get(names.P_CHECK) == name and run.params.get(names.P_BATCH_DIGEST) == batch.digest
+    ]
+    after = accepted_after(revisions_of(project), name, same)
+    return Accepted((f"{name} is inconclusive, {acceptance_words(why, after)}",), after)
 
 
 def _worst(probes: Sequence[Probe]) -> list[Probe]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.html_table import html_table
-from synth_mlflow.data.statement import Statement
+from synth_mlflow.data.statement import BOTH_SIDES, Statement
+from synth_mlflow.data.task import Task
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
@@ -55,6 +56,23 @@ class EvaluationSet:
         return self.run.params[names.P_TRAINING_DIGEST]
 
     @property
+    def group(self) -> str | None:
+        """The column whose groups were kept together by the split; None where rows were split one by one."""
+        found: str | None = json.loads(self.run.params.get(names.P_CUT, "{}")).get("group")
+        return found
+
+    @property
+    def caveat(self) -> str:
+        """What every page says of a split that has equal rows on both sides; nothing of any other."""
+        if json.loads(self.run.params.get(names.P_CUT, "{}")).get("equal_rows") != BOTH_SIDES:
+            return ""
+        return caveat_words(int(self.run.params[names.P_SHARED_ROWS]), int(self.run.params[names.P_EVALUATION_ROWS]))
+
+    def task_of(self, statement: Statement) -> Task:
+        """The learning task of the statement, with the groups of rows that this split kept together."""
+        return replace(statement.task, group=self.group)
+
+    @property
     def schema_digest(self) -> str:
         """The digest of the columns and kinds of the real rows."""
         return json_digest(list(self.schema.kinds.items()))
@@ -63,6 +81,20 @@ class EvaluationSet:
     def salt(self) -> str:
         """The key of this project's row digests, in hex."""
         return self.run.params[names.P_SALT]
+
+
+def caveat_words(n_shared: int, n_evaluation: int) -> str:
+    """What a split means that has equal rows on both sides.
+
+    Examples
+    --------
+    >>> caveat_words(3, 10)[:70]
+    'Equal rows stand on both sides of the split: 3 of 10 evaluation rows e'
+    """
+    return (
+        f"Equal rows stand on both sides of the split: {n_shared:,} of {n_evaluation:,} evaluation rows equal a "
+        "training row, so every score says how well a model does on rows like the known ones."
+    )
 
 
 @dataclass(frozen=True)

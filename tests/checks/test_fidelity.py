@@ -59,7 +59,24 @@ def test_drift_between_members_and_control_is_inconclusive(evidence, ruled):
     ruling, result = ruled(plugin, replace(evidence, control=older))
     assert ruling.verdict == "inconclusive"
     assert "'age'" in ruling.reasons[0]
-    assert result.probes == ()
+    assert "classifier_auc" not in {probe.name for probe in result.probes}
+    assert "compared with training rows alone" in result.words
+
+
+DOUBTS = {
+    "drift": lambda found: replace(found, control=found.control.assign(age=found.control["age"] + 40)),
+    "few rows": lambda found: replace(found, batch=found.batch[:60], control=found.control[:60]),
+}
+
+
+@pytest.mark.parametrize("doubt", DOUBTS)
+def test_columns_and_pairs_are_judged_where_whole_rows_cannot_be(doubt, evidence, ruled):
+    doubtful = DOUBTS[doubt](evidence)
+    assert ruled(plugin, doubtful)[0].verdict == "inconclusive"
+    spoilt = doubtful.batch.assign(loan=4_000.0, age=200)
+    ruling, _ = ruled(plugin, replace(doubtful, batch=spoilt))
+    assert ruling.verdict == "fail"
+    assert any("'loan'" in reason for reason in ruling.reasons) and any("'age'" in reason for reason in ruling.reasons)
 
 
 def test_few_rows_are_inconclusive_and_the_needed_number_is_given(evidence, ruled):

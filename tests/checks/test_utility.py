@@ -77,3 +77,60 @@ def test_no_model_is_scored_on_the_rows_that_confirm(evidence, ruled):
     assert result.tables["utility"]["n_rows"].tolist() == [int(choosing.sum())]
     other_labels = evidence.control.assign(default=evidence.control["default"].where(choosing, "no"))
     assert ruled(plugin, replace(halved, control=other_labels))[1].metrics == result.metrics
+
+
+PAID = Slice.parse("default == 'yes'")
+METRICS = ("roc_auc", "average_precision", "f1", "neg_log_loss", "balanced_accuracy", "accuracy")
+
+
+def of_slice(evidence, part, **changes):
+    batch = evidence.batch[part.mask(evidence.batch)].reset_index(drop=True)
+    return replace(evidence, batch=batch, slice=part, **changes)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_slice_of_one_class_is_judged_beside_real_rows_of_the_rest(evidence, ruled, metric):
+    ruling, result = ruled(plugin, of_slice(evidence, PAID, metric=metric))
+    assert result.tables["utility"]["n_rows"].tolist() == [len(evidence.control)]
+    assert ruling.verdict == "pass" or "too few rows to see" in ruling.reasons[0]
+    assert "real rows of the rest" in result.words
+    assert 0.5 < result.metrics["gain_share"] < 1.5
+
+
+def test_a_slice_of_one_class_whose_rows_are_wrong_fails(evidence, ruled):
+    wrong = of_slice(evidence, PAID)
+    swapped = evidence.batch[~PAID.mask(evidence.batch)].head(len(wrong.batch)).reset_index(drop=True)
+    assert ruled(plugin, replace(wrong, batch=swapped.assign(default="yes")))[0].verdict == "fail"
+
+
+def test_a_slice_of_one_class_is_scored_on_the_rows_that_choose(evidence, ruled):
+    choosing = np.arange(len(evidence.control)) % 2 == 0
+    _, result = ruled(plugin, of_slice(evidence, PAID, choosing=choosing))
+    assert result.tables["utility"]["n_rows"].tolist() == [int(choosing.sum())]
+    _, within = ruled(plugin, of_slice(evidence, Slice.parse("age < 50"), choosing=choosing))
+    assert within.tables["utility"]["n_rows"].tolist() == [int((evidence.control["age"] < 50).sum())]
+
+
+def test_a_slice_of_one_of_three_classes_is_judged(evidence, ruled):
+    cut = of_slice(evidence, Slice.parse("job == 'clerk'"), task=Task("job", "multiclass"), metric="accuracy")
+    ruling, result = ruled(plugin, cut)
+    assert ruling.verdict != "fail" and result.tables["utility"]["n_rows"].iloc[0] == len(evidence.control)
+
+
+def test_a_slice_of_a_number_that_is_the_target_is_judged(evidence, ruled):
+    old = of_slice(evidence, Slice.parse("age > 45"), task=Task("age", "regression"), metric="r2")
+    assert ruled(plugin, old)[0].verdict == "pass"
+    shuffled = np.random.default_rng(0).permutation(old.batch["age"])
+    assert ruled(plugin, replace(old, batch=old.batch.assign(age=200 - shuffled)))[0].verdict == "fail"
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_an_evaluation_set_of_one_class_is_said_and_raises_nothing(evidence, ruled, metric):
+    alone = evidence.control[evidence.control["default"] == "no"].reset_index(drop=True)
+    ruling, _ = ruled(plugin, replace(evidence, control=alone, metric=metric))
+    assert ruling.verdict == "inconclusive" and "evaluation rows hold one value of 'default'" in ruling.reasons[0]
+
+
+def test_a_slice_on_which_the_metric_is_undefined_is_listed(evidence, ruled):
+    _, result = ruled(plugin, replace(evidence, slices={"paid": PAID}))
+    assert result.tables["not_judged"]["why"].tolist() == ["roc_auc is undefined there, as where one class is left"]

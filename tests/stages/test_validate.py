@@ -13,6 +13,7 @@ import pytest
 from synth_mlflow import Batch, Workflow
 from synth_mlflow.checks import utility
 from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.gate.revisions import iso
 from synth_mlflow.tracking import names
 
 LAW: dict[str, Any] = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "try"}
@@ -156,3 +157,22 @@ def test_doubt_that_was_accepted_is_told_on_every_run(
     table = frozen.checks()
     assert set(table["verdict"]) == {"inconclusive"}
     assert all("accepted beforehand: cold start" in reason for reason in table["reason"])
+
+
+def test_doubt_that_was_accepted_once_it_was_known_is_told_so(
+    frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    batch = written(frozen, customers(20, 3))
+    frozen.validate(batch)
+    statement = (tmp_path / "problem.md").read_text()
+    asked = 'validation: {accept_inconclusive: {fidelity: "cold start", utility: "cold start"}}\nslices:'
+    (tmp_path / "problem.md").write_text(statement.replace("slices:", asked, 1))
+    frozen.define(tmp_path / "problem.md")
+    verdict = frozen.validate(batch)
+    assert not isinstance(verdict, list) and verdict.gate_open
+    accepted_on = iso(frozen.project.problems()[-1].ended or 0)[:10]
+    said = f"is inconclusive, accepted after the verdict, on {accepted_on}: cold start"
+    assert all(any(f"{check} {said}" in reason for reason in verdict.reasons) for check in ("fidelity", "utility"))
+    run = frozen.project.batch(batch.batch).run
+    assert said in run.tags[names.TAG_NOTE] and said in run.tags[names.TAG_REASON]
+    assert sum(said in reason for reason in frozen.checks()["reason"]) == 2

@@ -1,0 +1,84 @@
+"""Rows that come in groups: judged by group, since two samples of other patients differ more than two of rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.checks import Evidence
+from synth_mlflow.checks._arms import _drawn
+from synth_mlflow.checks._blind import blind_test
+from synth_mlflow.checks.fidelity import plugin as fidelity
+from synth_mlflow.checks.utility import _redraws
+from synth_mlflow.checks.utility import plugin as utility
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.task import Task
+from synth_mlflow.measures.encoding import Encoding
+from synth_mlflow.measures.floors import group_halves, split_floor
+
+TASK = Task("y", "binary", group="patient")
+
+
+def visits(n_patients: int, n_visits: int, seed: int, first: int = 0) -> pd.DataFrame:
+    """Patients with an age, a height and a sex of their own, and a blood pressure that is measured again and again."""
+    rng = np.random.default_rng([seed, first])
+    who = np.repeat(np.arange(n_patients), n_visits)
+    age, height = rng.integers(30, 80, n_patients)[who], rng.normal(170, 9, n_patients).round()[who]
+    pressure = np.round(90 + 0.5 * age + rng.normal(0, 8, n_patients)[who] + rng.normal(0, 5, len(who)))
+    y = np.where(rng.random(len(who)) < 1 / (1 + np.exp(-(pressure - 118) / 6)), "yes", "no")
+    names = [f"P{first + number:05d}" for number in who]
+    sex = np.array(["f", "m"])[rng.integers(0, 2, n_patients)][who]
+    rows = {"patient": names, "age": age, "height": height, "sex": sex, "pressure": pressure, "y": y}
+    return normalise(pd.DataFrame(rows))
+
+
+@pytest.fixture(scope="module")
+def panel() -> Evidence:
+    members, control, fresh = (visits(90, 8, seed, first) for seed, first in ((0, 0), (1, 1_000), (2, 2_000)))
+    return Evidence(fresh, members, control, TASK, "roc_auc", seed=0)
+
+
+def test_two_sides_of_a_split_by_group_are_distinguished_by_row_and_not_by_group(panel):
+    encoding = Encoding.learn(pd.concat([panel.members, panel.control]).drop(columns="patient"))
+    by_row = blind_test(panel.members, panel.control, encoding, seed=0)
+    by_group = blind_test(panel.members, panel.control, encoding, seed=0, task=TASK)
+    assert by_row.auc > 0.8 and by_row.differ
+    assert by_group.auc < 0.65 and not by_group.differ
+
+
+def test_a_real_difference_between_groups_is_told_without_advising_rows_at_random(panel):
+    encoding = Encoding.learn(pd.concat([panel.members, panel.control]).drop(columns="patient"))
+    older = panel.control.assign(age=panel.control["age"] + 60)
+    said = blind_test(panel.members, older, encoding, seed=0, task=TASK).differ
+    assert "'age'" in said and "random splits by 'patient'" in said and "drawn at random" not in said
+
+
+def test_rows_of_other_patients_pass_and_damaged_ones_fail(panel, ruled):
+    assert ruled(fidelity, panel)[0].verdict == "pass"
+    spoilt = replace(panel, batch=panel.batch.assign(pressure=panel.batch["pressure"] + 25))
+    ruling, _ = ruled(fidelity, spoilt)
+    assert ruling.verdict == "fail" and any("'pressure'" in reason for reason in ruling.reasons)
+
+
+def test_halves_of_groups_are_wider_apart_than_halves_of_rows():
+    groups = np.repeat(np.arange(40), 25)
+    values = np.random.default_rng(0).normal(size=40)[groups]
+
+    def gap(first, second):
+        return np.array([abs(values[first].mean() - values[second].mean())])
+
+    first, second = group_halves(groups, len(groups), np.random.default_rng(1))
+    assert not set(groups[first]) & set(groups[second]) and len(first) == len(second) == 500
+    floors = [split_floor(gap, 1_000, np.random.default_rng(2), groups=one) for one in (None, groups)]
+    assert floors[1].upper(500, 500) > 3 * floors[0].upper(500, 500)
+
+
+def test_utility_draws_and_redraws_whole_patients(panel, ruled):
+    groups = np.repeat(np.arange(30), 4)
+    redrawn = _redraws(groups, 120, np.random.default_rng(0)).reshape(-1, 30, 4)
+    assert (redrawn == redrawn[:, :, :1]).all() and (redrawn[:, :, 0].sum(axis=1) == 30).all()
+    drawn = _drawn(panel.members, 500, np.random.default_rng(0), group_codes(panel.members, TASK))
+    assert set(drawn["patient"].value_counts()) == {8} and 490 < len(drawn) <= 500
+    assert ruled(utility, panel)[0].verdict == "pass"
