@@ -44,6 +44,8 @@ class Evidence:
     slices: Mapping[str, Slice] = field(default_factory=dict)
     """The statement's slices, by name."""
     sensitive: tuple[str, ...] = ()
+    training: pd.DataFrame | None = None
+    """The project's training rows, where the members are other real rows."""
     choosing: Mask | None = None
     """The control rows that models may be scored on: the others state what the final model is promised to score. None
     where all may choose."""

@@ -116,6 +116,7 @@ def _judge_batch(
 def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
     statement = project.problem().statement
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
+    elsewhere = record.origin.source.kind == "file"
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
     return Evidence(
@@ -129,6 +130,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
+        training=project.training_rows(frozen) if elsewhere else None,
         choosing=halves_of(control, statement.task).select if part is None else None,  # a slice has few rows to lose
     )
 
