@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.checks._tables import Tables, thin
+from synth_mlflow.checks._tables import Tables, thin, without
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.measures.rate_excess import Matches, Sizes
 from synth_mlflow.measures.row_closeness import Closeness
@@ -66,13 +66,6 @@ def whole_rows(tables: Tables, *, rounded: bool = False) -> Matches:
     if rounded:
         rows = _rounded(rows, sizes.real)
     return KeyCounts.of(row_hashes(rows), sizes).matches()
-
-
-def without(tables: Tables, columns: Sequence[str]) -> Tables:
-    """The same rows without columns that tell them apart by design, as long as some columns are left."""
-    if len(columns) == tables.members.shape[1]:
-        return tables
-    return Tables(*(rows.drop(columns=list(columns)) for rows in (tables.batch, tables.members, tables.control)))
 
 
 def _rounded(rows: pd.DataFrame, n_real: int) -> pd.DataFrame:
@@ -142,7 +135,7 @@ def _near(
 
 def _standing_once(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     values, counts = np.unique(hashes, return_counts=True)
-    return values[counts == 1]
+    return np.asarray(values[counts == 1])
 
 
 @dataclass(frozen=True)
@@ -205,9 +198,3 @@ def tightest(found: Sequence[Matches], *, both: bool) -> int:
 def joint_p_value(found: Matches) -> float:
     """Significant only where real rows and training rows both give fewer matches."""
     return max(found.natural_p_value, found.side_p_value)
-
-
-def every_matches(near: Sequence[NearMatches], sets: Sequence[SetMatches]) -> Iterator[Matches]:
-    """All of them."""
-    yield from (one.matches for one in near)
-    yield from (one.matches for one in sets)

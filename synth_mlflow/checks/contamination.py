@@ -26,7 +26,7 @@ from synth_mlflow.checks._evaluation_matches import (
     whole_rows,
 )
 from synth_mlflow.checks._swapped_attacks import Swapped, swapped_attacks
-from synth_mlflow.checks._tables import Tables, judged_tables
+from synth_mlflow.checks._tables import Tables, judged_tables, too_few
 from synth_mlflow.measures.rate_excess import Matches, smallest_detectable
 
 N_PROBES = 7
@@ -69,13 +69,13 @@ class Contamination:
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Hold the evaluation rows against the batch."""
         tables = _tables(evidence)
-        missing = [name for name, rows in vars(tables).items() if not len(rows)]
-        if missing:
-            return CheckResult((), f"there are no rows of {', '.join(missing)} to compare")
+        short = too_few(tables, needed=1, needed_batch=1, why="hold evaluation rows against the batch")
+        if short:
+            return CheckResult((), short)
         rng = np.random.default_rng([evidence.seed, 61])
         equal, rounded = whole_rows(tables), whole_rows(tables, rounded=True)
         near, shared = near_rows(tables, rng), combinations(tables, rng)
-        attacks = swapped_attacks(tables, rng)
+        attacks = swapped_attacks(tables, rng) if evidence.training is None else []  # else of another law
         n_batch = len(tables.batch)
         probes = [
             _whole("equal_rows", equal, n_batch, policy, "equal rows of the batch"),
@@ -152,7 +152,7 @@ def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -
 
 
 def _new_values(each: Sequence[NewKeys], limit: float) -> Probe:
-    """The sets of columns that are most significant among those whose effect counts, at the price of all (Bonferroni)."""
+    """The most significant sets of columns among those whose effect counts, at the price of all (C. E. Bonferroni)."""
     large = [one for one in each if _unexplained(one.found, one.expected) > limit] or each
     worst = min(large, key=lambda one: one.p_value)
     what = "values" if worst.n_columns == 1 else f"combinations of {worst.n_columns} values"

@@ -140,8 +140,8 @@ def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
     found = numbers(values)
     missing = np.isnan(found)
     ordered = np.sort(found[:n_real][~missing[:n_real]])
-    sides = (np.searchsorted(ordered, found, side).astype(np.int64) for side in ("left", "right"))
-    return _Numbers(*sides, missing, int(missing[:n_real].sum()), n_real)
+    below, up_to = np.searchsorted(ordered, found, "left"), np.searchsorted(ordered, found, "right")
+    return _Numbers(below.astype(np.int64), up_to.astype(np.int64), missing, int(missing[:n_real].sum()), n_real)
 
 
 def _indicators(codes: Ints, n_real: int) -> Matrix:

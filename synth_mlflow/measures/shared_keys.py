@@ -75,8 +75,9 @@ class KeyCounts:
     def of(cls, keys: Hashes, sizes: Sizes) -> KeyCounts:
         """Count the keys of training rows, then evaluation rows, then batch rows."""
         codes, values = pd.factorize(keys)
-        parts = np.split(codes, [sizes.training, sizes.real])
-        return cls(codes.astype(np.int64), *(np.bincount(part, minlength=len(values)) for part in parts), sizes)
+        sides = np.split(codes, [sizes.training, sizes.real])
+        training, evaluation, batch = (np.bincount(side, minlength=len(values)).astype(np.int64) for side in sides)
+        return cls(codes.astype(np.int64), training, evaluation, batch, sizes)
 
     @property
     def real(self) -> Counts:
