@@ -19,7 +19,7 @@ COPIED = {
     "metrics": ("key", "value", "timestamp", "step", "is_nan"),
     "latest_metrics": ("key", "value", "timestamp", "step", "is_nan"),
 }
-OF_A_BATCH, OF_A_SWEEP = ("batch", "fidelity", "utility", "privacy"), ("sweep", "ratio", "final")
+OF_A_BATCH, OF_A_SWEEP = ("batch", "contamination", "fidelity", "utility", "privacy"), ("sweep", "ratio", "final")
 
 
 def grow(database: Path, *, n_batches: int, n_sweeps: int, n_inside: int = 1, named: str = "copy") -> None:

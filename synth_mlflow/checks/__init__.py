@@ -44,6 +44,8 @@ class Evidence:
     slices: Mapping[str, Slice] = field(default_factory=dict)
     """The statement's slices, by name."""
     sensitive: tuple[str, ...] = ()
+    training: pd.DataFrame | None = None
+    """The project's training rows, where the members are other real rows."""
     choosing: Mask | None = None
     """The evaluation rows that models may be scored on: the others give the expected score of the final model. None
     where all may choose. Within a slice, which has few rows to lose, all of its rows are scored."""

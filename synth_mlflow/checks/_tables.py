@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,13 @@ def judged_tables(evidence: Evidence) -> Tables:
         return Tables(batch, evidence.members, control)
     inside = (rows[evidence.slice.mask(rows)].reset_index(drop=True) for rows in (batch, evidence.members, control))
     return Tables(*inside)
+
+
+def without(tables: Tables, columns: Sequence[str]) -> Tables:
+    """The same rows without columns that tell them apart by design, as long as some columns are left."""
+    if len(columns) == tables.members.shape[1]:
+        return tables
+    return Tables(*(rows.drop(columns=list(columns)) for rows in (tables.batch, tables.members, tables.control)))
 
 
 def thin(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from synth_mlflow.data.statement import Statement
 from synth_mlflow.errors import StatementError, closest
 from synth_mlflow.plugins import BUILT_IN, find, installed
 
-ALWAYS = ("fidelity", "utility")
+ALWAYS = ("contamination", "fidelity", "utility")
 FALSE_ALARM_RATE = 0.005  # of a check whose thresholds name no `alpha`
 
 
@@ -68,8 +68,31 @@ def policy_of(statement: Statement) -> Policy:
             f"`validation.{idle[0]}` sets thresholds of a check that no batch has to pass here.",
             f"Add it, `required: [{idle[0]}]`, or take its thresholds out.",
         )
+    _refuse_doubt(accepted)
     thresholds = {name: _thresholds(name, asked.get(name, {})) for name in required}
     return Policy(tuple(required), thresholds, accepted)
+
+
+def _refuse_doubt(accepted: Mapping[str, str]) -> None:
+    """A StatementError where people would let evaluation rows into training because nobody could tell."""
+    for name in accepted:
+        if getattr(load_check(name), "always_decides", False):
+            raise StatementError(
+                f"`validation.accept_inconclusive` names {name!r}: without its verdict no score of the project holds.",
+                f"Take {name} out of `accept_inconclusive`, and make batches large enough for it.",
+            )
+
+
+def _refuse_looser(check: str, key: str, value: float, default: float) -> None:
+    """A StatementError where a threshold lets more through than the default, of a check that forbids it."""
+    stricter = getattr(load_check(check), "stricter", {}).get(key)
+    looser = value > default if stricter == "lower" else value < default
+    if stricter is not None and looser:
+        raise StatementError(
+            f"`validation.{check}.{key}` is {value:g}; thresholds of this check can be tightened only, and the default "
+            f"is {default:g}.",
+            f"Give a {stricter} value, or leave it out.",
+        )
 
 
 def _accepted(value: Any) -> dict[str, str]:
@@ -98,4 +121,5 @@ def _thresholds(name: str, overrides: Any) -> dict[str, float]:
             raise StatementError(f"`validation.{name}.alpha` needs a rate between 0 and 0.5, found {value!r}.")
         if all_shares and not 0 <= value <= 1:
             raise StatementError(f"`validation.{name}.{key}` needs a number from 0 to 1, found {value!r}.")
+        _refuse_looser(name, key, float(value), defaults[key])
     return {**defaults, **{key: float(value) for key, value in overrides.items()}}

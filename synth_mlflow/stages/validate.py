@@ -120,6 +120,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
     statement = project.problem().statement
     task = frozen.task_of(statement)
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
+    elsewhere = record.origin.source.kind == "file"
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
     return Evidence(
@@ -133,6 +134,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
+        training=project.training_rows(frozen) if elsewhere else None,
         choosing=halves_of(control, task).select,
     )
 

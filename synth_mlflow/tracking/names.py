@@ -16,6 +16,7 @@ STAGES: Final = (
     "evalset",
     "baseline",
     "batch",
+    "contamination",
     "fidelity",
     "utility",
     "privacy",

@@ -24,7 +24,7 @@ from synth_mlflow.tracking.seal import Value, seal_of
 from synth_mlflow.tracking.search import newest, search
 from synth_mlflow.tracking.server import DELETED_ONLY, Server, guard, object_store_failures, server_failures
 
-LEFT_OUT = ("ratio", "fidelity", "utility", "privacy")
+LEFT_OUT = ("ratio", "contamination", "fidelity", "utility", "privacy")
 """The stages that most runs of a grown project are of, and that say nothing which their parents do not say."""
 FEW = 20  # beyond, reading all of a kind takes fewer requests than asking for each
 IDS = 100  # named in one condition

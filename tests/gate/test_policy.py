@@ -20,14 +20,14 @@ def policy(validation="{}", privacy="relevant"):
 
 def test_without_a_word_every_check_has_its_defaults():
     found = policy()
-    assert found.required == ("fidelity", "utility", "privacy")
+    assert found.required == ("contamination", "fidelity", "utility", "privacy")
     assert found.accepted == {}
     assert {found.alpha(name) for name in found.required} == {FALSE_ALARM_RATE}
     assert all(found.thresholds[name] == dict(load_check(name).defaults) for name in found.required)
 
 
 def test_privacy_is_required_where_it_matters_or_is_asked_for():
-    assert policy(privacy="not relevant: made up").required == ("fidelity", "utility")
+    assert policy(privacy="not relevant: made up").required == ("contamination", "fidelity", "utility")
     assert "privacy" in policy("{required: [privacy]}", privacy="not relevant: made up").required
 
 
@@ -36,6 +36,12 @@ def test_overrides_change_one_threshold_and_the_digest():
     stricter = policy(f"{{fidelity: {{{name}: {default / 2}}}, utility: {{alpha: 0.05}}}}")
     assert stricter.thresholds["fidelity"] == {**load_check("fidelity").defaults, name: default / 2}
     assert (stricter.alpha("utility"), stricter.digest != policy().digest) == (0.05, True)
+
+
+def test_contamination_is_required_whatever_is_said_and_its_thresholds_can_be_tightened():
+    stricter = policy("{contamination: {attack_auc: 0.52, alpha: 0.01}}", privacy="not relevant: made up")
+    assert stricter.required[0] == "contamination"
+    assert (stricter.thresholds["contamination"]["attack_auc"], stricter.alpha("contamination")) == (0.52, 0.01)
 
 
 def test_the_same_policy_has_the_same_digest():
@@ -62,6 +68,9 @@ def test_the_same_policy_has_the_same_digest():
         ("{utility: {gain_share: -0.1}}", "`validation.utility.gain_share` needs a number from 0 to 1, found -0.1"),
         ("{accept_inconclusive: privacy}", "needs a reason for each check"),
         ("{accept_inconclusive: {privacy: ' '}}", "needs a reason for each check"),
+        ("{accept_inconclusive: {contamination: why}}", "without its verdict no score of the project holds"),
+        ("{contamination: {alpha: 0.001}}", "can be tightened only, and the default is 0.005"),
+        ("{contamination: {near_rows_unexplained: 0.9}}", "can be tightened only, and the default is 0.5"),
         ("{accept_inconclusive: {privcy: why}}", "'privcy', which is no check. Did you mean 'privacy'"),
     ],
 )

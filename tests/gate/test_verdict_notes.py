@@ -44,7 +44,7 @@ def policy_in(project: Project) -> Policy:
 def verdict_of(batch: StoredBatch, *reasons: str, word: str = "fail") -> Verdict:
     checks = tuple(
         CheckVerdict(name, word, reasons, f"run of {name}")  # type: ignore[arg-type]
-        for name in ("fidelity", "utility", "privacy")
+        for name in ("contamination", "fidelity", "utility", "privacy")
     )
     return Verdict(batch.id, word, reasons, checks)  # type: ignore[arg-type]
 
@@ -64,7 +64,7 @@ def test_a_batch_without_a_note_is_read_from_its_checks(project: Project, batch:
     policy = policy_in(project)
     assert noted_verdict(old, policy) is None
     assert verdicts_under(project, policy, [old])[0].checks
-    assert len(check_runs(project, policy_in(project), [old])[batch.run.run_id]) == 3
+    assert len(check_runs(project, policy_in(project), [old])[batch.run.run_id]) == 4
 
 
 def test_a_note_under_another_policy_hides_no_check_run(project: Project, batch: StoredBatch) -> None:
@@ -74,7 +74,7 @@ def test_a_note_under_another_policy_hides_no_check_run(project: Project, batch:
     told = json.dumps({"policy": other.digest, "checks": noted["checks"][:1]})
     old = StoredBatch(replace(batch.run, params={**batch.run.params, first: told}))
     assert len(check_runs(project, other, [old])[batch.run.run_id]) == 1
-    assert len(check_runs(project, policy_in(project), [old])[batch.run.run_id]) == 3
+    assert len(check_runs(project, policy_in(project), [old])[batch.run.run_id]) == 4
 
 
 def test_it_is_noted_once_and_anew_when_it_changes(project: Project, batch: StoredBatch) -> None:

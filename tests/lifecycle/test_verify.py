@@ -97,8 +97,8 @@ def test_an_untouched_project_holds(own: Workflow) -> None:
     found = own.verify()
     assert found.findings == () and found.holds
     assert found.runs == {
-        "workflow": 1, "problem": 1, "evalset": 1, "baseline": 1, "batch": 1, "fidelity": 1, "utility": 1, "privacy": 1,
-        "sweep": 1, "ratio": 4, "final": 1, "handoff": 1,
+        "workflow": 1, "problem": 1, "evalset": 1, "baseline": 1, "batch": 1, "contamination": 1, "fidelity": 1,
+        "utility": 1, "privacy": 1, "sweep": 1, "ratio": 4, "final": 1, "handoff": 1,
     }  # fmt: skip
     assert found.n_files > 20
 

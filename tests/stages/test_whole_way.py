@@ -18,7 +18,7 @@ def test_tables_tell_what_was_recorded(done: Workflow) -> None:
     assert [stage.done for stage in done.status().stages] == [True] * 6
     told = done.batches().loc[0, ["generator", "rows", "seed", "verdict", "retracted"]].tolist()
     assert told == ["law", 1000, 2, "pass", False]
-    assert list(done.checks()["check"]) == ["fidelity", "utility"]
+    assert list(done.checks()["check"]) == ["contamination", "fidelity", "utility"]
     assert list(done.curve().columns[:7]) == ["ratio", "score", "low", "high", "gain", "gain_low", "gain_high"]
     assert list(done.curve()["ratio"]) == [0.0, 0.25, 0.5, 0.75]
 
@@ -27,8 +27,9 @@ def test_run_tree_is_the_documented_one(done: Workflow) -> None:
     runs = {run.run_id: run for run in done.project.reader.runs()}
     tree = {(runs[run.parent].stage if run.parent else "", run.stage) for run in runs.values()}
     assert tree == {
-        ("", "problem"), ("", "evalset"), ("evalset", "baseline"), ("", "batch"), ("batch", "fidelity"),
-        ("batch", "utility"), ("", "sweep"), ("sweep", "ratio"), ("sweep", "final"), ("", "handoff"),
+        ("", "problem"), ("", "evalset"), ("evalset", "baseline"), ("", "batch"),
+        ("batch", "contamination"), ("batch", "fidelity"), ("batch", "utility"), ("", "sweep"), ("sweep", "ratio"),
+        ("sweep", "final"), ("", "handoff"),
     }  # fmt: skip
     assert {run.status for run in runs.values()} == {"FINISHED"}
     assert all(names.TAG_NOTE in run.tags and names.TAG_KEY in run.tags for run in runs.values())

@@ -1,0 +1,240 @@
+"""Contamination: does the batch hold anything of the evaluation set?
+
+The frozen evaluation rows measure everything that follows. A batch that holds some of them, moved a little, mixed with
+other rows, or handed out by a generator that learned from them, makes every score too good. Training rows, and real
+rows held against each other, say how much a batch has in common with evaluation rows by nature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks._evaluation_matches import (
+    Combinations,
+    NearMatches,
+    NewKeys,
+    combinations,
+    joint_p_value,
+    near_rows,
+    tightest,
+    whole_rows,
+)
+from synth_mlflow.checks._swapped_attacks import Swapped, swapped_attacks
+from synth_mlflow.checks._tables import Tables, judged_tables, too_few
+from synth_mlflow.measures.rate_excess import Matches, smallest_detectable
+
+N_PROBES = 7
+PRICE_OF_LEADS = 4
+"""What the best of nine leads costs. Each holds those above it, so that the least of their p-values is about four times
+too small and not nine times (300 batches of other real rows from eleven tables)."""
+SETS_A_PRICE = 8
+"""Sets of columns that cost as much as one test: they overlap, and both references must be exceeded at once."""
+MIN_SLICE_ROWS = 50  # real rows on each side; a smaller slice says nothing of what is natural within it
+WHAT_TO_DO = "make the batch again from training rows only (`workflow.training_rows()`)"
+
+
+class Contamination:
+    """Evaluation rows in a batch: equal, rounded, near, by values and combinations of values, and by attacks.
+
+    Every count of matched evaluation rows stands beside two references: what real rows show when they are held against
+    one another, and what the same batch shows for training rows. A generator that learned from training rows alone
+    matches those more often, never less.
+    """
+
+    summary: ClassVar[str] = "what the batch has in common with evaluation rows, beyond what real rows have by nature"
+    version: ClassVar[str] = "1"
+    defaults: ClassVar[Mapping[str, float]] = {
+        "alpha": 0.005,  # false alarms of this check, over all its probes
+        "matched_rows": 0.0002,  # evaluation rows matched beyond both references, by rows of the batch
+        "near_rows_unexplained": 0.5,  # of near matches, the share that real rows do not explain
+        "new_values_unexplained": 0.3,  # of values that only evaluation rows have, the share that is no chance
+        "attack_auc": 0.55,  # membership attacks that look for evaluation rows
+    }
+    stricter: ClassVar[Mapping[str, Literal["lower", "higher"]]] = {
+        "alpha": "higher",
+        "matched_rows": "lower",
+        "near_rows_unexplained": "lower",
+        "new_values_unexplained": "lower",
+        "attack_auc": "lower",
+    }
+    always_decides: ClassVar[bool] = True
+    """No batch goes without it, its thresholds are only tightened, and nobody accepts that it is inconclusive."""
+
+    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+        """Hold the evaluation rows against the batch."""
+        tables = _tables(evidence)
+        short = too_few(tables, needed=1, needed_batch=1, why="hold evaluation rows against the batch")
+        if short:
+            return CheckResult((), short)
+        rng = np.random.default_rng([evidence.seed, 61])
+        equal, rounded = whole_rows(tables), whole_rows(tables, rounded=True)
+        near, shared = near_rows(tables, rng), combinations(tables, rng)
+        attacks = swapped_attacks(tables, rng) if evidence.training is None else []  # else of another law
+        n_batch = len(tables.batch)
+        probes = [
+            _whole("equal_rows", equal, n_batch, policy, "equal rows of the batch"),
+            _whole("rounded_rows", rounded, n_batch, policy, "equal rows of the batch once numbers are rounded"),
+            *_near(near, n_batch, policy),
+            *_combined(shared, n_batch, policy),
+            *_attacked(attacks, policy["attack_auc"]),
+        ]
+        metrics = _metrics(equal, near, attacks, n_batch, policy["alpha"] / N_PROBES)
+        table = _table(equal, rounded, near, shared)
+        return CheckResult(tuple(probes), metrics=metrics, tables={"matches": table}, words=_words(metrics))
+
+
+def _tables(evidence: Evidence) -> Tables:
+    """The project's own rows: what a batch was learned from elsewhere says nothing of how the evaluation rows lie."""
+    if evidence.training is not None:
+        evidence = replace(evidence, members=evidence.training, training=None)
+    inside = judged_tables(evidence)
+    if evidence.slice is None or min(len(inside.members), len(inside.control)) >= MIN_SLICE_ROWS:
+        return inside
+    whole = judged_tables(replace(evidence, slice=None))
+    return Tables(inside.batch, whole.members, whole.control)
+
+
+def _whole(name: str, found: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Probe:
+    return Probe(
+        name, _excess(found, n_batch), policy["matched_rows"], p_value=joint_p_value(found), note=_note(found, how)
+    )
+
+
+def _near(near: Sequence[NearMatches], n_batch: int, policy: Mapping[str, float]) -> list[Probe]:
+    if not near:
+        return []
+    every = [one.matches for one in near]
+    joint, alone = every[tightest(every, both=True)], every[tightest(every, both=False)]
+    how = "lie much closer to a row of the batch than any other real row does"
+    return [
+        Probe(
+            "near_rows",
+            _excess(joint, n_batch),
+            policy["matched_rows"],
+            p_value=min(PRICE_OF_LEADS * joint_p_value(joint), 1.0),
+            note=_note(joint, how),
+        ),
+        Probe(
+            "near_rows_unexplained",
+            _unexplained(alone.evaluation, alone.expected),
+            policy["near_rows_unexplained"],
+            p_value=min(PRICE_OF_LEADS * alone.natural_p_value, 1.0),
+            note=_note(alone, how),
+        ),
+    ]
+
+
+def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -> list[Probe]:
+    probes = []
+    if shared.sets:
+        every = [one.matches for one in shared.sets]
+        place = tightest(every, both=True)
+        columns = ", ".join(map(repr, shared.sets[place].columns))
+        probes.append(
+            Probe(
+                "shared_values",
+                _excess(every[place], n_batch),
+                policy["matched_rows"],
+                p_value=min(max(len(every) / SETS_A_PRICE, 1) * joint_p_value(every[place]), 1.0),
+                note=_note(every[place], f"share with the batch what no other real row has in {columns}"),
+            )
+        )
+    if shared.new_keys:
+        limit = policy["new_values_unexplained"]
+        probes.append(_new_values(shared.new_keys, limit))
+    return probes
+
+
+def _new_values(each: Sequence[NewKeys], limit: float) -> Probe:
+    """The most significant sets of columns among those whose effect counts, at the price of all (C. E. Bonferroni)."""
+    large = [one for one in each if _unexplained(one.found, one.expected) > limit] or each
+    worst = min(large, key=lambda one: one.p_value)
+    what = "values" if worst.n_columns == 1 else f"combinations of {worst.n_columns} values"
+    note = (
+        f"{worst.found:,.0f} times the batch has {what} of evaluation rows that no training row has, other real rows "
+        f"would about {worst.expected:,.0f} times: {WHAT_TO_DO}"
+    )
+    p_value = min(len(each) * worst.p_value, 1.0)
+    return Probe("new_values_unexplained", _unexplained(worst.found, worst.expected), limit, p_value=p_value, note=note)
+
+
+def _attacked(attacks: Sequence[Swapped], limit: float) -> list[Probe]:
+    if not attacks:
+        return []
+    worst = min(attacks, key=lambda one: one.p_value)
+    note = f"by the batch, evaluation rows are told from training rows ({worst.name}): {WHAT_TO_DO}"
+    return [Probe("attack_auc", worst.auc, limit, p_value=min(len(attacks) * worst.p_value, 1.0), note=note)]
+
+
+def _excess(found: Matches, n_batch: int) -> float:
+    return max(found.evaluation - max(found.expected, found.expected_from_training), 0.0) / n_batch
+
+
+def _unexplained(found: float, expected: float) -> float:
+    return max(1 - expected / found, 0.0) if found else 0.0
+
+
+def _note(found: Matches, how: str) -> str:
+    return (
+        f"{found.evaluation:,} evaluation rows {how}; other real rows would have about {found.expected:,.1f}, and by "
+        f"its {found.training:,} training rows the batch would have about {found.expected_from_training:,.1f}: "
+        f"{WHAT_TO_DO}"
+    )
+
+
+def _metrics(
+    equal: Matches, near: Sequence[NearMatches], attacks: Sequence[Swapped], n_batch: int, alpha: float
+) -> dict[str, float]:
+    metrics = {
+        "evaluation_rows_equal": float(equal.evaluation),
+        "evaluation_rows_equal_by_chance": equal.expected,
+        "training_rows_equal": float(equal.training),
+        "detectable_equal_rows": _detectable(equal, alpha) / n_batch,
+    }
+    if near:
+        best = min(_detectable(one.matches, alpha / PRICE_OF_LEADS) for one in near)
+        metrics["detectable_near_rows"] = best / n_batch
+    metrics |= {f"swapped_{one.name}_auc": one.auc for one in attacks}
+    return metrics
+
+
+def _detectable(found: Matches, alpha: float) -> int:
+    return smallest_detectable(found.real_pairs, found.batch_exposure, found.real_exposure, alpha=alpha)
+
+
+def _words(metrics: Mapping[str, float]) -> str:
+    words = (
+        f"At these sizes, equal evaluation rows that make up {metrics['detectable_equal_rows']:.2%} of the batch would "
+        "have been found in four of five cases"
+    )
+    if "detectable_near_rows" in metrics:
+        words += f", and rows very near to evaluation rows from {metrics['detectable_near_rows']:.2%}"
+    return f"{words}. A batch that passes may hold fewer. No value of an evaluation row is told."
+
+
+def _table(equal: Matches, rounded: Matches, near: Sequence[NearMatches], shared: Combinations) -> pd.DataFrame:
+    named = [("equal rows", equal), ("rounded rows", rounded)]
+    named += [(f"near rows, lead {one.lead:g}", one.matches) for one in near]
+    best = sorted(shared.sets, key=lambda one: joint_p_value(one.matches))[:10]
+    named += [(f"values of {', '.join(one.columns)}", one.matches) for one in best]
+    rows = [
+        {
+            "matched by": name,
+            "evaluation rows": one.evaluation,
+            "expected of real rows": one.expected,
+            "training rows": one.training,
+            "expected by training rows": one.expected_from_training,
+            "p_value": joint_p_value(one),
+        }
+        for name, one in named
+    ]
+    return pd.DataFrame(rows)
+
+
+plugin: Check = Contamination()

@@ -1,0 +1,164 @@
+"""How close two rows are, in the number of real rows that are as close by chance, column by column.
+
+The closeness of two rows is the sum over the columns of ``-log`` of the share of real values from the one to the other:
+a value that few rows have weighs much where it returns, a value that most rows have weighs little, and a column that
+differs costs nothing. Rows of which one value or half of the values were changed stay close, as do rows whose numbers
+were moved a little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.neighbors import NearestNeighbors
+
+from synth_mlflow.measures.encoding import Encoding, Matrix, labels, numbers
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+N_BINS = 16  # of a number, when partners are looked for
+MAX_LEVELS = 40
+N_CANDIDATES = 3  # partners of each row that are compared exactly, for each way of looking for them and each side
+MAX_DEVIATIONS = 6.0  # values further out are no further apart
+BLOCK_CELLS = 8_000_000
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The real row that is closest to each query, and by how much it is closer than every other real row."""
+
+    place: Ints
+    """Of the closest real row."""
+    lead: Floats
+    """Its closeness beyond that of the next real row."""
+
+
+class Closeness:
+    """Closeness of rows to real rows.
+
+    Parameters
+    ----------
+    real : DataFrame of shape (n_real, n_columns)
+        Distinct real rows, those of one side after those of the other.
+    n_first : int
+        How many rows the first side has.
+    batch : DataFrame of shape (n_batch, n_columns)
+    """
+
+    def __init__(self, real: pd.DataFrame, n_first: int, batch: pd.DataFrame) -> None:
+        self.n_real, self.n_first = len(real), n_first
+        rows = pd.concat([real, batch], ignore_index=True)
+        self._columns = [_column(rows[name], self.n_real) for name in rows]
+        encoding = Encoding.learn(real)
+        deviations = np.clip(encoding.points(rows, "deviations"), -MAX_DEVIATIONS, MAX_DEVIATIONS)
+        self._points = (encoding.points(rows), deviations)
+        self._weights = np.hstack([column.indicators() for column in self._columns])
+
+    def between(self, queries: Ints, partners: Ints) -> Floats:
+        """Closeness of pairs: places of rows, real ones first, then those of the batch; a partner is a real row."""
+        itself = (queries < self.n_real).astype(np.int64)  # a real query is no witness for what others have by chance
+        found = np.zeros(len(queries))
+        for column in self._columns:
+            shared = np.clip(column.between(queries, partners, itself), 1, self.n_real)
+            found -= np.log(shared / self.n_real)
+        return found
+
+    def nearest(self, queries: Ints) -> Nearest:
+        """The closest real row of each query but itself, among those that three searches propose."""
+        sides = ((0, self.n_first), (self.n_first, self.n_real))
+        proposed = np.hstack([self._candidates(queries, *side) for side in sides if side[1] - side[0] > N_CANDIDATES])
+        repeated = np.repeat(queries, proposed.shape[1])
+        close = self.between(repeated, proposed.ravel()).reshape(proposed.shape)
+        close[proposed == queries[:, None]] = -1.0
+        best = proposed[np.arange(len(queries)), close.argmax(axis=1)]
+        others = np.where(proposed == best[:, None], -1.0, close)
+        return Nearest(best, close.max(axis=1) - np.maximum(others.max(axis=1), 0.0))
+
+    def _candidates(self, queries: Ints, start: int, stop: int) -> Ints:
+        """Partners within one side: by shared values, and by Euclidean distance in ranks and in deviations."""
+        k = N_CANDIDATES
+        found = [_largest_products(self._weights[queries], self._weights[start:stop], k + 1)]
+        for points in self._points:
+            search = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(points[start:stop])
+            found.append(search.kneighbors(points[queries], return_distance=False))
+        return np.hstack(found).astype(np.int64) + start
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    below: Ints
+    """Real values below each row's."""
+    up_to: Ints
+    missing: Bools
+    n_missing: int
+    n_real: int
+
+    def between(self, first: Ints, second: Ints, itself: Ints) -> Ints:
+        low = np.minimum(self.below[first], self.below[second])
+        high = np.maximum(self.up_to[first], self.up_to[second])
+        equal = (self.below[first] == self.below[second]) & (self.up_to[first] == self.up_to[second])
+        shared = np.where(equal, high - low - itself, 2 * (high - low - itself))  # as far on the other side
+        gaps = self.missing[first], self.missing[second]
+        return np.where(gaps[0] & gaps[1], self.n_missing - itself, np.where(gaps[0] | gaps[1], self.n_real, shared))
+
+    def indicators(self) -> Matrix:
+        middle = (self.below + self.up_to) / (2 * max(self.n_real, 1))
+        codes = np.minimum((middle * N_BINS).astype(np.int64), N_BINS - 1)
+        return _indicators(np.where(self.missing, N_BINS, codes), self.n_real)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    codes: Ints
+    counts: Ints
+    """Real rows with each label."""
+    n_real: int
+
+    def between(self, first: Ints, second: Ints, itself: Ints) -> Ints:
+        equal = self.codes[first] == self.codes[second]
+        return np.where(equal, self.counts[self.codes[second]] - itself, self.n_real)
+
+    def indicators(self) -> Matrix:
+        place = np.full(len(self.counts), MAX_LEVELS)
+        common = np.argsort(-self.counts, kind="stable")[:MAX_LEVELS]
+        place[common] = np.arange(len(common))
+        return _indicators(place[self.codes], self.n_real)
+
+
+def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
+    is_label = pd.api.types.is_bool_dtype(values.dtype) or not (
+        pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype)
+    )
+    if is_label:
+        codes = pd.factorize(labels(values))[0].astype(np.int64)
+        return _Labels(codes, np.bincount(codes[:n_real], minlength=int(codes.max()) + 1), n_real)
+    found = numbers(values)
+    missing = np.isnan(found)
+    ordered = np.sort(found[:n_real][~missing[:n_real]])
+    below, up_to = np.searchsorted(ordered, found, "left"), np.searchsorted(ordered, found, "right")
+    return _Numbers(below.astype(np.int64), up_to.astype(np.int64), missing, int(missing[:n_real].sum()), n_real)
+
+
+def _indicators(codes: Ints, n_real: int) -> Matrix:
+    """Rows whose products add up the weights of what two rows share."""
+    counts = np.bincount(codes[:n_real], minlength=int(codes.max()) + 1)
+    weights = np.sqrt(-np.log(np.clip(counts, 1, n_real) / n_real))
+    found = np.zeros((len(codes), len(counts)), dtype=np.float32)
+    found[np.arange(len(codes)), codes] = weights[codes]
+    return found
+
+
+def _largest_products(queries: Matrix, partners: Matrix, k: int) -> Ints:
+    """Places of the ``k`` partners with the largest product with each query."""
+    k = min(k, len(partners) - 1)
+    block = max(BLOCK_CELLS // len(partners), 1)
+    pieces = [
+        np.argpartition(-(queries[at : at + block] @ partners.T), k, axis=1)[:, :k]
+        for at in range(0, len(queries), block)
+    ]
+    return np.vstack(pieces)
