@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREA
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from synth_mlflow.data.digests import file_digest, text_digest
-from synth_mlflow.errors import EvidenceError
+from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.model import raw_columns
 from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.estimator import EstimatorModel
@@ -31,6 +33,10 @@ from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
 DESCRIPTION_MAX = 5_000  # characters
+UC_SCHEMA = "SYNTH_MLFLOW_UC_SCHEMA"
+THREE_PARTS, TWO_PARTS = re.compile(r"[^./\s]+\.[^./\s]+\.[^./\s]+"), re.compile(r"[^./\s]+\.[^./\s]+")
+UC_REFUSES = re.compile(r"[./\s\x00-\x1f\x7f]")  # in a part of a name
+UNITY_CATALOG = re.compile(r"(databricks-uc|uc)(:|$)")
 LOADER = "raw_columns"  # the module that travels in the model's code folder
 
 
@@ -66,17 +72,17 @@ def keep_model(
     example : DataFrame
         A few raw feature rows, for the signature.
     name : str
-        The registered model's name; characters that MLflow refuses become hyphens.
+        Of the model; see :func:`registered_name`.
     tags : mapping
         For the registered version.
     """
-    client, name = server.client, _plain_name(name)
+    client, logged_name, name = server.client, _plain_name(name), registered_name(server, name)
     _registered(server, name)
     left = [v for v in client.search_model_versions(f"name='{name}'") if v.run_id == run_id]
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
-    logged = client.create_logged_model(server.experiment_id, name=name, source_run_id=run_id)
+    logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
         folder = Path(parent) / "model"
         _save(model, example, folder, logged.model_id, run_id)
@@ -92,6 +98,32 @@ def keep_model(
         model_id=logged.model_id,
     )
     return KeptModel(logged.model_id, name, str(version.version), sha256)
+
+
+def registered_name(server: Server, name: str) -> str:
+    """The name under which a project's model is registered.
+
+    Characters that MLflow refuses become hyphens. Unity Catalog takes names of three parts: the name is kept if it has
+    them, else its last part is put under the catalog and the schema that the environment names.
+
+    Raises
+    ------
+    UsageError
+        If the registry is a Unity Catalog, and nobody has said in which catalog and schema.
+    """
+    registry = str(server.client._registry_uri)  # what the caller has set, else the default; no public way
+    if not UNITY_CATALOG.match(registry):
+        return _plain_name(name)
+    if THREE_PARTS.fullmatch(name):
+        return name
+    schema = os.environ.get(UC_SCHEMA, "")
+    if not TWO_PARTS.fullmatch(schema):
+        raise UsageError(
+            f"models are registered in the Unity Catalog {registry}, whose names have three parts, and {UC_SCHEMA} is "
+            f"{schema!r}.",
+            f"Say where they go: `export {UC_SCHEMA}=CATALOG.SCHEMA`.",
+        )
+    return f"{schema}.{UC_REFUSES.sub('-', name.rstrip('/').rpartition('/')[2])}"
 
 
 @guard

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import re
 import socket
@@ -14,12 +13,6 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from synth_mlflow.errors import ServerError, UsageError, closest
-
-# MLflow retries a dead server for four minutes; set before it is imported, and only where the user has not.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-
 import mlflow
 import requests
 from mlflow.entities import Experiment, ViewType
@@ -27,18 +20,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from synth_mlflow.errors import ServerError, UsageError, closest
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.caller import n_retries, undisturbed
 
 ACTIVE_ONLY, DELETED_ONLY = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY
 SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
 SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
+EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 NOT_LET_IN = re.compile(r"error code (401|403)\b|PERMISSION_DENIED|not authenticated|AccessDenied")
 SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:password|passwd|pwd|secret|token|key)=)[^&\s'\"]+", re.IGNORECASE)
 SILENT = re.compile(r"Max retries exceeded|too many 5\d\d error|timed out|Connection (refused|aborted|reset)")
-
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what is raised anyway
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,7 +59,7 @@ def connect(experiment: str | None, tracking_uri: str | None = None, *, create: 
     Parameters
     ----------
     experiment : str or None
-        The experiment's name; None picks the only project on the server.
+        The experiment's name; None takes ``MLFLOW_EXPERIMENT_NAME``, else the only project on the server.
     tracking_uri : str or None
         None takes MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
     create : bool
@@ -79,19 +73,45 @@ def connect(experiment: str | None, tracking_uri: str | None = None, *, create: 
         If there is no such experiment.
     """
     uri = tracking_uri or mlflow.get_tracking_uri()
+    name = experiment if experiment is not None else os.environ.get(EXPERIMENT) or None
     with guarded(uri):
         client = _client(uri)
-        found = _find(client, experiment) if not create else _make(client, str(experiment))
+        found = _make(client, name) if create and name is not None else _find(client, name)
     return Server(client, uri, found.experiment_id, found.name)
 
 
-def connect_by_id(experiment_id: str, tracking_uri: str | None = None) -> Server:
-    """Open the project whose experiment has this id; for runs that ``mlflow run`` has made already."""
+def exists(experiment: str, tracking_uri: str | None = None) -> bool:
+    """Whether a server has an experiment of this name, deleted ones included."""
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    with guarded(uri):
+        return _client(uri).get_experiment_by_name(experiment) is not None
+
+
+def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create: bool = False) -> Server:
+    """Open the project whose experiment has this id; for runs that ``mlflow run`` has made already.
+
+    Parameters
+    ----------
+    create : bool
+        Whether an experiment that is no project becomes one.
+
+    Raises
+    ------
+    UsageError
+        If the experiment is no project, and is not to become one.
+    """
     uri = tracking_uri or mlflow.get_tracking_uri()
     with guarded(uri):
         client = _client(uri)
         found = client.get_experiment(experiment_id)
-        _tag(client, found)
+        if create:
+            _tag(client, found)
+        elif names.TAG_SCHEMA not in found.tags:
+            listed = ", ".join(repr(project.name) for project in _projects(client)) or "none"
+            raise UsageError(
+                f"experiment {found.name!r} is no project; those on this server: {listed}.",
+                "Name one of them to MLflow: `mlflow run --experiment-name NAME …`.",
+            )
     return Server(client, uri, found.experiment_id, found.name)
 
 
@@ -114,7 +134,8 @@ def refuse_read_only(server: Server, verb: str) -> None:
 def guarded(uri: str) -> Iterator[None]:
     """Turn what MLflow raises when a server fails into one message that names the server."""
     try:
-        yield
+        with undisturbed():
+            yield
     except server_failures() as error:
         reason = _reason(error)
         raise ServerError(
@@ -182,7 +203,7 @@ def _client(uri: str) -> MlflowClient:
         _refuse_silent(uri)
     elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_PORTS:
         _refuse_silent_database(uri)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return MlflowClient(tracking_uri=uri)  # and the registry that the caller has set, else the same server
 
 
 def _refuse_silent(uri: str) -> None:
@@ -204,13 +225,15 @@ def _refuse_silent_database(uri: str) -> None:
 def _find(client: MlflowClient, name: str | None) -> Experiment:
     if name is not None:
         found = client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage != "active":
+        if found is not None and found.lifecycle_stage != "active":
+            raise _deleted(found)
+        if found is None:
             known = [experiment.name for experiment in client.search_experiments()]
             raise UsageError(
                 f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
             )
         return found
-    projects = client.search_experiments(filter_string=f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'")
+    projects = _projects(client)
     if len(projects) != 1:
         listed = ", ".join(repr(project.name) for project in projects) or "none"
         raise UsageError(
@@ -219,10 +242,27 @@ def _find(client: MlflowClient, name: str | None) -> Experiment:
     return projects[0]
 
 
+def _projects(client: MlflowClient) -> list[Experiment]:
+    """The experiments that are projects; of several, those in which somebody has defined a problem."""
+    marked = list(client.search_experiments(filter_string=f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"))
+    if len(marked) < 2:
+        return marked
+    begun = f"tags.`{names.TAG_STAGE}` = 'problem'"
+    return [each for each in marked if client.search_runs([each.experiment_id], begun, max_results=1)] or marked
+
+
+def _deleted(experiment: Experiment) -> UsageError:
+    return UsageError(
+        f"experiment {experiment.name!r} was deleted.",
+        "Restore it, or give the project another name. To restore: "
+        f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`.",
+    )
+
+
 def _make(client: MlflowClient, name: str) -> Experiment:
     found = client.get_experiment_by_name(name)
     if found is not None and found.lifecycle_stage != "active":
-        raise UsageError(f"experiment {name!r} was deleted.", "Restore it in MLflow, or give the project another name.")
+        raise _deleted(found)
     if found is None:
         try:
             found = client.get_experiment(client.create_experiment(name))
@@ -261,6 +301,6 @@ def _advice(text: str) -> str:
         )
     if "No space left" in text or "disk is full" in text:
         return "Make room on the disk, and run the same command again: what was written before is kept."
-    tried = int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) + 1
+    tried = n_retries() + 1
     patience = f"It was asked {tried} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES). " if SILENT.search(text) else ""
     return f"{patience}Check that the server runs and may be written to, or name another one: `--tracking-uri URI`."
