@@ -15,14 +15,23 @@ from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import requests
-from mlflow.entities import Experiment, ViewType
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from synth_mlflow.errors import ServerError, UsageError, closest
-from synth_mlflow.tracking import names
+from synth_mlflow.errors import ServerError, UsageError
+from synth_mlflow.tracking import experiments, names
 from synth_mlflow.tracking.caller import n_retries, undisturbed
+from synth_mlflow.tracking.database_file import (
+    SCHEMA_FAILURE,
+    database_file,
+    half_made,
+    prepare,
+    wait_longer,
+    wait_until_free,
+    writers,
+)
 
 ACTIVE_ONLY, DELETED_ONLY = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY
 SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
@@ -53,7 +62,13 @@ class Server:
         return public_uri(self.tracking_uri) if self.tracking_uri.startswith(("http://", "https://")) else None
 
 
-def connect(experiment: str | None, tracking_uri: str | None = None, *, create: bool = False) -> Server:
+def connect(
+    experiment: str | None,
+    tracking_uri: str | None = None,
+    *,
+    create: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Server:
     """Open a project.
 
     Parameters
@@ -64,6 +79,8 @@ def connect(experiment: str | None, tracking_uri: str | None = None, *, create: 
         None takes MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
     create : bool
         Whether a missing experiment is made.
+    say : callable, optional
+        Told of who writes to a database that has to be waited for.
 
     Raises
     ------
@@ -75,8 +92,8 @@ def connect(experiment: str | None, tracking_uri: str | None = None, *, create: 
     uri = tracking_uri or mlflow.get_tracking_uri()
     name = experiment if experiment is not None else os.environ.get(EXPERIMENT) or None
     with guarded(uri):
-        client = _client(uri)
-        found = _make(client, name) if create and name is not None else _find(client, name)
+        client = _client(uri, say)
+        found = experiments.make(client, name) if create and name is not None else experiments.find(client, name)
     return Server(client, uri, found.experiment_id, found.name)
 
 
@@ -105,9 +122,9 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create
         client = _client(uri)
         found = client.get_experiment(experiment_id)
         if create:
-            _tag(client, found)
+            experiments.mark(client, found)
         elif names.TAG_SCHEMA not in found.tags:
-            listed = ", ".join(repr(project.name) for project in _projects(client)) or "none"
+            listed = ", ".join(repr(project.name) for project in experiments.projects(client)) or "none"
             raise UsageError(
                 f"experiment {found.name!r} is no project; those on this server: {listed}.",
                 "Name one of them to MLflow: `mlflow run --experiment-name NAME …`.",
@@ -115,14 +132,17 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create
     return Server(client, uri, found.experiment_id, found.name)
 
 
-def refuse_read_only(server: Server, verb: str) -> None:
+def refuse_read_only(server: Server, verb: str, say: Callable[[str], None] | None = None) -> None:
     """Find out whether this user may write to the project, before a verb does work that could not be kept.
+
+    Where somebody else is writing to a database file at this moment, that is waited for, and ``say`` is told.
 
     Raises
     ------
     ServerError
         If the server or the database refuses the write; says what is needed.
     """
+    wait_until_free(server.tracking_uri, say or _silent)
     try:
         with guarded(server.tracking_uri):
             server.client.set_experiment_tag(server.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
@@ -137,9 +157,9 @@ def guarded(uri: str) -> Iterator[None]:
         with undisturbed():
             yield
     except server_failures() as error:
-        reason = _reason(error)
+        reason, advice = _told(error, uri)
         raise ServerError(
-            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", _advice(str(error))
+            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", advice
         ) from error
     except ModuleNotFoundError as error:
         raise ServerError(
@@ -155,7 +175,11 @@ def server_failures() -> tuple[type[Exception], ...]:
 
 def object_store_failures() -> tuple[type[Exception], ...]:
     """What clients of object stores raise, as far as they are in use."""
-    stores = (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("boto3.exceptions", ("Boto3Error",)))
+    stores = (
+        ("alembic.util.exc", ("CommandError",)),  # MLflow's, for the tables of a database
+        ("botocore.exceptions", ("BotoCoreError", "ClientError")),
+        ("boto3.exceptions", ("Boto3Error",)),
+    )
     return tuple(getattr(sys.modules[name], kind) for name, kinds in stores if name in sys.modules for kind in kinds)
 
 
@@ -198,7 +222,19 @@ def without_passwords(text: str) -> str:
     return SECRET_OPTION.sub(r"\1***", re.sub(r"(://[^/:@\s]*):[^/\s]+@", r"\1@", text))
 
 
-def _client(uri: str) -> MlflowClient:
+def _client(uri: str, say: Callable[[str], None] | None = None) -> MlflowClient:
+    prepare(uri, say or _silent)
+    client = _opened(uri)
+    if database_file(uri) is not None:
+        wait_longer(client._tracking_client.store.engine)  # no public way
+    return client
+
+
+def _silent(text: str) -> None:
+    """Words that nobody listens to."""
+
+
+def _opened(uri: str) -> MlflowClient:
     if uri.startswith(("http://", "https://")):
         _refuse_silent(uri)
     elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_PORTS:
@@ -222,62 +258,16 @@ def _refuse_silent_database(uri: str) -> None:
         socket.create_connection((parts.hostname, port), timeout=SECONDS_TO_CONNECT).close()
 
 
-def _find(client: MlflowClient, name: str | None) -> Experiment:
-    if name is not None:
-        found = client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage != "active":
-            raise _deleted(found)
-        if found is None:
-            known = [experiment.name for experiment in client.search_experiments()]
-            raise UsageError(
-                f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
-            )
-        return found
-    projects = _projects(client)
-    if len(projects) != 1:
-        listed = ", ".join(repr(project.name) for project in projects) or "none"
-        raise UsageError(
-            f"{len(projects)} projects are on this server ({listed}); one had to be named.", "Give `--experiment NAME`."
-        )
-    return projects[0]
-
-
-def _projects(client: MlflowClient) -> list[Experiment]:
-    """The experiments that are projects; of several, those in which somebody has defined a problem."""
-    marked = list(client.search_experiments(filter_string=f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"))
-    if len(marked) < 2:
-        return marked
-    begun = f"tags.`{names.TAG_STAGE}` = 'problem'"
-    return [each for each in marked if client.search_runs([each.experiment_id], begun, max_results=1)] or marked
-
-
-def _deleted(experiment: Experiment) -> UsageError:
-    return UsageError(
-        f"experiment {experiment.name!r} was deleted.",
-        "Restore it, or give the project another name. To restore: "
-        f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`.",
-    )
-
-
-def _make(client: MlflowClient, name: str) -> Experiment:
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage != "active":
-        raise _deleted(found)
-    if found is None:
-        try:
-            found = client.get_experiment(client.create_experiment(name))
-        except MlflowException:  # somebody else made it in this moment
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    _tag(client, found)
-    return found
-
-
-def _tag(client: MlflowClient, experiment: Experiment) -> None:
-    if experiment.tags.get(names.TAG_SCHEMA) != names.SCHEMA:
-        client.set_experiment_tag(experiment.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
-        client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")
+def _told(error: BaseException, uri: str) -> tuple[str, str]:
+    """What happened, and what to do about it."""
+    path, text = database_file(uri), str(error)
+    if path is not None and SCHEMA_FAILURE.search(text):
+        found = half_made(path)
+        if found is not None:
+            return found
+    if path is not None and "database is locked" in text:
+        return _reason(error), f"It is written by {writers(path)}: let that come to its end, and run the command again."
+    return _reason(error), _advice(text)
 
 
 def _reason(error: BaseException) -> str:
