@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
+from synth_mlflow.data.any_table import as_pandas
 from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.record import Origin
 from synth_mlflow.errors import GateError, UsageError
@@ -51,10 +52,13 @@ from synth_mlflow.stages.sweep import By, sweep
 from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
 from synth_mlflow.tracking.caller import undisturbed
+from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import connect, exists, refuse_read_only
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.triggers import TriggerState
+
+SETTLES = "status --repair"  # the one verb that may write to a project which was moved
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,7 +83,10 @@ def _writes(verb: str) -> Callable[[Callable[Concatenate[Workflow, P], T]], Call
         @functools.wraps(method)
         def checked(workflow: Workflow, /, *args: P.args, **kwargs: P.kwargs) -> T:
             with undisturbed():
-                refuse_read_only(workflow.project.server, verb)
+                refuse_read_only(workflow.project.server, verb, workflow.project.say)
+                if verb != SETTLES:
+                    refuse_moved(workflow.project.server)
+                    refuse_closed(workflow.project.server, verb)
                 return method(workflow, *args, **kwargs)
 
         return checked
@@ -128,7 +135,7 @@ class Workflow:
 
     def _open(self, *, create: bool) -> Project:
         if self._project is None:
-            self._project = Project(connect(*self._where, create=create), say=self._say)
+            self._project = Project(connect(*self._where, create=create, say=self._say), say=self._say)
         return self._project
 
     @_writes("define")
@@ -379,9 +386,12 @@ class Workflow:
         """
         return sign(self.project, Asked(name, role, handoff, champion, _path(output)))
 
-    @_writes("status --repair")
+    @_writes(SETTLES)
     def repair(self) -> Repaired:
-        """Mark runs of dead processes as KILLED; see :func:`synth_mlflow.lifecycle.repair.repair`."""
+        """Mark runs of dead processes as KILLED, and let the database of a moved project name the files beside it.
+
+        See :func:`synth_mlflow.lifecycle.repair.repair`.
+        """
         return repair(self.project)
 
     @_reads
@@ -474,9 +484,13 @@ class Workflow:
         return verify(self.project, run_id)
 
     @_reads
-    def identify(self, table: str | Path | pd.DataFrame) -> Identified:
-        """Where each row of a table comes from; see :func:`synth_mlflow.lifecycle.identify.identify`."""
-        return identify(self.project, table if isinstance(table, pd.DataFrame) else Path(table))
+    def identify(self, table: Any) -> Identified:
+        """Where each row of a table, given as a file or in memory, comes from.
+
+        See :func:`synth_mlflow.lifecycle.identify.identify`; any table that
+        :func:`~synth_mlflow.data.any_table.as_pandas` takes.
+        """
+        return identify(self.project, Path(table) if isinstance(table, str | Path) else as_pandas(table))
 
     @_reads
     def trace(self, what: str) -> Trace:

@@ -45,7 +45,7 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     adopted = adopt()
     if adopted is None:
         name = given.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or begins
-        server = connect(name, given.tracking_uri, create=begins is not None)
+        server = connect(name, given.tracking_uri, create=begins is not None, say=say)
         return workflow_class.of(Project(server, say=say, count=say.count))
     server = connect_by_id(adopted.experiment_id, given.tracking_uri, create=begins is not None)
     if given.experiment not in (None, server.experiment):

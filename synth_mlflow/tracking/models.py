@@ -17,6 +17,7 @@ import mlflow.sklearn
 import pandas as pd
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
@@ -29,10 +30,12 @@ from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.moved import beside_database
 from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
 DESCRIPTION_MAX = 5_000  # characters
+PUT_AWAY = "Put away: the sweep that made this version was not written to its end, and a later run took its place."
 UC_SCHEMA = "SYNTH_MLFLOW_UC_SCHEMA"
 THREE_PARTS, TWO_PARTS = re.compile(r"[^./\s]+\.[^./\s]+\.[^./\s]+"), re.compile(r"[^./\s]+\.[^./\s]+")
 UC_REFUSES = re.compile(r"[./\s\x00-\x1f\x7f]")  # in a part of a name
@@ -78,7 +81,7 @@ def keep_model(
     """
     client, logged_name, name = server.client, _plain_name(name), registered_name(server, name)
     _registered(server, name)
-    left = [v for v in client.search_model_versions(f"name='{name}'") if v.run_id == run_id]
+    left = sorted(_versions_of(server, run_id), key=lambda found: int(found.version))
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
@@ -97,6 +100,9 @@ def keep_model(
         tags={**tags, "synth.model_sha256": sha256},
         model_id=logged.model_id,
     )
+    for twin in _versions_of(server, run_id):  # of requests whose answer was lost and that MLflow sent again
+        if str(twin.version) != str(version.version):
+            client.delete_model_version(name, twin.version)
     return KeptModel(logged.model_id, name, str(version.version), sha256)
 
 
@@ -127,6 +133,41 @@ def registered_name(server: Server, name: str) -> str:
 
 
 @guard
+def archive_models(server: Server, run_id: str) -> None:
+    """Mark what a run has registered as put away: its versions say so and are archived, its logged models are deleted.
+
+    The versions stay, with the tags that name their batches: somebody may have used one in the meantime.
+    """
+    for version in _versions_of(server, run_id):
+        server.client.set_model_version_tag(version.name, version.version, names.TAG_DISCARDED, "true")
+        server.client.update_model_version(version.name, version.version, PUT_AWAY)
+        if not UNITY_CATALOG.match(str(server.client._registry_uri)):  # which knows no stages
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)
+                server.client.transition_model_version_stage(version.name, version.version, "Archived")
+        if version.model_id and server.client.get_logged_model(version.model_id).status != "DELETED":
+            server.client.delete_logged_model(version.model_id)
+
+
+@guard
+def versions_that_hold(server: Server, batch: str) -> list[tuple[str, str]]:
+    """The versions of the project's model whose own tags name a batch: name and version, oldest first."""
+    name = registered_name(server, server.experiment)
+    found = [
+        (int(version.version), version.name)
+        for version in server.client.search_model_versions(f"name='{name}'")
+        if batch in version.tags.get(names.TAG_BATCHES, "").split()
+    ]
+    return [(name, str(version)) for version, name in sorted(found)]
+
+
+def _versions_of(server: Server, run_id: str) -> list[ModelVersion]:
+    """The versions that a run has registered under the project's name."""
+    name = registered_name(server, server.experiment)
+    return [found for found in server.client.search_model_versions(f"name='{name}'") if found.run_id == run_id]
+
+
+@guard
 def model_digest(server: Server, name: str, version: str) -> str:
     """The digest of a registered model's files as they are now.
 
@@ -138,6 +179,9 @@ def model_digest(server: Server, name: str, version: str) -> str:
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
         try:
             uri = server.client.get_model_version_download_uri(name, version)
+            moved = beside_database(server.tracking_uri, uri)
+            if moved is not None and moved.is_dir():
+                return folder_digest(moved)
             local = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=server.tracking_uri)
         except (OSError, MlflowException) as error:
             if isinstance(error, MlflowException) and error.error_code != GONE:

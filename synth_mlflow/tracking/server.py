@@ -39,6 +39,7 @@ SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
+GATHERED = "The following failures occurred"
 NOT_LET_IN = re.compile(r"error code (401|403)\b|PERMISSION_DENIED|not authenticated|AccessDenied")
 SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:password|passwd|pwd|secret|token|key)=)[^&\s'\"]+", re.IGNORECASE)
 SILENT = re.compile(r"Max retries exceeded|too many 5\d\d error|timed out|Connection (refused|aborted|reset)")
@@ -275,6 +276,8 @@ def _reason(error: BaseException) -> str:
     text = without_passwords(text)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(SQLALCHEMY_PREFACE)]
     first = next(iter(lines), type(error).__name__)
+    if first.startswith(GATHERED):  # one line for each file, and below it why
+        first = " ".join([first, *(line for line in lines[1:] if not line.startswith("#"))][:3])
     return first.removesuffix(".")[:500]
 
 
