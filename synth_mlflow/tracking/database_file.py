@@ -51,7 +51,7 @@ def prepare(uri: str, say: Callable[[str], None]) -> None:
     path = database_file(uri)
     if path is None or not path.resolve().parent.is_dir():  # for MLflow to refuse
         return
-    if not path.is_file() or not path.stat().st_size:
+    if not path.is_file() or not path.stat().st_size or any(path.parent.glob(f".{path.name}.*.new*")):
         _make(path)
     _wait(path, "PRAGMA schema_version", say)
 
@@ -99,10 +99,10 @@ def _make(path: Path) -> None:
     """Make all tables in a file of our own, then give it the name: whoever is killed leaves nothing under it."""
     own = path.with_name(f".{path.name}.{os.getpid()}.new")
     with _alone(path.resolve().parent):
-        if path.is_file() and path.stat().st_size:  # somebody else made it in this moment
-            return
         for left in path.parent.glob(f".{path.name}.*.new*"):  # of those who were killed
             left.unlink(missing_ok=True)
+        if path.is_file() and path.stat().st_size:  # somebody else made it in this moment
+            return
         try:
             _migrate(own)
             if path.is_file():  # empty: SQLite makes such a file for whoever only looks

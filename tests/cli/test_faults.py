@@ -94,8 +94,8 @@ def test_a_narrow_window_cuts_no_score(monkeypatch, capsys, width):
     output.table(columns, [row, row])
     printed = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
     assert "…" not in printed
-    assert all(printed.count(word) == 2 for cell in row for word in cell.split() if word != "to")
-    assert all(len(line) <= width for line in printed.splitlines())
+    assert all(printed.count(word) >= 2 for cell in row for word in cell.split())
+    assert all(len(line.rstrip()) <= width for line in printed.splitlines())
 
 
 def test_an_interrupt_is_no_error_of_files(monkeypatch, capfd):
