@@ -292,6 +292,11 @@ def _advice(text: str) -> str:
         return (
             "Make the database and the artifact folder writable for you, or name another server: `--tracking-uri URI`."
         )
+    if "database is locked" in text:
+        return (
+            "Somebody else writes to the server's database, and SQLite takes one writer at a time: run the command "
+            "again, or keep the server's runs in PostgreSQL."
+        )
     if "No space left" in text or "disk is full" in text:
         return "Make room on the disk, and run the same command again: what was written before is kept."
     tried = n_retries() + 1

@@ -10,11 +10,12 @@ import textwrap
 import time
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from synth_mlflow.errors import ServerError
 from synth_mlflow.tracking import database_file
 from synth_mlflow.tracking.database_file import prepare, wait_until_free, writers
-from synth_mlflow.tracking.server import connect
+from synth_mlflow.tracking.server import connect, guarded
 
 FIRST = "from synth_mlflow.tracking.server import connect; print(connect('shop', 'sqlite:///mlflow.db', create=True))"
 
@@ -144,3 +145,9 @@ def test_a_writer_who_never_ends_is_named(writer, uri, tmp_path, monkeypatch):
     wait_until_free(uri, print)
     assert time.monotonic() - began < 5
     assert writers(tmp_path / "mlflow.db") == "another process"
+
+
+def test_a_server_whose_database_is_locked_is_not_said_to_be_down():
+    with pytest.raises(ServerError, match=r"database is locked") as told, guarded("http://host"):
+        raise MlflowException("(sqlite3.OperationalError) database is locked")
+    assert "PostgreSQL" in told.value.fix and "Check that the server runs" not in told.value.fix
