@@ -2,7 +2,8 @@
 
 SynthError                1   something failed
 ├── UsageError            2   what was given cannot be used: a file, a column, an option
-│   └── StatementError    2   problem.md or limits.md is incomplete or wrong
+│   ├── StatementError    2   problem.md or limits.md is incomplete or wrong
+│   └── PluginError       2   a plugin is not installed here, cannot be loaded, or raised
 ├── GateError             3   a step that must come first is missing, or evidence says no
 ├── EvidenceError         4   something recorded no longer matches its digest
 ├── GeneratorError        1   a generator raised, hung or returned what it must not
@@ -43,6 +44,10 @@ class UsageError(SynthError):
 
 class StatementError(UsageError):
     """The problem statement or the limits are incomplete or wrong."""
+
+
+class PluginError(UsageError):
+    """A plugin is not installed here, cannot be loaded, raised, or returned what it must not."""
 
 
 class GateError(SynthError):

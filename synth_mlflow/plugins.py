@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.errors import PluginError, SynthError, closest
 
 BUILT_IN = "built in"  # the origin of what no other package brings
 
@@ -27,20 +29,52 @@ class Plugin:
     version: str
     target: str
 
+    @property
+    def title(self) -> str:
+        """Kind, name, and the distribution that brings it with its version.
+
+        Examples
+        --------
+        >>> Plugin("tide", "triggers", "sea-checks", "1.2", "sea:tide").title
+        "trigger 'tide' (sea-checks 1.2)"
+        """
+        return f"{kind(self.folder)} {self.name!r} ({self.origin} {self.version})"
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Turn whatever a plugin raises into one error that says whose it is; ``--debug`` shows the traceback.
+
+        Raises
+        ------
+        PluginError
+            If anything but an error of this product is raised inside the block.
+        """
+        try:
+            yield
+        except SynthError:
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise PluginError(
+                f"{self.title} raised {type(error).__name__}: {error}.",
+                f"Tell whoever keeps {self.origin}; `--debug` shows where."
+                if self.origin != BUILT_IN
+                else "`--debug` shows where.",
+            ) from error
+
     def load(self) -> Any:
         """Import the plugin; what it is depends on its folder's interface.
 
         Raises
         ------
-        UsageError
-            If the module cannot be imported or has no such attribute.
+        PluginError
+            If the module cannot be imported, whatever it raises, or has no such attribute.
         """
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise UsageError(
-                f"{self.folder[:-1]} {self.name!r} ({self.target}) cannot be loaded: {error}.",
+        except Exception as error:  # a plugin may raise anything
+            raise PluginError(
+                f"{self.title} cannot be loaded from {self.target}: {error}.",
                 "Install what it needs, or name another one: `synth-mlflow list`.",
             ) from error
 
@@ -58,16 +92,35 @@ def find(folder: str, name: str) -> Plugin:
 
     Raises
     ------
-    UsageError
+    PluginError
         If no plugin has that name.
     """
     plugins = installed(folder)
     if name not in plugins:
-        raise UsageError(
-            f"no {folder[:-1].replace('_', ' ')} is called {name!r}. {closest(name, plugins)}",
+        raise PluginError(
+            f"no {kind(folder)} is called {name!r}. {closest(name, plugins)}",
             "`synth-mlflow list` shows what is installed.",
         )
     return plugins[name]
+
+
+def kind(folder: str) -> str:
+    """What a plugin of a folder is called.
+
+    >>> kind("checks")
+    'check'
+    """
+    return folder[:-1].replace("_", " ")
+
+
+def provenance(folder: str, names: Iterable[str]) -> dict[str, str]:
+    """The distribution and version of each of some plugins that another package brings; recorded with every use.
+
+    Plugins of our own are left out: the version of this package is recorded beside everything.
+    """
+    known = installed(folder)
+    others = {name: known[name] for name in names if name in known and known[name].origin != BUILT_IN}
+    return {name: f"{plugin.origin} {plugin.version}" for name, plugin in others.items()}
 
 
 def _built_in(folder: str) -> list[Plugin]:

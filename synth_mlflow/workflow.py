@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
+from synth_mlflow.data.any_table import as_pandas
 from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.record import Origin
 from synth_mlflow.errors import GateError, UsageError
@@ -51,13 +52,29 @@ from synth_mlflow.stages.spool import spooling
 from synth_mlflow.stages.sweep import By, sweep
 from synth_mlflow.stages.training_data import TrainingData, training_data
 from synth_mlflow.stages.validate import validate
+from synth_mlflow.tracking.caller import undisturbed
+from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.server import connect, refuse_read_only
+from synth_mlflow.tracking.server import connect, exists, refuse_read_only
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.triggers import TriggerState
 
+SETTLES = "status --repair"  # the one verb that may write to a project which was moved
+
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _reads(method: Callable[Concatenate[Workflow, P], T]) -> Callable[Concatenate[Workflow, P], T]:
+    """For verbs that write nothing: not even the experiment, where it is missing."""
+
+    @functools.wraps(method)
+    def checked(workflow: Workflow, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with undisturbed():
+            workflow._open(create=False)
+            return method(workflow, *args, **kwargs)
+
+    return checked
 
 
 def _writes(verb: str) -> Callable[[Callable[Concatenate[Workflow, P], T]], Callable[Concatenate[Workflow, P], T]]:
@@ -66,8 +83,12 @@ def _writes(verb: str) -> Callable[[Callable[Concatenate[Workflow, P], T]], Call
     def decorate(method: Callable[Concatenate[Workflow, P], T]) -> Callable[Concatenate[Workflow, P], T]:
         @functools.wraps(method)
         def checked(workflow: Workflow, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            refuse_read_only(workflow.project.server, verb)
-            return method(workflow, *args, **kwargs)
+            with undisturbed():
+                refuse_read_only(workflow.project.server, verb, workflow.project.say)
+                if verb != SETTLES:
+                    refuse_moved(workflow.project.server)
+                    refuse_closed(workflow.project.server, verb)
+                return method(workflow, *args, **kwargs)
 
         return checked
 
@@ -80,7 +101,8 @@ class Workflow:
     Parameters
     ----------
     experiment : str or None
-        The experiment's name; None picks the only project on the server.
+        The experiment's name; None takes ``MLFLOW_EXPERIMENT_NAME``, else the only project on the server. A missing
+        experiment is made by the first verb that writes.
     tracking_uri : str, optional
         By default MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
     say : callable, optional
@@ -94,14 +116,28 @@ class Workflow:
         *,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self.project = Project(connect(experiment, tracking_uri, create=experiment is not None), say=say)
+        self._where = (experiment, tracking_uri)
+        self._say = say
+        self._project: Project | None = None
+        if experiment is None or exists(experiment, tracking_uri):
+            self._open(create=False)
 
     @classmethod
     def of(cls, project: Project) -> Workflow:
         """A workflow on a project that is open already."""
         workflow = cls.__new__(cls)
-        workflow.project = project
+        workflow._project = project
         return workflow
+
+    @property
+    def project(self) -> Project:
+        """What the project has recorded; its experiment is made if it is missing."""
+        return self._open(create=True)
+
+    def _open(self, *, create: bool) -> Project:
+        if self._project is None:
+            self._project = Project(connect(*self._where, create=create, say=self._say), say=self._say)
+        return self._project
 
     @_writes("define")
     def define(self, statement: str | Path) -> Problem:
@@ -354,15 +390,20 @@ class Workflow:
         """
         return sign(self.project, Asked(name, role, handoff, champion, _path(output)))
 
-    @_writes("status --repair")
+    @_writes(SETTLES)
     def repair(self) -> Repaired:
-        """Mark runs of dead processes as KILLED; see :func:`synth_mlflow.lifecycle.repair.repair`."""
+        """Mark runs of dead processes as KILLED, and let the database of a moved project name the files beside it.
+
+        See :func:`synth_mlflow.lifecycle.repair.repair`.
+        """
         return repair(self.project)
 
+    @_reads
     def status(self) -> Status:
         """How far the project is, and the next command."""
         return read_status(self.project)
 
+    @_reads
     def check(
         self,
         *,
@@ -407,6 +448,7 @@ class Workflow:
         with self._real_rows_in(data):
             return blame(self.project, model, ratio=ratio, batches=wanted, repeats=repeats, n_jobs=n_jobs)
 
+    @_reads
     def diff(self, before: str | Path, after: str | Path = "newest") -> Difference:
         """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.lifecycle.diff.diff`."""
         return diff(self.project, str(before), str(after))
@@ -440,34 +482,46 @@ class Workflow:
                 sweep=sweep,
             )
 
+    @_reads
     def verify(self, run_id: str | None = None) -> Verification:
         """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
         return verify(self.project, run_id)
 
-    def identify(self, table: str | Path | pd.DataFrame) -> Identified:
-        """Where each row of a table comes from; see :func:`synth_mlflow.lifecycle.identify.identify`."""
-        return identify(self.project, table if isinstance(table, pd.DataFrame) else Path(table))
+    @_reads
+    def identify(self, table: Any) -> Identified:
+        """Where each row of a table, given as a file or in memory, comes from.
 
+        See :func:`synth_mlflow.lifecycle.identify.identify`; any table that
+        :func:`~synth_mlflow.data.any_table.as_pandas` takes.
+        """
+        return identify(self.project, Path(table) if isinstance(table, str | Path) else as_pandas(table))
+
+    @_reads
     def trace(self, what: str) -> Trace:
         """What a model, run or batch is made of or went into; see :func:`synth_mlflow.lifecycle.trace.trace`."""
         return trace(self.project, what)
 
+    @_reads
     def export(self, format_name: str, output: str | Path | None = None) -> str:
         """Provenance in the format of another tool; see :func:`synth_mlflow.lifecycle.export.export`."""
         return export(self.project, format_name, _path(output))
 
+    @_reads
     def batches(self) -> pd.DataFrame:
         """Every batch, one a row."""
         return batches_table(self.project)
 
+    @_reads
     def checks(self) -> pd.DataFrame:
         """The newest run of each check of each batch, one a row."""
         return checks_table(self.project)
 
+    @_reads
     def curve(self) -> pd.DataFrame:
         """The newest curve, one ratio a row: ratio, score, low, high, gain, gain_low, gain_high, and more."""
         return self.latest_curve().frame()
 
+    @_reads
     def latest_curve(self) -> Curve:
         """The newest curve; a GateError before `sweep`."""
         sweep = self.project.latest_sweep()
@@ -475,6 +529,7 @@ class Workflow:
             raise GateError("this project has no sweep.", "First: `synth-mlflow sweep`.")
         return sweep.curve
 
+    @_reads
     def training_data(
         self,
         ratio: float | None = None,
@@ -491,10 +546,12 @@ class Workflow:
         wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
         return training_data(self.project, ratio, batches=wanted, mix=mix, seed=seed, run_id=run_id)
 
+    @_reads
     def training_rows(self) -> pd.DataFrame:
         """The real rows that generators and models may learn from."""
         return self.project.training_rows(self.project.evaluation_set())
 
+    @_reads
     def evaluation_rows(self) -> pd.DataFrame:
         """The frozen evaluation rows."""
         return self.project.evaluation_rows(self.project.evaluation_set())

@@ -110,3 +110,66 @@ def test_every_entry_point_calls_a_verb_with_options_that_it_has() -> None:
         assert [word for word in words if word.startswith("--") and word not in options] == [], name
         used = {word.strip("{}") for word in words if word.startswith("{")}
         assert used == set(entry["parameters"]), name
+
+
+def test_the_form_of_a_project_calls_the_installed_command(tmp_path: Path) -> None:
+    """Whoever installed a wheel has no MLproject of ours: `init` writes one with the same entry points."""
+    from synth_mlflow.data.templates import write_templates
+
+    written = write_templates(tmp_path / "mine")
+    assert [path.name for path in written] == ["problem.md", "limits.md", "MLproject"]
+    ours, theirs = (yaml.safe_load(path.read_text()) for path in (ROOT / "MLproject", written[-1]))
+    for entry in ours["entry_points"].values():
+        entry["command"] = entry["command"].replace("python -m synth_mlflow", "synth-mlflow")
+    assert theirs["entry_points"] == ours["entry_points"] and "conda_env" not in theirs
+
+
+def test_an_mlproject_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
+    from synth_mlflow.data.templates import write_templates
+
+    (tmp_path / "MLproject").write_text("name: mine")
+    assert [path.name for path in write_templates(tmp_path)] == ["problem.md", "limits.md"]
+    assert (tmp_path / "MLproject").read_text() == "name: mine"
+
+
+@pytest.mark.slow
+def test_a_project_that_init_wrote_is_run_by_mlflow(
+    uri: str, write_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synth_mlflow.data.templates import MLPROJECT, _text
+
+    write_project()
+    (tmp_path / MLPROJECT).write_text(_text(MLPROJECT))
+    command = tmp_path / "bin" / "synth-mlflow"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m synth_mlflow "$@"\n')
+    command.chmod(0o755)
+    scripts = str(Path(sys.executable).parent)
+    path = os.pathsep.join([str(command.parent), scripts, os.environ["PATH"]])
+    run = [f"{scripts}/mlflow", "run", str(tmp_path), "--env-manager", "local", "--experiment-name", "shop"]
+    known = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": uri}
+    done = subprocess.run([*run, "-e", "define"], env=known, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert set(runs_of(uri, "shop")) == {"workflow", "problem"}
+
+
+@pytest.mark.slow
+def test_a_verb_that_reads_marks_no_experiment(
+    mlflow_run: Callable[..., subprocess.CompletedProcess[str]], uri: str, write_project: Callable[..., Path]
+) -> None:
+    refused = mlflow_run("-e", "check")
+    assert refused.returncode != 0
+    assert "experiment 'Default' is no project; those on this server: none" in refused.stderr
+    client = MlflowClient(uri)
+    assert "synth.schema" not in client.get_experiment("0").tags
+    (run,) = client.search_runs(["0"])
+    assert not [tag for tag in run.data.tags if tag.startswith("synth.")]
+
+
+def test_the_source_distribution_holds_what_mlflow_run_and_readers_need() -> None:
+    manifest = (ROOT / "MANIFEST.in").read_text()
+    for name in ("MLproject", "conda.yaml", "SECURITY.md", "CHANGELOG.md", "docs"):
+        assert name in manifest
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "**/MLproject" in named["tool"]["setuptools"]["package-data"]["synth_mlflow"]
+    assert "Programming Language :: Python :: 3.13" in named["project"]["classifiers"]

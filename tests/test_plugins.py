@@ -46,7 +46,7 @@ def test_entry_points_are_plugins_and_never_replace_a_built_in_one(others):
 
 @pytest.mark.parametrize("name", ["broken", "hollow"])
 def test_a_plugin_that_cannot_be_loaded_says_why(others, name):
-    with pytest.raises(UsageError, match=rf"generator '{name}' \(.*\) cannot be loaded: .*\nInstall what it needs"):
+    with pytest.raises(UsageError, match=rf"generator '{name}' \(.*\) cannot be loaded from .*\nInstall what it needs"):
         find("generators", name).load()
 
 

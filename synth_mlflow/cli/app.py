@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -21,7 +22,7 @@ from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, lo
 from synth_mlflow.cli.question_verbs import diff, identify, trace
 from synth_mlflow.cli.rerun_verbs import blame, reproduce
 from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
-from synth_mlflow.errors import SynthError, closest
+from synth_mlflow.errors import SynthError, UsageError, closest
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 TERMINATED = 143  # and after SIGTERM
@@ -89,6 +90,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
+        _refuse_bytes(arguments)
         result = cli.main(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as leaving:
@@ -99,15 +101,33 @@ def _exit_code(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         output.error("stopped by Ctrl-C; open runs were marked KILLED.", "Run the same command again to go on.")
         return INTERRUPTED
+    except SystemExit as leaving:
+        if leaving.code == TERMINATED:
+            output.error("stopped by SIGTERM; open runs were marked KILLED.", "Run the same command again to go on.")
+        raise
     except SynthError as error:
         return _tell(error, "--debug" in arguments, "--json" in arguments)
+    except OSError as error:  # a file of the user's that cannot be read or written
+        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        told = UsageError(f"{named}.", "Choose another place, or make this one readable and writable for you.")
+        return _tell(told, "--debug" in arguments, "--json" in arguments, error)
     finally:
         hide()
 
 
-def _tell(error: SynthError, debug: bool, as_json: bool) -> int:
+def _refuse_bytes(arguments: Sequence[str]) -> None:
+    """A UsageError for a word that is no text, unless it is the name of a file."""
+    for word in arguments:
+        plain = word.encode("utf-8", "replace").decode()
+        if plain != word and not os.path.lexists(word):
+            raise UsageError(
+                f"the argument {plain!r} is no UTF-8 text.", "Type it anew, in a terminal whose locale is UTF-8."
+            )
+
+
+def _tell(error: SynthError, debug: bool, as_json: bool, cause: BaseException | None = None) -> int:
     if debug:
-        traceback.print_exception(error)
+        traceback.print_exception(cause or error)
     output.error(error.found, error.fix)
     if as_json:
         output.as_json({"error": type(error).__name__, "found": error.found, "fix": error.fix})

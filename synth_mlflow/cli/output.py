@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
@@ -15,6 +16,8 @@ import click
 from synth_mlflow.cli.colours import colour
 from synth_mlflow.cli.progress import hide
 from synth_mlflow.handoff.links import without_credentials
+
+WIDTH_OF_LOGS = 160  # characters, where nobody's window bounds it
 
 
 def line(text: str = "") -> None:
@@ -43,7 +46,8 @@ def _same_project(command: str) -> str:
 def error(found: str, fix: str = "") -> None:
     """What was found and needed, and what to do next."""
     hide()
-    lines = [*found.splitlines(), *fix.splitlines()]
+    told = f"{found}\n{fix}".encode("utf-8", "replace").decode()  # names of files need not be text
+    lines = told.splitlines()
     label = click.style("error:", fg="red", bold=True)
     click.echo(f"{label} {lines[0]}", err=True, color=colour(sys.stderr))
     for more in lines[1:]:
@@ -68,23 +72,44 @@ def plain(value: Any) -> Any:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A small table; numbers to the right."""
+    """A small table; numbers to the right. Where even its longest words do not fit side by side, a line a cell."""
     from rich.console import Console
     from rich.table import Table
 
     hide()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_OF_LOGS
+    longest = _longest_words(columns, rows)
+    if sum(longest) + 2 * len(columns) > width:
+        for row in rows:
+            told = [(column, _plain(value)) for column, value in zip(columns, row, strict=True)]
+            for name, text in told:
+                if text:
+                    click.echo(f"{name}: {text}" if name else text)
+            click.echo()
+        return
     built = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for at, column in enumerate(built.columns):
+        column.min_width, column.overflow = longest[at], "fold"
         if rows and all(isinstance(row[at], int | float) for row in rows):
             column.justify = "right"
     for row in rows:
         built.add_row(*(_cell(value) for value in row))
-    Console(no_color=not colour(sys.stdout), highlight=False, width=None if sys.stdout.isatty() else 160).print(built)
+    Console(no_color=not colour(sys.stdout), highlight=False, width=width).print(built)
+
+
+def _longest_words(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[int]:
+    """How many characters the longest word of each column has, its name among them: no column can be narrower."""
+    cells = [[name, *(_plain(row[at]) for row in rows)] for at, name in enumerate(columns)]
+    return [max((len(word) for cell in column for word in cell.split()), default=0) for column in cells]
 
 
 def _cell(value: object) -> str:
     from rich.markup import escape
 
+    return escape(_plain(value))
+
+
+def _plain(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return escape(str(value))
+        return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -44,7 +44,7 @@ def init(
     given: Shared,
     folder: Path,
 ) -> None:
-    """Write problem.md and limits.md into FOLDER, to be filled in by people."""
+    """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`."""
     from synth_mlflow.data.templates import write_templates
 
     written = write_templates(folder)
@@ -100,6 +100,8 @@ def status(
             found if repaired is None else {**output.plain(found), "repaired": output.plain(repaired)}
         )
     if repaired is not None:
+        if repaired.n_paths:
+            output.line(f"repaired: {repaired.n_paths:,} paths name the folder beside the database now")
         output.line(f"repaired: {len(repaired.killed)} runs marked KILLED, {len(repaired.left)} still being written")
     _tell_status(found)
     return output.next_command(found.next_command)
@@ -211,7 +213,7 @@ def show(
 @shared
 def list_installed(given: Shared) -> None:
     """Generators, peers, checks, triggers and export formats that are installed."""
-    from synth_mlflow.errors import UsageError
+    from synth_mlflow.errors import PluginError
     from synth_mlflow.plugins import installed
 
     found: list[dict[str, Any]] = []
@@ -219,14 +221,14 @@ def list_installed(given: Shared) -> None:
         for name, plugin in installed(folder).items():
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
-                loaded = plugin.load()
-            except UsageError as error:
+                with plugin.guarded():
+                    loaded = plugin.load()
+                    told["version"] = getattr(loaded, "version", plugin.version)
+                    if folder == "peers":
+                        told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
+                    found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
+            except PluginError as error:
                 found.append({**told, "summary": error.found, "leaky": False})
-                continue
-            told["version"] = getattr(loaded, "version", plugin.version)
-            if folder == "peers":
-                told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
-            found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
     if given.as_json:
         return output.as_json(found)
     rows = [

@@ -13,6 +13,9 @@ from synth_mlflow.errors import UsageError
 if TYPE_CHECKING:
     from synth_mlflow.workflow import Workflow
 
+READS = frozenset({"status", "check", "verify", "identify", "trace", "diff", "export"})
+"""The verbs that write nothing, also not on the run that `mlflow run` has made for them."""
+
 
 def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Workflow:
     """The workflow of a verb.
@@ -41,14 +44,15 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
 
     adopted = adopt()
     if adopted is None:
-        name = given.experiment or begins
-        server = connect(name, given.tracking_uri, create=begins is not None)
+        name = given.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or begins
+        server = connect(name, given.tracking_uri, create=begins is not None, say=say)
         return workflow_class.of(Project(server, say=say, count=say.count))
-    server = connect_by_id(adopted.experiment_id, given.tracking_uri)
+    server = connect_by_id(adopted.experiment_id, given.tracking_uri, create=begins is not None)
     if given.experiment not in (None, server.experiment):
         raise UsageError(
             f"`mlflow run` works in experiment {server.experiment!r}, and --experiment names {given.experiment!r}.",
             f"Name it to MLflow instead: `mlflow run --experiment-name {given.experiment} …`.",
         )
-    adopted_as_workflow(server, adopted.run_id, verb)
+    if verb not in READS:
+        adopted_as_workflow(server, adopted.run_id, verb)
     return workflow_class.of(Project(server, workflow_run=adopted.run_id, say=say, count=say.count))

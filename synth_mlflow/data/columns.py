@@ -205,7 +205,7 @@ def _text(values: pd.Series) -> pd.Series:
 def _whole(values: pd.Series) -> pd.Series:
     if len(values) and values.max() > MAX_INTEGER:
         raise UsageError(
-            f"column {values.name!r} holds whole numbers such as {values.max()}, at most {MAX_INTEGER} fits 64 bits.",
+            f"column {values.name!r} holds whole numbers beyond {MAX_INTEGER}, which is the greatest of 64 bits.",
             "If they are identifiers, make them text.",
         )
     if values.isna().any():
@@ -258,7 +258,5 @@ def _all_missing(n_rows: int, kind: Kind) -> pd.Series:
 def _to_whole(values: pd.Series) -> pd.Series:
     fraction = values[values.notna() & (values != values.round())]
     if len(fraction):
-        raise ValueError(
-            f"holds {len(fraction):,} values like {fraction.iloc[0]:g}, whole numbers were needed: round them"
-        )
+        raise ValueError(f"holds {len(fraction):,} values with a fraction, whole numbers were needed: round them")
     return values if values.isna().any() else values.astype("int64")

@@ -214,12 +214,17 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written down: what a terminal sends as bytes that are no UTF-8 cannot."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 _TYPES: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("generator", "a text", lambda v: isinstance(v, str)),
     ("version", "a text", lambda v: isinstance(v, str)),
     ("params", "a mapping", lambda v: isinstance(v, Mapping)),
     ("seed", "a whole number or null", lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool))),
     ("slice", "a text or null", lambda v: v is None or isinstance(v, str)),
-    ("purpose", "a text", lambda v: isinstance(v, str)),
+    ("purpose", "a text of Unicode", lambda v: isinstance(v, str) and _is_unicode(v)),
     ("prompts", "a list of texts", lambda v: isinstance(v, list | tuple) and all(isinstance(p, str) for p in v)),
 )

@@ -42,6 +42,9 @@ MAX_BYTES = 1_000_000  # a statement is written by people
 BOTH_SIDES: Literal["both-sides"] = "both-sides"  # of a split: where equal rows may stand
 PLACEHOLDER = "(write here:"  # how every untouched answer of the templates begins
 
+RERUN_WHEN = {"new_real_rows": 0.2, "metric_drop": 0.02, "generator": "major", "task": "any"}
+OFF = ("off", False)  # which is how YAML reads it
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]  # what servers keep whole
 
@@ -127,7 +130,7 @@ class Facts(_Strict):
     evaluation: Evaluation = Evaluation()
     model: Model = Model()
     validation: dict[str, Any] = {}
-    rerun_when: dict[str, Any] = {"new_real_rows": 0.2, "metric_drop": 0.02, "generator": "major", "task": "any"}
+    rerun_when: dict[str, Any] = RERUN_WHEN
 
     @field_validator("constraints", mode="before")
     @classmethod
@@ -135,6 +138,15 @@ class Facts(_Strict):
         if not isinstance(value, list):
             raise ValueError("must be a list")  # noqa: TRY004 (pydantic reports ValueErrors alone)
         return [text for item in value for text in as_texts(item)]
+
+    @field_validator("rerun_when")
+    @classmethod
+    def _with_defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
+        """What is named stands beside the defaults or in their place; ``off`` leaves one out."""
+        idle = [name for name, threshold in value.items() if threshold in OFF and name not in RERUN_WHEN]
+        if idle:
+            raise ValueError(f"only a default can be switched off, and {idle[0]!r} is none of {', '.join(RERUN_WHEN)}")
+        return {name: threshold for name, threshold in {**RERUN_WHEN, **value}.items() if threshold not in OFF}
 
     @field_validator("privacy")
     @classmethod

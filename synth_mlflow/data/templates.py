@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pandas as pd
 from synth_mlflow.errors import UsageError
 
 TEMPLATES = ("problem.md", "limits.md")
+MLPROJECT = "MLproject"  # its entry points call the installed command
 MEASUREMENTS = (
     "mean_texture",
     "mean_smoothness",
@@ -26,15 +29,35 @@ DEMO_SEED = 0
 
 
 def write_templates(folder: Path) -> list[Path]:
-    """Write problem.md and limits.md to be filled in; a UsageError if one is there already."""
+    """Write problem.md and limits.md to be filled in, and the MLproject of `mlflow run` where there is none.
+
+    Raises
+    ------
+    UsageError
+        If one of the first two is there already, or the folder cannot be written.
+    """
     existing = [name for name in TEMPLATES if (folder / name).exists()]
     if existing:
         raise UsageError(
             f"{folder} holds {' and '.join(existing)} already; nothing was written.",
             "Name another folder, or edit them.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write(folder / name, _text(name)) for name in TEMPLATES]
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        written = [_write(folder / name, _text(name)) for name in TEMPLATES]
+        project = folder / MLPROJECT
+        return [*written, *([] if project.exists() else [_write(project, _text(MLPROJECT))])]
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """A UsageError where the system does not let a folder be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror}.", "Name a folder that is yours to write."
+        ) from error
 
 
 def write_demo(folder: Path) -> list[Path]:

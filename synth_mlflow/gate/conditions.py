@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from synth_mlflow.data.environment import environment
-from synth_mlflow.errors import SynthError
+from synth_mlflow.errors import PluginError, SynthError
+from synth_mlflow.gate.in_force import recorded_origin
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.promises import StatedPromise
@@ -55,7 +57,9 @@ def installed_generators(wanted: Iterable[str]) -> dict[str, str]:
     found = {}
     for name in set(wanted) & set(installed("generators")):
         try:
-            found[name] = str(find("generators", name).load().version)
+            plugin = find("generators", name)
+            with plugin.guarded():
+                found[name] = str(plugin.load().version)
         except SynthError:  # installed, and not loadable: nothing is known about its version
             continue
     return found
@@ -74,11 +78,27 @@ def here() -> dict[str, str]:
 
 
 def evaluate(problem: Problem, recorded: Recorded, present: Present) -> Sequence[TriggerState]:
-    """Every condition that the statement names, with its state."""
+    """Every condition that the statement names, with its state; *cannot tell* where its plugin is missing or raises."""
     return [
-        find("triggers", name).load().evaluate(threshold, recorded, present)
+        _state(problem.run, name, threshold, recorded, present)
         for name, threshold in problem.statement.facts.rerun_when.items()
     ]
+
+
+def _state(problem: StoredRun, name: str, threshold: object, recorded: Recorded, present: Present) -> TriggerState:
+    words = f"{name}: {json.dumps(threshold, default=str)}"
+    if name not in installed("triggers"):
+        origin = recorded_origin(problem, "triggers", name)
+        return TriggerState(name, words, "cannot tell", f"trigger {name!r}{origin} is not installed here")
+    try:
+        plugin = find("triggers", name)
+        with plugin.guarded():
+            state = plugin.load().evaluate(threshold, recorded, present)
+            if not isinstance(state, TriggerState) or state.state not in get_args(State):
+                raise TypeError(f"it returned {state!r}, a TriggerState was needed")
+            return state
+    except PluginError as error:
+        return TriggerState(name, words, "cannot tell", error.found)
 
 
 def retracted_inside(inside: Sequence[StoredBatch]) -> TriggerState:

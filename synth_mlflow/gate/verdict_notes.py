@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from synth_mlflow.data.digests import canonical_json
-from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.in_force import readable_policy
+from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.verdicts import (
     IS_CHECK,
     CheckVerdict,
@@ -93,7 +94,7 @@ def newest_notes(batch: StoredRun) -> dict[str, Note]:
 def recorded_verdicts(project: Project, batches: Sequence[StoredBatch]) -> tuple[Verdict, ...]:
     """:func:`verdicts_under` the policy in force; empty before `define`."""
     problem = project.find_problem() if batches else None
-    return () if problem is None else verdicts_under(project, policy_of(problem.statement), batches)
+    return () if problem is None else verdicts_under(project, readable_policy(project, problem), batches)
 
 
 def verdicts_under(project: Project, policy: Policy, batches: Sequence[StoredBatch]) -> tuple[Verdict, ...]:

@@ -47,8 +47,13 @@ def export(project: Project, format_name: str, output: Path | None = None) -> st
     """
     if output is not None and not output.resolve().parent.is_dir():
         raise UsageError(f"there is no folder {output.resolve().parent} to write {output.name} to.", "Make it first.")
-    plugin: Export = find(FOLDER, format_name.replace("-", "_")).load()
-    text = plugin.render(provenance_of(project))
+    plugin = find(FOLDER, format_name.replace("-", "_"))
+    made_of = provenance_of(project)
+    with plugin.guarded():
+        format_: Export = plugin.load()
+        text = format_.render(made_of)
+        if not isinstance(text, str):
+            raise TypeError(f"it returned a {type(text).__name__}, text was needed")
     if output is not None:
         output.write_text(text, encoding="utf-8")
     return text

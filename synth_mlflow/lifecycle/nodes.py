@@ -96,6 +96,11 @@ def model_node(final: StoredRun) -> Node:
     return Node("model", model_uri(final), final.run_id, facts)
 
 
+def tagged_node(name: str, version: str) -> Node:
+    """A registered version that names a batch in its own tags, and whose run is no finished one of the project."""
+    return Node("model", f"models:/{name}/{version}", "", {"its run": "was put away, or is gone"})
+
+
 def model_uri(final: StoredRun) -> str:
     """The address of the model that a final run registered."""
     return f"models:/{final.params[names.P_MODEL_NAME]}/{final.params[names.P_MODEL_VERSION]}"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from synth_mlflow.data.record import Origin
 from synth_mlflow.data.tables import restore
-from synth_mlflow.errors import SynthError, UsageError
+from synth_mlflow.errors import PluginError, SynthError, UsageError
 from synth_mlflow.generators import is_external
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
@@ -100,7 +100,7 @@ class Workshop:
             raise CannotError(f"{made} made it elsewhere: its code is not known here, its rows are on the server")
         if origin.door == "generator" and origin.generator not in installed("generators"):
             raise CannotError(f"generator {origin.generator!r} is not installed here; {made} made it")
-        external = origin.door != "generator" or is_external(find("generators", origin.generator).load())
+        external = origin.door != "generator" or is_external(_loaded(origin.generator))
         if external and not self.allow_external:
             raise CannotError(f"{made} {EXTERNAL.get(origin.door, 'calls a service')}: only with `--allow-external`")
 
@@ -130,3 +130,11 @@ def _maker(origin: Origin, python: str | None) -> Maker:
         except UsageError:  # a version that cannot be measured was given by hand: the rows will tell
             return own_maker(origin.generator, origin.params, origin.version)
     return installed_maker(origin.generator, origin.params)
+
+
+def _loaded(generator: str) -> object:
+    """An installed generator; a CannotError if it cannot be loaded."""
+    try:
+        return find("generators", generator).load()
+    except PluginError as error:
+        raise CannotError(error.found) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from synth_mlflow.tracking.moved import settle
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import end_run, is_abandoned
@@ -20,6 +21,8 @@ class Repaired:
     """Run ids that are marked KILLED now; they counted as no evidence before, and do not now."""
     left: tuple[str, ...]
     """Run ids that somebody may still be writing: a live process here, or one elsewhere within a day."""
+    n_paths: int = 0
+    """Paths in the database of a moved project that name the files beside it now."""
 
 
 def repair(project: Project) -> Repaired:
@@ -30,13 +33,14 @@ def repair(project: Project) -> Repaired:
     ServerError
         If this user may not write.
     """
-    still_open = [run for run in project.reader.runs() if run.status in OPEN]
+    n_paths = settle(project.server)
+    still_open = [run for run in project.reader.runs() if run.status in OPEN and not run.discarded]
     claimed = project.claimed_evaluation_run()
     killed = [run for run in still_open if is_abandoned(run) and not _is_only_unmarked(run, claimed)]
     for run in killed:
         end_run(project.server, run.run_id, "KILLED", REASON)
     ids = {run.run_id for run in killed}
-    return Repaired(tuple(ids), tuple(run.run_id for run in still_open if run.run_id not in ids))
+    return Repaired(tuple(ids), tuple(run.run_id for run in still_open if run.run_id not in ids), n_paths)
 
 
 def _is_only_unmarked(run: StoredRun, claimed: StoredRun | None) -> bool:

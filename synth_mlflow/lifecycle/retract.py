@@ -10,6 +10,7 @@ from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.lifecycle.usage import Uses, uses_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import PARAM_MAX
+from synth_mlflow.tracking.models import versions_that_hold
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.signposts import describe_project
@@ -72,9 +73,15 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
         by=told.by,
         at=told.at,
         sweeps=tuple(run.run_id for run in uses.sweeps),
-        models=uses.models,
+        models=_models(project, uses, batch.id),
         handoffs=tuple(run.run_id for run in uses.handoffs),
     )
+
+
+def _models(project: Project, uses: Uses, batch_id: str) -> tuple[str, ...]:
+    """The versions that hold a batch: those of final runs, and those whose own tags say so."""
+    tagged = (f"models:/{name}/{version}" for name, version in versions_that_hold(project.server, batch_id))
+    return tuple(dict.fromkeys([*uses.models, *tagged]))
 
 
 def _told(reason: str, by: str) -> TakenBack:

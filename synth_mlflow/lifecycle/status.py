@@ -88,7 +88,13 @@ def status(project: Project) -> Status:
     left = tuple(
         f"{run.name} ({run.status.lower()}, run {run.run_id})"
         for run in project.reader.runs(where="attributes.status != 'FINISHED'")
-        if run.stage != "workflow" and run.parent not in told
+        if run.stage != "workflow" and run.parent not in told and not run.discarded
+    )
+    left += tuple(
+        f"{run.name} (no run of this package: it carries the tag {names.TAG_STAGE}, and lacks the parameter "
+        f"{run.lacks[0]}; run {run.run_id})"
+        for run in runs
+        if run.status == "FINISHED" and run.lacks
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())

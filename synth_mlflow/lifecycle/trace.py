@@ -18,9 +18,11 @@ from synth_mlflow.lifecycle.nodes import (
     problem_node,
     ratio_node,
     sweep_node,
+    tagged_node,
 )
 from synth_mlflow.lifecycle.tree import Node, tree_lines
 from synth_mlflow.tracking import lineage, names
+from synth_mlflow.tracking.models import versions_that_hold
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.run_ids import spelled_out
@@ -143,8 +145,15 @@ def _handoff(ledger: Ledger, run: StoredRun) -> Node:
 def _batch(ledger: Ledger, run: StoredRun) -> Node:
     batch = StoredBatch(run)
     sweeps = [sweep for sweep in ledger.of_stage("sweep") if batch.id in sweep.batches]
-    uses = [_use(ledger, sweep) for sweep in sweeps]
+    uses = [*(_use(ledger, sweep) for sweep in sweeps), *_orphans(ledger, batch)]
     return _batch_back(ledger, batch).above([*_grounds(ledger, run), *uses, *_readers(ledger, *batch.dataset_digests)])
+
+
+def _orphans(ledger: Ledger, batch: StoredBatch) -> list[Node]:
+    """The registered versions that hold a batch by their own tags alone: a sweep was killed after it registered one."""
+    known = {model_uri(final) for final in ledger.of_stage("final")}
+    tagged = [tagged_node(*found) for found in versions_that_hold(ledger.project.server, batch.id)]
+    return [node for node in tagged if node.name not in known]
 
 
 def _batch_back(ledger: Ledger, batch: StoredBatch) -> Node:

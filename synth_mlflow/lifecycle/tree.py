@@ -45,7 +45,7 @@ def tree_lines(root: Node) -> list[str]:
 
 
 def _lines(node: Node) -> Iterator[str]:
-    yield f"{_heading(node)} [run {node.run_id}]"
+    yield _heading(node) + (f" [run {node.run_id}]" if node.run_id else "")
     if node.facts:
         yield ("│   " if node.children else "    ") + " · ".join(_facts(node.facts))
     for at, child in enumerate(node.children, start=1):

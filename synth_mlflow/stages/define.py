@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
-from synth_mlflow.data.digests import json_digest, table_digest
+from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.model.score import ceiling, check_metric
-from synth_mlflow.plugins import find
+from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
@@ -76,7 +77,12 @@ def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tu
         draft.param(names.P_SUCCESS, facts.success.model_dump(exclude_none=True))
         draft.param(names.P_GAP, facts.gap)
         draft.param(names.P_PRIVACY, facts.privacy)
-        draft.param(names.P_POLICY, policy_of(statement).digest)
+        policy = policy_of(statement)
+        draft.param(names.P_POLICY, policy.digest)
+        draft.text(names.A_POLICY, canonical_json(asdict(policy)))
+        used = {"checks": provenance("checks", policy.required), "triggers": provenance("triggers", facts.rerun_when)}
+        if any(used.values()):
+            draft.param(names.P_PLUGINS, used)
         draft.metric(names.M_ROWS, len(rows))
         draft.describe(_description(statement, rows))
     describe_project(project)
@@ -118,7 +124,7 @@ def _refuse_misfits(statement: Statement, rows: pd.DataFrame) -> None:
         try:
             attempt()
         except SynthError as error:
-            problems.append(error.found)
+            problems.append(" ".join(filter(None, (error.found, error.fix))))
     if problems:
         shown = "\n".join(f"  - {problem}" for problem in problems)
         raise StatementError(
@@ -128,10 +134,12 @@ def _refuse_misfits(statement: Statement, rows: pd.DataFrame) -> None:
 
 def _trigger_check(name: str, threshold: object) -> Callable[[], None]:
     def check() -> None:
-        try:
-            find("triggers", name).load().condition(threshold)
-        except ValueError as error:
-            raise StatementError(f"`rerun_when.{name}`: {error} (found {threshold!r}).") from error
+        plugin = find("triggers", name)
+        with plugin.guarded():
+            try:
+                plugin.load().condition(threshold)
+            except ValueError as error:
+                raise StatementError(f"`rerun_when.{name}`: {error} (found {threshold!r}).") from error
 
     return check
 

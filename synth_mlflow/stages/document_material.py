@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import production_values
-from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.gate.in_force import readable_policy
+from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.revisions import Loosened, Revision, loosened_after, revisions_of
 from synth_mlflow.gate.soundness import refuse_unsound
 from synth_mlflow.gate.verdict_notes import check_runs, verdicts_under
@@ -87,7 +88,7 @@ def gather_material(project: Project) -> Material:
         )
     newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
     text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
-    final, policy = _only(newest, "final", sweeps[-1].run_id), policy_of(problem.statement)
+    final, policy = _only(newest, "final", sweeps[-1].run_id), readable_policy(project, problem)
     curve = Curve.from_json(json.loads(text))
     batches = distinct_batches(run for run in runs if run.stage == "batch")
     inside = set(final.batches) if curve.chosen else set()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
-
-import pandas as pd
+from typing import Any, Self
 
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.record import Record
@@ -44,12 +42,17 @@ class BatchWriter:
         """The batch, once the block has ended."""
         self._spool = spool
 
-    def write(self, frame: pd.DataFrame) -> None:
+    def write(self, frame: Any) -> None:
         """Add rows; may be called more than once, with as many as fit into memory at a time.
+
+        Parameters
+        ----------
+        frame : DataFrame, Table, relation or dict
+            Of pandas, Polars, PyArrow, DuckDB or another library that narwhals knows, or a dict of columns.
 
         Raises
         ------
         UsageError
-            If they do not have the columns of the real rows, or do not lie in the slice of the record.
+            If they are no table, do not have the columns of the real rows, or do not lie in the slice of the record.
         """
         self._spool.add(frame)

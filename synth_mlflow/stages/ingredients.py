@@ -13,7 +13,7 @@ import pandas as pd
 from synth_mlflow.data.digests import json_digest, row_digests, table_digest
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
-from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.stages.generate import read_source
@@ -112,7 +112,7 @@ def gather(
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
         extra_real=None if extra_real is None else _held_back(project, frozen, training, extra_real),
         refine=refine,
-        n_earlier_sweeps=len(earlier_looks(project, "sweep")),
+        n_earlier_sweeps=len({run.params.get(names.P_KEY, run.run_id) for run in earlier_looks(project, "sweep")}),
         spec=settled_model(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
@@ -154,7 +154,7 @@ def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBa
     UsageError
         If two named batches hold the same rows.
     """
-    policy = policy_of(project.problem().statement)
+    policy = policy_in_force(project.problem())
     if wanted:
         named = tuple(project.batch(name) for name in dict.fromkeys(wanted))
         require_open(project, named, policy)

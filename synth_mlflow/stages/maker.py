@@ -19,7 +19,7 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError, UsageError, closest
 from synth_mlflow.generators import ChunkedSampler, Generator, Sampler
 from synth_mlflow.generators._constrained import fit_within
-from synth_mlflow.plugins import find
+from synth_mlflow.plugins import find, provenance
 
 CHUNK_ROWS = 100_000  # rows drawn at once; what a seed gives depends on it
 
@@ -117,15 +117,20 @@ def installed_maker(name: str, params: Mapping[str, Any]) -> Maker:
     UsageError
         If none has that name, or it does not take these parameters.
     """
-    made_of = find("generators", name).load()
-    known = [field.name for field in dataclasses.fields(made_of)]
+    plugin = find("generators", name)
+    with plugin.guarded():
+        made_of = plugin.load()
+        known = [field.name for field in dataclasses.fields(made_of)]
     for key in params:
         if key not in known:
             raise UsageError(f"generator {name!r} has no parameter {key!r}. {closest(key, known)}")
     generator: Generator = instance(name, made_of, params)
-    title, facts = type(generator).__name__, {"leaky": generator.leaky}
-    settings = dataclasses.asdict(generator)
-    return Maker(generator.version, settings, "generator", facts, title, fit_and_sample(generator))
+    with plugin.guarded():
+        facts: dict[str, Any] = {"leaky": generator.leaky}
+        if origin := provenance("generators", [name]):
+            facts["plugin"] = origin[name]
+        settings, title = dataclasses.asdict(generator), type(generator).__name__
+        return Maker(generator.version, settings, "generator", facts, title, fit_and_sample(generator))
 
 
 def instance(name: str, made_of: Callable[..., Any], params: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -34,9 +34,13 @@ def stated_promise(project: Project, final: StoredRun, curve: Curve) -> StatedPr
     """
     stands = promise_of(final)
     if stands is None:
-        others = [run for run in earlier_looks(project, "sweep") if run.run_id != final.params[names.P_SWEEP]]
-        finals = [run for run in earlier_looks(project, "final") if run.run_id != final.run_id]
-        openings = [run for run in finals if names.P_PROMISE in run.params]
+        sweeps, finals = earlier_looks(project, "sweep"), earlier_looks(project, "final")
+        keys = {run.run_id: run.params.get(names.P_KEY, run.run_id) for run in sweeps}
+        own = final.params[names.P_SWEEP]
+        others = _distinct({run.run_id: keys[run.run_id] for run in sweeps}, sweeps, keys.get(own, own))
+        opened = [run for run in finals if names.P_PROMISE in run.params and run.run_id != final.run_id]
+        of_sweep = {run.run_id: keys.get(run.params[names.P_SWEEP], run.params[names.P_SWEEP]) for run in opened}
+        openings = _distinct(of_sweep, opened, keys.get(own, own))
         promise = scored(project, final, curve, other_sweeps=_answers(others), earlier_openings=_answers(openings))
         stated = StatedPromise(promise, datetime.now(UTC).isoformat(timespec="seconds"))
         text = claim(project.server, final.run_id, names.P_PROMISE, promise_text(final, stated))
@@ -60,6 +64,12 @@ def earlier_looks(project: Project, stage: Literal["sweep", "final"]) -> list[St
     """Every sweep, or final model, on the frozen rows, from all experiments: rows wear wherever they are asked."""
     where = f"params.`{names.P_EVALUATION_DIGEST}` = '{project.evaluation_set().digest}'"
     return project.reader.finished(stage, where=where, everywhere=True)
+
+
+def _distinct(keys: Mapping[str, str], runs: Sequence[StoredRun], own: str) -> list[StoredRun]:
+    """One run of each key but the own one: several processes that sweep the same at once have looked once."""
+    by_key = {keys[run.run_id]: run for run in reversed(runs)}
+    return [run for key, run in by_key.items() if key != own]
 
 
 def _answers(runs: list[StoredRun]) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from scipy import stats
 
 from synth_mlflow.data.digests import Hashes, row_digests
 from synth_mlflow.data.record import record_in_file
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import EvidenceError, ServerError, SynthError, UsageError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -39,13 +41,27 @@ def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
             f"({record.origin.generator} {record.origin.version}).",
             "Give the real rows.",
         )
-    evalsets = project.reader.finished("evalset", everywhere=True)
+    evalsets = [run for run in project.reader.finished("evalset", everywhere=True) if names.P_SALT in run.params]
     digests = {run.params[names.P_SALT]: row_digests(rows, run.params[names.P_SALT]) for run in evalsets}
     by_evalset = {run.params[names.P_EVALUATION_DIGEST]: run for run in evalsets}
     for batch in project.reader.finished("batch", everywhere=True):
         frozen = by_evalset.get(batch.params.get(names.P_EVALUATION_DIGEST, ""))
         if frozen is not None:
-            _refuse_shared(project, path, digests[frozen.params[names.P_SALT]], batch, frozen)
+            with _skipping(project, batch):
+                _refuse_shared(project, path, digests[frozen.params[names.P_SALT]], batch, frozen)
+
+
+@contextmanager
+def _skipping(project: Project, batch: StoredRun) -> Iterator[None]:
+    """Go on, and say so, where the evidence of another project is broken or its files are gone: it is not ours."""
+    try:
+        yield
+    except (EvidenceError, ServerError, KeyError, ValueError) as error:
+        if batch.experiment_id == project.server.experiment_id:
+            raise
+        other = project.reader.experiment_names().get(batch.experiment_id, batch.experiment_id)
+        reason = error.found if isinstance(error, SynthError) else repr(error)
+        project.say(f"not compared with batch run {batch.run_id} of experiment {other!r}, which is broken: {reason}")
 
 
 def _refuse_shared(project: Project, path: Path, rows: Hashes, batch: StoredRun, frozen: StoredRun) -> None:

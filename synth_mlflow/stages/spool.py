@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.any_table import as_pandas
 from synth_mlflow.data.chunks import ChunkWriter, distinctive_rows
 from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.constraints import Constraints
@@ -64,15 +66,15 @@ class Spool:
         """How many rows were taken in so far."""
         return self._writer.n_rows
 
-    def add(self, frame: pd.DataFrame) -> None:
-        """Take in further rows.
+    def add(self, frame: Any) -> None:
+        """Take in further rows; any table that :func:`~synth_mlflow.data.any_table.as_pandas` takes.
 
         Raises
         ------
         UsageError
-            If they do not have the columns of the real ones, or do not lie in the slice that the record names.
+            If they are no table, do not have the columns of the real ones, or do not lie in the slice of the record.
         """
-        rows = conform(frame, self._frozen.schema, "the batch")
+        rows = conform(as_pandas(frame, "the batch"), self._frozen.schema, "the batch")
         self._refuse_outside(rows)
         self._broken.update(self._constraints.broken(rows))
         self._digests.append(row_digests(rows, self._frozen.salt))

@@ -36,6 +36,7 @@ from synth_mlflow.stages.ingredients import Ingredients, gather
 from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.kept_fits import KeptFits
+from synth_mlflow.tracking.models import registered_name
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.write import NewRun, create_children, create_run, ending_badly, ending_children_badly
@@ -120,6 +121,7 @@ def sweep(
 
 def _run(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
     server, plan = project.server, ingredients.plan
+    registered_name(server, server.experiment)  # refused before the work, not after it
     name = f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats"
     parent = create_run(server, NewRun("sweep", name, ingredients.key), parent=project.workflow_run)
     with ending_badly(server, parent):

@@ -18,11 +18,13 @@ from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.gate.policy import Policy, load_check, policy_of
+from synth_mlflow.gate.in_force import policy_in_force
+from synth_mlflow.gate.policy import Policy, load_check
 from synth_mlflow.gate.revisions import accepted_after, revisions_of
 from synth_mlflow.gate.verdict_notes import note_verdict
 from synth_mlflow.gate.verdicts import Verdict, acceptance_words, checks_by_batch, recomputed_verdict
 from synth_mlflow.model.halves import halves_of
+from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft
@@ -56,7 +58,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         If a batch or the real rows are no longer those that were recorded.
     """
     frozen = project.evaluation_set()
-    policy = policy_of(project.problem().statement)
+    policy = policy_in_force(project.problem())
     checks = checks_by_batch(project)
     wanted = [batch for batch in project.batches() if not batch.retracted]
     if batch_id:
@@ -110,7 +112,7 @@ def _judge_batch(
             with threadpool_limits(
                 1, user_api="blas"
             ):  # small products: on a busy machine threads that wait cost tenfold
-                result = sound(load_check(name).run(evidence, policy.thresholds[name]))
+                result = _result(name, evidence, policy)
             ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
             accepted = _accepted(project, batch, policy, name, ruling)
             _write(project, batch, policy, name, run_id, result, ruling, accepted)
@@ -154,6 +156,16 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
     return rows
 
 
+def _result(name: str, evidence: Evidence, policy: Policy) -> CheckResult:
+    """What a check finds; a PluginError if it raises, or returns anything else."""
+    plugin = find("checks", name)
+    with plugin.guarded():
+        result = load_check(name).run(evidence, policy.thresholds[name])
+        if not isinstance(result, CheckResult):
+            raise TypeError(f"it returned a {type(result).__name__}, a CheckResult was needed")
+        return sound(result)
+
+
 def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
     tags = {
         names.TAG_CHECK: name,
@@ -178,6 +190,8 @@ def _write(
     with writing(project.server, run_id) as draft:
         draft.param(names.P_CHECK, name)
         draft.param(names.P_CHECK_VERSION, load_check(name).version)
+        if origin := provenance("checks", [name]):
+            draft.param(names.P_PLUGINS, {"checks": origin})
         draft.param(names.P_BATCH, batch.id)
         draft.param(names.P_BATCH_DIGEST, batch.digest)
         draft.param(names.P_EVALUATION_DIGEST, batch.run.params[names.P_EVALUATION_DIGEST])

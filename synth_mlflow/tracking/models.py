@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +12,26 @@ from pathlib import Path
 import pandas as pd
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from synth_mlflow.data.digests import file_digest, text_digest
-from synth_mlflow.errors import EvidenceError
+from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.model_files import save_model
+from synth_mlflow.tracking.moved import beside_database
 from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
 DESCRIPTION_MAX = 5_000  # characters
+PUT_AWAY = "Put away: the sweep that made this version was not written to its end, and a later run took its place."
+UC_SCHEMA = "SYNTH_MLFLOW_UC_SCHEMA"
+THREE_PARTS, TWO_PARTS = re.compile(r"[^./\s]+\.[^./\s]+\.[^./\s]+"), re.compile(r"[^./\s]+\.[^./\s]+")
+UC_REFUSES = re.compile(r"[./\s\x00-\x1f\x7f]")  # in a part of a name
+UNITY_CATALOG = re.compile(r"(databricks-uc|uc)(:|$)")
 
 
 @dataclass(frozen=True)
@@ -57,17 +66,17 @@ def keep_model(
     features : DataFrame
         The features of all real training rows, for the signature.
     name : str
-        The registered model's name; characters that MLflow refuses become hyphens.
+        Of the model; see :func:`registered_name`.
     tags : mapping
         For the registered version.
     """
-    client, name = server.client, _plain_name(name)
+    client, logged_name, name = server.client, _plain_name(name), registered_name(server, name)
     _registered(server, name)
-    left = [v for v in client.search_model_versions(f"name='{name}'") if v.run_id == run_id]
+    left = sorted(_versions_of(server, run_id), key=lambda found: int(found.version))
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
-    logged = client.create_logged_model(server.experiment_id, name=name, source_run_id=run_id)
+    logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
         folder = Path(parent) / "model"
         save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id))
@@ -82,7 +91,71 @@ def keep_model(
         tags={**tags, "synth.model_sha256": sha256},
         model_id=logged.model_id,
     )
+    for twin in _versions_of(server, run_id):  # of requests whose answer was lost and that MLflow sent again
+        if str(twin.version) != str(version.version):
+            client.delete_model_version(name, twin.version)
     return KeptModel(logged.model_id, name, str(version.version), sha256)
+
+
+def registered_name(server: Server, name: str) -> str:
+    """The name under which a project's model is registered.
+
+    Characters that MLflow refuses become hyphens. Unity Catalog takes names of three parts: the name is kept if it has
+    them, else its last part is put under the catalog and the schema that the environment names.
+
+    Raises
+    ------
+    UsageError
+        If the registry is a Unity Catalog, and nobody has said in which catalog and schema.
+    """
+    registry = str(server.client._registry_uri)  # what the caller has set, else the default; no public way
+    if not UNITY_CATALOG.match(registry):
+        return _plain_name(name)
+    if THREE_PARTS.fullmatch(name):
+        return name
+    schema = os.environ.get(UC_SCHEMA, "")
+    if not TWO_PARTS.fullmatch(schema):
+        raise UsageError(
+            f"models are registered in the Unity Catalog {registry}, whose names have three parts, and {UC_SCHEMA} is "
+            f"{schema!r}.",
+            f"Say where they go: `export {UC_SCHEMA}=CATALOG.SCHEMA`.",
+        )
+    return f"{schema}.{UC_REFUSES.sub('-', name.rstrip('/').rpartition('/')[2])}"
+
+
+@guard
+def archive_models(server: Server, run_id: str) -> None:
+    """Mark what a run has registered as put away: its versions say so and are archived, its logged models are deleted.
+
+    The versions stay, with the tags that name their batches: somebody may have used one in the meantime.
+    """
+    for version in _versions_of(server, run_id):
+        server.client.set_model_version_tag(version.name, version.version, names.TAG_DISCARDED, "true")
+        server.client.update_model_version(version.name, version.version, PUT_AWAY)
+        if not UNITY_CATALOG.match(str(server.client._registry_uri)):  # which knows no stages
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)
+                server.client.transition_model_version_stage(version.name, version.version, "Archived")
+        if version.model_id and server.client.get_logged_model(version.model_id).status != "DELETED":
+            server.client.delete_logged_model(version.model_id)
+
+
+@guard
+def versions_that_hold(server: Server, batch: str) -> list[tuple[str, str]]:
+    """The versions of the project's model whose own tags name a batch: name and version, oldest first."""
+    name = registered_name(server, server.experiment)
+    found = [
+        (int(version.version), version.name)
+        for version in server.client.search_model_versions(f"name='{name}'")
+        if batch in version.tags.get(names.TAG_BATCHES, "").split()
+    ]
+    return [(name, str(version)) for version, name in sorted(found)]
+
+
+def _versions_of(server: Server, run_id: str) -> list[ModelVersion]:
+    """The versions that a run has registered under the project's name."""
+    name = registered_name(server, server.experiment)
+    return [found for found in server.client.search_model_versions(f"name='{name}'") if found.run_id == run_id]
 
 
 @guard
@@ -97,6 +170,9 @@ def model_digest(server: Server, name: str, version: str) -> str:
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
         try:
             uri = server.client.get_model_version_download_uri(name, version)
+            moved = beside_database(server.tracking_uri, uri)
+            if moved is not None and moved.is_dir():
+                return folder_digest(moved)
             local = download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=server.tracking_uri)
         except (OSError, MlflowException) as error:
             if isinstance(error, MlflowException) and error.error_code != GONE:

@@ -5,7 +5,7 @@ Other people's ``search_runs`` queries depend on these names. They change only w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 SCHEMA: Final = "1"
@@ -56,6 +56,7 @@ TAG_ERROR: Final = "synth.error"
 TAG_DRAFT: Final = "synth.draft"
 TAG_OWNER: Final = "synth.owner"  # the process that writes the run
 TAG_SIGNED: Final = "synth.signed"
+TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores the run does not make it count
 
 # Parameters: evidence, write-once
 P_STATEMENT: Final = "synth.statement_sha256"
@@ -138,6 +139,7 @@ P_LIMITS: Final = "synth.limits_sha256"
 P_RETRACTION: Final = "synth.retraction"
 P_PREDICTIONS: Final = "synth.predictions_sha256"  # of the final model, on the whole evaluation set
 P_OUTCOME: Final = "synth.outcome"
+P_PLUGINS: Final = "synth.plugins"  # of other packages, by kind and name: distribution and version
 P_BLAMED: Final = "synth.blamed"
 P_EVALUATION_RUN: Final = "synth.evaluation_run"  # on a problem statement: the one set that was frozen under it
 P_HANDOFF: Final = "synth.handoff_run"
@@ -212,6 +214,18 @@ CONTEXT_EVALUATION: Final = "evaluation"
 
 SOURCE_TYPE: Final = "synth_mlflow_batch"  # of a synthetic batch as a dataset input
 DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than 36 characters
+
+REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "problem": (P_STATEMENT, P_DATA_DIGEST),
+    "evalset": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_SALT, P_STORE),
+    "baseline": (P_SETTINGS,),
+    "batch": (P_BATCH, P_BATCH_DIGEST, P_GENERATOR),
+    "sweep": (P_CHOSEN,),
+    "final": (P_CHOSEN,),
+    "handoff": (P_SWEEP,),
+    "sign-off": (P_HANDOFF,),
+}
+"""What a run of a stage states at least, by stage; a run that lacks it and has no seal is somebody else's."""
 
 
 def is_added_later(param: str) -> bool:

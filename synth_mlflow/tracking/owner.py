@@ -34,7 +34,7 @@ def is_gone(owner: str, started: int) -> bool:
     machine, _, process = owner.rpartition(" ")[0].rpartition(" ")
     if not owner or owner == this_process():
         return True
-    if machine != _machine():
+    if machine != _machine() or not process.isdecimal():  # elsewhere, or somebody has edited it
         return time.time() - started / 1000 > HOURS_OF_SILENCE * 3600
     return _birth(int(process)) != owner.rpartition(" ")[2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.server import Server, guard
 
+URI = "MLFLOW_TRACKING_URI"
 USAGE = "mlflow.chat.tokenUsage"  # what the UI counts
 
 
@@ -101,14 +103,17 @@ def trace_calls(server: Server, run_id: str, calls: Sequence[Call]) -> None:
 
 @contextmanager
 def _traces_to(server: Server) -> Iterator[None]:
-    """Traces go where MLflow's global setting points, and in the background."""
-    before = mlflow.get_tracking_uri()
+    """Traces go where MLflow's global setting points, and in the background; afterwards it is as it was."""
+    before: Any = mlflow.tracking._tracking_service.utils._tracking_uri  # None where nobody set it; no public way
+    variable = os.environ.get(URI)
     mlflow.set_tracking_uri(server.tracking_uri)
     try:
         yield
         mlflow.flush_trace_async_logging()
     finally:
         mlflow.set_tracking_uri(before)
+        os.environ.pop(URI, None)  # which MLflow sets too
+        os.environ.update({} if variable is None else {URI: variable})
 
 
 def _plain(name: str) -> str:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
-from http.client import NOT_FOUND
 from pathlib import Path
 
-import requests
-from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.long_lists import words_of
+from synth_mlflow.tracking.files import fetch
 from synth_mlflow.tracking.seal import Value, seal_of
 from synth_mlflow.tracking.search import newest, search
-from synth_mlflow.tracking.server import DELETED_ONLY, Server, guard, object_store_failures, server_failures
+from synth_mlflow.tracking.server import DELETED_ONLY, Server, guard
+from synth_mlflow.tracking.stored_run import PARENT as PARENT
+from synth_mlflow.tracking.stored_run import StoredRun as StoredRun
 
 LEFT_OUT = ("ratio", "contamination", "fidelity", "utility", "privacy")
 """The stages that most runs of a grown project are of, and that say nothing which their parents do not say."""
@@ -30,60 +27,6 @@ FEW = 20  # beyond, reading all of a kind takes fewer requests than asking for e
 IDS = 100  # named in one condition
 AT_ONCE = 10  # runs of a stage that may have begun in the same millisecond
 GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
-UNEXPLAINED = ErrorCode.Name(INTERNAL_ERROR)  # MLflow gathers the failures of a download under it
-PARENT = "mlflow.parentRunId"
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """One run as it stands on the server."""
-
-    run_id: str
-    name: str
-    status: str
-    tags: Mapping[str, str]
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    started: int
-    """Milliseconds since 1970."""
-    ended: int | None
-    experiment_id: str = ""
-    artifact_uri: str = ""
-    """Where its files lie."""
-    deleted: bool = False
-    steps: Mapping[str, int] = field(default_factory=dict)
-    """The step of the value of each metric."""
-
-    @property
-    def stage(self) -> str:
-        """Which part of the run tree this is."""
-        return self.tags.get(names.TAG_STAGE, "")
-
-    @property
-    def parent(self) -> str | None:
-        """The id of the run that this one hangs under."""
-        return self.tags.get(PARENT)
-
-    @property
-    def counts(self) -> bool:
-        """Whether the run was written to its end."""
-        return self.status == "FINISHED"
-
-    @cached_property
-    def batches(self) -> tuple[str, ...]:
-        """The short ids of the batches that a sweep, ratio, model, handoff or blame names."""
-        return words_of(self.params, names.P_BATCHES)
-
-    @cached_property
-    def batch_digests(self) -> tuple[str, ...]:
-        """How the digest of each of them begins; empty where the run does not say."""
-        return words_of(self.params, names.P_BATCH_DIGESTS)
-
-    @property
-    def artifacts(self) -> dict[str, str]:
-        """Every file that the run vouches for, and its SHA-256."""
-        prefix = names.P_ARTIFACT_PREFIX
-        return {key.removeprefix(prefix): value for key, value in self.params.items() if key.startswith(prefix)}
 
 
 class Reader:
@@ -153,8 +96,8 @@ class Reader:
     def latest(self, stage: str) -> StoredRun | None:
         """The newest run of a stage that was written to its end."""
         condition = f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"
-        found = map(_stored, newest(self.server, condition, AT_ONCE))
-        return max(found, key=_age, default=None)
+        found = [run for run in map(_stored, newest(self.server, condition, AT_ONCE)) if run.counts]
+        return max(found or self.finished(stage), key=_age, default=None)
 
     def with_key(self, key: str) -> list[StoredRun]:
         """The runs that carry an idempotency key, whatever their status."""
@@ -254,7 +197,7 @@ class Reader:
             )
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise EvidenceError(f"run {run.run_id} ({run.name}) records the file {path!r}, which lies elsewhere.")
-        local = self._downloaded.get((run.run_id, path)) or self._download(run, path)
+        local = self._downloaded.get((run.run_id, path)) or fetch(self.server, run, path, Path(self._folder.name))
         found = file_digest(local)
         if found != recorded:
             raise EvidenceError(
@@ -264,36 +207,6 @@ class Reader:
             )
         self._downloaded[run.run_id, path] = local
         return local
-
-    def _download(self, run: StoredRun, path: str) -> Path:
-        folder = tempfile.mkdtemp(dir=self._folder.name)
-        failures: tuple[type[Exception], ...] = (ValueError, OSError, MlflowException, *object_store_failures())
-        try:
-            uri = f"{run.artifact_uri}/{path}"  # by the run's id, MLflow asks six times for each file
-            local = Path(download_artifacts(uri, dst_path=folder, tracking_uri=self.server.tracking_uri))
-        except failures as error:
-            if not (_is_absence(error) or self._is_not_listed(run, path, error)):
-                raise
-            raise EvidenceError(
-                f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.",
-                "Restore the file in the artifact store.",
-            ) from error
-        if not local.is_file():
-            raise EvidenceError(
-                f"{path} of run {run.run_id} ({run.name}) is gone.", "Restore it in the artifact store."
-            )
-        return local
-
-    def _is_not_listed(self, run: StoredRun, path: str, error: Exception) -> bool:
-        """Whether a file that could not be fetched, without a reason that can be read, is missing from its folder."""
-        if not isinstance(error, MlflowException) or error.error_code != UNEXPLAINED:
-            return False
-        parent = Path(path).parent.as_posix()
-        try:
-            listed = self.server.client.list_artifacts(run.run_id, None if parent == "." else parent)
-        except server_failures():
-            return False
-        return path not in {file.path for file in listed}
 
     def _all_experiments(self) -> list[str]:
         return [experiment.experiment_id for experiment in self.server.client.search_experiments()]
@@ -305,18 +218,6 @@ class Reader:
 def _age(run: StoredRun) -> tuple[int, str]:
     """Sorts runs oldest first."""
     return run.started, run.run_id
-
-
-def _is_absence(error: BaseException) -> bool:
-    """Whether a store says that there is no such file, and not that the store, the way to it or the disk failed."""
-    answer = getattr(error, "response", None)
-    if isinstance(answer, dict):  # an object store's
-        return answer.get("Error", {}).get("Code") in ("404", "NoSuchKey")
-    if isinstance(error, MlflowException):
-        return bool(error.error_code == GONE)
-    if isinstance(error, requests.RequestException):
-        return isinstance(answer, requests.Response) and answer.status_code == NOT_FOUND
-    return not isinstance(error, OSError) or error.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
 def _stored(run: MlflowRun) -> StoredRun:

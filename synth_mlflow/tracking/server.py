@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import re
 import socket
@@ -14,31 +13,36 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from synth_mlflow.errors import ServerError, UsageError, closest
-
-# MLflow retries a dead server for four minutes; set before it is imported, and only where the user has not.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-
 import mlflow
 import requests
-from mlflow.entities import Experiment, ViewType
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from synth_mlflow.tracking import names
+from synth_mlflow.errors import ServerError, UsageError
+from synth_mlflow.tracking import experiments, names
+from synth_mlflow.tracking.caller import n_retries, undisturbed
+from synth_mlflow.tracking.database_file import (
+    SCHEMA_FAILURE,
+    database_file,
+    half_made,
+    prepare,
+    wait_longer,
+    wait_until_free,
+    writers,
+)
 
 ACTIVE_ONLY, DELETED_ONLY = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY
 SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
 SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
+EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
+GATHERED = "The following failures occurred"
 NOT_LET_IN = re.compile(r"error code (401|403)\b|PERMISSION_DENIED|not authenticated|AccessDenied")
 SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:password|passwd|pwd|secret|token|key)=)[^&\s'\"]+", re.IGNORECASE)
 SILENT = re.compile(r"Max retries exceeded|too many 5\d\d error|timed out|Connection (refused|aborted|reset)")
-
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a traceback of what is raised anyway
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,17 +63,25 @@ class Server:
         return public_uri(self.tracking_uri) if self.tracking_uri.startswith(("http://", "https://")) else None
 
 
-def connect(experiment: str | None, tracking_uri: str | None = None, *, create: bool = False) -> Server:
+def connect(
+    experiment: str | None,
+    tracking_uri: str | None = None,
+    *,
+    create: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Server:
     """Open a project.
 
     Parameters
     ----------
     experiment : str or None
-        The experiment's name; None picks the only project on the server.
+        The experiment's name; None takes ``MLFLOW_EXPERIMENT_NAME``, else the only project on the server.
     tracking_uri : str or None
         None takes MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
     create : bool
         Whether a missing experiment is made.
+    say : callable, optional
+        Told of who writes to a database that has to be waited for.
 
     Raises
     ------
@@ -79,30 +91,59 @@ def connect(experiment: str | None, tracking_uri: str | None = None, *, create: 
         If there is no such experiment.
     """
     uri = tracking_uri or mlflow.get_tracking_uri()
+    name = experiment if experiment is not None else os.environ.get(EXPERIMENT) or None
     with guarded(uri):
-        client = _client(uri)
-        found = _find(client, experiment) if not create else _make(client, str(experiment))
+        client = _client(uri, say)
+        found = experiments.make(client, name) if create and name is not None else experiments.find(client, name)
     return Server(client, uri, found.experiment_id, found.name)
 
 
-def connect_by_id(experiment_id: str, tracking_uri: str | None = None) -> Server:
-    """Open the project whose experiment has this id; for runs that ``mlflow run`` has made already."""
+def exists(experiment: str, tracking_uri: str | None = None) -> bool:
+    """Whether a server has an experiment of this name, deleted ones included."""
+    uri = tracking_uri or mlflow.get_tracking_uri()
+    with guarded(uri):
+        return _client(uri).get_experiment_by_name(experiment) is not None
+
+
+def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create: bool = False) -> Server:
+    """Open the project whose experiment has this id; for runs that ``mlflow run`` has made already.
+
+    Parameters
+    ----------
+    create : bool
+        Whether an experiment that is no project becomes one.
+
+    Raises
+    ------
+    UsageError
+        If the experiment is no project, and is not to become one.
+    """
     uri = tracking_uri or mlflow.get_tracking_uri()
     with guarded(uri):
         client = _client(uri)
         found = client.get_experiment(experiment_id)
-        _tag(client, found)
+        if create:
+            experiments.mark(client, found)
+        elif names.TAG_SCHEMA not in found.tags:
+            listed = ", ".join(repr(project.name) for project in experiments.projects(client)) or "none"
+            raise UsageError(
+                f"experiment {found.name!r} is no project; those on this server: {listed}.",
+                "Name one of them to MLflow: `mlflow run --experiment-name NAME …`.",
+            )
     return Server(client, uri, found.experiment_id, found.name)
 
 
-def refuse_read_only(server: Server, verb: str) -> None:
+def refuse_read_only(server: Server, verb: str, say: Callable[[str], None] | None = None) -> None:
     """Find out whether this user may write to the project, before a verb does work that could not be kept.
+
+    Where somebody else is writing to a database file at this moment, that is waited for, and ``say`` is told.
 
     Raises
     ------
     ServerError
         If the server or the database refuses the write; says what is needed.
     """
+    wait_until_free(server.tracking_uri, say or _silent)
     try:
         with guarded(server.tracking_uri):
             server.client.set_experiment_tag(server.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
@@ -114,11 +155,12 @@ def refuse_read_only(server: Server, verb: str) -> None:
 def guarded(uri: str) -> Iterator[None]:
     """Turn what MLflow raises when a server fails into one message that names the server."""
     try:
-        yield
+        with undisturbed():
+            yield
     except server_failures() as error:
-        reason = _reason(error)
+        reason, advice = _told(error, uri)
         raise ServerError(
-            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", _advice(str(error))
+            f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", advice
         ) from error
     except ModuleNotFoundError as error:
         raise ServerError(
@@ -134,7 +176,11 @@ def server_failures() -> tuple[type[Exception], ...]:
 
 def object_store_failures() -> tuple[type[Exception], ...]:
     """What clients of object stores raise, as far as they are in use."""
-    stores = (("botocore.exceptions", ("BotoCoreError", "ClientError")), ("boto3.exceptions", ("Boto3Error",)))
+    stores = (
+        ("alembic.util.exc", ("CommandError",)),  # MLflow's, for the tables of a database
+        ("botocore.exceptions", ("BotoCoreError", "ClientError")),
+        ("boto3.exceptions", ("Boto3Error",)),
+    )
     return tuple(getattr(sys.modules[name], kind) for name, kinds in stores if name in sys.modules for kind in kinds)
 
 
@@ -177,12 +223,24 @@ def without_passwords(text: str) -> str:
     return SECRET_OPTION.sub(r"\1***", re.sub(r"(://[^/:@\s]*):[^/\s]+@", r"\1@", text))
 
 
-def _client(uri: str) -> MlflowClient:
+def _client(uri: str, say: Callable[[str], None] | None = None) -> MlflowClient:
+    prepare(uri, say or _silent)
+    client = _opened(uri)
+    if database_file(uri) is not None:
+        wait_longer(client._tracking_client.store.engine)  # no public way
+    return client
+
+
+def _silent(text: str) -> None:
+    """Words that nobody listens to."""
+
+
+def _opened(uri: str) -> MlflowClient:
     if uri.startswith(("http://", "https://")):
         _refuse_silent(uri)
     elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_PORTS:
         _refuse_silent_database(uri)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    return MlflowClient(tracking_uri=uri)  # and the registry that the caller has set, else the same server
 
 
 def _refuse_silent(uri: str) -> None:
@@ -201,43 +259,16 @@ def _refuse_silent_database(uri: str) -> None:
         socket.create_connection((parts.hostname, port), timeout=SECONDS_TO_CONNECT).close()
 
 
-def _find(client: MlflowClient, name: str | None) -> Experiment:
-    if name is not None:
-        found = client.get_experiment_by_name(name)
-        if found is None or found.lifecycle_stage != "active":
-            known = [experiment.name for experiment in client.search_experiments()]
-            raise UsageError(
-                f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
-            )
-        return found
-    projects = client.search_experiments(filter_string=f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'")
-    if len(projects) != 1:
-        listed = ", ".join(repr(project.name) for project in projects) or "none"
-        raise UsageError(
-            f"{len(projects)} projects are on this server ({listed}); one had to be named.", "Give `--experiment NAME`."
-        )
-    return projects[0]
-
-
-def _make(client: MlflowClient, name: str) -> Experiment:
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage != "active":
-        raise UsageError(f"experiment {name!r} was deleted.", "Restore it in MLflow, or give the project another name.")
-    if found is None:
-        try:
-            found = client.get_experiment(client.create_experiment(name))
-        except MlflowException:  # somebody else made it in this moment
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    _tag(client, found)
-    return found
-
-
-def _tag(client: MlflowClient, experiment: Experiment) -> None:
-    if experiment.tags.get(names.TAG_SCHEMA) != names.SCHEMA:
-        client.set_experiment_tag(experiment.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
-        client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")
+def _told(error: BaseException, uri: str) -> tuple[str, str]:
+    """What happened, and what to do about it."""
+    path, text = database_file(uri), str(error)
+    if path is not None and SCHEMA_FAILURE.search(text):
+        found = half_made(path)
+        if found is not None:
+            return found
+    if path is not None and "database is locked" in text:
+        return _reason(error), f"It is written by {writers(path)}: let that come to its end, and run the command again."
+    return _reason(error), _advice(text)
 
 
 def _reason(error: BaseException) -> str:
@@ -245,6 +276,8 @@ def _reason(error: BaseException) -> str:
     text = without_passwords(text)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(SQLALCHEMY_PREFACE)]
     first = next(iter(lines), type(error).__name__)
+    if first.startswith(GATHERED):  # one line for each file, and below it why
+        first = " ".join([first, *(line for line in lines[1:] if not line.startswith("#"))][:3])
     return first.removesuffix(".")[:500]
 
 
@@ -259,8 +292,13 @@ def _advice(text: str) -> str:
         return (
             "Make the database and the artifact folder writable for you, or name another server: `--tracking-uri URI`."
         )
+    if "database is locked" in text:
+        return (
+            "Somebody else writes to the server's database, and SQLite takes one writer at a time: run the command "
+            "again, or keep the server's runs in PostgreSQL."
+        )
     if "No space left" in text or "disk is full" in text:
         return "Make room on the disk, and run the same command again: what was written before is kept."
-    tried = int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) + 1
+    tried = n_retries() + 1
     patience = f"It was asked {tried} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES). " if SILENT.search(text) else ""
     return f"{patience}Check that the server runs and may be written to, or name another one: `--tracking-uri URI`."

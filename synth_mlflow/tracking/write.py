@@ -17,6 +17,7 @@ from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.errors import ServerError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import TAG_MAX, Draft, Input
+from synth_mlflow.tracking.models import archive_models
 from synth_mlflow.tracking.owner import is_gone, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.seal import seal_of
@@ -55,7 +56,7 @@ def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[
 
 @guard
 def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
-    same = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and is_abandoned(run)]
+    same = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and not run.discarded and is_abandoned(run)]
     left = [run for run in same if _is_left(server, run)]
     open_ones = [run for run in left if all(names.vouches_for_fits(param) for param in run.params)]
     for run in left:
@@ -66,7 +67,7 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
         server.client.set_tag(resumed.run_id, names.TAG_OWNER, this_process())
         server.client.update_run(resumed.run_id, status=status)
         if names.TAG_ERROR in resumed.tags:
-            server.client.delete_tag(resumed.run_id, names.TAG_ERROR)
+            _delete_tag(server, resumed.run_id, names.TAG_ERROR)
         return resumed.run_id
     tags = {
         names.TAG_SCHEMA: names.SCHEMA,
@@ -90,7 +91,16 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
     """
     for part in Reader(server).children(run.run_id) if run.stage != "workflow" else ():
         _delete_whole(server, part)
-    server.client.delete_run(run.run_id)
+    discard_run(server, run.run_id)
+
+
+def _delete_tag(server: Server, run_id: str, tag: str) -> None:
+    """Delete a tag; one that is gone already was deleted by a request whose answer was lost."""
+    try:
+        server.client.delete_tag(run_id, tag)
+    except MlflowException:
+        if tag in Reader(server).run(run_id).tags:
+            raise
 
 
 def is_abandoned(run: StoredRun) -> bool:
@@ -155,7 +165,7 @@ def end_run(server: Server, run_id: str, status: str, reason: str = "") -> None:
             server.client.set_tag(run_id, names.TAG_ERROR, without_passwords(reason)[:TAG_MAX])
         server.client.set_terminated(run_id, status)
     except server_failures():
-        if status == "FINISHED":
+        if status == "FINISHED" and server.client.get_run(run_id).info.status != status:
             raise
 
 
@@ -180,8 +190,14 @@ def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapp
 
 @guard
 def discard_run(server: Server, run_id: str) -> None:
-    """Delete a run, as MLflow deletes: out of sight, and possible to restore."""
-    server.client.delete_run(run_id)
+    """Put a run away: out of sight as MLflow deletes, marked so that it never counts again, its model archived."""
+    archive_models(server, run_id)
+    server.client.set_tag(run_id, names.TAG_DISCARDED, "true")
+    try:
+        server.client.delete_run(run_id)
+    except MlflowException:
+        if not Reader(server).run(run_id).deleted:  # else it was done by a request whose answer was lost
+            raise
 
 
 def claim(server: Server, run_id: str, name: str, value: str) -> str:

@@ -1,6 +1,8 @@
-"""The fault tests at full size: kills at random moments, and many writers on one server; by hand, it takes an hour.
+"""The fault tests at a size of your choice: kills, first commands, lost answers, other writers; by hand.
 
     .venv/bin/python tests/benchmarks/faults.py [--kills 200] [--seconds 60] [--minutes 120] [--seed 1]
+
+200 kills and a minute of writers take an hour on two idle cores.
 
 What it prints is what SECURITY.md shows.
 """
@@ -10,9 +12,15 @@ from __future__ import annotations
 # ruff: noqa: E402 - the tests' own modules are found first
 import argparse
 import os
+import random
+import shutil
+import signal
+import sqlite3
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -20,7 +28,9 @@ sys.path[:0] = [str(TESTS), str(TESTS / "servers")]
 
 import shop
 from crowd import WORKERS, write_at_once
+from first_commands import end_first_command, first_command_works, four_first_commands
 from kills import kill_at_random
+from misbehaving import Mood, misbehaving
 from started import mlflow_server
 
 from synth_mlflow import Workflow
@@ -39,7 +49,9 @@ def main() -> int:
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         os.chdir(name)
-        wrong = [*_kills(Path(name), given), *_crowd(Path(name), given.seconds)]
+        folder = Path(name)
+        wrong = [*_kills(folder, given), *_first(folder, given), *_answers(folder, given), *_writer(folder)]
+        wrong += _crowd(folder, given.seconds)
     for what in wrong:
         print(f"WRONG: {what}")
     return 1 if wrong else 0
@@ -56,6 +68,86 @@ def _kills(folder: Path, given: argparse.Namespace) -> list[str]:
     print(f"  survived   {account.kills - len(account.wrong)}; {account.open_runs} open runs marked KILLED afterwards")
     print(f"  lost       {len(account.wrong)}", flush=True)
     return account.wrong
+
+
+def _first(folder: Path, given: argparse.Namespace) -> list[str]:
+    """First commands in new folders: some killed, some interrupted by Ctrl-C, each run again; and four at once."""
+    rng, wrong, ended = random.Random(given.seed), [], 0
+    n_ends = max(4, given.kills // 4)
+    for number in range(n_ends):
+        place = folder / f"first-{number}"
+        place.mkdir()
+        ended += end_first_command(place, rng, signal.SIGINT if number % 3 == 2 else signal.SIGKILL)
+        wrong += first_command_works(place)
+    place = folder / "four"
+    place.mkdir()
+    wrong += four_first_commands(place)
+    print("first commands in new folders")
+    print(
+        f"  injected   {ended} of {n_ends} ended in their first seconds (each third by Ctrl-C), 4 at once in one folder"
+    )
+    print(f"  lost       {len(wrong)}", flush=True)
+    return wrong
+
+
+def _answers(folder: Path, given: argparse.Namespace) -> list[str]:
+    """The whole way to a server that does what is asked and answers one write in ten with an error; report thrice."""
+    place = folder / "answers"
+    place.mkdir()
+    shop.write_shop(place, shop.customers(300, 1))
+    rng = random.Random(given.seed)
+    options = ("--backend-store-uri", f"sqlite:///{place}/mlflow.db", "--artifacts-destination", f"{place}/artifacts")
+    with mlflow_server(place, *options) as server, misbehaving(server.port) as proxy:
+
+        def decide(method: str, path: str) -> Mood:
+            writes = method != "GET" and not path.endswith("/search")
+            return "done, 500" if writes and rng.random() < 0.1 else "answer"
+
+        proxy.decide = decide
+        workflow = shop.go_whole_way(proxy.uri, place)
+        for _ in range(2):
+            workflow.report()
+        proxy.decide = lambda method, path: "answer"
+        wrong = [f"{finding.run_name}: {finding.what}" for finding in workflow.verify().findings]
+        counts = Counter(run.stage for run in workflow.project.reader.runs() if run.counts)
+        wrong += [f"{counts[stage]} runs of {stage} count" for stage in ("evalset", "batch", "sweep", "handoff")
+                  if counts[stage] != 1]  # fmt: skip
+        versions = workflow.project.server.client.search_model_versions("name='shop'")
+        wrong += [f"{len(versions)} versions of the model"] if len(versions) != 1 else []
+    lost = sum(mood != "answer" for *_, mood in proxy.asked)
+    print("a server that does what it is asked and answers with an error")
+    print(f"  injected   {lost} of {len(proxy.asked)} requests of a whole way and three reports")
+    print(f"  lost       {len(wrong)}", flush=True)
+    return wrong
+
+
+def _writer(folder: Path) -> list[str]:
+    """Somebody else who keeps a database to themselves for 30 s while a verb works; then a copy of all of it, moved."""
+    place, told = folder / "writer", list[str]()
+    place.mkdir()
+    os.chdir(place)
+    shop.write_shop(place, shop.customers(300, 1))
+    workflow = shop.go_whole_way(f"sqlite:///{place}/mlflow.db", place)
+    other = sqlite3.connect(place / "mlflow.db", check_same_thread=False, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(30, lambda: other.execute("ROLLBACK")).start()
+    Workflow("shop", f"sqlite:///{place}/mlflow.db", say=told.append).log_production(0.9)
+    os.chdir(folder)
+    shutil.copytree(place, folder / "copy")
+    shutil.rmtree(place / "mlruns")
+    moved = Workflow("shop", f"sqlite:///{folder}/copy/mlflow.db")
+    wrong = [f"{finding.run_name}: {finding.what}" for finding in moved.verify().findings]
+    n_paths = moved.repair().n_paths
+    client, experiment = workflow.project.server.client, moved.project.server.experiment_id
+    moved.project.server.client.delete_experiment(experiment)
+    moved.project.server.client.restore_experiment(experiment)
+    wrong += [f"restored: {finding.what}" for finding in moved.verify().findings]
+    if moved.report().run_id != client.search_runs([experiment], "tags.`synth.stage` = 'handoff'")[0].info.run_id:
+        wrong.append("the restored project has another handoff")
+    print("a database locked for 30 s, copied to another folder, its experiment deleted and restored")
+    print(f"  injected   1 of each; {n_paths} paths repaired")
+    print(f"  lost       {len(wrong)}", flush=True)
+    return wrong
 
 
 def _crowd(folder: Path, seconds: float) -> list[str]:

@@ -62,7 +62,7 @@ def test_the_index_is_made_anew():
         (pd.DataFrame({"a": objects(b"x", b"y")}), r"'a' mixes types \(bytes\)"),
         (
             pd.DataFrame({"a": pd.Series([1, 2**63], dtype="uint64")}),
-            "'a' holds whole numbers such as 92233720368547758",
+            "'a' holds whole numbers beyond 9223372036854775807",
         ),
         (pd.DataFrame({"a": objects("fine", "half a \ud83d")}), "'a' holds text that is not Unicode"),
     ],
@@ -101,7 +101,7 @@ def test_values_that_lose_nothing_are_converted(column, values, dtype):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("n", [1.5, 2.0], "'n' holds 1 values like 1.5, whole numbers were needed: round them"),
+        ("n", [1.5, 2.0], "'n' holds 1 values with a fraction, whole numbers were needed: round them"),
         ("n", ["1", "2"], "'n' holds string values, integer values were needed"),
         ("b", [0, 2], "'b' holds integer values, boolean"),
         ("s", [1, 2], "'s' holds integer values, string"),

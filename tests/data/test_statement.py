@@ -227,3 +227,24 @@ def test_guardrail_is_frozen_with_the_task():
 def test_senseless_guardrails_are_named(line, words):
     with pytest.raises(StatementError, match=words):
         statement(f"{FRONT}{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("{}", ["new_real_rows", "metric_drop", "generator", "task"]),
+        ("{environment: minor}", ["new_real_rows", "metric_drop", "generator", "task", "environment"]),
+        ("{task: off, generator: false}", ["new_real_rows", "metric_drop"]),
+        ('{task: "off", metric_drop: 0.1}', ["new_real_rows", "metric_drop", "generator"]),
+    ],
+)
+def test_rerun_conditions_stand_beside_the_defaults(text, kept):
+    facts = statement(f"{FRONT}rerun_when: {text}\n").facts
+    assert list(facts.rerun_when) == kept
+    assert facts.rerun_when["new_real_rows"] == 0.2
+    assert facts.rerun_when["metric_drop"] == (0.1 if "0.1" in text else 0.02)
+
+
+def test_what_is_no_default_cannot_be_switched_off():
+    with pytest.raises(StatementError, match="only a default can be switched off, and 'tusk' is none of new_real"):
+        statement(f"{FRONT}rerun_when: {{tusk: off}}\n")

@@ -213,6 +213,12 @@ def _finish(place: Path, expected: Result, account: Account) -> None:
             account.wrong.append(f"{name} differs from the undisturbed way's")
     account.wrong += [f"at the end: {finding.run_name}: {finding.what}" for finding in workflow.verify().findings]
     finished = [run for run in workflow.project.reader.runs() if run.counts]
+    finals = {run.run_id for run in finished if run.stage == "final"}
+    account.wrong += [
+        f"version {version.version} of the model is in force, and its run is not"
+        for version in workflow.project.server.client.search_model_versions("name='shop'")
+        if version.run_id not in finals and version.current_stage != "Archived"
+    ]
     for stage, n in (("evalset", 1), ("batch", 1), ("sweep", 1)):
         if sum(run.stage == stage for run in finished) != n:
             account.wrong.append(f"{stage}: {sum(run.stage == stage for run in finished)} runs count, {n} should")

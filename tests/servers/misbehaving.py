@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Mood = Literal["answer", "500", "503", "hang", "cut", "forget"]
-"""Hand on; refuse with an error; never answer; close while the request is being sent; do it and lose the answer."""
+Mood = Literal["answer", "500", "503", "hang", "cut", "forget", "done, 500"]
+"""Hand on; refuse with an error; never answer; close while the request is being sent; do it and lose the answer; do it
+and answer with an error."""
 SECONDS_HANGING = 20
 
 
@@ -83,11 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
-            self._hand_on(lost=mood == "forget")
+            self._hand_on(mood)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - names of the standard library
 
-    def _hand_on(self, *, lost: bool) -> None:
+    def _hand_on(self, mood: Mood) -> None:
         behind = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=120)  # type: ignore[attr-defined]
         body = self._body()
         behind.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -99,11 +100,11 @@ class _Handler(BaseHTTPRequestHandler):
         answer = behind.getresponse()
         content = answer.read()
         behind.close()
-        if lost:
+        if mood == "forget":
             self.close_connection = True
             self.connection.close()
             return
-        self.send_response(answer.status)
+        self.send_response(500 if mood == "done, 500" else answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("connection", "transfer-encoding", "content-length", "server", "date"):
                 self.send_header(name, value)

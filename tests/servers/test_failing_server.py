@@ -13,6 +13,13 @@ from synth_mlflow.errors import ServerError
 pytestmark = pytest.mark.xdist_group("servers")
 
 CREATE, LOG, ARTIFACT, UPDATE = "/runs/create", "/runs/log-batch", "/mlflow-artifacts/", "/runs/update"
+
+
+def always(mood, part):
+    """Misbehave at every request of a kind, and at no other."""
+    return lambda method, path: mood if method == "POST" and part in path else "answer"
+
+
 FAULTS = {
     "500 to everything": (from_then_on("500", "POST", CREATE), True),
     "503 at the first write, then well": (once("503", "POST", CREATE), False),
@@ -22,6 +29,9 @@ FAULTS = {
     "cut in the middle of every upload": (from_then_on("cut", "PUT", ARTIFACT, at=2), True),
     "the answer to a new run is lost": (once("forget", "POST", CREATE), False),
     "the answer to the record is lost": (once("forget", "POST", LOG), False),
+    "a new run is made and answered with an error": (once("done, 500", "POST", CREATE), False),
+    "the record is written and answered with an error, always": (always("done, 500", LOG), True),
+    "the run counts and that is answered with an error, always": (always("done, 500", UPDATE), False),
     "gone at the write that makes the run count": (from_then_on("cut", "POST", UPDATE), True),
 }
 """What goes wrong, and whether the verb fails."""
@@ -73,6 +83,30 @@ def written(uri, seed):
     """The batches of a seed that count."""
     batches = Workflow("faults", uri).project.batches()
     return [batch for batch in batches if batch.run.params["synth.seed"] == str(seed)]
+
+
+@pytest.mark.slow
+def test_a_report_whose_every_write_is_answered_with_an_error_leaves_one_handoff(sqlite_server, tmp_path):
+    """Each write is done; MLflow sends it again, twice; the verb fails or not, and is repeated."""
+    shop.write_shop(tmp_path, shop.customers(300, 1), name="lost answers")
+    workflow = Workflow("lost answers", sqlite_server.uri)
+    workflow.define(tmp_path / "problem.md")
+    workflow.freeze()
+    with workflow.batch(
+        generator="law", version="1", params={}, seed=2, slice=None, purpose="more", source="none"
+    ) as b:
+        b.write(shop.customers(400, 2))
+    with misbehaving(sqlite_server.port) as proxy:
+        proxy.decide = always("done, 500", UPDATE)
+        distant = Workflow("lost answers", proxy.uri)
+        distant.validate()
+        distant.sweep((0.0, 0.5), repeats=3, n_jobs=1)
+        for _ in range(3):
+            distant.report()
+    finished = workflow.project.reader.finished("sweep", "final", "handoff")
+    assert sorted(run.stage for run in finished) == ["final", "handoff", "sweep"]
+    assert len(workflow.project.server.client.search_model_versions("name='lost answers'")) == 1
+    assert workflow.verify().holds
 
 
 def test_a_dead_server_is_told_within_seconds(sqlite_server, uri):

@@ -128,21 +128,27 @@ def test_the_only_project_needs_no_name(uri):
     connect("mill", uri, create=True)
     with pytest.raises(UsageError, match=r"2 projects are on this server \('mill', 'shop'\); one had to be named"):
         connect(None, uri)
+    create_run(shop, NewRun("problem", "problem", "key"))  # an experiment that was only marked is none
+    assert connect(None, uri).experiment_id == shop.experiment_id
 
 
 def test_a_deleted_experiment_is_not_reused(uri):
     shop = connect("shop", uri, create=True)
     shop.client.delete_experiment(shop.experiment_id)
-    with pytest.raises(UsageError, match=r"experiment 'shop' was deleted.\nRestore it in MLflow"):
-        connect("shop", uri, create=True)
-    with pytest.raises(UsageError, match="there is no experiment 'shop'"):
-        connect("shop", uri)
+    for create in (True, False):
+        with pytest.raises(
+            UsageError, match=rf"experiment 'shop' was deleted.\nRestore it, .*-id {shop.experiment_id}`"
+        ):
+            connect("shop", uri, create=create)
 
 
 def test_an_experiment_that_somebody_else_made_is_marked_as_a_project(uri):
     made = connect("shop", uri, create=True)
     bare = made.client.create_experiment("bare")
-    opened = connect_by_id(bare, uri)
+    with pytest.raises(UsageError, match=r"experiment 'bare' is no project; those on this server: 'shop'"):
+        connect_by_id(bare, uri)
+    assert names.TAG_SCHEMA not in made.client.get_experiment(bare).tags
+    opened = connect_by_id(bare, uri, create=True)
     assert opened.experiment == "bare"
     assert opened.client.get_experiment(bare).tags[names.TAG_SCHEMA] == names.SCHEMA
     with pytest.raises(ServerError, match="No Experiment with id=77 exists"):
@@ -152,6 +158,15 @@ def test_an_experiment_that_somebody_else_made_is_marked_as_a_project(uri):
 def test_without_a_uri_mlflows_own_setting_holds(uri, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert connect("shop", create=True).tracking_uri == uri
+
+
+def test_without_a_name_mlflows_own_setting_holds(uri, monkeypatch):
+    connect("mill", uri, create=True)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shop")
+    with pytest.raises(UsageError, match="there is no experiment 'shop'"):
+        connect(None, uri)
+    assert connect(None, uri, create=True).experiment == connect(None, uri).experiment == "shop"
+    assert connect("mill", uri).experiment == "mill"
 
 
 def test_mistakes_of_ours_are_not_blamed_on_the_server():

@@ -1,0 +1,81 @@
+"""Fetch a run's files, also where a database and its files were moved to another folder together."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from http.client import NOT_FOUND
+from pathlib import Path
+
+import requests
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from synth_mlflow.errors import EvidenceError
+from synth_mlflow.tracking.moved import beside_database
+from synth_mlflow.tracking.server import Server, object_store_failures, server_failures
+from synth_mlflow.tracking.stored_run import StoredRun
+
+GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
+UNEXPLAINED = ErrorCode.Name(INTERNAL_ERROR)  # MLflow gathers the failures of a download under it
+
+
+def fetch(server: Server, run: StoredRun, path: str, folder: Path) -> Path:
+    """A local copy of one of a run's files, in a new folder under ``folder``; the caller compares its digest.
+
+    Raises
+    ------
+    EvidenceError
+        If the store says that there is no such file.
+    """
+    moved = beside_database(server.tracking_uri, run.artifact_uri)
+    if moved is not None and (moved / path).is_file():
+        return moved / path
+    target = tempfile.mkdtemp(dir=folder)
+    failures: tuple[type[Exception], ...] = (ValueError, OSError, MlflowException, *object_store_failures())
+    try:
+        uri = f"{run.artifact_uri}/{path}"  # by the run's id, MLflow asks six times for each file
+        local = Path(download_artifacts(uri, dst_path=target, tracking_uri=server.tracking_uri))
+    except failures as error:
+        if not (_is_absence(error) or _is_not_listed(server, run, path, error)):
+            raise
+        raise EvidenceError(
+            f"{path} of run {run.run_id} ({run.name}) cannot be fetched: {error}.", _cure(run, moved)
+        ) from error
+    if not local.is_file():
+        raise EvidenceError(f"{path} of run {run.run_id} ({run.name}) is gone.", _cure(run, moved))
+    return local
+
+
+def _cure(run: StoredRun, moved: Path | None) -> str:
+    if moved is None:
+        return "Restore the file in the artifact store."
+    return (
+        f"It is looked for in {moved} and in {run.artifact_uri}. If the database was moved, move the folder of its "
+        f"artifacts too, and put it beside the database as {moved.parents[2].name}."
+    )
+
+
+def _is_not_listed(server: Server, run: StoredRun, path: str, error: Exception) -> bool:
+    """Whether a file that could not be fetched, without a reason that can be read, is missing from its folder."""
+    if not isinstance(error, MlflowException) or error.error_code != UNEXPLAINED:
+        return False
+    parent = Path(path).parent.as_posix()
+    try:
+        listed = server.client.list_artifacts(run.run_id, None if parent == "." else parent)
+    except server_failures():
+        return False
+    return path not in {file.path for file in listed}
+
+
+def _is_absence(error: BaseException) -> bool:
+    """Whether a store says that there is no such file, and not that the store, the way to it or the disk failed."""
+    answer = getattr(error, "response", None)
+    if isinstance(answer, dict):  # an object store's
+        return answer.get("Error", {}).get("Code") in ("404", "NoSuchKey")
+    if isinstance(error, MlflowException):
+        return bool(error.error_code == GONE)
+    if isinstance(error, requests.RequestException):
+        return isinstance(answer, requests.Response) and answer.status_code == NOT_FOUND
+    return not isinstance(error, OSError) or error.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
