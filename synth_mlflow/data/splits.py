@@ -74,6 +74,31 @@ def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, S
     return _refuse_empty(split, len(rows))
 
 
+def group_codes(rows: pd.DataFrame, task: Task) -> Positions | None:
+    """The group of each row, for a set that was split by group; None where every row stands for itself.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Real rows; for codes that agree between several tables, those tables one under the other.
+    task : Task
+        Names the column of groups, if there is one.
+
+    Returns
+    -------
+    array of int64 of shape (n_rows,), or None
+        Codes 0, 1, …; rows whose group is missing are one group, as they were when the set was split.
+
+    Examples
+    --------
+    >>> group_codes(pd.DataFrame({"patient": ["b", "a", "b"]}), Task("y", "binary", group="patient")).tolist()
+    [0, 1, 0]
+    """
+    if task.group is None:
+        return None
+    return np.asarray(pd.factorize(_column(rows, task.group), use_na_sentinel=False)[0], dtype=np.int64)
+
+
 def _latest(rows: pd.DataFrame, plan: Evaluation) -> tuple[Positions, str]:
     column = _column(rows, str(plan.time))
     if column.isna().any() or not _is_ordered(column):

@@ -11,10 +11,13 @@ TaskKind = Literal["binary", "multiclass", "regression"]
 
 @dataclass(frozen=True)
 class Task:
-    """The target column and the kind of task."""
+    """The target column, the kind of task, and which rows depend on each other."""
 
     target: str
     kind: TaskKind
+    group: str | None = None
+    """The column whose groups of rows were kept together when the evaluation set was split off; None where rows are
+    independent. Everything that splits or resamples real rows keeps these groups together too."""
 
     @property
     def is_classification(self) -> bool:

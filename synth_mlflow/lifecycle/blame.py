@@ -161,7 +161,7 @@ def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -
         sweep.training,
         sweep.synthetic[inside].reset_index(drop=True),
         sweep.evaluation,
-        statement.task,
+        sweep.frozen.task_of(statement),
         statement.facts.metric,
         sweep.spec,
         plan,

@@ -44,7 +44,8 @@ def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> Refitted:
     statement, plan = sweep.problem.statement, sweep.plan(n_jobs=1)
     synthetic = pd.concat(tables, ignore_index=True)
     facts = statement.facts
-    bench = Bench.build(sweep.training, sweep.evaluation, statement.task, facts.metric, sweep.spec, synthetic=synthetic)
+    task = sweep.frozen.task_of(statement)
+    bench = Bench.build(sweep.training, sweep.evaluation, task, facts.metric, sweep.spec, synthetic=synthetic)
     rows, seed = _rows(sweep, tables), plan.seed + ALL_ROWS + 1
     predictions = bench.trainer.predictions(rows, seed)
     everyone = np.ones(len(bench.truth), dtype=np.bool_)
@@ -59,7 +60,7 @@ def swept_again(sweep: RecordedSweep) -> Curve:
         sweep.training,
         sweep.synthetic,
         sweep.evaluation,
-        statement.task,
+        sweep.frozen.task_of(statement),
         statement.facts.metric,
         sweep.spec,
         sweep.plan(),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.slices import Mask, Slice
+from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import Model, fit
 from synth_mlflow.model.halves import halve
@@ -45,6 +46,8 @@ class Bench:
     """In words, whether these rows will confirm too; the others are not even predicted."""
     slices: Mapping[str, Mask]
     """Which of these rows lie in each slice."""
+    groups: Positions | None = None
+    """The group of each of these rows, where the set was split by group; None where they are independent."""
 
     @classmethod
     def build(
@@ -68,14 +71,16 @@ class Bench:
         """
         check_metric(metric, task)
         classes = classes_of(real, task)
-        halves = halve(target_values(evaluation, task, classes), task.is_classification)
+        groups = group_codes(evaluation, task)
+        halves = halve(target_values(evaluation, task, classes), task.is_classification, groups)
         evaluation = evaluation[halves.select].reset_index(drop=True)
         truth = target_values(evaluation, task, classes)
         parts = [part for part in (real, synthetic, extra_real) if part is not None]
         n_extra = 0 if extra_real is None else len(extra_real)
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
         trainer = _trainer(parts, evaluation, task, spec, classes)
-        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks)
+        groups = None if groups is None else groups[halves.select]
+        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks, groups)
 
     def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.

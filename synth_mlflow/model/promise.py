@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.halves import halve
@@ -66,7 +67,7 @@ def confirm(
         how many ratios it decided. The former widen the interval where the rows are shared, else the latter.
     """
     truth = target_values(evaluation, task, classes)
-    halves = halve(truth, task.is_classification)
+    halves = halve(truth, task.is_classification, group_codes(evaluation, task))
     truth, said = truth[halves.confirm], predictions[halves.confirm]
     score = curve.corrected if halves.shared else score_codes(curve.metric, task, truth, said)
     earlier = tuple(sorted(other_sweeps if halves.shared else earlier_openings))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -169,7 +169,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         baseline = measure_baseline(
             sides.training,
             sides.evaluation,
-            statement.task,
+            replace(statement.task, group=sides.plan.group),
             statement.facts.metric,
             settings.spec,
             repeats=REPEATS,

@@ -49,7 +49,8 @@ def scored(
 ) -> Promise:
     """The promise of a final model, from its recorded predictions and the frozen rows."""
     predictions, classes = read_predictions(project.reader.file(final, names.A_PREDICTIONS))
-    rows, task = project.evaluation_rows(project.evaluation_set()), project.problem().statement.task
+    frozen = project.evaluation_set()
+    rows, task = project.evaluation_rows(frozen), frozen.task_of(project.problem().statement)
     return confirm(
         curve, rows, task, classes, predictions, other_sweeps=other_sweeps, earlier_openings=earlier_openings
     )

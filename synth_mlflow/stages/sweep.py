@@ -213,7 +213,7 @@ def _fit_all(
             ingredients.training,
             ingredients.synthetic,
             ingredients.evaluation,
-            ingredients.problem.statement.task,
+            ingredients.frozen.task_of(ingredients.problem.statement),
             ingredients.problem.statement.facts.metric,
             ingredients.spec,
             plan,

@@ -115,6 +115,7 @@ def _judge_batch(
 
 def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
     statement = project.problem().statement
+    task = frozen.task_of(statement)
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
@@ -122,14 +123,14 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
         control=control,
-        task=statement.task,
+        task=task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
         model=statement.model,
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
-        choosing=halves_of(control, statement.task).select if part is None else None,  # a slice has few rows to lose
+        choosing=halves_of(control, task).select if part is None else None,  # a slice has few rows to lose
     )
 
 

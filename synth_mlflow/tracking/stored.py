@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.statement import Statement
+from synth_mlflow.data.task import Task
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
@@ -53,6 +54,16 @@ class EvaluationSet:
     def training_digest(self) -> str:
         """The content digest of the training rows."""
         return self.run.params[names.P_TRAINING_DIGEST]
+
+    @property
+    def group(self) -> str | None:
+        """The column whose groups were kept together by the split; None where rows were split one by one."""
+        found: str | None = json.loads(self.run.params.get(names.P_CUT, "{}")).get("group")
+        return found
+
+    def task_of(self, statement: Statement) -> Task:
+        """The learning task of the statement, with the groups of rows that this split kept together."""
+        return replace(statement.task, group=self.group)
 
     @property
     def schema_digest(self) -> str:

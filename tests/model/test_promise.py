@@ -138,3 +138,17 @@ def test_rows_are_cut_as_the_sweep_cuts_codes_of_them(kind):
 def test_a_small_set_of_numbers_is_not_asked_for_classes() -> None:
     assert "2,000 rows would do" in halve(np.arange(500.0), False).words
     assert "2,000 rows and 200 of each class would do" in halve(np.arange(500.0) % 2, True).words
+
+
+def test_halves_of_a_set_that_was_split_by_group_keep_groups_together():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(500), rng.integers(1, 12, 500))
+    truth = (rng.random(500)[groups] < 0.3).astype(float)
+    halves = halve(truth, True, groups)
+    assert not halves.shared and not set(groups[halves.select]) & set(groups[halves.confirm])
+    assert abs(halves.select.mean() - 0.5) < 0.01 and abs(truth[halves.select].mean() - truth.mean()) < 0.01
+
+
+def test_few_groups_choose_and_confirm_alike_however_many_rows_they_have():
+    halves = halve(np.arange(5_000.0) % 2, True, np.arange(5_000) // 50)
+    assert halves.shared and "200 of each class in 200 groups would do" in halves.words
