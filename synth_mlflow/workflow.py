@@ -329,7 +329,7 @@ class Workflow:
         repeats: int = REPEATS,
         *,
         mix: Mix = "augment",
-        rule: Rule = "plateau",
+        rule: Rule = "highest",
         seed: int = 0,
         batches: Sequence[Batch | str] = (),
         n_jobs: int = -1,

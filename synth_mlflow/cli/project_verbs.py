@@ -62,7 +62,7 @@ def init(
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
 @click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
 @click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
-@click.option("--repeats", type=click.IntRange(3), default=8, show_default=True, help="Of the sweep.")
+@click.option("--repeats", type=click.IntRange(3), default=6, show_default=True, help="Of the sweep.")
 @click.option("--output", "handoff", type=BlankPath(), default="handoff.html", show_default=True,
               help="Where the handoff goes.")  # fmt: skip
 @shared

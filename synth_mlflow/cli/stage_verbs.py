@@ -114,11 +114,11 @@ def validate(
 
 @click.command()
 @click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
-@click.option("--repeats", type=click.IntRange(3), default=8, show_default=True, help="Draws of the real rows a ratio.")
+@click.option("--repeats", type=click.IntRange(3), default=6, show_default=True, help="Draws of rows and seed a ratio.")
 @click.option("--mix", type=click.Choice(["augment", "replace"]), default="augment", show_default=True,
               help="Add synthetic rows to the real ones, or keep the total.")  # fmt: skip
-@click.option("--rule", type=click.Choice(["plateau", "peak", "one-standard-error", "least"]), default="plateau",
-              show_default=True, help="How the ratio is chosen.")  # fmt: skip
+@click.option("--rule", type=click.Choice(["highest", "plateau", "peak", "one-standard-error", "least"]),
+              default="highest", show_default=True, help="How the ratio is chosen.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--batch", "batches", type=Blank(), multiple=True, shell_complete=completion.batches,
               help="Sweep this batch; by default all that passed.")  # fmt: skip

@@ -32,7 +32,7 @@ class Plan:
     rows: int | None = None
     """None for as many as the greatest ratio needs."""
     seed: int = 0
-    repeats: int = 8
+    repeats: int = 6
     handoff: Path | None = None
     source: Path | None = None
     """Other real rows that the generator learns from; None for the training rows."""

@@ -51,7 +51,7 @@ def success_words(success: Success) -> str:
     if success.certain:
         end = f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
     else:
-        end = f"The threshold lies inside the interval, {words}: another draw of the rows may decide otherwise."
+        end = f"The threshold lies inside the interval, {words}: new data may decide otherwise."
     return f"{asked}; corrected for the choice, {measured} was measured. {end}"
 
 
@@ -63,7 +63,7 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
         gain = sweep.chosen_point.gain or _NOTHING
         return f"the chosen ratio gains {signed(gain.value, decimals([gain]))} over it"
     if not point.helps:
-        return _no_help(point.gain, sweep)
+        return _no_help(point.gain)
     if point.forbidden:
         return f"the guardrail shuts it out: {point.forbidden}"
     if point.ratio not in sweep.plateau:
@@ -75,16 +75,14 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
     return f"cannot be told from the peak; the rule takes {percent(sweep.chosen)}"
 
 
-def _no_help(gain: Estimate, sweep: Sweep) -> str:
+def _no_help(gain: Estimate) -> str:
     places = decimals([gain])
     span = interval(gain, places, difference=True)
     if gain.high < 0:
         return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
-    placebos = [other.placebo.value for other in sweep.points if other.placebo is not None]
-    if gain.low > 0 and placebos:
-        best = number(max(placebos), places)
-        return f"its gain cannot be told from that of duplicated real rows, which at their best ratio score {best}"
-    return f"its gain cannot be told from zero ({span})"
+    if gain.low > 0:
+        return f"its gain ({span}) is not shown to be more than duplicated real rows or chance over all ratios give"
+    return f"its gain is not significantly different from zero ({span})"
 
 
 def _headline(sweep: Sweep) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.digests import array_digest
+from synth_mlflow.errors import UsageError
 from synth_mlflow.lifecycle.recorded_sweep import RecordedSweep
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.plan import ALL_ROWS, FitRows
+from synth_mlflow.model.plan import ALL_ROWS, DESIGN, FitRows
 from synth_mlflow.model.sweep import run_sweep
 from synth_mlflow.tracking import names
 
@@ -54,7 +55,20 @@ def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> Refitted:
 
 
 def swept_again(sweep: RecordedSweep) -> Curve:
-    """The whole curve, measured again on the recorded rows."""
+    """The whole curve, measured again on the recorded rows.
+
+    Raises
+    ------
+    UsageError
+        If an earlier version made other fits, or read them in another way: its numbers cannot come out here.
+    """
+    if sweep.curve.design != DESIGN:
+        raise UsageError(
+            f"the curve is of design {sweep.curve.design} (an earlier version of this package, which tested redraws of "
+            f"80 % of the real rows), and this version measures by design {DESIGN}: its model can be fitted again, its "
+            "curve cannot.",
+            "Install the recorded version of synth-mlflow, or sweep anew: `synth-mlflow sweep`.",
+        )
     statement = sweep.problem.statement
     return run_sweep(
         sweep.training,

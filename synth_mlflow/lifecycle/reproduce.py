@@ -192,12 +192,13 @@ def _model_steps(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> list[
 
 def _model_step(what: str, recorded: RecordedSweep, found: Refitted) -> Step:
     point = recorded.curve.at(recorded.curve.chosen)
-    score = f"{recorded.curve.metric} {found.score:.6g}, recorded {_interval(point)}"
+    was = f"{point.of_model:.6g} ({point.model_low:.4g} to {point.model_high:.4g})"
+    score = f"{recorded.curve.metric} {found.score:.6g}, recorded {was}"
     kept = recorded.final.params.get(names.P_PREDICTIONS)
-    if found.score == point.score and kept in (None, found.predictions):
+    if found.score == point.of_model and kept in (None, found.predictions):
         predictions = "" if kept is None else f"; predictions match digest {kept[:12]}…"
         return Step(what, "identical", f"{score}{predictions}")
-    inside = point.low <= found.score <= point.high
+    inside = point.model_low <= found.score <= point.model_high
     return Step(what, "within interval" if inside else "different", score)
 
 

@@ -91,7 +91,7 @@ def measure_baseline(
     again = np.array([fits[key].score for key in sorted(fits)])
     rng = np.random.default_rng([seed, 1])
     looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
-    draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng).inside
+    draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng, groups=bench.groups).inside
     shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
     noise = np.array([[fits[key].noise] for key in sorted(fits)])
     uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
@@ -107,7 +107,7 @@ def measure_baseline(
         whole.slices,
         len(real),
         len(bench.truth),
-        _smallest_detectable(draws[:, 1] - draws[:, 2], again),
+        _smallest_detectable(draws[:, 1] - draws[:, 2]),
         bench.halves,
         _chance(bench, real),
         bench.best_score,
@@ -132,7 +132,7 @@ def power_words(smallest: float, asked: float | None = None) -> str:
     Examples
     --------
     >>> power_words(0.031)
-    'A sweep of 8 repeats would find a gain of 0.031 here in four of five cases, and smaller ones more seldom.'
+    'A sweep would find a gain of about 0.031 here in four of five cases, and smaller ones more seldom.'
     """
     if smallest <= 0:
         return (
@@ -140,8 +140,7 @@ def power_words(smallest: float, asked: float | None = None) -> str:
             "More rows would help, or a metric that moves."
         )
     words = (
-        f"A sweep of {REPEATS} repeats would find a gain of {smallest:.2g} here in four of five cases, "
-        "and smaller ones more seldom"
+        f"A sweep would find a gain of about {smallest:.2g} here in four of five cases, and smaller ones more seldom"
     )
     if asked is None or smallest <= asked:
         return f"{words}."
@@ -155,6 +154,6 @@ _DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one co
 _POWER = 0.84  # normal quantile of 80 %
 
 
-def _smallest_detectable(difference: Vector, repeats: Vector) -> float:
-    """From two repeats that stand for two ratios: they differ as models of other draws do."""
-    return float((_DUNNETT + _POWER) * np.sqrt(np.nanvar(difference, ddof=1) + 2 * np.var(repeats, ddof=1)))
+def _smallest_detectable(difference: Vector) -> float:
+    """From two fits on parts of the rows that stand for two ratios: they differ on the rows about as such models do."""
+    return float((_DUNNETT + _POWER) * np.nanstd(difference, ddof=1))

@@ -29,6 +29,9 @@ FRESH_BINS_MAX = (
 )
 
 
+KEPT_MAX = 20_000  # evaluation rows; above, one fit of each mix says precisely enough what they add to an interval
+
+
 @dataclass(frozen=True)
 class Bench:
     """Everything a fit needs but its rows."""
@@ -85,13 +88,14 @@ class Bench:
     def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.
 
-        Of a repeat only the scores are kept, unless ``keep`` says otherwise: that saves nine tenths of the memory.
+        Predictions are kept of the published model's fit, of the others on all real rows where the set is small enough,
+        and of all if ``keep`` says so: that saves most of the memory.
         """
         slices = {name: self.score(found.predictions, mask) for name, mask in self.slices.items()}
         score = score_codes(self.metric, self.task, self.truth, found.predictions)
-        is_repeat = found.key.repeat != ALL_ROWS
-        kept = found.predictions if keep or not is_repeat else found.predictions[:0]
-        noise = self._noise(found.predictions, score) if is_repeat else np.empty(0)
+        is_kept = found.key.repeat == ALL_ROWS or (found.key.takes_all and len(self.truth) <= KEPT_MAX)
+        kept = found.predictions if keep or is_kept else found.predictions[:0]
+        noise = np.empty(0) if found.key.takes_all else self._noise(found.predictions, score)
         return Fit(found.key, score, kept, found.n_real, found.n_added, found.seconds, slices, noise)
 
     def _noise(self, predictions: Vector, score: float) -> Vector:
@@ -102,7 +106,7 @@ class Bench:
 
     @cached_property
     def _noise_draws(self) -> Vector:
-        return noise_draws(len(self.truth))
+        return noise_draws(len(self.truth), self.groups)
 
     def score(self, predictions: Vector, among: Mask) -> float:
         """The metric on some of the evaluation rows; NaN where it is undefined."""

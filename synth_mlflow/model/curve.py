@@ -33,7 +33,11 @@ class SlicePoint:
 
 @dataclass(frozen=True)
 class Point:
-    """One ratio. Intervals are for the recipe on another draw of the rows, unless they say *model*."""
+    """One ratio. Scores are means over the fits on all real rows: the expected score of a model of this mix.
+
+    Intervals are for that expected score on new data, unless they say *model* (this very model) or *recipe* (other real
+    and synthetic rows of this kind).
+    """
 
     ratio: float
     n_real: int
@@ -48,7 +52,7 @@ class Point:
     p_value: float
     """Of the simultaneous test of all ratios against ratio 0."""
     helps: bool
-    """Whether it beats ratio 0 and the best placebo."""
+    """Whether it beats ratio 0 and its placebo."""
     in_plateau: bool
     peak_probability: float
     model_low: float
@@ -59,7 +63,7 @@ class Point:
     placebo_low: float
     placebo_high: float
     over_placebo: float
-    """Gain over the best placebo of any ratio."""
+    """Gain over the placebo of the same ratio."""
     over_placebo_low: float
     over_placebo_high: float
     extra: float | None
@@ -73,6 +77,17 @@ class Point:
     slices: Mapping[str, SlicePoint]
     recalls: Mapping[str, float]
     """Share of each class that is predicted as such; empty for regression."""
+    model_score: float | None = None
+    """Of the published model of this ratio; None in curves of the first design, whose score was that of one model."""
+    recipe_gain_low: float | None = None
+    """Interval of the gain that other real and synthetic rows of this kind would give; None in the first design, whose
+    every interval was such."""
+    recipe_gain_high: float | None = None
+
+    @property
+    def of_model(self) -> float:
+        """Score of the published model."""
+        return self.score if self.model_score is None else self.model_score
 
 
 @dataclass(frozen=True)
@@ -120,6 +135,8 @@ class Curve:
     """The points of every other source that was swept beside it, each with ratio 0; one test over all of them."""
     guardrail: str = ""
     """How the chosen ratio keeps the statement's guardrail, in words; empty without one, or without synthetic rows."""
+    design: int = 1
+    """Version of what was fitted and how it was read; see :data:`synth_mlflow.model.plan.DESIGN`."""
 
     def frame(self) -> pd.DataFrame:
         """One row a ratio: ratio, score, low, high, gain, gain_low, gain_high, and more."""

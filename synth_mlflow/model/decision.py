@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.model.inference import ALPHA
+
+Shown = Literal["better", "worse", "not shown"]
+
+
+def shown(low: float, high: float) -> Shown:
+    """What an interval of a difference shows.
+
+    >>> shown(0.01, 0.03), shown(-0.03, -0.01), shown(-0.01, 0.03)
+    ('better', 'worse', 'not shown')
+    """
+    return "better" if low > 0 else "worse" if high < 0 else "not shown"
 
 
 def decide(curve: Curve) -> str:
     """What to do, what it brings, how sure that is, whom it hurts, and what it is worth."""
     point = curve.at(curve.chosen)
     sentences = (
-        [_yes(curve, point), _doubt(point), _controls(curve, point)] if point.ratio else [_no(curve), _shut(curve)]
+        [_yes(curve, point), _against_duplicates(point), _controls(curve, point), _elsewhere(point)]
+        if point.ratio
+        else [_no(curve), _shut(curve)]
     )
     sentences += [_sources(curve), curve.guardrail, _slices(point), _rising(point if point.ratio else _best(curve))]
     sentences.append(curve.fragility.sentence)
@@ -21,25 +36,59 @@ def decide(curve: Curve) -> str:
 
 
 def with_losses(curve: Curve) -> str:
-    """The decision of a curve, and which ratios it was made without, and why."""
-    losses = [f"{percent(lost.ratio)} was left out: {lost.reason.rstrip('.')}." for lost in curve.failed]
-    return " ".join([curve.decision, *losses])
+    """The decision, and which ratios have no say in it since a fit of theirs failed."""
+    lost = [f"{percent(each.ratio)} was left out: {each.reason.rstrip('.')}." for each in curve.failed]
+    return " ".join([curve.decision, *lost])
 
 
 def _yes(curve: Curve, point: Point) -> str:
-    return (
+    words = (
         f"Use {percent(point.ratio)} synthetic rows{_of(curve)} ({point.n_synthetic:,} beside {point.n_real:,} real "
-        f"ones): {curve.metric} goes from {curve.points[0].score:.4g} to {point.score:.4g}, a gain of "
-        f"{_interval(point)}; "
-        f"corrected for having been chosen, the score is {curve.corrected:.4g}."
+        f"ones): the expected {curve.metric} on new data goes from {curve.points[0].score:.4g} to {point.score:.4g}, a "
+        f"gain of {_interval(point)}; corrected for having been chosen, the score is {curve.corrected:.4g}."
     )
+    if shown(point.gain_low, point.gain_high) == "better":
+        return words
+    return f"{words} The two-sided interval reaches 0; {_test(point)} shows a gain."
 
 
-def _doubt(point: Point) -> str:
-    """The rule tests redraws of the rows at hand; the interval is for new ones, and wider."""
-    if point.gain_low > 0:
+def _test(point: Point) -> str:
+    return f"the one-sided test of all ratios together, which decides, (p = {point.p_value:.2g})"
+
+
+def _against_duplicates(point: Point) -> str:
+    """How the synthetic rows stand against as many duplicated real rows."""
+    return {
+        "better": f"As many duplicated real rows do worse: the synthetic ones score {_over(point)} above them.",
+        "worse": f"As many duplicated real rows do better: the synthetic ones score {_over(point)} beside them.",
+        "not shown": (
+            f"Against as many duplicated real rows the difference is {_over(point)}, "
+            + ("above 0 by the one-sided test." if point.helps else "which shows neither to be better.")
+        ),
+    }[shown(point.over_placebo_low, point.over_placebo_high)]
+
+
+def _over(point: Point) -> str:
+    low, high = point.over_placebo_low, point.over_placebo_high
+    return f"{point.over_placebo:+.3g} (95 % interval {low:+.3g} to {high:+.3g})"
+
+
+def _controls(curve: Curve, point: Point) -> str:
+    if point.extra is None:
         return ""
-    return "That holds when the rows at hand are drawn anew; with new real and synthetic rows it may be gone."
+    return f"As many further real rows change the score by {point.extra - curve.points[0].score:+.3g}."
+
+
+def _elsewhere(point: Point) -> str:
+    """The second question: the same recipe, other rows."""
+    low, high = point.recipe_gain_low, point.recipe_gain_high
+    if low is None or high is None:
+        return ""
+    found = {"better": "a gain is shown", "worse": "a loss is shown", "not shown": "neither gain nor loss is shown"}
+    return (
+        "All this holds for these real rows and batches; for other real and synthetic rows of this kind "
+        f"{found[shown(low, high)]} (95 % interval of the change {low:+.3g} to {high:+.3g})."
+    )
 
 
 def _of(curve: Curve) -> str:
@@ -55,32 +104,24 @@ def _sources(curve: Curve) -> str:
     return f"Highest scores by source: {', '.join(told)}; one test covers them all."
 
 
-def _controls(curve: Curve, point: Point) -> str:
-    baseline = curve.points[0].score
-    placebo = f"As many duplicated real rows change it by {point.placebo - baseline:+.3g}"
-    if point.extra is None:
-        return f"{placebo}."
-    return f"{placebo}, as many further real rows by {point.extra - baseline:+.3g}."
-
-
 def _no(curve: Curve) -> str:
     best = _best(curve)
     opening = f"Use no synthetic rows: {curve.metric} is {curve.points[0].score:.4g} without them."
-    if best.helps and best.forbidden:
-        return f"{opening} {percent(best.ratio)} gains {_interval(best)}, but {best.forbidden}."
+    mix = percent(best.ratio)
     if best.helps:
-        return f"{opening} {percent(best.ratio)} gains {_interval(best)}, but no ratio that helps satisfies the rule."
+        why = best.forbidden or "no ratio that helps satisfies the rule"
+        return f"{opening} {mix} gains {_interval(best)}, but {why}."
     if best.p_value <= ALPHA:
-        best_placebo = max(point.placebo for point in curve.points[1:])
         return (
-            f"{opening} {percent(best.ratio)} gains {_interval(best)}, but duplicated real rows gain "
-            f"{best_placebo - curve.points[0].score:+.3g}, and the test does not tell the two apart: the synthetic "
-            "rows are not shown to add information."
+            f"{opening} {mix} gains {_interval(best)}, but is not shown to add information. {_against_duplicates(best)}"
         )
-    return (
-        f"{opening} The best mix, {percent(best.ratio)}, changes it by {_interval(best)}, which cannot be told from "
-        f"chance; a gain below {curve.smallest_detectable:.2g} could not be seen here."
-    )
+    changed = f"{opening} The best mix, {mix}, changes the expected score by {_interval(best)}"
+    unseen = f"a gain of {curve.smallest_detectable:.2g} would have been found with 80 % probability."
+    return {
+        "better": f"{changed}; alone that would be a gain, but {_test(best)} shows none: {unseen}",
+        "worse": f"{changed}: it is worse.",
+        "not shown": f"{changed}: neither gain nor loss is shown; {unseen}",
+    }[shown(best.gain_low, best.gain_high)]
 
 
 def _shut(curve: Curve) -> str:
@@ -92,9 +133,10 @@ def _shut(curve: Curve) -> str:
 
 
 def _best(curve: Curve) -> Point:
-    """The highest score with synthetic rows, of any source; of those that help, if any does."""
+    """The highest score with synthetic rows, of any source; of those that help or else gain, if any does."""
     swept = [p for points in curve.by_source().values() for p in points[1:]]
-    return max([p for p in swept if p.helps] or swept, key=lambda point: point.score)
+    gaining = [p for p in swept if p.p_value <= ALPHA]
+    return max([p for p in swept if p.helps] or gaining or swept, key=lambda point: point.score)
 
 
 def _rising(point: Point) -> str:

@@ -26,7 +26,7 @@ class Fragility:
     advice: str
     """What to do about it."""
     peak_probability: float
-    """How often the peak would be the peak again under another draw of the rows, the synthetic ones included."""
+    """How often the peak would be the peak again on other evaluation rows, with other draws of the synthetic ones."""
     drop_below: float | None
     """Score lost by going to the next smaller ratio; None where there is none."""
     drop_above: float | None
@@ -40,7 +40,7 @@ def judge_fragility(
 ) -> Fragility:
     """Judge the neighbourhood of the peak.
 
-    *No peak*: no ratio can be told from the best. *Sharp*: both neighbours can. *Flat*: at least one cannot.
+    *No peak*: no ratio is significantly different from the best. *Sharp*: all neighbours are. *Flat*: one is not.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ def judge_fragility(
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
     told = {"peak": percent(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
+    told["again_words"] = _AGAIN.format(**told)
     beside = "both neighbours score" if len(neighbours) > 1 else "its only neighbour scores"
     sentence = _SENTENCES[words].format(**told, beside=beside)
     advice = _ADVICE[words] + _edge(ratios, peak, words)
@@ -93,22 +94,24 @@ def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
 
 _SENTENCES: dict[Shape, str] = {
     "sharp": (
-        "The peak at {peak} is sharp: {beside} measurably less, ten points off it cost about {cost}, and "
-        "it would be the peak again in {again} of draws."
+        "The peak at {peak} is sharp: {beside} measurably less, and ten points off it cost about {cost}. {again_words}"
     ),
     "flat": (
-        "The peak at {peak} is flat: a neighbour cannot be told from it, ten points off it cost about {cost}, and it "
-        "would be the peak again in {again} of draws."
+        "The peak at {peak} is flat: a neighbour is not significantly different from it, and ten points off it cost "
+        "about {cost}. {again_words}"
     ),
     "no peak": (
-        "There is no peak: no ratio can be told from the best. {peak} scores highest, and would again in {again} of "
-        "draws."
+        "There is no peak: no ratio is significantly different from the best. {peak} scores highest. {again_words}"
     ),
 }
+_AGAIN = (
+    "Whoever sweeps these rows again, on as many other evaluation rows, finds the highest score at {peak} with "
+    "probability {again}."
+)
 _ADVICE: dict[Shape, str] = {
-    "sharp": "Keep the ratio exact, leave margin in what is promised, and sweep again when data or generator change.",
-    "flat": "Any ratio of the plateau will do: take a round one.",
-    "no peak": "To tell ratios apart, freeze more evaluation rows or take more repeats.",
+    "sharp": "Keep the ratio exact, and sweep again when data or generator change.",
+    "flat": "Another ratio of the plateau does nearly as well, and a second sweep may well choose one.",
+    "no peak": "To distinguish ratios, freeze more evaluation rows.",
 }
 
 

@@ -127,7 +127,7 @@ def _draw_arm(axes: Axes, shown: Percents, shift: float, color: str, marker: str
 
 def _draw_scores(axes: Axes, curve: Curve, percents: Percents) -> None:
     low, high = [point.low for point in curve.points], [point.high for point in curve.points]
-    axes.fill_between(percents, low, high, color=BLUE, alpha=0.13, linewidth=0, label="95 %, another draw of the rows")
+    axes.fill_between(percents, low, high, color=BLUE, alpha=0.13, linewidth=0, label="95 %, expected score")
     model = [point.model_low for point in curve.points], [point.model_high for point in curve.points]
     axes.fill_between(percents, *model, color=BLUE, alpha=0.25, linewidth=0, label="95 %, this very model")
     scores = [point.score for point in curve.points]
@@ -141,7 +141,7 @@ def _draw_scores(axes: Axes, curve: Curve, percents: Percents) -> None:
         s=9,
         alpha=0.35,
         linewidth=0,
-        label="repeats, 80 % of the real rows",
+        label="single fits",
     )
 
 

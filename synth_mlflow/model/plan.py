@@ -16,29 +16,40 @@ from synth_mlflow.errors import UsageError, closest
 
 Arm = Literal["synthetic", "placebo", "extra", "real"]
 """``extra``: held-back real rows in place of the synthetic ones; ``real``: a share of the real rows alone."""
-Rule = Literal["plateau", "peak", "one-standard-error", "least"]
+Rule = Literal["highest", "plateau", "peak", "one-standard-error", "least"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 
 RATIOS = (0.0, 0.25, 0.5, 0.75)
-REPEATS = 8  # at every ratio
+REPEATS = 6  # fits on all real rows at every ratio, and as many on parts of them
+DESIGN = 2
+"""Version of what a sweep fits and how it reads the fits; 1 tested redraws of 80 % of the real rows."""
 
 Sources = Mapping[str, Places]
 """Places of the synthetic rows of each source, among all of them."""
 EVERYTHING = ""  # the source that holds the synthetic rows of every batch
-ALL_ROWS = -1  # the `repeat` of the fit on every real row, which gives the published curve
+ALL_ROWS = -1  # the `repeat` of the published model's fit, on every real row; -2, -3, … are further such fits
 REPEAT_SHARE = 0.8  # of the real rows, without replacement; with replacement favours more synthetic rows
 LEARNING_SHARES = (0.25, 0.5, 0.75)  # of the real rows: the curve that tells what more real rows would do
 
 
 @dataclass(frozen=True, order=True)
 class FitKey:
-    """Which fit: the arm, its ratio (for the arm ``real`` the share of the real rows), and the repeat."""
+    """Which fit: the arm, its ratio (for the arm ``real`` the share of the real rows), and the repeat.
+
+    A repeat below 0 takes all real rows, with another draw of the synthetic ones and another seed each; one from 0 on
+    takes a part of the real rows.
+    """
 
     arm: Arm
     ratio: float
     repeat: int
     source: str = EVERYTHING
     """Whose synthetic rows, where generators are swept one by one."""
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether the fit takes every real row, so that it answers what a sweep is asked."""
+        return self.repeat <= ALL_ROWS
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ class SweepPlan:
     ratios: tuple[float, ...] = RATIOS
     repeats: int = REPEATS
     mix: Mix = "augment"
-    rule: Rule = "plateau"
+    rule: Rule = "highest"
     seed: int = 0
     n_jobs: int = -1
     """Fits at a time, one thread each; -1 takes every core."""
@@ -109,8 +120,8 @@ class SweepPlan:
         object.__setattr__(self, "ratios", read_ratios(self.ratios))
         if self.repeats < 3:
             raise UsageError(
-                f"{self.repeats} repeats were asked for, at least 3 are needed: their spread is the interval.",
-                "8 repeats are the default; take more for narrower intervals.",
+                f"{self.repeats} repeats were asked for, at least 3 are needed: their spread is part of the interval.",
+                f"{REPEATS} repeats are the default; take more for narrower intervals.",
             )
         if self.n_jobs == 0:
             raise UsageError(
@@ -128,13 +139,13 @@ class SweepPlan:
         n_real, n_extra : int
             Real rows at hand and held-back ones; the latter are an arm at every ratio for which they suffice.
         """
-        repeats = [ALL_ROWS, *range(self.repeats)]
-        extra = [FitKey("extra", ratio, n) for ratio in self.extra_ratios(n_real, n_extra) for n in repeats]
+        draws, parts = all_rows(self.repeats), range(self.repeats)
         above = [ratio for ratio in self.ratios if ratio]
-        mixes = [FitKey("synthetic", r, n, source) for source in self.sources for r in above for n in repeats]
-        placebo = [FitKey("placebo", ratio, n) for ratio in above for n in repeats]
-        first, *baseline = baseline_keys(self.repeats)  # a model that fails fails there at once
-        learning = [FitKey("real", share, n) for share in LEARNING_SHARES for n in range(self.repeats)]
+        mixes = [FitKey("synthetic", r, n, source) for source in self.sources for r in above for n in (*draws, *parts)]
+        placebo = [FitKey("placebo", ratio, n) for ratio in above for n in draws]
+        extra = [FitKey("extra", ratio, n) for ratio in self.extra_ratios(n_real, n_extra) for n in draws]
+        first, *baseline = [FitKey("synthetic", 0.0, n) for n in (*draws, *parts)]  # what fails, fails there at once
+        learning = [FitKey("real", share, n) for share in LEARNING_SHARES for n in parts]
         return [first, *sorted([*mixes, *placebo, *extra], key=lambda key: -key.ratio), *baseline, *learning]
 
     def extra_ratios(self, n_real: int, n_extra: int) -> list[float]:
@@ -145,6 +156,7 @@ class SweepPlan:
     def to_json(self) -> dict[str, Any]:
         """As JSON values, without what changes no result."""
         return {
+            "design": DESIGN,
             "ratios": list(self.ratios),
             "repeats": self.repeats,
             "mix": self.mix,
@@ -168,13 +180,18 @@ class FitRows:
         return np.concatenate([self.real, self.added])
 
 
+def all_rows(n: int) -> range:
+    """The repeats of the first ``n`` fits on every real row, that of the published model first."""
+    return range(ALL_ROWS, ALL_ROWS - n, -1)
+
+
 def n_drawn(n_real: int) -> int:
     """How many of the real rows a repeat draws."""
     return max(1, round(n_real * REPEAT_SHARE))
 
 
 def baseline_keys(repeats: int) -> list[FitKey]:
-    """The fits without synthetic rows."""
+    """The fits without synthetic rows: one on all real rows, the others on parts of them."""
     return [FitKey("synthetic", 0.0, repeat) for repeat in (ALL_ROWS, *range(repeats))]
 
 
@@ -206,11 +223,11 @@ def fit_rows(
     source : array of int, optional
         Places of the synthetic rows that may be taken; by default all.
     """
-    rng = np.random.default_rng([seed, key.repeat + 1])
-    order = np.arange(n_real) if key.repeat == ALL_ROWS else rng.permutation(n_real)
+    rng = np.random.default_rng([seed, key.repeat + 1] if key.repeat >= ALL_ROWS else [seed, 0, -key.repeat])
+    order = np.arange(n_real) if key.takes_all else rng.permutation(n_real)
     if key.arm == "real":
         return FitRows(order[: max(1, round(n_real * key.ratio))], np.empty(0, dtype=np.int64))
-    drawn = order if key.repeat == ALL_ROWS else order[: n_drawn(n_real)]
+    drawn = order if key.takes_all else order[: n_drawn(n_real)]
     n_kept, n_added = mix_counts(key.ratio, len(drawn), mix)
     # the real rows that `replace` drops are drawn too, also where all rows are at hand
     kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn

@@ -66,13 +66,15 @@ def confirm(
         Of every other sweep that chose on these rows, and of those whose model was promised a score on them: between
         how many ratios it decided. The former widen the interval where the rows are shared, else the latter.
     """
-    truth = target_values(evaluation, task, classes)
-    halves = halve(truth, task.is_classification, group_codes(evaluation, task))
+    truth, groups = target_values(evaluation, task, classes), group_codes(evaluation, task)
+    halves = halve(truth, task.is_classification, groups)
     truth, said = truth[halves.confirm], predictions[halves.confirm]
+    groups = None if groups is None else groups[halves.confirm]
     score = curve.corrected if halves.shared else score_codes(curve.metric, task, truth, said)
     earlier = tuple(sorted(other_sweeps if halves.shared else earlier_openings))
-    draws = resample(curve.metric, task, truth, [said], np.random.default_rng([curve.seed, 4])).inside[:, 0]
-    half = float(np.nanstd(draws, ddof=1)) * worn_quantile(earlier)
+    rng = np.random.default_rng([curve.seed, 4])
+    draws = resample(curve.metric, task, truth, [said], rng, groups=groups).inside
+    half = float(np.nanstd(draws[:, 0], ddof=1)) * worn_quantile(earlier)
     low, high = score - half, min(score + half, best_score(curve.metric, task, truth))
     words = (
         f"Promised of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
@@ -93,7 +95,7 @@ def unopened(curve: Curve, best: float) -> tuple[float, float, float]:
         What predictions that are all right would score.
     """
     point = curve.at(curve.chosen)
-    half = point.score - point.model_low
+    half = point.of_model - point.model_low
     return curve.corrected, curve.corrected - half, min(curve.corrected + half, best)
 
 

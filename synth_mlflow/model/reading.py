@@ -7,20 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synth_mlflow.errors import UsageError
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.choice import RULE_WORDS, Choice, Chooser, Corrected, correct
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import judge_fragility
 from synth_mlflow.model.guardrail import assurance, objections
-from synth_mlflow.model.inference import Uncertainty, Vector, max_t, peak_probabilities, uncertainty
+from synth_mlflow.model.inference import Vector, max_t, peak_probabilities
 from synth_mlflow.model.learning import LearningCurve, learning_curve
-from synth_mlflow.model.overlap import inflation
-from synth_mlflow.model.plan import ALL_ROWS, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
-from synth_mlflow.model.resampling import Resampled, resample
-
-Fits = Mapping[FitKey, Fit]
+from synth_mlflow.model.measured import Fits, Measured, measure, n_candidates
+from synth_mlflow.model.plan import ALL_ROWS, DESIGN, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
+from synth_mlflow.model.slice_points import slice_points
 
 
 def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Curve:
@@ -37,8 +34,9 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
     reading = _read(bench, plan, fits, supply)
     choice, own = reading.choice, reading.places(reading.winner)
     ratios, scores = plan.ratios, reading.scores[own]
-    corrected = correct(reading.chooser, choice, reading.scores, reading.resampled.inside, reading.resampled.outside)
-    probabilities = peak_probabilities(scores, reading.uncertain.of(own))
+    drawn = reading.measured.resampled
+    corrected = correct(reading.chooser, choice, reading.scores, drawn.inside, drawn.outside)
+    probabilities = peak_probabilities(scores, reading.measured.at_hand.of(own))
     peak, plateau = int(scores.argmax()), choice.plateau[own]
     points = _points(reading, reading.winner)
     chosen = points[own.index(choice.chosen)]
@@ -56,7 +54,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
         naive=float(reading.scores[choice.chosen]),
         corrected=corrected.score,
         corrected_gain=corrected.gain,
-        smallest_detectable=reading.chooser.smallest_detectable(reading.uncertain),
+        smallest_detectable=reading.chooser.smallest_detectable(reading.best, reading.measured.at_hand),
         learning=_learning(reading),
         mix=plan.mix,
         seed=plan.seed,
@@ -66,6 +64,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
         source=reading.winner,
         rivals={source: _points(reading, source) for source in plan.sources if source != reading.winner},
         guardrail=_assurance(plan, chosen),
+        design=DESIGN,
     )
     return replace(curve, decision=decide(curve))
 
@@ -87,21 +86,12 @@ def _uncorrected(point: Point) -> Corrected:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The scores as one vector: baseline, synthetic arm, placebo of each of its places, arm of held-back real rows.
-
-    The synthetic arm is ordered by ratio, then by source; sources share placebos, which stand there once for each.
-    """
+    """What was measured, and what was decided by it."""
 
     bench: Bench
     plan: SweepPlan
     fits: Fits
-    keys: tuple[FitKey, ...]
-    scores: Vector
-    repeats: Vector
-    """(n_repeats, n_scores)"""
-    resampled: Resampled
-    uncertain: Uncertainty
-    """Of another draw of every row; what the rule decides by is the uncertainty over draws of the rows at hand."""
+    measured: Measured
     chooser: Chooser
     choice: Choice
     p_values: Vector
@@ -109,97 +99,58 @@ class _Reading:
     slices: Mapping[str, list[SlicePoint]]
 
     @property
+    def scores(self) -> Vector:
+        return self.measured.scores
+
+    @property
     def n_candidates(self) -> int:
-        return _n_candidates(self.plan)
+        return n_candidates(self.plan)
+
+    @property
+    def best(self) -> int:
+        """The place that was chosen, or that of the highest score with synthetic rows where none was."""
+        return self.choice.chosen or 1 + int(self.scores[1 : self.n_candidates + 1].argmax())
 
     @property
     def winner(self) -> str:
         """The source that was chosen, or the one with the highest score where none was."""
-        place = self.choice.chosen or 1 + int(self.scores[1 : self.n_candidates + 1].argmax())
-        return self.keys[place].source
+        return self.measured.keys[self.best].source
 
     def places(self, source: str) -> list[int]:
         """Where the baseline and the ratios of one source stand."""
-        return [0, *(i for i in range(1, self.n_candidates + 1) if self.keys[i].source == source)]
+        keys = self.measured.keys
+        return [0, *(i for i in range(1, self.n_candidates + 1) if keys[i].source == source)]
 
     def interval(self, place: int, against: int | None = None) -> tuple[float, float, float]:
         contrast = _contrast(len(self.scores), place, against)
-        value, half = float(contrast @ self.scores), self.uncertain.half_width(contrast)
+        value, half = float(contrast @ self.scores), self.measured.at_hand.half_width(contrast)
         return value, value - half, value + half if against is not None else min(value + half, self.bench.best_score)
 
     def extra_interval(self, ratio: float) -> tuple[float, float, float] | tuple[None, None, None]:
         key = FitKey("extra", ratio, ALL_ROWS)
-        return self.interval(self.keys.index(key)) if key in self.keys else (None, None, None)
+        keys = self.measured.keys
+        return self.interval(keys.index(key)) if key in keys else (None, None, None)
+
+    def recipe_interval(self, place: int) -> tuple[float, float]:
+        """Of the gain that other rows of this kind would give."""
+        contrast = _contrast(self.n_candidates + 1, place, 0)
+        gain, half = float(self.scores[place] - self.scores[0]), self.measured.recipe.half_width(contrast)
+        return gain - half, gain + half
 
     def placebo_of(self, place: int) -> int:
         return place + self.n_candidates if place else 0
 
 
 def _read(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> _Reading:
-    keys = _keys(bench, plan)
-    scores = np.array([fits[key].score for key in keys])
-    repeats = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in range(plan.repeats)])
-    resampled = _resampled(bench, plan, fits, keys)
-    shared = _inflation(bench, plan, keys, supply)
-    at_hand = uncertainty(resampled.inside, repeats)
-    candidates = range(1, _n_candidates(plan) + 1)
-    slices = {name: _slice_points(bench, plan, fits, name, shared) for name in bench.slices}
+    measured = measure(bench, plan, fits, supply)
+    n_scores, candidates = len(measured.scores), range(1, n_candidates(plan) + 1)
+    slices = {name: slice_points(bench, plan, fits, name) for name in bench.slices}
     allowed = np.array([not _forbidden(plan, slices, place) for place in candidates])
-    amounts = [key.ratio for key in keys[: len(candidates) + 1]]
-    chooser = Chooser.build(plan.rule, len(candidates), at_hand, allowed, amounts)
-    against_baseline = np.array([_contrast(len(keys), place, 0) for place in candidates])
-    return _Reading(
-        bench,
-        plan,
-        fits,
-        keys,
-        scores,
-        repeats,
-        resampled,
-        uncertainty(resampled.inside, repeats, shared, _noise(plan, fits, keys)),
-        chooser,
-        chooser.choose(scores),
-        max_t(scores, against_baseline, at_hand).p_values,
-        slices,
-    )
-
-
-def _n_candidates(plan: SweepPlan) -> int:
-    """What can be chosen besides the baseline: every ratio of every source."""
-    return (len(plan.ratios) - 1) * len(plan.sources)
-
-
-def _keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
-    above = [ratio for ratio in plan.ratios if ratio]
-    synthetic = [FitKey("synthetic", ratio, ALL_ROWS, source) for ratio in above for source in plan.sources]
-    placebo = [FitKey("placebo", key.ratio, ALL_ROWS) for key in synthetic]
-    extra = [FitKey("extra", ratio, ALL_ROWS) for ratio in plan.extra_ratios(bench.n_real, bench.n_extra)]
-    return (FitKey("synthetic", 0.0, ALL_ROWS), *synthetic, *placebo, *extra)
-
-
-def _inflation(bench: Bench, plan: SweepPlan, keys: tuple[FitKey, ...], supply: Mapping[str, int]) -> Vector:
-    """By how much more each arm would vary on another draw than repeats that share rows do."""
-    at_hand = [bench.n_extra if key.arm == "extra" else supply[key.source] for key in keys]
-    return np.array(
-        [inflation(key.arm, key.ratio, bench.n_real, n, plan.mix) for key, n in zip(keys, at_hand, strict=True)]
-    )
-
-
-def _noise(plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Vector | None:
-    """What the evaluation rows make of each repeat: (n_repeats, n_scores, n_draws); None where it is not known."""
-    drawn = [[fits[replace(key, repeat=n)].noise for key in keys] for n in range(plan.repeats)]
-    sizes = {len(each) for row in drawn for each in row}
-    return np.array(drawn) if len(sizes) == 1 and 0 not in sizes else None
-
-
-def _resampled(bench: Bench, plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Resampled:
-    """Scores over draws of the evaluation rows, each fit's once."""
-    once = list(dict.fromkeys(keys))
-    rng = np.random.default_rng([plan.seed, 1])
-    predictions = [fits[key].predictions for key in once]
-    n_outside = _n_candidates(plan) + 1  # the arms that can be chosen
-    found = resample(bench.metric, bench.task, bench.truth, predictions, rng, n_outside=n_outside)
-    return replace(found, inside=found.inside[:, [once.index(key) for key in keys]])
+    amounts = [key.ratio for key in measured.keys[: len(candidates) + 1]]
+    chooser = Chooser.build(plan.rule, len(candidates), measured.at_hand, allowed, amounts)
+    against_baseline = np.array([_contrast(n_scores, place, 0) for place in candidates])
+    p_values = max_t(measured.scores, against_baseline, measured.at_hand).p_values
+    return _Reading(bench, plan, fits, measured, chooser, chooser.choose(measured.scores), p_values, slices)
 
 
 def _forbidden(plan: SweepPlan, slices: Mapping[str, list[SlicePoint]], place: int) -> str:
@@ -211,7 +162,7 @@ def _forbidden(plan: SweepPlan, slices: Mapping[str, list[SlicePoint]], place: i
 
 def _contrast(n_scores: int, place: int, against: int | None) -> Vector:
     contrast = np.zeros(n_scores)
-    contrast[place] = 1.0
+    contrast[place] += 1.0
     if against is not None:
         contrast[against] -= 1.0
     return contrast
@@ -220,20 +171,22 @@ def _contrast(n_scores: int, place: int, against: int | None) -> Vector:
 def _points(reading: _Reading, source: str) -> tuple[Point, ...]:
     """The points of one source, the baseline first."""
     places = reading.places(source)
-    probabilities = peak_probabilities(reading.scores[places], reading.uncertain.of(places))
+    probabilities = peak_probabilities(reading.scores[places], reading.measured.at_hand.of(places))
     return tuple(_point(reading, place, float(p)) for place, p in zip(places, probabilities, strict=True))
 
 
 def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
-    fit, placebo = reading.fits[reading.keys[place]], reading.placebo_of(place)
+    measured, placebo = reading.measured, reading.placebo_of(place)
+    fit = reading.fits[measured.keys[place]]
     score, low, high = reading.interval(place)
     gain, gain_low, gain_high = reading.interval(place, 0)
     placebo_score, placebo_low, placebo_high = reading.interval(placebo)
-    over, over_low, over_high = reading.interval(place, reading.chooser.best_placebo(reading.scores))
-    extra, extra_low, extra_high = reading.extra_interval(reading.keys[place].ratio)
-    model_half = reading.uncertain.model_half_width(_contrast(len(reading.scores), place, None))
+    over, over_low, over_high = reading.interval(place, placebo)
+    extra, extra_low, extra_high = reading.extra_interval(measured.keys[place].ratio)
+    recipe_low, recipe_high = reading.recipe_interval(place)
+    model_half = measured.at_hand.model_half_width(_contrast(len(reading.scores), place, None))
     return Point(
-        ratio=reading.keys[place].ratio,
+        ratio=measured.keys[place].ratio,
         n_real=fit.n_real,
         n_synthetic=fit.n_added,
         score=score,
@@ -246,8 +199,8 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
         helps=bool(place and reading.choice.helps[place - 1]),
         in_plateau=bool(reading.choice.plateau[place]),
         peak_probability=peak_probability,
-        model_low=score - model_half,
-        model_high=min(score + model_half, reading.bench.best_score),
+        model_low=fit.score - model_half,
+        model_high=min(fit.score + model_half, reading.bench.best_score),
         placebo=placebo_score,
         placebo_low=placebo_low,
         placebo_high=placebo_high,
@@ -258,10 +211,13 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
         extra_low=extra_low,
         extra_high=extra_high,
         forbidden=_forbidden(reading.plan, reading.slices, place) if place else "",
-        repeats=tuple(reading.repeats[:, place].tolist()),
-        placebo_repeats=tuple(reading.repeats[:, placebo].tolist()),
+        repeats=tuple(measured.draws[:, place].tolist()),
+        placebo_repeats=tuple(measured.draws[:, placebo].tolist()),
         slices={name: points[place] for name, points in reading.slices.items()},
         recalls=_recalls(reading.bench, fit),
+        model_score=fit.score,
+        recipe_gain_low=recipe_low,
+        recipe_gain_high=recipe_high,
     )
 
 
@@ -274,37 +230,13 @@ def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
     return {str(label): float(hits[truth == code].mean()) for code, label in enumerate(bench.classes) if code in truth}
 
 
-def _slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str, shared: Vector) -> list[SlicePoint]:
-    """The score on one slice at every ratio, each against ratio 0."""
-    keys = _keys(bench, plan)[: _n_candidates(plan) + 1]
-    rows = bench.slices[name]
-    scores = np.array([fits[key].slices[name] for key in keys])
-    repeats = np.array([[fits[replace(key, repeat=n)].slices[name] for key in keys] for n in range(plan.repeats)])
-    n_rows = int(rows.sum())
-    if not np.isfinite(scores).all() or not np.isfinite(repeats).all():
-        return [SlicePoint(n_rows, None, None, None, None)] * len(keys)
-    predictions = [fits[key].predictions[rows] for key in keys]
-    rng = np.random.default_rng([plan.seed, 2])
-    resampled = resample(bench.metric, bench.task, bench.truth[rows], predictions, rng)
-    try:
-        uncertain = uncertainty(resampled.inside, repeats, shared[: len(keys)])
-    except UsageError:  # a slice may be too small for an interval; the evaluation set may not
-        return [SlicePoint(n_rows, float(s), float(s - scores[0]), None, None) for s in scores]
-    points = []
-    for place, score in enumerate(scores):
-        half = uncertain.half_width(_contrast(len(keys), place, 0))
-        gain = float(score - scores[0])
-        points.append(SlicePoint(n_rows, float(score), gain, gain - half, gain + half))
-    return points
-
-
 def _learning(reading: _Reading) -> LearningCurve:
     plan, fits, n_real = reading.plan, reading.fits, reading.bench.n_real
-    repeats = np.array([[fits[FitKey("real", s, n)].score for s in LEARNING_SHARES] for n in range(plan.repeats)])
-    repeats = np.column_stack([repeats, reading.repeats[:, 0]])
+    parts = np.array([[fits[FitKey("real", s, n)].score for s in LEARNING_SHARES] for n in range(plan.repeats)])
+    parts = np.column_stack([parts, reading.measured.parts[:, 0]])
     sizes = np.round(np.array([*LEARNING_SHARES, REPEAT_SHARE]) * n_real)
-    chosen = reading.choice.chosen
-    error = reading.uncertain.standard_error(_contrast(len(reading.scores), chosen, 0)) if chosen else 0.0
+    chosen, uncertain = reading.choice.chosen, reading.measured.at_hand
+    error = uncertain.standard_error(_contrast(len(reading.scores), chosen, 0)) if chosen else 0.0
     gain = float(reading.scores[chosen] - reading.scores[0])
     rng = np.random.default_rng([plan.seed, 3])
-    return learning_curve(sizes, repeats, (n_real, float(reading.scores[0])), (gain, error), rng)
+    return learning_curve(sizes, parts, (n_real, float(reading.scores[0])), (gain, error), rng)

@@ -17,13 +17,13 @@ from synth_mlflow.model.score import score_codes
 
 DRAWS = 1_000
 MIN_DRAWS = 200  # where rows are many, or scikit-learn's scorer is called once a draw: a covariance needs no more
-DRAWN_CELLS = 4_000_000  # rows times draws from which on there are fewer draws
+DRAWN_CELLS = 16_000_000  # rows times draws times predictions from which on there are fewer draws
 MAX_CELLS = 2_000_000  # of a block of draws: what stands in memory at a time
 NOISE_DRAWS = 60  # on which every repeat is scored; their mean over repeats is what counts
 NOISE_CELLS = 1_200_000  # rows times these draws from which on there are fewer of them
 MIN_NOISE_DRAWS = 20
 _NOISE_SEED = 17  # the same draws for every fit of a set
-LINEAR_FROM = 2_000  # rows; from here on AUC over a draw is its first-order expansion
+LINEAR_FROM = 500  # rows; from here on AUC over a draw is its first-order expansion
 
 Vector = npt.NDArray[np.float64]
 Scorer = Callable[[Vector], Vector]
@@ -48,6 +48,7 @@ def resample(
     rng: np.random.Generator,
     *,
     n_outside: int = 0,
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> Resampled:
     """Paired bootstrap of the evaluation rows.
 
@@ -61,30 +62,33 @@ def resample(
     rng : numpy Generator
     n_outside : int
         How many of the predictions, from the first on, are scored on the rows outside the draws too.
+    groups : array of shape (n_rows,), optional
+        The group of each row; whole groups are drawn then, since rows of one group say less than as many others.
 
     Notes
     -----
-    B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993). The rows outside a draw serve the correction of
+    B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993); of groups: A. Davison, D. Hinkley, Bootstrap
+    Methods and their Application (1997), section 3.8. The rows outside a draw serve the correction of
     I. Tsamardinos et al., Machine Learning 107 (2018), doi:10.1007/s10994-018-5714-4.
     """
     scorers = [weighted_scorer(metric, task, truth, prediction) for prediction in predictions]
     n_rows = len(truth)
-    n_draws = int(np.clip(DRAWN_CELLS // n_rows, MIN_DRAWS, DRAWS)) if metric in FAST else MIN_DRAWS
+    n_draws = int(np.clip(DRAWN_CELLS // (n_rows * len(scorers)), MIN_DRAWS, DRAWS)) if metric in FAST else MIN_DRAWS
     block = max(1, min(n_draws, MAX_CELLS // n_rows))
     inside, outside = [], []
     with threadpool_limits(limits=1):  # small products: threads would wait for each other on a busy machine
         for start in range(0, n_draws, block):
-            counts = _counts(min(block, n_draws - start), n_rows, rng)
+            counts = _counts(min(block, n_draws - start), n_rows, rng, groups)
             inside.append(np.column_stack([score(counts) for score in scorers]))
             left = (counts == 0).astype(np.float64)
             outside.append(np.column_stack([np.empty((len(left), 0)), *(score(left) for score in scorers[:n_outside])]))
     return Resampled(np.concatenate(inside), np.concatenate(outside))
 
 
-def noise_draws(n_rows: int) -> Vector:
+def noise_draws(n_rows: int, groups: npt.NDArray[np.int64] | None = None) -> Vector:
     """Draws of the evaluation rows that every repeat is scored on: counts of shape (n_draws, n_rows)."""
     n_draws = int(np.clip(NOISE_CELLS // n_rows, MIN_NOISE_DRAWS, NOISE_DRAWS))
-    return _counts(n_draws, n_rows, np.random.default_rng(_NOISE_SEED))
+    return _counts(n_draws, n_rows, np.random.default_rng(_NOISE_SEED), groups)
 
 
 def weighted_scorer(metric: str, task: Task, truth: Vector, prediction: Vector) -> Scorer:
@@ -103,7 +107,11 @@ def _one_draw(metric: str, task: Task, truth: Vector, prediction: Vector, counts
     return score_codes(metric, task, truth[rows], prediction[rows]) if len(rows) else float("nan")
 
 
-def _counts(n_draws: int, n_rows: int, rng: np.random.Generator) -> Vector:
+def _counts(n_draws: int, n_rows: int, rng: np.random.Generator, groups: npt.NDArray[np.int64] | None = None) -> Vector:
+    """How often each row is drawn; all rows of a group as often as it."""
+    if groups is not None:
+        _, place = np.unique(groups, return_inverse=True)
+        return np.asarray(_counts(n_draws, int(place.max()) + 1, rng)[:, place])
     rows = rng.integers(0, n_rows, size=(n_draws, n_rows))
     flat = (rows + n_rows * np.arange(n_draws)[:, None]).ravel()
     counts: Vector = np.bincount(flat, minlength=n_draws * n_rows).reshape(n_draws, n_rows).astype(np.float64)
@@ -185,8 +193,7 @@ def _exact_auc(truth: Vector, probabilities: Vector) -> Scorer:
 
     def score(counts: Vector) -> Vector:
         sorted_counts = counts[:, order]
-        wins = np.add.reduceat(sorted_counts * positive, starts, axis=1)
-        losses = np.add.reduceat(sorted_counts * ~positive, starts, axis=1)
+        wins, losses = (_by_group(sorted_counts * side, starts) for side in (positive, ~positive))
         below = np.cumsum(losses, axis=1) - losses / 2
         return _divide((wins * below).sum(axis=1), wins.sum(axis=1) * losses.sum(axis=1))
 
@@ -200,8 +207,7 @@ def _average_precision(truth: Vector, probabilities: Vector) -> Scorer:
 
     def score(counts: Vector) -> Vector:
         sorted_counts = counts[:, order]
-        found = np.add.reduceat(sorted_counts * positive, starts, axis=1)
-        taken = np.add.reduceat(sorted_counts, starts, axis=1)
+        found, taken = (_by_group(counted, starts) for counted in (sorted_counts * positive, sorted_counts))
         n_taken = np.cumsum(taken, axis=1)
         precision = np.cumsum(found, axis=1) / np.maximum(n_taken, 1)
         return _divide((precision * found).sum(axis=1), found.sum(axis=1))
@@ -248,6 +254,11 @@ def _by_score(scores: Vector) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int
     order = np.argsort(scores, kind="stable")
     values = scores[order]
     return order, np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+
+
+def _by_group(counts: Vector, starts: npt.NDArray[np.int64]) -> Vector:
+    """Sums over equal scores; where all differ, there is nothing to add."""
+    return counts if len(starts) == counts.shape[1] else np.add.reduceat(counts, starts, axis=1)
 
 
 def _divide(above: Vector, below: Vector) -> Vector:

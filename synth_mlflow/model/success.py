@@ -21,7 +21,7 @@ class Success:
     measured: float
     """The gain or the score at the chosen ratio, corrected for the luck of having been chosen."""
     low: float
-    """95 % interval of the recipe on another draw of the rows, moved to the corrected estimate."""
+    """95 % interval of the expected score on new data, or of its gain, moved to the corrected estimate."""
     high: float
 
     @property

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from synth_mlflow.data.mixes import Mix, percent
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.fit import Model
-from synth_mlflow.model.plan import FitKey, FitRows, Sources, fit_rows
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, FitRows, Sources, fit_rows
 
 Vector = npt.NDArray[np.float64]
 
@@ -72,7 +72,7 @@ class Work:
         rows = self.rows(key)
         start = time.perf_counter()
         try:
-            predictions = self._predictions(rows, self.seed + key.repeat + 1)
+            predictions = self._predictions(rows, fit_seed(self.seed, key.repeat))
         except UsageError as error:
             place = where(key, len(rows.real), len(rows.added))
             return Failed(key, f"the model could not be fitted ({place}): {error.found}")
@@ -90,6 +90,18 @@ class Work:
             raise
         except Exception as error:  # other people's estimators may raise anything
             raise UsageError(f"{type(error).__name__}: {error}", "Correct `model` in the problem statement.") from error
+
+
+def fit_seed(seed: int, repeat: int) -> int:
+    """The seed of the model of one fit; all fits on all real rows but the published one have seeds of their own.
+
+    >>> fit_seed(7, -1), fit_seed(7, 0), fit_seed(7, -2)
+    (7, 8, 1000009)
+    """
+    return seed + repeat + 1 if repeat >= ALL_ROWS else seed - repeat + _APART
+
+
+_APART = 1_000_000  # greater than any number of repeats
 
 
 def where(key: FitKey, n_real: int, n_added: int) -> str:

@@ -108,7 +108,7 @@ def _point(point: Point, run_id: str) -> handoff.CurvePoint:
         n_synthetic=point.n_synthetic,
         helps=point.helps,
         placebo=handoff.Estimate(point.placebo, point.placebo_low, point.placebo_high) if mixed else None,
-        model=handoff.Estimate(point.score, point.model_low, point.model_high),
+        model=handoff.Estimate(point.of_model, point.model_low, point.model_high),
         forbidden=point.forbidden,
     )
 

@@ -51,7 +51,7 @@ def sweep(
     ratios: Sequence[float] = RATIOS,
     repeats: int = REPEATS,
     mix: Mix = "augment",
-    rule: Rule = "plateau",
+    rule: Rule = "highest",
     seed: int = 0,
     batches: Sequence[str] = (),
     n_jobs: int = -1,
@@ -69,10 +69,11 @@ def sweep(
     ratios : sequence of float
         Shares of synthetic rows in the mix, each in [0, 1).
     repeats : int
-        Draws of 80 % of the real rows at every ratio; their spread is part of every interval.
+        Fits on all real rows at every ratio, each with another draw of the synthetic rows and another seed; and as many
+        on parts of the real rows, for what other rows would give.
     mix : {"augment", "replace"}
         Keep all real rows and add synthetic ones, or keep the total.
-    rule : {"plateau", "peak", "one-standard-error", "least"}
+    rule : {"highest", "plateau", "peak", "one-standard-error", "least"}
         How the ratio is chosen.
     seed : int
     batches : sequence of str

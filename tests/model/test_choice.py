@@ -17,7 +17,9 @@ def scores(synthetic, placebo=(0.5, 0.5, 0.5)):
     return np.array([0.5, *synthetic, *placebo])
 
 
-@pytest.mark.parametrize(("rule", "chosen"), [("plateau", 2), ("peak", 3), ("one-standard-error", 3), ("least", 1)])
+@pytest.mark.parametrize(
+    ("rule", "chosen"), [("highest", 3), ("plateau", 2), ("peak", 3), ("one-standard-error", 3), ("least", 1)]
+)
 def test_rules_differ_on_a_slow_rise(rule, chosen):
     choice = Chooser.build(rule, 3, UNCERTAIN).choose(scores([0.53, 0.60, 0.612]))
     assert choice.chosen == chosen
@@ -25,11 +27,38 @@ def test_rules_differ_on_a_slow_rise(rule, chosen):
     assert choice.plateau.tolist() == [False, False, True, True]
 
 
-@pytest.mark.parametrize("rule", ["plateau", "peak", "one-standard-error", "least"])
-def test_no_rule_takes_what_a_placebo_gives_too(rule):
-    choice = Chooser.build(rule, 3, UNCERTAIN).choose(scores([0.55, 0.56, 0.57], placebo=(0.5, 0.56, 0.5)))
+@pytest.mark.parametrize("rule", ["highest", "plateau", "peak", "one-standard-error", "least"])
+def test_no_rule_takes_what_its_placebo_gives_too(rule):
+    choice = Chooser.build(rule, 3, UNCERTAIN).choose(scores([0.55, 0.56, 0.57], placebo=(0.55, 0.55, 0.56)))
     assert choice.chosen == 0
     assert choice.peak == 3
+
+
+@pytest.mark.parametrize(
+    ("synthetic", "chosen"),
+    [
+        ([0.53, 0.58, 0.60], 3),  # a fifth of the gain would be lost
+        ([0.53, 0.596, 0.60], 2),  # 4 % of the gain are lost, for two thirds of the synthetic rows
+        ([0.596, 0.55, 0.60], 1),
+        ([0.53, 0.60, 0.55], 2),
+        ([0.50, 0.49, 0.505], 0),
+    ],
+)
+def test_highest_takes_a_smaller_ratio_only_where_it_loses_little(synthetic, chosen):
+    assert Chooser.build("highest", 3, UNCERTAIN).choose(scores(synthetic)).chosen == chosen
+
+
+def test_what_the_test_has_beaten_is_not_among_the_best():
+    choice = Chooser.build("highest", 3, UNCERTAIN).choose(scores([0.5, 0.5, 0.5225]))
+    assert choice.helps.tolist() == [False, False, True]
+    assert not choice.plateau[0] and choice.plateau[3]
+
+
+def test_smallest_detectable_gain_is_found_in_four_of_five_cases():
+    rng, chooser = np.random.default_rng(5), Chooser.build("highest", 3, UNCERTAIN)
+    gain = chooser.smallest_detectable(3, UNCERTAIN)
+    rows = scores([0.4, 0.4, 0.5 + gain], (0.0, 0.0, 0.0)) + rng.normal(scale=ERROR / np.sqrt(2), size=(4_000, 7))
+    assert np.mean([chooser.choose(row).helps[2] for row in rows]) == pytest.approx(0.8, abs=0.02)
 
 
 def test_noise_is_no_help():

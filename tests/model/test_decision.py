@@ -31,9 +31,9 @@ def point(ratio, score, **changed):
         placebo=0.805,
         placebo_low=0.8,
         placebo_high=0.81,
-        over_placebo=0.0,
-        over_placebo_low=0.0,
-        over_placebo_high=0.0,
+        over_placebo=score - 0.805,
+        over_placebo_low=score - 0.815,
+        over_placebo_high=score - 0.795,
         extra=None,
         extra_low=None,
         extra_high=None,
@@ -71,20 +71,34 @@ def curve(best, chosen=0.5):
 
 
 def test_yes_gives_gain_correction_controls_fragility_and_worth():
-    said = decide(curve(point(0.5, 0.85, extra=0.87)))
+    said = decide(curve(point(0.5, 0.85, extra=0.87, recipe_gain_low=-0.01, recipe_gain_high=0.11)))
     assert said == (
-        "Use 50 % synthetic rows (100 beside 100 real ones): roc_auc goes from 0.8 to 0.85, a gain of +0.05 (95 % "
-        "interval +0.04 to +0.06); corrected for having been chosen, the score is 0.845. As many duplicated real rows "
-        "change it by +0.005, as many further real rows by +0.07. It is sharp. Sweep again. Worth about 40 more real "
-        "rows."
+        "Use 50 % synthetic rows (100 beside 100 real ones): the expected roc_auc on new data goes from 0.8 to 0.85, a "
+        "gain of +0.05 (95 % interval +0.04 to +0.06); corrected for having been chosen, the score is 0.845. As many "
+        "duplicated real rows do worse: the synthetic ones score +0.045 (95 % interval +0.035 to +0.055) above them. "
+        "As many further real rows change the score by +0.07. All this holds for these real rows and batches; for "
+        "other real and synthetic rows of this kind neither gain nor loss is shown (95 % interval of the change -0.01 "
+        "to +0.11). It is sharp. Sweep again. Worth about 40 more real rows."
     )
+
+
+OVER = {"over_placebo": 0.0, "over_placebo_low": -0.01, "over_placebo_high": 0.01}
 
 
 @pytest.mark.parametrize(
     ("best", "words"),
     [
-        (point(0.5, 0.801, helps=False, p_value=0.4), "cannot be told from chance; a gain below 0.01"),
-        (point(0.5, 0.85, helps=False, placebo=0.849), "duplicated real rows gain +0.049"),
+        (point(0.5, 0.801, helps=False, p_value=0.4), "neither gain nor loss is shown; a gain of 0.01 would have been"),
+        (point(0.5, 0.78, helps=False, p_value=0.9), "(95 % interval -0.03 to -0.01): it is worse."),
+        (point(0.5, 0.812, helps=False, p_value=0.06), "alone that would be a gain, but the one-sided test of all"),
+        (
+            point(0.5, 0.85, helps=False, **OVER),
+            "the difference is +0 (95 % interval -0.01 to +0.01), which shows neither",
+        ),
+        (
+            point(0.5, 0.85, helps=False, over_placebo_low=-0.2, over_placebo_high=-0.1),
+            "duplicated real rows do better",
+        ),
         (point(0.5, 0.85, forbidden="slice 'old' falls by 0.1 (0.05 is allowed)"), "but slice 'old' falls by 0.1"),
         (point(0.5, 0.85), "no ratio that helps satisfies the rule"),
     ],
@@ -94,6 +108,38 @@ def test_no_gives_the_reason(best, words):
     assert said.startswith("Use no synthetic rows: roc_auc is 0.8 without them.")
     assert words in said
     assert "Sweep again" not in said  # advice on a ratio that nobody takes
+
+
+ENDS = [(-0.03, -0.01), (-0.01, 0.02), (0.01, 0.03)]
+
+
+@pytest.mark.parametrize("gain", ENDS)
+@pytest.mark.parametrize("over", ENDS)
+@pytest.mark.parametrize("elsewhere", ENDS)
+@pytest.mark.parametrize("p_value", [0.01, 0.3])
+@pytest.mark.parametrize("helps", [True, False])
+@pytest.mark.parametrize("forbidden", ["", "slice 'old' may fall by 0.1"])
+def test_every_sentence_follows_from_its_interval(gain, over, elsewhere, p_value, helps, forbidden):
+    """All cases that tests and intervals can make together: what helps has passed both tests, and lost neither."""
+    if (helps and (p_value > 0.05 or gain[1] < 0 or over[1] < 0)) or (p_value <= 0.05 and gain[1] < 0):
+        return
+    middle = sum(gain) / 2
+    numbers = dict(zip(("gain_low", "gain_high", "over_placebo_low", "over_placebo_high"), (*gain, *over), strict=True))
+    numbers |= dict(zip(("recipe_gain_low", "recipe_gain_high"), elsewhere, strict=True))
+    best = point(0.5, 0.8 + middle, helps=helps, p_value=p_value, over_placebo=sum(over) / 2, forbidden=forbidden)
+    chosen = 0.5 if helps and not forbidden else 0.0
+    said = decide(curve(replace(best, **numbers), chosen))
+    assert said.startswith("Use 50 %" if chosen else "Use no synthetic rows")
+    of_placebo = bool(chosen) or (p_value <= 0.05 and not helps)
+    assert ("do worse" in said) is (of_placebo and over[0] > 0)
+    assert ("do better" in said) is (of_placebo and over[1] < 0)
+    assert ("neither to be better" in said) is (of_placebo and over[0] < 0 < over[1] and not helps)
+    assert ("it is worse" in said) is (gain[1] < 0)
+    nothing = not helps and p_value > 0.05 and gain[0] < 0 < gain[1]
+    assert ("neither gain nor loss is shown;" in said) is nothing
+    assert ("two-sided interval reaches 0" in said) is (bool(chosen) and gain[0] < 0)
+    for words, found in (("a gain is shown (", 2), ("a loss is shown (", 0), ("neither gain nor loss is shown (", 1)):
+        assert (f"of this kind {words}" in said) is (bool(chosen) and elsewhere == ENDS[found])
 
 
 def test_no_speaks_of_the_ratio_that_helps_rather_than_of_the_highest():
@@ -144,7 +190,7 @@ def test_picture_shows_both_intervals_the_correction_and_the_worth_in_real_rows(
     learning = replace(shown.learning, worth_high=high)
     axes, beside = curve_figure(replace(shown, learning=learning)).axes
     labels = axes.get_legend_handles_labels()[1]
-    assert {"95 %, another draw of the rows", "95 %, this very model"} <= set(labels)
+    assert {"95 %, expected score", "95 %, this very model"} <= set(labels)
     assert ("corrected for the choice" in labels) is (chosen > 0)
     assert beside.get_title(loc="left") == words
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows, unfinished
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, all_rows, fit_rows, unfinished
 
 BATCHES = np.repeat([0, 1], [200, 400])
 
@@ -21,7 +21,7 @@ def test_no_fits_at_a_time_are_refused():
 
 def test_default_plan_has_each_fit_once():
     keys = SweepPlan().keys()
-    assert len(keys) == len(set(keys)) == 9 + 3 * 9 * 2 + 3 * 8
+    assert len(keys) == len(set(keys)) == 12 + 3 * 12 + 3 * 6 + 3 * 6
 
 
 def test_all_ratios_and_arms_of_a_repeat_share_the_real_rows():
@@ -43,6 +43,14 @@ def test_all_rows_takes_all_real_rows():
     fit = rows_of("synthetic", 0.75, ALL_ROWS)
     assert np.array_equal(np.sort(fit.real), np.arange(100))
     assert len(fit.added) == 300
+
+
+def test_every_fit_on_all_rows_draws_other_synthetic_rows():
+    assert list(all_rows(3)) == [-1, -2, -3]
+    first, second = (rows_of("synthetic", 0.5, repeat) for repeat in all_rows(2))
+    assert np.array_equal(first.real, second.real) and len(second.real) == 100
+    assert set(first.added) != set(second.added)
+    assert FitKey("synthetic", 0.5, -2).takes_all and not FitKey("synthetic", 0.5, 0).takes_all
 
 
 def test_placebo_duplicates_the_drawn_rows_only():
