@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from synth_mlflow.allowed_code import refuse_standard_library, require_allowed
 from synth_mlflow.errors import UsageError, closest
 
 BUILT_IN = "built in"  # the origin of what no other package brings
@@ -27,15 +28,25 @@ class Plugin:
     version: str
     target: str
 
-    def load(self) -> Any:
+    def load(self, *, is_typed: bool = False) -> Any:
         """Import the plugin; what it is depends on its folder's interface.
+
+        Parameters
+        ----------
+        is_typed : bool
+            Whether a person named it on this command line; what a file or a server names must be allowed.
 
         Raises
         ------
         UsageError
-            If the module cannot be imported or has no such attribute.
+            If it is another package's and nobody allowed it, or it cannot be imported or has no such attribute.
         """
         module, _, attribute = self.target.partition(":")
+        if self.origin != BUILT_IN:
+            what = f"{self.folder[:-1]} {self.name!r} of package {self.origin}"
+            refuse_standard_library(module, what)
+            if not is_typed:
+                require_allowed(self.target, what)
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:

@@ -219,7 +219,7 @@ def list_installed(given: Shared) -> None:
         for name, plugin in installed(folder).items():
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
-                loaded = plugin.load()
+                loaded = plugin.load(is_typed=True)
             except UsageError as error:
                 found.append({**told, "summary": error.found, "leaky": False})
                 continue

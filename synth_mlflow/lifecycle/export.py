@@ -47,7 +47,7 @@ def export(project: Project, format_name: str, output: Path | None = None) -> st
     """
     if output is not None and not output.resolve().parent.is_dir():
         raise UsageError(f"there is no folder {output.resolve().parent} to write {output.name} to.", "Make it first.")
-    plugin: Export = find(FOLDER, format_name.replace("-", "_")).load()
+    plugin: Export = find(FOLDER, format_name.replace("-", "_")).load(is_typed=True)
     text = plugin.render(provenance_of(project))
     if output is not None:
         output.write_text(text, encoding="utf-8")

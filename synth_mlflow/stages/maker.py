@@ -117,7 +117,7 @@ def installed_maker(name: str, params: Mapping[str, Any]) -> Maker:
     UsageError
         If none has that name, or it does not take these parameters.
     """
-    made_of = find("generators", name).load()
+    made_of = find("generators", name).load(is_typed=True)  # by a person, or allowed
     known = [field.name for field in dataclasses.fields(made_of)]
     for key in params:
         if key not in known:

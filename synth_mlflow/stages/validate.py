@@ -22,6 +22,7 @@ from synth_mlflow.gate.verdict_notes import note_verdict
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
 from synth_mlflow.model.halves import halves_of
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.long_lists import PARAM_MAX
@@ -125,7 +126,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         task=statement.task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
-        model=statement.model,
+        model=allowed_model(statement.model),
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
