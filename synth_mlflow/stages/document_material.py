@@ -11,6 +11,7 @@ from synth_mlflow.errors import GateError
 from synth_mlflow.gate.conditions import production_values
 from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.gate.soundness import refuse_unsound
+from synth_mlflow.gate.standing import refuse_other_set
 from synth_mlflow.gate.verdict_notes import check_runs, verdicts_under
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdict
 from synth_mlflow.handoff.contents import spelt_out
@@ -80,6 +81,7 @@ def gather_material(project: Project) -> Material:
         raise GateError(
             f"project {project.server.experiment!r} has no sweep to hand over.", "First: `synth-mlflow sweep`."
         )
+    refuse_other_set(frozen, sweeps[-1], "the newest sweep", "synth-mlflow sweep")
     newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
     text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
     final, policy = _only(newest, "final", sweeps[-1].run_id), policy_of(problem.statement)

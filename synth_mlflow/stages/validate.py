@@ -65,6 +65,9 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     for place, batch in enumerate(wanted):
         done = {check.check for check in verdicts[place].checks}
         missing = [name for name in policy.required if name not in done]
+        if verdicts[place].shut:
+            _refuse_shut(project, batch, verdicts[place], named=bool(batch_id))
+            continue
         if not missing:
             project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
             note_verdict(project, batch, policy, verdicts[place])  # a killed process may have left that undone
@@ -75,6 +78,13 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         note_verdict(project, batch, policy, verdicts[place])
         _mark(project, batch, verdicts[place])
     return verdicts
+
+
+def _refuse_shut(project: Project, batch: StoredBatch, verdict: Verdict, *, named: bool) -> None:
+    """No check can open its gate: a GateError for the one that was asked for, a line for one among many."""
+    if named:
+        raise GateError(f"batch {batch.id} is not checked: {verdict.shut}.", "Make another: `synth-mlflow generate`.")
+    project.say(f"{batch.id} is not checked: {verdict.shut}")
 
 
 def _refuse_idle(source: Path | None, batches: Sequence[StoredBatch]) -> None:
@@ -168,7 +178,7 @@ def _write(
         draft.param(names.P_CHECK_VERSION, load_check(name).version)
         draft.param(names.P_BATCH, batch.id)
         draft.param(names.P_BATCH_DIGEST, batch.digest)
-        draft.param(names.P_EVALUATION_DIGEST, batch.run.params[names.P_EVALUATION_DIGEST])
+        draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
         draft.param(names.P_POLICY, policy.digest)
         draft.param(names.P_ALPHA, policy.alpha(name))
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
