@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from synth_mlflow.allowed_code import refuse_standard_library, require_allowed
 from synth_mlflow.errors import PluginError, SynthError, closest
 
 BUILT_IN = "built in"  # the origin of what no other package brings
@@ -61,15 +62,27 @@ class Plugin:
                 else "`--debug` shows where.",
             ) from error
 
-    def load(self) -> Any:
+    def load(self, *, is_typed: bool = False) -> Any:
         """Import the plugin; what it is depends on its folder's interface.
+
+        Parameters
+        ----------
+        is_typed : bool
+            Whether a person named it on this command line; what a file or a server names must be allowed.
 
         Raises
         ------
+        UsageError
+            If it is another package's and nobody allowed it.
         PluginError
             If the module cannot be imported, whatever it raises, or has no such attribute.
         """
         module, _, attribute = self.target.partition(":")
+        if self.origin != BUILT_IN:
+            what = f"{self.folder[:-1]} {self.name!r} of package {self.origin}"
+            refuse_standard_library(module, what)
+            if not is_typed:
+                require_allowed(self.target, what)
         try:
             return getattr(importlib.import_module(module), attribute)
         except Exception as error:  # a plugin may raise anything

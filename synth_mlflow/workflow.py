@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 
+from synth_mlflow.allowed_code import allowing
 from synth_mlflow.data.any_table import as_pandas
 from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.record import Origin
@@ -95,6 +97,25 @@ def _writes(verb: str) -> Callable[[Callable[Concatenate[Workflow, P], T]], Call
     return decorate
 
 
+def _allows(method: Callable[Concatenate[Workflow, P], T]) -> Callable[Concatenate[Workflow, P], T]:
+    """Lets the code run that this workflow was told to allow, while one of its verbs runs."""
+
+    @functools.wraps(method)
+    def allowed(workflow: Workflow, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with allowing(workflow.allow_code):
+            return method(workflow, *args, **kwargs)
+
+    return allowed
+
+
+def _every_verb_allows(made: type[Workflow]) -> type[Workflow]:
+    for name, method in list(vars(made).items()):
+        if not name.startswith("_") and inspect.isfunction(method):
+            setattr(made, name, _allows(method))
+    return made
+
+
+@_every_verb_allows
 class Workflow:
     """One project on one tracking server.
 
@@ -107,7 +128,11 @@ class Workflow:
         By default MLflow's own setting: ``MLFLOW_TRACKING_URI``, else ``sqlite:///mlflow.db``.
     say : callable, optional
         Told of progress, a line at a time.
+    allow_code : sequence of str
+        Modules whose code may run here if problem.md or the server names it; see :mod:`synth_mlflow.allowed_code`.
     """
+
+    allow_code: Sequence[str] = ()
 
     def __init__(
         self,
@@ -115,7 +140,10 @@ class Workflow:
         tracking_uri: str | None = None,
         *,
         say: Callable[[str], None] | None = None,
+        allow_code: Sequence[str] = (),
     ) -> None:
+        with allowing(allow_code):  # a name that is no module's is refused at once
+            self.allow_code = tuple(allow_code)
         self._where = (experiment, tracking_uri)
         self._say = say
         self._project: Project | None = None

@@ -47,6 +47,7 @@ def _undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     ]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("synth_mlflow.allowed_code.settings_file", lambda: tmp_path / "no-settings" / "allow-code")
     yield
     mlflow.end_run()
     mlflow.set_tracking_uri(None)

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from synth_mlflow.allowed_code import allowing
+
 DATA_HELP = "Where real rows that are kept by reference lie now."
 
 
@@ -22,30 +24,7 @@ class Shared:
     as_json: bool
     quiet: bool
     debug: bool
-
-
-_OPTIONS = (
-    click.option("--experiment", metavar="NAME", help="The project's experiment; not needed where there is one only."),
-    click.option(
-        "--tracking-uri", metavar="URI", help="The tracking server; else MLFLOW_TRACKING_URI, else mlflow.db."
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-    click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
-    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-)
-
-
-def shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a verb, which takes them as one :class:`Shared` in front of its own."""
-
-    @functools.wraps(command)
-    def verb(**given: Any) -> Any:
-        taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared)})
-        return command(taken, **given)
-
-    for option in reversed(_OPTIONS):
-        verb = option(verb)
-    return verb
+    allow_code: tuple[str | None, ...]
 
 
 class Blank(click.ParamType[Any]):
@@ -56,6 +35,38 @@ class Blank(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | None:
         """None for a blank text."""
         return value if str(value).strip() else None
+
+
+_OPTIONS = (
+    click.option("--experiment", metavar="NAME", help="The project's experiment; not needed where there is one only."),
+    click.option(
+        "--tracking-uri", metavar="URI", help="The tracking server; else MLFLOW_TRACKING_URI, else mlflow.db."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress on stderr."),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    click.option(
+        "--allow-code",
+        type=Blank(),
+        multiple=True,
+        metavar="NAME",
+        help="Let code of this module run, if problem.md or the server names it.",
+    ),
+)
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a verb, which takes them as one :class:`Shared` in front of its own."""
+
+    @functools.wraps(command)
+    def verb(**given: Any) -> Any:
+        taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared)})
+        with allowing(name for name in taken.allow_code if name):
+            return command(taken, **given)
+
+    for option in reversed(_OPTIONS):
+        verb = option(verb)
+    return verb
 
 
 class BlankPath(click.ParamType[Any]):

@@ -213,7 +213,6 @@ def show(
 @shared
 def list_installed(given: Shared) -> None:
     """Generators, peers, checks, triggers and export formats that are installed."""
-    from synth_mlflow.errors import PluginError
     from synth_mlflow.plugins import installed
 
     found: list[dict[str, Any]] = []
@@ -222,12 +221,12 @@ def list_installed(given: Shared) -> None:
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
                 with plugin.guarded():
-                    loaded = plugin.load()
+                    loaded = plugin.load(is_typed=True)
                     told["version"] = getattr(loaded, "version", plugin.version)
                     if folder == "peers":
                         told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
                     found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
-            except PluginError as error:
+            except SynthError as error:
                 found.append({**told, "summary": error.found, "leaky": False})
     if given.as_json:
         return output.as_json(found)

@@ -34,6 +34,9 @@ class Guardrail:
     """Why slices may be too small to show that they do not fall; then only their estimates must not."""
 
 
+BOOSTED = "lightgbm"  # the estimator that is built in
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """The model that every score of a project is measured with.
@@ -42,5 +45,5 @@ class ModelSpec:
     and returns a scikit-learn estimator.
     """
 
-    estimator: str = "lightgbm"
+    estimator: str = BOOSTED
     params: Mapping[str, Any] = field(default_factory=dict)

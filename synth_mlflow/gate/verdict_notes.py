@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.gate.in_force import readable_policy
-from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.policy import Policy, check_version
+from synth_mlflow.gate.standing import made_for_another_set
 from synth_mlflow.gate.verdicts import (
     IS_CHECK,
     CheckVerdict,
@@ -45,6 +46,8 @@ class NotedCheck:
     """As many as fit into a parameter; the check's run keeps all."""
     accepted_after: str = ""
     """When its doubt was accepted, if that was after the verdict."""
+    version: str = ""
+    """Of the check."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def note_verdict(project: Project, batch: StoredBatch, policy: Policy, verdict: 
 def noted_verdict(batch: StoredBatch, policy: Policy) -> Verdict | None:
     """The verdict under a policy as it was last noted; None where nobody noted one."""
     note = newest_notes(batch.run).get(policy.digest)
-    if note is None:
+    if note is None or any(each.version != check_version(each.check) for each in note.checks):
         return None
     return combine(batch, policy, (_as_noted(policy, each) for each in note.checks))
 
@@ -106,8 +109,11 @@ def verdicts_under(project: Project, policy: Policy, batches: Sequence[StoredBat
     noted = [_still_standing(noted_verdict(batch, policy), gone) for batch in batches]
     others = [batch.run.run_id for batch, verdict in zip(batches, noted, strict=True) if verdict is None]
     checks = group_checks(project.reader.under(others, IS_CHECK) if others else ())
+    frozen = project.find_evaluation_set()
     return tuple(
-        verdict or recorded_verdict(batch, policy, checks.get(batch.run.run_id, []))
+        (verdict or recorded_verdict(batch, policy, checks.get(batch.run.run_id, []))).shut_for(
+            made_for_another_set(frozen, batch) if frozen else ""
+        )
         for batch, verdict in zip(batches, noted, strict=True)
     )
 
@@ -191,7 +197,9 @@ def _noted(check: CheckVerdict, n_kept: int) -> NotedCheck:
     kept = [_short(reason) for reason in check.reasons[:n_kept]]
     n_more = len(check.reasons) - n_kept
     more = [f"and {n_more} more, in the check's run"] if n_more > 0 else []
-    return NotedCheck(check.check, check.verdict, check.run_id, (*kept, *more), check.accepted_after)
+    reasons = (*kept, *more)
+    version = check_version(check.check)
+    return NotedCheck(check.check, check.verdict, check.run_id, reasons, check.accepted_after, version)
 
 
 def _short(reason: str) -> str:

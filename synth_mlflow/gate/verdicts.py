@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from synth_mlflow.checks import Outcome, judge, probe_from_json
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.errors import EvidenceError, GateError
-from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.policy import Policy, check_version
+from synth_mlflow.gate.standing import shut_for_good
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -61,11 +62,17 @@ class Verdict:
     reasons: tuple[str, ...]
     checks: tuple[CheckVerdict, ...]
     retracted: bool = False
+    shut: str = ""
+    """Why no check can open the gate; see :mod:`synth_mlflow.gate.standing`."""
 
     @property
     def gate_open(self) -> bool:
         """Whether the batch may enter training."""
-        return self.verdict == "pass" and not self.retracted
+        return self.verdict == "pass" and not self.retracted and not self.shut
+
+    def shut_for(self, reason: str) -> Verdict:
+        """The same with a reason that no check can remove; itself without one."""
+        return replace(self, verdict="unvalidated", reasons=(reason, *self.reasons), shut=reason) if reason else self
 
     def _repr_html_(self) -> str:
         rows = [[check.check, check.verdict, "; ".join(check.told)] for check in self.checks]
@@ -138,7 +145,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
         check = run.params[names.P_CHECK]
         after = run.params.get(names.P_ACCEPTED_AFTER, "")
         verdicts.append(check_verdict(policy, check, ruling.verdict, ruling.reasons, run.run_id, after))
-    return combine(batch, policy, verdicts)
+    return combine(batch, policy, verdicts).shut_for(shut_for_good(project, batch))
 
 
 def checks_by_batch(project: Project) -> Mapping[str, list[StoredRun]]:
@@ -195,11 +202,18 @@ def _why(verdict: Verdict) -> str:
 
 
 def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> list[StoredRun]:
-    """The newest run of each required check that judged these very rows under this very policy."""
+    """The newest run of each required check that judged these very rows under this very policy.
+
+    A run counts only for the version of its check that is installed, and for the evaluation set of its batch.
+    """
+    versions = {name: check_version(name) for name in policy.required}
     newest = {
         run.params[names.P_CHECK]: run
         for run in checks
-        if run.params.get(names.P_POLICY) == policy.digest and run.params.get(names.P_BATCH_DIGEST) == batch.digest
+        if run.params.get(names.P_POLICY) == policy.digest
+        and run.params.get(names.P_BATCH_DIGEST) == batch.digest
+        and run.params.get(names.P_EVALUATION_DIGEST) == batch.run.params.get(names.P_EVALUATION_DIGEST)
+        and run.params.get(names.P_CHECK_VERSION) == versions.get(run.params[names.P_CHECK])
     }
     return [newest[name] for name in policy.required if name in newest]
 

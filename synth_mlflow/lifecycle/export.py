@@ -50,7 +50,7 @@ def export(project: Project, format_name: str, output: Path | None = None) -> st
     plugin = find(FOLDER, format_name.replace("-", "_"))
     made_of = provenance_of(project)
     with plugin.guarded():
-        format_: Export = plugin.load()
+        format_: Export = plugin.load(is_typed=True)
         text = format_.render(made_of)
         if not isinstance(text, str):
             raise TypeError(f"it returned a {type(text).__name__}, text was needed")

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.record import Origin
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import PluginError, SynthError, UsageError
 from synth_mlflow.generators import is_external
-from synth_mlflow.plugins import find, installed
+from synth_mlflow.plugins import BUILT_IN, find, installed
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
 from synth_mlflow.stages.command import command_again
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.llm import llm_again
 from synth_mlflow.stages.maker import Maker, Wanted, installed_maker
-from synth_mlflow.stages.own_code import importable_here, own_maker
+from synth_mlflow.stages.own_code import own_maker
 from synth_mlflow.stages.peer import peer_maker
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking.project import Project
@@ -100,9 +101,13 @@ class Workshop:
             raise CannotError(f"{made} made it elsewhere: its code is not known here, its rows are on the server")
         if origin.door == "generator" and origin.generator not in installed("generators"):
             raise CannotError(f"generator {origin.generator!r} is not installed here; {made} made it")
-        external = origin.door != "generator" or is_external(_loaded(origin.generator))
+        plugin = find("generators", origin.generator) if origin.door == "generator" else None
+        external = plugin is None or plugin.origin != BUILT_IN or is_external(_loaded(origin.generator))
         if external and not self.allow_external:
-            raise CannotError(f"{made} {EXTERNAL.get(origin.door, 'calls a service')}: only with `--allow-external`")
+            does = EXTERNAL.get(origin.door, "calls a service")
+            if plugin is not None and plugin.origin != BUILT_IN:
+                does = f"runs code of package {plugin.origin}"
+            raise CannotError(f"{made} {does}: only with `--allow-external`")
 
     def _members(self, origin: Origin) -> pd.DataFrame | None:
         source = origin.source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from synth_mlflow.allowed_code import load_callable
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
@@ -42,8 +43,8 @@ def fit_estimator(
 ) -> EstimatorModel:
     """Fit a scikit-learn estimator; see :func:`synth_mlflow.model.fit.fit`."""
     features = rows.drop(columns=[task.target])
-    estimator = load_estimator(spec.estimator)(**spec.params)
     needed = "predict_proba" if task.is_classification else "predict"
+    estimator = load_estimator(spec.estimator, needed)(**spec.params)
     if not hasattr(estimator, "fit") or not hasattr(estimator, needed):
         raise UsageError(
             f"{spec.estimator!r} gave a {type(estimator).__name__}, which has no `{needed}`.",
@@ -58,22 +59,23 @@ def fit_estimator(
     return EstimatorModel(pipeline, tuple(features.columns), classes)
 
 
-def load_estimator(path: str) -> Callable[..., Any]:
-    """The callable that ``module:callable`` names.
+def load_estimator(path: str, needed: str = "predict|predict_proba") -> Callable[..., Any]:
+    """The callable that ``module:callable`` names; whoever passes it on has asked whether it may be imported.
 
     Raises
     ------
     UsageError
-        If it cannot be imported.
+        If it cannot be imported, is of the standard library, or a class without ``fit`` and what is needed.
     """
-    module, _, attribute = path.partition(":")
     try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        found: Callable[..., Any] = load_callable(path, "the estimator", methods=("fit", needed))
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(
             f"estimator {path!r} cannot be loaded: {error}.",
             'Write "lightgbm" or "module:callable", for example "sklearn.ensemble:RandomForestClassifier".',
         ) from error
+    if path.startswith("sklearn.") and not inspect.isclass(found):
+        raise UsageError(f"{path!r} is no class; of scikit-learn only its estimators are taken.", "Name a class.")
     return found
 
 

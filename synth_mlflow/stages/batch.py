@@ -17,6 +17,7 @@ from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.record import DeclaredConstraints, Origin, Record, source_in_words
 from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.gate.standing import retracted_like
 from synth_mlflow.stages.dataset_inputs import record_input
 from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.stages.spool import RowDigests, Spool, parsed_slice
@@ -69,6 +70,7 @@ def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
     record = _record(project, frozen, made, spool.n_rows, digest, key)
     digests = spool.close(record)
     _refuse_held_out(project, frozen, digests)
+    _refuse_retracted(project, frozen, digests, digest)
     existing = project.reader.recorded(key)
     if existing:
         project.say(f"this very batch is recorded already as run {existing[-1].run_id}")
@@ -114,6 +116,16 @@ def _refuse_held_out(project: Project, frozen: EvaluationSet, digests: RowDigest
             f"{copies:,} of the {n_rows:,} rows of the batch are rows of the frozen evaluation set: its generator "
             "has seen what no generator may see.",
             "Fit it on the training rows only (`workflow.training_rows()`), and make the batch again.",
+        )
+
+
+def _refuse_retracted(project: Project, frozen: EvaluationSet, digests: RowDigests, digest: str) -> None:
+    rows = np.concatenate([digests.distinctive, digests.common])
+    reason = retracted_like(project, frozen, rows, digest)
+    if reason:
+        raise GateError(
+            f"the batch is not written: {reason}.",
+            "A retraction is for good, whatever the rows are called. Make other rows: another seed, other parameters.",
         )
 
 

@@ -19,6 +19,7 @@ from synth_mlflow.model.score import ceiling, check_metric
 from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.stored import Problem
@@ -56,14 +57,18 @@ def define(project: Project, path: Path) -> Problem:
     ):
         project.say("this very statement is recorded already")
         return existing
-    _write(project, statement, rows, (path.resolve(), data_path), key)
-    return project.problem()
+    run_id = _write(project, statement, rows, (path.resolve(), data_path), key)
+    return _in_force(project, run_id)
 
 
-def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tuple[Path, Path], key: str) -> None:
+def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tuple[Path, Path], key: str) -> str:
     facts = statement.facts
     new = NewRun("problem", f"problem · {facts.name}", key)
-    with writing(project.server, create_run(project.server, new, parent=project.workflow_run)) as draft:
+    superseded = [run.run_id for run in project.problems()]
+    run_id = create_run(project.server, new, parent=project.workflow_run)
+    with writing(project.server, run_id) as draft:
+        for name, value in pages(names.P_SUPERSEDES, superseded).items():
+            draft.param(name, value)
         draft.text(names.A_STATEMENT, statement.text)
         draft.param(names.P_STATEMENT, statement.digest)
         draft.param(names.P_TASK_DIGEST, statement.task_digest)
@@ -86,6 +91,19 @@ def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tu
         draft.metric(names.M_ROWS, len(rows))
         draft.describe(_description(statement, rows))
     describe_project(project)
+    return run_id
+
+
+def _in_force(project: Project, run_id: str) -> Problem:
+    """The statement that was written, if the server gives it back as the one in force."""
+    problem = project.problem()
+    if problem.run.run_id != run_id:
+        raise GateError(
+            f"the statement was recorded as run {run_id}, and run {problem.run.run_id} is in force: somebody wrote it "
+            "at the same time.",
+            "Read that one, agree on a statement, and run `synth-mlflow define` again.",
+        )
+    return problem
 
 
 def _description(statement: Statement, rows: pd.DataFrame) -> str:

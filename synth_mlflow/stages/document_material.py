@@ -13,6 +13,7 @@ from synth_mlflow.gate.in_force import readable_policy
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.revisions import Loosened, Revision, loosened_after, revisions_of
 from synth_mlflow.gate.soundness import refuse_unsound
+from synth_mlflow.gate.standing import refuse_other_set
 from synth_mlflow.gate.verdict_notes import check_runs, verdicts_under
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdict
 from synth_mlflow.handoff.contents import spelt_out
@@ -86,6 +87,7 @@ def gather_material(project: Project) -> Material:
         raise GateError(
             f"project {project.server.experiment!r} has no sweep to hand over.", "First: `synth-mlflow sweep`."
         )
+    refuse_other_set(frozen, sweeps[-1], "the newest sweep", "synth-mlflow sweep")
     newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
     text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
     final, policy = _only(newest, "final", sweeps[-1].run_id), readable_policy(project, problem)

@@ -21,6 +21,7 @@ from synth_mlflow.model.baseline_warning import baseline_warning
 from synth_mlflow.model.plan import REPEATS
 from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.frozen_split import STORES, Cut, Store, describe_split, record_split
+from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
@@ -74,6 +75,7 @@ def freeze(
     path = (data or Path(problem.run.params[names.P_DATA_PATH])).resolve()
     rows = _same_rows(problem, path)
     refuse_synthetic(project, path, rows)
+    allowed_model(problem.statement.model)
     refuse_negative_seed(seed)
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import row_digests, table_digest
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
@@ -25,7 +26,6 @@ from synth_mlflow.stages.freeze import refuse_negative_seed
 from synth_mlflow.stages.limited import limited
 from synth_mlflow.stages.maker import Maker, Wanted
 from synth_mlflow.stages.maker_here import maker_here, refuse_version
-from synth_mlflow.stages.own_code import importable_here
 from synth_mlflow.stages.peer import is_peer, peer_maker
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling

@@ -18,6 +18,7 @@ from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, requ
 from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.stages.generate import read_source
 from synth_mlflow.stages.opening import earlier_looks
+from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
@@ -221,4 +222,11 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
             f"baseline {baselines[-1].run_id} was measured on another evaluation set; scores are compared on one only."
         )
     settings = json.loads(baselines[-1].params[names.P_SETTINGS])
-    return ModelSpec(settings["estimator"], settings["params"])
+    stated = project.problem().statement.model.estimator
+    if settings["estimator"] != stated:
+        raise EvidenceError(
+            f"baseline {baselines[-1].run_id} says that it was measured with {settings['estimator']!r}, the problem "
+            f"statement names {stated!r}: someone changed it. Nothing was imported.",
+            "Delete that run in MLflow and restore the baseline that `freeze` wrote, or start a new project.",
+        )
+    return allowed_model(ModelSpec(settings["estimator"], settings["params"]))

@@ -119,7 +119,7 @@ def installed_maker(name: str, params: Mapping[str, Any]) -> Maker:
     """
     plugin = find("generators", name)
     with plugin.guarded():
-        made_of = plugin.load()
+        made_of = plugin.load(is_typed=True)  # by a person, or allowed
         known = [field.name for field in dataclasses.fields(made_of)]
     for key in params:
         if key not in known:

@@ -16,36 +16,21 @@ A class is called with the parameters and keeps the :class:`synth_mlflow.generat
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
-import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
+from synth_mlflow.allowed_code import load_callable
 from synth_mlflow.data.code_version import SHORT, Code, code_of
 from synth_mlflow.errors import UsageError
 from synth_mlflow.stages.maker import Drawn, Maker, Wanted, fit_and_sample, instance
 
 _CONTRACT = object()  # stands for the arguments that are no parameters while the others are bound
 _imported: dict[str, str] = {}  # the digest of each module's file when it was first met in this process
-
-
-@contextmanager
-def importable_here() -> Iterator[None]:
-    """Modules of the working directory can be imported inside the block, as under `python -m`."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
 
 
 def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Maker:
@@ -78,14 +63,14 @@ def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Ma
 
 def _load(target: str) -> Callable[..., Any]:
     try:
-        found: object = pkgutil.resolve_name(target)
+        found: Callable[..., Any] = load_callable(target, "the generator", methods=("fit",))
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         raise UsageError(
             f"generator {target!r} cannot be loaded: {type(error).__name__}: {error}.",
             "Write module:callable; the module is looked for in the working directory and among what is installed.",
         ) from error
-    if not callable(found):
-        raise UsageError(f"{target!r} is of type {type(found).__name__}, a class or a function was needed.")
     return found
 
 

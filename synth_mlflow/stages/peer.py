@@ -71,7 +71,7 @@ def peer_maker(generator: str, params: Mapping[str, Any], python: str | None, se
 
 
 def _program(name: str, python: str | None) -> str:
-    setup = find("peers", name).load().setup
+    setup = find("peers", name).load(is_typed=True).setup
     if python is None:
         raise UsageError(
             f"{name} runs in an environment of its own, and no Python was given for it.",
@@ -96,7 +96,7 @@ class _Side:
     @property
     def peer(self) -> type[Peer]:
         """The adapter, as it is on this side."""
-        loaded: type[Peer] = self.plugin.load()
+        loaded: type[Peer] = self.plugin.load(is_typed=True)
         return loaded
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
+from synth_mlflow.gate.standing import refuse_other_set
 from synth_mlflow.handoff.document import Document, SignOff
 from synth_mlflow.handoff.markdown import escape
 from synth_mlflow.handoff.twin import document_of
@@ -79,6 +80,7 @@ def sign(project: Project, asked: Asked) -> SignedOff:
     refuse_output(asked.output)
     runs = project.reader.finished("handoff", "sign-off")
     handoff = _handoff(project, runs, asked.handoff)
+    refuse_other_set(project.evaluation_set(), handoff, f"handoff {handoff.run_id}", "synth-mlflow report")
     document = _document(project, handoff)
     before = recorded_sign_offs(runs)
     champion = _champion(document) if asked.champion else None

@@ -26,6 +26,7 @@ from synth_mlflow.gate.verdicts import Verdict, acceptance_words, checks_by_batc
 from synth_mlflow.model.halves import halves_of
 from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.long_lists import PARAM_MAX
@@ -68,6 +69,9 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     for place, batch in enumerate(wanted):
         done = {check.check for check in verdicts[place].checks}
         missing = [name for name in policy.required if name not in done]
+        if verdicts[place].shut:
+            _refuse_shut(project, batch, verdicts[place], named=bool(batch_id))
+            continue
         if not missing:
             project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
             note_verdict(project, batch, policy, verdicts[place])  # a killed process may have left that undone
@@ -78,6 +82,13 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         note_verdict(project, batch, policy, verdicts[place])
         _mark(project, batch, verdicts[place])
     return verdicts
+
+
+def _refuse_shut(project: Project, batch: StoredBatch, verdict: Verdict, *, named: bool) -> None:
+    """No check can open its gate: a GateError for the one that was asked for, a line for one among many."""
+    if named:
+        raise GateError(f"batch {batch.id} is not checked: {verdict.shut}.", "Make another: `synth-mlflow generate`.")
+    project.say(f"{batch.id} is not checked: {verdict.shut}")
 
 
 def _refuse_idle(source: Path | None, batches: Sequence[StoredBatch]) -> None:
@@ -132,7 +143,7 @@ def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, sourc
         task=task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
-        model=statement.model,
+        model=allowed_model(statement.model),
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
@@ -194,7 +205,7 @@ def _write(
             draft.param(names.P_PLUGINS, {"checks": origin})
         draft.param(names.P_BATCH, batch.id)
         draft.param(names.P_BATCH_DIGEST, batch.digest)
-        draft.param(names.P_EVALUATION_DIGEST, batch.run.params[names.P_EVALUATION_DIGEST])
+        draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
         draft.param(names.P_POLICY, policy.digest)
         draft.param(names.P_ALPHA, policy.alpha(name))
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))

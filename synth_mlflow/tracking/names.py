@@ -61,6 +61,7 @@ TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores 
 # Parameters: evidence, write-once
 P_STATEMENT: Final = "synth.statement_sha256"
 P_TASK_DIGEST: Final = "synth.task_sha256"
+P_SUPERSEDES: Final = "synth.supersedes"
 P_STATEMENT_PATH: Final = "synth.statement_path"
 P_DATA_PATH: Final = "synth.data_path"
 P_DATA_DIGEST: Final = "synth.data_digest"

@@ -20,7 +20,14 @@ from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import Reader, StoredRun
 from synth_mlflow.tracking.server import Server
-from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch, Sweep, distinct_batches
+from synth_mlflow.tracking.stored import (
+    EvaluationSet,
+    Problem,
+    StoredBatch,
+    Sweep,
+    distinct_batches,
+    statement_in_force,
+)
 
 
 class Project:
@@ -47,8 +54,8 @@ class Project:
         self._statements: dict[str, Statement] = {}
 
     def find_problem(self) -> Problem | None:
-        """The newest complete problem statement; None before `define`."""
-        run = self.reader.latest("problem")
+        """The problem statement in force; None before `define`."""
+        run = statement_in_force(self.problems())
         if run is None:
             return None
         if run.run_id not in self._statements:

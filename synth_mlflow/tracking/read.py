@@ -88,6 +88,14 @@ class Reader:
         """The runs of this project that somebody deleted and that meet a condition."""
         return [_stored(run) for run in search(self.server, [self.server.experiment_id], [where], view=DELETED_ONLY)]
 
+    @guard
+    def retracted(self) -> list[StoredRun]:
+        """Every run of this project that records a retraction, deleted ones too; by its parameter, not by tags."""
+        where = [f"params.`{names.P_RETRACTION}` LIKE '%'"]
+        found = search(self.server, [self.server.experiment_id], where)
+        found += search(self.server, [self.server.experiment_id], where, view=DELETED_ONLY)
+        return sorted(map(_stored, found), key=_age)
+
     def finished(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
         """Runs of some stages that were written to their end, oldest first."""
         return [run for run in self.runs(*stages, where=where, everywhere=everywhere) if run.counts]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from synth_mlflow.data.columns import Schema
@@ -13,6 +14,7 @@ from synth_mlflow.data.statement import BOTH_SIDES, Statement
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.read import StoredRun
 
 
@@ -27,6 +29,21 @@ class Problem:
         facts = self.statement.facts
         rows = [["gap", facts.gap], ["target", facts.target], ["metric", facts.metric], ["run", self.run.run_id]]
         return html_table(["problem", facts.name], rows)
+
+
+def statement_in_force(problems: Sequence[StoredRun]) -> StoredRun | None:
+    """The statement that no other supersedes; of several, which were written at the same time, the newest by its date.
+
+    Each statement names those that it found, so that no clock decides: one that is dated tomorrow is superseded too.
+
+    Parameters
+    ----------
+    problems : sequence of StoredRun
+        Complete statements, oldest first by their dates.
+    """
+    superseded = set(itertools.chain.from_iterable(words_of(run.params, names.P_SUPERSEDES) for run in problems))
+    standing = [run for run in problems if run.run_id not in superseded]
+    return (standing or [*problems])[-1] if problems else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from synth_mlflow.checks import Probe, as_json
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.errors import EvidenceError, GateError
-from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.policy import check_version, policy_of
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, recorded_verdict, require_open
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import NewRun, create_run, set_tags, writing
@@ -46,6 +46,8 @@ def judged(project, batch, policy):
         new = NewRun(check, check, key, {names.TAG_CHECK: check})
         with writing(project.server, create_run(project.server, new, parent=batch.run.run_id)) as draft:
             draft.param(names.P_CHECK, check)
+            draft.param(names.P_CHECK_VERSION, check_version(check))
+            draft.param(names.P_EVALUATION_DIGEST, batch.run.params[names.P_EVALUATION_DIGEST])
             draft.param(names.P_POLICY, policy.digest)
             draft.param(names.P_BATCH_DIGEST, digest)
             draft.param(names.P_VERDICT, verdict)

@@ -59,6 +59,8 @@ def test_ratio_at_which_the_estimator_fails_is_left_out(prepare, call, tmp_path,
     (tmp_path / "touchy.py").write_text(TOUCHY)
     monkeypatch.syspath_prepend(tmp_path)
     workflow, at = prepare("touchy", model='{estimator: "touchy:Touchy", params: {max_iter: 500}}')
+    assert call("sweep", "--ratios", "0,25,50", "--repeats", "3", *at)[0] == 2
+    at = (*at, "--allow-code", "touchy")
     code, out, _ = call("sweep", "--ratios", "0,25,50", "--repeats", "3", *at)
     assert code == 0 and "50 % was left out" in out and "rows are too many for me" in out
     curve = workflow.latest_curve()

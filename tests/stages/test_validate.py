@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from synth_mlflow import Batch, Workflow
 from synth_mlflow.checks import utility
-from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.errors import GateError, StatementError, UsageError
 from synth_mlflow.gate.revisions import iso
 from synth_mlflow.tracking import names
 
@@ -106,6 +107,10 @@ def test_somebody_elses_check_and_a_changed_policy(
     statement = (tmp_path / "problem.md").read_text()
     asked = "validation: {required: [grown], grown: {least_age: 30}}\nslices:"
     (tmp_path / "problem.md").write_text(statement.replace("slices:", asked, 1))
+    with pytest.raises(StatementError, match=r"grown.*nobody has allowed"):
+        frozen.define(tmp_path / "problem.md")
+    assert "their_checks" not in sys.modules
+    frozen.allow_code = ("their_checks",)
     frozen.define(tmp_path / "problem.md")
     assert list(frozen.batches()["verdict"]) == ["unvalidated"]
     second = frozen.validate(batch)
