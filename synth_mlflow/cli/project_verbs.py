@@ -10,6 +10,7 @@ import click
 from synth_mlflow.cli import output
 from synth_mlflow.cli.options import BlankPath, Ratios, Rows, Shared, shared
 from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.errors import SynthError
 
 if TYPE_CHECKING:
     from synth_mlflow.lifecycle.status import Status
