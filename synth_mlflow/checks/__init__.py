@@ -24,6 +24,8 @@ from synth_mlflow.errors import EvidenceError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 
+N_NEAR_MISSES = 3  # told with a pass
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -72,6 +74,8 @@ class Probe:
     p_value: float | None = None
     note: str = ""
     """In words: what was seen, and what would help."""
+    group: str = ""
+    """Tests of one question share a part of the check's false-alarm rate: many of one kind take nothing from others."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,8 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
     inconclusive : str
         Why no verdict can be given; empty if one can.
     alpha : float
-        The false-alarm rate of the whole check, spread over its p-values by Holm's method (S. Holm, Scandinavian
-        Journal of Statistics 6 (1979)).
+        The false-alarm rate of the whole check, in equal parts for the groups of its probes, and within each spread
+        over the p-values by Holm's method (S. Holm, Scandinavian Journal of Statistics 6 (1979)).
     """
     failed = failed_probes(probes, alpha)
     if failed:
@@ -145,13 +149,20 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
         )
     if not probes:
         return Ruling("inconclusive", ("no probe was made",))
-    return Ruling("pass", (f"{len(probes)} probes, none both surprising and large",))
+    return Ruling("pass", (f"{len(probes)} probes, none both surprising and large", *_near_misses(probes, alpha)))
 
 
 def failed_probes(probes: tuple[Probe, ...], alpha: float) -> list[Probe]:
     """The probes that are both surprising and large, in the order given."""
-    surprising = _holm(probes, alpha)
+    groups = {probe.group: [one for one in probes if one.group == probe.group] for probe in probes}
+    surprising = set().union(*(_holm(tuple(group), alpha / len(groups)) for group in groups.values()))
     return [probe for probe in probes if probe in surprising and _beyond(probe, probe.limit) and _beyond_floor(probe)]
+
+
+def _near_misses(probes: tuple[Probe, ...], alpha: float) -> list[str]:
+    """Probes beyond their limit that would have failed at ten times the false-alarm rate, worst first."""
+    near = sorted(failed_probes(probes, min(10 * alpha, 0.5)), key=_times_beyond_limit, reverse=True)
+    return [f"near miss: {_reason(probe)}" for probe in near[:N_NEAR_MISSES]]
 
 
 def _holm(probes: tuple[Probe, ...], alpha: float) -> set[Probe]:

@@ -192,9 +192,4 @@ def _new_keys(size: int, each: Sequence[tuple[Floats, Floats]], sizes: Sizes) ->
 
 def tightest(found: Sequence[Matches], *, both: bool) -> int:
     """The place of the most significant matches: against both references, or against real rows alone."""
-    return int(np.argmin([joint_p_value(one) if both else one.natural_p_value for one in found]))
-
-
-def joint_p_value(found: Matches) -> float:
-    """Significant only where real rows and training rows both give fewer matches."""
-    return max(found.natural_p_value, found.side_p_value)
+    return int(np.argmin([one.p_value if both else one.natural_p_value for one in found]))

@@ -54,7 +54,6 @@ class Battery:
     counts: ValueCounts
     copies: Mapping[str, attacks.Bools]
     """Marks of near copies, by the way in which they are near."""
-    exact: attacks.Bools
     targets: Targets
 
     @property
@@ -132,7 +131,7 @@ def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed:
         for scale, one in near.items()
         for ratio in NEAR_RATIOS
     }
-    return Battery(scores, outcomes, floors, dealt, counts, copies, _exact_copies(targets.rows, batch), targets)
+    return Battery(scores, outcomes, floors, dealt, counts, copies, targets)
 
 
 def _scores(
@@ -157,7 +156,3 @@ def _scores(
         categorical=encoding.categorical,
     )
     return scores
-
-
-def _exact_copies(targets: pd.DataFrame, batch: pd.DataFrame) -> attacks.Bools:
-    return np.isin(row_hashes(targets), row_hashes(batch))

@@ -20,7 +20,6 @@ from synth_mlflow.checks._evaluation_matches import (
     NearMatches,
     NewKeys,
     combinations,
-    joint_p_value,
     near_rows,
     tightest,
     whole_rows,
@@ -101,9 +100,7 @@ def _tables(evidence: Evidence) -> Tables:
 
 
 def _whole(name: str, found: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Probe:
-    return Probe(
-        name, _excess(found, n_batch), policy["matched_rows"], p_value=joint_p_value(found), note=_note(found, how)
-    )
+    return Probe(name, _excess(found, n_batch), policy["matched_rows"], p_value=found.p_value, note=_note(found, how))
 
 
 def _near(near: Sequence[NearMatches], n_batch: int, policy: Mapping[str, float]) -> list[Probe]:
@@ -117,7 +114,7 @@ def _near(near: Sequence[NearMatches], n_batch: int, policy: Mapping[str, float]
             "near_rows",
             _excess(joint, n_batch),
             policy["matched_rows"],
-            p_value=min(PRICE_OF_LEADS * joint_p_value(joint), 1.0),
+            p_value=min(PRICE_OF_LEADS * joint.p_value, 1.0),
             note=_note(joint, how),
         ),
         Probe(
@@ -141,7 +138,7 @@ def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -
                 "shared_values",
                 _excess(every[place], n_batch),
                 policy["matched_rows"],
-                p_value=min(max(len(every) / SETS_A_PRICE, 1) * joint_p_value(every[place]), 1.0),
+                p_value=min(max(len(every) / SETS_A_PRICE, 1) * every[place].p_value, 1.0),
                 note=_note(every[place], f"share with the batch what no other real row has in {columns}"),
             )
         )
@@ -221,7 +218,7 @@ def _words(metrics: Mapping[str, float]) -> str:
 def _table(equal: Matches, rounded: Matches, near: Sequence[NearMatches], shared: Combinations) -> pd.DataFrame:
     named = [("equal rows", equal), ("rounded rows", rounded)]
     named += [(f"near rows, lead {one.lead:g}", one.matches) for one in near]
-    best = sorted(shared.sets, key=lambda one: joint_p_value(one.matches))[:10]
+    best = sorted(shared.sets, key=lambda one: one.matches.p_value)[:10]
     named += [(f"values of {', '.join(one.columns)}", one.matches) for one in best]
     rows = [
         {
@@ -230,7 +227,7 @@ def _table(equal: Matches, rounded: Matches, near: Sequence[NearMatches], shared
             "expected of real rows": one.expected,
             "training rows": one.training,
             "expected by training rows": one.expected_from_training,
-            "p_value": joint_p_value(one),
+            "p_value": one.p_value,
         }
         for name, one in named
     ]

@@ -16,14 +16,16 @@ from matplotlib.figure import Figure
 
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
 from synth_mlflow.checks._blind import blind_test
+from synth_mlflow.checks._evaluation_matches import whole_rows
 from synth_mlflow.checks._membership import Battery, distinct, draw_targets, run_attacks
 from synth_mlflow.checks._pictures import bars, low_rate_roc
-from synth_mlflow.checks._tables import judged_tables, too_few
+from synth_mlflow.checks._tables import Tables, judged_tables, too_few
 from synth_mlflow.measures import attacks
 from synth_mlflow.measures.dealt_membership import attack_floors, excess_floors
 from synth_mlflow.measures.encoding import Encoding
 from synth_mlflow.measures.inference import inference_scores
 from synth_mlflow.measures.intervals import detectable_auc, largest_provable_epsilon, rows_for_auc
+from synth_mlflow.measures.rate_excess import critical_count
 
 N_ATTACK_PROBES = 39  # thirteen attacks, each an area and two low rates; a column adds one
 THREAT_MODEL = (
@@ -58,7 +60,8 @@ class Privacy:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Attack the batch."""
-        tables = distinct(judged_tables(evidence))
+        judged = judged_tables(evidence)
+        tables = distinct(judged)
         alpha = policy["alpha"] / (N_ATTACK_PROBES + tables.members.shape[1])
         needed = rows_for_auc(policy["detectable_auc"], alpha=alpha)
         why = f"find an attack of AUC {policy['detectable_auc']:.2f} at a false-alarm rate of {policy['alpha']:g}"
@@ -71,6 +74,7 @@ class Privacy:
         blind = blind_test(tables.members, tables.control, told_by, seed=evidence.seed, task=evidence.task)
         battery = run_attacks(targets, tables.batch, encoding, evidence.seed)
         leaking = battery.leaking_columns()
+        copies = _exact_copies(judged, policy)
         metrics = {**blind.metrics, **_metrics(battery, alpha)}
         shown: dict[str, Any] = {
             "metrics": metrics,
@@ -79,26 +83,41 @@ class Privacy:
                 "roc": low_rate_roc(battery.strongest_first, targets.is_member, battery.dealt),
                 "reuse": _reuse_picture(battery, policy["reused_values"]),
             },
-            "words": f"{_epsilon_in_words(metrics)} {THREAT_MODEL}",
+            "words": f"{_epsilon_in_words(metrics)} {_detectable_in_words(copies, metrics)} {THREAT_MODEL}",
         }
         if blind.differ:
             return CheckResult((), blind.differ, **shown)
         inferred = [_inference(battery, tables.batch, name, policy["inference_auc"]) for name in evidence.sensitive]
-        return CheckResult((*_probes(battery, leaking, policy), *inferred), **shown)
+        return CheckResult((copies, *_probes(battery, leaking, policy), *inferred), **shown)
 
 
 def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Probe, ...]:
     helps = _what_helps(leaking)
     probes = [probe for name in battery.outcomes for probe in _attack_probes(name, battery, helps, policy)]
     probes.append(_near_copies(battery, policy["near_copies"]))
-    probes.append(
-        _excess("exact_copies", battery.exact, battery, policy["exact_copies"], note="the batch repeats members")
-    )
     for name, marks in zip(battery.counts.columns, battery.counts.reused.T, strict=True):
         if marks.any():
             note = "members' own values reappear; round or jitter this column, or use fewer leaves"
             probes.append(_excess("reused_values", marks, battery, policy["reused_values"], column=name, note=note))
     return tuple(probes)
+
+
+def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Probe:
+    """Copies of members, all of them, against what repeated real rows give and the evaluation rows that it equals.
+
+    Nothing is drawn, so it takes no part in the correction: half of the false-alarm rate says how many are too many.
+    """
+    found, n = whole_rows(tables), len(tables.members)
+    exposure = found.batch_exposure * n / len(tables.control)
+    reference, pairs = found.real_pairs + found.evaluation, found.real_exposure + found.batch_exposure
+    chance = reference * exposure / pairs
+    enough = critical_count(reference, exposure, pairs, alpha=policy["alpha"] / 2)
+    note = (
+        f"{found.training:,} of {n:,} members stand in the batch as they are, about {chance:,.1f} would by chance; "
+        f"from {enough:,} on this is no chance"
+    )
+    value, floor = (found.training - chance) / n, (enough - 1 - chance) / n
+    return Probe("exact_copies", max(value, 0.0), policy["exact_copies"], floor=max(floor, 0.0), note=note)
 
 
 def _what_helps(leaking: pd.DataFrame) -> str:
@@ -147,7 +166,7 @@ def _excess(
     n = battery.targets.n
     words = f"{k_members:,} of {n:,} members, fresh real rows would have about {k_control:,}: {note}"
     value = (k_members - k_control) / n
-    return Probe(name, value, limit, column=column, floor=floor, p_value=p_value, note=words)
+    return Probe(name, value, limit, column=column, floor=floor, p_value=p_value, note=words, group=name)
 
 
 def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float) -> Probe:
@@ -158,7 +177,16 @@ def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float)
     found = attacks.outcome("inference", scores, is_member)
     floor = attack_floors(scores, battery.dealt)[0]
     note = "the batch gives away this value of members better than that of controls; coarsen it, or what goes with it"
-    return Probe("inference_auc", found.auc, limit, column=column, floor=floor, p_value=found.p_value, note=note)
+    return Probe(
+        "inference_auc",
+        found.auc,
+        limit,
+        column=column,
+        floor=floor,
+        p_value=found.p_value,
+        note=note,
+        group="inference",
+    )
 
 
 def _epsilon_in_words(metrics: Mapping[str, float]) -> str:
@@ -166,6 +194,14 @@ def _epsilon_in_words(metrics: Mapping[str, float]) -> str:
         f"The attacks prove a privacy loss ε of at least {metrics['epsilon_lower_bound']:.2f}: a lower bound, never a "
         f"guarantee. With {int(metrics['targets']):,} targets no attack could have proved more than "
         f"{metrics['epsilon_largest_provable']:.2f}."
+    )
+
+
+def _detectable_in_words(copies: Probe, metrics: Mapping[str, float]) -> str:
+    smallest = max(copies.floor or 0.0, copies.limit)
+    return (
+        f"At these sizes an attack of AUC {metrics['detectable_auc']:.3f} would have been found in four of five cases, "
+        f"and members that stand in the batch as they are from {smallest:.2%} of all."
     )
 
 

@@ -16,6 +16,8 @@ from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, TriggerState
 
+CONTAMINATION = "contamination"  # the check that no batch goes without
+
 
 def recorded_facts(
     problem: Problem,
@@ -108,6 +110,21 @@ def retracted_inside(inside: Sequence[StoredBatch]) -> TriggerState:
     reason = "; ".join(told) or _none_retracted(len(inside))
     state: State = "due" if bad else "not due"
     return TriggerState("retracted", "a batch inside the newest model was retracted", state, reason)
+
+
+def without_check(runs: Iterable[StoredRun], batch_ids: Iterable[str], check: str = CONTAMINATION) -> list[str]:
+    """The batches that a check has never judged, in the order given."""
+    judged = {run.params.get(names.P_BATCH) for run in runs if run.counts and run.params.get(names.P_CHECK) == check}
+    return [batch for batch in batch_ids if batch not in judged]
+
+
+def unjudged_inside(runs: Iterable[StoredRun], batch_ids: Iterable[str]) -> list[TriggerState]:
+    """A condition of models with batches that were never held against the evaluation set; nothing for others."""
+    missing = without_check(runs, batch_ids)
+    if not missing:
+        return []
+    reason = f"nobody has looked for evaluation rows in {', '.join(missing)}: `synth-mlflow validate`, then sweep again"
+    return [TriggerState(CONTAMINATION, "a batch inside the newest model has no check of contamination", "due", reason)]
 
 
 def _none_retracted(n_batches: int) -> str:

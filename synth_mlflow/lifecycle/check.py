@@ -15,12 +15,14 @@ from synth_mlflow.data.statement import read_statement
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.conditions import (
+    CONTAMINATION,
     evaluate,
     here,
     installed_generators,
     production_values,
     recorded_facts,
     retracted_inside,
+    unjudged_inside,
 )
 from synth_mlflow.measures.drift import table_drift
 from synth_mlflow.tracking import names
@@ -87,7 +89,8 @@ def check(
         production=production_values(project.reader.finished("production"), final),
         environment=here(),
     )
-    return [*evaluate(problem, recorded, present), retracted_inside(used)]
+    unjudged = unjudged_inside(project.reader.finished(CONTAMINATION), [batch.id for batch in used])
+    return [*evaluate(problem, recorded, present), retracted_inside(used), *unjudged]
 
 
 def _refuse_strangers(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:

@@ -16,6 +16,7 @@ from synth_mlflow.data.digests import canonical_json, text_digest
 from synth_mlflow.data.record import Record
 from synth_mlflow.data.statement import parse_statement
 from synth_mlflow.errors import EvidenceError
+from synth_mlflow.gate.conditions import without_check
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.verdict_notes import contradicted_notes
 from synth_mlflow.handoff.document import twin_digest
@@ -149,6 +150,11 @@ def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         **({names.P_CHOSEN_SOURCE: source_name(curve.source)} if curve.rivals else {}),
     }
     yield from _differences(run, stated, names.A_CURVE)
+    if missing := without_check(runs, run.batches):
+        yield (
+            f"it was made with {', '.join(missing)}, and nobody has looked for evaluation rows in them: "
+            "`synth-mlflow validate`, then sweep again"
+        )
     for child in (other for other in runs if other.parent == run.run_id and other.counts):
         if child.stage == "ratio":
             yield from _off_the_curve(child, curve)

@@ -53,8 +53,13 @@ class RecordedSweep:
 
     @cached_property
     def tables(self) -> tuple[pd.DataFrame, ...]:
-        """The rows of each batch."""
-        return tuple(self.project.batch_rows(batch, self.frozen.schema) for batch in self.batches)
+        """The rows of each batch that the sweep fitted models on."""
+        return tuple(self.rows_to_fit(self.project.batch_rows(batch, self.frozen.schema)) for batch in self.batches)
+
+    def rows_to_fit(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Without those that equal an evaluation row; older sweeps, which do not say so, fitted models on all."""
+        left_out = names.P_LEFT_OUT in self.run.params
+        return self.project.without_evaluation_rows(rows, self.frozen) if left_out else rows
 
     @property
     def synthetic(self) -> pd.DataFrame:
@@ -65,7 +70,7 @@ class RecordedSweep:
     def origin(self) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
         """The batch of each synthetic row."""
         ids = np.array([batch.id for batch in self.batches], dtype=object)
-        return np.repeat(ids, [batch.n_rows for batch in self.batches])
+        return np.repeat(ids, [len(table) for table in self.tables])
 
     @property
     def spec(self) -> ModelSpec:

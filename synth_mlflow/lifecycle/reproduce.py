@@ -122,7 +122,8 @@ def reproduce(
 def _by_digest(recorded: RecordedSweep, sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
     schema = recorded.frozen.schema
     tables = [conform(read_table(path), schema, str(path)) for path in sources]
-    return {table_digest(table, schema): table for table in tables}
+    project, frozen = recorded.project, recorded.frozen
+    return {table_digest(table, schema): project.without_evaluation_rows(table, frozen) for table in tables}
 
 
 def _tried(what: str, step: Callable[[], Step]) -> Step:
@@ -186,7 +187,8 @@ def _model_steps(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> list[
     differ = any(each.digest != batch.digest for each, batch in zip(made, recorded.batches, strict=False))
     if len(made) == len(again) and differ and recorded.curve.chosen:
         other = "model on the rows made here"
-        steps.append(_tried(other, lambda: _model_step(other, recorded, refit(recorded, [m.rows for m in made]))))
+        tables = [recorded.rows_to_fit(each.rows) for each in made]
+        steps.append(_tried(other, lambda: _model_step(other, recorded, refit(recorded, tables))))
     return steps
 
 

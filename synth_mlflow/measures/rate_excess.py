@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+FEW_COPIES = 3
 EXACT_BELOW = 300  # events; above it the conditional test loses nothing
 
 
@@ -70,6 +71,21 @@ class Matches:
         """
         together = self.evaluation + self.training
         return float(stats.binom.sf(self.evaluation - 1, together, self.side_share)) if self.evaluation else 1.0
+
+    @property
+    def p_value(self) -> float:
+        """Significant only where real rows and training rows both give fewer matches."""
+        return max(self.natural_p_value, self.side_p_value)
+
+    def beyond_chance(self, alpha: float) -> bool:
+        """Whether more evaluation rows are equalled than by chance.
+
+        Few suffice where neither two real rows nor the batch and a training row are equal: were rows to repeat so
+        seldom by nature that this is seen, three would be equal to evaluation rows in at most 0.5 % of batches.
+        """
+        if not self.training and not self.real_pairs:
+            return self.evaluation >= FEW_COPIES
+        return self.evaluation > 0 and self.p_value <= alpha
 
 
 def rate_p_value(k: int, exposure: float, k_reference: int, reference_exposure: float) -> float:

@@ -19,6 +19,7 @@ from synth_mlflow.data.record import DeclaredConstraints, Origin, Record, source
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.standing import retracted_like
 from synth_mlflow.stages.dataset_inputs import record_input
+from synth_mlflow.stages.held_out_rows import equal_rows
 from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.stages.spool import RowDigests, Spool, parsed_slice
 from synth_mlflow.tracking import names
@@ -69,7 +70,8 @@ def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
     key = json_digest(["pilot" if made.pilot else "batch", digest, dataclasses.asdict(made.origin)])
     record = _record(project, frozen, made, spool.n_rows, digest, key)
     digests = spool.close(record)
-    _refuse_held_out(project, frozen, digests)
+    fix = "Fit it on the training rows only (`workflow.training_rows()`), and make the batch again."
+    n_equal = equal_rows(project, frozen, np.concatenate([digests.distinctive, digests.common]), "the batch", fix)
     _refuse_retracted(project, frozen, digests, digest)
     existing = project.reader.recorded(key)
     if existing:
@@ -81,6 +83,7 @@ def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
         if made.pilot:
             _keep_pilot(draft, project, record, spool.preview)
         _state(draft, record, frozen)
+        draft.metric(names.M_EQUAL_ROWS, n_equal)
         draft.param(names.P_KEY, key)
         if made.also is not None:
             made.also(draft)
@@ -104,19 +107,6 @@ def refuse_row_count(n_rows: int) -> None:
     """A UsageError for a batch without rows."""
     if n_rows < 1:
         raise UsageError(f"a batch of {n_rows:,} rows was asked for, at least 1 is needed.")
-
-
-def _refuse_held_out(project: Project, frozen: EvaluationSet, digests: RowDigests) -> None:
-    """Copies of evaluation rows betray a generator that was fitted on them; equal coarse rows are chance."""
-    held_out = project.row_digests(frozen.run)["evaluation"]
-    copies = int(np.isin(digests.distinctive, held_out).sum())
-    if copies:
-        n_rows = len(digests.distinctive) + len(digests.common)
-        raise UsageError(
-            f"{copies:,} of the {n_rows:,} rows of the batch are rows of the frozen evaluation set: its generator "
-            "has seen what no generator may see.",
-            "Fit it on the training rows only (`workflow.training_rows()`), and make the batch again.",
-        )
 
 
 def _refuse_retracted(project: Project, frozen: EvaluationSet, digests: RowDigests, digest: str) -> None:

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.columns import conform
-from synth_mlflow.data.digests import row_digests, table_digest
+from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
 from synth_mlflow.data.tables import read_table, table_pieces
 from synth_mlflow.errors import UsageError
@@ -23,6 +22,7 @@ from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spo
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
 from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.freeze import refuse_negative_seed
+from synth_mlflow.stages.held_out_rows import without_evaluation_rows
 from synth_mlflow.stages.limited import limited
 from synth_mlflow.stages.maker import Maker, Wanted
 from synth_mlflow.stages.maker_here import maker_here, refuse_version
@@ -168,16 +168,14 @@ def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -
 
 
 def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd.DataFrame, Source]:
-    """Real rows from another file; a UsageError if any are synthetic or stand in the evaluation set."""
+    """Real rows from another file; a UsageError if any are synthetic, or they hold something of the evaluation set.
+
+    Rows that equal an evaluation row by chance are left out; the digest is that of the whole file.
+    """
     rows = conform(read_table(path), frozen.schema, str(path))
     refuse_synthetic(project, path, rows)
-    held_out = np.isin(row_digests(rows, frozen.salt), project.row_digests(frozen.run)["evaluation"])
-    if held_out.any():
-        raise UsageError(
-            f"{path} holds {int(held_out.sum()):,} rows of the frozen evaluation set; none may be learned from.",
-            "Take them out of the file.",
-        )
-    return rows, Source("file", table_digest(rows, frozen.schema), len(rows))
+    kept = without_evaluation_rows(project, frozen, rows, str(path))
+    return kept, Source("file", table_digest(rows, frozen.schema), len(rows))
 
 
 def _maker(

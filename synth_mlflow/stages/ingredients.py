@@ -38,6 +38,8 @@ class Ingredients:
     """The short id of the batch of each synthetic row."""
     extra_real: pd.DataFrame | None
     """Real rows that were held back, to show what they would have done in place of the synthetic ones."""
+    n_left_out: int
+    """Synthetic rows that equal an evaluation row, and are therefore in no table here."""
     n_earlier_sweeps: int
     """How many sweeps have chosen on the frozen set before."""
     refine: bool
@@ -102,7 +104,11 @@ def gather(
     refuse_overlap(frozen, training, evaluation)
     for batch in batches:
         project.reader.vouch(batch.run)
-    tables = [project.batch_rows(batch, frozen.schema) for batch in batches]
+    tables = [project.rows_to_fit(batch, frozen) for batch in batches]
+    held_back = None if extra_real is None else _held_back(project, frozen, training, extra_real)
+    n_left_out = sum(batch.n_rows for batch in batches) - sum(map(len, tables))
+    if n_left_out:
+        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row")
     return Ingredients(
         problem=problem,
         frozen=frozen,
@@ -111,7 +117,8 @@ def gather(
         evaluation=evaluation,
         synthetic=pd.concat(tables, ignore_index=True),
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
-        extra_real=None if extra_real is None else _held_back(project, frozen, training, extra_real),
+        extra_real=held_back,
+        n_left_out=n_left_out,
         refine=refine,
         n_earlier_sweeps=len({run.params.get(names.P_KEY, run.run_id) for run in earlier_looks(project, "sweep")}),
         spec=settled_model(project, frozen),

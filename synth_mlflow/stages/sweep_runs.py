@@ -187,6 +187,7 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
     draft.param(names.P_FRAGILITY, curve.fragility.words)
     draft.param(names.P_SUCCESS, success_words(success))
     draft.param(names.P_EARLIER_USES, ingredients.n_earlier_sweeps)
+    draft.param(names.P_LEFT_OUT, ingredients.n_left_out)
     draft.param(names.P_MODEL_NAME, kept.name)
     draft.param(names.P_MODEL_VERSION, kept.version)
     draft.param(names.P_MODEL_SHA256, kept.sha256)

@@ -164,7 +164,7 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
     found = table_digest(rows, frozen.schema)
     if found != learned.digest:
         raise UsageError(f"{needed}; {given} has content digest {found[:12]}…", "Give the file that was learned from.")
-    return rows
+    return project.without_evaluation_rows(rows, frozen)
 
 
 def _result(name: str, evidence: Evidence, policy: Policy) -> CheckResult:

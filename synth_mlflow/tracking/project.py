@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.digests import Hashes, table_digest
+from synth_mlflow.data.digests import Hashes, row_digests, table_digest
 from synth_mlflow.data.record import Record, record_in_file
 from synth_mlflow.data.statement import Statement, parse_statement
 from synth_mlflow.data.tables import read_table, restore
@@ -183,6 +183,18 @@ class Project:
         if inside is None or inside.sha256 != record.sha256:
             raise EvidenceError(f"the record inside the file of batch {batch.id} is not the one of its run.")
         return rows
+
+    def rows_to_fit(self, batch: StoredBatch, frozen: EvaluationSet) -> pd.DataFrame:
+        """A batch's rows that a model may be fitted on: all but those that equal an evaluation row."""
+        return self.without_evaluation_rows(self.batch_rows(batch, frozen.schema), frozen)
+
+    def without_evaluation_rows(self, rows: pd.DataFrame, frozen: EvaluationSet) -> pd.DataFrame:
+        """The rows that equal no evaluation row: the one place that keeps these from a fit, however they came in.
+
+        Coarse tables have rows that equal an evaluation row by chance; a model that is fitted on one knows its answer.
+        """
+        held_out = np.isin(row_digests(rows, frozen.salt), self.row_digests(frozen.run)["evaluation"])
+        return rows[~held_out].reset_index(drop=True) if held_out.any() else rows
 
     def record(self, batch: StoredBatch) -> Record:
         """A batch's provenance record; an EvidenceError if it is not the one that was recorded."""

@@ -136,7 +136,7 @@ def forged(project: Project, batch: StoredBatch) -> Iterator[Callable[[str, str]
 
 def test_a_forged_note_is_found(forged: Callable[[str, str], list[str]]) -> None:
     found = forged('"verdict":"pass"', '"verdict":"fail"')
-    assert len(found) == 3 and "the noted verdict 'fail' of fidelity is not what run" in found[0]
+    assert len(found) == 4 and "the noted verdict 'fail' of contamination is not what run" in found[0]
 
 
 def test_a_note_of_a_check_that_is_gone_is_found(forged: Callable[[str, str], list[str]], batch: StoredBatch) -> None:
