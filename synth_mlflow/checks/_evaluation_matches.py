@@ -18,9 +18,9 @@ from synth_mlflow.measures.shared_keys import ColumnSet, KeyCounts, KeyedRows, c
 
 Floats = npt.NDArray[np.float64]
 
-MAX_NEAR_ROWS = 10_000  # batch rows, and real rows, whose nearest real row is looked for
-MAX_NEAR_TRAINING = 20_000  # training rows among which it is looked for, beside every evaluation row
-MAX_KEYED_ROWS = 20_000
+MAX_NEAR_ROWS = 3_000  # batch rows, and real rows, whose nearest real row is looked for
+MAX_NEAR_TRAINING = 8_000  # training rows among which it is looked for, beside every evaluation row
+MAX_KEYED_ROWS = 10_000
 LEADS = (2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 30.0)
 """By how much closer a row lies to one real row than to every other, in natural logarithms of shares of real rows."""
 MIN_NEW_KEYS = 20

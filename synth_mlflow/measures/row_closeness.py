@@ -201,8 +201,11 @@ def _largest_products(queries: Matrix, partners: Matrix, k: int) -> Ints:
     """Places of the ``k`` partners with the largest product with each query."""
     k = min(k, len(partners) - 1)
     block = max(BLOCK_CELLS // len(partners), 1)
-    pieces = [
-        np.argpartition(-(queries[at : at + block] @ partners.T), k, axis=1)[:, :k]
-        for at in range(0, len(queries), block)
-    ]
-    return np.vstack(pieces)
+    found = np.empty((len(queries), k), dtype=np.int64)
+    for at in range(0, len(queries), block):
+        products = queries[at : at + block] @ partners.T
+        for rank in range(k):  # a few maxima cost less than a partition
+            best = products.argmax(axis=1)
+            found[at : at + block, rank] = best
+            products[np.arange(len(products)), best] = -1.0
+    return found
