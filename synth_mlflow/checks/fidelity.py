@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,6 @@ from synth_mlflow.checks._whole import (
     repeated_rows,
     worst_slices,
 )
-from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.measures.encoding import Encoding
@@ -33,6 +32,7 @@ from synth_mlflow.measures.two_sample import SPREAD_INFLATION
 
 MAX_PANELS = 16
 MIN_ROWS = 10  # of real rows and of the batch: fewer have no shape to compare
+WITHIN = ("no real row has", "no real row of the slice has")  # what a statistic's note says within a slice
 PROBES_A_COLUMN = 8  # about as many p-values as a column gives, with its pairs; for power only
 
 
@@ -79,22 +79,17 @@ class Fidelity:
         differ = whole is not None and bool(whole.blind.differ)
         judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
         families = pair_families(judged.real, judged.batch, rng, judged.groups)
-        probes = (
-            *(
-                classifier_probes(whole.found, evidence.slices, policy["classifier_auc"])
-                if not unknown and whole
-                else ()
-            ),
+        probes = [
+            *(_of_whole_rows(whole.found, evidence, policy) if whole is not None and not unknown else ()),
             *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
-            *isolated_rows(
-                judged.real, judged.batch, Encoding.learn(judged.real), policy["clean_share"], rng, judged.groups
-            ),
-            *column_probes(judged.real, judged.batch, schema_of(judged.real), policy, rng, judged.groups),
+            *isolated_rows(judged.real, judged.batch, judged.encoding, policy["clean_share"], rng, judged.groups),
+            *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
-        )
-        return CheckResult(
-            probes, unknown, **_shown(judged, whole, probes, families, policy, rng), words=_words(differ, group)
-        )
+        ]
+        if evidence.slice is not None:
+            probes = [replace(probe, note=probe.note.replace(*WITHIN)) for probe in probes]
+        shown = _shown(judged, whole, probes, families, policy, rng)
+        return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group))
 
 
 @dataclass(frozen=True)
@@ -115,6 +110,14 @@ class Compared:
         )
         if self.groups is not None and self.groups.max() < 1:
             self.groups = None  # one group cannot be split
+        self.encoding = Encoding.learn(self.real)
+
+
+def _of_whole_rows(found: Classified, evidence: Evidence, policy: Mapping[str, float]) -> Iterator[Probe]:
+    """The classifier test; a slice of the statement that the batch was made for is the whole here."""
+    own = evidence.slice.text if evidence.slice else ""
+    others = {name: part for name, part in evidence.slices.items() if part.text != own}
+    yield from classifier_probes(found, others, policy["classifier_auc"])
 
 
 def _whole(tables: Tables, evidence: Evidence, rng: np.random.Generator) -> Whole:

@@ -9,6 +9,7 @@ import pytest
 from synth_mlflow.data.digests import row_digests, table_digest
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError
 from synth_mlflow.stages import freeze as freezing
+from synth_mlflow.stages.ingredients import refuse_overlap
 from synth_mlflow.tracking import names
 from synth_mlflow.workflow import Workflow
 
@@ -197,3 +198,33 @@ def test_changed_rows_on_the_server_are_detected(define):
     pd.read_parquet(path).iloc[::-1].to_parquet(path)
     with pytest.raises(EvidenceError, match=r"evaluation.parquet of run .* has sha256"):
         workflow.evaluation_rows()
+
+
+def test_a_table_of_few_different_rows_is_split_only_as_somebody_says(define, rows, write_project):
+    few = rows.assign(age=rows["age"] // 20, shop=1, day=1)
+    workflow = define(few)
+    with pytest.raises(UsageError, match=r"equal another row.*different rows instead of") as refusal:
+        workflow.freeze()
+    assert "  synth-mlflow freeze --equal-rows both-sides" in refusal.value.fix.splitlines()
+    assert workflow.project.reader.runs("evalset") == []
+    frozen = workflow.freeze(equal_rows="both-sides")
+    assert frozen.run.metrics[names.M_SHARE] == pytest.approx(0.5, abs=0.02)
+    assert "'no' " in frozen.run.params[names.P_BALANCE]
+    assert frozen.caveat.startswith("Equal rows stand on both sides of the split: ")
+    for run in (frozen.run, workflow.project.reader.latest("baseline")):
+        assert frozen.caveat in workflow.project.server.client.get_run(run.run_id).data.tags["mlflow.note.content"]
+    refuse_overlap(frozen, workflow.training_rows(), workflow.evaluation_rows())
+
+
+def test_equal_rows_on_both_sides_need_a_split_at_random(define):
+    workflow = define()
+    with pytest.raises(UsageError, match="was given for a split by group or time"):
+        workflow.freeze(group="shop", equal_rows="both-sides")
+    with pytest.raises(UsageError, match=r"--equal-rows bothsides is unknown\. Did you mean 'both-sides'"):
+        workflow.freeze(equal_rows="bothsides")
+
+
+def test_a_baseline_that_knows_the_target_is_warned_of(define, rows):
+    workflow = define(rows.assign(paid=(rows["bought"] == "yes") * 9))
+    warning = workflow.freeze().run.params[names.P_WARNING]
+    assert "is the best score there is" in warning and "'paid' 1.0000" in warning
