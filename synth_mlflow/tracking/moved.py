@@ -87,7 +87,7 @@ def refuse_closed(server: Server, verb: str) -> None:
 
 
 def moved_from(server: Server) -> Path | None:
-    """The old folder of artifacts, where the database names one and the project's own files lie beside it; else None."""
+    """The old folder of artifacts, where the database names one and files of the project lie beside it; else None."""
     database = database_file(server.tracking_uri)
     location = _local(server.client.get_experiment(server.experiment_id).artifact_location or "")
     if database is None or location is None:
