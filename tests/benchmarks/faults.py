@@ -1,6 +1,6 @@
 """The fault tests at a size of your choice: kills, first commands, lost answers, other writers; by hand.
 
-    .venv/bin/python tests/benchmarks/faults.py [--kills 200] [--seconds 60] [--minutes 120] [--seed 1] [--only kills,first]
+    .venv/bin/python tests/benchmarks/faults.py [--kills 200] [--seconds 60] [--minutes 120] [--seed 1] [--only first]
 
 200 kills and a minute of writers take an hour on two idle cores.
 
