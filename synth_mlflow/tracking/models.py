@@ -137,14 +137,26 @@ def archive_models(server: Server, run_id: str) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)
                 server.client.transition_model_version_stage(version.name, version.version, "Archived")
-        if version.model_id and server.client.get_logged_model(version.model_id).status != "DELETED":
-            server.client.delete_logged_model(version.model_id)
+        if version.model_id:
+            _delete_logged_model(server, version.model_id)
+
+
+def _delete_logged_model(server: Server, model_id: str) -> None:
+    """Delete a logged model, as MLflow deletes; one that is deleted already is no error."""
+    try:
+        server.client.delete_logged_model(model_id)
+    except MlflowException as error:
+        if error.error_code != GONE:
+            raise
 
 
 @guard
 def versions_that_hold(server: Server, batch: str) -> list[tuple[str, str]]:
     """The versions of the project's model whose own tags name a batch: name and version, oldest first."""
-    name = registered_name(server, server.experiment)
+    try:
+        name = registered_name(server, server.experiment)
+    except UsageError:  # nobody said where models go, so none was registered from here
+        return []
     found = [
         (int(version.version), version.name)
         for version in server.client.search_model_versions(f"name='{name}'")

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from synth_mlflow.errors import ServerError, UsageError
+from synth_mlflow.tracking import names
 from synth_mlflow.tracking.database_file import database_file
 from synth_mlflow.tracking.server import Server
 
@@ -23,6 +24,8 @@ PATHS = (
     ("model_versions", "storage_location"),
 )
 """Where MLflow keeps paths of files: table and column."""
+
+FEW = 20  # statements whose files are looked for
 
 
 def beside_database(tracking_uri: str, artifact_uri: str) -> Path | None:
@@ -84,14 +87,18 @@ def refuse_closed(server: Server, verb: str) -> None:
 
 
 def moved_from(server: Server) -> Path | None:
-    """The old folder of artifacts, where the database names one and a folder of its name lies beside it; else None."""
+    """The old folder of artifacts, where the database names one and files of the project lie beside it; else None."""
     database = database_file(server.tracking_uri)
     location = _local(server.client.get_experiment(server.experiment_id).artifact_location or "")
     if database is None or location is None:
         return None
     folder, root = database.resolve().parent, location.parent
     here = folder / root.name / location.name
-    return root if root.parent != folder and here.is_dir() else None
+    if root.parent == folder or not here.is_dir():
+        return None
+    problems = f"tags.`{names.TAG_STAGE}` = 'problem'"
+    runs = server.client.search_runs([server.experiment_id], problems, max_results=FEW)
+    return root if any((here / run.info.run_id).is_dir() for run in runs) else None
 
 
 def settle(server: Server) -> int:

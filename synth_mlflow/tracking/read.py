@@ -104,8 +104,9 @@ class Reader:
     def latest(self, stage: str) -> StoredRun | None:
         """The newest run of a stage that was written to its end."""
         condition = f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"
-        found = [run for run in map(_stored, newest(self.server, condition, AT_ONCE)) if run.counts]
-        return max(found or self.finished(stage), key=_age, default=None)
+        found = [_stored(run) for run in newest(self.server, condition, AT_ONCE)]
+        counting = [run for run in found if run.counts] or (self.finished(stage) if found else [])
+        return max(counting, key=_age, default=None)
 
     def with_key(self, key: str) -> list[StoredRun]:
         """The runs that carry an idempotency key, whatever their status."""

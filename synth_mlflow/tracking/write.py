@@ -91,6 +91,8 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
     """
     for part in Reader(server).children(run.run_id) if run.stage != "workflow" else ():
         _delete_whole(server, part)
+    if run.stage == "final":
+        archive_models(server, run.run_id)
     discard_run(server, run.run_id)
 
 
@@ -190,8 +192,7 @@ def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapp
 
 @guard
 def discard_run(server: Server, run_id: str) -> None:
-    """Put a run away: out of sight as MLflow deletes, marked so that it never counts again, its model archived."""
-    archive_models(server, run_id)
+    """Put a run away: out of sight as MLflow deletes, and marked so that it never counts again."""
     server.client.set_tag(run_id, names.TAG_DISCARDED, "true")
     try:
         server.client.delete_run(run_id)

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import shop
 from many_runs import grow
 from watched import counted
 
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import search
 
+
+def new_limits() -> Path:
+    """Limits that no handoff has yet: one that says nothing new is not written again."""
+    path = Path(f"limits-{uuid.uuid4().hex}.md")
+    path.write_text(shop.LIMITS.replace("Made-up rows.", f"Made-up rows, {path.stem}."))
+    return path
+
+
 MODEL = "models:/demo-breast-cancer/1"
 VERBS: dict[str, Callable[[Workflow], object]] = {
     "status": lambda workflow: workflow.status(),
     "check": lambda workflow: workflow.check(),
-    "report": lambda workflow: workflow.report(),
+    "report": lambda workflow: workflow.report(limits=new_limits()),
     "trace of a model": lambda workflow: workflow.trace(MODEL),
     "trace of a batch": lambda workflow: workflow.trace(workflow.project.batches()[0].id),
     "batches": lambda workflow: workflow.batches(),

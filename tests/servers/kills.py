@@ -129,14 +129,14 @@ def _gone(empty: Path, folder: Path) -> Result:
     process = fork(go, _uri(place), str(place))
     process.join()
     assert process.exitcode == 0, "the undisturbed way failed"
-    return result_of(Workflow("shop", _uri(place)))
+    return result_of(_open(place))
 
 
 def _kill_in_each_stage(place: Path, rng: random.Random, longest: float, account: Account) -> None:
     """Start the way, wait until a stage is the first that is not done, and kill it a moment later; for every stage."""
     for stage in STAGES:
         process = fork(go, _uri(place), str(place))
-        workflow = Workflow("shop", _uri(place))
+        workflow = _open(place)
         until(lambda: _stage(workflow.status()) == stage or not process.is_alive(), f"stage {stage}")  # noqa: B023 - at once
         if _killed(process, rng.uniform(0, 0.02 * longest), account):
             _look(place, account)
@@ -150,6 +150,11 @@ def _kill_on_the_way(place: Path, rng: random.Random, longest: float, n_kills: i
             return
         before, runs = runs, _look(place, account)
         patience = patience * WIDER if runs == before else PATIENCE * longest
+
+
+def _open(place: Path) -> Workflow:
+    """The project, whose experiment is made if its first command was killed before that."""
+    return Workflow.of(Workflow("shop", _uri(place)).project)
 
 
 def _killed(process: BaseProcess, seconds: float, account: Account) -> bool:
@@ -180,7 +185,7 @@ def _stage(status: Status) -> str:
 
 def _look(place: Path, account: Account) -> int:
     """What must hold at every moment, however the writer died; gives how many runs are finished for good."""
-    workflow = Workflow("shop", _uri(place))
+    workflow = _open(place)
     status, runs = workflow.status(), workflow.project.reader.runs()
     stage = _stage(status)
     account.at[stage] = account.at.get(stage, 0) + 1
@@ -203,7 +208,7 @@ def _look(place: Path, account: Account) -> int:
 def _finish(place: Path, expected: Result, account: Account) -> None:
     process = fork(go, _uri(place), str(place))
     process.join()
-    workflow = Workflow("shop", _uri(place))
+    workflow = _open(place)
     if process.exitcode != 0 or not all(stage.done for stage in workflow.status().stages):
         account.wrong.append(f"the last rerun did not complete (exit code {process.exitcode})")
         return
