@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.tracking.models import _signature, folder_digest
@@ -25,6 +26,7 @@ def _copy_of_model(workflow: Workflow, folder: Path) -> Path:
     return folder / "model"
 
 
+@pytest.mark.slow
 def test_a_model_that_somebody_has_loaded_is_the_same(done: Workflow, tmp_path: Path) -> None:
     model = _copy_of_model(done, tmp_path)
     before = folder_digest(model)
