@@ -1,12 +1,29 @@
-"""Fixtures: one empty tracking store a session, copied for every test; small projects at every stage."""
+"""Fixtures that every test may take, in the order of the stages; what is dear to make is made once and copied.
+
+==================  ===========================================================================================
+``customers``       makes rows of the shop: ``customers(n_rows, seed)``
+``write_project``   writes the shop's statement and rows into the test's folder
+``call``            runs a command line in this process: exit code, output, errors
+``uri``             the tracking URI of an empty store
+``defined``         a `Workflow` with a problem statement
+``frozen``          ... and a frozen evaluation set
+``done``            ... and a batch that passed, a sweep and a handoff
+``demo``            the folder in which `synth-mlflow demo` was run, and what it printed; do not write there
+``demo_workflow``   a `Workflow` on a copy of the demo's store
+``shared``          the folder of real tables and oracles beside a developer's checkout; skips without it
+==================  ===========================================================================================
+
+`frozen`, `done` and `demo_workflow` copy the database alone: artifacts are shared, and never rewritten.
+"""
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
-import subprocess
-import sys
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import hypothesis
@@ -19,10 +36,23 @@ from synth_mlflow.cli.app import run
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.workflow import Workflow
 
-hypothesis.settings.register_profile("suite", max_examples=50, deadline=None)  # busy machines are no failures
+hypothesis.settings.register_profile(
+    "suite",
+    max_examples=50,
+    deadline=None,
+    database=None,  # busy machines are no failures, and no file stays behind
+)
 hypothesis.settings.load_profile("suite")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests on the demo go to one process, so that it is run once."""
+    for item in items:
+        if "demo" in getattr(item, "fixturenames", ()) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("demo"))
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +69,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_folder() -> Iterator[None]:
+    """A temporary folder of this process and those that it starts: a killed one cannot tidy up. Its path is short."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _undisturbed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees another's working directory, environment or MLflow state."""
     for name in [
         name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
@@ -160,14 +199,15 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder in which `synth-mlflow demo` was run once, and what it printed."""
-    folder = tmp_path_factory.mktemp("demo")
+    """The folder in which `synth-mlflow demo` was run once, in this process, and what it printed."""
+    folder, printed = tmp_path_factory.mktemp("demo"), io.StringIO()
     shutil.copy(empty_store, folder / "mlflow.db")
-    command = [sys.executable, "-m", "synth_mlflow", "demo"]
-    known = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
-    done = subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), pytest.raises(SystemExit) as left:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+        run(["demo"])
+    assert left.value.code == 0, printed.getvalue()
+    return folder, printed.getvalue()
 
 
 @pytest.fixture

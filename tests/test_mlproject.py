@@ -50,6 +50,7 @@ def runs_of(uri: str, experiment: str) -> dict[str, list[Run]]:
     return found
 
 
+@pytest.mark.slow
 def test_stages_adopt_the_run_that_mlflow_made(
     mlflow_run: Callable[..., subprocess.CompletedProcess[str]], uri: str, write_project: Callable[..., Path]
 ) -> None:
@@ -69,6 +70,7 @@ def test_stages_adopt_the_run_that_mlflow_made(
     assert adopted[found["evalset"][0].data.tags["mlflow.parentRunId"]] == "freeze"
 
 
+@pytest.mark.slow
 def test_main_does_everything(
     mlflow_run: Callable[..., subprocess.CompletedProcess[str]],
     uri: str,

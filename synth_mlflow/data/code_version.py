@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -54,16 +55,16 @@ def code_of(module: ModuleType) -> Code | None:
         return None
     path = Path(str(module.__file__)).resolve()
     sha256 = file_digest(path)
-    shipped = _distribution(module.__name__.partition(".")[0], path)
+    shipped = _distribution(path)
     if shipped is not None:
         return Code(path.name, sha256, shipped.name, shipped.version)
     commit = git(path.parent, "rev-parse", "HEAD")
     return Code(path.name, sha256, commit=commit.strip() if commit else None, dirty=_is_dirty(path))
 
 
-def _distribution(package: str, path: Path) -> metadata.Distribution | None:
-    for name in metadata.packages_distributions().get(package, []):
-        distribution = metadata.distribution(name)
+def _distribution(path: Path) -> metadata.Distribution | None:
+    places = [place for place in sys.path if place and path.is_relative_to(Path(place).resolve())]  # few have packages
+    for distribution in metadata.distributions(path=places):
         named = [file for file in distribution.files or [] if file.name == path.name]
         if any(Path(str(distribution.locate_file(file))).resolve() == path for file in named):
             return distribution

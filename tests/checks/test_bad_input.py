@@ -96,6 +96,7 @@ def test_more_columns_than_rows(check):
     assert any(char.isdigit() for char in reason)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", ["fidelity", "privacy"])
 def test_two_hundred_columns(check):
     found = wide_evidence(200, 199)
@@ -106,6 +107,7 @@ def test_two_hundred_columns(check):
     assert outcome == "fail" and "'c7'" in reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS)
 def test_twenty_thousand_levels(check):
     """Half of the levels stand once: nothing but rare labels, and the same law on all sides."""

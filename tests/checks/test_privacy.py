@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from synth_mlflow.checks.privacy import plugin
 from synth_mlflow.data.columns import normalise
@@ -49,6 +50,7 @@ def test_reused_values_fail_and_name_the_column(evidence, ruled):
     assert named and "'income'" in named[0] and "round or jitter" in named[0]
 
 
+@pytest.mark.slow
 def test_sensitive_columns_are_inferred(evidence, ruled):
     sensitive = replace(evidence, sensitive=("job", "income"))
     fresh_probes = [probe for probe in ruled(plugin, sensitive)[1].probes if probe.name == "inference_auc"]

@@ -37,6 +37,7 @@ def test_regression_and_its_inverted_target(evidence, ruled):
     assert ruled(plugin, replace(numeric, batch=inverted))[0].verdict == "fail"
 
 
+@pytest.mark.slow
 def test_slices_and_classes_are_followed(evidence, ruled):
     many = replace(evidence, task=Task("job", "multiclass"), metric="accuracy")
     _, result = ruled(plugin, replace(many, slices={"old": Slice.parse("age > 50")}))

@@ -20,8 +20,8 @@ from synth_mlflow.cli.app import cli
 
 @pytest.mark.parametrize("verb", ["", *cli.commands])
 def test_help_names_every_shared_option(call: Callable[..., tuple[int, str, str]], verb: str) -> None:
-    code, out, _ = call(*([verb] if verb else []), "-h")
-    assert code == 0
+    code, out, err = call(*([verb] if verb else []), "-h")
+    assert code == 0, err
     assert not verb or all(option in out for option in ("--experiment", "--tracking-uri", "--json", "-q", "--debug"))
 
 
@@ -208,6 +208,7 @@ def test_run_goes_on_where_it_stopped(
     assert set(added) <= {"workflow", "handoff"}
 
 
+@pytest.mark.slow
 def test_missing_libgomp_names_the_package(tmp_path: Path) -> None:
     broken = tmp_path / "lightgbm"
     broken.mkdir()

@@ -132,6 +132,7 @@ REFUSALS = re.findall(
 )
 
 
+@pytest.mark.slow
 def test_refusals_are_worded_as_quoted(
     call: Callable[..., tuple[int, str, str]], uri: str, write_project: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -226,5 +227,5 @@ def command_lines(page: Path) -> list[str]:
 def test_every_command_is_one_that_there_is(line: str) -> None:
     verb, *arguments = shlex.split(re.split(r" (?:\|\||>) ", line)[0], comments=True)[1:]
     command = cli.commands[verb]
-    context = click.Context(command, info_name=verb)
+    context = click.Context(command, info_name=verb, **cli.context_settings)  # as a child of the program's own has
     command.make_parser(context).parse_args(arguments)

@@ -79,6 +79,7 @@ def open_gates(workflow: Workflow) -> int:
     return sum(verdict.gate_open for verdict in workflow.status().verdicts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "n_rows"), [("A hole in the coverage", 4000), ("A cold start", 120), ("Privacy-bound rows", 8000)]
 )
@@ -88,6 +89,7 @@ def test_a_recipe_opens_its_gate(begin, follow, recipe: str, n_rows: int) -> Non
     assert open_gates(workflow) == 1
 
 
+@pytest.mark.slow
 def test_rows_in_a_silo(begin, follow) -> None:
     workflow = begin("Real rows in a silo")
     shop.customers(2000, 7).to_csv("partner.csv", index=False)
@@ -96,6 +98,7 @@ def test_rows_in_a_silo(begin, follow) -> None:
     assert json.loads(workflow.project.batches()[0].run.params["synth.source"])["kind"] == "file"
 
 
+@pytest.mark.slow
 def test_a_simulator(begin, follow) -> None:
     workflow = begin("A simulator")
     Path("make.py").write_text(blocks("A simulator", "python")[0])
@@ -103,6 +106,7 @@ def test_a_simulator(begin, follow) -> None:
     assert open_gates(workflow) == 1
 
 
+@pytest.mark.slow
 def test_sdv(begin, follow, tmp_path: Path) -> None:
     workflow = begin("SDV", 600)
     there = environment(tmp_path / "stand-in", STAND_IN)
@@ -113,6 +117,7 @@ def test_sdv(begin, follow, tmp_path: Path) -> None:
     assert workflow.project.batches()[0].n_rows == 300
 
 
+@pytest.mark.slow
 def test_a_language_model(begin, follow) -> None:
     workflow = begin("A language model", 600)
     Path("customers.j2").write_text(blocks("A language model", "jinja")[0])
@@ -124,12 +129,14 @@ def test_a_language_model(begin, follow) -> None:
     assert workflow.project.batches()[0].n_rows == 20
 
 
+@pytest.mark.slow
 def test_a_first_look(begin, follow) -> None:
     workflow = begin("A first look before millions")
     follow("A first look before millions")
     assert workflow.project.batches()[0].n_rows == 200
 
 
+@pytest.mark.slow
 def test_the_gate_in_ci(done: Workflow, follow, customers: Callable[..., pd.DataFrame]) -> None:
     record = {"generator": "law", "version": "1", "params": {}, "seed": 8, "slice": None}
     with done.batch(**record, purpose="more", source="none") as batch:
@@ -138,12 +145,14 @@ def test_the_gate_in_ci(done: Workflow, follow, customers: Callable[..., pd.Data
     assert open_gates(done) == 2
 
 
+@pytest.mark.slow
 def test_the_check_by_cron(done: Workflow, follow, customers: Callable[..., pd.DataFrame]) -> None:
     customers(900, 9).to_csv("rows-of-today.csv", index=False)
     follow("A check by cron")
     assert len(done.project.reader.runs("production")) == 1
 
 
+@pytest.mark.slow
 def test_a_remote_server(done: Workflow, follow, tmp_path: Path) -> None:
     with mlflow_server(tmp_path / "server", "--backend-store-uri", done.project.server.tracking_uri) as server:
         follow("A remote server", {"MLFLOW_TRACKING_URI": server.uri})

@@ -178,6 +178,7 @@ def test_ten_rows_work(name: str, mixed: pd.DataFrame, churn: Task) -> None:
     pd.testing.assert_frame_equal(conform(drawn, schema_of(members)), drawn)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_levels_work(name: str) -> None:
     rng = np.random.default_rng(0)
     members = normalise(

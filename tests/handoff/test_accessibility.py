@@ -13,6 +13,8 @@ from selenium import webdriver
 from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.html import to_html
 
+pytestmark = pytest.mark.slow
+
 WIDTHS, MODES = (400, 1600), ("light", "dark")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 

@@ -158,6 +158,7 @@ def test_people_cannot_swallow_the_rest_of_the_markdown(document, word):
     assert not any(address.lower().startswith("javascript") for address in shape.addresses)
 
 
+@pytest.mark.slow
 @given(word=st.text(alphabet="ab`|\\<>[]()*_~$&#!-+=1. \n\t\"'{}%", max_size=24))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_keeps_every_table_cell(document, word):

@@ -118,6 +118,7 @@ def test_a_gzip_bomb_is_refused_before_it_is_unfolded(tmp_path):
     refuse_larger_than_memory(tmp_path / "bomb.csv.gz", room=30_000_000)
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns_are_read(tmp_path):
     wide = pd.DataFrame(np.ones((3, 10_000)), columns=[f"c{n}" for n in range(10_000)])
     wide.to_csv(tmp_path / "wide.csv", index=False)
@@ -158,6 +159,7 @@ def test_names_of_a_megabyte_are_refused(tmp_path, uri):
             read_statement(statement(tmp_path, **changed))
 
 
+@pytest.mark.slow
 def test_nasty_columns_and_classes_go_the_whole_way(tmp_path, uri):
     rows = shop.customers(300, 1).rename(
         columns={"income": NASTY[0], "region": "a|b `c` \U0001f98a", "member": "../../up"}

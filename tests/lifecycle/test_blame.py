@@ -51,6 +51,7 @@ def test_before_a_sweep(frozen: Workflow) -> None:
         frozen.blame()
 
 
+@pytest.mark.slow
 def test_rows_kept_by_reference_elsewhere(
     uri: str, write_project: Callable[..., Path], customers: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_the_curve_and_a_batch_made_elsewhere(done: Workflow, monkeypatch: pytes
     assert batch.outcome == "cannot" and "law 1 made it elsewhere" in batch.words
 
 
+@pytest.mark.slow
 def test_code_that_only_a_record_names(frozen: Workflow, tmp_path: Path) -> None:
     (tmp_path / "maker_of_rows.py").write_text(GENERATOR)
     given = {"rows": 400, "purpose": "more", "version": "1"}

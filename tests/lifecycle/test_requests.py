@@ -42,6 +42,7 @@ def requests(workflow: Workflow, verb: str) -> Counter[str]:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_requests_do_not_grow_with_runs(demo_workflow: Workflow, tmp_path: Path, verb: str) -> None:
     before = requests(demo_workflow, verb)
@@ -60,6 +61,7 @@ def test_requests_grow_with_pages(demo_workflow: Workflow, tmp_path: Path, monke
     assert requests(demo_workflow, "checks").total() == before + 6 + 2
 
 
+@pytest.mark.slow
 def test_a_grown_project_reads_like_a_small_one(demo_workflow: Workflow, tmp_path: Path) -> None:
     first = demo_workflow.status()
     grow(tmp_path / "mlflow.db", n_batches=8, n_sweeps=2, n_inside=3)

@@ -204,6 +204,7 @@ def test_a_metric_of_somebody_else_is_none_of_our_business(own: Workflow) -> Non
     assert findings(own) == ()
 
 
+@pytest.mark.slow
 def test_parameters_changed_in_the_database_are_found(own: Workflow, change: Change) -> None:
     for stage, param, value, _ in PARAMS:
         change(SET_PARAM, value, run_of(own, stage), param)

@@ -45,6 +45,7 @@ def test_a_moved_column_comes_first(column, changed):
     assert first.column == column and first.p_value < 0.001 < second.p_value and 0 < first.distance <= 1
 
 
+@pytest.mark.slow
 def test_rows_of_the_same_law_are_seldom_said_to_differ():
     alarms = sum(table_drift(KNOWN, rows(seed), SCHEMA)[0].p_value < 0.05 for seed in range(100, 300))
     assert alarms <= 18  # 5 % of 200 are 10; 18 or more happen once in a hundred

@@ -50,6 +50,7 @@ def test_flipped_labels_are_named_and_nothing_else(flipped):
     assert flipped.frame()["batch"].tolist()[0] == "b-2" and "slice young" in flipped.frame()
 
 
+@pytest.mark.slow
 def test_nobody_is_named_among_good_batches(left_out):
     found = left_out(0.0)
     assert found.to_blame == ()
@@ -57,6 +58,7 @@ def test_nobody_is_named_among_good_batches(left_out):
     assert [(each.ratio, each.n_synthetic, each.n_rows) for each in found.effects] == [(0.5, 500, 100)] * 5
 
 
+@pytest.mark.slow
 def test_fewer_suspects_are_told_apart_better(left_out, flipped):
     one = left_out(1.0, suspects=["b-2"])
     assert [each.batch for each in one.effects] == ["b-2"]
@@ -64,6 +66,7 @@ def test_fewer_suspects_are_told_apart_better(left_out, flipped):
     assert one.effects[0].overall.detectable < flipped.effects[0].overall.detectable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mix", "n_rows", "expected"), [("augment", 100, 400), ("replace", 50, 200)])
 def test_where_the_others_lack_rows_both_mixes_shrink(left_out, mix, n_rows, expected):
     found = left_out(0.0, n_rows=n_rows, mix=mix, suspects=["b-1"])

@@ -30,6 +30,7 @@ def oracles():
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bias", "best"), [(0.365, 0.75), (0.447, 0.5), (0.632, 0.25), (1.0, 0.1)])
 def test_plateau_holds_the_best_share_of_the_closed_form(oracles, bias, best):
     plan = replace(oracles.PLAN, ratios=tuple(sorted({0.0, 0.25, 0.5, 0.75, best})))
@@ -38,17 +39,20 @@ def test_plateau_holds_the_best_share_of_the_closed_form(oracles, bias, best):
     assert all(project.chosen <= best for project in projects)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["wrong rule", "random labels"])
 def test_worthless_rows_are_never_chosen(oracles, how):
     assert [oracles.classification(how, oracles.PLAN)(seed).chosen for seed in range(4)] == [0, 0, 0, 0]
 
 
+@pytest.mark.slow
 def test_more_of_the_true_process_is_the_peak(oracles):
     projects = [oracles.classification("true process", oracles.PLAN)(seed) for seed in range(4)]
     assert [project.peak for project in projects] == [0.75] * 4
     assert any(project.chosen > 0 for project in projects)
 
 
+@pytest.mark.slow
 def test_intervals_cover_on_an_exact_null_that_claims_nothing(oracles):
     projects = [oracles.classification("true process", oracles.REPLACE)(seed) for seed in range(6)]
     assert all(project.chosen == 0 for project in projects)

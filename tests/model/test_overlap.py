@@ -21,6 +21,7 @@ def _means(seed, mix, ratios, repeats):
     return np.array([[mean(ratio, n) for ratio in ratios] for n in (ALL_ROWS, *range(repeats))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", ["augment", "replace"])
 def test_linear_scores_vary_by_what_is_said(mix):
     ratios = (0.0, 0.25, 0.5, 0.75)

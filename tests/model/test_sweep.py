@@ -89,6 +89,7 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(tables, outcome):
     assert again.curve == outcome.curve
 
 
+@pytest.mark.slow
 def test_parallel_fits_change_nothing(tables, outcome):
     plan = SweepPlan(repeats=4, n_jobs=2)
     again = run_sweep(*tables, TASK, "roc_auc", SPEC, plan, slices=SLICES, batches=np.repeat(["u", "v"], 90))
@@ -246,6 +247,7 @@ def test_source_with_too_few_rows_is_named(tables):
         run_sweep(*tables, TASK, "roc_auc", SPEC, plan, sources={"few": np.arange(90)})
 
 
+@pytest.mark.slow
 def test_fits_that_nobody_waits_for_are_left_without_a_warning():
     class Slow:
         def do(self, key):
@@ -296,6 +298,7 @@ def test_estimator_that_fails_without_synthetic_rows_is_refused(tables, picky):
         run_sweep(*tables, TASK, "roc_auc", picky(59), PLAN)
 
 
+@pytest.mark.slow
 def test_estimator_that_fails_at_one_ratio_loses_that_ratio_alone(tables, picky):
     curve = run_sweep(*tables, TASK, "roc_auc", picky(200), PLAN).curve  # 240 rows at 75 %, 120 at 50 %
     without = run_sweep(*tables, TASK, "roc_auc", picky(999), SweepPlan((0.25, 0.5), repeats=4, n_jobs=1)).curve
@@ -305,6 +308,7 @@ def test_estimator_that_fails_at_one_ratio_loses_that_ratio_alone(tables, picky)
     assert Curve.from_json(json.loads(json.dumps(curve.to_json()))) == curve
 
 
+@pytest.mark.slow
 def test_losses_of_a_first_pass_are_told_by_the_second(tables, picky):
     lost = run_sweep(*tables, TASK, "roc_auc", picky(200), PLAN).curve.failed
     curve = run_sweep(

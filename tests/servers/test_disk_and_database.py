@@ -13,6 +13,8 @@ from sqlalchemy.engine import Engine
 from synth_mlflow import Workflow
 from synth_mlflow.errors import ServerError
 
+pytestmark = pytest.mark.slow
+
 LAW = {"generator": "law", "version": "1", "params": {}, "seed": 9, "slice": None, "purpose": "more", "source": "none"}
 
 

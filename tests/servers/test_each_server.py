@@ -8,7 +8,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
 
-pytestmark = pytest.mark.xdist_group("servers")
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from started import mlflow_server
 from synth_mlflow import Workflow
 from synth_mlflow.errors import ServerError
 
-pytestmark = pytest.mark.xdist_group("servers")
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
 CREATE, LOG, ARTIFACT, UPDATE = "/runs/create", "/runs/log-batch", "/mlflow-artifacts/", "/runs/update"
 

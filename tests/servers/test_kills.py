@@ -5,7 +5,7 @@ from kills import kill_at_random
 
 N_KILLS = 20  # 200 by `tests/benchmarks/faults.py`
 
-pytestmark = pytest.mark.xdist_group("servers")  # beside those that have forked already
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]  # beside those that have forked already
 
 
 def test_killed_at_any_moment_the_way_is_gone_on(empty_store, tmp_path):

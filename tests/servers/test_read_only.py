@@ -7,7 +7,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.cli.app import _exit_code
 from synth_mlflow.errors import ServerError
 
-pytestmark = pytest.mark.xdist_group("servers")
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
 READER = {"MLFLOW_TRACKING_USERNAME": "reader", "MLFLOW_TRACKING_PASSWORD": "read3r-Pass-word"}
 LAW = {"generator": "law", "version": "1", "params": {}, "seed": 9, "slice": None, "purpose": "more", "source": "none"}

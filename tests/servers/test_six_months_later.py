@@ -22,6 +22,8 @@ from shop import LIMITS
 from synth_mlflow import Workflow
 from synth_mlflow.cli.app import run as run_command
 
+pytestmark = pytest.mark.slow
+
 N_NORTH, N_EARLY_SOUTH, N_EVALUATION, N_DELIVERED = 595, 5, 4_000, 1_000
 BAD = 2  # the delivery whose labels are flipped
 STATEMENT = f"""---

@@ -9,7 +9,7 @@ from distributed import LocalCluster
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import names
 
-pytestmark = pytest.mark.xdist_group("servers")
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
 TOUCHY = """
 from sklearn.linear_model import LogisticRegression

@@ -14,7 +14,7 @@ from synth_mlflow.errors import GateError, SynthError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import NewRun, claim, create_run, end_run
 
-pytestmark = pytest.mark.xdist_group("servers")
+pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 SECONDS = 10  # of eight writers; 60 by `tests/benchmarks/faults.py`
 
 

@@ -147,6 +147,7 @@ def test_rows_that_are_a_batch_already_are_refused(frozen, ask):
         ask(f"cp {shlex.quote(str(path))} {{output}}")
 
 
+@pytest.mark.slow
 def test_at_its_time_limit_all_that_it_started_is_killed(refused, tmp_path):
     code = (
         "import subprocess, sys, time; child = subprocess.Popen(['sleep', '600']);"
@@ -222,6 +223,7 @@ def test_doors_are_not_mixed(given, message):
     assert done.exit_code == 2 and message in done.output
 
 
+@pytest.mark.slow
 def test_a_handoff_runs_its_command_again_where_that_is_allowed(frozen, tmp_path):
     (tmp_path / "simulate.py").write_text(
         "import sys; sys.path.insert(0, sys.argv[4]); from shop import customers\n"

@@ -74,6 +74,7 @@ def test_so_are_functions_and_classes_may_try_again(shop, bad, tmp_path):
     assert notes["constraints"]["acceptance_rate"] < 1.0
 
 
+@pytest.mark.slow
 def test_what_is_never_drawn_is_an_error_and_no_run(shop, tmp_path):
     (tmp_path / "stuck.py").write_text(
         "class Stuck:\n"

@@ -37,6 +37,7 @@ def ask(frozen, tmp_path):
     return ask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("generator", "version"), [("hanging:make", "1"), ("bootstrap_noise", None)])
 def test_a_limit_changes_no_row(frozen, ask, generator, version):
     made = ask(generator, version=version)
@@ -49,6 +50,7 @@ def test_pieces_come_one_by_one(ask):
     assert ask(params={"what": "pieces"}).n_rows == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -63,6 +65,7 @@ def test_errors_are_those_that_it_raises_without_a_limit(frozen, ask, changes, e
     assert frozen.project.reader.runs("batch") == []
 
 
+@pytest.mark.slow
 def test_what_hangs_is_killed_with_all_that_it_started(frozen, ask):
     begun = time.monotonic()
     with pytest.raises(GeneratorError, match=r"was killed at its time limit of 8 s(.*\n)*Give it longer: `--timeout"):

@@ -158,6 +158,7 @@ def dribble(handler, at, body):
             return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [busy, broken, gateway_page, cut, silent, dribble])
 def test_a_server_in_trouble_is_asked_again(ask, server, well, trouble):
     reference = ask(purpose="without trouble")
@@ -275,6 +276,7 @@ def test_no_secret_is_kept_anywhere(frozen, ask, server, rows, tmp_path):
         assert [text[:80] for text in kept if secret in text] == []
 
 
+@pytest.mark.slow
 def test_a_killed_process_has_paid_for_nothing_twice(frozen, ask, server, well):
     gate = threading.Event()
 
@@ -357,6 +359,7 @@ def test_the_command_line_asks(frozen, ask):
     assert json.loads(done.stdout)[0]["rows"] == 9
 
 
+@pytest.mark.slow
 def test_a_handoff_asks_its_model_again_where_that_is_allowed(frozen, ask, server, rows, monkeypatch):
     batch = ask(rows=400, params={"concurrency": 4}).batch
     shop.hand_over(frozen)

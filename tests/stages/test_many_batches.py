@@ -23,6 +23,7 @@ def full(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return demo_workflow
 
 
+@pytest.mark.slow
 def test_five_hundred_batches_in_one_model(full: Workflow) -> None:
     reader = full.project.reader
     sweep, final = reader.latest("sweep"), reader.latest("final")

@@ -27,6 +27,7 @@ def rows(customers: Callable[..., pd.DataFrame]) -> Callable[[int, int], pd.Data
     return lambda n, seed: customers(n, seed).rename(columns=COLUMNS).replace({"north": "<script>alert(1)</script>"})
 
 
+@pytest.mark.slow
 def test_odd_names_go_the_whole_way(uri: str, tmp_path: Path, rows: Callable[[int, int], pd.DataFrame]) -> None:
     rows(600, 1).to_csv(tmp_path / "Daten mit Leerzeichen.csv.gz", index=False)
     (tmp_path / "problem.md").write_text(

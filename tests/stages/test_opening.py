@@ -108,6 +108,7 @@ def test_two_reports_open_once_and_promise_the_same(halved: Workflow, openings: 
     assert (first.n_rows, first.rows_chose, first.n_earlier_uses) == (150, False, 1)  # the first sweep's report
 
 
+@pytest.mark.slow
 def test_openings_widen_the_next_and_sweeps_that_nobody_handed_over_do_not(halved: Workflow) -> None:
     sweep(halved, 6)
     halved.report()
@@ -131,6 +132,7 @@ def leave_earlier_uses_out(workflow: Workflow) -> None:
         assert database.execute(change, (text, final.run_id, names.P_PROMISE)).rowcount == 1
 
 
+@pytest.mark.slow
 def test_small_set_is_shared_and_worn_by_every_sweep(done: Workflow, openings: list[str]) -> None:
     before = promise(done)
     assert (before.shared, before.n_rows) == (True, 301) and "chose in no other sweep before" in before.words
@@ -178,6 +180,7 @@ def test_predictions_come_back_as_they_were(tmp_path: Path, classes: tuple[objec
     assert np.array_equal(found, predictions) and labels == classes
 
 
+@pytest.mark.slow
 def test_validation_scores_models_on_the_half_that_chooses(halved: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Evidence] = []
     run = utility.plugin.run

@@ -47,6 +47,7 @@ def test_the_record_has_the_model_its_parameters_and_its_environment(frozen, ask
     assert batch.batch.startswith("bootstrapsynthesizer-")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_rows(ask, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     assert ask().digest == ask(purpose="again").digest != ask(seed=4).digest
@@ -60,6 +61,7 @@ def test_a_slice_is_learned_alone_and_kept(frozen, ask):
     assert 0 < batch.record.notes["slice_acceptance"] <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -127,6 +129,7 @@ def test_the_command_line_takes_the_python(frozen, sdv_python):
     assert json.loads(done.stdout)[0]["rows"] == 9
 
 
+@pytest.mark.slow
 def test_a_handoff_makes_its_peers_rows_again(frozen, ask, sdv_python, tmp_path):
     batch = ask(rows=400).batch
     shop.hand_over(frozen)

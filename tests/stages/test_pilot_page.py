@@ -49,6 +49,7 @@ def test_real_rows_of_a_silo_are_not_copied(frozen, customers):
     assert "learned from real rows elsewhere, which are not copied" in page and page.count("<table") == 1
 
 
+@pytest.mark.slow
 def test_a_pilot_is_judged_at_once_and_not_swept(frozen):
     at = ["--tracking-uri", frozen.project.server.tracking_uri]
     asked = ["generate", "bootstrap_noise", "--pilot", "--purpose", "x", "--json", "-q"]

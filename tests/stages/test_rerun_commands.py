@@ -13,6 +13,8 @@ import pytest
 from synth_mlflow import Workflow
 from synth_mlflow.cli.app import run as run_command
 
+pytestmark = pytest.mark.slow
+
 PURPOSE = 'it\'s "odd": $HOME `id` \\ 5 % | more'
 
 

@@ -58,6 +58,7 @@ def test_what_a_killed_process_left_is_completed(done: Workflow, monkeypatch) ->
     assert len(done.project.reader.finished("sign-off")) == 1 and champion(done) == "1"
 
 
+@pytest.mark.slow
 def test_only_a_sign_off_makes_a_champion_and_the_newest_one_holds(done: Workflow) -> None:
     first = done.report().run_id
     done.sweep(ratios=(0, 0.3), repeats=3)

@@ -26,6 +26,8 @@ import sys, time
 from synth_mlflow.cli.app import run
 from synth_mlflow.model.work import Work
 
+pytestmark = pytest.mark.slow
+
 do = Work.do
 Work.do = lambda work, key: (time.sleep(0.1), do(work, key))[1]
 run(sys.argv[1:])

@@ -45,6 +45,7 @@ def test_a_batch_that_has_not_passed_is_refused_by_name(done: Workflow, customer
     assert stages_of(done).count("sweep") == 1
 
 
+@pytest.mark.slow
 def test_the_same_rows_enter_once(done: Workflow, capsys: pytest.CaptureFixture[str]) -> None:
     (first,) = done.project.batches()
     rows = done.project.batch_rows(first, done.project.evaluation_set().schema)
@@ -59,6 +60,7 @@ def test_the_same_rows_enter_once(done: Workflow, capsys: pytest.CaptureFixture[
         done.sweep([0.1], repeats=3, batches=[first.id, again])
 
 
+@pytest.mark.slow
 def test_a_tag_edited_in_the_ui_opens_no_gate(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
     rows = customers(900, 3).assign(age=20)  # one column constant
     with frozen.batch(**LAW) as b:
@@ -93,6 +95,7 @@ def test_changed_rows_are_found_by_the_sweep(done: Workflow, tmp_path: Path) -> 
         Workflow("shop", done.project.server.tracking_uri).sweep(repeats=4)
 
 
+@pytest.mark.slow
 def test_a_failing_model_leaves_failed_runs_and_no_evidence(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -113,6 +116,7 @@ def test_refined_sweep_adds_the_midpoints(done: Workflow) -> None:
     assert len(curve.points) in {3, 4} and {0.0, 0.5} < {point.ratio for point in curve.points}
 
 
+@pytest.mark.slow
 def test_held_back_rows_that_are_training_rows_are_refused_or_counted(
     done: Workflow, customers: Callable[..., pd.DataFrame], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -128,6 +132,7 @@ def test_held_back_rows_that_are_training_rows_are_refused_or_counted(
     assert curve.at(0.05).extra is not None
 
 
+@pytest.mark.slow
 def test_ratio_that_failed_before_refining_is_told(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = Work._predictions
 
@@ -143,6 +148,7 @@ def test_ratio_that_failed_before_refining_is_told(done: Workflow, monkeypatch: 
     assert left["50 % synthetic"] == "FAILED" and "SCHEDULED" not in left.values()
 
 
+@pytest.mark.slow
 def test_ratios_within_one_percent_leave_the_baseline_at_step_0(done: Workflow) -> None:
     curve = done.sweep([0.004, 0.25, 0.252], repeats=3)
     sweep = done.project.latest_sweep()
@@ -194,6 +200,7 @@ def test_registered_model_predicts_on_raw_columns(done: Workflow, customers: Cal
     assert mlflow.lightgbm.load_model("models:/shop/1").num_trees() == 20
 
 
+@pytest.mark.slow
 def test_scikit_learn_estimators_are_swept_and_kept(
     uri: str, write_project: Callable[..., Path], customers: Callable[..., pd.DataFrame]
 ) -> None:
@@ -222,6 +229,7 @@ def _move_artifacts(workflow: Workflow, run_id: str, folder: Path) -> None:
         database.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (str(folder / "artifacts"), run_id))
 
 
+@pytest.mark.slow
 def test_sweep_by_generator_names_its_children_and_takes_the_winner(
     done: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:

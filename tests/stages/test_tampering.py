@@ -242,7 +242,10 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize(("change", "stage", "error", "match"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("change", "stage", "error", "match"),
+    [pytest.param(*c[1:], id=c[0], marks=[pytest.mark.slow] if n % 4 else []) for n, c in enumerate(CASES)],
+)  # every fourth stands for all in the quick run
 def test_the_stage_that_would_use_it_finds_it(intruder, change, stage, error, match):
     change(intruder)
     workflow = Workflow(None, intruder.workflow.project.server.tracking_uri)
@@ -265,6 +268,7 @@ def test_edited_tags_open_nothing_and_change_no_answer(intruder):
         workflow.sweep((0.0, 0.5), repeats=3, batches=[failed])
 
 
+@pytest.mark.slow
 def test_a_key_in_a_tag_is_not_believed(intruder):
     """The key of one sweep on the run of another would answer with the wrong curve."""
     workflow, sweeps = intruder.workflow, []

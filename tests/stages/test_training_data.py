@@ -33,6 +33,7 @@ def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[["age", "income", "member"]].astype(float).fillna(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

@@ -50,6 +50,7 @@ def test_killed_validation_is_completed_and_repeats_nothing(
     assert len(frozen.project.reader.children(batch.run_id)) == 3
 
 
+@pytest.mark.slow
 def test_a_batch_from_a_silo_is_judged_against_the_silo(
     frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Any
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_batch_from_a_silo_is_judged_against_the_silo(
     assert not isinstance(verdict, list) and len(verdict.checks) == 3
 
 
+@pytest.mark.slow
 def test_several_batches_at_once(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
     for seed in (3, 4):
         written(frozen, customers(500, seed))
@@ -94,6 +96,7 @@ plugin = Grown()
 """
 
 
+@pytest.mark.slow
 def test_somebody_elses_check_and_a_changed_policy(
     frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns
@@ -26,6 +27,7 @@ def _copy_of_model(workflow: Workflow, folder: Path) -> Path:
     return folder / "model"
 
 
+@pytest.mark.slow
 def test_a_model_that_somebody_has_loaded_is_the_same(done: Workflow, tmp_path: Path) -> None:
     model = _copy_of_model(done, tmp_path)
     before = folder_digest(model)

@@ -26,7 +26,7 @@ def test_nobody_listens(port):
     ) as refusal:
         connect("shop", f"http://127.0.0.1:{port}")
     assert "Check that the server runs" in refusal.value.fix
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 120  # MLflow's own patience is four minutes
 
 
 def test_somebody_listens_and_never_answers(monkeypatch):

@@ -117,6 +117,7 @@ def test_a_run_costs_one_batch_and_its_status_comes_last(server):
     assert watched.client.calls == REQUESTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_params", "n_metrics", "n_tags", "n_requests"),
     [(101, 0, 0, 2), (1, 901, 0, 2), (0, 0, 99, 1), (250, 1801, 0, 3)],

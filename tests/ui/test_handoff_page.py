@@ -10,6 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from ui_addresses import DESKTOP, PHONE
 
+pytestmark = pytest.mark.slow
+
 PageAt = Callable[..., Page]
 
 

@@ -12,6 +12,8 @@ from ui_addresses import ML, Shown
 from synth_mlflow.tracking.links import runs_url
 from synth_mlflow.tracking.server import connect
 
+pytestmark = pytest.mark.slow
+
 PageAt = Callable[..., Page]
 
 
