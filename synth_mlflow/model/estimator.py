@@ -19,6 +19,7 @@ from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.labels import Labels, target_values
+from synth_mlflow.model.raw_columns import pipeline_scores, plain
 
 MAX_CATEGORIES = 100  # of a text column; rarer values share one indicator
 
@@ -33,13 +34,7 @@ class EstimatorModel:
 
     def predict(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
-        features = rows[list(self.features)]
-        if not self.classes:
-            return np.asarray(self.pipeline.predict(features), dtype=np.float64)
-        found = np.asarray(self.pipeline.predict_proba(features), dtype=np.float64)
-        probabilities = np.zeros((len(rows), len(self.classes)))
-        probabilities[:, self.pipeline.classes_.astype(np.intp)] = found  # a draw may lack a rare class
-        return probabilities
+        return pipeline_scores(self.pipeline, rows[list(self.features)], self.classes)
 
 
 def fit_estimator(
@@ -91,20 +86,6 @@ def encoder(features: pd.DataFrame) -> Pipeline:
     return make_pipeline(
         FunctionTransformer(plain), ColumnTransformer([("numbers", numbers, rest), ("text", indicators, text)])
     )
-
-
-def plain(features: pd.DataFrame) -> pd.DataFrame:
-    """Text as Python objects, truth values and moments (in seconds) as numbers: what scikit-learn understands."""
-    kinds = schema_of(features).kinds
-    return pd.DataFrame({name: _plain(features[name], kind) for name, kind in kinds.items()})
-
-
-def _plain(values: pd.Series, kind: str) -> pd.Series:
-    if kind == "string":
-        return values.astype(object).where(values.notna(), np.nan)
-    if kind == "datetime":
-        return (values - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
-    return values.astype("float64")
 
 
 def _unset(pipeline: Pipeline, name: str, value: int) -> dict[str, int]:

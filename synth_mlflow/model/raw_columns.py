@@ -1,25 +1,31 @@
-"""Raw columns to what LightGBM takes, and a predictor on raw columns that travels with the saved model.
+"""Raw columns to what a model takes, and predictors on raw columns that travel with the saved model.
 
-This file is copied into the saved model's code folder, so it imports nothing of ``synth_mlflow``. Training and
-serving share it: a row is encoded in one way only.
+This file and ``raw_values`` are copied into the saved model's code folder, so they import nothing of the package.
+Training and serving share them: a row is encoded in one way only. Whatever carries the same values is read alike:
+numbers as text, numbers with gaps, categories, zoned dates.
 """
 
 from __future__ import annotations
 
 import json
+import pickle
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import lightgbm
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .raw_values import booleans_of, moments_of, numbers_of, texts_of, whole_numbers_of
+
 MODEL_FILE = "model.txt"
 COLUMNS_FILE = "columns.json"
 MANY_ROWS = 100_000  # from here on LightGBM predicts with every core; below, threads cost more than they save
+SCHEMA_VERSION = 2
 
 Matrix = npt.NDArray[np.float64]
 
@@ -32,21 +38,50 @@ class RawColumn:
     kind: str
     """integer, number, boolean, datetime or string"""
     categories: tuple[str, ...] = ()
+    optional: bool = False
+    """Whether a table may lack the column: it was missing in some training rows, so the model knows what that means."""
+
+    def conform(self, values: pd.Series) -> pd.Series:
+        """The values in the physical type that training had: int64 or float64, bool or boolean, str, datetime64[us].
+
+        Raises
+        ------
+        ValueError
+            If a value cannot be read as what the column was in training.
+        """
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            values = values.astype(object).infer_objects()
+        if self.kind == "string":
+            return texts_of(values, self._known, self._by_number)
+        readers = {"datetime": moments_of, "boolean": booleans_of, "integer": whole_numbers_of}
+        try:
+            return readers.get(self.kind, numbers_of)(values)
+        except ValueError as error:
+            raise ValueError(f"column {self.name!r} {error}") from error
 
     def encode(self, values: pd.Series) -> Matrix:
         """Numbers as they are, truth values as 0 and 1, moments as seconds since 1970, text as its place in the list.
 
         Missing values and text without a code become NaN, which LightGBM treats as missing.
         """
+        known = self.conform(values)
         if self.kind == "string":
-            codes = pd.Index(self.categories, dtype=object).get_indexer(pd.Index(values.astype(object)))
+            codes = pd.Index(self.categories, dtype=object).get_indexer(pd.Index(known.astype(object)))
             return np.where(codes < 0, np.nan, codes.astype(np.float64))
         if self.kind == "datetime":
-            return _seconds(values)
-        if self.kind == "boolean" and not pd.api.types.is_numeric_dtype(values.dtype):
-            values = values.astype("boolean")
-        numbers: Matrix = pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
-        return numbers
+            return _seconds(known)
+        return np.asarray(known.to_numpy(dtype=np.float64, na_value=np.nan))
+
+    @cached_property
+    def _by_number(self) -> dict[float, str]:
+        """Categories that are written like numbers, by number; those that share one are left out."""
+        numbers = pd.to_numeric(pd.Series(self.categories, dtype=object), errors="coerce").astype("float64")
+        alone = numbers.notna() & ~numbers.duplicated(keep=False)
+        return dict(zip(numbers[alone], np.asarray(self.categories, dtype=object)[alone.to_numpy()], strict=True))
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.categories)
 
 
 @dataclass(frozen=True)
@@ -66,13 +101,23 @@ class RawColumns:
         ValueError
             If a column is missing or cannot be read as what it was in training.
         """
-        lacking = [column.name for column in self.columns if column.name not in rows]
+        self._refuse_missing(rows)
+        matrix = np.full((len(rows), len(self.columns)), np.nan)
+        for place, column in enumerate(self.columns):
+            if column.name in rows:
+                matrix[:, place] = column.encode(rows[column.name])
+        return matrix
+
+    def table(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The columns in the order and the physical types of training; raises what :meth:`matrix` raises."""
+        self._refuse_missing(rows)
+        empty = pd.Series(None, rows.index, dtype=object)
+        return pd.DataFrame({c.name: c.conform(rows.get(c.name, empty)) for c in self.columns})
+
+    def _refuse_missing(self, rows: pd.DataFrame) -> None:
+        lacking = [column.name for column in self.columns if column.name not in rows and not column.optional]
         if lacking:
             raise ValueError(f"columns are missing: {lacking}; the model needs {[c.name for c in self.columns]}")
-        matrix = np.empty((len(rows), len(self.columns)))
-        for place, column in enumerate(self.columns):
-            matrix[:, place] = column.encode(rows[column.name])
-        return matrix
 
     @property
     def categorical(self) -> list[int]:
@@ -90,33 +135,30 @@ class RawColumns:
 
     def to_json(self) -> list[dict[str, Any]]:
         """As JSON values."""
-        return [{"name": c.name, "kind": c.kind, "categories": list(c.categories)} for c in self.columns]
+        return [
+            {"name": c.name, "kind": c.kind, "categories": list(c.categories), "optional": c.optional}
+            for c in self.columns
+        ]
 
     @classmethod
     def from_json(cls, record: Sequence[Mapping[str, Any]]) -> RawColumns:
         """The inverse of :meth:`to_json`."""
-        return cls(tuple(RawColumn(c["name"], c["kind"], tuple(c["categories"])) for c in record))
+        return cls(tuple(RawColumn(c["name"], c["kind"], tuple(c["categories"]), c["optional"]) for c in record))
 
 
 @dataclass(frozen=True)
 class RawPredictor:
     """A LightGBM model that takes raw columns."""
 
-    booster: lightgbm.Booster
+    booster: Any
+    """A ``lightgbm.Booster``."""
     columns: RawColumns
     classes: tuple[Any, ...]
     """Labels in the order of the probabilities; empty for regression."""
 
-    schema_version: ClassVar[int] = 1
-
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 (MLflow passes params)
         """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label."""
-        output = self.scores(model_input)
-        if not self.classes:
-            return pd.DataFrame({"prediction": output}, index=model_input.index)
-        labels = pd.Series(self.classes).to_numpy()[output.argmax(axis=1)]
-        probabilities = {f"probability_{label}": output[:, code] for code, label in enumerate(self.classes)}
-        return pd.DataFrame({"prediction": labels, **probabilities}, index=model_input.index)
+        return _answer(self.scores(model_input), self.classes, model_input.index)
 
     def scores(self, rows: pd.DataFrame) -> Matrix:
         """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
@@ -134,12 +176,50 @@ class RawPredictor:
         """Write LightGBM's text model and ``columns.json``; :func:`load` reads them."""
         folder.mkdir(parents=True, exist_ok=True)
         self.booster.save_model(folder / MODEL_FILE)
-        record = {"schema": self.schema_version, "columns": self.columns.to_json(), "classes": list(self.classes)}
-        (folder / COLUMNS_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_columns(folder, self.columns, self.classes, MODEL_FILE)
 
 
-def load(folder: Path) -> RawPredictor:
-    """Read what :meth:`RawPredictor.save` wrote.
+@dataclass(frozen=True)
+class RawEstimator:
+    """A scikit-learn pipeline that takes raw columns."""
+
+    pipeline: Any
+    columns: RawColumns
+    classes: tuple[Any, ...]
+    """Labels in the order of the probabilities; empty for regression."""
+
+    def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 (MLflow passes params)
+        """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label."""
+        return _answer(self.scores(model_input), self.classes, model_input.index)
+
+    def scores(self, rows: pd.DataFrame) -> Matrix:
+        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
+        return pipeline_scores(self.pipeline, self.columns.table(rows), self.classes)
+
+
+def pipeline_scores(pipeline: Any, features: pd.DataFrame, classes: Sequence[Any]) -> Matrix:
+    """What a scikit-learn pipeline says of features in the types of training, a probability for each of ``classes``."""
+    if not classes:
+        return np.asarray(pipeline.predict(features), dtype=np.float64)
+    found = np.asarray(pipeline.predict_proba(features), dtype=np.float64)
+    probabilities = np.zeros((len(features), len(classes)))
+    probabilities[:, pipeline.classes_.astype(np.intp)] = found  # a resample may lack a rare class
+    return probabilities
+
+
+def plain(features: pd.DataFrame) -> pd.DataFrame:
+    """Text as Python objects, truth values and moments (in seconds) as numbers: what scikit-learn understands."""
+    return pd.DataFrame({name: _plain(features[name]) for name in features.columns})
+
+
+def write_columns(folder: Path, columns: RawColumns, classes: Sequence[Any], model: str) -> None:
+    """Write ``columns.json``; ``model`` is the file of the model, seen from the folder."""
+    record = {"schema": SCHEMA_VERSION, "model": model, "columns": columns.to_json(), "classes": list(classes)}
+    (folder / COLUMNS_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def load(folder: Path) -> RawPredictor | RawEstimator:
+    """Read a model by its ``columns.json``.
 
     Raises
     ------
@@ -147,18 +227,59 @@ def load(folder: Path) -> RawPredictor:
         If the folder was written by another version of this file.
     """
     record = json.loads((folder / COLUMNS_FILE).read_text(encoding="utf-8"))
-    if record["schema"] != RawPredictor.schema_version:
-        raise ValueError(f"{COLUMNS_FILE} has schema {record['schema']}, this code reads {RawPredictor.schema_version}")
-    booster = lightgbm.Booster(model_file=folder / MODEL_FILE)
-    return RawPredictor(booster, RawColumns.from_json(record["columns"]), tuple(record["classes"]))
+    if record["schema"] != SCHEMA_VERSION:
+        raise ValueError(f"{COLUMNS_FILE} has schema {record['schema']}, this code reads {SCHEMA_VERSION}")
+    columns, classes = RawColumns.from_json(record["columns"]), tuple(record["classes"])
+    file = folder / record["model"]
+    if record["model"] != MODEL_FILE:
+        return RawEstimator(pickle.loads(file.read_bytes()), columns, classes)
+    import lightgbm
+
+    return RawPredictor(lightgbm.Booster(model_file=file), columns, classes)
 
 
-def _load_pyfunc(path: str) -> RawPredictor:
+def _load_pyfunc(path: str) -> RawPredictor | RawEstimator:
     """What MLflow calls to load the model as a Python function."""
+    _read_csv_as_text()
     return load(Path(path))
 
 
-def _seconds(values: pd.Series) -> Matrix:
-    moments = pd.to_datetime(values, utc=True).dt.tz_localize(None).astype("datetime64[us]")
+def _read_csv_as_text() -> None:
+    """In a process of MLflow's scoring server, let it read CSV for signatures whose columns have the type "any".
+
+    The server asks a signature for pandas types before it reads CSV and refuses where there is none. No type of its
+    own would do: the one that takes whole numbers refuses gaps, the one for dates cannot be read from CSV at all.
+    """
+    server = sys.modules.get("mlflow.pyfunc.scoring_server")
+    usual = getattr(server, "parse_csv_input", None)
+    if usual is None or hasattr(usual, "usual"):
+        return
+
+    def parse_csv_input(csv_input: Any, schema: Any = None) -> Any:
+        if schema is None or any(type(kind).__name__ != "AnyType" for kind in schema.input_types()):
+            return usual(csv_input, schema)
+        return pd.read_csv(csv_input, dtype="str", keep_default_na=False, na_values=[""])
+
+    parse_csv_input.usual = usual  # type: ignore[attr-defined]
+    server.parse_csv_input = parse_csv_input  # type: ignore[union-attr]
+
+
+def _answer(scores: Matrix, classes: tuple[Any, ...], index: pd.Index) -> pd.DataFrame:
+    if not classes:
+        return pd.DataFrame({"prediction": scores}, index=index)
+    labels = pd.Series(classes).to_numpy()[scores.argmax(axis=1)]
+    probabilities = {f"probability_{label}": scores[:, code] for code, label in enumerate(classes)}
+    return pd.DataFrame({"prediction": labels, **probabilities}, index=index)
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return (values - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.astype("float64")
+    return values.astype(object).where(values.notna(), np.nan)
+
+
+def _seconds(moments: pd.Series) -> Matrix:
     micros = moments.to_numpy().astype(np.int64).astype(np.float64)
     return np.where(moments.isna().to_numpy(), np.nan, micros / 1e6)

@@ -31,9 +31,6 @@ from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import end_run, set_tags, writing
 
-EXAMPLE_ROWS = 5
-
-
 Child = tuple[float, str] | Literal["final"]
 """A child of the sweep: its ratio and source, or the final model."""
 
@@ -121,7 +118,7 @@ def _write_final(
         final = final_of(outcome)
         predictions = final.model.predict(ingredients.evaluation)
         score, low, high = unopened(curve, outcome.bench.best_score)
-        example = ingredients.training.drop(columns=[statement.task.target]).head(EXAMPLE_ROWS)
+        features = ingredients.training.drop(columns=[statement.task.target])
         used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
             names.TAG_BATCHES: " ".join(batch.id for batch in used),
@@ -129,7 +126,7 @@ def _write_final(
             names.TAG_SWEEP: parent,
             names.TAG_EVALUATION: ingredients.frozen.digest,
         }
-        kept = keep_model(project.server, run_id, final.model, example, name=project.server.experiment, tags=tags)
+        kept = keep_model(project.server, run_id, final.model, features, name=project.server.experiment, tags=tags)
         _state(draft, ingredients, curve.source)
         draft.param(names.P_CHOSEN, curve.chosen)
         draft.param(names.P_RATIOS, [point.ratio for point in curve.points])

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import mlflow.lightgbm
-import mlflow.sklearn
 import pandas as pd
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature, infer_signature
+from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
-from mlflow.types.schema import AnyType, ColSpec, Schema
 
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.model import raw_columns
-from synth_mlflow.model.boosted import BoostedModel
-from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.model_files import save_model
 from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
 DESCRIPTION_MAX = 5_000  # characters
-LOADER = "raw_columns"  # the module that travels in the model's code folder
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,7 @@ class KeptModel:
 
 @guard
 def keep_model(
-    server: Server, run_id: str, model: FittedModel, example: pd.DataFrame, *, name: str, tags: Mapping[str, str]
+    server: Server, run_id: str, model: FittedModel, features: pd.DataFrame, *, name: str, tags: Mapping[str, str]
 ) -> KeptModel:
     """Log a model under a run and register it.
 
@@ -63,8 +54,8 @@ def keep_model(
         The run that the model comes from.
     model : Model
         LightGBM is kept as its own text; a scikit-learn pipeline by MLflow's own flavour.
-    example : DataFrame
-        A few raw feature rows, for the signature.
+    features : DataFrame
+        The features of all real training rows, for the signature.
     name : str
         The registered model's name; characters that MLflow refuses become hyphens.
     tags : mapping
@@ -79,7 +70,7 @@ def keep_model(
     logged = client.create_logged_model(server.experiment_id, name=name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
         folder = Path(parent) / "model"
-        _save(model, example, folder, logged.model_id, run_id)
+        save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id))
         sha256 = folder_digest(folder)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
@@ -163,52 +154,3 @@ def _registered(server: Server, name: str) -> None:
 def _plain_name(name: str) -> str:
     """A name that MLflow takes for logged and registered models: it refuses ``/ : . % " '`` in one or the other."""
     return "".join("-" if letter in "/:.%\"'" else letter for letter in name)
-
-
-def _save(model: FittedModel, example: pd.DataFrame, folder: Path, model_id: str, run_id: str) -> None:
-    meta = Model(model_id=model_id, run_id=run_id)
-    if isinstance(model, BoostedModel):
-        _save_boosted(model, example, folder, meta)
-    elif isinstance(model, EstimatorModel):
-        signature = _signature(example, model.pipeline.predict(example))
-        mlflow.sklearn.save_model(
-            model.pipeline,
-            folder,
-            mlflow_model=meta,
-            signature=signature,
-            pip_requirements=_requirements("scikit-learn", "pandas"),
-            serialization_format="cloudpickle",
-        )
-    else:
-        raise TypeError(f"a {type(model).__name__} cannot be kept")
-
-
-def _save_boosted(model: BoostedModel, example: pd.DataFrame, folder: Path, meta: Model) -> None:
-    mlflow.lightgbm.save_model(
-        model.predictor.booster,
-        folder,
-        mlflow_model=meta,
-        signature=_signature(example, model.predictor.predict(example)),
-        pip_requirements=_requirements("lightgbm", "pandas", "numpy"),
-        code_paths=[str(raw_columns.__file__)],
-    )
-    model.predictor.save(folder / "raw")
-    python = meta.flavors["python_function"]
-    python.update(loader_module=LOADER, data="raw")  # plain LightGBM would refuse texts and dates
-    meta.save(folder / "MLmodel")
-
-
-def _signature(example: pd.DataFrame, output: Any) -> ModelSignature:
-    """MLflow's own inference, but for whole numbers: as integers it refuses missing values, as doubles whole ones."""
-    inputs = example.astype(dict.fromkeys(example.select_dtypes("integer"), "float64"))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")  # labels are never missing
-        found = infer_signature(inputs, output)
-    whole = set(example.select_dtypes("integer"))
-    anything: Any = AnyType  # MLflow gives it no types
-    columns = [ColSpec(anything(), item.name) if item.name in whole else item for item in found.inputs.inputs]
-    return ModelSignature(Schema(columns), found.outputs)
-
-
-def _requirements(*packages: str) -> list[str]:
-    return [f"mlflow>={metadata.version('mlflow')}", *(f"{name}=={metadata.version(name)}" for name in packages)]

@@ -9,7 +9,7 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model import raw_columns
+from synth_mlflow.model import raw_columns, raw_values
 from synth_mlflow.model.fit import fit
 
 
@@ -67,13 +67,16 @@ def test_missing_column_is_named(rows):
 def test_folder_of_another_version_is_refused(rows, tmp_path):
     fit(ModelSpec(), Task("label", "multiclass"), rows, seed=1).predictor.save(tmp_path)
     record = tmp_path / raw_columns.COLUMNS_FILE
-    record.write_text(record.read_text().replace('"schema": 1', '"schema": 9'))
+    record.write_text(record.read_text().replace('"schema": 2', '"schema": 9'))
     with pytest.raises(ValueError, match="schema 9"):
         raw_columns.load(tmp_path)
 
 
-def test_file_imports_nothing_of_the_package():
-    tree = ast.parse(inspect.getsource(raw_columns))
-    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+@pytest.mark.parametrize("module", [raw_columns, raw_values])
+def test_files_import_nothing_of_the_package(module):
+    tree = ast.parse(inspect.getsource(module))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert not any(module.startswith("synth_mlflow") for module in modules)
+    beside = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+    assert beside <= {"raw_values"}  # the modules that travel together

@@ -9,11 +9,12 @@ import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from synth_mlflow import Workflow
-from synth_mlflow.tracking.models import _signature, folder_digest
+from synth_mlflow.model.raw_columns import RawColumn, RawColumns
+from synth_mlflow.tracking.model_files import signature_of
+from synth_mlflow.tracking.models import folder_digest
 
 LOAD = "import sys, mlflow; mlflow.pyfunc.load_model(sys.argv[1])"
 
@@ -45,5 +46,5 @@ def test_an_edited_model_is_another(done: Workflow, tmp_path: Path) -> None:
 def test_whole_numbers_as_labels_bring_no_hint() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        signature = _signature(pd.DataFrame({"age": [30, 40]}), np.array([0, 1]))
-    assert "int64" in repr(signature.outputs)
+        signature = signature_of(RawColumns((RawColumn("age", "integer"),)), pd.DataFrame({"prediction": [0, 1]}))
+    assert "long" in repr(signature.outputs)

@@ -1,0 +1,130 @@
+"""Values of one column as training had them, from whatever carries the same values: texts, gaps, categories, zones.
+
+This file is copied into the saved model's code folder, next to ``raw_columns``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
+"""Words that stand for a missing number, boolean or date, in lower case; in a text column they are texts."""
+BOOLEANS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+def texts_of(values: pd.Series, known: Collection[str], by_number: Mapping[float, str]) -> pd.Series:
+    """Texts as they are; a text that a reader took for a number, such as the code 02116, is found by its number.
+
+    Parameters
+    ----------
+    values : Series
+    known : collection of str
+        The texts that training had.
+    by_number : mapping
+        Those of them that are written like a number, by that number.
+
+    Examples
+    --------
+    >>> texts_of(pd.Series([2116.0, None, 7.0]), {"02116"}, {2116.0: "02116"}).tolist()
+    ['02116', nan, '7']
+    """
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.astype("str")
+    present = values.notna().to_numpy()
+    texts = {value: _text(value, known, by_number) for value in values[present].unique()}
+    found = np.full(len(values), np.nan, dtype=object)
+    found[present] = [texts[value] for value in values[present]]
+    return pd.Series(found, values.index).astype("str")
+
+
+def numbers_of(values: pd.Series) -> pd.Series:
+    """Numbers as float64, NaN where missing.
+
+    Raises
+    ------
+    ValueError
+        If a value is no number.
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
+    words = _words(values).replace({"true": "1", "false": "0"})
+    numbers = pd.to_numeric(words, errors="coerce").astype("float64")
+    _refuse(values, numbers.isna() & words.notna(), "numbers were needed")
+    return numbers
+
+
+def whole_numbers_of(values: pd.Series) -> pd.Series:
+    """Numbers as int64 where the type says that they are whole and none is missing, else as :func:`numbers_of`."""
+    if pd.api.types.is_integer_dtype(values.dtype) and not values.isna().any():
+        return values.astype("int64")
+    return numbers_of(values)
+
+
+def booleans_of(values: pd.Series) -> pd.Series:
+    """Booleans, with the nullable type where one is missing; words, and 0 and 1, count as well.
+
+    Raises
+    ------
+    ValueError
+        If a value is neither.
+
+    Examples
+    --------
+    >>> booleans_of(pd.Series(["True", None, "0"])).tolist()
+    [True, <NA>, False]
+    """
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return values.astype("boolean" if values.isna().any() else bool)
+    words = _words(values)
+    found = words.map(BOOLEANS)
+    _refuse(values, found.isna() & words.notna(), "true or false was needed")
+    return found.astype("boolean" if found.isna().any() else bool)
+
+
+def moments_of(values: pd.Series) -> pd.Series:
+    """Moments in UTC, without a zone; numbers are milliseconds since 1970, as pandas writes moments to JSON.
+
+    Raises
+    ------
+    ValueError
+        If a value is no ISO 8601 date.
+
+    Examples
+    --------
+    >>> str(moments_of(pd.Series(["2024-03-14T08:00:00+02:00"])).iloc[0])
+    '2024-03-14 06:00:00'
+    """
+    if pd.api.types.is_numeric_dtype(values.dtype) and values.notna().any():
+        values = pd.to_datetime(values, unit="ms", utc=True)
+    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        words = _words(values).str.upper()
+        moments = pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce")
+        _refuse(values, moments.isna() & words.notna(), "dates such as 2024-03-14T08:22:00Z were needed")
+        values = moments
+    if values.dt.tz is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    return values.astype("datetime64[us]")
+
+
+def _text(value: Any, known: Collection[str], by_number: Mapping[float, str]) -> str:
+    text = str(value)
+    if text in known or isinstance(value, str | bool | np.bool_) or not isinstance(value, int | float | np.number):
+        return text
+    whole = str(int(value)) if float(value).is_integer() else text
+    return whole if whole in known else by_number.get(float(value), whole)
+
+
+def _words(values: pd.Series) -> pd.Series:
+    """Values as text in lower case, NaN for those that are missing."""
+    words = values.astype("str").str.strip().str.lower()
+    return words.mask(values.isna() | words.isin(NO_VALUE))
+
+
+def _refuse(values: pd.Series, unread: pd.Series, needed: str) -> None:
+    strange = values[unread.to_numpy(dtype=bool)]
+    if len(strange):
+        raise ValueError(f"holds {len(strange):,} values like {strange.iloc[0]!r}, {needed}")

@@ -1,0 +1,193 @@
+"""The files of a saved model: MLflow's flavour, a signature from all rows, and a loader that takes raw columns."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import mlflow.lightgbm
+import mlflow.sklearn
+import pandas as pd
+from mlflow.models import Model, ModelSignature, infer_signature
+from mlflow.types.schema import AnyType, ColSpec, Schema
+
+from synth_mlflow.data.columns import schema_of
+from synth_mlflow.model import raw_columns, raw_values
+from synth_mlflow.model.boosted import BoostedModel
+from synth_mlflow.model.estimator import EstimatorModel
+from synth_mlflow.model.fit import Model as FittedModel
+from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawEstimator
+
+TRAVELLING = (raw_columns, raw_values)
+PACKAGE = "raw_model"  # the folder that they travel in
+LOADER = f"{PACKAGE}.raw_columns"
+EXAMPLE_ROWS = 5  # predicted on, for the signature of the output
+RAW = "raw"
+
+
+def save_model(model: FittedModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:
+    """Write a fitted model as MLflow keeps models; it can be served without this package.
+
+    Parameters
+    ----------
+    model : Model
+        LightGBM is written as its own text, a scikit-learn pipeline by MLflow's own flavour.
+    features : DataFrame
+        The features of all real training rows.
+    folder : Path
+        Does not exist yet.
+    meta : Model
+        MLflow's description of the model, which is completed.
+    """
+    if isinstance(model, BoostedModel):
+        _save_boosted(model, features, folder, meta)
+    elif isinstance(model, EstimatorModel):
+        _save_estimator(model, features, folder, meta)
+    else:
+        raise TypeError(f"a {type(model).__name__} cannot be kept")
+
+
+def signature_of(columns: RawColumns, output: pd.DataFrame) -> ModelSignature:
+    """Every column under its name, of any type, and optional where it is missing in some training rows.
+
+    MLflow has no type that takes a number with and without gaps, or a date as text and as date; the loader reads
+    the values and refuses what it cannot read.
+    """
+    anything: Any = AnyType  # MLflow gives it no types
+    inputs = Schema([ColSpec(anything(), column.name, required=not column.optional) for column in columns])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")  # labels are never missing
+        return ModelSignature(inputs, infer_signature(None, output).outputs)
+
+
+def _save_boosted(model: BoostedModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:
+    predictor = replace(model.predictor, columns=_with_gaps(model.predictor.columns, features))
+    with _code() as code:
+        mlflow.lightgbm.save_model(
+            predictor.booster,
+            folder,
+            mlflow_model=meta,
+            signature=signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS))),
+            pip_requirements=_requirements(["lightgbm", "pandas", "numpy"]),
+            code_paths=[code],
+        )
+    predictor.save(folder / RAW)
+    _load_with(meta, folder)
+
+
+def _save_estimator(model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:
+    predictor = RawEstimator(model.pipeline, _columns_of(features[list(model.features)]), model.classes)
+    with _code() as code, _written_out(model.pipeline) as packages:
+        mlflow.sklearn.save_model(
+            model.pipeline,
+            folder,
+            mlflow_model=meta,
+            signature=signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS))),
+            pip_requirements=_requirements(["scikit-learn", "pandas", "numpy", *packages]),
+            code_paths=[code],
+            serialization_format="cloudpickle",
+        )
+    (folder / RAW).mkdir()
+    file = Path("..", meta.flavors["sklearn"]["pickled_model"])
+    raw_columns.write_columns(folder / RAW, predictor.columns, predictor.classes, file.as_posix())
+    _load_with(meta, folder)
+
+
+def _load_with(meta: Model, folder: Path) -> None:
+    """MLflow's own flavours would refuse texts and dates, or hand out codes for labels."""
+    meta.flavors["python_function"].update(loader_module=LOADER, data=RAW)
+    meta.flavors["python_function"].pop("predict_fn", None)
+    meta.save(folder / "MLmodel")
+
+
+def _with_gaps(columns: RawColumns, features: pd.DataFrame) -> RawColumns:
+    gaps = features.isna().any()
+    return RawColumns(tuple(replace(column, optional=bool(gaps[column.name])) for column in columns))
+
+
+def _columns_of(features: pd.DataFrame) -> RawColumns:
+    kinds = schema_of(features).kinds
+    columns = RawColumns(tuple(RawColumn(name, kind, _texts(features[name], kind)) for name, kind in kinds.items()))
+    return _with_gaps(columns, features)
+
+
+def _texts(values: pd.Series, kind: str) -> tuple[str, ...]:
+    return tuple(sorted(values.dropna().unique())) if kind == "string" else ()
+
+
+@contextmanager
+def _code() -> Iterator[str]:
+    """A package of the modules that travel with the model."""
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
+        package = Path(parent) / PACKAGE
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        for module in TRAVELLING:
+            path = Path(str(module.__file__))
+            (package / path.name).write_bytes(path.read_bytes())
+        yield str(package)
+
+
+@contextmanager
+def _written_out(pipeline: Any) -> Iterator[set[str]]:
+    """Inside the block, code that no distribution ships is pickled itself; gives the distributions of all other code.
+
+    The user's own modules are such code, and what this package puts in front of an estimator.
+    """
+    shipped = metadata.packages_distributions()
+    known = shipped.keys() | sys.stdlib_module_names
+    registered: set[str] = set()
+    try:
+        _register({raw_columns.__name__}, registered)
+        while own := {name for name in _modules_of(pipeline) if name.partition(".")[0] not in known} - registered:
+            _register(own, registered)
+        tops = {name.partition(".")[0] for name in _modules_of(pipeline)}
+        yield {shipped[top][0] for top in tops if top in shipped}
+    finally:
+        for name in registered:
+            cloudpickle.unregister_pickle_by_value(sys.modules[name])
+
+
+def _register(names: Iterable[str], registered: set[str]) -> None:
+    for name in names:
+        cloudpickle.register_pickle_by_value(sys.modules[name])
+        registered.add(name)
+
+
+def _modules_of(pipeline: Any) -> set[str]:
+    """Every module that a pickle of the pipeline refers to."""
+    reader = _Modules(io.BytesIO(cloudpickle.dumps(pipeline)))
+    reader.load()
+    return reader.modules
+
+
+class _Modules(pickle.Unpickler):
+    """Reads a pickle that was just written here, and notes the modules that it asks for."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.modules: set[str] = set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        self.modules.add(module)
+        found = super().find_class(module, name)
+        return self._imported if name == "subimport" else found
+
+    def _imported(self, name: str) -> Any:
+        self.modules.add(name)
+        return sys.modules[name]
+
+
+def _requirements(packages: Iterable[str]) -> list[str]:
+    pinned = sorted({*packages} - {"mlflow", "mlflow-skinny", "cloudpickle"})  # mlflow brings these
+    return [f"mlflow>={metadata.version('mlflow')}", *(f"{name}=={metadata.version(name)}" for name in pinned)]
