@@ -10,7 +10,7 @@ import pandas as pd
 
 from synth_mlflow.data.constraints import Constraint, Constraints, Fixed, Order, Total, combinations
 from synth_mlflow.data.slices import Mask
-from synth_mlflow.generators._encoding import time_unit_us
+from synth_mlflow.generators._grids import time_unit_us
 from synth_mlflow.generators._numbers import Floats, grid_step, on_grid
 
 Others = tuple[tuple[int, str], ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,35 +12,49 @@ import pandas as pd
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, NUMERIC_KINDS, Kind
 from synth_mlflow.data.slices import Mask
-from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing
+from synth_mlflow.generators._grids import EXACT, Chain, Wide, moments_grid, whole_numbers_grid
+from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing, grid_step, on_grid
 
 Codes = dict[str, npt.NDArray[Any]]
 """Encoded columns by name, each of shape (n_rows,)."""
 
-_TIME_UNITS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # day … microsecond
+WIDTHS = (np.float16, np.float32)
+_NOTHING = Numbers(None, np.empty(0), np.empty(0, dtype=np.int64), {})  # of a column that is still being read
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """An integer, number or datetime column."""
+    """An integer, number or datetime column; on a grid the codes are places."""
 
     name: str
     kind: Kind
     numbers: Numbers
-    unit_us: int
-    """What 1.0 stands for in a datetime column, in microseconds."""
+    grid: Chain | None
+    step: float
+    """What 1 of the grid stands for: 1, or a power of ten below it."""
+    width: type[np.floating[Any]]
+    """The narrowest type of floats that holds the real values."""
 
     def encode(self, column: pd.Series) -> Floats:
         """Values as floats, NaN where missing; shape (n_rows,)."""
-        return _as_floats(column, self.kind, self.unit_us)
+        return _codes(column, self.grid, self.step)
 
     def decode(self, values: Floats) -> pd.Series:
         """The physical type that a normalised table has for these values."""
+        missing = np.isnan(values)
+        if self.grid is None:
+            found: npt.NDArray[Any] = values
+        else:
+            found = self.grid.values(np.round(np.where(missing, self.grid.first, values)).astype(np.int64))
         if self.kind == "datetime":
-            return _as_datetimes(values, self.unit_us, self.name)
+            moments = found.astype("datetime64[us]")
+            moments[missing] = np.datetime64("NaT")
+            return pd.Series(moments, name=self.name)
         if self.kind == "integer":
-            return pd.Series(values, name=self.name).astype("int64")
-        return pd.Series(values, name=self.name, dtype="float64")
+            return pd.Series(found, name=self.name).astype("int64")
+        if self.grid is not None:
+            found = np.where(missing, np.nan, on_grid(found * self.step, self.step))
+        return pd.Series(found.astype(self.width), name=self.name, dtype="float64")
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,8 @@ class CategoryColumn:
             present = self.levels.to_numpy(dtype=bool)[np.where(missing, 0, codes)]
             values = pd.Series(present, name=self.name)
             return values.astype("boolean").mask(missing) if missing.any() else values
+        if self.kind == "integer" and not missing.any():
+            return pd.Series(self.levels.to_numpy(dtype=np.int64)[codes], name=self.name)
         if self.kind != "string":
             numbers = np.append(self.levels.to_numpy(dtype=np.float64), np.nan)[codes]
             return pd.Series(numbers, name=self.name).astype("int64" if self.kind == "integer" else "float64")
@@ -117,19 +133,49 @@ def decode(column: Column, values: Floats | Ints) -> pd.Series:
     return column.decode(values.astype(np.int64))
 
 
-def time_unit_us(ticks: Ints) -> int:
-    """The longest of day, hour, minute … microsecond that all moments or spans are multiples of, in microseconds."""
-    return next(unit for unit in _TIME_UNITS_US if not np.any(ticks % unit))
-
-
 def _column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Column:
     return _categories(values, kind) if kind in CATEGORICAL_KINDS else _number_column(values, kind, smoothing)
 
 
 def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> NumberColumn:
-    unit_us = time_unit_us(_ticks(values.dropna())) if kind == "datetime" else 1
-    floats = _as_floats(values, kind, unit_us)
-    return NumberColumn(str(values.name), kind, Numbers.of(floats[~np.isnan(floats)], smoothing), unit_us)
+    name, present = str(values.name), values.dropna()
+    if kind == "datetime":
+        grid: Chain | None = moments_grid(*np.unique(_ticks(present), return_counts=True))
+        return _on_grid(NumberColumn(name, kind, _NOTHING, grid, 1.0, np.float64), present, smoothing)
+    floats = present.to_numpy(dtype=np.float64)
+    step = 1.0 if kind == "integer" else grid_step(np.unique(floats))
+    grid = None if step is None else _grid_of(present, step)
+    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, _width(floats, step))
+    return _on_grid(column, present, smoothing)
+
+
+def _on_grid(column: NumberColumn, present: pd.Series, smoothing: Smoothing) -> NumberColumn:
+    """The column with what its codes look like, and with the values that may be handed out as they are."""
+    codes = column.encode(present)
+    found = replace(column, numbers=Numbers.of(codes, smoothing))
+    if column.grid is None or not isinstance(column.grid.grids[0], Wide):
+        return found
+    shared = set(found.numbers.values[found.numbers.roundness == 0].tolist())
+    known = {code: value for code, value in zip(codes, present.to_numpy(), strict=True) if code in shared}
+    wide = replace(column.grid.grids[0], known=tuple((int(at), int(value)) for at, value in known.items()))
+    return replace(found, grid=replace(column.grid, grids=(wide,)))
+
+
+def _grid_of(present: pd.Series, step: float) -> Chain | None:
+    if present.dtype != "int64":
+        steps = present.to_numpy(dtype=np.float64) / step
+        if not len(steps) or np.abs(steps).max() > EXACT:
+            return None
+        return whole_numbers_grid(*np.unique(np.round(steps).astype(np.int64), return_counts=True))
+    return whole_numbers_grid(*np.unique(present.to_numpy(), return_counts=True))
+
+
+def _width(present: Floats, step: float | None) -> type[np.floating[Any]]:
+    """The narrowest type that holds all values, unless they are the decimals that they look like."""
+    if step is not None and np.array_equal(on_grid(present, step), present):
+        return np.float64
+    with np.errstate(over="ignore"):
+        return next((width for width in WIDTHS if np.array_equal(present.astype(width), present)), np.float64)
 
 
 def _fewer_atoms(members: pd.DataFrame, columns: Mapping[str, Column], smoothing: Smoothing) -> dict[str, NumberColumn]:
@@ -150,17 +196,14 @@ def _ticks(present: pd.Series) -> Ints:
     return present.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
-def _as_floats(column: pd.Series, kind: Kind, unit_us: int) -> Floats:
-    if kind != "datetime":
+def _codes(column: pd.Series, grid: Chain | None, step: float) -> Floats:
+    if grid is None:
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = column.isna().to_numpy(dtype=bool)
-    ticks = _ticks(column) // unit_us
-    return np.where(missing, np.nan, ticks.astype(np.float64))
-
-
-def _as_datetimes(values: Floats, unit_us: int, name: str) -> pd.Series:
-    missing = np.isnan(values)
-    ticks = np.round(np.where(missing, 0.0, values)).astype(np.int64) * unit_us
-    moments = ticks.astype("datetime64[us]")
-    moments[missing] = np.datetime64("NaT")
-    return pd.Series(moments, name=name)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        values = _ticks(column)
+    elif column.dtype == "int64":
+        values = column.to_numpy()
+    else:
+        values = np.round(np.where(missing, 0.0, column.to_numpy(dtype=np.float64)) / step).astype(np.int64)
+    return np.where(missing, np.nan, grid.places(np.where(missing, 0, values)).astype(np.float64))

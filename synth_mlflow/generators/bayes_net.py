@@ -25,9 +25,10 @@ MAX_CELLS = 5_000_000
 STRUCTURE_SHARE = 0.3  # of ε, as in PrivBayes
 USEFUL_COUNT = 4.0  # mean count of a table's cell, in units of its noise, that makes it worth counting
 PUBLIC = (
-    "column names, kinds and roles; categories' levels; smallest and largest numbers and their decimals; which columns "
-    "have missing values; constants; the form of identifiers and how often they are missing; the number of rows; that "
-    "all rows keep the declared constraints, and which combinations occur where these fix them"
+    "column names, kinds and roles; categories' levels; smallest and largest numbers, their decimals and the grid that "
+    "they lie on (such as month starts); which columns have missing values; constants; the form of identifiers and how "
+    "often they are missing; the number of rows; that all rows keep the declared constraints, and which combinations "
+    "occur where these fix them"
 )
 
 
