@@ -1,4 +1,4 @@
-"""Probes of single columns: shapes, gaps, tails, ranges, levels, rounding habits."""
+"""Probes of single columns: shapes, gaps, tails, ranges, levels, rounding habits, grids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.checks import Probe
+from synth_mlflow.checks._grids import grid_probes
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Kind, Schema
 from synth_mlflow.measures.distances import homogeneity_p_value, ks_p_value, share_p_value
 from synth_mlflow.measures.tallies import (
@@ -162,6 +163,7 @@ def _number(column: Column, policy: Mapping[str, float]) -> Iterator[Question]:
     yield from _tails(column, policy["clean_share"])
     yield _outside(column, policy["outside_range"])
     yield from _heaps(column, policy["heaping_gap"])
+    yield from (Question(*one) for one in grid_probes(column.name, column.kind, column.counted, policy))
 
 
 def _tails(column: Column, limit: float) -> Iterator[Question]:

@@ -41,7 +41,7 @@ class Fidelity:
     """
 
     summary: ClassVar[str] = "column, pair and classifier distances against the noise floor of real rows"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "classifier_auc": 0.70,
@@ -50,6 +50,8 @@ class Fidelity:
         "clean_share": 0.5,  # of gaps, tails, outliers, rare levels, repeats and odd rows that must be left
         "outside_range": 0.01,
         "heaping_gap": 0.10,
+        "off_grid": 0.02,  # of values that leave what all real ones keep to, such as month starts or 2 decimals
+        "part_distance": 0.10,  # total variation of weekdays, days of the month, hours, last digits
         "unseen_levels": 0.01,
         "absent_levels": 0.005,
         "pair_distance": 0.20,  # beyond what real rows of these sizes show by chance

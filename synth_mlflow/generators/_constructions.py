@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.constraints import Constraint, Constraints, Fixed, Order, Total, combinations
+from synth_mlflow.data.grids import time_unit_us
+from synth_mlflow.data.resolution import grid_step, on_grid
 from synth_mlflow.data.slices import Mask
-from synth_mlflow.generators._grids import time_unit_us
-from synth_mlflow.generators._numbers import Floats, grid_step, on_grid
+from synth_mlflow.generators._numbers import Floats
 
 Others = tuple[tuple[int, str], ...]
 """Sign and name of the columns that another one follows from."""

@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, NUMERIC_KINDS, Kind
+from synth_mlflow.data.grids import EXACT, Chain, Wide, moments_grid, whole_numbers_grid
+from synth_mlflow.data.resolution import float_width, grid_step, on_grid
 from synth_mlflow.data.slices import Mask
-from synth_mlflow.generators._grids import EXACT, Chain, Wide, moments_grid, whole_numbers_grid
-from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing, grid_step, on_grid
+from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing
 
 Codes = dict[str, npt.NDArray[Any]]
 """Encoded columns by name, each of shape (n_rows,)."""
 
-WIDTHS = (np.float16, np.float32)
 _NOTHING = Numbers(None, np.empty(0), np.empty(0, dtype=np.int64), {})  # of a column that is still being read
 
 
@@ -145,7 +145,7 @@ def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Numbe
     floats = present.to_numpy(dtype=np.float64)
     step = 1.0 if kind == "integer" else grid_step(np.unique(floats))
     grid = None if step is None else _grid_of(present, step)
-    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, _width(floats, step))
+    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, float_width(floats, step))
     return _on_grid(column, present, smoothing)
 
 
@@ -168,14 +168,6 @@ def _grid_of(present: pd.Series, step: float) -> Chain | None:
             return None
         return whole_numbers_grid(*np.unique(np.round(steps).astype(np.int64), return_counts=True))
     return whole_numbers_grid(*np.unique(present.to_numpy(), return_counts=True))
-
-
-def _width(present: Floats, step: float | None) -> type[np.floating[Any]]:
-    """The narrowest type that holds all values, unless they are the decimals that they look like."""
-    if step is not None and np.array_equal(on_grid(present, step), present):
-        return np.float64
-    with np.errstate(over="ignore"):
-        return next((width for width in WIDTHS if np.array_equal(present.astype(width), present)), np.float64)
 
 
 def _fewer_atoms(members: pd.DataFrame, columns: Mapping[str, Column], smoothing: Smoothing) -> dict[str, NumberColumn]:

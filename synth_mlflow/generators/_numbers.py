@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from synth_mlflow.data.resolution import grid_step, on_grid
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MAX_DECIMALS = 6
 HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
 MIN_HEAP_ROWS = 30
 COARSE_VALUES = 150  # a column with more distinct values is fine: sharing one may be chance
@@ -155,27 +156,6 @@ class Numbers:
         if self.step is None:
             return values
         return on_grid(values, self.step * multiple)
-
-
-def grid_step(values: Floats) -> float | None:
-    """The largest power of ten, at most 1, that all values are multiples of; None if there is none down to 10⁻⁶.
-
-    Examples
-    --------
-    >>> grid_step(np.array([0.25, 3.0])), grid_step(np.array([10.0, 20.0])), grid_step(np.array([np.pi]))
-    (0.01, 1.0, None)
-    """
-    dust = 4.0 * np.spacing(np.abs(values))
-    for decimals in range(MAX_DECIMALS + 1):
-        if np.all(np.abs(np.round(values, decimals) - values) <= dust + 1e-6 * 10.0**-decimals):
-            return float(10.0**-decimals)
-    return None
-
-
-def on_grid(values: Floats, step: float) -> Floats:
-    """The nearest multiples of ``step``, free of binary dust for steps like 0.01."""
-    decimals = max(0, -int(np.floor(np.log10(step) + 1e-9)))
-    return np.asarray(np.round(np.round(values / step) * step, decimals))
 
 
 def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:

@@ -10,9 +10,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.data.columns import normalise, schema_of
-from synth_mlflow.data.task import Task
-from synth_mlflow.generators._encoding import encode
-from synth_mlflow.generators._grids import (
+from synth_mlflow.data.grids import (
     Chain,
     ClockNumbers,
     DateNumbers,
@@ -23,6 +21,8 @@ from synth_mlflow.generators._grids import (
     moments_grid,
     whole_numbers_grid,
 )
+from synth_mlflow.data.task import Task
+from synth_mlflow.generators._encoding import encode
 from synth_mlflow.generators._numbers import Smoothing
 from synth_mlflow.generators.bayes_net import BayesNet
 from synth_mlflow.generators.bootstrap_noise import BootstrapNoise

@@ -199,6 +199,10 @@ class Chain:
             places = grid.values(places)
         return places
 
+    def holds(self, values: Ints) -> Bools:
+        """Which values are points of the grid, be they beyond the real ones or not."""
+        return np.asarray(self.values(self._places(values)) == values)
+
     def _places(self, values: Ints) -> Ints:
         for grid in self.grids:
             values = grid.places(values)
