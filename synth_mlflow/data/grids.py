@@ -23,11 +23,12 @@ CHANCE = 1e-4  # that distinct values which keep to no grid look as if they kept
 TOLERANCE = 0.005  # share of rows whose dates may lie off a calendar's grid; they count as the point before them
 EXACT = 2**53  # whole numbers up to here are exact as floats
 DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
 MONTH_DAYS = 28  # every month has them
 DATE_YEARS = (1600, 2400)  # of whole numbers that are read as dates
 MONTH_YEARS = (1850, 2150)  # of whole numbers that are read as months: six digits are more often something else
 MIN_DATE_NUMBERS = 10  # distinct ones
-_UNITS_US = (DAY_US, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)  # day … microsecond
+_UNITS_US = (DAY_US, HOUR_US, 60_000_000, 1_000_000, 1_000, 1)  # day … microsecond
 
 
 class Grid(Protocol):

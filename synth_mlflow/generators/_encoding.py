@@ -11,9 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, NUMERIC_KINDS, Kind
-from synth_mlflow.data.grids import EXACT, Chain, Wide, moments_grid, whole_numbers_grid
+from synth_mlflow.data.grids import DAY_US, EXACT, HOUR_US, Chain, Lattice, Wide, moments_grid, whole_numbers_grid
 from synth_mlflow.data.resolution import float_width, grid_step, on_grid
 from synth_mlflow.data.slices import Mask
+from synth_mlflow.generators._cycles import Cycle
 from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing
 
 Codes = dict[str, npt.NDArray[Any]]
@@ -152,13 +153,25 @@ def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Numbe
 def _on_grid(column: NumberColumn, present: pd.Series, smoothing: Smoothing) -> NumberColumn:
     """The column with what its codes look like, and with the values that may be handed out as they are."""
     codes = column.encode(present)
-    found = replace(column, numbers=Numbers.of(codes, smoothing))
+    found = replace(column, numbers=Numbers.of(codes, smoothing, _cycle(column)))
     if column.grid is None or not isinstance(column.grid.grids[0], Wide):
         return found
     shared = set(found.numbers.values[found.numbers.roundness == 0].tolist())
     known = {code: value for code, value in zip(codes, present.to_numpy(), strict=True) if code in shared}
     wide = replace(column.grid.grids[0], known=tuple((int(at), int(value)) for at, value in known.items()))
     return replace(found, grid=replace(column.grid, grids=(wide,)))
+
+
+def _cycle(column: NumberColumn) -> Cycle | None:
+    """Hours of a day, days of a week, or last digits; columns on a coarser grid have none."""
+    if column.grid is None:
+        return Cycle(10, 1, 0, is_of_time=False)
+    unit = column.grid.grids[0]
+    if column.kind != "datetime" or len(column.grid.grids) > 1 or not isinstance(unit, Lattice):
+        return None
+    if unit.step == DAY_US:
+        return Cycle(7, 1, 3, is_of_time=True)
+    return Cycle(DAY_US // unit.step, max(1, HOUR_US // unit.step), 0, is_of_time=True)
 
 
 def _grid_of(present: pd.Series, step: float) -> Chain | None:

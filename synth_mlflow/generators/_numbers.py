@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth_mlflow.data.resolution import grid_step, on_grid
+from synth_mlflow.generators._cycles import Cycle
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -120,9 +121,11 @@ class Numbers:
     """The multiple of the step that each distinct value is rounded to; 0 for an atom."""
     loose: dict[int, Loose]
     """Loose values by roundness."""
+    cycle: Cycle | None = None
+    """Where its parts are uneven, the roundness of a value of the group ``g`` of parts is ``-1 - g``."""
 
     @classmethod
-    def of(cls, present: Floats, smoothing: Smoothing) -> Numbers:
+    def of(cls, present: Floats, smoothing: Smoothing, cycle: Cycle | None = None) -> Numbers:
         """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,)."""
         values, counts = np.unique(present, return_counts=True)
         step = grid_step(values)
@@ -130,11 +133,15 @@ class Numbers:
         roundness = _roundness(present, values, step)
         is_atom = _atoms(values, counts, roundness, step, smoothing)
         roundness[is_atom] = 0
+        if cycle is not None and step is not None:
+            chosen = ~is_atom if cycle.is_of_time else roundness == 1
+            parts = cycle.uneven(values[chosen] / step, counts[chosen])
+            roundness[chosen] = roundness[chosen] if parts is None else -1 - parts
         loose = {}
         for level in np.unique(roundness[~is_atom]):
             own = roundness == level
             loose[int(level)] = Loose.of(values[own], counts[own], reach)
-        return cls(step, values, roundness, loose)
+        return cls(step, values, roundness, loose, cycle)
 
     @property
     def n_atoms(self) -> int:
@@ -148,7 +155,8 @@ class Numbers:
         for rounding, population in self.loose.items():
             chosen = level == rounding
             if chosen.any():
-                drawn[chosen] = self.round(population.nearby(drawn[chosen], rng), rounding)
+                nearby = population.nearby(drawn[chosen], rng)
+                drawn[chosen] = self.round(nearby, rounding) if rounding > 0 else self._in_parts(nearby, drawn[chosen])
         return drawn
 
     def round(self, values: Floats, multiple: int = 1) -> Floats:
@@ -156,6 +164,14 @@ class Numbers:
         if self.step is None:
             return values
         return on_grid(values, self.step * multiple)
+
+    def _in_parts(self, values: Floats, donors: Floats) -> Floats:
+        """The nearest values of the donors' parts."""
+        if self.cycle is None or self.step is None:
+            return values
+        first, last = self.values[[0, -1]] / self.step
+        parts = self.cycle.parts(donors / self.step)
+        return on_grid(self.cycle.snap(values / self.step, parts, first, last) * self.step, self.step)
 
 
 def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:
