@@ -22,6 +22,7 @@ def notebook_code() -> str:
     return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     mlflow.set_tracking_uri(uri)
     made: dict[str, Any] = {}
