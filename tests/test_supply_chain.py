@@ -39,5 +39,5 @@ def test_security_shows_the_faults_as_they_were_injected() -> None:
     told = re.findall(r"```text\n(kill -9 .*?)```", page, re.DOTALL)
     assert len(told) == 1
     assert re.search(r"injected +\d+ kills", told[0])
-    n_kinds = (ROOT / "tests/benchmarks/faults.py").read_text().count('print(f"  lost ')
-    assert re.findall(r"lost +(\d+)", told[0]) == ["0"] * n_kinds
+    lost = re.findall(r"lost +(\d+)", told[0])
+    assert len(lost) >= 2 and set(lost) == {"0"}

@@ -102,7 +102,7 @@ def test_a_version_that_was_registered_twice_stays_once(done, monkeypatch):
 
     monkeypatch.setattr(client, "create_model_version", twice)
     run = client.create_run(done.project.server.experiment_id)
-    monkeypatch.setattr("synth_mlflow.tracking.models._save", lambda model, example, folder, *_: folder.mkdir())
+    monkeypatch.setattr("synth_mlflow.tracking.models.save_model", lambda model, example, folder, *_: folder.mkdir())
     kept = keep_model(done.project.server, run.info.run_id, None, None, name="shop", tags={})  # type: ignore[arg-type]
     versions = [found for found in client.search_model_versions("name='shop'") if found.run_id == run.info.run_id]
     assert [str(found.version) for found in versions] == [kept.version]
