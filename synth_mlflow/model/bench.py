@@ -20,6 +20,7 @@ from synth_mlflow.model.labels import Labels, classes_of, target_values
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitRows
 from synth_mlflow.model.resampling import FAST, noise_draws, weighted_scorer
 from synth_mlflow.model.score import best_score, check_metric, score_codes
+from synth_mlflow.model.score_interval import Sizes
 from synth_mlflow.model.work import Trainer, Unscored
 
 Vector = npt.NDArray[np.float64]
@@ -113,6 +114,11 @@ class Bench:
         if not among.any():
             return float("nan")
         return score_codes(self.metric, self.task, self.truth[among], predictions[among])
+
+    def sizes(self, among: Mask | None = None) -> Sizes:
+        """How much the evaluation rows, or some of them, can show."""
+        rows = slice(None) if among is None else among
+        return Sizes.of(self.task, self.truth[rows], None if self.groups is None else self.groups[rows])
 
     @property
     def best_score(self) -> float:
