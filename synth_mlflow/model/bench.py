@@ -52,6 +52,8 @@ class Bench:
     """Which of these rows lie in each slice."""
     groups: Positions | None = None
     """The group of each of these rows, where the set was split by group; None where they are independent."""
+    real_groups: Positions | None = None
+    """The same of each real training row."""
 
     @classmethod
     def build(
@@ -84,7 +86,19 @@ class Bench:
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
         trainer = _trainer(parts, evaluation, task, spec, classes)
         groups = None if groups is None else groups[halves.select]
-        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks, groups)
+        return cls(
+            task,
+            metric,
+            classes,
+            len(real),
+            n_extra,
+            trainer,
+            truth,
+            halves.words,
+            masks,
+            groups,
+            group_codes(real, task),
+        )
 
     def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.

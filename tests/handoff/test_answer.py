@@ -76,7 +76,8 @@ def test_sentences_of_a_project_that_gained_nothing(document):
         (
             1,
             {"helps": False},
-            "its gain (+0.009 to +0.027) is not shown to be more than duplicated real rows or chance over all ratios give",
+            "its gain (+0.009 to +0.027) is not shown to be more than duplicated real rows or chance over all ratios "
+            "give",
         ),
         (
             1,
