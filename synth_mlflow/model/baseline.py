@@ -15,6 +15,7 @@ from synth_mlflow.model.inference import Vector, uncertainty
 from synth_mlflow.model.overlap import inflation
 from synth_mlflow.model.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.model.resampling import resample
+from synth_mlflow.model.score_interval import score_interval
 from synth_mlflow.model.sweep import run_fits
 
 
@@ -95,14 +96,13 @@ def measure_baseline(
     shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
     noise = np.array([[fits[key].noise] for key in sorted(fits)])
     uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
-    half, model_half = uncertain.half_width(alone), uncertain.model_half_width(alone)
+    sizes, best = bench.sizes(), bench.best_score
+    error, freedom = uncertain.standard_error(alone), uncertain.freedom(alone)
     return Baseline(
         metric,
         whole.score,
-        whole.score - half,
-        min(whole.score + half, bench.best_score),
-        whole.score - model_half,
-        min(whole.score + model_half, bench.best_score),
+        *score_interval(metric, whole.score, error, sizes, freedom, best),
+        *score_interval(metric, whole.score, uncertain.model_error(alone), sizes, best=best),
         tuple(again.tolist()),
         whole.slices,
         len(real),

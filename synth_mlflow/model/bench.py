@@ -20,6 +20,7 @@ from synth_mlflow.model.labels import Labels, classes_of, target_values
 from synth_mlflow.model.plan import ALL_ROWS, Fit, FitRows
 from synth_mlflow.model.resampling import FAST, noise_draws, weighted_scorer
 from synth_mlflow.model.score import best_score, check_metric, score_codes
+from synth_mlflow.model.score_interval import Sizes
 from synth_mlflow.model.work import Trainer, Unscored
 
 Vector = npt.NDArray[np.float64]
@@ -51,6 +52,8 @@ class Bench:
     """Which of these rows lie in each slice."""
     groups: Positions | None = None
     """The group of each of these rows, where the set was split by group; None where they are independent."""
+    real_groups: Positions | None = None
+    """The same of each real training row."""
 
     @classmethod
     def build(
@@ -83,7 +86,19 @@ class Bench:
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
         trainer = _trainer(parts, evaluation, task, spec, classes)
         groups = None if groups is None else groups[halves.select]
-        return cls(task, metric, classes, len(real), n_extra, trainer, truth, halves.words, masks, groups)
+        return cls(
+            task,
+            metric,
+            classes,
+            len(real),
+            n_extra,
+            trainer,
+            truth,
+            halves.words,
+            masks,
+            groups,
+            group_codes(real, task),
+        )
 
     def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.
@@ -113,6 +128,11 @@ class Bench:
         if not among.any():
             return float("nan")
         return score_codes(self.metric, self.task, self.truth[among], predictions[among])
+
+    def sizes(self, among: Mask | None = None) -> Sizes:
+        """How much the evaluation rows, or some of them, can show."""
+        rows = slice(None) if among is None else among
+        return Sizes.of(self.task, self.truth[rows], None if self.groups is None else self.groups[rows])
 
     @property
     def best_score(self) -> float:

@@ -71,9 +71,9 @@ class Uncertainty:
         """Of the interval for a contrast under another draw of everything."""
         return self.standard_error(contrast) * float(stats.t.ppf((1 + level) / 2, self.freedom(contrast)))
 
-    def model_half_width(self, contrast: Vector, level: float = 1 - ALPHA) -> float:
-        """Of the interval for these very models on further evaluation rows."""
-        return math.sqrt(_variance(self.evaluation, contrast)) * float(stats.norm.ppf((1 + level) / 2))
+    def model_error(self, contrast: Vector) -> float:
+        """Standard error for these very models on further evaluation rows."""
+        return math.sqrt(_variance(self.evaluation, contrast))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_FACTOR = 10.0  # beyond this many times the rows at hand, an extrapolated curve says nothing
+SAID_FACTOR = 1.5  # how far the ends of the interval may lie from the estimate where it is worth saying
 _EXPONENTS = np.geomspace(0.1, 2.0, 200)
 _DRAWS = 400
 
@@ -26,6 +27,7 @@ class LearningCurve:
     worth_low: float
     worth_high: float
     words: str
+    """Empty where the interval is too wide to say how many."""
 
 
 def learning_curve(
@@ -102,16 +104,6 @@ def _power_law(sizes: Vector, scores: Vector) -> tuple[float, float]:
 
 
 def _words(worth: float, low: float, high: float, n_real: int) -> str:
-    cap = MAX_FACTOR * n_real
-    if low >= cap:
-        return f"The chosen mix is worth more than {cap:,.0f} further real rows, as far as the curve can be extended."
-    interval = f"{_rows(low, cap)} to {_rows(high, cap)}"
-    return f"The chosen mix is worth {_about(worth, cap)} further real rows (95 % interval {interval})."
-
-
-def _rows(n: float, cap: float) -> str:
-    return f"more than {cap:,.0f}" if n >= cap else f"{n:,.0f}"
-
-
-def _about(n: float, cap: float) -> str:
-    return _rows(n, cap) if n >= cap else f"about {_rows(n, cap)}"
+    if not low * SAID_FACTOR >= worth >= high / SAID_FACTOR > 0 or high >= MAX_FACTOR * n_real:
+        return ""
+    return f"The chosen mix is worth about {worth:,.0f} further real rows (95 % interval {low:,.0f} to {high:,.0f})."

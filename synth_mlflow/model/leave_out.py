@@ -278,8 +278,9 @@ class _Reading:
         predictions = [self.fits[replace(arm, repeat=n)].predictions[rows] for arm in self.arms for n in numbers]
         rng = np.random.default_rng([self.plan.seed, stream])
         groups = None if self.bench.groups is None else self.bench.groups[rows]
-        truth = self.bench.truth[rows]
-        draws = resample(self.bench.metric, self.bench.task, truth, predictions, rng, groups=groups).inside
+        draws = resample(
+            self.bench.metric, self.bench.task, self.bench.truth[rows], predictions, rng, groups=groups
+        ).inside
         return np.asarray(draws.reshape(len(draws), len(self.arms), self.plan.repeats).mean(axis=2))
 
 

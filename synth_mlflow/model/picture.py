@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, source_name
-from synth_mlflow.model.learning import MAX_FACTOR
 
 Percents = npt.NDArray[np.float64]
 
@@ -169,7 +168,7 @@ def _draw_learning(axes: Axes, curve: Curve) -> None:
     """Scores of real rows alone, and where more of them would reach the chosen mix."""
     learning, n_real = curve.learning, curve.learning.n_rows[-1]
     axes.plot(learning.n_rows, learning.scores, color=GREY, marker="o", markersize=4.5, linewidth=1.6)
-    if curve.chosen:
+    if curve.chosen and learning.words:
         reached = curve.at(curve.chosen).score
         span = np.array([[learning.worth - learning.worth_low], [learning.worth_high - learning.worth]])
         axes.errorbar(
@@ -192,14 +191,14 @@ def _draw_learning(axes: Axes, curve: Curve) -> None:
 
 def _worth(curve: Curve) -> str:
     """How many further real rows the chosen mix is worth, in two lines at most."""
-    learning, cap = curve.learning, MAX_FACTOR * curve.learning.n_rows[-1]
+    learning = curve.learning
     if not curve.chosen:
         return "What real rows alone give"
-    if learning.worth_low >= cap:
-        return f"Worth more than {cap:,.0f} more real rows"
-    about = f"more than {cap:,.0f}" if learning.worth >= cap else f"about {learning.worth:,.0f}"
-    high = f"more than {cap:,.0f}" if learning.worth_high >= cap else f"{learning.worth_high:,.0f}"
-    return f"Worth {about} more real rows\n({learning.worth_low:,.0f} to {high})"
+    if not learning.words:
+        return "What more real rows give:\ntoo uncertain to compare with the mix"
+    return (
+        f"Worth about {learning.worth:,.0f} more real rows\n({learning.worth_low:,.0f} to {learning.worth_high:,.0f})"
+    )
 
 
 def _label(axes: Axes, curve: Curve, percents: Percents) -> None:

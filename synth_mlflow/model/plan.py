@@ -203,6 +203,7 @@ def fit_rows(
     seed: int,
     n_extra: int = 0,
     source: Places | None = None,
+    groups: Places | None = None,
 ) -> FitRows:
     """The rows of one fit.
 
@@ -222,12 +223,14 @@ def fit_rows(
         Held-back real rows.
     source : array of int, optional
         Places of the synthetic rows that may be taken; by default all.
+    groups : array of shape (n_real,), optional
+        The group of each real row: a part of the real rows takes whole groups then.
     """
     rng = np.random.default_rng([seed, key.repeat + 1] if key.repeat >= ALL_ROWS else [seed, 0, -key.repeat])
     order = np.arange(n_real) if key.takes_all else rng.permutation(n_real)
     if key.arm == "real":
-        return FitRows(order[: max(1, round(n_real * key.ratio))], np.empty(0, dtype=np.int64))
-    drawn = order if key.takes_all else order[: n_drawn(n_real)]
+        return FitRows(_part(order, max(1, round(n_real * key.ratio)), groups), np.empty(0, dtype=np.int64))
+    drawn = order if key.takes_all else _part(order, n_drawn(n_real), groups)
     n_kept, n_added = mix_counts(key.ratio, len(drawn), mix)
     # the real rows that `replace` drops are drawn too, also where all rows are at hand
     kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn
@@ -239,6 +242,16 @@ def fit_rows(
     if source is not None:
         order = order[np.isin(order, source)]
     return FitRows(kept, n_real + order[:n_added])
+
+
+def _part(order: Places, n_rows: int, groups: Places | None) -> Places:
+    """The first rows of an order; whole groups, in the order of their first rows, up to the number that is nearest."""
+    if groups is None:
+        return order[:n_rows]
+    _, first, place = np.unique(groups[order], return_index=True, return_inverse=True)
+    order = order[np.argsort(first[place], kind="stable")]
+    ends = np.flatnonzero(np.diff(groups[order], append=-1)) + 1
+    return order[: ends[np.abs(ends - n_rows).argmin()]]
 
 
 def unfinished(keys: Iterable[FitKey], finished: Iterable[FitKey]) -> list[FitKey]:

@@ -18,6 +18,7 @@ from synth_mlflow.model.inference import ALPHA
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.resampling import resample
 from synth_mlflow.model.score import best_score, score_codes
+from synth_mlflow.model.score_interval import Sizes, score_interval
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ def confirm(
     earlier = tuple(sorted(other_sweeps if halves.shared else earlier_openings))
     rng = np.random.default_rng([curve.seed, 4])
     draws = resample(curve.metric, task, truth, [said], rng, groups=groups).inside
-    half = float(np.nanstd(draws[:, 0], ddof=1)) * worn_quantile(earlier)
-    low, high = score - half, min(score + half, best_score(curve.metric, task, truth))
+    error = float(np.nanstd(draws[:, 0], ddof=1)) * worn_quantile(earlier) / worn_quantile([])
+    sizes, best = Sizes.of(task, truth, groups), best_score(curve.metric, task, truth)
+    low, high = score_interval(curve.metric, score, error, sizes, best=best)
     words = (
         f"Promised of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
         f"{curve.halves} {_use_words(len(earlier), len(other_sweeps), halves.shared)}"
@@ -95,8 +97,8 @@ def unopened(curve: Curve, best: float) -> tuple[float, float, float]:
         What predictions that are all right would score.
     """
     point = curve.at(curve.chosen)
-    half = point.of_model - point.model_low
-    return curve.corrected, curve.corrected - half, min(curve.corrected + half, best)
+    below, above = point.of_model - point.model_low, point.model_high - point.of_model
+    return curve.corrected, curve.corrected - below, min(curve.corrected + above, best)
 
 
 def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float:

@@ -17,6 +17,7 @@ from synth_mlflow.model.inference import Vector, max_t, peak_probabilities
 from synth_mlflow.model.learning import LearningCurve, learning_curve
 from synth_mlflow.model.measured import Fits, Measured, measure, n_candidates
 from synth_mlflow.model.plan import ALL_ROWS, DESIGN, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
+from synth_mlflow.model.score_interval import difference_half_width, score_interval
 from synth_mlflow.model.slice_points import slice_points
 
 
@@ -122,9 +123,19 @@ class _Reading:
         return [0, *(i for i in range(1, self.n_candidates + 1) if keys[i].source == source)]
 
     def interval(self, place: int, against: int | None = None) -> tuple[float, float, float]:
-        contrast = _contrast(len(self.scores), place, against)
-        value, half = float(contrast @ self.scores), self.measured.at_hand.half_width(contrast)
-        return value, value - half, value + half if against is not None else min(value + half, self.bench.best_score)
+        contrast, uncertain = _contrast(len(self.scores), place, against), self.measured.at_hand
+        value, error = float(contrast @ self.scores), uncertain.standard_error(contrast)
+        metric, sizes, freedom = self.bench.metric, self.bench.sizes(), uncertain.freedom(contrast)
+        if against is None:
+            return value, *score_interval(metric, value, error, sizes, freedom, self.bench.best_score)
+        half = difference_half_width(metric, error, sizes, freedom) if place != against else 0.0
+        return value, value - half, value + half
+
+    def model_interval(self, place: int) -> tuple[float, float]:
+        """Of the published model itself."""
+        contrast, score = _contrast(len(self.scores), place, None), self.fits[self.measured.keys[place]].score
+        error = self.measured.at_hand.model_error(contrast)
+        return score_interval(self.bench.metric, score, error, self.bench.sizes(), best=self.bench.best_score)
 
     def extra_interval(self, ratio: float) -> tuple[float, float, float] | tuple[None, None, None]:
         key = FitKey("extra", ratio, ALL_ROWS)
@@ -184,7 +195,7 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
     over, over_low, over_high = reading.interval(place, placebo)
     extra, extra_low, extra_high = reading.extra_interval(measured.keys[place].ratio)
     recipe_low, recipe_high = reading.recipe_interval(place)
-    model_half = measured.at_hand.model_half_width(_contrast(len(reading.scores), place, None))
+    model_low, model_high = reading.model_interval(place)
     return Point(
         ratio=measured.keys[place].ratio,
         n_real=fit.n_real,
@@ -199,8 +210,8 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
         helps=bool(place and reading.choice.helps[place - 1]),
         in_plateau=bool(reading.choice.plateau[place]),
         peak_probability=peak_probability,
-        model_low=fit.score - model_half,
-        model_high=min(fit.score + model_half, reading.bench.best_score),
+        model_low=model_low,
+        model_high=model_high,
         placebo=placebo_score,
         placebo_low=placebo_low,
         placebo_high=placebo_high,

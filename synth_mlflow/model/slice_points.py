@@ -10,10 +10,10 @@ import numpy.typing as npt
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import SlicePoint
-from synth_mlflow.model.inference import ALPHA, Uncertainty, Vector
+from synth_mlflow.model.inference import Uncertainty, Vector
 from synth_mlflow.model.measured import Fits, n_candidates, of_mean, resample_draws, score_keys
 from synth_mlflow.model.plan import SweepPlan, all_rows
-from synth_mlflow.model.score import ceiling
+from synth_mlflow.model.score_interval import difference_half_width
 
 MIN_ROWS = 20
 """Below, a bootstrap knows too few rows to tell how far a score moves."""
@@ -34,16 +34,13 @@ def slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[S
         return [SlicePoint(n_rows, None, None, None, None)] * len(keys)
     scores = draws.mean(axis=0)
     uncertain = _uncertain(bench, plan, fits, rows, draws) if _is_large(bench, rows) else None
-    return [_point(bench, uncertain, scores, place, n_rows) for place in range(len(keys))]
+    return [_point(bench, name, uncertain, scores, place) for place in range(len(keys))]
 
 
 def _is_large(bench: Bench, rows: npt.NDArray[np.bool_]) -> bool:
     """Whether a bootstrap of the slice's rows, or of its groups, can know what they vary by."""
-    n_units = int(rows.sum()) if bench.groups is None else len(np.unique(bench.groups[rows]))
-    if not bench.task.is_classification:
-        return n_units >= MIN_ROWS
-    sizes = np.unique(bench.truth[rows], return_counts=True)[1]
-    return n_units >= MIN_ROWS and bool(sizes.min() >= MIN_CLASS_ROWS)
+    sizes = bench.sizes(rows)
+    return sizes.n_units >= MIN_ROWS and (sizes.n_least >= MIN_CLASS_ROWS or not bench.task.is_classification)
 
 
 def _uncertain(
@@ -57,33 +54,14 @@ def _uncertain(
         return None
 
 
-def _point(bench: Bench, uncertain: Uncertainty | None, scores: Vector, place: int, n_rows: int) -> SlicePoint:
+def _point(bench: Bench, name: str, uncertain: Uncertainty | None, scores: Vector, place: int) -> SlicePoint:
+    n_rows = int(bench.slices[name].sum())
     score, gain = float(scores[place]), float(scores[place] - scores[0])
     if uncertain is None:
         return SlicePoint(n_rows, score, gain, None, None)
     contrast = np.zeros(len(scores))
     contrast[place] += 1.0
     contrast[0] -= 1.0
-    half = max(uncertain.half_width(contrast), least_half_width(bench.metric, n_rows) if place else 0.0)
+    error, freedom = uncertain.standard_error(contrast), uncertain.freedom(contrast)
+    half = difference_half_width(bench.metric, error, bench.sizes(bench.slices[name]), freedom) if place else 0.0
     return SlicePoint(n_rows, score, gain, gain - half, gain + half)
-
-
-def least_half_width(metric: str, n_rows: int) -> float:
-    """What may hide behind rows that do not differ at all, for a metric that lies in [0, 1]; else 0.
-
-    Rows on which two models agree say that they differ on less than ``-log(alpha / 2) / n`` of all rows.
-
-    Notes
-    -----
-    C. Clopper, E. Pearson, Biometrika 26 (1934), doi:10.1093/biomet/26.4.404, for 0 of n.
-
-    Examples
-    --------
-    >>> round(least_half_width("accuracy", 60), 3), least_half_width("neg_log_loss", 60)
-    (0.06, 0.0)
-    """
-    return float(1 - (ALPHA / 2) ** (1 / n_rows)) if metric in _SHARES and ceiling(metric) == 1.0 else 0.0
-
-
-_SHARES = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_macro", "f1_micro", "f1_weighted")
-"""Metrics of predicted labels, which many rows leave as they are."""

@@ -97,7 +97,9 @@ def run_sweep(
     supply = supply_sources(plan, len(real), len(synthetic), sources or {})
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    work = Work(bench.trainer, bench.n_real, bench.n_extra, labels, plan.mix, plan.seed, sources or {})
+    work = Work(
+        bench.trainer, bench.n_real, bench.n_extra, labels, plan.mix, plan.seed, sources or {}, bench.real_groups
+    )
     fits, failed = _run_all(bench, plan, work, finished=finished or {}, on_fit=on_fit, engine=engine)
     plan = _complete(plan, failed)
     curve = replace(read_curve(bench, plan, fits, supply), failed=(*lost, *_losses(failed)))
@@ -143,7 +145,16 @@ def run_fits(
         If a score is undefined, or the estimator fails; names the ratio and the arm.
     """
     fits: dict[FitKey, Fit] = {}
-    work = Work(bench.trainer, bench.n_real, bench.n_extra, np.asarray(batches), plan.mix, plan.seed, sources or {})
+    work = Work(
+        bench.trainer,
+        bench.n_real,
+        bench.n_extra,
+        np.asarray(batches),
+        plan.mix,
+        plan.seed,
+        sources or {},
+        bench.real_groups,
+    )
     for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
         if isinstance(found, Failed):
             raise _refusal(found)

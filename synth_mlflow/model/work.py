@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from synth_mlflow.data.mixes import Mix, percent
+from synth_mlflow.data.mixes import Mix, Places, percent
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.fit import Model
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, FitRows, Sources, fit_rows
@@ -66,6 +66,8 @@ class Work:
     seed: int
     sources: Sources = field(default_factory=dict)
     """Places of each source's rows among the synthetic ones; what is not named takes them all."""
+    groups: Places | None = None
+    """The group of each real row, where the real rows were split by group."""
 
     def do(self, key: FitKey) -> Unscored | Failed:
         """One fit; depends on nothing but its key, and may run in several threads at a time."""
@@ -81,7 +83,7 @@ class Work:
     def rows(self, key: FitKey) -> FitRows:
         """The rows that a fit takes."""
         source = self.sources.get(key.source)
-        return fit_rows(key, self.n_real, self.batches, self.mix, self.seed, self.n_extra, source)
+        return fit_rows(key, self.n_real, self.batches, self.mix, self.seed, self.n_extra, source, self.groups)
 
     def _predictions(self, rows: FitRows, seed: int) -> Vector:
         try:

@@ -1,4 +1,4 @@
-"""Planted oracles of the ratio sweep at full size; prints the table that the README quotes.
+"""Planted oracles of the ratio sweep at full size; prints a table; see `sweep_decisions.py` for decisions.
 
 python tests/benchmarks/sweep_oracles.py --projects 100 --store /tmp/oracles.jsonl
 
@@ -57,7 +57,7 @@ class Project:
     peak: float
     plateau: list[float]
     gains: list[list[float]]
-    """Of every ratio above 0: low end, estimate, high end."""
+    """Of every ratio above 0, with other rows of this kind: low end, estimate, high end."""
     models: list[list[float]]
     """Of every ratio: low and high end of the interval for this very model."""
     true: list[float]
@@ -92,7 +92,7 @@ def simulated(task: Task, metric: str, n_real: int, trainer: Oracle, truth: np.n
         curve.chosen,
         curve.peak,
         curve.plateau,
-        [[point.gain_low, point.gain, point.gain_high] for point in curve.points[1:]],
+        [[point.recipe_gain_low, point.gain, point.recipe_gain_high] for point in curve.points[1:]],
         [[point.model_low, point.model_high] for point in curve.points],
         [trainer.true_score(fit_rows(key, n_real, batches, plan.mix, plan.seed)) for key in whole],
         curve.at(curve.chosen).gain,

@@ -14,7 +14,7 @@ from synth_mlflow.handoff.document import Estimate, Success
     ("success", "words"),
     [
         (Success("gain_at_least", 0.02, 0.039, 0.03, 0.05), "The whole interval, +0.030 to +0.050, meets it."),
-        (Success("gain_at_least", 0.035, 0.039, 0.03, 0.05), "another draw of the rows"),
+        (Success("gain_at_least", 0.035, 0.039, 0.03, 0.05), "new data may decide otherwise"),
         (Success("gain_at_least", 0.06, 0.039, 0.03, 0.05), "lies below it"),
         (Success("gain_at_least", 0.02, 0.0, 0.0, 0.0), "real rows alone gain nothing."),
         (Success("at_least", 0.9, 0.908, 0.901, 0.92), "The whole interval, 0.901 to 0.920, meets it."),
@@ -76,7 +76,8 @@ def test_sentences_of_a_project_that_gained_nothing(document):
         (
             1,
             {"helps": False},
-            "is not shown to be more than duplicated real rows or chance over all ratios give",
+            "its gain (+0.009 to +0.027) is not shown to be more than duplicated real rows or chance over all ratios "
+            "give",
         ),
         (
             1,

@@ -9,7 +9,7 @@ import pandas as pd
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.baseline import measure_baseline
-from synth_mlflow.model.plan import SweepPlan
+from synth_mlflow.model.plan import FitKey, SweepPlan
 from synth_mlflow.model.sweep import run_sweep
 
 TASK = Task("bought", "binary")
@@ -21,6 +21,8 @@ def test_ratio_0_is_the_baseline(customers: Callable[..., pd.DataFrame]) -> None
     other["age"] += 60  # bins that real rows alone would never have
     baseline = measure_baseline(real, evaluation, TASK, "roc_auc", SPEC, repeats=3, seed=0)
     plan = SweepPlan(ratios=(0.0, 0.75), repeats=3, seed=0)
-    curve = run_sweep(real, other, evaluation, TASK, "roc_auc", SPEC, plan).curve
-    assert curve.points[0].score == baseline.score
-    assert curve.points[0].repeats == baseline.repeats
+    outcome = run_sweep(real, other, evaluation, TASK, "roc_auc", SPEC, plan)
+    curve = outcome.curve
+    assert curve.points[0].of_model == baseline.score
+    parts = [outcome.fits[FitKey("synthetic", 0.0, n)].score for n in range(3)]
+    assert parts == list(baseline.repeats)

@@ -29,13 +29,16 @@ def test_exact_law_is_read_exactly(further):
 def test_interval_follows_the_gains_uncertainty():
     found = worth(0.01, error=0.003)
     assert found.worth_low < found.worth < found.worth_high
-    assert f"about {found.worth:,.0f} further real rows" in found.words
 
 
-def test_gain_beyond_the_asymptote_is_capped_and_said_so():
-    found = worth(0.2)
-    assert found.worth == 1_000
-    assert "more than 1,000 further real rows" in found.words
+@pytest.mark.parametrize(("gain", "error", "is_said"), [(0.01, 0.0005, True), (0.01, 0.008, False), (0.2, 0.0, False)])
+def test_worth_is_said_where_it_is_known_within_a_factor_of_a_half_more(gain, error, is_said):
+    found = worth(gain, error)
+    assert (f"about {found.worth:,.0f} further real rows" in found.words) is is_said
+
+
+def test_gain_beyond_the_asymptote_is_capped():
+    assert worth(0.2).worth == 1_000
 
 
 def test_no_gain_is_worth_nothing():

@@ -70,6 +70,17 @@ def test_learning_arm_takes_a_share_of_the_real_rows():
     assert (len(np.unique(fit.real)), len(fit.added)) == (25, 0)
 
 
+def test_a_part_of_the_real_rows_takes_whole_groups():
+    groups = np.random.default_rng(1).integers(0, 12, 100)
+    for key in (FitKey("synthetic", 0.5, 0), FitKey("real", 0.5, 1)):
+        part = fit_rows(key, 100, BATCHES, "augment", seed=5, groups=groups).real
+        taken = np.isin(groups, groups[part])
+        assert np.array_equal(np.sort(part), np.flatnonzero(taken))
+        assert abs(len(part) - (80 if key.arm == "synthetic" else 50)) <= 10
+    everyone = fit_rows(FitKey("synthetic", 0.5, ALL_ROWS), 100, BATCHES, "augment", seed=5, groups=groups)
+    assert np.array_equal(everyone.real, np.arange(100))
+
+
 def test_unfinished_keeps_the_order():
     keys = SweepPlan().keys()
     assert unfinished(keys, keys[:10]) == keys[10:]

@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Guardrail, ModelSpec, Task
 from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.lifecycle.refit import swept_again
 from synth_mlflow.model.baseline import measure_baseline, power_words
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.engine import open_engine
@@ -153,6 +155,43 @@ def test_slice_without_both_classes_has_no_score(tables):
     slices = {"sure": Slice.parse("a > 2.9 and b > 1")}
     curve = run_sweep(*tables, TASK, "roc_auc", SPEC, PLAN, slices=slices).curve
     assert all(point.slices["sure"].score is None for point in curve.points)
+
+
+def test_slice_of_one_row_cannot_show_that_it_does_not_fall(tables):
+    second = float(np.sort(tables[2]["a"])[-2])
+    plan = SweepPlan((0.75,), repeats=3, n_jobs=1, guardrail=Guardrail(0.01))
+    slices = {"one": Slice.parse(f"a > {second!r}")}
+    curve = run_sweep(*tables, TASK, "accuracy", SPEC, plan, slices=slices).curve
+    part = curve.at(0.75).slices["one"]
+    assert (part.n_rows, part.gain_low, part.gain_high) == (1, None, None)
+    assert "slice 'one' (1 evaluation rows) is too small to tell" in curve.at(0.75).forbidden
+    assert curve.chosen == 0
+
+
+def test_curves_of_the_first_design_are_read(outcome):
+    record = outcome.curve.to_json()
+    del record["design"]
+    for point in record["points"]:
+        for name in ("model_score", "recipe_gain_low", "recipe_gain_high"):
+            del point[name]
+    old = Curve.from_json(record)
+    assert old.design == 1
+    assert old.points[1].of_model == old.points[1].score
+    with pytest.raises(UsageError, match=r"of design 1 [\s\S]*its curve cannot"):
+        swept_again(SimpleNamespace(curve=old))
+
+
+def test_groups_widen_what_few_of_them_can_show(tables):
+    grouped = [table.assign(shop=[f"s{n % 12}" for n in range(len(table))]) for table in tables]
+    for table in grouped:
+        table["a"] += table["shop"].str[1:].astype(float)  # what a row says depends on its shop
+    plan = SweepPlan((0.75,), repeats=3, n_jobs=1)
+    rows, shops = (
+        run_sweep(*grouped, Task("bought", "binary", group=by), "neg_log_loss", SPEC, plan).curve.points[0]
+        for by in (None, "shop")
+    )
+    assert rows.score == shops.score
+    assert shops.high - shops.low != rows.high - rows.low
 
 
 def test_guardrail_keeps_a_ratio_that_hurts_a_slice_from_being_chosen(tables):
