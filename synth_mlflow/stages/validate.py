@@ -16,6 +16,7 @@ from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
@@ -76,7 +77,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
             project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
             note_verdict(project, batch, policy, verdicts[place])  # a killed process may have left that undone
             continue
-        _judge_batch(project, batch, policy, missing, _evidence(project, frozen, batch, source))
+        _judge_batch(project, batch, policy, missing, evidence_of(project, frozen, batch, source))
         checks = checks_by_batch(project)
         verdicts[place] = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         note_verdict(project, batch, policy, verdicts[place])
@@ -129,8 +130,23 @@ def _judge_batch(
             _write(project, batch, policy, name, run_id, result, ruling, accepted)
 
 
-def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
-    statement = project.problem().statement
+def evidence_of(
+    project: Project,
+    frozen: EvaluationSet,
+    batch: StoredBatch,
+    source: Path | None,
+    statement: Statement | None = None,
+) -> Evidence:
+    """What the checks of a batch look at.
+
+    Parameters
+    ----------
+    source : Path, optional
+        The file that the batch was learned from, where there is one.
+    statement : Statement, optional
+        By default the one in force.
+    """
+    statement = statement or project.problem().statement
     task = frozen.task_of(statement)
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
     elsewhere = record.origin.source.kind == "file"
@@ -207,6 +223,7 @@ def _write(
         draft.param(names.P_BATCH_DIGEST, batch.digest)
         draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
         draft.param(names.P_POLICY, policy.digest)
+        draft.param(names.P_STATEMENT, project.problem().statement.digest)
         draft.param(names.P_ALPHA, policy.alpha(name))
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
         draft.param(names.P_VERDICT, ruling.verdict)
