@@ -10,6 +10,7 @@ import pandas as pd
 
 from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.handoff.answer import success_words
 from synth_mlflow.model.curve import Curve, Point, source_name
@@ -58,7 +59,7 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
     for lost in curve.failed:
         project.say(f"{percent(lost.ratio)} is left out: {lost.reason}")
         for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
-            set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {lost.reason}"})
+            set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {as_text(lost.reason)}"})
             end_run(project.server, run_id, "FAILED", lost.reason)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
     kept = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
@@ -99,8 +100,8 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
         draft.metric(metric_of[label], share)
     draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
     chosen = " **The chosen ratio.**" if point is curve.at(curve.chosen) else ""
-    chosen += f" The guardrail does not let it be chosen: {point.forbidden}." if point.forbidden else ""
-    rows = f"synthetic rows of {source}" if source else "synthetic rows"
+    chosen += f" The guardrail does not let it be chosen: {as_text(point.forbidden)}." if point.forbidden else ""
+    rows = f"synthetic rows of {as_text(source)}" if source else "synthetic rows"
     draft.describe(
         f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} {rows} "
         f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"

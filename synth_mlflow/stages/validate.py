@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge, sound
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import Statement
@@ -253,9 +254,9 @@ def _keep(draft: Draft, result: CheckResult) -> None:
 def _description(
     batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling, notes: Sequence[str]
 ) -> str:
-    reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
+    reasons = "\n".join(f"- {as_text(reason)}" for reason in ruling.reasons[:10])
     rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
-    people = "".join(f" {note.removesuffix('.')}." for note in notes)
+    people = "".join(f" {as_text(note.removesuffix('.'))}." for note in notes)
     words = f"{result.words}\n\n" if result.words else ""
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
@@ -304,7 +305,9 @@ def _kept(probes: Sequence[Probe], failed: Sequence[Probe]) -> str:
 
 def _table_row(probe: Probe) -> str:
     floor = "" if probe.floor is None else f"{probe.floor:.4g}"
-    return f"| {probe.name} | {probe.column or ''} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
+    return (
+        f"| {as_text(probe.name)} | {as_text(probe.column or '')} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
+    )
 
 
 def _badness(probe: Probe) -> float:
@@ -316,13 +319,14 @@ def _badness(probe: Probe) -> float:
 
 def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:
     """Show the verdict where people look; the gate never reads it back."""
-    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons[:10])
+    reasons = "\n".join(f"- {as_text(reason)}" for reason in verdict.reasons[:10])
     table = "\n".join(f"| {check.check} | {check.verdict} |" for check in verdict.checks)
     record = project.record(batch)
     what_next = "`synth-mlflow sweep`" if verdict.gate_open else "a better batch: `synth-mlflow generate`"
     note = (
-        f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by {record.origin.generator} "
-        f"{record.origin.version}. Purpose: {record.origin.purpose}. Next: {what_next}.\n\n"
+        f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by "
+        f"{as_text(record.origin.generator)} {as_text(record.origin.version)}. "
+        f"Purpose: {as_text(record.origin.purpose)}. Next: {what_next}.\n\n"
         f"| check | verdict |\n|---|---|\n{table}\n\n{reasons}"
     )
     tags = {names.TAG_VERDICT: verdict.verdict, names.TAG_REASON: "\n".join(verdict.reasons), names.TAG_NOTE: note}
