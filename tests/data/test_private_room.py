@@ -13,7 +13,10 @@ import pytest
 from synth_mlflow.data import private_room as rooms
 from synth_mlflow.errors import UsageError
 
-ROWS = "from synth_mlflow.data.private_room import private_room; r = private_room(); (r / 'rows').touch(); print(r, flush=True)"
+ROWS = (
+    "from synth_mlflow.data.private_room import private_room; r = private_room(); (r / 'rows').touch(); "
+    "print(r, flush=True)"
+)
 
 
 def started(code, folder):
