@@ -12,6 +12,7 @@ from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
+from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.answer import success_words
 from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.model.engine import Engine
@@ -27,6 +28,7 @@ from synth_mlflow.stages.opening import write_predictions
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft, Input
 from synth_mlflow.tracking.kept_fits import KeptFits
+from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import KeptModel, keep_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
@@ -147,6 +149,9 @@ def _write_final(
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
         write_predictions(draft.file(names.A_PREDICTIONS), predictions, final.model.classes)
         draft.inputs += _inputs(ingredients, used)
+        looser = "; ".join(looser_than_default(policy_of(statement)))
+        if looser:
+            draft.param(names.P_LOOSER, looser[:PARAM_MAX])
         draft.describe(
             f"**The model at {percent(curve.chosen)} synthetic rows**: {curve.metric} {score:.4f} ({low:.4f} to "
             f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; what it is promised "
@@ -156,6 +161,7 @@ def _write_final(
             f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
             f"{_caveat(ingredients)}"
+            + (f"\n\nIts batches passed under a policy that is looser than the default: {looser}." if looser else "")
         )
     return kept
 

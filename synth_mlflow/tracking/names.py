@@ -146,6 +146,7 @@ P_EVALUATION_RUN: Final = "synth.evaluation_run"  # on a problem statement: the 
 P_HANDOFF: Final = "synth.handoff_run"
 P_SIGNED_BY: Final = "synth.signed_by"
 P_ROLE: Final = "synth.role"
+P_LOOSER: Final = "synth.looser_than_default"
 P_RECHECKED: Final = "synth.rechecked"
 P_CHAMPION: Final = "synth.champion"
 P_KEY: Final = "synth.key"  # the tag of this name helps to find runs; this is what is believed

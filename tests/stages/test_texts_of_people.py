@@ -44,3 +44,19 @@ def test_no_command_prints_a_password(call, uri):
     ):
         code, out, err = call(*words)
         assert code and "topsecret" not in out + err
+
+
+def test_a_looser_policy_is_named_on_the_model_and_in_the_handoff(frozen, customers, tmp_path):
+    path = tmp_path / "problem.md"
+    path.write_text(path.read_text().replace("slices:", "validation: {fidelity: {column_distance: 0.4}}\nslices:", 1))
+    frozen.define(path)
+    law = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": None}
+    with frozen.batch(**law, purpose="more rows", source="none") as b:
+        b.write(customers(1000, 2))
+    frozen.validate()
+    frozen.sweep((0, 0.5), repeats=3)
+    final = frozen.project.reader.latest("final")
+    assert final.params[names.P_LOOSER] == "fidelity column_distance 0.4 (default 0.1)"
+    assert "looser than the default: fidelity column_distance 0.4" in final.tags[names.TAG_NOTE]
+    frozen.report(tmp_path / "handoff.md")
+    assert "looser than the default" in (tmp_path / "handoff.md").read_text()
