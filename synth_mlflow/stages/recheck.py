@@ -14,13 +14,13 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from synth_mlflow.checks import CheckResult, Probe, probe_from_json, sound
+from synth_mlflow.checks import CheckResult, Probe, probe_from_json
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import SynthError
-from synth_mlflow.gate.policy import Policy, check_version, load_check
-from synth_mlflow.stages.validate import evidence_of
+from synth_mlflow.gate.policy import Policy, check_version
+from synth_mlflow.stages.validate import check_result, evidence_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -81,7 +81,7 @@ def _differences(
     evidence = evidence_of(project, frozen, batch, _source_of(batch, frozen, sources), statement)
     project.say(f"running the {name} of {batch.id} again")
     with threadpool_limits(1, user_api="blas"):
-        result = sound(load_check(name).run(evidence, thresholds))
+        result = check_result(name, evidence, thresholds)
     yield from compared(tuple(map(probe_from_json, recorded["probes"])), recorded["inconclusive"], result)
 
 

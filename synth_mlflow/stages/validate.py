@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def _judge_batch(
             with threadpool_limits(
                 1, user_api="blas"
             ):  # small products: on a busy machine threads that wait cost tenfold
-                result = _result(name, evidence, policy)
+                result = check_result(name, evidence, policy.thresholds[name])
             ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
             accepted = _accepted(project, batch, policy, name, ruling)
             _write(project, batch, policy, name, run_id, result, ruling, accepted)
@@ -184,11 +184,11 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
     return rows
 
 
-def _result(name: str, evidence: Evidence, policy: Policy) -> CheckResult:
+def check_result(name: str, evidence: Evidence, thresholds: Mapping[str, float]) -> CheckResult:
     """What a check finds; a PluginError if it raises, or returns anything else."""
     plugin = find("checks", name)
     with plugin.guarded():
-        result = load_check(name).run(evidence, policy.thresholds[name])
+        result = load_check(name).run(evidence, thresholds)
         if not isinstance(result, CheckResult):
             raise TypeError(f"it returned a {type(result).__name__}, a CheckResult was needed")
         return sound(result)

@@ -85,7 +85,7 @@ def test_coarse_rows_that_are_equal_by_chance_are_no_proof(uri, write_project, c
 
     workflow = Workflow("shop", uri)
     workflow.define(write_project(coarse(300, 1), slices="{}"))
-    workflow.freeze()
+    workflow.freeze(equal_rows="both-sides")
     with workflow.batch(**RECORD) as b:
         b.write(coarse(60, 2))
     refuse_synthetic(workflow.project, tmp_path / "new.csv", normalise(coarse(200, 3)))
