@@ -13,8 +13,12 @@ SynthError                1   something failed
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import ClassVar
+
+_PASSWORD = re.compile(r"(\w:/{1,3}[^/:@\s]*):[^/\s]+@")
+_SECRET_OPTION = re.compile(r"([?&;][^=&\s]*(?:password|passwd|pwd|secret|token|key|sig)=)[^&\s'\"]+", re.IGNORECASE)
 
 
 class SynthError(Exception):
@@ -31,9 +35,9 @@ class SynthError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, found: str, fix: str = "") -> None:
-        super().__init__(f"{found}\n{fix}" if fix else found)
-        self.found = found
-        self.fix = fix
+        self.found = without_passwords(found)
+        self.fix = without_passwords(fix)
+        super().__init__(f"{self.found}\n{self.fix}" if fix else self.found)
 
 
 class UsageError(SynthError):
@@ -68,6 +72,19 @@ class GeneratorError(SynthError):
 
 class ServerError(SynthError):
     """The tracking server cannot be reached, read or written."""
+
+
+def without_passwords(text: str) -> str:
+    """A text without the passwords, tokens and keys of the URIs in it, also where a path has swallowed a slash.
+
+    Examples
+    --------
+    >>> without_passwords("cannot reach postgresql://ann:secret@db/mlflow")
+    'cannot reach postgresql://ann@db/mlflow'
+    >>> without_passwords("there is no file /home/ann/postgresql:/ann:secret@db/rows?sslpassword=x.")
+    'there is no file /home/ann/postgresql:/ann@db/rows?sslpassword=***'
+    """
+    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1@", text))
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import allowing
@@ -511,9 +512,12 @@ class Workflow:
             )
 
     @_reads
-    def verify(self, run_id: str | None = None) -> Verification:
+    def verify(
+        self, run_id: str | None = None, *, deep: bool = False, sources: Sequence[str | Path] = ()
+    ) -> Verification:
         """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
-        return verify(self.project, run_id)
+        files = [Path(source) for source in sources]
+        return verify(self.project, run_id, rng=np.random.default_rng(), deep=deep, sources=files)
 
     @_reads
     def identify(self, table: Any) -> Identified:

@@ -22,7 +22,7 @@ from synth_mlflow.cli.project_verbs import check, demo, init, list_installed, lo
 from synth_mlflow.cli.question_verbs import diff, identify, trace
 from synth_mlflow.cli.rerun_verbs import blame, reproduce
 from synth_mlflow.cli.stage_verbs import define, freeze, report, sweep, validate
-from synth_mlflow.errors import SynthError, UsageError, closest
+from synth_mlflow.errors import SynthError, UsageError, closest, without_passwords
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 TERMINATED = 143  # and after SIGTERM
@@ -96,7 +96,7 @@ def _exit_code(arguments: list[str]) -> int:
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.ClickException as error:
-        error.show()
+        _masked(error).show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         output.error("stopped by Ctrl-C; open runs were marked KILLED.", "Run the same command again to go on.")
@@ -123,6 +123,12 @@ def _refuse_bytes(arguments: Sequence[str]) -> None:
             raise UsageError(
                 f"the argument {plain!r} is no UTF-8 text.", "Type it anew, in a terminal whose locale is UTF-8."
             )
+
+
+def _masked(error: click.ClickException) -> click.ClickException:
+    """The same error without the passwords that the command line may have held."""
+    error.__dict__["message"] = without_passwords(error.message)
+    return error
 
 
 def _tell(error: SynthError, debug: bool, as_json: bool, cause: BaseException | None = None) -> int:

@@ -42,13 +42,19 @@ def retract(
 
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
+@click.option("--deep", is_flag=True, help="Run every check again from its rows; else one, by chance.")
+@click.option("--source", "sources", type=BlankPath(), multiple=True,
+              help="Real rows that a batch was learned from and the server does not hold.")  # fmt: skip
 @shared
 def verify(
     given: Shared,
     run_id: str | None,
+    deep: bool,
+    sources: tuple[Path | None, ...],
 ) -> int:
     """Recompute every digest and verdict of the project, or of RUN and those under it; exits with 4 on a mismatch."""
-    found = open_workflow("verify", given).verify(run_id)
+    workflow = open_workflow("verify", given)
+    found = workflow.verify(run_id, deep=deep, sources=[source for source in sources if source])
     if given.as_json:
         output.as_json(found)
     else:
@@ -80,6 +86,9 @@ def _told(found: Verification) -> None:
     stages = ", ".join(f"{count} {stage}" for stage, count in found.runs.items())
     output.line(f"checked: {sum(found.runs.values())} runs ({stages})")
     output.line(f"         {found.n_files:,} files, {found.n_params:,} parameters, {found.n_metrics:,} metrics")
+    output.line(f"         {len(found.rechecked)} of its checks run again from the rows")
+    for run_id, why in found.not_rechecked.items():
+        output.line(f"         check {run_id} could not be run again: {why}")
     for run_id, group in groupby(found.findings, key=lambda finding: finding.run_id):
         findings = list(group)
         output.line(f"BROKEN   {findings[0].run_name} (run {run_id})")

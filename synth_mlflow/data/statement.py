@@ -29,7 +29,7 @@ from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
 from synth_mlflow.data.plain_yaml import read_plain
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Guardrail, ModelSpec, Task, TaskKind
-from synth_mlflow.errors import StatementError, UsageError, closest
+from synth_mlflow.errors import StatementError, UsageError, closest, without_passwords
 
 QUESTIONS = (
     "What gap are we filling?",
@@ -131,6 +131,13 @@ class Facts(_Strict):
     model: Model = Model()
     validation: dict[str, Any] = {}
     rerun_when: dict[str, Any] = RERUN_WHEN
+
+    @field_validator("data")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        if without_passwords(value) != value:
+            raise ValueError("holds a password, which would be recorded: give the path of a file")
+        return value
 
     @field_validator("constraints", mode="before")
     @classmethod
@@ -306,7 +313,9 @@ def _problem(detail: Any, value: dict[str, Any]) -> str:
         return f"`{where}` is unknown. {closest(str(top), known) if known else ''}".strip()
     if detail["type"] == "missing" or (len(detail["loc"]) == 1 and value.get(str(top)) in (None, "")):
         return f"`{where}` is blank"
-    return f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r})"
+    return (
+        f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (found {without_passwords(repr(detail['input']))})"
+    )
 
 
 def _slice_problems(facts: Facts) -> list[str]:

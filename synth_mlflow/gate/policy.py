@@ -15,6 +15,7 @@ from synth_mlflow.errors import StatementError, closest
 from synth_mlflow.plugins import BUILT_IN, find, installed
 
 ALWAYS = ("contamination", "fidelity", "utility")
+LOWER_IS_LOOSER = frozenset({"alpha", "clean_share", "gain_share", "part_gain_share", "detectable_share"})
 FALSE_ALARM_RATE = 0.005  # of a check whose thresholds name no `alpha`
 
 
@@ -42,6 +43,22 @@ def load_check(name: str) -> Check:
     """An installed check by its name."""
     check: Check = find("checks", name).load()
     return check
+
+
+def looser_than_default(policy: Policy) -> tuple[str, ...]:
+    """In which points a policy lets more through than the default, in words; empty if it does not.
+
+    Only thresholds of built-in checks are compared: of others nobody here knows which direction is the looser one.
+    """
+    words = []
+    for check in policy.required:
+        if find("checks", check).origin != BUILT_IN:
+            continue
+        defaults = load_check(check).defaults
+        for name, value in sorted(policy.thresholds[check].items()):
+            looser = value < defaults[name] if name in LOWER_IS_LOOSER else value > defaults[name]
+            words += [f"{check} {name} {value:g} (default {defaults[name]:g})"] if looser else []
+    return (*words, *(f"{check} may be inconclusive" for check in policy.accepted))
 
 
 def check_version(name: str) -> str:

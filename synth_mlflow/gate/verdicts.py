@@ -120,7 +120,7 @@ def check_verdict(
 
 def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
     """The verdict as the write-once parameters of the check runs tell it; for lists, not for gates."""
-    return combine(batch, policy, [_recorded(run, policy) for run in _in_force(batch, policy, checks)])
+    return combine(batch, policy, [_recorded(run, policy) for run in in_force(batch, policy, checks)])
 
 
 def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
@@ -132,7 +132,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
         If the probes are not those that were recorded, or give another verdict than the recorded one.
     """
     verdicts = []
-    for run in map(project.reader.vouch, _in_force(batch, policy, checks)):
+    for run in map(project.reader.vouch, in_force(batch, policy, checks)):
         found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
         probes = tuple(probe_from_json(probe) for probe in found["probes"])
         ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
@@ -201,7 +201,7 @@ def _why(verdict: Verdict) -> str:
     return "; ".join(verdict.reasons[:N_REASONS]) + (f"; and {more} more reasons" if more > 0 else "")
 
 
-def _in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> list[StoredRun]:
+def in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> list[StoredRun]:
     """The newest run of each required check that judged these very rows under this very policy.
 
     A run counts only for the version of its check that is installed, and for the evaluation set of its batch.

@@ -17,6 +17,7 @@ from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.html_table import html_table
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import EvidenceError, SynthError
@@ -258,8 +259,8 @@ def _write(draft: Draft, recorded: RecordedSweep, found: Reproduction) -> None:
     draft.param(names.P_ENVIRONMENT, environment())
     draft.text(names.A_REPRODUCTION, canonical_json(dataclasses.asdict(found)))
     draft.frame(names.A_REPRODUCTION_TABLE, pd.DataFrame([dataclasses.asdict(step) for step in found.steps]))
-    rows = "\n".join(f"| {step.what} | {step.outcome} | {step.words} |" for step in found.steps)
-    others = "".join(f"- {text}\n" for text in found.versions) or "Everything is as it was.\n"
+    rows = "\n".join(f"| {as_text(step.what)} | {step.outcome} | {as_text(step.words)} |" for step in found.steps)
+    others = "".join(f"- {as_text(text)}\n" for text in found.versions) or "Everything is as it was.\n"
     draft.describe(
         f"**{found.model} made again: {found.outcome}.** Software: {environment()['python']}\n\n{others}\n"
         f"| step | outcome | how |\n|---|---|---|\n{rows}"

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.lifecycle.usage import Uses, uses_of
 from synth_mlflow.tracking import names
@@ -103,10 +104,15 @@ def _told(reason: str, by: str) -> TakenBack:
 
 def _mark(project: Project, batch: StoredBatch, told: TakenBack, uses: Uses) -> None:
     """Show the retraction where people look; the parameter is what shuts the gate."""
-    line = f"**RETRACTED** {told.words}"
+    line = f"**RETRACTED** {as_text(told.words)}"
     _tag(project, batch.run, names.TAG_RETRACTED, line)
     for handoff in uses.handoffs:
-        _tag(project, handoff, names.TAG_SUPERSEDED, f"**SUPERSEDED**: batch {batch.id} was retracted {told.words}")
+        _tag(
+            project,
+            handoff,
+            names.TAG_SUPERSEDED,
+            f"**SUPERSEDED**: batch {batch.id} was retracted {as_text(told.words)}",
+        )
 
 
 def _tag(project: Project, run: StoredRun, tag: str, line: str) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.named_runs import Known
 from synth_mlflow.lifecycle.recompute import contradictions
 from synth_mlflow.lifecycle.usage import rests_on
+from synth_mlflow.stages.recheck import recheck
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.run_ids import spelled_out
 from synth_mlflow.tracking.seal import seal_of
+from synth_mlflow.tracking.stored import StoredBatch
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,10 @@ class Verification:
     n_params: int
     n_metrics: int
     findings: tuple[Finding, ...]
+    rechecked: tuple[str, ...] = ()
+    """The check runs that were run again from rows and seed: all of them if that was asked for, else one by chance."""
+    not_rechecked: Mapping[str, str] = field(default_factory=dict)
+    """Check runs that could not be run again here, and why."""
 
     @property
     def holds(self) -> bool:
@@ -46,7 +55,14 @@ class Verification:
         return not self.findings
 
 
-def verify(project: Project, run_id: str | None = None) -> Verification:
+def verify(
+    project: Project,
+    run_id: str | None = None,
+    *,
+    rng: np.random.Generator,
+    deep: bool = False,
+    sources: Sequence[Path] = (),
+) -> Verification:
     """Recompute what the runs of a project vouch for: files, rows, records, verdicts, choices, models, documents.
 
     Tags are never read as evidence, so that editing one is no finding.
@@ -56,6 +72,12 @@ def verify(project: Project, run_id: str | None = None) -> Verification:
     project : Project
     run_id : str, optional
         One run, with everything under it; by default the whole project.
+    rng : Generator
+        Chooses the check that is run again; nobody who edits runs may know which.
+    deep : bool
+        Run every check again.
+    sources : sequence of Path
+        Real rows that batches were learned from and that the server does not hold.
 
     Raises
     ------
@@ -73,13 +95,43 @@ def verify(project: Project, run_id: str | None = None) -> Verification:
         for run in _counted(project, scope)
         for what in _mismatches(project, run, everything, known)
     ]
+    wanted = _chosen(everything, scope, rng, deep=deep)
+    again = [found for group in wanted for found in recheck(project, group.batch, group.checks, sources)]
+    by_id = {run.run_id: run for run in scope}
+    findings += [
+        Finding(each.run_id, each.run_name, what, rests_on(everything, by_id[each.run_id]))
+        for each in again
+        for what in each.differences
+    ]
     return Verification(
+        rechecked=tuple(each.run_id for each in again if not each.not_run),
+        not_rechecked={each.run_id: each.not_run for each in again if each.not_run},
         runs=Counter(run.stage for run in scope),
         n_files=sum(len(run.artifacts) for run in scope),
         n_params=sum(len(run.params) for run in scope),
         n_metrics=sum(len(run.metrics) for run in scope),
         findings=tuple(findings),
     )
+
+
+@dataclass(frozen=True)
+class _Checked:
+    batch: StoredBatch
+    checks: tuple[StoredRun, ...]
+
+
+def _chosen(
+    everything: Sequence[StoredRun], scope: Sequence[StoredRun], rng: np.random.Generator, *, deep: bool
+) -> list[_Checked]:
+    """The checks to run again, by their batches: all, or one by chance."""
+    batches = {run.run_id: StoredBatch(run) for run in everything if run.stage == "batch" and run.counts}
+    checks = [run for run in scope if names.P_CHECK in run.params and run.parent in batches]
+    if checks and not deep:
+        checks = [checks[int(rng.integers(len(checks)))]]
+    grouped: dict[str, list[StoredRun]] = {}
+    for run in checks:
+        grouped.setdefault(str(run.parent), []).append(run)
+    return [_Checked(batches[parent], tuple(group)) for parent, group in grouped.items()]
 
 
 def _counted(project: Project, scope: Sequence[StoredRun]) -> Iterator[StoredRun]:

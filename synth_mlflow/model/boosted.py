@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.model.class_weights import row_weights, weights_by_code
@@ -276,7 +277,7 @@ def _refusals(n_rows: int, settings: BoostedSettings) -> Iterator[None]:
 
 
 def _binned(data: lightgbm.Dataset) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
         path = Path(folder) / "bins"
         data.subset([0]).construct()  # LightGBM is silent only in threads that have read its parameters
         data.save_binary(path)
@@ -287,7 +288,7 @@ def _arrived(
     settings: BoostedSettings, columns: RawColumns, classes: Labels, binned: bytes, evaluation: Vector
 ) -> BoostedTrainer:
     """A trainer in the process that it travelled to."""
-    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
         path = Path(folder) / "bins"
         path.write_bytes(binned)
         data = lightgbm.Dataset(path, params=dict(settings.params)).construct()

@@ -15,6 +15,7 @@ import pandas as pd
 
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.environment import environment
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.record import DeclaredConstraints, Origin, Record, source_in_words
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.standing import retracted_like
@@ -209,6 +210,7 @@ def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:
     draft.param(names.P_SOURCE, dataclasses.asdict(origin.source))
     draft.param(names.P_ROWS, record.rows)
     draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
+    draft.param(names.P_SALT, frozen.salt)  # so that its digests can be read without the set's run
     draft.param(names.P_STATEMENT, record.statement_digest)
     draft.param(names.P_ENVIRONMENT, record.environment)
     draft.param(names.P_CREATED_AT, record.created_at)
@@ -222,8 +224,9 @@ def _description(record: Record) -> str:
     origin = record.origin
     seed = "none" if origin.seed is None else str(origin.seed)
     return (
-        f"**Unvalidated.** A synthetic batch: {record.rows:,} rows made by {origin.generator} {origin.version}. "
-        f"Next: `synth-mlflow validate {record.batch}`.\n\n"
+        f"**Unvalidated.** A synthetic batch: {record.rows:,} rows made by {as_text(origin.generator)} "
+        f"{as_text(origin.version)}. Next: `synth-mlflow validate {record.batch}`.\n\n"
         f"| purpose | slice | seed | learned from |\n|---|---|---|---|\n"
-        f"| {origin.purpose} | {origin.slice or 'the whole table'} | {seed} | {source_in_words(origin.source)} |"
+        f"| {as_text(origin.purpose)} | {as_text(origin.slice or 'the whole table')} | {seed} "
+        f"| {as_text(source_in_words(origin.source))} |"
     )

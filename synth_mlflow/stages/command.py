@@ -15,6 +15,7 @@ import pandas as pd
 
 from synth_mlflow.data.command_template import CommandTemplate
 from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.record import Origin, record_in_file
 from synth_mlflow.data.secrets import secret_in
 from synth_mlflow.data.tables import table_pieces, write_parquet
@@ -91,7 +92,7 @@ def generate_by_command(
     values = {"rows": rows, "seed": seed, "slice": slice or ""}
     _refuse_secrets(template.words(values))
     project.say(f"running {shlex.join(template.words(values))}")
-    with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-command-", dir=private_room()) as folder:
         job = _Job(template, values, Path(folder), generator, timeout_seconds)
         notes = job.run(members if "members" in template.places else None)
         with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
@@ -113,7 +114,7 @@ def command_again(origin: Origin, n_rows: int, members: pd.DataFrame | None, spo
     settings = dict(origin.params)
     template = CommandTemplate(str(settings.pop("command")), settings)
     values = {"rows": n_rows, "seed": origin.seed or 0, "slice": origin.slice or ""}
-    with tempfile.TemporaryDirectory(prefix="synth-command-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-command-", dir=private_room()) as folder:
         job = _Job(template, values, Path(folder), origin.generator, TIMEOUT_SECONDS)
         job.run(members if "members" in template.places else None)
         job.hand_over(spool)

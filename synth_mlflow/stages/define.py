@@ -10,6 +10,7 @@ import pandas as pd
 
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
+from synth_mlflow.data.markdown_text import as_lines, as_text
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.task import Task
@@ -107,12 +108,12 @@ def _in_force(project: Project, run_id: str) -> Problem:
 
 
 def _description(statement: Statement, rows: pd.DataFrame) -> str:
-    prose = "\n\n".join(f"### {question}\n{answer}" for question, answer in statement.answers.items())
+    prose = "\n\n".join(f"### {question}\n{as_lines(answer)}" for question, answer in statement.answers.items())
     facts = statement.facts
     return (
         f"**The problem**, written by people before anything was generated. Next: the frozen evaluation set.\n\n"
         f"| gap | metric | success | real rows |\n|---|---|---|---|\n"
-        f"| {facts.gap} | {facts.metric} | {success_in_words(statement)} | {len(rows):,} |\n\n{prose}"
+        f"| {facts.gap} | {as_text(facts.metric)} | {success_in_words(statement)} | {len(rows):,} |\n\n{prose}"
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, GuardrailFacts, success_in_words
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts, retracted_inside
-from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.policy import Policy, looser_than_default
 from synth_mlflow.gate.revisions import Revision, accepted_since, changed_facts, changed_thresholds, clock
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve
@@ -199,6 +199,11 @@ def _triggers(material: Material, stated: StatedPromise) -> tuple[handoff.Trigge
     return tuple(handoff.Trigger(state.name, state.condition, state.state, state.reason) for state in states)
 
 
+def _looser(policy: Policy) -> dict[str, str]:
+    words = "; ".join(looser_than_default(policy))
+    return {"looser than the default": words} if words else {}
+
+
 def _policy(policy: Policy, revisions: Sequence[Revision]) -> tuple[handoff.Fact, ...]:
     thresholds = {
         f"{check} asks for": ", ".join(f"{name} {limit:g}" for name, limit in sorted(policy.thresholds[check].items()))
@@ -213,7 +218,7 @@ def _policy(policy: Policy, revisions: Sequence[Revision]) -> tuple[handoff.Fact
     for check, words in changed_thresholds(revisions):
         name = f"{check}: thresholds other than the default"
         changed[name] = f"{changed[name]}; {words}" if name in changed else words
-    told = {"required checks": ", ".join(policy.required), **thresholds, **changed, **accepted}
+    told = {"required checks": ", ".join(policy.required), **_looser(policy), **thresholds, **changed, **accepted}
     return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
 from synth_mlflow.data.equal_rows import Balance
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import Split
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
@@ -114,7 +115,7 @@ def describe_split(problem: Problem, sides: Cut, baseline: Baseline, store: Stor
     return (
         "**The frozen evaluation set**: real rows that no generator ever sees; nobody changes them mid-project. "
         f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | split | rows are |\n|---|---|---|---|\n"
-        f"| {len(sides.evaluation):,} | {len(sides.training):,} | {sides.split.how} | {kept} |\n\n"
+        f"| {len(sides.evaluation):,} | {len(sides.training):,} | {as_text(sides.split.how)} | {kept} |\n\n"
         f"Held out: {sides.balance.words}.\n\n"
         f"Real-only baseline: **{problem.statement.facts.metric} {baseline.score:.4f}** "
         f"({baseline.low:.4f} to {baseline.high:.4f}). "

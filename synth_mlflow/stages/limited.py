@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import pandas as pd
 
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import GeneratorError, SynthError
 from synth_mlflow.stages.child_process import ending, last_lines
 from synth_mlflow.stages.maker import Drawn, Maker, Wanted
@@ -57,7 +58,7 @@ def limited(maker: Maker, again: Again, seconds: float) -> Callable[[pd.DataFram
 
 
 def _received(maker: Maker, job: _Job, seconds: float, notes: dict[str, Any]) -> Iterator[object]:
-    with tempfile.TemporaryDirectory(prefix="synth-limited-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-limited-", dir=private_room()) as folder:
         stderr = Path(folder) / "stderr.txt"
         with stderr.open("wb") as said:
             process = subprocess.Popen(

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.data.digests import canonical_json, json_digest
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.record import Origin
 from synth_mlflow.errors import UsageError
 from synth_mlflow.llm.answer import Answer, Journal
@@ -137,7 +138,10 @@ def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame
     asked = Asked(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0)
     constraints = kept_constraints(project, frozen, members)
     kept = Kept(rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience)
-    with tempfile.TemporaryDirectory(prefix="synth-llm-") as folder, Journal(Path(folder) / "answers.jsonl") as paid:
+    with (
+        tempfile.TemporaryDirectory(prefix="synth-llm-", dir=private_room()) as folder,
+        Journal(Path(folder) / "answers.jsonl") as paid,
+    ):
         project.say(f"asking {model} at {endpoint.public} for {rows:,} rows again")
         _asked_until(project, asked, origin, paid, TIMEOUT_SECONDS, kept)
     spool.add(kept.frame)

@@ -18,6 +18,7 @@ import pandas as pd
 from synth_mlflow import peers
 from synth_mlflow.data.columns import Schema, conform, schema_of
 from synth_mlflow.data.digests import canonical_json, file_digest
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.tables import table_pieces, write_parquet
 from synth_mlflow.errors import GeneratorError, UsageError
@@ -109,7 +110,7 @@ class _Side:
 
     def environment(self) -> dict[str, Any]:
         """Versions of Python and of the peer's packages."""
-        with tempfile.TemporaryDirectory(prefix="synth-peer-") as folder:
+        with tempfile.TemporaryDirectory(prefix="synth-peer-", dir=private_room()) as folder:
             found = dict(self._ask(Path(folder), {}, PROBE_SECONDS)["environment"])
         missing = [name for name in (self.peer.packages[0], "pyarrow") if name not in found["packages"]]
         if missing:
@@ -129,7 +130,7 @@ class _Side:
         known = members if wanted.part is None else _inside(members, wanted.part)
         rows = wanted.rows if wanted.part is None else math.ceil(SLICE_DRAWS * wanted.rows) + SLICE_MARGIN
         asked = {"rows": rows, "seed": wanted.seed, "target": wanted.task.target, "kinds": dict(schema.kinds)}
-        with tempfile.TemporaryDirectory(prefix="synth-peer-") as name:
+        with tempfile.TemporaryDirectory(prefix="synth-peer-", dir=private_room()) as name:
             folder = Path(name)
             write_parquet(known, folder / "members.parquet")
             notes["peer"] = self._ask(folder, asked, self.seconds)["notes"]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.data.digests import Hashes, row_digests
+from synth_mlflow.data.chunks import distinctive_rows
+from synth_mlflow.data.columns import normalise, schema_of
+from synth_mlflow.data.digests import Hashes, row_digests, row_hashes
 from synth_mlflow.data.record import record_in_file
 from synth_mlflow.errors import EvidenceError, ServerError, SynthError, UsageError
+from synth_mlflow.measures.row_overlap import are_mostly_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 
+_NONE = np.array([], dtype=np.uint64)
 CHANCE = 1e-6  # how rarely a file of real rows may be refused for rows that it shares with a batch by chance
 
 
@@ -41,44 +47,88 @@ def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
             f"({record.origin.generator} {record.origin.version}).",
             "Give the real rows.",
         )
-    evalsets = [run for run in project.reader.finished("evalset", everywhere=True) if names.P_SALT in run.params]
-    digests = {run.params[names.P_SALT]: row_digests(rows, run.params[names.P_SALT]) for run in evalsets}
-    by_evalset = {run.params[names.P_EVALUATION_DIGEST]: run for run in evalsets}
-    for batch in project.reader.finished("batch", everywhere=True):
-        frozen = by_evalset.get(batch.params.get(names.P_EVALUATION_DIGEST, ""))
-        if frozen is not None:
-            with _skipping(project, batch):
-                _refuse_shared(project, path, digests[frozen.params[names.P_SALT]], batch, frozen)
+    known = _Known(project, rows, {run.params[names.P_EVALUATION_DIGEST]: run for run in _evaluation_sets(project)})
+    for batch in project.reader.ever_finished("batch"):
+        shared = 0
+        with _skipping(project, batch):
+            shared = known.shared_with(batch)
+        if shared:
+            raise UsageError(
+                f"{path} is not strictly real: {shared:,} of its {len(rows):,} rows are rows of synthetic batch "
+                f"{batch.params.get(names.P_BATCH)} (project {batch.tags.get(names.TAG_PROJECT)!r}, run "
+                f"{batch.run_id}{', which was deleted' if batch.deleted else ''}).",
+                "Give the real rows only.",
+            )
 
 
 @contextmanager
 def _skipping(project: Project, batch: StoredRun) -> Iterator[None]:
-    """Go on, and say so, where the evidence of another project is broken or its files are gone: it is not ours."""
+    """Go on, and say so, where the evidence of another project or of a deleted run is broken or its files are gone."""
     try:
         yield
     except (EvidenceError, ServerError, KeyError, ValueError) as error:
-        if batch.experiment_id == project.server.experiment_id:
+        if batch.experiment_id == project.server.experiment_id and not batch.deleted:
             raise
         other = project.reader.experiment_names().get(batch.experiment_id, batch.experiment_id)
         reason = error.found if isinstance(error, SynthError) else repr(error)
         project.say(f"not compared with batch run {batch.run_id} of experiment {other!r}, which is broken: {reason}")
 
 
-def _refuse_shared(project: Project, path: Path, rows: Hashes, batch: StoredRun, frozen: StoredRun) -> None:
-    made = project.row_digests(batch)
-    real = project.row_digests(frozen)
-    unknown = rows[~np.isin(rows, np.concatenate([real["training"], real["evaluation"]]))]
-    certain = int(np.isin(unknown, made["distinctive"]).sum())
-    everything = np.concatenate([made["distinctive"], made["common"]])
-    shared = int(np.isin(unknown, everything).sum())
-    by_chance = int(np.isin(real["evaluation"], everything).sum())
-    if not certain and not _more_than_chance(shared, len(unknown), by_chance, len(real["evaluation"])):
-        return
-    raise UsageError(
-        f"{path} is not strictly real: {shared:,} of its {len(rows):,} rows are rows of synthetic batch "
-        f"{batch.params[names.P_BATCH]} (project {batch.tags.get(names.TAG_PROJECT)!r}, run {batch.run_id}).",
-        "Give the real rows only.",
-    )
+def _evaluation_sets(project: Project) -> list[StoredRun]:
+    return [run for run in project.reader.ever_finished("evalset") if names.P_EVALUATION_DIGEST in run.params]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Rows that are said to be real, to be held against each known batch."""
+
+    project: Project
+    rows: pd.DataFrame
+    evaluation_sets: Mapping[str, StoredRun]
+    """By their digest; those that were deleted too."""
+
+    @functools.cached_property
+    def _digests(self) -> dict[str, Hashes]:
+        return {}
+
+    def shared_with(self, batch: StoredRun) -> int:
+        """How many rows are those of a batch; 0 where they are equal by chance."""
+        frozen = self.evaluation_sets.get(batch.params.get(names.P_EVALUATION_DIGEST, ""))
+        salt = batch.params.get(names.P_SALT) or (frozen.params.get(names.P_SALT) if frozen else None)
+        try:
+            made = self.project.row_digests(batch) if salt else None
+        except EvidenceError:
+            made = None
+        if salt is None or made is None:
+            return self._by_content(batch)
+        if salt not in self._digests:
+            self._digests[salt] = row_digests(self.rows, salt)
+        return self._by_digests(self._digests[salt], made, frozen)
+
+    def _by_digests(self, rows: Hashes, made: Mapping[str, Hashes], frozen: StoredRun | None) -> int:
+        everything = np.concatenate([made["distinctive"], made["common"]])
+        try:
+            real = self.project.row_digests(frozen) if frozen else {}
+        except EvidenceError:  # deleted with its files: the batch's own digests have to do
+            real = {}
+        unknown = rows[~np.isin(rows, np.concatenate([*real.values(), _NONE]))]
+        shared = int(np.isin(unknown, everything).sum())
+        if np.isin(unknown, made["distinctive"]).any():
+            return shared
+        if not real:
+            return shared if are_mostly_of(rows, everything) else 0
+        by_chance = int(np.isin(real["evaluation"], everything).sum())
+        return shared if _more_than_chance(shared, len(unknown), by_chance, len(real["evaluation"])) else 0
+
+    def _by_content(self, batch: StoredRun) -> int:
+        """From the rows themselves, where their digests are gone, or the salt with the evaluation set."""
+        path = self.project.reader.file(batch, names.A_BATCH)
+        found = normalise(pd.read_parquet(path))
+        if set(found.columns) != set(self.rows.columns):
+            return 0
+        made, rows = row_hashes(found), row_hashes(self.rows)
+        alone = distinctive_rows(path, schema_of(found))
+        return self._by_digests(rows, {"distinctive": made[alone], "common": made[~alone]}, None)
 
 
 def _more_than_chance(shared: int, n_rows: int, by_chance: int, n_evaluation: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -10,15 +11,19 @@ from pathlib import Path
 
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
+from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.gate.standing import refuse_other_set
+from synth_mlflow.gate.verdicts import checks_by_batch, in_force, require_open
 from synth_mlflow.handoff.document import Document, SignOff
 from synth_mlflow.handoff.markdown import escape
 from synth_mlflow.handoff.twin import document_of
 from synth_mlflow.stages.batch import user_name
 from synth_mlflow.stages.document import sign_off_of
+from synth_mlflow.stages.recheck import recheck
 from synth_mlflow.stages.report import refuse_output, rendered, write_copy
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import make_champion
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -84,12 +89,13 @@ def sign(project: Project, asked: Asked) -> SignedOff:
     document = _document(project, handoff)
     before = recorded_sign_offs(runs)
     champion = _champion(document) if asked.champion else None
+    rechecked = _recheck(project, _inside(document)) if champion else ()
     earlier = [each for each in chain.from_iterable(before.values()) if each.champion not in (None, champion)]
     newest = max((each.run.started for each in earlier), default=0) if champion else 0
     key = json_digest(["sign-off", document.sha256, asked.name, asked.role, champion, newest])
     known = next((run for run in runs if run.tags.get(names.TAG_KEY) == key), None)
     others = [each for each in before.get(handoff.run_id, []) if known is None or each.run.run_id != known.run_id]
-    signing = _Signing(project, asked, handoff, document, champion, tuple(map(sign_off_of, others)))
+    signing = _Signing(project, asked, handoff, document, champion, tuple(map(sign_off_of, others)), rechecked)
     mine = StoredSignOff(known or signing.write(key))
     signing.count(mine)
     if asked.output is not None:
@@ -159,6 +165,45 @@ def _champion(document: Document) -> str:
     return uri
 
 
+def _inside(document: Document) -> list[str]:
+    return [batch.run_id for batch in document.batches_in_model()]
+
+
+def _recheck(project: Project, run_ids: Sequence[str]) -> tuple[str, ...]:
+    """Run every check of the batches inside the model again, before it becomes the champion; their run ids.
+
+    Raises
+    ------
+    EvidenceError
+        If the rows give something else than a check's run says.
+    GateError
+        If a check cannot be run again here.
+    """
+    policy, by_run = policy_of(project.problem().statement), checks_by_batch(project)
+    batches = [project.batch(run_id) for run_id in run_ids]
+    require_open(project, batches, policy)
+    done = [
+        each
+        for batch in batches
+        for each in recheck(project, batch, in_force(batch, policy, by_run.get(batch.run.run_id, ())))
+    ]
+    wrong = [f"  - {each.run_name} (run {each.run_id}): {each.differences[0]}" for each in done if each.differences]
+    if wrong:
+        shown = "\n".join(wrong)
+        raise EvidenceError(
+            f"{len(wrong)} of {len(done)} checks do not follow from their rows: somebody changed them.\n{shown}",
+            "`synth-mlflow verify --deep` says all that differs. Retract the batch, or restore its checks' runs.",
+        )
+    missing = [f"  - {each.run_name} (run {each.run_id}): {each.not_run}" for each in done if each.not_run]
+    if missing:
+        shown = "\n".join(missing)
+        raise GateError(
+            f"no model becomes champion before its checks were run again, and {len(missing)} cannot be:\n{shown}",
+            "Sign where they can be run, or without `--champion`.",
+        )
+    return tuple(each.run_id for each in done)
+
+
 @dataclass(frozen=True)
 class _Signing:
     """One sign-off that is about to be written."""
@@ -169,6 +214,7 @@ class _Signing:
     document: Document
     champion: str | None
     others: tuple[SignOff, ...]
+    rechecked: tuple[str, ...]
 
     def write(self, key: str) -> StoredRun:
         """The run of the sign-off, with the document as it is signed by everybody so far."""
@@ -204,6 +250,8 @@ class _Signing:
         draft.param(names.P_CREATED_BY, user_name())
         if self.champion:
             draft.param(names.P_CHAMPION, self.champion)
+            for name, value in pages(names.P_RECHECKED, self.rechecked).items():
+                draft.param(name, value)
 
     def _description(self, at: str) -> str:
         made = f" `{self.champion}` becomes the **{names.CHAMPION}**." if self.champion else ""

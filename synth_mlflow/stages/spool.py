@@ -18,6 +18,7 @@ from synth_mlflow.data.chunks import ChunkWriter, distinctive_rows
 from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.digests import Hashes, row_digests
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.record import METADATA_KEY, Origin, Record
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import UsageError
@@ -122,7 +123,7 @@ class Spool:
 @contextmanager
 def spooling(frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> Iterator[Spool]:
     """A spool in a temporary folder, which is gone after the block."""
-    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
         spool = Spool(Path(folder), frozen, origin, constraints)
         try:
             yield spool

@@ -10,7 +10,9 @@ import pandas as pd
 
 from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
+from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.answer import success_words
 from synth_mlflow.model.curve import Curve, Point, source_name
 from synth_mlflow.model.engine import Engine
@@ -26,6 +28,7 @@ from synth_mlflow.stages.opening import write_predictions
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft, Input
 from synth_mlflow.tracking.kept_fits import KeptFits
+from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import KeptModel, keep_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
@@ -58,7 +61,7 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
     for lost in curve.failed:
         project.say(f"{percent(lost.ratio)} is left out: {lost.reason}")
         for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
-            set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {lost.reason}"})
+            set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {as_text(lost.reason)}"})
             end_run(project.server, run_id, "FAILED", lost.reason)
     project.say(f"fitting the final model at {percent(curve.chosen)}")
     kept = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
@@ -99,8 +102,8 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
         draft.metric(metric_of[label], share)
     draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
     chosen = " **The chosen ratio.**" if point is curve.at(curve.chosen) else ""
-    chosen += f" The guardrail does not let it be chosen: {point.forbidden}." if point.forbidden else ""
-    rows = f"synthetic rows of {source}" if source else "synthetic rows"
+    chosen += f" The guardrail does not let it be chosen: {as_text(point.forbidden)}." if point.forbidden else ""
+    rows = f"synthetic rows of {as_text(source)}" if source else "synthetic rows"
     draft.describe(
         f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} {rows} "
         f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"
@@ -146,6 +149,9 @@ def _write_final(
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
         write_predictions(draft.file(names.A_PREDICTIONS), predictions, final.model.classes)
         draft.inputs += _inputs(ingredients, used)
+        looser = "; ".join(looser_than_default(policy_of(statement)))
+        if looser:
+            draft.param(names.P_LOOSER, looser[:PARAM_MAX])
         draft.describe(
             f"**The model at {percent(curve.chosen)} synthetic rows**: {curve.metric} {score:.4f} ({low:.4f} to "
             f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; what it is promised "
@@ -155,6 +161,7 @@ def _write_final(
             f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
             f"{_caveat(ingredients)}"
+            + (f"\n\nIts batches passed under a policy that is looser than the default: {looser}." if looser else "")
         )
     return kept
 

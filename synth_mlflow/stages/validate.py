@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from threadpoolctl import threadpool_limits
 from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge, sound
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
@@ -76,7 +78,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
             project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
             note_verdict(project, batch, policy, verdicts[place])  # a killed process may have left that undone
             continue
-        _judge_batch(project, batch, policy, missing, _evidence(project, frozen, batch, source))
+        _judge_batch(project, batch, policy, missing, evidence_of(project, frozen, batch, source))
         checks = checks_by_batch(project)
         verdicts[place] = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         note_verdict(project, batch, policy, verdicts[place])
@@ -123,14 +125,29 @@ def _judge_batch(
             with threadpool_limits(
                 1, user_api="blas"
             ):  # small products: on a busy machine threads that wait cost tenfold
-                result = _result(name, evidence, policy)
+                result = check_result(name, evidence, policy.thresholds[name])
             ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
             accepted = _accepted(project, batch, policy, name, ruling)
             _write(project, batch, policy, name, run_id, result, ruling, accepted)
 
 
-def _evidence(project: Project, frozen: EvaluationSet, batch: StoredBatch, source: Path | None) -> Evidence:
-    statement = project.problem().statement
+def evidence_of(
+    project: Project,
+    frozen: EvaluationSet,
+    batch: StoredBatch,
+    source: Path | None,
+    statement: Statement | None = None,
+) -> Evidence:
+    """What the checks of a batch look at.
+
+    Parameters
+    ----------
+    source : Path, optional
+        The file that the batch was learned from, where there is one.
+    statement : Statement, optional
+        By default the one in force.
+    """
+    statement = statement or project.problem().statement
     task = frozen.task_of(statement)
     record = project.record(StoredBatch(project.reader.vouch(batch.run)))
     elsewhere = record.origin.source.kind == "file"
@@ -167,11 +184,11 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
     return project.without_evaluation_rows(rows, frozen)
 
 
-def _result(name: str, evidence: Evidence, policy: Policy) -> CheckResult:
+def check_result(name: str, evidence: Evidence, thresholds: Mapping[str, float]) -> CheckResult:
     """What a check finds; a PluginError if it raises, or returns anything else."""
     plugin = find("checks", name)
     with plugin.guarded():
-        result = load_check(name).run(evidence, policy.thresholds[name])
+        result = load_check(name).run(evidence, thresholds)
         if not isinstance(result, CheckResult):
             raise TypeError(f"it returned a {type(result).__name__}, a CheckResult was needed")
         return sound(result)
@@ -207,6 +224,7 @@ def _write(
         draft.param(names.P_BATCH_DIGEST, batch.digest)
         draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
         draft.param(names.P_POLICY, policy.digest)
+        draft.param(names.P_STATEMENT, project.problem().statement.digest)
         draft.param(names.P_ALPHA, policy.alpha(name))
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
         draft.param(names.P_VERDICT, ruling.verdict)
@@ -236,9 +254,9 @@ def _keep(draft: Draft, result: CheckResult) -> None:
 def _description(
     batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling, notes: Sequence[str]
 ) -> str:
-    reasons = "\n".join(f"- {reason}" for reason in ruling.reasons[:10])
+    reasons = "\n".join(f"- {as_text(reason)}" for reason in ruling.reasons[:10])
     rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
-    people = "".join(f" {note.removesuffix('.')}." for note in notes)
+    people = "".join(f" {as_text(note.removesuffix('.'))}." for note in notes)
     words = f"{result.words}\n\n" if result.words else ""
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
@@ -287,7 +305,9 @@ def _kept(probes: Sequence[Probe], failed: Sequence[Probe]) -> str:
 
 def _table_row(probe: Probe) -> str:
     floor = "" if probe.floor is None else f"{probe.floor:.4g}"
-    return f"| {probe.name} | {probe.column or ''} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
+    return (
+        f"| {as_text(probe.name)} | {as_text(probe.column or '')} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
+    )
 
 
 def _badness(probe: Probe) -> float:
@@ -299,13 +319,14 @@ def _badness(probe: Probe) -> float:
 
 def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:
     """Show the verdict where people look; the gate never reads it back."""
-    reasons = "\n".join(f"- {reason}" for reason in verdict.reasons[:10])
+    reasons = "\n".join(f"- {as_text(reason)}" for reason in verdict.reasons[:10])
     table = "\n".join(f"| {check.check} | {check.verdict} |" for check in verdict.checks)
     record = project.record(batch)
     what_next = "`synth-mlflow sweep`" if verdict.gate_open else "a better batch: `synth-mlflow generate`"
     note = (
-        f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by {record.origin.generator} "
-        f"{record.origin.version}. Purpose: {record.origin.purpose}. Next: {what_next}.\n\n"
+        f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by "
+        f"{as_text(record.origin.generator)} {as_text(record.origin.version)}. "
+        f"Purpose: {as_text(record.origin.purpose)}. Next: {what_next}.\n\n"
         f"| check | verdict |\n|---|---|\n{table}\n\n{reasons}"
     )
     tags = {names.TAG_VERDICT: verdict.verdict, names.TAG_REASON: "\n".join(verdict.reasons), names.TAG_NOTE: note}

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from synth_mlflow.data.digests import file_digest
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.model.fit_file import pack_fits, unpack_fits
 from synth_mlflow.model.plan import Fit, FitKey
 from synth_mlflow.tracking import names
@@ -63,7 +64,7 @@ class KeptFits:
         if not self._waiting:
             return
         start = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+        with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
             path = Path(folder) / f"{len(self.params):04d}.npz"
             path.write_bytes(pack_fits(self._waiting, self._maker))
             self.server.client.log_artifact(self._run_id, str(path), names.A_FITS)

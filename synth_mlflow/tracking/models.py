@@ -19,6 +19,7 @@ from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
@@ -78,7 +79,7 @@ def keep_model(
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
     logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
-    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as parent:
         folder = Path(parent) / "model"
         save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id))
         sha256 = folder_digest(folder)
@@ -180,7 +181,7 @@ def model_digest(server: Server, name: str, version: str) -> str:
     EvidenceError
         If the version or its files are gone.
     """
-    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
         try:
             uri = server.client.get_model_version_download_uri(name, version)
             moved = beside_database(server.tracking_uri, uri)

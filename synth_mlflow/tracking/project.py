@@ -58,10 +58,20 @@ class Project:
         run = statement_in_force(self.problems())
         if run is None:
             return None
+        return Problem(run, self._statement(run))
+
+    def statement_with(self, digest: str) -> Statement:
+        """The problem statement of a digest, in force or not; an EvidenceError if there is none."""
+        for run in reversed(self.problems()):
+            if run.params.get(names.P_STATEMENT) == digest and self._statement(run).digest == digest:
+                return self._statement(run)
+        raise EvidenceError(f"the problem statement with sha256 {digest[:12]}… is gone.", "Restore its run in MLflow.")
+
+    def _statement(self, run: StoredRun) -> Statement:
         if run.run_id not in self._statements:
             text = self.reader.file(run, names.A_STATEMENT).read_text(encoding="utf-8")
             self._statements[run.run_id] = parse_statement(text, f"problem.md of run {run.run_id}")
-        return Problem(run, self._statements[run.run_id])
+        return self._statements[run.run_id]
 
     def problem(self) -> Problem:
         """The problem statement; a GateError before `define`."""

@@ -12,12 +12,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from synth_mlflow.data.digests import file_digest
+from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.files import fetch
 from synth_mlflow.tracking.seal import Value, seal_of
 from synth_mlflow.tracking.search import newest, search
-from synth_mlflow.tracking.server import DELETED_ONLY, Server, guard
+from synth_mlflow.tracking.server import ACTIVE_AND_DELETED, DELETED_ONLY, Server, guard
 from synth_mlflow.tracking.stored_run import PARENT as PARENT
 from synth_mlflow.tracking.stored_run import StoredRun as StoredRun
 
@@ -39,7 +40,7 @@ class Reader:
 
     @cached_property
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="synth-mlflow-")
+        return tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room())
 
     @guard
     def runs(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
@@ -107,6 +108,15 @@ class Reader:
         found = [_stored(run) for run in newest(self.server, condition, AT_ONCE)]
         counting = [run for run in found if run.counts] or (self.finished(stage) if found else [])
         return max(counting, key=_age, default=None)
+
+    @guard
+    def ever_finished(self, stage: str) -> list[StoredRun]:
+        """Runs of a stage in every experiment that were written to their end, those that were deleted too."""
+        where = [f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"]
+        experiments = self.server.client.search_experiments(view_type=ACTIVE_AND_DELETED)
+        ids = [experiment.experiment_id for experiment in experiments]
+        found = search(self.server, ids, where) + search(self.server, ids, where, view=DELETED_ONLY)
+        return sorted(map(_stored, found), key=_age)
 
     def with_key(self, key: str) -> list[StoredRun]:
         """The runs that carry an idempotency key, whatever their status."""

@@ -20,7 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from synth_mlflow.errors import ServerError, UsageError
+from synth_mlflow.errors import ServerError, UsageError, without_passwords
 from synth_mlflow.tracking import experiments, names
 from synth_mlflow.tracking.caller import n_retries, undisturbed
 from synth_mlflow.tracking.database_file import (
@@ -33,7 +33,7 @@ from synth_mlflow.tracking.database_file import (
     writers,
 )
 
-ACTIVE_ONLY, DELETED_ONLY = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY
+ACTIVE_ONLY, DELETED_ONLY, ACTIVE_AND_DELETED = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL
 SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
 SQLALCHEMY_PREFACE = "(raised as a result of Query-invoked autoflush"
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
@@ -41,7 +41,6 @@ EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 GATHERED = "The following failures occurred"
 NOT_LET_IN = re.compile(r"error code (401|403)\b|PERMISSION_DENIED|not authenticated|AccessDenied")
-SECRET_OPTION = re.compile(r"([?&][^=&\s]*(?:password|passwd|pwd|secret|token|key)=)[^&\s'\"]+", re.IGNORECASE)
 SILENT = re.compile(r"Max retries exceeded|too many 5\d\d error|timed out|Connection (refused|aborted|reset)")
 
 P = ParamSpec("P")
@@ -210,17 +209,6 @@ def public_uri(uri: str) -> str:
         return without_passwords(uri)
     user, _, host = parts.netloc.rpartition("@")
     return without_passwords(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}")))
-
-
-def without_passwords(text: str) -> str:
-    """A text without the passwords of the URIs in it.
-
-    Examples
-    --------
-    >>> without_passwords("cannot reach postgresql://ann:secret@db/mlflow")
-    'cannot reach postgresql://ann@db/mlflow'
-    """
-    return SECRET_OPTION.sub(r"\1***", re.sub(r"(://[^/:@\s]*):[^/\s]+@", r"\1@", text))
 
 
 def _client(uri: str, say: Callable[[str], None] | None = None) -> MlflowClient:

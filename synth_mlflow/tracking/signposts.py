@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.data.statement import Statement, success_in_words
 from synth_mlflow.tracking import names
@@ -58,8 +59,8 @@ def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
     )
     newest = next((_handoff_link(run) for run in runs if run.stage == "handoff"), "not written yet")
     return (
-        f"**{facts.name}**: synthetic training data, documented by synth_mlflow. Newest handoff: {newest}.\n\n"
-        f"Gap: {facts.gap}. Metric: {facts.metric}; success is {success_in_words(statement)}.\n\n"
+        f"**{as_text(facts.name)}**: synthetic training data, documented by synth_mlflow. Newest handoff: {newest}.\n\n"
+        f"Gap: {facts.gap}. Metric: {as_text(facts.metric)}; success is {success_in_words(statement)}.\n\n"
         f"| stage | state | |\n|---|---|---|\n{rows}\n\n"
         "Every step is a run: problem, evalset, batch (with its checks), sweep (with a child a ratio), handoff; filter "
         "by ``tags.`synth.stage` = 'batch'`` and the like. `synth-mlflow status` tells the rest."

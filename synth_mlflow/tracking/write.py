@@ -14,14 +14,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry
 
 from synth_mlflow.data.digests import canonical_json, file_digest
-from synth_mlflow.errors import ServerError
+from synth_mlflow.data.private_room import private_room
+from synth_mlflow.errors import ServerError, without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import TAG_MAX, Draft, Input
 from synth_mlflow.tracking.models import archive_models
 from synth_mlflow.tracking.owner import is_gone, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.seal import seal_of
-from synth_mlflow.tracking.server import Server, guard, server_failures, without_passwords
+from synth_mlflow.tracking.server import Server, guard, server_failures
 
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
@@ -124,7 +125,7 @@ def writing(server: Server, run_id: str) -> Iterator[Draft]:
 
     Nothing is sent before the block has ended well, so that a refused or interrupted run holds no half of its evidence.
     """
-    with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as folder:
+    with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
         draft = Draft(run_id, server, Path(folder))
         with ending_badly(server, run_id):
             yield draft

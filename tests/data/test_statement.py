@@ -248,3 +248,9 @@ def test_rerun_conditions_stand_beside_the_defaults(text, kept):
 def test_what_is_no_default_cannot_be_switched_off():
     with pytest.raises(StatementError, match="only a default can be switched off, and 'tusk' is none of new_real"):
         statement(f"{FRONT}rerun_when: {{tusk: off}}\n")
+
+
+def test_a_password_in_data_is_refused_without_being_shown():
+    with pytest.raises(StatementError, match="holds a password") as refusal:
+        statement(changed("data", 'data: "postgresql://ann:topsecret@db/rows?token=othersecret"'))
+    assert "topsecret" not in str(refusal.value) and "othersecret" not in str(refusal.value)

@@ -1,10 +1,12 @@
 """The policy: what a statement may ask for, and every refusal of what makes no sense."""
 
+import json
+
 import pytest
 
 from synth_mlflow.data.statement import QUESTIONS, parse_statement
 from synth_mlflow.errors import StatementError
-from synth_mlflow.gate.policy import FALSE_ALARM_RATE, load_check, policy_of
+from synth_mlflow.gate.policy import FALSE_ALARM_RATE, load_check, looser_than_default, policy_of
 
 PROSE = "".join(f"## {question}\nAn answer.\n" for question in QUESTIONS)
 
@@ -91,3 +93,18 @@ def test_thresholds_that_nothing_could_exceed_are_refused(value):
     name = next(iter(load_check("fidelity").defaults))
     with pytest.raises(StatementError, match=f"`validation.fidelity.{name}` needs a number, found"):
         policy(f"{{fidelity: {{{name}: {value}}}}}")
+
+
+def test_what_is_looser_than_the_default_is_named_and_what_is_stricter_is_not():
+    asked = {
+        "fidelity": {"column_distance": 0.3, "clean_share": 0.9, "alpha": 0.001},
+        "utility": {"gain_share": 0.5},
+        "accept_inconclusive": {"utility": "few rows"},
+    }
+    assert looser_than_default(policy(json.dumps(asked))) == (
+        "fidelity alpha 0.001 (default 0.005)",
+        "fidelity column_distance 0.3 (default 0.1)",
+        "utility gain_share 0.5 (default 0.8)",
+        "utility may be inconclusive",
+    )
+    assert looser_than_default(policy("{fidelity: {column_distance: 0.05}}")) == ()

@@ -1,5 +1,7 @@
 """What is called real must be: no file with a synthetic record, no rows of any batch on the server."""
 
+import sqlite3
+
 import pandas as pd
 import pytest
 
@@ -50,6 +52,21 @@ def test_a_few_of_them_among_real_rows_are_found_in_any_order(define_elsewhere, 
         define_elsewhere(mixed[mixed.columns[::-1]])
 
 
+@pytest.mark.parametrize("also", [(), ("batch",), ("batch", "digests"), ("batch", "salt")])
+def test_rows_of_a_batch_are_known_though_its_evaluation_set_is_gone(define_elsewhere, frozen, batch, customers, also):
+    client, evalset = frozen.project.server.client, frozen.project.evaluation_set().run.run_id
+    for run_id in (evalset, *([batch.run.run_id] if "batch" in also else [])):
+        client.delete_run(run_id)
+    with sqlite3.connect(frozen.project.server.tracking_uri.removeprefix("sqlite:///")) as database:
+        if "digests" in also:  # as if somebody had taken the file away
+            database.execute("DELETE FROM params WHERE key = ?", (names.P_ARTIFACT_PREFIX + names.A_ROW_DIGESTS,))
+        if "salt" in also:  # as `mlflow gc` leaves a set, and earlier versions a batch
+            database.execute("DELETE FROM params WHERE key = ?", (names.P_SALT,))
+            database.execute("DELETE FROM tags WHERE run_uuid = ?", (evalset,))
+    with pytest.raises(UsageError, match="of its 300 rows are rows of synthetic batch"):
+        define_elsewhere(pd.concat([customers(260, seed=5), customers(80, seed=2).head(40)], ignore_index=True))
+
+
 def test_new_real_rows_of_the_same_law_are_real(define_elsewhere, batch, customers):
     assert define_elsewhere(customers(300, seed=5)).run.counts
 
@@ -68,7 +85,7 @@ def test_coarse_rows_that_are_equal_by_chance_are_no_proof(uri, write_project, c
 
     workflow = Workflow("shop", uri)
     workflow.define(write_project(coarse(300, 1), slices="{}"))
-    workflow.freeze()
+    workflow.freeze(equal_rows="both-sides")
     with workflow.batch(**RECORD) as b:
         b.write(coarse(60, 2))
     refuse_synthetic(workflow.project, tmp_path / "new.csv", normalise(coarse(200, 3)))
