@@ -1,4 +1,4 @@
-"""Real stories of the ratio sweep, told by the product's own functions; prints the tables that docs/method/sweep.md quotes.
+"""Real stories of the ratio sweep, by the product's own functions; prints the tables that the documentation quotes.
 
 python tests/benchmarks/sweep_stories.py --seeds 5 --store /tmp/stories.jsonl
 
