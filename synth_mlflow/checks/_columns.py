@@ -129,7 +129,9 @@ def _measured(
     probes = [replace(question.probe, floor=found[question.probe.name].floor) for question in asked]
     if groups is None:
         return probes
-    return [replace(probe, p_value=by_group(probe.p_value, found[probe.name].p_value)) for probe in probes]
+    between = {name: measured.p_value for name, measured in found.items()}
+    between["outside_range"] = _outside_p_value(column.counted.tally, len(groups) / (int(groups.max()) + 1))
+    return [replace(probe, p_value=by_group(probe.p_value, between[probe.name])) for probe in probes]
 
 
 def by_group(p_value: float | None, between_groups: float) -> float | None:
@@ -196,11 +198,17 @@ def _tails(column: Column, limit: float) -> Iterator[Question]:
 
 def _outside(column: Column, limit: float) -> Question:
     tally = column.counted.tally
-    value, (n_real, n_batch) = outside_range(tally), tally.present
-    k = round(value * n_batch)
-    p_value = float(stats.betabinom.sf(k - 1, n_batch, 2, max(n_real - 1, 1)))
+    value = outside_range(tally)
+    k, p_value = round(value * tally.present[1]), _outside_p_value(tally)
     note = f"{k:,} values outside the real range"
     return Question(outside_range, Probe("outside_range", value, limit, column=column.name, p_value=p_value, note=note))
+
+
+def _outside_p_value(tally: Tally, rows_per_group: float = 1.0) -> float:
+    """How often further real rows would leave the real range as often; groups of rows leave it together."""
+    n_real, n_batch = (round(n / rows_per_group) for n in tally.present)
+    k = round(outside_range(tally) * tally.present[1] / rows_per_group)
+    return float(stats.betabinom.sf(k - 1, max(n_batch, 1), 2, max(n_real - 1, 1)))
 
 
 def _heaps(column: Column, limit: float) -> Iterator[Question]:

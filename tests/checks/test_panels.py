@@ -9,10 +9,11 @@ import pytest
 from synth_mlflow.checks import Evidence
 from synth_mlflow.checks._arms import _drawn
 from synth_mlflow.checks._blind import blind_test
+from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks.fidelity import plugin as fidelity
 from synth_mlflow.checks.utility import _redraws
 from synth_mlflow.checks.utility import plugin as utility
-from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.measures.encoding import Encoding
@@ -82,3 +83,13 @@ def test_utility_draws_and_redraws_whole_patients(panel, ruled):
     drawn = _drawn(panel.members, 500, np.random.default_rng(0), group_codes(panel.members, TASK))
     assert set(drawn["patient"].value_counts()) == {8} and 490 < len(drawn) <= 500
     assert ruled(utility, panel)[0].verdict == "pass"
+
+
+def test_a_few_patients_beyond_the_known_range_are_no_damage():
+    real, batch = (visits(60, 12, 0), visits(36, 12, 1))
+    older = batch.assign(age=batch["age"].where(np.arange(len(batch)) >= 36, 95))  # three patients
+    columns = schema_of(real.drop(columns="patient"))
+    for groups, significant in ((None, True), (group_codes(real, TASK), False)):
+        probes = column_probes(real, older, columns, fidelity.defaults, np.random.default_rng(0), groups)
+        (probe,) = (one for one in probes if (one.name, one.column) == ("outside_range", "age"))
+        assert probe.p_value is not None and (probe.p_value < 1e-4) == significant
