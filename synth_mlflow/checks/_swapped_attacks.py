@@ -15,8 +15,8 @@ from synth_mlflow.measures.encoding import Encoding, Matrix
 from synth_mlflow.measures.shared_keys import identifying_columns
 from synth_mlflow.measures.value_reuse import count_values, exact_values
 
-MAX_TARGETS = 2_000
-MAX_BATCH = 20_000
+MAX_TARGETS = 1_500
+MAX_BATCH = 10_000
 MIN_TARGETS = 20
 MANY_DEVIATIONS = 2.0
 RELATIVE = ("reference_ratio", "density_ratio")

@@ -36,6 +36,21 @@ def test_holm_asks_more_of_each_probe_the_more_there_are():
     assert judge((borderline, *others), "", 0.005).verdict == "pass"
 
 
+def test_many_tests_of_one_question_take_nothing_from_another():
+    borderline = Probe("copies", 0.9, limit=0.5, p_value=0.002, group="copies")
+    others = tuple(Probe(f"attack_{n}", 0.0, limit=0.5, p_value=0.5) for n in range(40))
+    assert judge((borderline, *others), "", 0.005).verdict == "fail"
+
+
+def test_a_pass_tells_its_near_misses():
+    near = Probe("copies", 0.9, limit=0.5, p_value=0.02, note="nine of ten")
+    ruling = judge((SMALL_AND_CERTAIN, near, LARGE_BY_CHANCE), "", 0.005)
+    assert ruling.verdict == "pass"
+    assert [reason for reason in ruling.reasons if "near miss" in reason] == [
+        "near miss: copies is 0.9 (limit 0.5): nine of ten"
+    ]
+
+
 def test_a_failing_reason_names_the_column():
     assert "'age'" in judge((LARGE_AND_CERTAIN,), "", 0.01).reasons[0]
 

@@ -41,6 +41,14 @@ def test_exact_copies_fail(evidence, ruled):
     assert any("exact_copies" in reason for reason in ruling.reasons)
 
 
+def test_ten_members_as_they_are_fail(evidence, ruled):
+    few = pd.concat([evidence.members[:10], evidence.batch[10:]], ignore_index=True)
+    ruling, result = ruled(plugin, replace(evidence, batch=few))
+    assert ruling.verdict == "fail"
+    assert ruling.reasons[0].startswith("exact_copies") and "10 of 900 members" in ruling.reasons[0]
+    assert "in four of five cases" in result.words
+
+
 def test_reused_values_fail_and_name_the_column(evidence, ruled):
     values = evidence.members["income"].dropna().sample(len(evidence.batch), replace=True, random_state=0)
     ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch.assign(income=values.to_numpy())))
