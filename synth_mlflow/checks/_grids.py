@@ -32,7 +32,7 @@ from synth_mlflow.measures.tallies import Bools, Statistic, Tallied, Tally, mark
 
 Ints = npt.NDArray[np.int64]
 
-MIN_DIGIT_VALUES = 30  # distinct ones, from which on a last digit is more than what the values are
+MIN_DIGIT_VALUES = 100  # distinct ones; the digits of fewer are those of the values that many rows share
 UNEVEN = 0.10  # how far from even parts must lie to be a structure, beyond what chance gives
 CHANCE_DEVIATIONS = 3.0  # how much more than the mean chance may give
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
