@@ -32,9 +32,11 @@ from synth_mlflow.measures.tallies import Bools, Statistic, Tallied, Tally, mark
 
 Ints = npt.NDArray[np.int64]
 
-MIN_DIGIT_VALUES = 30  # distinct ones, from which on a last digit is more than what the values are
+MIN_DIGIT_VALUES = 100  # distinct ones; the digits of fewer are those of the values that many rows share
 UNEVEN = 0.10  # how far from even parts must lie to be a structure, beyond what chance gives
 CHANCE_DEVIATIONS = 3.0  # how much more than the mean chance may give
+_DIGIT_PARTS = np.array([0, 1, 2, 3, 4, 0, 5, 6, 7, 8])  # 0 and 5 are one: `heaping_gap` compares how round values are
+_EVEN_DIGITS = (0.2, *(0.1,) * 8)
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _UNITS = {DAY_US: "whole days", 3_600_000_000: "whole hours", 60_000_000: "whole minutes", 1_000_000: "whole seconds"}
 
@@ -57,6 +59,8 @@ class Parts:
     codes: Ints
     """From 0; shape (n_values,)."""
     labels: tuple[str, ...]
+    even: tuple[float, ...] = ()
+    """Shares that are no structure; all the same by default."""
 
     def counts(self, of_values: Counts) -> Counts:
         """How often each part occurs."""
@@ -101,7 +105,8 @@ def uneven_parts(counted: Tallied, kind: Kind) -> Iterator[Parts]:
         counts = parts.counts(real)
         shares = counts / max(counts.sum(), 1)
         by_chance = CHANCE_DEVIATIONS * np.sqrt(len(shares) / (2 * np.pi * max(real.sum(), 1)))
-        if (counts > 0).sum() > 1 and np.abs(shares - 1 / len(shares)).sum() / 2 > UNEVEN + by_chance:
+        even = np.asarray(parts.even or (1 / len(shares),) * len(shares))
+        if (counts > 0).sum() > 1 and np.abs(shares - even).sum() / 2 > UNEVEN + by_chance:
             yield parts
 
 
@@ -177,4 +182,5 @@ def _digits(values: npt.NDArray[Any], real: Counts) -> Iterator[Parts]:
     step = grid_step(present) if len(present) >= MIN_DIGIT_VALUES else None
     if step is not None and np.abs(values).max() / step <= EXACT:
         digits = np.abs(np.round(values / step).astype(np.int64)) % 10
-        yield Parts("last_digit", digits, tuple(f"last digit {digit}" for digit in range(10)))
+        labels = ("last digit 0 or 5", *(f"last digit {digit}" for digit in (1, 2, 3, 4, 6, 7, 8, 9)))
+        yield Parts("last_digit", _DIGIT_PARTS[digits], labels, even=_EVEN_DIGITS)

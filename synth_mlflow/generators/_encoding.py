@@ -15,7 +15,7 @@ from synth_mlflow.data.grids import DAY_US, EXACT, HOUR_US, Chain, Lattice, Wide
 from synth_mlflow.data.resolution import float_width, grid_step, on_grid
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.generators._cycles import Cycle
-from synth_mlflow.generators._numbers import Floats, Ints, Numbers, Smoothing
+from synth_mlflow.generators._numbers import LADDER, Floats, Ints, Numbers, Smoothing
 
 Codes = dict[str, npt.NDArray[Any]]
 """Encoded columns by name, each of shape (n_rows,)."""
@@ -153,7 +153,7 @@ def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Numbe
 def _on_grid(column: NumberColumn, present: pd.Series, smoothing: Smoothing) -> NumberColumn:
     """The column with what its codes look like, and with the values that may be handed out as they are."""
     codes = column.encode(present)
-    found = replace(column, numbers=Numbers.of(codes, smoothing, _cycle(column)))
+    found = replace(column, numbers=Numbers.of(codes, smoothing, _cycle(column), _ladder(column)))
     if column.grid is None or not isinstance(column.grid.grids[0], Wide):
         return found
     shared = set(found.numbers.values[found.numbers.roundness == 0].tolist())
@@ -172,6 +172,17 @@ def _cycle(column: NumberColumn) -> Cycle | None:
     if unit.step == DAY_US:
         return Cycle(7, 1, 3, is_of_time=True)
     return Cycle(DAY_US // unit.step, max(1, HOUR_US // unit.step), 0, is_of_time=True)
+
+
+def _ladder(column: NumberColumn) -> tuple[int, ...]:
+    """What counts as round, in places: multiples of 10 among multiples of 5 are every second one."""
+    lattice = column.grid.grids[0] if column.grid is not None and column.kind != "datetime" else None
+    if not isinstance(lattice, Lattice) or lattice.step == 1:
+        return LADDER
+    if lattice.offset:
+        return (1,)
+    coarser = (multiple for multiple in LADDER if multiple > lattice.step and multiple % lattice.step == 0)
+    return (1, *(multiple // lattice.step for multiple in coarser))
 
 
 def _grid_of(present: pd.Series, step: float) -> Chain | None:

@@ -38,7 +38,7 @@ MAX_UNEVEN_SHARE = 0.05  # of the values may stand out
 STANDS_OUT = 3.5  # standard deviations
 EVEN_REACH = 1.0  # how many times its own count a loose value moves by, in ranks, at the default
 _MEDIAN_SQUARE = 0.4549  # of a standard normal variable
-_LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
+LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,21 @@ class Numbers:
     """Where its parts are uneven, the roundness of a value of the group ``g`` of parts is ``-1 - g``."""
 
     @classmethod
-    def of(cls, present: Floats, smoothing: Smoothing, cycle: Cycle | None = None) -> Numbers:
-        """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,)."""
+    def of(
+        cls,
+        present: Floats,
+        smoothing: Smoothing,
+        cycle: Cycle | None = None,
+        ladder: tuple[int, ...] = LADDER,
+    ) -> Numbers:
+        """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,).
+
+        ``ladder`` are the multiples of the step that count as rounder, ascending from 1.
+        """
         values, counts = np.unique(present, return_counts=True)
         step = grid_step(values)
         reach = min(smoothing.reach, max(MIN_REACH, REACH_SHARE * len(present)))
-        roundness = _roundness(present, values, step)
+        roundness = _roundness(present, values, step, ladder)
         is_atom = _atoms(values, counts, roundness, step, smoothing)
         roundness[is_atom] = 0
         if cycle is not None and step is not None:
@@ -174,13 +183,13 @@ class Numbers:
         return on_grid(self.cycle.snap(values / self.step, parts, first, last) * self.step, self.step)
 
 
-def _roundness(present: Floats, values: Floats, step: float | None) -> Ints:
+def _roundness(present: Floats, values: Floats, step: float | None, ladder: tuple[int, ...]) -> Ints:
     level = np.ones(len(values), dtype=np.int64)
     if step is None:
         return level
     in_steps, all_in_steps = np.round(values / step), np.round(present / step)
     accepted = 1
-    for multiple in _LADDER[1:]:
+    for multiple in ladder[1:]:
         coarser = all_in_steps[all_in_steps % accepted == 0]
         n_rounder = int((coarser % multiple == 0).sum())
         expected = len(coarser) * accepted / multiple

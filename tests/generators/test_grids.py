@@ -184,3 +184,13 @@ def test_large_class_labels_are_exact() -> None:
     rows = pd.DataFrame({"x": rng.normal(size=100), "y": rng.choice([2**60 + 1, 2**60 + 2], 100)})
     drawn = GaussianCopula().fit(rows, Task("y", "binary"), rng).sample(50, rng)
     assert set(drawn["y"]) == {2**60 + 1, 2**60 + 2}
+
+
+def test_rounder_values_stay_as_frequent_on_a_coarse_grid() -> None:
+    rng = np.random.default_rng(6)
+    sulphur = rng.integers(20, 300, 600) + 0.5 * (rng.random(600) < 0.1)  # halves, most of them whole
+    rows = pd.DataFrame({"sulphur": sulphur, "y": rng.choice(["a", "b"], 600)})
+    for generator in (Forest(), GaussianCopula(), BayesNet()):
+        drawn = generator.fit(rows, Task("y", "binary"), rng).sample(600, rng)["sulphur"]
+        assert ((drawn * 2) % 1 == 0).all()
+        assert 0.8 < (drawn % 1 == 0).mean() < 0.98
