@@ -1,4 +1,4 @@
-"""Real stories of the ratio sweep, told by the product's own functions; prints the tables that docs/method/sweep.md quotes.
+"""Real stories of the ratio sweep, told by the product's own functions; prints the tables of docs/method/sweep.md.
 
 python tests/benchmarks/sweep_stories.py --seeds 5 --store /tmp/stories.jsonl
 
