@@ -91,7 +91,8 @@ def _own_form(column: pd.Series, values: pd.Series) -> Form:
         return Form(dtype=inferred) if inferred in {"date", "time"} else PLAIN
     if str(dtype) == "float64" and values.dtype == "Int64":
         return Form(dtype="Int64")
-    return PLAIN if dtype == values.dtype else Form(dtype=str(dtype))
+    is_plain = dtype == values.dtype and str(dtype) not in _WITH_GAPS_TYPES  # those say that values may be missing
+    return PLAIN if is_plain else Form(dtype=str(dtype))
 
 
 def _plain(name: str, texts: pa.ChunkedArray) -> Inferred | None:
@@ -113,7 +114,9 @@ def _booleans(name: str, texts: pa.ChunkedArray) -> Inferred | None:
         return None
     values = pd.Series(texts.to_pandas(), name=name).astype("str")
     read = values.str.lower().map({"true": True, "false": False}).astype("boolean")
-    return Inferred(read.astype(bool) if read.notna().all() else read, "boolean")
+    if read.notna().all():
+        return Inferred(read.astype(bool), "boolean")
+    return Inferred(read, "boolean", Form(dtype="boolean"))
 
 
 def _dates(name: str, texts: pa.ChunkedArray) -> Inferred | None:
@@ -145,6 +148,7 @@ def _numbers(name: str, texts: pa.ChunkedArray) -> Inferred | None:
 
 
 _WITH_GAPS = Form(dtype="Int64")
+_WITH_GAPS_TYPES = frozenset({"Int64", "boolean"})
 
 
 def _cast(texts: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | None:

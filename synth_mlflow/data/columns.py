@@ -307,4 +307,4 @@ def _to_whole(values: pd.Series) -> pd.Series:
     fraction = values[values.notna() & (values != values.round())]
     if len(fraction):
         raise ValueError(f"holds {len(fraction):,} values with a fraction, whole numbers were needed: round them")
-    return values if values.isna().any() else values.astype("int64")
+    return _whole(values)

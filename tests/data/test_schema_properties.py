@@ -98,7 +98,7 @@ def assert_comes_back(folder, rows: pd.DataFrame, schema: Schema) -> None:
     pd.testing.assert_frame_equal(batch, own, check_dtype=bool(schema.forms))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
 @given(frame=tables(TEXTS))
 def test_texts_that_are_values_come_back_as_they_were(folder, frame):
     frame.to_csv(folder / "given.csv", index=False)
@@ -107,7 +107,7 @@ def test_texts_that_are_values_come_back_as_they_were(folder, frame):
     assert_comes_back(folder, rows, schema)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
 @given(frame=tables(TYPES))
 def test_types_come_back_as_they_were(folder, frame):
     frame.to_parquet(folder / "given.parquet", index=False)
@@ -116,7 +116,7 @@ def test_types_come_back_as_they_were(folder, frame):
     assert_comes_back(folder, rows, schema)
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
 @given(frame=st.one_of(tables(TEXTS), tables(TYPES)))
 def test_what_is_generated_has_the_forms_and_types_of_the_real_rows(folder, frame):
     frame.to_parquet(folder / "given.parquet", index=False)
