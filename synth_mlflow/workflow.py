@@ -15,6 +15,7 @@ import pandas as pd
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.data.any_table import as_pandas
 from synth_mlflow.data.mixes import Mix
+from synth_mlflow.data.own_form import present
 from synth_mlflow.data.record import Origin
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.verdicts import Verdict
@@ -580,13 +581,15 @@ class Workflow:
 
     @_reads
     def training_rows(self) -> pd.DataFrame:
-        """The real rows that generators and models may learn from."""
-        return self.project.training_rows(self.project.evaluation_set())
+        """The real rows that generators and models may learn from, in the form and the types that they came in."""
+        frozen = self.project.evaluation_set()
+        return present(self.project.training_rows(frozen), frozen.schema)
 
     @_reads
     def evaluation_rows(self) -> pd.DataFrame:
-        """The frozen evaluation rows."""
-        return self.project.evaluation_rows(self.project.evaluation_set())
+        """The frozen evaluation rows, in the form and the types that they came in."""
+        frozen = self.project.evaluation_set()
+        return present(self.project.evaluation_rows(frozen), frozen.schema)
 
     @contextmanager
     def _real_rows_in(self, data: str | Path | None) -> Iterator[None]:

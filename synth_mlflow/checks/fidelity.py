@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
 from synth_mlflow.checks._blind import Blind, blind_test
 from synth_mlflow.checks._columns import column_probes
+from synth_mlflow.checks._names import name_probes
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._pictures import bars, heat, marginals
-from synth_mlflow.checks._tables import Tables, judged_tables, too_few
+from synth_mlflow.checks._tables import Tables, judged_tables, too_few, without
 from synth_mlflow.checks._whole import (
     Classified,
     classifier_probes,
@@ -67,12 +68,14 @@ class Fidelity:
 
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Compare the batch with real rows: columns and pairs always, the whole where the rows allow it."""
-        tables = judged_tables(evidence)
+        all_columns = judged_tables(evidence)
+        group = evidence.task.group
+        named = _names_of(evidence)
+        tables = without(all_columns, [name for name in all_columns.members if name in named - {group}])
         unknown = _too_few(tables, policy)
         if min(len(tables.batch), len(tables.real)) < MIN_ROWS:
             return CheckResult((), unknown)
         rng = np.random.default_rng([evidence.seed, 41])
-        group = evidence.task.group
         whole = None if unknown else _whole(tables, evidence, rng)
         if whole is not None:
             unknown = whole.blind.differ or _too_few_groups(tables, whole.found, evidence.task, policy)
@@ -85,11 +88,18 @@ class Fidelity:
             *isolated_rows(judged.real, judged.batch, judged.encoding, policy["clean_share"], rng, judged.groups),
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
+            *name_probes(all_columns, named, policy, rng),
         ]
         if evidence.slice is not None:
             probes = [replace(probe, note=probe.note.replace(*WITHIN)) for probe in probes]
         shown = _shown(judged, whole, probes, families, policy, rng)
         return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group))
+
+
+def _names_of(evidence: Evidence) -> frozenset[str]:
+    """The columns that name rows or groups, but for those that a slice looks at."""
+    looked_at = {name for part in evidence.slices.values() for name in part.columns}
+    return evidence.task.names_rows - looked_at
 
 
 @dataclass(frozen=True)

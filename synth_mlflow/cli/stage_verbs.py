@@ -27,9 +27,14 @@ def define(
 
     workflow = open_workflow("define", given, begins=read_statement(problem).facts.name)
     found, name = workflow.define(problem), workflow.project.server.experiment
+    table = found.statement.table
     told = {"run_id": found.run.run_id, "experiment": name, "statement_sha256": found.statement.digest}
     if given.as_json:
-        return output.as_json(told)
+        return output.as_json({**told, "schema": None if table is None else table.to_json()})
+    if table is not None:
+        from synth_mlflow.cli.schema_table import tell_schema
+
+        tell_schema(table)
     output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
     following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
     return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
@@ -87,6 +92,8 @@ def freeze(
     output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
     if params[names.P_WARNING]:
         output.line(f"warning: {params[names.P_WARNING]}")
+    if names.P_RARE in params:
+        output.line(params[names.P_RARE])
     return output.next_command('synth-mlflow generate forest --purpose "…"')
 
 

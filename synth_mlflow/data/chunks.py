@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,10 +14,9 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Kind, Schema
 from synth_mlflow.data.digests import BLOCK_ROWS, TableDigest, cell_hashes
-from synth_mlflow.data.tables import restore
-from synth_mlflow.errors import UsageError
+from synth_mlflow.data.own_form import arrow_schema, present
+from synth_mlflow.data.tables import exact_pandas, restore
 
-EXACT = 2**53  # the greatest whole number up to which a float64 holds every one
 _TYPES: Mapping[Kind, pa.DataType] = {
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -41,17 +41,17 @@ class ChunkWriter:
         self.n_rows = 0
         self.digest = TableDigest(schema)
         self._schema = schema
-        self._types = pa.schema([pa.field(name, _TYPES[schema[name]]) for name in schema])
+        own = arrow_schema(schema) if schema.forms else pa.schema([])
+        self._metadata = dict(own.metadata or {})
+        types = {name: own.field(name).type if name in schema.forms else _TYPES[schema[name]] for name in schema}
+        self._types = pa.schema(types)
         self._file = pq.ParquetWriter(path, self._types, store_schema=False)  # else its metadata hides ours
         self._pending: list[pd.DataFrame] = []
-        self._with_gaps: set[str] = set()
-        self._inexact: set[str] = set()
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Take in further rows of a normalised table; they are written once a block is full."""
-        self._watch_whole_numbers(rows)
+        """Take in further rows of a normalised table; they are written in their own form, once a block is full."""
         self.n_rows += len(rows)
-        self._pending.append(rows)
+        self._pending.append(_whole_as_one_type(rows, self._schema))
         n_pending = sum(map(len, self._pending))
         if n_pending >= BLOCK_ROWS:
             together = pd.concat(self._pending, ignore_index=True)
@@ -61,20 +61,7 @@ class ChunkWriter:
             self._pending = [together.iloc[n_full:].copy()]  # a view would keep the whole
 
     def finish(self) -> str:
-        """Write what is left; returns the content digest of the table.
-
-        Raises
-        ------
-        UsageError
-            If a column holds missing values and whole numbers that they make inexact.
-        """
-        unclear = sorted(self._with_gaps & self._inexact)
-        if unclear:
-            raise UsageError(
-                f"column {unclear[0]!r} holds missing values and whole numbers beyond {EXACT:,}, which are not exact "
-                "beside them.",
-                "If they are identifiers, make them text.",
-            )
+        """Write what is left; returns the content digest of the table."""
         left = pd.concat(self._pending, ignore_index=True) if self._pending else pd.DataFrame()
         if len(left):
             self._write(left)
@@ -84,26 +71,34 @@ class ChunkWriter:
     def close(self, metadata: Mapping[bytes, bytes] | None = None) -> None:
         """Close the file, with key-value metadata in it."""
         if self._file.is_open:
-            self._file.add_key_value_metadata(dict(metadata or {}))
+            self._file.add_key_value_metadata(self._whole_metadata(metadata or {}))
             self._file.close()
 
     def _write(self, block: pd.DataFrame) -> None:
         self.digest.update(block)
-        self._file.write_table(pa.Table.from_pandas(block, schema=self._types, preserve_index=False))
+        own = present(block, self._schema)
+        self._file.write_table(pa.Table.from_pandas(own, schema=self._types, preserve_index=False, safe=False))
 
-    def _watch_whole_numbers(self, rows: pd.DataFrame) -> None:
-        for name in self._schema.of_kind("integer"):
-            if pd.api.types.is_float_dtype(rows[name].dtype):
-                self._with_gaps.add(name)
-            elif len(rows) and max(rows[name].max(), -rows[name].min()) > EXACT:
-                self._inexact.add(name)
+    def _whole_metadata(self, metadata: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Ours, and what gives pandas its own types back where columns have any."""
+        if not self._metadata:
+            return dict(metadata)
+        together = {**self._metadata, **metadata}
+        stored = self._types.with_metadata(together).serialize().to_pybytes()
+        return {**together, b"ARROW:schema": base64.b64encode(stored)}
+
+
+def _whole_as_one_type(rows: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Pieces with and without missing values together: floats would make whole numbers beyond 2^53 inexact."""
+    whole = [name for name in schema.of_kind("integer") if rows[name].dtype != "Int64"]
+    return rows.astype(dict.fromkeys(whole, "Int64"))
 
 
 def read_chunks(path: Path, schema: Schema) -> Iterator[pd.DataFrame]:
     """The rows of a Parquet file in normalised blocks of `BLOCK_ROWS`, as they stand."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(BLOCK_ROWS, columns=schema.columns):
-            yield restore(pa.Table.from_batches([batch]).to_pandas(ignore_metadata=True), schema)
+            yield restore(exact_pandas(pa.Table.from_batches([batch]), ignore_metadata=True), schema)
 
 
 def file_table_digest(path: Path, schema: Schema) -> str:
@@ -121,7 +116,7 @@ def distinctive_rows(path: Path, schema: Schema) -> npt.NDArray[np.bool_]:
     """
     alone: npt.NDArray[np.uint8] | None = None
     for name in schema:
-        here = _alone(path, Schema({name: schema[name]}))
+        here = _alone(path, schema.only(name))
         alone = here if alone is None else alone + here
     return np.zeros(0, dtype=bool) if alone is None else alone >= 2
 

@@ -6,26 +6,33 @@ one of these physical types.
 ========  ==================================================================
 kind      physical type
 ========  ==================================================================
-integer   ``int64``; ``float64`` holding whole numbers where values are missing
+integer   ``int64``; where values are missing ``float64`` holding whole numbers, or ``Int64`` if some lie beyond 2^53
 number    ``float64``
 boolean   ``bool``; ``boolean`` where values are missing
 string    pandas ``str``; missing values are NaN
 datetime  ``datetime64[us]``, in UTC and without a time zone
 ========  ==================================================================
+
+Durations (``timedelta64``) and times of day are numbers of seconds. How a column is written outside the product, as
+``$1,093.24`` or in another type, is its `Form`; `conform` reads it, and `own_form.present` writes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import time
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.column_form import PLAIN, Form, as_fine
+from synth_mlflow.data.plain_texts import parse_texts
 from synth_mlflow.errors import UsageError, closest
 
 Kind = Literal["integer", "number", "boolean", "string", "datetime"]
+EXACT = 2**53  # the greatest whole number up to which a float64 holds every one
 NUMERIC_KINDS: frozenset[Kind] = frozenset({"integer", "number"})
 NAME_MAX = 250  # characters of a column's name; what databases take as a key
 CATEGORICAL_KINDS: frozenset[Kind] = frozenset({"boolean", "string"})
@@ -37,6 +44,8 @@ class Schema:
     """The columns of a table, in order, and the kind of each."""
 
     kinds: Mapping[str, Kind]
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    """Of those columns that are not written as a normalised table holds them."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.kinds)
@@ -51,6 +60,11 @@ class Schema:
     def columns(self) -> list[str]:
         """Column names in order."""
         return list(self.kinds)
+
+    def only(self, *names: str) -> Schema:
+        """The schema of some of the columns."""
+        forms = {name: self.forms[name] for name in names if name in self.forms}
+        return Schema({name: self.kinds[name] for name in names}, forms)
 
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The columns of the given kinds, in order."""
@@ -76,7 +90,7 @@ def normalise(frame: pd.DataFrame) -> pd.DataFrame:
     UsageError
         If two columns share a name, a name is empty, a column mixes types, or a number is infinite.
     """
-    _check_names(frame)
+    check_names(frame.columns)
     columns = {str(name): _normalise_column(frame[name]) for name in frame.columns}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
@@ -107,7 +121,7 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
     for name in schema:
         if name in table:
             try:
-                columns[name] = _cast(table[name], schema[name])
+                columns[name] = as_kind(table[name], schema[name], schema.forms.get(name, PLAIN))
             except ValueError as error:
                 problems.append(f"column {name!r} {error}")
     if problems:
@@ -118,8 +132,24 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
     return pd.DataFrame(columns)
 
 
-def _check_names(frame: pd.DataFrame) -> None:
-    names = pd.Series([str(name) for name in frame.columns], dtype=object)
+def as_kind(values: pd.Series, kind: Kind, form: Form) -> pd.Series:
+    """A column of a normalised table as values of a kind, and no finer than its form can write.
+
+    Raises
+    ------
+    ValueError
+        If it holds others, with cells that do.
+    """
+    if pd.api.types.is_string_dtype(values.dtype) and form.words:
+        values = values.where(~values.isin(form.words))
+    if kind != "string" and _kind(values) == "string" and values.notna().any():
+        values = parse_texts(values, kind, form.text_format)
+    return as_fine(_cast(values, kind), form)
+
+
+def check_names(columns: Iterable[object]) -> None:
+    """A UsageError for names of columns that no table here may have."""
+    names = pd.Series([str(name) for name in columns], dtype=object)
     twice = sorted(set(names[names.duplicated()]))
     if twice:
         raise UsageError(
@@ -146,6 +176,8 @@ def _kind(column: pd.Series) -> Kind:
         return "number"
     if pd.api.types.is_datetime64_any_dtype(dtype):
         return "datetime"
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        return "number"
     return "string"
 
 
@@ -155,6 +187,8 @@ def _normalise_column(column: pd.Series) -> pd.Series:
         values = values.astype(object)
     if values.dtype == object:
         values = _infer_objects(values)
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        values = values.dt.total_seconds()
     kind = _kind(values)
     if kind == "boolean":
         return values.astype("boolean" if values.isna().any() else bool)
@@ -177,10 +211,20 @@ def _infer_objects(values: pd.Series) -> pd.Series:
         return _as_numbers(values)
     if inferred in {"datetime", "datetime64", "date"}:
         return pd.to_datetime(values, utc=True)
+    if inferred == "timedelta":
+        return pd.to_timedelta(values)
+    if inferred == "time":
+        return values.map(_seconds).astype("float64")
     raise UsageError(
         f"column {values.name!r} mixes types ({inferred}).",
         "Make it one type: text, numbers, true/false or dates.",
     )
+
+
+def _seconds(moment: object) -> float:
+    if not isinstance(moment, time):
+        return np.nan
+    return moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond / 1e6
 
 
 def _as_numbers(values: pd.Series) -> pd.Series:
@@ -208,9 +252,12 @@ def _whole(values: pd.Series) -> pd.Series:
             f"column {values.name!r} holds whole numbers beyond {MAX_INTEGER}, which is the greatest of 64 bits.",
             "If they are identifiers, make them text.",
         )
-    if values.isna().any():
-        return pd.Series(values.to_numpy(dtype="float64", na_value=np.nan), name=values.name)
-    return values.astype("int64")
+    if not values.isna().any():
+        return values.astype("int64")
+    whole = values.astype("Int64")
+    if max(whole.max(), -whole.min()) > EXACT if whole.notna().any() else False:
+        return whole
+    return pd.Series(values.to_numpy(dtype="float64", na_value=np.nan), name=values.name)
 
 
 def _finite(values: pd.Series) -> pd.Series:
@@ -234,7 +281,7 @@ def _cast(values: pd.Series, kind: Kind) -> pd.Series:
     if found == kind:
         return values
     if values.isna().all():
-        return _all_missing(len(values), kind)
+        return all_missing(len(values), kind)
     if kind == "number" and found == "integer":
         return values.astype("float64")
     if kind == "integer" and found == "number":
@@ -244,7 +291,8 @@ def _cast(values: pd.Series, kind: Kind) -> pd.Series:
     raise ValueError(f"holds {found} values, {kind} values were needed")
 
 
-def _all_missing(n_rows: int, kind: Kind) -> pd.Series:
+def all_missing(n_rows: int, kind: Kind) -> pd.Series:
+    """A column of a kind without any value."""
     dtypes = {
         "integer": "float64",
         "number": "float64",
@@ -259,4 +307,4 @@ def _to_whole(values: pd.Series) -> pd.Series:
     fraction = values[values.notna() & (values != values.round())]
     if len(fraction):
         raise ValueError(f"holds {len(fraction):,} values with a fraction, whole numbers were needed: round them")
-    return values if values.isna().any() else values.astype("int64")
+    return _whole(values)

@@ -20,11 +20,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_mlflow.data.columns import Kind, Schema, schema_of
+from synth_mlflow.data.columns import EXACT, Kind, Schema, schema_of
 
 Hashes = npt.NDArray[np.uint64]
 
 BLOCK_ROWS = 65_536  # rows that are digested together; part of what a table's digest is
+_WHOLE = np.uint64(0xD6E8FEB86659FD93)  # keeps whole numbers apart from floats with the same bits
 _MISSING = np.uint64(0x9E3779B97F4A7C15)  # the cell hash of a missing value of any kind
 
 
@@ -141,11 +142,19 @@ def cell_hashes(column: pd.Series) -> Hashes:
         bits = column.astype("datetime64[us]").to_numpy().astype("int64").view(np.uint64)
     elif pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
         bits = (column.to_numpy(dtype="float64", na_value=0.0) + 0.0).view(np.uint64)
+        if pd.api.types.is_integer_dtype(column.dtype):
+            bits = _with_exact(bits, column)
     else:
         codes, levels = pd.factorize(column)
         hashes = [int.from_bytes(_blake(str(level).encode()), "little") for level in levels]
         bits = np.array([*hashes, 0], dtype=np.uint64)[codes]
     return np.where(missing, _MISSING, _mix(bits))
+
+
+def _with_exact(bits: Hashes, column: pd.Series) -> Hashes:
+    """The bits of whole numbers: up to 2^53 as those of the same float, beyond it their own, none like another's."""
+    whole = column.to_numpy(dtype="int64", na_value=0)
+    return np.where((whole > EXACT) | (whole < -EXACT), _mix(whole.view(np.uint64) ^ _WHOLE), bits)
 
 
 def _blake(data: bytes, key: bytes = b"") -> bytes:
@@ -167,8 +176,10 @@ def _column_bytes(column: pd.Series, kind: Kind) -> Iterable[bytes]:
 def _whole_numbers(column: pd.Series, missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return np.where(missing, 0, column.astype("datetime64[us]").to_numpy().astype("int64"))
-    if missing.any():
+    if pd.api.types.is_float_dtype(column.dtype) and missing.any():
         return np.where(missing, 0, column.to_numpy(dtype="float64", na_value=0.0)).astype("int64")
+    if missing.any():
+        return column.to_numpy(dtype="int64", na_value=0)
     return column.to_numpy(dtype="int64")
 
 

@@ -6,14 +6,15 @@ damaged in places is still to be understood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.columns import Kind, Schema, conform
+from synth_mlflow.data.column_form import PLAIN
+from synth_mlflow.data.columns import Schema, as_kind, conform, normalise
+from synth_mlflow.data.plain_texts import read_texts_as
 from synth_mlflow.errors import UsageError
 
 Flags = npt.NDArray[np.bool_]
@@ -47,9 +48,9 @@ def known_columns(frame: pd.DataFrame, schema: Schema) -> KnownColumns:
     for name in schema:
         values = _only(table, name)
         try:
-            columns[name] = conform(values.to_frame(), Schema({name: schema[name]}))[name]
+            columns[name] = conform(values.to_frame(), schema.only(name))[name]
         except UsageError:
-            columns[name] = _value_by_value(values, schema[name])
+            columns[name] = _value_by_value(values, schema.only(name))
             readable &= (columns[name].notna() | values.reset_index(drop=True).isna()).to_numpy(dtype=np.bool_)
     return KnownColumns(pd.DataFrame(columns), readable)
 
@@ -61,38 +62,13 @@ def _only(table: pd.DataFrame, name: str) -> pd.Series:
     return found.iloc[:, 0]
 
 
-def _value_by_value(values: pd.Series, kind: Kind) -> pd.Series:
-    read = _READERS[kind](values.reset_index(drop=True).astype(object))
-    return conform(read.to_frame(), Schema({str(values.name): kind}))[str(values.name)]
-
-
-def _as_number(values: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    return numbers.where(np.isfinite(numbers))
-
-
-def _as_integer(values: pd.Series) -> pd.Series:
-    numbers = _as_number(values)
-    return numbers.where(numbers == numbers.round())
-
-
-def _as_boolean(values: pd.Series) -> pd.Series:
-    words = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-    return values.map(lambda value: words.get(str(value).lower())).astype("boolean")
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    return values.map(lambda value: None if pd.isna(value) else str(value))
-
-
-def _as_datetime(values: pd.Series) -> pd.Series:
-    return pd.to_datetime(_as_text(values), errors="coerce", utc=True, format="ISO8601")
-
-
-_READERS: Mapping[Kind, Callable[[pd.Series], pd.Series]] = {
-    "number": _as_number,
-    "integer": _as_integer,
-    "boolean": _as_boolean,
-    "string": _as_text,
-    "datetime": _as_datetime,
-}
+def _value_by_value(values: pd.Series, schema: Schema) -> pd.Series:
+    (name,) = schema
+    kind, form = schema[name], schema.forms.get(name, PLAIN)
+    texts = values.reset_index(drop=True).astype(object).map(lambda value: None if pd.isna(value) else str(value))
+    read = texts.astype("str").rename(name)
+    if kind != "string":
+        read = read_texts_as(read.where(~read.isin(form.words)), kind, form.text_format)
+    if pd.api.types.is_float_dtype(read.dtype):
+        read = read.where(np.isfinite(read))
+    return as_kind(normalise(read.to_frame())[name], kind, replace(form, dtype="", ordered=False))

@@ -23,10 +23,12 @@ from pydantic import (
     model_validator,
 )
 
+from synth_mlflow.data.column_facts import ColumnFacts, CsvFacts
 from synth_mlflow.data.constraint_grammar import as_texts, parse_constraints
 from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
 from synth_mlflow.data.plain_yaml import read_plain
+from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Guardrail, ModelSpec, Task, TaskKind
 from synth_mlflow.errors import StatementError, UsageError, closest, without_passwords
@@ -127,6 +129,8 @@ class Facts(_Strict):
     guardrail: GuardrailFacts | None = None
     sensitive: list[Text] = []
     constraints: list[Text] = []
+    columns: dict[str, ColumnFacts] | None = None
+    csv: CsvFacts | None = None
     evaluation: Evaluation = Evaluation()
     model: Model = Model()
     validation: dict[str, Any] = {}
@@ -163,7 +167,19 @@ class Facts(_Strict):
         return value
 
 
-FROZEN_FACTS = ("name", "target", "task", "metric", "success", "slices", "guardrail", "evaluation", "model")
+FROZEN_FACTS = (
+    "name",
+    "target",
+    "task",
+    "metric",
+    "success",
+    "slices",
+    "guardrail",
+    "evaluation",
+    "model",
+    "columns",
+    "csv",
+)
 
 
 @dataclass(frozen=True)
@@ -173,6 +189,8 @@ class Statement:
     facts: Facts
     answers: Mapping[str, str]
     text: str
+    table: TableSchema | None = None
+    """What each column is, as `define` or `freeze` recorded it; None where nobody has."""
 
     @property
     def digest(self) -> str:
@@ -191,7 +209,18 @@ class Statement:
     @property
     def task(self) -> Task:
         """The learning task."""
-        return Task(self.facts.target, self.facts.task)
+        facts, table = self.facts, self.table
+        if table is None:
+            return Task(facts.target, facts.task)
+        return Task(facts.target, facts.task, table.group, table.roles, table.time)
+
+    @property
+    def wishes(self) -> Wishes:
+        """What the schema of the table depends on."""
+        facts = self.facts
+        rules = {name: column.rule for name, column in (facts.columns or {}).items()}
+        cut = facts.evaluation
+        return Wishes(facts.target, self.task.is_classification, cut.group, cut.time, rules)
 
     @property
     def model(self) -> ModelSpec:

@@ -3,46 +3,120 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import re
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth_mlflow.data.columns import Schema, normalise
+from synth_mlflow.data.columns import EXACT, Schema, as_kind, check_names, conform, normalise
+from synth_mlflow.data.csv_format import CsvFormat, csv_format, read_texts
 from synth_mlflow.data.room import refuse_larger_than_memory
+from synth_mlflow.data.schema import TableSchema, Wishes
+from synth_mlflow.data.schema_inference import RawTable, infer_table
 from synth_mlflow.errors import UsageError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 PIECE_ROWS = 100_000
 
-ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
-
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A normalised table from a file.
-
-    Text columns of a CSV file whose every value is an ISO date become dates.
+    """A normalised table from a file; what is ambiguous in it stays text.
 
     Raises
     ------
     UsageError
         If the file is missing, empty, no table, or holds columns that no table here may have.
     """
-    frame = _read(path)
-    if frame.shape[1] == 0 or len(frame) == 0:
+    return infer_table(raw_table(path), Wishes()).rows
+
+
+def raw_table(path: Path, *, separator: str | None = None, encoding: str | None = None) -> RawTable:
+    """A table as its file holds it: the texts of a CSV file, the types of a Parquet file.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, empty, or no table.
+    """
+    is_parquet = _suffix(path) == ".parquet"
+    with _readable(path):
+        refuse_larger_than_memory(path)
+        if is_parquet:
+            raw = RawTable(_named(read_parquet(path)))
+        else:
+            form = csv_format(path, separator=separator, encoding=encoding)
+            texts = read_texts(path, form)
+            _refuse_nameless(path, texts.column_names)
+            raw = RawTable(dict(zip(texts.column_names, texts.columns, strict=True)), form)
+    if not raw.columns or len(next(iter(raw.columns.values()))) == 0:
         raise _no_rows(path)
-    return normalise(frame)
+    return raw
+
+
+def read_as(path: Path, schema: Schema, *, csv: CsvFormat | None = None, ignored: Collection[str] = ()) -> pd.DataFrame:
+    """A table from a file, read by a schema that is known; with exactly its columns.
+
+    Parameters
+    ----------
+    path : Path
+    schema : Schema
+    csv : CsvFormat, optional
+        How a CSV file is written; found out where it is not given.
+    ignored : collection of str
+        Columns that the file may have besides.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read, or does not have the columns and kinds of the schema; all are named at once.
+    """
+    told = {} if csv is None else {"separator": csv.separator, "encoding": csv.encoding}
+    rows = given_rows(raw_table(path, **told))
+    return conform(rows.drop(columns=[name for name in ignored if name in rows]), schema, str(path))
+
+
+def read_real(path: Path, table: TableSchema) -> pd.DataFrame:
+    """The real rows that a schema was inferred from, or others of it; without the ignored columns."""
+    ignored = [column.name for column in table.columns if column.role == "ignored"]
+    csv = table.csv if _suffix(path) != ".parquet" else None
+    return read_as(path, table.schema, csv=csv, ignored=ignored)
+
+
+def given_rows(raw: RawTable) -> pd.DataFrame:
+    """A raw table as a frame; the cells of a CSV file are texts."""
+    columns = {
+        name: column if isinstance(column, pd.Series) else pd.Series(column.to_pandas()).astype("str")
+        for name, column in raw.columns.items()
+    }
+    return pd.DataFrame({name: column.reset_index(drop=True) for name, column in columns.items()})
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
+    frame = pd.read_parquet(path)
+    schema = pq.read_schema(path)
+    for name in frame.columns[frame.dtypes == "float64"]:
+        if str(name) in schema.names and pa.types.is_integer(schema.field(str(name)).type):
+            exact = pq.read_table(path, columns=[str(name)]).column(0)
+            limits = pc.min_max(exact).as_py()
+            if max(limits["max"] or 0, -(limits["min"] or 0)) > EXACT:
+                whole = exact.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+                frame[name] = pd.Series(whole.array, index=frame.index, name=name)
+    return frame
+
+
+def _named(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    check_names(frame.columns)
+    return {str(name): frame[name] for name in frame.columns}
 
 
 def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
-    """The normalised rows of a file in pieces: a Parquet file is never in memory as a whole, a CSV file is.
+    """The rows of a file in pieces, as it holds them: a Parquet file is never in memory as a whole, a CSV file is.
 
     Raises
     ------
@@ -50,20 +124,29 @@ def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
         As in `read_table`.
     """
     if _suffix(path) != ".parquet":
-        yield read_table(path)
+        yield given_rows(raw_table(path))
         return
     n_rows = 0
     with _readable(path), pq.ParquetFile(path) as file:
         for batch in file.iter_batches(PIECE_ROWS):
-            piece = pa.Table.from_batches([batch]).to_pandas()
+            piece = exact_pandas(pa.Table.from_batches([batch]))
             n_rows += len(piece)
-            yield normalise(piece.reset_index(drop=True))
+            yield piece.reset_index(drop=True)
     if not n_rows:
         raise _no_rows(path)
 
 
+def exact_pandas(table: pa.Table, *, ignore_metadata: bool = False) -> pd.DataFrame:
+    """An Arrow table in pandas, whole numbers beside missing values exact."""
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=ignore_metadata)
+    for name in table.column_names:
+        if pa.types.is_integer(table.field(name).type) and name in frame and frame[name].dtype == "float64":
+            frame[name] = table.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype()).set_axis(frame.index)
+    return frame
+
+
 def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """What a file has of a schema's columns, texts as they are written, and the names of its other columns.
+    """What a file has of a schema's columns, cells as they are written, and the names of its other columns.
 
     The table is not normalised: the other columns may hold anything, a nameless index among them.
 
@@ -74,14 +157,15 @@ def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...
     """
     is_parquet = _suffix(path) == ".parquet"
     with _readable(path):
-        names = [str(name) for name in pq.read_schema(path).names] if is_parquet else _checked_header(path)
-        known = [name for name in names if name in schema.kinds]
         if is_parquet:
-            frame = pq.read_table(path, columns=known).to_pandas(ignore_metadata=True)
+            names = [str(name) for name in pq.read_schema(path).names]
+            known = [name for name in names if name in schema.kinds]
+            frame = exact_pandas(pq.read_table(path, columns=known), ignore_metadata=True)
         else:
-            texts = {name: "str" for name in known if schema[name] == "string"}
-            frame = pd.read_csv(path, encoding="utf-8-sig", low_memory=False, usecols=known, dtype=texts)
-            frame = _with_dates(frame, except_for=texts)
+            texts = read_texts(path, csv_format(path))
+            names = texts.column_names
+            known = [name for name in names if name in schema.kinds]
+            frame = given_rows(RawTable({name: texts.column(name) for name in known}))
     return frame, tuple(name for name in names if name not in schema.kinds)
 
 
@@ -100,20 +184,16 @@ def file_metadata(path: Path) -> dict[bytes, bytes]:
 
 
 def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """A table read back from Parquet, with the physical types that its schema asks for."""
-    return normalise(frame)[schema.columns]
+    """A table read back from Parquet, with the physical types that its schema asks for; what was damaged stays so."""
+    table = normalise(frame)[schema.columns]
+    for name, form in schema.forms.items():
+        with suppress(ValueError):
+            table[name] = as_kind(table[name], schema[name], form)
+    return table
 
 
 def _no_rows(path: Path) -> UsageError:
     return UsageError(f"{path} holds no rows.", "Give a table with a header and at least one row.")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    readers: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".csv": _csv, ".csv.gz": _csv}
-    reader = readers[_suffix(path)]
-    with _readable(path):
-        refuse_larger_than_memory(path)
-        return reader(path)
 
 
 def _suffix(path: Path) -> str:
@@ -139,54 +219,9 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _csv(path: Path) -> pd.DataFrame:
-    _refuse_nameless(path, _checked_header(path))
-    return _with_dates(pd.read_csv(path, encoding="utf-8-sig", low_memory=False))
-
-
-def _with_dates(frame: pd.DataFrame, except_for: Collection[str] = ()) -> pd.DataFrame:
-    for name in frame.columns[frame.dtypes.astype(str).isin(["str", "object"]) & ~frame.columns.isin(except_for)]:
-        frame[name] = _as_dates(frame[name])
-    return frame
-
-
-def _checked_header(path: Path) -> list[str]:
-    with _open_text(path) as lines:
-        reader = csv.reader(lines)
-        header, first = (next((row for row in reader if row), []) for _ in range(2))
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f"{path}: column names must be unique; these stand more than once: {', '.join(map(repr, twice))}.",
-            "Rename them in the file's header.",
-        )
-    if len(first) > len(header):  # pandas would silently take the first column as an index
-        raise UsageError(
-            f"{path}: its header names {len(header)} columns, its first row has {len(first)}.", "Name every column."
-        )
-    return header
-
-
 def _refuse_nameless(path: Path, header: list[str]) -> None:
     if any(not name.strip() for name in header):
         raise UsageError(
             f"{path}: column {[bool(name.strip()) for name in header].index(False) + 1} has no name in the header.",
             "Name it, or leave it out; pandas writes such a column unless told `to_csv(…, index=False)`.",
         )
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
-
-
-def _as_dates(values: pd.Series) -> pd.Series:
-    present = values.dropna()
-    if present.empty or not present.astype(str).str.fullmatch(ISO_DATE.pattern).all():
-        return values
-    return pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce") if _valid_dates(present) else values
-
-
-def _valid_dates(present: pd.Series) -> bool:
-    return not pd.to_datetime(present, format="ISO8601", utc=True, errors="coerce").isna().any()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synth_mlflow.data.roles import NO_FEATURES, Role
+
 TaskKind = Literal["binary", "multiclass", "regression"]
 
 
@@ -18,6 +20,20 @@ class Task:
     group: str | None = None
     """The column whose groups of rows were kept together when the evaluation set was split off; None where rows are
     independent. Everything that splits or resamples real rows keeps these groups together too."""
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """The role of each column, as the project's schema says; empty where none is known."""
+    time: str | None = None
+    """The column that orders the rows of a group."""
+
+    @property
+    def no_features(self) -> frozenset[str]:
+        """The columns that no model learns from, the target among them."""
+        return frozenset({self.target, *(name for name, role in self.roles.items() if role in NO_FEATURES)})
+
+    @property
+    def names_rows(self) -> frozenset[str]:
+        """The columns of identifiers and of group keys."""
+        return frozenset(name for name, role in self.roles.items() if role in {"identifier", "group key"})
 
     @property
     def is_classification(self) -> bool:

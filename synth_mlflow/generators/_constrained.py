@@ -61,7 +61,7 @@ def fit_within(
     shown = members
     for step in steps:
         shown = step.take_apart(shown)
-    roles = roles_of(members, task.target)
+    roles = roles_of(members, task.target, task.roles)
     return ConstrainedSampler(
         inner=generator.fit(shown, task, rng, slice=slice),
         steps=tuple(reversed(steps)),

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.columns import EXACT
+from synth_mlflow.data.identifier_forms import fresh as fresh_of_form
+from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.roles import UNIQUE_SHARE
+
 MAX_FORMS = 200  # distinct patterns that are kept; the commonest ones
+MAX_STEPS = 3  # draws of a public form that find few new values; then it is a form like any other
 MIN_HEX_LENGTH = 8  # shorter values made of a to f and digits may be words
 _HEX = "0123456789abcdef"
 
@@ -25,6 +31,12 @@ class Identifiers:
     """For each pattern, the characters that may stand at each position."""
     weights: tuple[float, ...]
     taken: frozenset[str]
+    public: str = ""
+    """The public form that every value has, such as ``e-mail``."""
+    examples: tuple[str, ...] = ()
+    """Values of the public form, whose host, country or network new ones take over."""
+    repeats: tuple[int, ...] = ()
+    """How many rows each value of the members names, where that is often more than one."""
 
     @classmethod
     def of(cls, column: pd.Series) -> Identifiers:
@@ -34,6 +46,8 @@ class Identifiers:
         texts = [str(value) for value in (present if is_text else present.astype("int64"))]
         forms = _forms(texts)
         weights = np.array(list(forms.values()), dtype=float)
+        public = known_form(present) if is_text else ""
+        counts = present.value_counts()
         return cls(
             str(column.name),
             is_text,
@@ -41,6 +55,9 @@ class Identifiers:
             tuple(forms),
             tuple(weights / weights.sum()),
             frozenset(texts),
+            public,
+            tuple(texts[:MAX_FORMS]) if public else (),
+            tuple(counts) if len(counts) < UNIQUE_SHARE * len(present) else (),
         )
 
     def blind_to_members(self) -> Identifiers:
@@ -53,14 +70,28 @@ class Identifiers:
         A form that is nearly used up grows.
         """
         missing = rng.random(n_rows) < self.missing_share
-        fresh = self._fresh(n_rows - int(missing.sum()), rng)
+        fresh = self._named(n_rows - int(missing.sum()), rng)
         if self.is_text:
             texts = np.full(n_rows, None, dtype=object)
             texts[~missing] = fresh
             return pd.Series(texts, name=self.name).astype("str")
-        numbers = np.full(n_rows, np.nan) if missing.any() else np.zeros(n_rows, dtype=np.int64)
+        numbers = pd.array([None] * n_rows, dtype="Int64")
         numbers[~missing] = [int(text) for text in fresh]
-        return pd.Series(numbers, name=self.name).astype("float64" if self.missing_share else "int64")
+        exact = pd.Series(numbers, name=self.name)
+        if not self.missing_share:
+            return exact.astype("int64")
+        is_large = any(abs(int(text)) > EXACT for text in fresh)
+        return exact if is_large else pd.Series(exact.to_numpy(dtype="float64", na_value=np.nan), name=self.name)
+
+    def _named(self, n_values: int, rng: np.random.Generator) -> list[str]:
+        """New names, each for one row, or for as many as members' names are for."""
+        if not self.repeats:
+            return self._fresh(n_values, rng)
+        sizes: list[int] = []
+        while sum(sizes) < n_values:
+            sizes.append(int(rng.choice(self.repeats)))
+        spread = np.repeat(self._fresh(len(sizes), rng), sizes)[:n_values]
+        return list(rng.permutation(spread))
 
     def _fresh(self, n_values: int, rng: np.random.Generator) -> list[str]:
         found: dict[str, None] = {}
@@ -73,6 +104,8 @@ class Identifiers:
         return list(found)[:n_values]
 
     def _draw_texts(self, n_values: int, step: int, rng: np.random.Generator) -> list[str]:
+        if self.public and step < MAX_STEPS:
+            return fresh_of_form(self.public, list(self.examples), n_values, rng)
         chosen = rng.choice(len(self.forms), size=n_values, p=self.weights)
         texts = np.empty(n_values, dtype=object)
         for form in np.unique(chosen):

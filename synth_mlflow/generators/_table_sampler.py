@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.columns import Kind, schema_of
 from synth_mlflow.data.slices import Both, Condition, Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
@@ -178,7 +178,7 @@ def fit_table(
             "Add real rows: fewer cannot be told apart from copies.",
         )
     kinds = schema_of(members)
-    plan = _plan(roles_of(members, task.target), slice, text)
+    plan = _plan(roles_of(members, task.target, task.roles), slice, text)
     in_slice = None if slice is None else slice.mask(members)
     n_in_slice = 0 if in_slice is None else int(in_slice.sum())
     if slice is not None and n_in_slice == 0:
@@ -187,7 +187,8 @@ def fit_table(
             "Widen the slice, or give real rows of it with `--source FILE`.",
         )
     label = task.target if task.is_classification else None
-    columns, codes = encode(members, {name: kinds[name] for name in plan.modelled}, smoothing, label)
+    modelled = {name: _modelled_kind(members[name], kinds[name]) for name in plan.modelled}
+    columns, codes = encode(members, modelled, smoothing, label)
     stages = () if slice is None else _stages(slice, plan.modelled, members)
     leading = tuple(stage.column for stage in stages)
     encoded = Encoded(columns, codes, len(members), task.target, task.is_classification, leading, in_slice)
@@ -195,12 +196,23 @@ def fit_table(
         core=learn(encoded, rng),
         encoded=encoded,
         constants=members[plan.constant].iloc[:1],
-        identifiers={name: Identifiers.of(members[name]) for name in plan.identifier},
+        identifiers={name: _identifiers(members[name], task) for name in plan.identifier},
         order=tuple(kinds.columns),
         slice=slice,
         stages=stages,
-        notes=_notes(plan, None if slice is None else n_in_slice),
+        notes=_notes(plan, None if slice is None else n_in_slice, task.group),
     )
+
+
+def _modelled_kind(column: pd.Series, kind: Kind) -> Kind:
+    """Whole numbers beside missing values are modelled as floats, however large."""
+    return "number" if kind == "integer" and column.dtype == "Int64" else kind
+
+
+def _identifiers(column: pd.Series, task: Task) -> Identifiers:
+    """Of rows that are drawn one by one, each has a name of its own, also where members share one in a group."""
+    found = Identifiers.of(column)
+    return replace(found, repeats=()) if column.name == task.group else found
 
 
 def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _Plan:  # noqa: A002
@@ -231,10 +243,15 @@ def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _
     )
 
 
-def _notes(plan: _Plan, n_in_slice: int | None) -> dict[str, Any]:
+def _notes(plan: _Plan, n_in_slice: int | None, group: str | None) -> dict[str, Any]:
     notes: dict[str, Any] = {}
     if plan.identifier:
         notes["identifiers_made_afresh"] = plan.identifier
+    if group is not None and group in plan.identifier:
+        notes["groups"] = (
+            f"each row is a {group} of its own, as this generator draws rows one by one; "
+            "`sdv:PARSynthesizer` makes sequences"
+        )
     if plan.constant:
         notes[CONSTANT_COLUMNS] = plan.constant
     if plan.text:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.columns import conform, schema_of
+from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import read_as, read_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.conditions import (
     CONTAMINATION,
@@ -148,11 +148,10 @@ class _News:
 def _news(project: Project, frozen: EvaluationSet, path: Path | None) -> _News:
     if path is None:
         return _News(frozen.schema_digest)
-    table = read_table(path)
     try:
-        rows = conform(table, frozen.schema, str(path))
+        rows = read_as(path, frozen.schema)
     except UsageError as refusal:  # other columns are no mistake here but an answer
-        return _News(json_digest(list(schema_of(table).kinds.items())), refused=refusal.found)
+        return _News(json_digest(list(schema_of(read_table(path)).kinds.items())), refused=refusal.found)
     return _News(frozen.schema_digest, *_new_rows(project, frozen, rows))
 
 

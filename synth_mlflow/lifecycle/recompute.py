@@ -31,7 +31,7 @@ from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import recorded_sign_offs
-from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
+from synth_mlflow.tracking.stored import StoredBatch
 
 Look = Callable[[Project, StoredRun, Sequence[StoredRun]], Iterator[str]]
 
@@ -74,7 +74,7 @@ def _problem(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterat
 
 
 def _evalset(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
-    frozen = EvaluationSet(run, Schema(json.loads(_text(project, run, names.A_SCHEMA))))
+    frozen = project.evaluation_set_of(run)
     for rows_of, name in (
         (project.evaluation_rows, names.P_EVALUATION_ROWS),
         (project.training_rows, names.P_TRAINING_ROWS),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.record import Origin
-from synth_mlflow.data.tables import restore
+from synth_mlflow.data.tables import read_parquet, restore
 from synth_mlflow.errors import PluginError, SynthError, UsageError
 from synth_mlflow.generators import is_external
 from synth_mlflow.plugins import BUILT_IN, find, installed
@@ -78,7 +78,7 @@ class Workshop:
             version = self._fill(spool, batch, origin, members)
             digest = spool.finish()
             spool.give_up()
-            return Remade(restore(pd.read_parquet(spool.path), self.frozen.schema), digest, version)
+            return Remade(restore(read_parquet(spool.path), self.frozen.schema), digest, version)
 
     def _fill(self, spool: Spool, batch: StoredBatch, origin: Origin, members: pd.DataFrame | None) -> str:
         shown = self._training() if members is None else members

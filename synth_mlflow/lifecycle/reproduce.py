@@ -13,13 +13,12 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, SynthError
 from synth_mlflow.gate.conditions import flat_environment, here
 from synth_mlflow.lifecycle.diff import handoff_run
@@ -122,7 +121,7 @@ def reproduce(
 
 def _by_digest(recorded: RecordedSweep, sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
     schema = recorded.frozen.schema
-    tables = [conform(read_table(path), schema, str(path)) for path in sources]
+    tables = [read_as(path, schema) for path in sources]
     project, frozen = recorded.project, recorded.frozen
     return {table_digest(table, schema): project.without_evaluation_rows(table, frozen) for table in tables}
 

@@ -185,7 +185,7 @@ def columns_of(rows: pd.DataFrame, task: Task, *more: pd.DataFrame) -> RawColumn
     UsageError
         If the table has no column but the target.
     """
-    kinds = {name: kind for name, kind in schema_of(rows).kinds.items() if name != task.target}
+    kinds = {name: kind for name, kind in schema_of(rows).kinds.items() if name not in task.no_features}
     if not kinds:
         raise UsageError(f"the table has no column but the target {task.target!r}.", "Give at least one feature.")
     return RawColumns(

@@ -42,7 +42,7 @@ def fit_estimator(
     spec: ModelSpec, task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
 ) -> EstimatorModel:
     """Fit a scikit-learn estimator; see :func:`synth_mlflow.model.fit.fit`."""
-    features = rows.drop(columns=[task.target])
+    features = rows.drop(columns=[name for name in rows if name in task.no_features])
     needed = "predict_proba" if task.is_classification else "predict"
     estimator = load_estimator(spec.estimator, needed)(**spec.params)
     if not hasattr(estimator, "fit") or not hasattr(estimator, needed):

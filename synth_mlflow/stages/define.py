@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from synth_mlflow.data.column_facts import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markdown_text import as_lines, as_text
+from synth_mlflow.data.schema import TableSchema
+from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
@@ -25,6 +28,8 @@ from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.stored import Problem
 from synth_mlflow.tracking.write import NewRun, create_run, writing
+
+COLUMNS_DESCRIBED = 40  # on the run's page; all of them are in its artifact
 
 
 def define(project: Project, path: Path) -> Problem:
@@ -45,12 +50,14 @@ def define(project: Project, path: Path) -> Problem:
     """
     statement = read_statement(path)
     data_path = (path.parent / statement.facts.data).resolve()
-    rows = read_table(data_path)
+    found = _read(statement, data_path)
+    rows = found.rows
     _refuse_misfits(statement, rows)
+    refuse_open_questions(found.questions, statement.facts.data, statement.wishes.rules)
     refuse_synthetic(project, data_path, rows)
-    digest = table_digest(rows)
+    digest = table_digest(rows, found.table.schema)
     _refuse_moving_goalposts(project, statement, digest)
-    key = json_digest(["problem", statement.digest, digest])
+    key = json_digest(["problem", statement.digest, digest, found.table.digest])
     existing = project.find_problem()
     if existing is not None and (existing.statement.digest, existing.run.params[names.P_DATA_DIGEST]) == (
         statement.digest,
@@ -58,12 +65,17 @@ def define(project: Project, path: Path) -> Problem:
     ):
         project.say("this very statement is recorded already")
         return existing
-    run_id = _write(project, statement, rows, (path.resolve(), data_path), key)
+    run_id = _write(project, statement, found, (path.resolve(), data_path), key)
     return _in_force(project, run_id)
 
 
-def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tuple[Path, Path], key: str) -> str:
-    facts = statement.facts
+def _read(statement: Statement, path: Path) -> ReadTable:
+    csv = statement.facts.csv or CsvFacts()
+    return infer_table(raw_table(path, separator=csv.separator, encoding=csv.encoding), statement.wishes)
+
+
+def _write(project: Project, statement: Statement, found: ReadTable, paths: tuple[Path, Path], key: str) -> str:
+    facts, rows, table = statement.facts, found.rows, found.table
     new = NewRun("problem", f"problem · {facts.name}", key)
     superseded = [run.run_id for run in project.problems()]
     run_id = create_run(project.server, new, parent=project.workflow_run)
@@ -75,7 +87,9 @@ def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tu
         draft.param(names.P_TASK_DIGEST, statement.task_digest)
         draft.param(names.P_STATEMENT_PATH, str(paths[0]))
         draft.param(names.P_DATA_PATH, str(paths[1]))
-        draft.param(names.P_DATA_DIGEST, table_digest(rows))
+        draft.param(names.P_DATA_DIGEST, table_digest(rows, table.schema))
+        draft.text(names.A_COLUMNS, table.text())
+        draft.param(names.P_TABLE_SCHEMA, table.digest)
         draft.param(names.P_DATA_ROWS, len(rows))
         draft.param(names.P_TARGET, facts.target)
         draft.param(names.P_TASK, facts.task)
@@ -90,7 +104,7 @@ def _write(project: Project, statement: Statement, rows: pd.DataFrame, paths: tu
         if any(used.values()):
             draft.param(names.P_PLUGINS, used)
         draft.metric(names.M_ROWS, len(rows))
-        draft.describe(_description(statement, rows))
+        draft.describe(_description(statement, rows, table))
     describe_project(project)
     return run_id
 
@@ -107,13 +121,14 @@ def _in_force(project: Project, run_id: str) -> Problem:
     return problem
 
 
-def _description(statement: Statement, rows: pd.DataFrame) -> str:
+def _description(statement: Statement, rows: pd.DataFrame, table: TableSchema) -> str:
     prose = "\n\n".join(f"### {question}\n{as_lines(answer)}" for question, answer in statement.answers.items())
     facts = statement.facts
     return (
         f"**The problem**, written by people before anything was generated. Next: the frozen evaluation set.\n\n"
         f"| gap | metric | success | real rows |\n|---|---|---|---|\n"
-        f"| {facts.gap} | {as_text(facts.metric)} | {success_in_words(statement)} | {len(rows):,} |\n\n{prose}"
+        f"| {facts.gap} | {as_text(facts.metric)} | {success_in_words(statement)} | {len(rows):,} |\n\n"
+        f"### What each column is\n{table.markdown(COLUMNS_DESCRIBED)}\n\n{prose}"
     )
 
 
@@ -213,7 +228,17 @@ def _target(statement: Statement, rows: pd.DataFrame) -> list[str]:
         return [f"target {task.target!r} is missing in {int(target.isna().sum()):,} of {len(rows):,} rows"]
     if target.nunique() < 2:
         return [f"target {task.target!r} is constant: every row says {target.iloc[0]!r}"]
+    if pd.api.types.is_datetime64_any_dtype(target.dtype):
+        return [_moments(task)]
     return _classes(task, target) if task.is_classification else _numbers(task, rows)
+
+
+def _moments(task: Task) -> str:
+    what = "classes" if task.is_classification else "numbers"
+    return (
+        f"target {task.target!r} holds moments in time, which are no {what}; make it text or a number, "
+        f"or, where its texts name classes, write `columns: {{{task.target}: {{role: category}}}}`"
+    )
 
 
 def _classes(task: Task, target: pd.Series) -> list[str]:

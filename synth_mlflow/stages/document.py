@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from synth_mlflow.data.environment import environment
+from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, GuardrailFacts, success_in_words
 from synth_mlflow.gate.conditions import evaluate, here, installed_generators, recorded_facts, retracted_inside
 from synth_mlflow.gate.policy import Policy, looser_than_default
@@ -27,6 +28,8 @@ from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff
 from synth_mlflow.tracking.stored import Problem
 from synth_mlflow.triggers import Present
+
+COLUMNS_TOLD = 40
 
 
 def fill(project: Project, material: Material, stated: StatedPromise, limits: Mapping[str, str]) -> handoff.Document:
@@ -112,6 +115,7 @@ def _problem(problem: Problem, revisions: Sequence[Revision]) -> handoff.Problem
         **{f"constraint {at}": text for at, text in enumerate(facts.constraints, start=1)},
         "model": facts.model.estimator,
         **_revisions(revisions),
+        **_columns(problem.statement.table),
     }
     return handoff.Problem(
         run_id=problem.run.run_id,
@@ -131,6 +135,23 @@ def _revisions(revisions: Sequence[Revision]) -> dict[str, str]:
         digest = now.run.params[names.P_STATEMENT][:12]
         told[f"revision {number}"] = f"{clock(now.at)}, sha256 {digest}…; changed: {changed_facts(before, now)}"
     return told
+
+
+def _columns(table: TableSchema | None) -> dict[str, str]:
+    """What the first columns are, and how many there are more."""
+    if table is None:
+        return {}
+    told = {
+        f"column {name}": f"{role}, {type_}, {detail}: {action}"
+        for name, role, type_, detail, *_, action in table.rows()
+    }
+    shown = dict(list(told.items())[:COLUMNS_TOLD])
+    more = (
+        {}
+        if len(told) == len(shown)
+        else {"further columns": f"{len(told) - len(shown):,}, in {names.A_COLUMNS} of the run"}
+    )
+    return {"schema": table.digest, **shown, **more}
 
 
 def _guardrail(found: GuardrailFacts | None) -> dict[str, str]:

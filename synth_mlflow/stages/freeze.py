@@ -12,13 +12,15 @@ import pandas as pd
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import json_digest, table_digest
 from synth_mlflow.data.equal_rows import balance_of, n_shared, refuse_moved
+from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.splits import cut
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import read_real, read_table
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.model.baseline import Baseline, measure_baseline
 from synth_mlflow.model.baseline_warning import baseline_warning
 from synth_mlflow.model.plan import REPEATS
+from synth_mlflow.model.rare_classes import rare_class_words
 from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.frozen_split import STORES, Cut, Store, describe_split, record_split
 from synth_mlflow.stages.own_model import allowed_model
@@ -73,18 +75,21 @@ def freeze(
     if frozen is not None:
         raise _frozen_already(project, frozen)
     path = (data or Path(problem.run.params[names.P_DATA_PATH])).resolve()
-    rows = _same_rows(problem, path)
+    table, rows = _same_rows(problem, path)
     refuse_synthetic(project, path, rows)
     allowed_model(problem.statement.model)
     refuse_negative_seed(seed)
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
     plan = _plan(problem.statement.facts.evaluation, group, time, equal_rows)
+    table = table if table is None else table.cut_by(plan.group, plan.time)
+    problem = replace(problem, statement=replace(problem.statement, table=table))
     task, slices = problem.statement.task, problem.statement.slices
     split = cut(rows, task, plan, slices, seed)
     refuse_moved(rows, task, plan, slices, seed, split)
+    schema = schema_of(rows) if table is None else table.schema
     looks = balance_of(rows, task, split), n_shared(rows, split)
-    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema_of(rows), seed, plan, *looks)
+    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema, seed, plan, *looks)
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
@@ -112,16 +117,18 @@ def refuse_negative_seed(seed: int) -> None:
         raise UsageError(f"seed {seed} was given, a whole number of at least 0 is needed.")
 
 
-def _same_rows(problem: Problem, path: Path) -> pd.DataFrame:
-    rows = read_table(path)
-    found, recorded = table_digest(rows), problem.run.params[names.P_DATA_DIGEST]
+def _same_rows(problem: Problem, path: Path) -> tuple[TableSchema | None, pd.DataFrame]:
+    table = problem.statement.table
+    rows = read_table(path) if table is None else read_real(path, table)
+    recorded = problem.run.params[names.P_DATA_DIGEST]
+    found = table_digest(rows) if table is None else table_digest(rows, table.schema)
     if found != recorded:
         raise EvidenceError(
             f"{path} has content digest {found[:12]}…, the problem statement was written about {recorded[:12]}…: "
             "the data changed since.",
             "Restore the file, or run `synth-mlflow define` again.",
         )
-    return rows
+    return table, rows
 
 
 def _plan(stated: Evaluation, group: str | None, time: str | None, equal_rows: EqualRows | None) -> Evaluation:
@@ -178,13 +185,16 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         warning = baseline_warning(baseline, sides.training, sides.evaluation, task, sides.seed)
         record_split(draft, problem, sides, path, store)
         draft.param(names.P_WARNING, warning)
+        rare = rare_class_words(task, sides.training[task.target], sides.evaluation[task.target], baseline)
+        if rare:
+            draft.param(names.P_RARE, rare)
         baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id)
         draft.before_it_counts = lambda: _claim(project, run_id, baseline_run)
         draft.metric(names.M_SCORE, baseline.score)
         draft.metric(names.M_SCORE_LOW, baseline.low)
         draft.metric(names.M_SCORE_HIGH, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
-        draft.describe(describe_split(problem, sides, baseline, store, warning))
+        draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}".strip())
 
 
 def _claim(project: Project, run_id: str, baseline: str) -> None:

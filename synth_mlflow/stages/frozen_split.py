@@ -16,6 +16,8 @@ from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
 from synth_mlflow.data.equal_rows import Balance
 from synth_mlflow.data.markdown_text import as_text
+from synth_mlflow.data.own_form import present
+from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import Split
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
@@ -81,7 +83,7 @@ def record_split(draft: Draft, problem: Problem, sides: Cut, path: Path, store: 
     n_columns, uri = sides.training.shape[1], path.as_uri()
     draft.inputs.append(real_input(training, uri, len(sides.training), n_columns))
     draft.inputs.append(evaluation_input(digest, uri, len(sides.evaluation), n_columns))
-    _keep_rows(draft, sides, store)
+    _keep_rows(draft, sides, problem.statement.table, store)
     draft.text(names.A_SLICES, canonical_json(_slice_sizes(problem.statement.slices, sides)))
 
 
@@ -93,15 +95,18 @@ def _slice_sizes(slices: Mapping[str, Slice], sides: Cut) -> dict[str, dict[str,
     }
 
 
-def _keep_rows(draft: Draft, sides: Cut, store: Store) -> None:
+def _keep_rows(draft: Draft, sides: Cut, table: TableSchema | None, store: Store) -> None:
     salt = secrets.token_hex(16)
     draft.param(names.P_SALT, salt)
     draft.text(names.A_SCHEMA, json.dumps(dict(sides.schema.kinds), ensure_ascii=False))
+    if table is not None:
+        draft.text(names.A_COLUMNS, table.text())
+        draft.param(names.P_TABLE_SCHEMA, table.digest)
     training, evaluation = (row_digests(side, salt) for side in (sides.training, sides.evaluation))
     np.savez(draft.file(names.A_ROW_DIGESTS), training=training, evaluation=evaluation)
     if store == "rows":
-        write_parquet(sides.training, draft.file(names.A_TRAINING))
-        write_parquet(sides.evaluation, draft.file(names.A_EVALUATION))
+        write_parquet(present(sides.training, sides.schema), draft.file(names.A_TRAINING))
+        write_parquet(present(sides.evaluation, sides.schema), draft.file(names.A_EVALUATION))
         return
     side = np.full(len(sides.training) + len(sides.evaluation), "training", dtype=object)
     side[sides.split.evaluation] = "evaluation"

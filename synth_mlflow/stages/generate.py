@@ -12,10 +12,9 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
-from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
-from synth_mlflow.data.tables import read_table, table_pieces
+from synth_mlflow.data.tables import read_as, table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
@@ -172,7 +171,7 @@ def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd
 
     Rows that equal an evaluation row by chance are left out; the digest is that of the whole file.
     """
-    rows = conform(read_table(path), frozen.schema, str(path))
+    rows = read_as(path, frozen.schema)
     refuse_synthetic(project, path, rows)
     kept = without_evaluation_rows(project, frozen, rows, str(path))
     return kept, Source("file", table_digest(rows, frozen.schema), len(rows))

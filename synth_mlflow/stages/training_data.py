@@ -11,6 +11,7 @@ import pandas as pd
 
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.mixes import Mix, check_supply, percent, read_ratio
+from synth_mlflow.data.own_form import present
 from synth_mlflow.errors import GateError
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, fit_rows
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
@@ -135,7 +136,9 @@ def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
     origin = pd.Series(np.concatenate([np.full(len(real), REAL, dtype=object), labels])[places], name="origin")
     used = [batch for batch in batches if (origin == batch.id).any()]
     _log(project, frozen, recipe, used, run_id)
-    return TrainingData(rows, origin, target, recipe.ratio, tuple(batch.id for batch in used), run_id)
+    return TrainingData(
+        present(rows, frozen.schema), origin, target, recipe.ratio, tuple(batch.id for batch in used), run_id
+    )
 
 
 def _log(project: Project, frozen: EvaluationSet, recipe: _Recipe, batches: Sequence[StoredBatch], run_id: str) -> None:

@@ -12,13 +12,12 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge, sound
-from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import Statement
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, load_check
@@ -177,7 +176,7 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
         raise UsageError(
             f"{needed}, which is not kept here.", f"Give it: `synth-mlflow validate {batch} --source FILE`."
         )
-    rows = conform(read_table(given), frozen.schema, str(given))
+    rows = read_as(given, frozen.schema)
     found = table_digest(rows, frozen.schema)
     if found != learned.digest:
         raise UsageError(f"{needed}; {given} has content digest {found[:12]}…", "Give the file that was learned from.")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import Hashes, row_digests, table_digest
 from synth_mlflow.data.record import Record, record_in_file
+from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import Statement, parse_statement
-from synth_mlflow.data.tables import read_table, restore
+from synth_mlflow.data.tables import read_parquet, read_real, read_table, restore
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
@@ -52,6 +55,7 @@ class Project:
         """Where real rows that are kept by reference lie now; None for where they were when the set was frozen."""
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
+        self._tables: dict[str, TableSchema] = {}
 
     def find_problem(self) -> Problem | None:
         """The problem statement in force; None before `define`."""
@@ -71,7 +75,24 @@ class Project:
         if run.run_id not in self._statements:
             text = self.reader.file(run, names.A_STATEMENT).read_text(encoding="utf-8")
             self._statements[run.run_id] = parse_statement(text, f"problem.md of run {run.run_id}")
-        return self._statements[run.run_id]
+        frozen = self._frozen_run()
+        table = self.table_schema(run if frozen is None or names.A_COLUMNS not in frozen.artifacts else frozen)
+        return replace(self._statements[run.run_id], table=table)
+
+    def table_schema(self, run: StoredRun) -> TableSchema | None:
+        """What each column is, as a run recorded it; None where it did not."""
+        if names.A_COLUMNS not in run.artifacts:
+            return None
+        if run.run_id not in self._tables:
+            told = self.reader.file(run, names.A_COLUMNS).read_text(encoding="utf-8")
+            self._tables[run.run_id] = TableSchema.from_json(json.loads(told))
+        return self._tables[run.run_id]
+
+    def _frozen_run(self) -> StoredRun | None:
+        """The run of the frozen evaluation set, where there is one that counts."""
+        claims = [run.params[names.P_EVALUATION_RUN] for run in self.problems() if names.P_EVALUATION_RUN in run.params]
+        found = self.reader.find(claims[0]) if claims else None
+        return found if found is not None and found.counts and not found.deleted else None
 
     def problem(self) -> Problem:
         """The problem statement; a GateError before `define`."""
@@ -107,8 +128,13 @@ class Project:
             )
         if not run.counts:
             return None
+        return self.evaluation_set_of(run)
+
+    def evaluation_set_of(self, run: StoredRun) -> EvaluationSet:
+        """The evaluation set that a run recorded."""
         kinds = json.loads(self.reader.file(run, names.A_SCHEMA).read_text(encoding="utf-8"))
-        return EvaluationSet(run, Schema(kinds))
+        table = self.table_schema(run)
+        return EvaluationSet(run, Schema(kinds, {} if table is None else table.schema.forms), table)
 
     def claimed_evaluation_run(self) -> StoredRun | None:
         """The one run that holds the project's evaluation set, though it may not be written to its end or be deleted.
@@ -180,7 +206,7 @@ class Project:
     def batch_rows(self, batch: StoredBatch, schema: Schema) -> pd.DataFrame:
         """A batch's rows; an EvidenceError if bytes, content or record are not those that were recorded."""
         path = self.reader.file(batch.run, names.A_BATCH)
-        rows = restore(pd.read_parquet(path), schema)
+        rows = restore(read_parquet(path), schema)
         found = table_digest(rows, schema)
         record = self.record(batch)
         if not found == batch.digest == record.digest:
@@ -223,7 +249,7 @@ class Project:
     def _side(self, frozen: EvaluationSet, artifact: str, side: str, digest: str) -> pd.DataFrame:
         stored = frozen.run.params[names.P_STORE] == "rows"
         if stored:
-            rows = restore(pd.read_parquet(self.reader.file(frozen.run, artifact)), frozen.schema)
+            rows = restore(read_parquet(self.reader.file(frozen.run, artifact)), frozen.schema)
         else:
             rows = self._referenced(frozen, side)
         found = table_digest(rows, frozen.schema)
@@ -246,12 +272,16 @@ class Project:
             )
         split = pq.read_table(self.reader.file(frozen.run, names.A_SPLIT)).to_pandas()
         positions = split.loc[split["side"] == side, "row"].to_numpy()
-        rows = read_table(path)
+        rows = read_table(path) if frozen.table is None else read_real(path, frozen.table)
         if len(split) != len(rows):
             raise EvidenceError(
                 f"{path} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
             )
-        return restore(rows.iloc[positions], frozen.schema)
+        return restore(rows.iloc[positions], frozen.schema) if frozen.table is None else _take(rows, positions)
+
+
+def _take(rows: pd.DataFrame, positions: npt.NDArray[np.int64]) -> pd.DataFrame:
+    return rows.iloc[positions].reset_index(drop=True)
 
 
 def _silent(text: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.html_table import html_table
+from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import BOTH_SIDES, Statement
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.curve import Curve
@@ -52,6 +53,8 @@ class EvaluationSet:
 
     run: StoredRun
     schema: Schema
+    table: TableSchema | None = None
+    """What each column is; None in a set that was frozen before schemas were recorded."""
 
     def _repr_html_(self) -> str:
         told = {

@@ -9,7 +9,7 @@ from synth_mlflow.data import chunks, digests
 from synth_mlflow.data.chunks import ChunkWriter, distinctive_rows, file_table_digest, read_chunks
 from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.digests import TableDigest, file_digest, table_digest
-from synth_mlflow.errors import UsageError
+from synth_mlflow.data.tables import read_parquet, restore
 
 
 @pytest.fixture(autouse=True)
@@ -76,10 +76,13 @@ def test_distinctive_rows_are_those_of_the_whole_table(rows, tmp_path):
     assert np.array_equal(distinctive_rows(tmp_path / "a.parquet", schema_of(rows)), alone >= 2)
 
 
-def test_whole_numbers_that_gaps_make_inexact_are_refused(tmp_path):
-    parts = [normalise(pd.DataFrame({"n": values})) for values in ([2**53 + 1], [1, None])]
+def test_whole_numbers_stay_exact_beside_gaps_of_another_piece(tmp_path):
+    parts = [normalise(pd.DataFrame({"n": pd.array(values, "Int64")})) for values in ([2**53 + 1], [1, None])]
     writer = ChunkWriter(tmp_path / "a.parquet", schema_of(parts[0]))
     for part in parts:
         writer.add(part)
-    with pytest.raises(UsageError, match="column 'n' holds missing values and whole numbers beyond"):
-        writer.finish()
+    digest = writer.finish()
+    writer.close()
+    again = restore(read_parquet(tmp_path / "a.parquet"), schema_of(parts[0]))
+    assert again["n"].tolist() == [2**53 + 1, 1, pd.NA]
+    assert digest == table_digest(again, schema_of(parts[0]))

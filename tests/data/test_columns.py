@@ -102,10 +102,10 @@ def test_values_that_lose_nothing_are_converted(column, values, dtype):
     ("column", "values", "message"),
     [
         ("n", [1.5, 2.0], "'n' holds 1 values with a fraction, whole numbers were needed: round them"),
-        ("n", ["1", "2"], "'n' holds string values, integer values were needed"),
+        ("n", ["1", "x"], "'n' holds string values such as 'x' in 1 cells, integer values were needed"),
         ("b", [0, 2], "'b' holds integer values, boolean"),
         ("s", [1, 2], "'s' holds integer values, string"),
-        ("d", ["2024-01-01", "x"], "'d' holds string values, datetime"),
+        ("d", ["2024-01-01", "x"], "'d' holds string values such as 'x' in 1 cells, datetime"),
     ],
 )
 def test_another_kind_is_refused(column, values, message):

@@ -1,0 +1,213 @@
+"""How a CSV file is written: its separator and encoding, found out or said, and its cells as texts.
+
+Nothing is taken for missing here but the empty cell; what texts mean is decided by the schema.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from synth_mlflow.errors import UsageError
+
+SAMPLE_LINES = 200
+SAMPLE_CHARACTERS = 100_000
+SAMPLE_BYTES = 1_000_000
+SEPARATORS = (",", ";", "\t", "|")
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_WESTERN = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How the cells of a CSV file are separated, quoted and encoded."""
+
+    separator: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+
+    @property
+    def words(self) -> str:
+        """In one line."""
+        separator = {"\t": "tab", " ": "blank"}.get(self.separator, repr(self.separator))
+        return f"CSV, separated by {separator}, quoted by {self.quote}, encoded as {self.encoding}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every reader of CSV expects it so."""
+        return self.separator == "," and self.encoding in {"utf-8", "utf-8-sig"} and self.quote == '"'
+
+
+def csv_format(path: Path, *, separator: str | None = None, encoding: str | None = None) -> CsvFormat:
+    """How a CSV file is written; what is given is not looked for.
+
+    The encoding is UTF-8 if all bytes are, else what ``charset-normalizer`` finds. The separator is the comma if it
+    cuts the header and every line of a sample into the same number of cells, else what ``clevercsv`` finds
+    (van den Burg, Nazabal & Sutton, Data Mining and Knowledge Discovery 33 (2019), doi:10.1007/s10618-019-00646-y).
+    """
+    encoding = encoding or _encoding(path)
+    sample = _sample(path, encoding)
+    if separator is not None:
+        return CsvFormat(separator, encoding)
+    regular = [mark for mark in SEPARATORS if _is_regular(sample, mark)]
+    if regular == [","] or not sample.strip():
+        return CsvFormat(",", encoding)
+    found, quote = _sniffed(sample)
+    if found not in regular and regular:
+        found = regular[0]
+    return CsvFormat(found or ",", encoding, quote)
+
+
+def open_text(path: Path, encoding: str) -> IO[str]:
+    """The text of a CSV file, gzipped or not."""
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding=encoding, newline="")
+    return path.open(encoding=encoding, newline="")
+
+
+def checked_header(path: Path, form: CsvFormat) -> list[str]:
+    """The names of the columns.
+
+    Raises
+    ------
+    UsageError
+        If a name stands twice, or the first row has more cells than the header.
+    """
+    with open_text(path, form.encoding) as lines:
+        reader = csv.reader(lines, delimiter=form.separator, quotechar=form.quote)
+        header, first = (next((row for row in reader if row), []) for _ in range(2))
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"{path}: column names must be unique; these stand more than once: {', '.join(map(repr, twice))}.",
+            "Rename them in the file's header.",
+        )
+    if len(first) > len(header):  # pandas would silently take the first column as an index
+        raise UsageError(
+            f"{path}: its header names {len(header)} columns, its first row has {len(first)}.",
+            "Name every column; if the cells are separated by another character, say which in problem.md: "
+            '`csv: {separator: ";"}`.',
+        )
+    if _is_row(header):
+        raise UsageError(
+            f"{path} has no header: its first line holds numbers, {form.separator.join(header[:6])!r}.",
+            "Put a first line with the names of its columns into the file.",
+        )
+    return header
+
+
+def read_texts(path: Path, form: CsvFormat) -> pa.Table:
+    """Every cell as a text; only the empty cell is missing."""
+    names = checked_header(path, form)
+    options = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+    )
+    parse = pa_csv.ParseOptions(delimiter=form.separator, quote_char=form.quote, newlines_in_values=True)
+    encoding = {"utf-8": "utf8", "utf-8-sig": "utf8"}.get(form.encoding, form.encoding)
+    reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=1 << 23)
+    try:
+        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+            return pa_csv.read_csv(file, reading, parse, options)
+    except pa.ArrowInvalid:  # lines of other lengths, long lines: pandas reads some of them, or says what is wrong
+        frame = pd.read_csv(
+            path,
+            sep=form.separator,
+            quotechar=form.quote,
+            encoding="utf-8-sig" if form.encoding == "utf-8" else form.encoding,
+            dtype="str",
+            keep_default_na=False,
+            na_values=[""],
+            low_memory=False,
+        )
+        return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _encoding(path: Path) -> str:
+    pieces = _bytes(path)
+    first = next(pieces, b"")
+    for mark, name in _MARKS:
+        if first.startswith(mark):
+            return name
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(first)
+        for piece in pieces:
+            first = piece
+            decoder.decode(piece)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        return _other_encoding(first[max(0, error.start - SAMPLE_BYTES // 10) :][:SAMPLE_BYTES], error)
+    return "utf-8"
+
+
+def _other_encoding(sample: bytes, error: UnicodeDecodeError) -> str:
+    if b"\0" in sample:
+        raise error
+    import charset_normalizer
+
+    best = charset_normalizer.from_bytes(sample, cp_isolation=_WESTERN).best()
+    return "cp1252" if best is None or best.encoding == "ascii" else best.encoding
+
+
+def _bytes(path: Path) -> Iterator[bytes]:
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        while piece := file.read(SAMPLE_BYTES):
+            yield piece
+
+
+def _sample(path: Path, encoding: str) -> str:
+    with open_text(path, encoding) as lines:
+        text = lines.read(SAMPLE_CHARACTERS)
+    kept = text.splitlines(keepends=True)
+    complete = kept[:-1] if len(text) == SAMPLE_CHARACTERS and len(kept) > 1 else kept
+    return "".join(complete[:SAMPLE_LINES])
+
+
+def _is_regular(sample: str, separator: str) -> bool:
+    """Whether a separator cuts every line of a sample into the same number of cells, at least two."""
+    try:
+        rows = [len(row) for row in csv.reader(sample.splitlines(keepends=True), delimiter=separator) if row]
+    except csv.Error:
+        return False
+    if len(rows) > 2 and len(rows) >= SAMPLE_LINES // 2:
+        rows = rows[:-1]  # the last may be cut off inside a quoted cell
+    return bool(rows) and rows[0] > 1 and max(rows) == rows[0] and sum(n == rows[0] for n in rows) > 0.9 * len(rows)
+
+
+def _sniffed(sample: str) -> tuple[str, str]:
+    import clevercsv
+
+    try:
+        found = clevercsv.Sniffer().sniff(sample, delimiters="".join(SEPARATORS))
+    except clevercsv.Error:
+        found = None
+    if found is None:
+        return ",", '"'
+    return found.delimiter or ",", found.quotechar or '"'
+
+
+def _is_row(header: list[str]) -> bool:
+    """Whether what should be names are measurements: more than half of them numbers, and one with decimals."""
+    numbers = [name for name in header if _is_number(name)]
+    return 2 * len(numbers) > len(header) and any("." in name for name in numbers)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return any(character.isdigit() for character in text)

@@ -1,0 +1,213 @@
+"""What the texts of a column mean: numbers, dates, times, money, or texts; and what only a person can say.
+
+Nothing is guessed silently. Texts become values only if every one of them does; where most do and a few do not, or two
+readings fit, a question is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.date_inference import date_formats
+from synth_mlflow.data.duration_format import DurationText
+from synth_mlflow.data.number_inference import number_format
+from synth_mlflow.data.plain_texts import MISSING_WORDS
+from synth_mlflow.data.value_formats import ClockText, ValueFormat
+
+FEW_VALUES = 10
+"""Texts of so few forms that repeat are categories, whatever they say."""
+SAMPLE = 1_000
+MANY_VALUES = 20
+"""More distinct values than this, beside a few words, make a column of values with stray words."""
+NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The distinct texts of a column, and how many cells hold each."""
+
+    name: str
+    texts: pd.Series
+    counts: npt.NDArray[np.int64]
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> Levels:
+        """Some of them."""
+        return Levels(self.name, self.texts[mask].reset_index(drop=True), self.counts[mask])
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells hold one of them."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True)
+class Question:
+    """What only a person can say about a column."""
+
+    column: str
+    found: str
+    """What was seen, with shares and cells."""
+    lines: tuple[str, ...]
+    """What to paste under ``columns:``, the likeliest answer first, each a whole line."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the texts of a column are."""
+
+    format: ValueFormat | None = None
+    """None: texts as they stand, or plain numbers."""
+    is_number: bool = False
+    """Whether all are plain numbers but for the words."""
+    words: tuple[str, ...] = ()
+    """Words that stand for missing values."""
+    question: Question | None = None
+
+
+TEXT = Finding()
+
+
+def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) -> Finding:
+    """What the texts of a column are.
+
+    Parameters
+    ----------
+    levels : Levels
+        Of at least one text.
+    plain_numbers : bool
+        Whether texts such as ``12`` are numbers, as in a CSV file that knows no types.
+    wanted : bool
+        Whether values are needed, so that few distinct ones are no categories.
+    """
+    if plain_numbers:
+        found = _plain_numbers(levels)
+        if found is not None:
+            return found
+    few = len(levels.texts) <= FEW_VALUES and levels.n_cells >= 5 * len(levels.texts)
+    if few and not wanted:
+        return TEXT
+    has_digit = levels.texts.str.contains(r"\d", regex=True).to_numpy(dtype=bool)
+    if has_digit.sum() < 2 and not (wanted and has_digit.any()):
+        return TEXT
+    values, words = levels.where(has_digit), levels.where(~has_digit)
+    if len(words.texts) > FEW_VALUES:
+        return TEXT
+    found = formats_of(values)
+    if found is None:
+        return _mixed_dates(levels)
+    stray = [text for text in words.texts if text not in MISSING_WORDS]
+    if not stray:
+        return Finding(found.format, words=tuple(words.texts), question=found.question)
+    return _stray(levels, values, words, found.format) if len(values.texts) > MANY_VALUES else TEXT
+
+
+def formats_of(levels: Levels) -> Finding | None:
+    """The format that every text has; a question where two fit; None where none does."""
+    sample = levels.texts.head(SAMPLE)
+    dates = [each for each in date_formats(sample) if _reads(each, levels.texts)]
+    if len(dates) > 1:
+        return Finding(dates[0], question=_two_dates(levels, dates))
+    if dates:
+        return Finding(dates[0])
+    number, unclear = number_format(sample)
+    for time in _times(sample):
+        if _reads(time, levels.texts):
+            return Finding(time)
+    if number is not None and len(levels.texts) > len(sample):  # the sample may not show every form
+        number, unclear = number_format(levels.texts)
+    if number is None or not _reads(number, levels.texts):
+        return None
+    return Finding(number, question=None if unclear is None else _unclear(levels, number, unclear))
+
+
+def _reads(format_: ValueFormat, texts: pd.Series) -> bool:
+    return bool(format_.parse(texts.head(SAMPLE)).notna().all()) and bool(format_.parse(texts).notna().all())
+
+
+def _times(sample: pd.Series) -> list[ValueFormat]:
+    first = str(sample.iloc[0]).strip()
+    found: list[ValueFormat] = []
+    clock = re.fullmatch(r"-?(\d+):\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?", first)
+    if clock:
+        seconds, fraction, half = clock.group(2), clock.group(3), clock.group(4)
+        hour = "%I" if half else "%H"
+        tail = "" if not half else " %p" if half.startswith(" ") else "%p"
+        digits = len(fraction) - 1 if fraction else 0
+        form = f"{hour}:%M{':%S' if seconds else ''}{'.%f' if fraction else ''}{tail}"
+        padded = bool(sample.str.match(r"0\d:").any()) or not bool(sample.str.match(r"\d:").any())
+        found += [ClockText(form, digits, padded)]
+        if not half:
+            found += [DurationText("clock", bool(seconds), digits, padded)]
+    lengths = sample.str.extract(r"\.(\d+)", expand=False).str.len()
+    fraction_digits = int(lengths.max()) if lengths.notna().any() else 0
+    if re.match(r"-?P", first):
+        found += [DurationText("iso", fraction=fraction_digits)]
+    if re.match(r"-?\d+ days?", first):
+        found += [DurationText("days", fraction=fraction_digits)]
+    return found
+
+
+def _plain_numbers(levels: Levels) -> Finding | None:
+    texts = levels.texts
+    is_number = texts.str.fullmatch(NUMBER).to_numpy(dtype=bool)
+    if not is_number.any():
+        return None
+    numbers, words = levels.where(is_number), levels.where(~is_number)
+    if numbers.texts.str.match(r"\s*[+-]?0\d").any():
+        return None  # numbers are not written with a zero in front: these are codes
+    stray = [text for text in words.texts if text not in MISSING_WORDS]
+    if not stray:
+        return Finding(is_number=True, words=tuple(words.texts))
+    many = len(numbers.texts) > MANY_VALUES and 2 * numbers.n_cells >= levels.n_cells
+    return _stray(levels, numbers, words, None) if many and len(words.texts) <= FEW_VALUES else None
+
+
+def _stray(levels: Levels, values: Levels, words: Levels, format_: ValueFormat | None) -> Finding:
+    share = values.n_cells / levels.n_cells
+    shown = ", ".join(f"{text!r} ({count:,})" for text, count in zip(words.texts, words.counts, strict=True))
+    what = "numbers" if format_ is None else f"values {format_.words}"
+    found = f"{values.n_cells:,} of {levels.n_cells:,} cells ({share:.1%}) are {what}, the others are {shown}"
+    told = ", ".join(quoted(text) for text in words.texts)
+    lines = (f"missing: [{told}]", "role: category")
+    return Finding(format_, is_number=format_ is None, question=Question(levels.name, found, lines))
+
+
+def _two_dates(levels: Levels, formats: Sequence[ValueFormat]) -> Question:
+    shown = ", ".join(map(repr, levels.texts.head(3)))
+    both = " and as ".join(each.words for each in formats)
+    lines = tuple(f'format: "{each.words}"' for each in formats)
+    return Question(levels.name, f"dates such as {shown} can be read as {both}", lines)
+
+
+def _unclear(levels: Levels, format_: ValueFormat, other: ValueFormat) -> Question:
+    shown = ", ".join(map(repr, levels.texts.head(3)))
+    values = [f"{each.parse(levels.texts.head(1)).iloc[0]:,g}" for each in (format_, other)]
+    lines = tuple(f'format: "{each.words.removeprefix("like ")}"' for each in (format_, other))
+    return Question(levels.name, f"{shown}: the first can be read as {values[0]} and as {values[1]}", lines)
+
+
+def _mixed_dates(levels: Levels) -> Finding:
+    """A question where most texts are dates of one form and the others are dates of another; else a text."""
+    biggest = pd.Series(levels.counts).groupby(levels.texts.str.replace(r"\d", "9", regex=True)).sum()
+    if len(biggest) > FEW_VALUES or len(levels.texts) <= MANY_VALUES:
+        return TEXT
+    shapes = levels.texts.str.replace(r"\d", "9", regex=True)
+    groups = {str(shape): levels.where((shapes == shape).to_numpy(dtype=bool)) for shape in biggest.index}
+    formats = {shape: date_formats(group.texts.head(SAMPLE)) for shape, group in groups.items()}
+    if not all(formats.values()) or len(groups) < 2:
+        return TEXT
+    shown = "; ".join(f"{groups[shape].n_cells:,} like {groups[shape].texts.iloc[0]!r}" for shape in groups)
+    found = f"dates of {len(groups)} forms: {shown}; write them in one form in the file, or keep them as texts"
+    return Finding(question=Question(levels.name, found, ("role: category",)))
+
+
+def quoted(text: str) -> str:
+    """A text as YAML takes it without misunderstanding."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,146 @@
+"""The schema: what texts mean, what is asked, what a person says of a column, how CSV files are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.data.date_inference import date_formats
+from synth_mlflow.data.identifier_forms import fresh, iban_digits, known_form
+from synth_mlflow.data.roles import role_of
+from synth_mlflow.data.schema import ColumnRule, Wishes
+from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
+from synth_mlflow.data.tables import raw_table
+from synth_mlflow.errors import StatementError, UsageError
+
+RNG = np.random.default_rng(0)
+NUMBERS = [f"{value:.2f}" for value in RNG.lognormal(3, 1, 200)]
+DAYS = [f"{day:02d}/{month:02d}/2024" for day, month in RNG.integers(1, 13, (200, 2))]
+
+
+def read(folder: Path, cells: list[str], rule: ColumnRule | None = None, *, name: str = "x") -> ReadTable:
+    y = np.tile(["yes", "no"], len(cells))[: len(cells)]
+    pd.DataFrame({name: cells, "y": y}).to_csv(folder / "a.csv", index=False)
+    rules = {} if rule is None else {name: rule}
+    return infer_table(raw_table(folder / "a.csv"), Wishes("y", rules=rules))
+
+
+@pytest.mark.parametrize(
+    ("cells", "found", "lines"),
+    [
+        (DAYS, "can be read as %d/%m/%Y and as %m/%d/%Y", ('format: "%d/%m/%Y"', 'format: "%m/%d/%Y"')),
+        ([*NUMBERS, "-", "n.a."], r"200 of 202 cells .* are numbers", ('missing: ["-", "n.a."]', "role: category")),
+        ([f"{n},000" for n in range(100, 200)], "can be read as 100,000 and as 100", ('format: "1,234"',)),
+        ([*(f"2024-01-{n:02d}" for n in range(1, 29)), *(f"{n:02d}.01.2023" for n in range(1, 29))], "of 2 forms", ()),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_asked(tmp_path, cells, found, lines):
+    (question,) = read(tmp_path, cells).questions
+    assert pd.Series([question.found]).str.contains(found).all()
+    assert question.lines[: len(lines)] == lines
+
+
+def test_all_questions_are_one_message_whose_lines_answer_them(tmp_path):
+    pd.DataFrame({"day": DAYS, "x": [*NUMBERS[:199], "?"], "y": ["yes", "no"] * 100}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    raw = raw_table(tmp_path / "a.csv")
+    questions = infer_table(raw, Wishes("y")).questions
+    with pytest.raises(
+        StatementError, match=r"(?s)2 columns of a.csv .*columns:\n  \"day\": \{format: .*\"x\": \{missing"
+    ):
+        refuse_open_questions(questions, "a.csv", {})
+    rules = {"day": ColumnRule(format="%d/%m/%Y"), "x": ColumnRule(missing=("?",))}
+    answered = infer_table(raw, Wishes("y", rules=rules))
+    assert not answered.questions
+    assert answered.table.schema.kinds == {"day": "datetime", "x": "number", "y": "string"}
+    assert answered.rows["x"].isna().sum() == 1
+
+
+def test_the_target_in_disguise_is_asked_and_an_answer_ends_it(tmp_path):
+    cells = ["left", "stayed"] * 50
+    (question,) = read(tmp_path, cells).questions
+    assert "says the target 'y' of every row" in question.found
+    assert read(tmp_path, cells, ColumnRule(role="ignored")).rows.columns.tolist() == ["y"]
+    assert not read(tmp_path, cells, ColumnRule(role="category")).questions
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "role"),
+    [
+        (["02116", "10001", "94107"] * 50, "string", "category"),
+        (["NA", "SA", "EU"] * 40, "string", "category"),
+        ([*NUMBERS, "NA"], "number", "number"),
+        ([str(n) for n in range(1, 201)], "integer", "identifier"),
+        ([str(10**17 + 7919 * n**2) for n in range(200)], "integer", "identifier"),
+        (["true", "", "false"] * 40, "boolean", "boolean"),
+        ([*(f"PC {n}" for n in range(60)), *NUMBERS], "string", "text"),
+        ([f"u{n % 30}@shop.example" for n in range(200)], "string", "identifier"),
+        ([f"{n // 60:02d}:{n % 60:02d}" for n in range(200)], "integer", "time of day"),
+    ],
+)
+def test_plain_columns_are_read_without_a_question(tmp_path, cells, kind, role):
+    found = read(tmp_path, cells)
+    column = found.table.columns[0]
+    assert (column.kind, found.questions) == (kind, ())
+    assert column.role == role or (role == "text" and column.role in {"identifier", "category"})
+
+
+def test_years_and_measures_that_are_all_different_are_no_identifiers():
+    assert role_of(pd.Series(range(1900, 2000), name="year"), "integer") == "number"
+    assert role_of(pd.Series(RNG.choice(10**6, 60, replace=False), name="people"), "integer") == "number"
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (ColumnRule(format="%d.%m.%Y"), "200 of its 200 different texts do not"),
+        (ColumnRule(order=("a", "b")), "has no place there"),
+    ],
+)
+def test_a_rule_that_does_not_fit_is_refused_with_cells(tmp_path, rule, message):
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path, [f"word{n}" for n in range(200)], rule)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators_are_found(tmp_path, separator):
+    lines = [
+        f"{a},5{separator}{b}{separator}yes" if separator != "," else f"{a}.5,{b},yes"
+        for a, b in RNG.integers(0, 99, (50, 2))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([separator.join("xzy"), *lines]))
+    raw = raw_table(tmp_path / "a.csv")
+    assert raw.csv is not None and raw.csv.separator == separator
+    assert infer_table(raw, Wishes()).table.schema.kinds == {"x": "number", "z": "integer", "y": "string"}
+
+
+def test_a_first_line_of_measurements_is_no_header(tmp_path):
+    (tmp_path / "a.csv").write_text("5.1,3.5,setosa\n4.9,3.0,setosa\n")
+    with pytest.raises(UsageError, match="has no header: its first line holds numbers"):
+        raw_table(tmp_path / "a.csv")
+
+
+def test_offsets_that_change_with_the_season_name_their_zone():
+    moments = pd.Series(pd.date_range("2024-01-01", periods=60, freq="7D", tz="America/New_York"))
+    texts = moments.dt.strftime("%Y-%m-%dT%H:%M:%S%z").astype("str")
+    (found,) = date_formats(texts)
+    assert found.zone == "America/New_York"
+    assert found.write(found.parse(texts)).tolist() == texts.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("e-mail", "ann.b@shop.example"), ("UUID", "0b0fdc1c-4b1e-4f0e-9c39-1f4cf1a5ea5d"), ("IPv4", "192.168.4.17"),
+        ("IBAN", "GB82 WEST 1234 5698 7654 32"), ("phone", "+49 170 1234567"), ("IPv6", "2001:db8::8a2e:370:7334"),
+    ],
+)  # fmt: skip
+def test_public_forms_are_known_and_made_afresh(name, value):
+    assert known_form(pd.Series([value])) == name
+    made = fresh(name, [value], 50, np.random.default_rng(0))
+    assert known_form(pd.Series(made)) == name and value not in made
+    assert name != "IBAN" or all(iban_digits(text) == text[2:4] for text in made)
