@@ -12,6 +12,7 @@ import pytest
 from synth_mlflow import Workflow
 
 PATHS = (
+    ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
     ("model_versions", "source"),
