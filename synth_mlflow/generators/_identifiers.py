@@ -98,10 +98,14 @@ class Identifiers:
         step = 0
         while len(found) < n_values:
             drawn = self._draw_texts(n_values - len(found) + 16, step, rng)
-            kept = [text for text in drawn if text not in self.taken and text not in found]
+            kept = [text for text in drawn if text not in self.taken and text not in found and self._fits(text)]
             step += len(kept) < len(drawn) // 4  # the form is nearly used up
             found.update(dict.fromkeys(kept))
         return list(found)[:n_values]
+
+    def _fits(self, text: str) -> bool:
+        """Whether a drawn name can be held: whole numbers have 64 bits."""
+        return self.is_text or -(2**63) <= int(text) < 2**63
 
     def _draw_texts(self, n_values: int, step: int, rng: np.random.Generator) -> list[str]:
         if self.public and step < MAX_STEPS:

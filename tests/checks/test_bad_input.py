@@ -18,7 +18,10 @@ SIZED = CHECKS[1:]  # contamination says something of every row, however few the
 REFUSED = {
     "a missing column": (lambda rows: rows.drop(columns="loan"), "column 'loan' is missing"),
     "an extra column": (lambda rows: rows.assign(extra=1), "column 'extra' is unknown"),
-    "texts for numbers": (lambda rows: rows.assign(age="old"), "'age' holds string values, integer values were needed"),
+    "texts for numbers": (
+        lambda rows: rows.assign(age="old"),
+        "'age' holds string values such as 'old' in 900 cells, integer values were needed",
+    ),
     "fractions for counts": (lambda rows: rows.assign(age=rows["age"] + 0.5), "column 'age'"),
     "infinities": (lambda rows: rows.assign(income=np.inf), "'income' holds 900 infinite values"),
 }

@@ -159,7 +159,7 @@ def test_retract_and_verify(call: Callable[..., tuple[int, str, str]], demo_work
     server, batch = demo_workflow.project.server, demo_workflow.project.batches()[0].id
     at = ("--tracking-uri", server.tracking_uri)
     code, out, _ = call("verify", *at)
-    assert code == 0 and out.startswith("checked: 15 runs (") and "everything matches" in out
+    assert code == 0 and out.startswith("checked: 16 runs (") and "everything matches" in out
     assert call("retract", batch, "--reason", " ", *at)[0] == 2
     code, out, _ = call("retract", batch, "--reason", "flipped labels", "--by", "Ann", "--json", *at)
     assert code == 0 and json.loads(out)["models"] == ["models:/demo-breast-cancer/1"]

@@ -68,7 +68,11 @@ DAMAGED_GZIP[30] ^= 0xFF
         ("a.csv", b",age\n0,1\n", "column 1 has no name in the header"),
         ("a.csv", b"age, \n0,1\n", "column 2 has no name in the header"),
         ("a.csv", b"x\n1.5\ninf\n", "'x' holds 1 infinite values"),
-        ("a.csv", b"x\n18446744073709551615\n", "'x' holds whole numbers beyond 9223372036854775807"),
+        (
+            "a.csv",
+            b"x\n18446744073709551615\n",
+            "'x' holds whole numbers such as 18446744073709551615, at most 9223372036854775807 fits",
+        ),
         ("a.csv.gz", ROWS, "cannot be read: Not a gzipped file"),
         ("a.csv.gz", gzip.compress(ROWS, mtime=0)[:40], "cannot be read: Compressed file ended"),
         ("a.csv.gz", bytes(DAMAGED_GZIP), "cannot be read: Error -3 while decompressing"),

@@ -10,7 +10,7 @@ from synth_mlflow.errors import UsageError
 
 def test_templates_are_written_once(tmp_path):
     written = write_templates(tmp_path / "new project")
-    assert [path.name for path in written] == ["problem.md", "limits.md"]
+    assert [path.name for path in written] == ["problem.md", "limits.md", "MLproject"]
     with pytest.raises(UsageError, match=r"holds problem.md and limits.md already; nothing was written"):
         write_templates(tmp_path / "new project")
 

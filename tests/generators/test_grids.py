@@ -142,7 +142,8 @@ RULES: dict[str, Callable[[pd.Series], pd.Series]] = {
     "generator", GENERATORS, ids=lambda g: f"{type(g).__name__}{getattr(g, 'epsilon', None) or ''}"
 )
 def test_every_generator_keeps_grid_range_and_type(generator: Any) -> None:
-    sampler = generator.fit(REAL, Task("y", "binary"), np.random.default_rng(1))
+    task = Task("y", "binary", roles={"odd": "number", "wide": "number"})  # unique ones would be taken for identifiers
+    sampler = generator.fit(REAL, task, np.random.default_rng(1))
     drawn = sampler.sample(400, np.random.default_rng(2))
     assert [name for name, holds in RULES.items() if not holds(drawn[name]).all()] == []
     numbers = drawn.drop(columns="y")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import gzip
 import re
 import time
@@ -79,13 +80,18 @@ def test_slices_never_run_code(text):
 def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
     """Looked at in the source itself: no eval, exec, pickle or YAML loader with tags; NumPy files without objects."""
     root = Path(synth_mlflow.__file__).parent
-    between_own_processes = {root / "stages/limited.py"}  # through pipes, to a generator in a process of its own
+    allowed = {
+        root / "stages/limited.py",  # through pipes, to a generator in a process of its own
+        root
+        / "model/raw_columns.py",  # travels with a saved estimator of the user's own, and loads it where it is served
+        root / "tracking/model_files.py",  # writes that file, and never reads one
+    }
     for path in root.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 modules = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
-                assert path in between_own_processes or not PICKLES & set(modules), path
+                assert path in allowed or not PICKLES & set(modules), path
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called not in ("eval", "exec", "compile", "os.system", "joblib.load", "yaml.unsafe_load"), path
@@ -186,7 +192,7 @@ def test_pages_of_rows_forbid_everything_but_their_style():
 @pytest.mark.parametrize("path", ["../../../etc/passwd", "/etc/passwd", "batch/../../x"])
 def test_paths_from_the_server_stay_inside(frozen, path):
     run = frozen.project.evaluation_set().run
-    forged = run.__class__(**{**vars(run), "params": {**run.params, names.P_ARTIFACT_PREFIX + path: "0" * 64}})
+    forged = dataclasses.replace(run, params={**run.params, names.P_ARTIFACT_PREFIX + path: "0" * 64})
     with pytest.raises(EvidenceError, match="lies elsewhere"):
         frozen.project.reader.file(forged, path)
 

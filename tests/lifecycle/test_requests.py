@@ -57,8 +57,8 @@ def test_requests_do_not_grow_with_runs(demo_workflow: Workflow, tmp_path: Path,
 def test_requests_grow_with_pages(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow(tmp_path / "mlflow.db", n_batches=40, n_sweeps=0)
     before = requests(demo_workflow, "checks").total()
-    monkeypatch.setattr(search, "PAGE", 20)  # 123 checks are 7 pages, 41 batches 3
-    assert requests(demo_workflow, "checks").total() == before + 6 + 2
+    monkeypatch.setattr(search, "PAGE", 20)  # 164 checks are 9 pages, 41 batches 3
+    assert requests(demo_workflow, "checks").total() == before + 8 + 2
 
 
 @pytest.mark.slow

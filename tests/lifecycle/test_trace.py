@@ -156,6 +156,7 @@ def test_a_deleted_run_is_said_to_be_deleted(demo_workflow, client):
 
 
 def test_another_projects_run_names_its_project(demo_workflow, batch):
+    demo_workflow.project.server.client.create_experiment("mill")
     elsewhere = Workflow("mill", demo_workflow.project.server.tracking_uri)
     with pytest.raises(UsageError, match="belongs to project 'demo-breast-cancer'"):
         elsewhere.trace(batch.run.run_id)

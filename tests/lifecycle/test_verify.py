@@ -278,6 +278,6 @@ def test_one_run_with_what_is_under_it(own: Workflow, path_of: PathOf) -> None:
     path_of("privacy", names.A_PROBES).write_text("{}")
     assert fresh(own).verify(run_of(own, "sweep")).holds
     found = fresh(own).verify(run_of(own, "batch"))
-    assert sum(found.runs.values()) == 4 and [finding.run_id for finding in found.findings] == [run_of(own, "privacy")]
+    assert sum(found.runs.values()) == 5 and [finding.run_id for finding in found.findings] == [run_of(own, "privacy")]
     with pytest.raises(UsageError, match="no run 'nowhere'"):
         own.verify("nowhere")

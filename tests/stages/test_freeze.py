@@ -226,6 +226,6 @@ def test_equal_rows_on_both_sides_need_a_split_at_random(define):
 
 
 def test_a_baseline_that_knows_the_target_is_warned_of(define, rows):
-    workflow = define(rows.assign(paid=(rows["bought"] == "yes") * 9))
+    workflow = define(rows.assign(paid=(rows["bought"] == "yes") * 9), more="columns: {paid: {role: number}}")
     warning = workflow.freeze().run.params[names.P_WARNING]
     assert "is the best score there is" in warning and "'paid' 1.0000" in warning

@@ -120,7 +120,10 @@ def test_incomplete_or_untrue_records_are_refused(refused, customers, changes, m
         (lambda f: f.drop(columns="income"), "'income' is missing"),
         (lambda f: f.assign(incme=1), "'incme' is unknown. Did you mean 'income'"),
         (lambda f: f.assign(age=f["age"] + 0.5), "'age' holds 50 values with a fraction, whole numbers were needed"),
-        (lambda f: f.assign(member="yes"), "'member' holds string values, boolean values were needed"),
+        (
+            lambda f: f.assign(member="yes"),
+            "'member' holds string values such as 'yes' in 50 cells, boolean values were needed",
+        ),
         (lambda f: f.assign(income=float("inf")), "'income' holds 50 infinite values"),
         (lambda f: f.head(0), "the batch holds no rows: nothing was written"),
     ],
@@ -303,7 +306,7 @@ def odd(returns):
     ],
 )
 def test_a_generator_that_breaks_its_contract_leaves_no_run(frozen, monkeypatch, returns, error, message):
-    monkeypatch.setattr(plugins.Plugin, "load", lambda self: odd(returns))
+    monkeypatch.setattr(plugins.Plugin, "load", lambda self, **_: odd(returns))
     with pytest.raises(error, match=message):
         frozen.generate("forest", rows=5, purpose="x")
     assert frozen.project.reader.runs("batch") == []
@@ -333,12 +336,12 @@ def test_many_rows_are_made_a_chunk_at_a_time(frozen, monkeypatch):
 
 def test_a_generator_without_chunks_is_asked_again(frozen, monkeypatch):
     monkeypatch.setattr(maker, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(plugins.Plugin, "load", lambda self: odd(lambda members: members.head(2)))
+    monkeypatch.setattr(plugins.Plugin, "load", lambda self, **_: odd(lambda members: members.head(2)))
     assert frozen.generate("forest", rows=6, purpose="x").n_rows == 6
 
 
 def test_a_generator_that_needs_too_much_memory_says_so(frozen, monkeypatch):
-    monkeypatch.setattr(plugins.Plugin, "load", lambda self: odd(lambda members: bytearray(10**15)))
+    monkeypatch.setattr(plugins.Plugin, "load", lambda self, **_: odd(lambda members: bytearray(10**15)))
     with pytest.raises(GeneratorError, match=r"generator Odd needs more memory than there is: .*\nAsk for fewer rows"):
         frozen.generate("forest", rows=5, purpose="x")
     assert frozen.project.reader.runs("batch") == []

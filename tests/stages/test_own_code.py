@@ -184,7 +184,12 @@ def test_a_function_cannot_change_the_real_rows(frozen, module):
         ("own_rows:raises", {}, GeneratorError, "generator own_rows:raises raised ZeroDivisionError: division by zero"),
         ("own_rows:leaves", {}, GeneratorError, "generator own_rows:leaves left with `sys.exit"),
         ("own_rows:narrow", {}, UsageError, "the batch does not have the columns.*'age' is missing"),
-        ("own_rows:typed", {}, UsageError, "'member' holds string values, boolean values were needed"),
+        (
+            "own_rows:typed",
+            {},
+            UsageError,
+            "'member' holds string values such as 'yes' in 5 cells, boolean values were needed",
+        ),
         ("own_rows:number", {}, UsageError, "'own_rows:number' is of type int, a class or a function was needed"),
         ("own_rows:Nothing", {}, UsageError, "is a class without a method `fit`"),
         ("own_rows:missing", {}, UsageError, "cannot be loaded: AttributeError: .*'missing'"),

@@ -20,13 +20,13 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.read import StoredRun
 
+pytestmark = pytest.mark.slow
+
 REPEATS = 12
 SLOWLY = """
 import sys, time
 from synth_mlflow.cli.app import run
 from synth_mlflow.model.work import Work
-
-pytestmark = pytest.mark.slow
 
 do = Work.do
 Work.do = lambda work, key: (time.sleep(0.1), do(work, key))[1]

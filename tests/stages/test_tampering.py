@@ -80,6 +80,7 @@ def intruder(whole: Path, tmp_path: Path) -> Intruder:
     shutil.copytree(whole, folder)
     with sqlite3.connect(folder / "mlflow.db") as database:
         for table, column in (
+            ("experiments", "artifact_location"),
             ("runs", "artifact_uri"),
             ("logged_models", "artifact_location"),
             ("model_versions", "source"),
