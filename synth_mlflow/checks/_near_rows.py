@@ -34,6 +34,8 @@ class NearMatches:
     """Evaluation rows, altered in one way, that rows of the batch are taken for."""
 
     alteration: str
+    power: float
+    """Of real rows altered in this way, the share that is recognised."""
     matches: Matches
 
 
@@ -77,9 +79,8 @@ def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
     found = []
     for name, (pairs, sources) in asked.altered.items():
         score = CopyScore.learn(asked.fitted, pairs, sources)
-        if score is not None:
-            matches = _matches(score, asked, name, rows.sizes)
-            found.append(NearMatches(name, matches))
+        near = None if score is None else _matches(score, asked, name, rows.sizes)
+        found += [] if near is None else [near]
     return found
 
 
@@ -120,15 +121,18 @@ def _altered(rows: _Rows, name: str, rng: np.random.Generator) -> tuple[pd.DataF
     return made[new].reset_index(drop=True), sources[new]
 
 
-def _matches(score: CopyScore, asked: _Asked, name: str, sizes: Sizes) -> Matches:
+def _matches(score: CopyScore, asked: _Asked, name: str, sizes: Sizes) -> NearMatches | None:
+    """The matches of one kind, or nothing where too few altered rows are told from natural ones."""
     pairs, sources = asked.altered[name]
     altered, natural = score.of(pairs), score.of(asked.fitted).scores
     exposures = (float(sizes.batch * sizes.evaluation), len(asked.reference.places) * sizes.real / 2)
     seen = np.where(altered.places == sources, altered.scores, -np.inf)
     threshold = _threshold(seen, natural, exposures, len(asked.reference.places) / len(natural), sizes.batch)
+    if not np.isfinite(threshold):
+        return None
     batch, reference = score.of(asked.batch), score.of(asked.reference)
     places = np.unique(batch.places[batch.scores >= threshold])
-    return Matches(
+    matches = Matches(
         evaluation=int((places >= sizes.training).sum()),
         training=int((places < sizes.training).sum()),
         real_pairs=_pairs(reference, threshold),
@@ -136,6 +140,7 @@ def _matches(score: CopyScore, asked: _Asked, name: str, sizes: Sizes) -> Matche
         real_exposure=exposures[1],
         side_share=sizes.evaluation / sizes.real,
     )
+    return NearMatches(name, float((seen >= threshold).mean()), matches)
 
 
 def _pairs(asked: Scored, threshold: float) -> int:
@@ -155,7 +160,7 @@ def _threshold(
     scores = altered[np.isfinite(altered)]
     for threshold in np.quantile(scores, np.linspace(0, 0.9, 19)) if len(scores) else ():
         power = float((altered >= threshold).mean())
-        if power < MIN_FOUND:
+        if power < MIN_FOUND:  # as quantiles grow, ever fewer
             break
         pairs = (int((natural >= threshold).sum()) / 2 + 0.5) * n_reference_each
         expected = pairs * exposures[0] / exposures[1]
