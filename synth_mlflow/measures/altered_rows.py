@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,17 +23,19 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Alteration = Callable[[pd.DataFrame, Ints, np.random.Generator], pd.DataFrame]
 
-MOVED_BY = (0.001, 0.05)  # standard deviations, evenly drawn in logarithms
+SLIGHTLY, CLEARLY = (0.001, 0.01), (0.02, 0.1)  # standard deviations, evenly drawn in logarithms
 MANY_VALUES = 12  # numbers with fewer are left as they are
 MIN_EXAMPLES = 10
 MAX_DEVIATIONS = 12.0
 REGULARISATION = 0.3  # inverse strength: few features, many natural pairs
 
 
-def moved(real: pd.DataFrame, sources: Ints, rng: np.random.Generator) -> pd.DataFrame:
+def moved(
+    real: pd.DataFrame, sources: Ints, rng: np.random.Generator, by: tuple[float, float] = SLIGHTLY
+) -> pd.DataFrame:
     """Rows whose numbers are moved by a small part of their standard deviation, whole ones to whole numbers."""
     found = real.iloc[sources].reset_index(drop=True)
-    scale = MOVED_BY[0] * (MOVED_BY[1] / MOVED_BY[0]) ** rng.random(len(sources))
+    scale = by[0] * (by[1] / by[0]) ** rng.random(len(sources))
     for name in real:
         kind = real[name].dtype
         if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
@@ -68,7 +71,8 @@ def _mixed(real: pd.DataFrame, sources: Ints, changed: Bools, rng: np.random.Gen
 
 
 ALTERATIONS: dict[str, Alteration] = {
-    "numbers moved": moved,
+    "numbers moved slightly": moved,
+    "numbers moved": partial(moved, by=CLEARLY),
     "one value changed": one_changed,
     "half of the values changed": half_mixed,
 }
