@@ -1,4 +1,4 @@
-"""How a batch matches evaluation rows: whole rows, rounded rows, near rows, and combinations of their values."""
+"""How a batch matches evaluation rows: whole rows, rounded rows, and combinations of their values."""
 
 from __future__ import annotations
 
@@ -13,25 +13,12 @@ from scipy import stats
 from synth_mlflow.checks._tables import Tables, thin, without
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.measures.rate_excess import Matches, Sizes
-from synth_mlflow.measures.row_closeness import Closeness
 from synth_mlflow.measures.shared_keys import ColumnSet, KeyCounts, KeyedRows, column_sets, identifying_columns, is_key
 
 Floats = npt.NDArray[np.float64]
 
-MAX_NEAR_ROWS = 3_000  # batch rows, and real rows, whose nearest real row is looked for
-MAX_NEAR_TRAINING = 8_000  # training rows among which it is looked for, beside every evaluation row
 MAX_KEYED_ROWS = 10_000
-LEADS = (2.0, 3.0, 4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 30.0)
-"""By how much closer a row lies to one real row than to every other, in natural logarithms of shares of real rows."""
 MIN_NEW_KEYS = 20
-
-
-@dataclass(frozen=True)
-class NearMatches:
-    """Matches by closeness, at one lead."""
-
-    lead: float
-    matches: Matches
 
 
 @dataclass(frozen=True)
@@ -88,56 +75,6 @@ def _on_grid(values: Floats, n_real: int) -> Floats:
     return np.round(values * 1000 / width) if width > 0 else values
 
 
-def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
-    """Rows of the batch that lie much closer to one evaluation row than to any other real row.
-
-    Rows that equal a real one are left out, and every real row is asked once: they are matched as a whole.
-    """
-    tables = without(tables, identifying_columns(tables.real))
-    training = thin(tables.members.drop_duplicates(ignore_index=True), MAX_NEAR_TRAINING, rng)
-    evaluation = tables.control.drop_duplicates(ignore_index=True)
-    hashes = [row_hashes(rows) for rows in (training, evaluation)]
-    training = training[~np.isin(hashes[0], hashes[1])].reset_index(drop=True)
-    real = pd.concat([training, evaluation], ignore_index=True)
-    batch = tables.batch.drop_duplicates(ignore_index=True)
-    known = row_hashes(pd.concat([tables.members, tables.control], ignore_index=True))
-    batch = thin(batch[~np.isin(row_hashes(batch), known)].reset_index(drop=True), MAX_NEAR_ROWS, rng)
-    if not len(batch) or min(len(training), len(evaluation)) < 10:
-        return []
-    alone = np.flatnonzero(np.isin(row_hashes(real), _standing_once(known)))
-    asked = np.sort(rng.permutation(alone)[:MAX_NEAR_ROWS])
-    sizes = Sizes(len(batch), len(training), len(evaluation))
-    queries = np.concatenate([asked, len(real) + np.arange(len(batch))])
-    nearest = Closeness(real, len(training), batch).nearest(queries)
-    is_batch, of_evaluation = queries >= len(real), nearest.place >= len(training)
-    return [
-        NearMatches(lead, _near(nearest.place, nearest.lead >= lead, is_batch, of_evaluation, sizes)) for lead in LEADS
-    ]
-
-
-def _near(
-    places: npt.NDArray[np.int64],
-    close: npt.NDArray[np.bool_],
-    is_batch: npt.NDArray[np.bool_],
-    of_evaluation: npt.NDArray[np.bool_],
-    sizes: Sizes,
-) -> Matches:
-    n_asked = int((~is_batch).sum())
-    return Matches(
-        evaluation=len(np.unique(places[close & is_batch & of_evaluation])),
-        training=len(np.unique(places[close & is_batch & ~of_evaluation])),
-        real_pairs=-(-int((close & ~is_batch).sum()) // 2),  # a pair is seen from both of its rows
-        batch_exposure=float(sizes.batch * sizes.evaluation),
-        real_exposure=n_asked * sizes.real / 2,
-        side_share=sizes.evaluation / sizes.real,
-    )
-
-
-def _standing_once(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    values, counts = np.unique(hashes, return_counts=True)
-    return np.asarray(values[counts == 1])
-
-
 @dataclass(frozen=True)
 class Combinations:
     """What the sets of columns show."""
@@ -188,8 +125,3 @@ def _new_keys(size: int, each: Sequence[tuple[Floats, Floats]], sizes: Sizes) ->
     spread = np.sqrt(len(batch) * batch.var() + len(batch) ** 2 * real.var() / len(real))
     p_value = float(stats.norm.sf(batch.sum() / spread)) if spread > 0 else 1.0
     return NewKeys(size, len(each), total, chance, p_value)
-
-
-def tightest(found: Sequence[Matches], *, both: bool) -> int:
-    """The place of the most significant matches: against both references, or against real rows alone."""
-    return int(np.argmin([one.p_value if both else one.natural_p_value for one in found]))

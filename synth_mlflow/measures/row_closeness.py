@@ -26,17 +26,8 @@ N_BINS = 16  # of a number, when partners are looked for
 MAX_LEVELS = 40
 N_CANDIDATES = 3  # partners of each row that are compared exactly, for each way of looking for them and each side
 MAX_DEVIATIONS = 6.0  # values further out are no further apart
+FAR = 9.0  # standard deviations
 BLOCK_CELLS = 8_000_000
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """The real row that is closest to each query, and by how much it is closer than every other real row."""
-
-    place: Ints
-    """Of the closest real row."""
-    lead: Floats
-    """Its closeness beyond that of the next real row."""
 
 
 class Closeness:
@@ -64,25 +55,31 @@ class Closeness:
             [_indicators(one, self.n_real, own) for one, own in zip(codes, self._own, strict=True)]
         )
 
-    def between(self, queries: Ints, partners: Ints) -> Floats:
-        """Closeness of pairs: places of rows, real ones first, then those of the batch; a partner is a real row."""
-        itself = (queries < self.n_real).astype(np.int64)  # a real query is no witness for what others have by chance
-        found = np.zeros(len(queries))
-        for column, own in zip(self._columns, self._own, strict=True):
-            shared = np.clip(column.between(queries, partners, itself), 1, self.n_real)
-            found -= own * np.log(shared / self.n_real)
-        return found
+    def by_column(self, queries: Ints, partners: Ints) -> Floats:
+        """Closeness of pairs in each column, of shape (n_pairs, n_columns).
 
-    def nearest(self, queries: Ints) -> Nearest:
-        """The closest real row of each query but itself, among those that three searches propose."""
+        Places of rows, real ones first, then those of the batch; a partner is a real row.
+        """
+        itself = (queries < self.n_real).astype(np.int64)  # a real query is no witness for what others have by chance
+        return self._closeness([column.between(queries, partners, itself) for column in self._columns])
+
+    def own(self, partners: Ints) -> Floats:
+        """The closeness in each column that a row equal to a real one would have."""
+        none = np.zeros(len(partners), dtype=np.int64)
+        return self._closeness([column.between(partners, partners, none) for column in self._columns])
+
+    def _closeness(self, shared: Sequence[Ints]) -> Floats:
+        rows = np.clip(np.column_stack(shared), 1, self.n_real)
+        return np.asarray(-self._own * np.log(rows / self.n_real))
+
+    def differences(self, queries: Ints, partners: Ints) -> Floats:
+        """Differences of pairs in each column: in standard deviations up to `FAR`, which two labels also are apart."""
+        return np.column_stack([column.differences(queries, partners) for column in self._columns])
+
+    def proposed(self, queries: Ints) -> Ints:
+        """Real rows that may be the closest of each query, of shape (n_queries, n): three searches on either side."""
         sides = ((0, self.n_first), (self.n_first, self.n_real))
-        proposed = np.hstack([self._candidates(queries, *side) for side in sides if side[1] - side[0] > N_CANDIDATES])
-        repeated = np.repeat(queries, proposed.shape[1])
-        close = self.between(repeated, proposed.ravel()).reshape(proposed.shape)
-        close[proposed == queries[:, None]] = -1.0
-        best = proposed[np.arange(len(queries)), close.argmax(axis=1)]
-        others = np.where(proposed == best[:, None], -1.0, close)
-        return Nearest(best, close.max(axis=1) - np.maximum(others.max(axis=1), 0.0))
+        return np.hstack([self._candidates(queries, *side) for side in sides if side[1] - side[0] > N_CANDIDATES])
 
     def _candidates(self, queries: Ints, start: int, stop: int) -> Ints:
         """Partners within one side: by shared values, and by Euclidean distance in ranks and in deviations."""
@@ -102,6 +99,13 @@ class _Numbers:
     missing: Bools
     n_missing: int
     n_real: int
+    deviations: Floats
+    """Values in standard deviations of real ones."""
+
+    def differences(self, first: Ints, second: Ints) -> Floats:
+        apart = np.minimum(np.abs(self.deviations[first] - self.deviations[second]), FAR)
+        gaps = self.missing[first], self.missing[second]
+        return np.where(gaps[0] & gaps[1], 0.0, np.where(gaps[0] | gaps[1], FAR, apart))
 
     def between(self, first: Ints, second: Ints, itself: Ints) -> Ints:
         low = np.minimum(self.below[first], self.below[second])
@@ -123,6 +127,9 @@ class _Labels:
     counts: Ints
     """Real rows with each label."""
     n_real: int
+
+    def differences(self, first: Ints, second: Ints) -> Floats:
+        return np.where(self.codes[first] == self.codes[second], 0.0, FAR)
 
     def between(self, first: Ints, second: Ints, itself: Ints) -> Ints:
         equal = self.codes[first] == self.codes[second]
@@ -146,7 +153,15 @@ def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
     missing = np.isnan(found)
     ordered = np.sort(found[:n_real][~missing[:n_real]])
     below, up_to = np.searchsorted(ordered, found, "left"), np.searchsorted(ordered, found, "right")
-    return _Numbers(below.astype(np.int64), up_to.astype(np.int64), missing, int(missing[:n_real].sum()), n_real)
+    spread = float(ordered.std()) if len(ordered) else 0.0
+    return _Numbers(
+        below.astype(np.int64),
+        up_to.astype(np.int64),
+        missing,
+        n_missing=int(missing[:n_real].sum()),
+        n_real=n_real,
+        deviations=found / (spread if spread > 0 else 1.0),
+    )
 
 
 def own_information(codes: Sequence[Ints]) -> Floats:
