@@ -132,6 +132,8 @@ class Workflow:
         Told of progress, a line at a time.
     allow_code : sequence of str
         Modules whose code may run here if problem.md or the server names it; see :mod:`synth_mlflow.allowed_code`.
+    data : str or Path, optional
+        Where real rows that are kept by reference lie now, with the key of their digests beside them.
     """
 
     allow_code: Sequence[str] = ()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.task import Task
 
 FEWEST_ROWS = 10
 """Real rows that share a label before anything but a batch may hold it."""
@@ -20,28 +21,28 @@ Rare = Mapping[str, tuple[str, ...]]
 """Rare labels in order, by column."""
 
 
-def rare_labels(real: Iterable[pd.DataFrame], roles: Mapping[str, str], told: str) -> Rare:
+def rare_labels(real: Iterable[pd.DataFrame], task: Task, told: str) -> Rare:
     """The labels of fewer real rows than `FEWEST_ROWS`, of columns that hold categories.
 
     Parameters
     ----------
     real : iterable of DataFrame
         All real rows, in parts.
-    roles : mapping of str to str
-        What each column is.
+    task : Task
+        What each column is; the target and the column of groups keep their labels.
     told : str
         The problem statement: a label that its author wrote down is no secret, and stands in its conditions.
 
     Examples
     --------
     >>> rows = pd.DataFrame({"town": ["Bonn"] * 12 + ["Ulm", "Trier"]})
-    >>> rare_labels([rows], {}, "slices: trier, Trier")
+    >>> rare_labels([rows], Task("sold", "binary"), "slices: trier, Trier")
     {'town': ('Ulm',)}
     """
     rows = pd.concat(list(real), ignore_index=True)
     found = {}
     for column, kind in schema_of(rows).kinds.items():
-        if kind == "string" and roles.get(column) not in _FORMED:
+        if kind == "string" and column not in {task.target, task.group} and task.roles.get(column) not in _FORMED:
             counts = rows[column].value_counts()
             found[column] = tuple(sorted(x for x in counts[counts < FEWEST_ROWS].index if x not in told))
     return {column: labels for column, labels in found.items() if labels}

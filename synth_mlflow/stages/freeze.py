@@ -203,7 +203,8 @@ def _for_models(statement: Statement, sides: Cut, store: Store) -> tuple[pd.Data
     """Both sides as every model of the project sees them; rare labels stay where the rows stay."""
     if store == "rows":
         return sides.training, sides.evaluation
-    rare = rare_labels([sides.training, sides.evaluation], statement.task.roles, statement.text)
+    task = replace(statement.task, group=sides.plan.group)
+    rare = rare_labels([sides.training, sides.evaluation], task, statement.text)
     return as_missing(sides.training, rare), as_missing(sides.evaluation, rare)
 
 

@@ -14,13 +14,13 @@ from synth_mlflow.tracking.stored import EvaluationSet
 
 def hidden_labels(frozen: EvaluationSet, statement: Statement, *real: pd.DataFrame) -> Rare:
     """The labels that models take as missing values; none where the server holds the rows."""
-    return rare_labels(real, statement.task.roles, statement.text) if frozen.keeps_values else {}
+    return rare_labels(real, frozen.task_of(statement), statement.text) if frozen.keeps_values else {}
 
 
 def without_rare_labels(evidence: Evidence, statement: Statement) -> Evidence:
     """The same evidence under other names for rare labels, which words and pictures of a check would tell."""
     real = [rows for rows in (evidence.training, evidence.members, evidence.control) if rows is not None]
-    rare = rare_labels(real, evidence.task.roles, statement.text)
+    rare = rare_labels(real, replace(evidence.task, group=None), statement.text)  # groups stay groups by any name
     return replace(
         evidence,
         batch=renamed(evidence.batch, rare),

@@ -16,6 +16,7 @@ import pytest
 from synth_mlflow import Workflow
 from synth_mlflow.data.key_file import fingerprint, key_path, make_key
 from synth_mlflow.data.rare_labels import as_missing, rare_labels, renamed
+from synth_mlflow.data.task import Task
 from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.tracking import names
 
@@ -171,8 +172,13 @@ def test_a_file_that_is_no_key_and_a_folder_that_takes_none(tmp_path: Path) -> N
 
 def test_rare_labels_are_counted_over_all_real_rows() -> None:
     sides = [pd.DataFrame({"town": [*["Bonn"] * 6, "Ulm", None]}), pd.DataFrame({"town": [*["Bonn"] * 6, "Trier"]})]
-    rare = rare_labels(sides, {}, "slices: {old: 'town == \"Trier\"'}")
+    rare = rare_labels(sides, Task("sold", "binary"), "slices: {old: 'town == \"Trier\"'}")
     assert rare == {"town": ("Ulm",)}
     assert renamed(sides[0], rare)["town"].dropna().tolist() == [*["Bonn"] * 6, "rare label 1"]
     assert as_missing(sides[0], rare)["town"].isna().tolist() == [False] * 6 + [True] * 2
-    assert rare_labels(sides, {"town": "identifier"}, "") == {}
+    for task in (
+        Task("town", "binary"),
+        Task("sold", "binary", "town"),
+        Task("sold", "binary", None, {"town": "text"}),
+    ):
+        assert rare_labels(sides, task, "") == {}
