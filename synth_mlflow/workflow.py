@@ -132,6 +132,8 @@ class Workflow:
         Told of progress, a line at a time.
     allow_code : sequence of str
         Modules whose code may run here if problem.md or the server names it; see :mod:`synth_mlflow.allowed_code`.
+    data : str or Path, optional
+        Where real rows that are kept by reference lie now, with the key of their digests beside them.
     """
 
     allow_code: Sequence[str] = ()
@@ -143,11 +145,13 @@ class Workflow:
         *,
         say: Callable[[str], None] | None = None,
         allow_code: Sequence[str] = (),
+        data: str | Path | None = None,
     ) -> None:
         with allowing(allow_code):  # a name that is no module's is refused at once
             self.allow_code = tuple(allow_code)
         self._where = (experiment, tracking_uri)
         self._say = say
+        self._data = _path(data)
         self._project: Project | None = None
         if experiment is None or exists(experiment, tracking_uri):
             self._open(create=False)
@@ -167,6 +171,7 @@ class Workflow:
     def _open(self, *, create: bool) -> Project:
         if self._project is None:
             self._project = Project(connect(*self._where, create=create, say=self._say), say=self._say)
+            self._project.real_file = self._data
         return self._project
 
     @_writes("define")
@@ -593,7 +598,8 @@ class Workflow:
 
     @contextmanager
     def _real_rows_in(self, data: str | Path | None) -> Iterator[None]:
-        before, self.project.real_file = self.project.real_file, _path(data)
+        before = self.project.real_file
+        self.project.real_file = _path(data) or before
         try:
             yield
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import BlankPath, Shared, shared
+from synth_mlflow.cli.options import BlankPath, Shared, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import EvidenceError
 
@@ -45,6 +45,7 @@ def retract(
 @click.option("--deep", is_flag=True, help="Run every check again from its rows; else one, by chance.")
 @click.option("--source", "sources", type=BlankPath(), multiple=True,
               help="Real rows that a batch was learned from and the server does not hold.")  # fmt: skip
+@real_rows_option
 @shared
 def verify(
     given: Shared,

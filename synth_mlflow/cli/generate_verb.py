@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, shared
+from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_verbs import tell_verdicts
 
@@ -80,6 +80,7 @@ class Asked:
               help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
 @click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
 @click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
+@real_rows_option
 @shared
 def generate(given: Shared, **asked: Any) -> None:
     """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one, module:callable or

@@ -25,6 +25,8 @@ class Shared:
     quiet: bool
     debug: bool
     allow_code: tuple[str | None, ...]
+    real_file: Path | None = None
+    """Given with `--data` to a verb that takes `real_rows_option`."""
 
 
 class Blank(click.ParamType[Any]):
@@ -60,7 +62,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def verb(**given: Any) -> Any:
-        taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared)})
+        taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared) if field.name in given})
         with allowing(name for name in taken.allow_code if name):
             return command(taken, **given)
 
@@ -77,6 +79,10 @@ class BlankPath(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | None:
         """None for a blank text."""
         return Path(value) if str(value).strip() else None
+
+
+real_rows_option = click.option("--data", "real_file", type=BlankPath(), help=DATA_HELP)
+"""Of a verb that needs the real rows, or the key of their digests, and has no other `--data`."""
 
 
 class Rows(click.ParamType[Any]):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import BlankPath, Ratios, Rows, Shared, shared
+from synth_mlflow.cli.options import BlankPath, Ratios, Rows, Shared, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import SynthError
 
@@ -141,6 +141,7 @@ def _warnings(found: Status) -> list[str]:
 @click.option("--statement", type=BlankPath(), help="problem.md as it stands today.")
 @click.option("--generator-version", "versions", multiple=True, metavar="NAME=VERSION",
               help="The present version of a generator, if not what is installed.")  # fmt: skip
+@real_rows_option
 @shared
 def check(
     given: Shared,

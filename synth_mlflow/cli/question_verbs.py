@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import BlankPath, Shared, shared
+from synth_mlflow.cli.options import BlankPath, Shared, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ EVALUATION_ROWS_FOUND = 4
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--rows-to", type=BlankPath(), help="Write the origin of every row to this CSV file.")
+@real_rows_option
 @shared
 def identify(
     given: Shared,

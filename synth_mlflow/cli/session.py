@@ -12,6 +12,7 @@ from synth_mlflow.cli.progress import Progress
 from synth_mlflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from synth_mlflow.tracking.project import Project
     from synth_mlflow.workflow import Workflow
 
 READS = frozenset({"status", "check", "verify", "identify", "trace", "diff", "export"})
@@ -49,7 +50,7 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     if adopted is None:
         name = given.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or begins
         server = connect(name, given.tracking_uri, create=begins is not None, say=say)
-        return workflow_class.of(Project(server, say=say, count=say.count))
+        return workflow_class.of(_at(Project(server, say=say, count=say.count), given))
     server = connect_by_id(adopted.experiment_id, given.tracking_uri, create=begins is not None)
     if given.experiment not in (None, server.experiment):
         raise UsageError(
@@ -58,4 +59,9 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
         )
     if verb not in READS:
         adopted_as_workflow(server, adopted.run_id, verb)
-    return workflow_class.of(Project(server, workflow_run=adopted.run_id, say=say, count=say.count))
+    return workflow_class.of(_at(Project(server, workflow_run=adopted.run_id, say=say, count=say.count), given))
+
+
+def _at(project: Project, given: Shared) -> Project:
+    project.real_file = given.real_file
+    return project

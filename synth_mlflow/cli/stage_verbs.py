@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Ratios, Shared, shared
+from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Ratios, Shared, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 
 GATE_CLOSED = 3
@@ -100,6 +100,7 @@ def freeze(
 @click.command()
 @click.argument("batch", type=Blank(), default="", shell_complete=completion.batches)
 @click.option("--source", type=BlankPath(), help="The real rows that a batch was learned from, if not the project's.")
+@real_rows_option
 @shared
 def validate(
     given: Shared,
@@ -136,6 +137,7 @@ def validate(
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
               help="Where the fits run.")  # fmt: skip
 @click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
+@real_rows_option
 @shared
 def sweep(
     given: Shared,

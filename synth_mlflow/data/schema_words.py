@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -53,13 +56,20 @@ def _moments(present: pd.Series) -> list[str]:
         found = ["ends of months"]
     elif (present.dt.day_of_week < 5).all():
         found.append("weekdays only")
-    return [*found, f"{present.min():%Y-%m-%d} to {present.max():%Y-%m-%d}"]
+    first, last = present.min().year, present.max().year
+    return [*found, f"{first}" if first == last else f"{first} to {last}"]
+
+
+def _outward(value: float, rounded: Callable[[float], int]) -> float:
+    """The value to one digit, away from the others: the exact one is that of a single row."""
+    if not value or not math.isfinite(value):
+        return float(value)
+    unit = 10.0 ** math.floor(math.log10(abs(value)))
+    return float(rounded(float(value) / unit) * unit)
 
 
 def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
-    span = (
-        f"{present.min():,} to {present.max():,}" if kind == "integer" else f"{present.min():,g} to {present.max():,g}"
-    )
+    span = f"{_outward(present.min(), math.floor):,g} to {_outward(present.max(), math.ceil):,g}"
     if form.format is not None:
         return [span]
     if kind == "integer":

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.mixes import Mix
+from synth_mlflow.data.rare_labels import Rare, as_missing
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.model.choice import RULE_WORDS
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule, Sources, SweepPlan
+from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.ingredients import settled_model
 from synth_mlflow.tracking import lineage, names
 from synth_mlflow.tracking.project import Project
@@ -43,13 +45,20 @@ class RecordedSweep:
 
     @cached_property
     def training(self) -> pd.DataFrame:
-        """The real training rows."""
-        return self.project.training_rows(self.frozen)
+        """The real training rows, as models saw them."""
+        return as_missing(self.project.training_rows(self.frozen), self._hidden)
 
     @cached_property
     def evaluation(self) -> pd.DataFrame:
-        """The frozen evaluation rows."""
-        return self.project.evaluation_rows(self.frozen)
+        """The frozen evaluation rows, as models saw them."""
+        return as_missing(self.project.evaluation_rows(self.frozen), self._hidden)
+
+    @cached_property
+    def _hidden(self) -> Rare:
+        if not self.frozen.keeps_values:
+            return {}
+        real = (self.project.training_rows(self.frozen), self.project.evaluation_rows(self.frozen))
+        return hidden_labels(self.frozen, self.problem.statement, *real)
 
     @cached_property
     def tables(self) -> tuple[pd.DataFrame, ...]:
@@ -59,7 +68,8 @@ class RecordedSweep:
     def rows_to_fit(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Without those that equal an evaluation row; older sweeps, which do not say so, fitted models on all."""
         left_out = names.P_LEFT_OUT in self.run.params
-        return self.project.without_evaluation_rows(rows, self.frozen) if left_out else rows
+        kept = self.project.without_evaluation_rows(rows, self.frozen) if left_out else rows
+        return as_missing(kept, self._hidden)
 
     @property
     def synthetic(self) -> pd.DataFrame:

@@ -210,7 +210,9 @@ def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:
     draft.param(names.P_SOURCE, dataclasses.asdict(origin.source))
     draft.param(names.P_ROWS, record.rows)
     draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
-    draft.param(names.P_SALT, frozen.salt)  # so that its digests can be read without the set's run
+    for name in (names.P_SALT, names.P_KEY_FINGERPRINT):  # so that its digests can be read without the set's run
+        if name in frozen.run.params:
+            draft.param(name, frozen.run.params[name])
     draft.param(names.P_STATEMENT, record.statement_digest)
     draft.param(names.P_ENVIRONMENT, record.environment)
     draft.param(names.P_CREATED_AT, record.created_at)

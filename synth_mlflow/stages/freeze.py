@@ -12,9 +12,10 @@ import pandas as pd
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import json_digest, table_digest
 from synth_mlflow.data.equal_rows import balance_of, n_shared, refuse_moved
+from synth_mlflow.data.rare_labels import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.splits import cut
-from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
+from synth_mlflow.data.statement import BOTH_SIDES, Evaluation, Statement
 from synth_mlflow.data.tables import read_real, read_table
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.model.baseline import Baseline, measure_baseline
@@ -170,11 +171,12 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
     new = NewRun("evalset", f"evaluation set · {len(sides.evaluation):,} rows", sides.key)
     run_id = create_run(project.server, new, parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
-        settings = settle(statement.model, statement.task, statement.facts.metric, sides.training, seed=sides.seed)
+        training, evaluation = _for_models(statement, sides, store)
+        settings = settle(statement.model, statement.task, statement.facts.metric, training, seed=sides.seed)
         task = replace(statement.task, group=sides.plan.group)
         baseline = measure_baseline(
-            sides.training,
-            sides.evaluation,
+            training,
+            evaluation,
             task,
             statement.facts.metric,
             settings.spec,
@@ -182,7 +184,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
             seed=sides.seed,
             slices=statement.slices,
         )
-        warning = baseline_warning(baseline, sides.training, sides.evaluation, task, sides.seed)
+        warning = baseline_warning(baseline, training, evaluation, task, sides.seed)
         record_split(draft, problem, sides, path, store)
         draft.param(names.P_WARNING, warning)
         rare = rare_class_words(task, sides.training[task.target], sides.evaluation[task.target], baseline)
@@ -195,6 +197,15 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.metric(names.M_SCORE_HIGH, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}".strip())
+
+
+def _for_models(statement: Statement, sides: Cut, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both sides as every model of the project sees them; rare labels stay where the rows stay."""
+    if store == "rows":
+        return sides.training, sides.evaluation
+    task = replace(statement.task, group=sides.plan.group)
+    rare = rare_labels([sides.training, sides.evaluation], task, statement.text)
+    return as_missing(sides.training, rare), as_missing(sides.evaluation, rare)
 
 
 def _claim(project: Project, run_id: str, baseline: str) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import canonical_json, json_digest, row_digests, table_digest
 from synth_mlflow.data.equal_rows import Balance
+from synth_mlflow.data.key_file import fingerprint, make_key
 from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.own_form import present
 from synth_mlflow.data.schema import TableSchema
@@ -83,7 +84,11 @@ def record_split(draft: Draft, problem: Problem, sides: Cut, path: Path, store: 
     n_columns, uri = sides.training.shape[1], path.as_uri()
     draft.inputs.append(real_input(training, uri, len(sides.training), n_columns))
     draft.inputs.append(evaluation_input(digest, uri, len(sides.evaluation), n_columns))
-    _keep_rows(draft, sides, problem.statement.table, store)
+    _keep_schema(draft, sides, problem.statement.table)
+    if store == "rows":
+        _keep_rows(draft, sides)
+    else:
+        _keep_positions(draft, sides, path)
     draft.text(names.A_SLICES, canonical_json(_slice_sizes(problem.statement.slices, sides)))
 
 
@@ -95,19 +100,25 @@ def _slice_sizes(slices: Mapping[str, Slice], sides: Cut) -> dict[str, dict[str,
     }
 
 
-def _keep_rows(draft: Draft, sides: Cut, table: TableSchema | None, store: Store) -> None:
-    salt = secrets.token_hex(16)
-    draft.param(names.P_SALT, salt)
+def _keep_schema(draft: Draft, sides: Cut, table: TableSchema | None) -> None:
     draft.text(names.A_SCHEMA, json.dumps(dict(sides.schema.kinds), ensure_ascii=False))
     if table is not None:
         draft.text(names.A_COLUMNS, table.text())
         draft.param(names.P_TABLE_SCHEMA, table.digest)
+
+
+def _keep_rows(draft: Draft, sides: Cut) -> None:
+    salt = secrets.token_hex(16)
+    draft.param(names.P_SALT, salt)
     training, evaluation = (row_digests(side, salt) for side in (sides.training, sides.evaluation))
     np.savez(draft.file(names.A_ROW_DIGESTS), training=training, evaluation=evaluation)
-    if store == "rows":
-        write_parquet(present(sides.training, sides.schema), draft.file(names.A_TRAINING))
-        write_parquet(present(sides.evaluation, sides.schema), draft.file(names.A_EVALUATION))
-        return
+    write_parquet(present(sides.training, sides.schema), draft.file(names.A_TRAINING))
+    write_parquet(present(sides.evaluation, sides.schema), draft.file(names.A_EVALUATION))
+
+
+def _keep_positions(draft: Draft, sides: Cut, path: Path) -> None:
+    """On which side the row at each position stands; the key of the row digests stays beside the data."""
+    draft.param(names.P_KEY_FINGERPRINT, fingerprint(make_key(path)))
     side = np.full(len(sides.training) + len(sides.evaluation), "training", dtype=object)
     side[sides.split.evaluation] = "evaluation"
     pd.DataFrame({"row": np.arange(len(side)), "side": side}).to_parquet(draft.file(names.A_SPLIT), index=False)
@@ -115,7 +126,7 @@ def _keep_rows(draft: Draft, sides: Cut, table: TableSchema | None, store: Store
 
 def describe_split(problem: Problem, sides: Cut, baseline: Baseline, store: Store, warning: str) -> str:
     """The page of the evaluation set's run."""
-    kept = "stored on this run" if store == "rows" else "kept by reference: only digests and positions are here"
+    kept = "stored on this run" if store == "rows" else "kept by reference: only positions are here, no digest of a row"
     notes = "".join(f"\n\n**{note}**" for note in (sides.caveat, warning) if note)
     return (
         "**The frozen evaluation set**: real rows that no generator ever sees; nobody changes them mid-project. "

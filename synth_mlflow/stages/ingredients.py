@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.digests import json_digest, row_digests, table_digest
+from synth_mlflow.data.rare_labels import as_missing
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.stages.generate import read_source
+from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.opening import earlier_looks
 from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.tracking import names
@@ -107,17 +109,18 @@ def gather(
     tables = [project.rows_to_fit(batch, frozen) for batch in batches]
     held_back = None if extra_real is None else _held_back(project, frozen, training, extra_real)
     n_left_out = sum(batch.n_rows for batch in batches) - sum(map(len, tables))
+    rare = hidden_labels(frozen, problem.statement, training, evaluation)
     if n_left_out:
         project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row")
     return Ingredients(
         problem=problem,
         frozen=frozen,
         batches=batches,
-        training=training,
-        evaluation=evaluation,
-        synthetic=pd.concat(tables, ignore_index=True),
+        training=as_missing(training, rare),
+        evaluation=as_missing(evaluation, rare),
+        synthetic=as_missing(pd.concat(tables, ignore_index=True), rare),
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
-        extra_real=held_back,
+        extra_real=None if held_back is None else as_missing(held_back, rare),
         n_left_out=n_left_out,
         refine=refine,
         n_earlier_sweeps=len({run.params.get(names.P_KEY, run.run_id) for run in earlier_looks(project, "sweep")}),

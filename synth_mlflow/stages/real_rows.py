@@ -94,7 +94,7 @@ class _Known:
     def shared_with(self, batch: StoredRun) -> int:
         """How many rows are those of a batch; 0 where they are equal by chance."""
         frozen = self.evaluation_sets.get(batch.params.get(names.P_EVALUATION_DIGEST, ""))
-        salt = batch.params.get(names.P_SALT) or (frozen.params.get(names.P_SALT) if frozen else None)
+        salt = batch.params.get(names.P_SALT) or (self._salt_of(frozen) if frozen else None)
         try:
             made = self.project.row_digests(batch) if salt else None
         except EvidenceError:
@@ -104,6 +104,13 @@ class _Known:
         if salt not in self._digests:
             self._digests[salt] = row_digests(self.rows, salt)
         return self._by_digests(self._digests[salt], made, frozen)
+
+    def _salt_of(self, frozen: StoredRun) -> str | None:
+        """None where it is gone, or stays with rows that are elsewhere."""
+        try:
+            return self.project.evaluation_set_of(frozen).salt
+        except (EvidenceError, KeyError):
+            return None
 
     def _by_digests(self, rows: Hashes, made: Mapping[str, Hashes], frozen: StoredRun | None) -> int:
         everything = np.concatenate([made["distinctive"], made["common"]])

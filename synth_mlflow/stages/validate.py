@@ -27,6 +27,7 @@ from synth_mlflow.gate.verdicts import Verdict, acceptance_words, checks_by_batc
 from synth_mlflow.model.halves import halves_of
 from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft
@@ -152,7 +153,7 @@ def evidence_of(
     elsewhere = record.origin.source.kind == "file"
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
-    return Evidence(
+    evidence = Evidence(
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
         control=control,
@@ -166,6 +167,7 @@ def evidence_of(
         training=project.training_rows(frozen) if elsewhere else None,
         choosing=halves_of(control, task).select,
     )
+    return without_rare_labels(evidence, statement) if frozen.keeps_values else evidence
 
 
 def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Source, given: Path | None) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import sys
 import tempfile
 import warnings
@@ -82,7 +83,18 @@ def _save_boosted(model: BoostedModel, features: pd.DataFrame, folder: Path, met
             code_paths=[code],
         )
     predictor.save(folder / RAW)
+    for path in (folder / meta.flavors["lightgbm"]["data"], folder / RAW / raw_columns.MODEL_FILE):
+        _without_ranges(path)
     _load_with(meta, folder)
+
+
+def _without_ranges(path: Path) -> None:
+    """A text model without the least and greatest value of each feature, which LightGBM writes and never reads."""
+    text = path.read_text(encoding="utf-8")
+    line = re.search("^feature_infos=(.*)$", text, re.MULTILINE)
+    if line is not None:
+        nothing = " ".join(["none"] * len(line.group(1).split(" ")))
+        path.write_text(f"{text[: line.start(1)]}{nothing}{text[line.end(1) :]}", encoding="utf-8", newline="\n")
 
 
 def _save_estimator(model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:

@@ -86,7 +86,8 @@ P_SHARED_ROWS: Final = "synth.shared_rows"  # evaluation rows that equal a train
 P_WARNING: Final = "synth.warning"
 P_STORE: Final = "synth.store"
 P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where they are few
-P_SALT: Final = "synth.salt"
+P_SALT: Final = "synth.salt"  # of row digests; not where real rows are kept by reference
+P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with rows kept by reference
 P_SEED: Final = "synth.seed"
 P_BATCH: Final = "synth.batch"
 P_BATCH_DIGEST: Final = "synth.batch_digest"
@@ -225,7 +226,7 @@ DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "problem": (P_STATEMENT, P_DATA_DIGEST),
-    "evalset": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_SALT, P_STORE),
+    "evalset": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_STORE),
     "baseline": (P_SETTINGS,),
     "batch": (P_BATCH, P_BATCH_DIGEST, P_GENERATOR),
     "sweep": (P_CHOSEN,),

@@ -56,6 +56,7 @@ class Project:
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
         self._tables: dict[str, TableSchema] = {}
+        self._real_digests: dict[str, Mapping[str, Hashes]] = {}
 
     def find_problem(self) -> Problem | None:
         """The problem statement in force; None before `define`."""
@@ -134,7 +135,8 @@ class Project:
         """The evaluation set that a run recorded."""
         kinds = json.loads(self.reader.file(run, names.A_SCHEMA).read_text(encoding="utf-8"))
         table = self.table_schema(run)
-        return EvaluationSet(run, Schema(kinds, {} if table is None else table.schema.forms), table)
+        real_file = self.real_file if run.experiment_id == self.server.experiment_id else None
+        return EvaluationSet(run, Schema(kinds, {} if table is None else table.schema.forms), table, real_file)
 
     def claimed_evaluation_run(self) -> StoredRun | None:
         """The one run that holds the project's evaluation set, though it may not be written to its end or be deleted.
@@ -176,9 +178,18 @@ class Project:
         return self._side(frozen, names.A_TRAINING, "training", frozen.training_digest)
 
     def row_digests(self, run: StoredRun) -> Mapping[str, Hashes]:
-        """The salted row digests that a run keeps, by the name of their side."""
+        """The keyed row digests of a run, by the name of their side: kept by it, or of real rows kept by reference."""
+        if names.P_KEY_FINGERPRINT in run.params and run.stage == "evalset":
+            return self._digests_by_reference(run)
         with np.load(self.reader.file(run, names.A_ROW_DIGESTS), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
+
+    def _digests_by_reference(self, run: StoredRun) -> Mapping[str, Hashes]:
+        if run.run_id not in self._real_digests:
+            frozen = self.evaluation_set_of(run)
+            sides = {"training": self.training_rows(frozen), "evaluation": self.evaluation_rows(frozen)}
+            self._real_digests[run.run_id] = {side: row_digests(rows, frozen.salt) for side, rows in sides.items()}
+        return self._real_digests[run.run_id]
 
     def latest_sweep(self) -> Sweep | None:
         """The newest sweep; None before `sweep`."""
@@ -264,11 +275,11 @@ class Project:
         return rows
 
     def _referenced(self, frozen: EvaluationSet, side: str) -> pd.DataFrame:
-        path = self.real_file or Path(frozen.run.params[names.P_DATA_PATH])
+        path = frozen.real_file or Path(frozen.run.params[names.P_DATA_PATH])
         if not path.is_file():
             raise EvidenceError(
                 f"the real rows of this project are kept by reference, and {path} is not on this machine.",
-                "Run this where that file is, put it there, or name it where a verb takes `--data FILE`.",
+                "Run this where that file is, put it there, or name it with `--data FILE`; its key stands beside it.",
             )
         split = pq.read_table(self.reader.file(frozen.run, names.A_SPLIT)).to_pandas()
         positions = split.loc[split["side"] == side, "row"].to_numpy()

@@ -6,10 +6,12 @@ import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.html_table import html_table
+from synth_mlflow.data.key_file import find_key
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import BOTH_SIDES, Statement
 from synth_mlflow.data.task import Task
@@ -55,6 +57,8 @@ class EvaluationSet:
     schema: Schema
     table: TableSchema | None = None
     """What each column is; None in a set that was frozen before schemas were recorded."""
+    real_file: Path | None = None
+    """Where real rows that are kept by reference lie now; None for where they were when the set was frozen."""
 
     def _repr_html_(self) -> str:
         told = {
@@ -98,9 +102,23 @@ class EvaluationSet:
         return json_digest(list(self.schema.kinds.items()))
 
     @property
+    def keeps_values(self) -> bool:
+        """Whether values of real rows stay off the server: rows are kept by reference, and their key is secret."""
+        return names.P_KEY_FINGERPRINT in self.run.params
+
+    @property
     def salt(self) -> str:
-        """The key of this project's row digests, in hex."""
-        return self.run.params[names.P_SALT]
+        """The key of this project's row digests, in hex; read beside the data where real rows are kept by reference.
+
+        Raises
+        ------
+        EvidenceError
+            If it is needed, and is not there.
+        """
+        if names.P_SALT in self.run.params:
+            return self.run.params[names.P_SALT]
+        places = (self.real_file, Path(self.run.params[names.P_DATA_PATH]))
+        return find_key(self.run.params[names.P_KEY_FINGERPRINT], tuple(place for place in places if place))
 
 
 def caveat_words(n_shared: int, n_evaluation: int) -> str:

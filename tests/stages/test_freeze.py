@@ -116,7 +116,7 @@ def test_copies_of_a_row_stay_on_one_side(define, rows):
 def test_by_reference_no_row_reaches_the_server(define, tmp_path):
     workflow = define()
     frozen = workflow.freeze(store="reference")
-    kept = {names.A_SPLIT, names.A_ROW_DIGESTS, names.A_SCHEMA, names.A_COLUMNS, names.A_SLICES}
+    kept = {names.A_SPLIT, names.A_SCHEMA, names.A_COLUMNS, names.A_SLICES}
     assert set(frozen.run.artifacts) == kept
     assert len(workflow.evaluation_rows()) + len(workflow.training_rows()) == 120
     (tmp_path / "rows.csv").write_text((tmp_path / "rows.csv").read_text().replace("yes", "no", 1))
