@@ -26,6 +26,8 @@ from synth_mlflow.tracking.server import Server, guard, server_failures
 
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
+OPEN = ("RUNNING", "SCHEDULED")
+LEFT_BEHIND = "its process ended before it was complete; put away by a run that took its place"
 COLLISIONS_MAX = 4  # of datasets that others log in the same moment
 NAME = "mlflow.runName"
 CONTEXT = "mlflow.data.context"
@@ -94,6 +96,8 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
         _delete_whole(server, part)
     if run.stage == "final":
         archive_models(server, run.run_id)
+    if run.status in OPEN:  # whoever is killed between the two writes that put a run away leaves none that is open
+        end_run(server, run.run_id, "KILLED", LEFT_BEHIND)
     discard_run(server, run.run_id)
 
 

@@ -48,6 +48,20 @@ def test_restored_runs_do_not_count(killed):
     assert workflow.verify().holds and workflow.status().unfinished == () and workflow.repair().killed == ()
 
 
+def test_a_kill_while_a_run_is_put_away_leaves_none_open(done, monkeypatch):
+    def killed(run_id):
+        raise SystemExit(run_id)
+
+    server, run = done.project.server, done.project.reader.latest("batch")
+    server.client.update_run(run.run_id, status="RUNNING")
+    monkeypatch.setattr(server.client, "delete_run", killed)
+    with pytest.raises(SystemExit):
+        write._delete_whole(server, done.project.reader.run(run.run_id))
+    left = done.project.reader.run(run.run_id)
+    assert left.status == "KILLED" and left.discarded and not left.deleted
+    assert done.status().unfinished == () and done.repair().left == ()
+
+
 def lost(method):
     """A request that is done, and whose answer is an error."""
 
