@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from synth_mlflow.tracking.moved import settle
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.write import end_run, is_abandoned
+from synth_mlflow.tracking.write import OPEN, end_run, is_abandoned
 
-OPEN = ("RUNNING", "SCHEDULED")
 REASON = "its process ended without a word; marked by `synth-mlflow status --repair`"
 
 

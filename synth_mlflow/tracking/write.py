@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+from mlflow.entities import Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry
 
@@ -18,6 +18,7 @@ from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import ServerError, without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import TAG_MAX, Draft, Input
+from synth_mlflow.tracking.inputs import log_inputs
 from synth_mlflow.tracking.models import archive_models
 from synth_mlflow.tracking.owner import is_gone, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
@@ -26,9 +27,9 @@ from synth_mlflow.tracking.server import Server, guard, server_failures
 
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
-COLLISIONS_MAX = 4  # of datasets that others log in the same moment
+OPEN = ("RUNNING", "SCHEDULED")
+LEFT_BEHIND = "its process ended before it was complete; put away by a run that took its place"
 NAME = "mlflow.runName"
-CONTEXT = "mlflow.data.context"
 TABLES = "mlflow.loggedArtifacts"  # what the UI needs to show a JSON artifact as a table
 
 
@@ -66,7 +67,7 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
     if open_ones:
         resumed = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
         server.client.set_tag(resumed.run_id, names.TAG_OWNER, this_process())
-        server.client.update_run(resumed.run_id, status=status)
+        _set_status(server, resumed.run_id, status)
         if names.TAG_ERROR in resumed.tags:
             _delete_tag(server, resumed.run_id, names.TAG_ERROR)
         return resumed.run_id
@@ -81,8 +82,17 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
     }
     made = server.client.create_run(server.experiment_id, tags=registry.resolve_tags(tags), run_name=new.name)
     if status != "RUNNING":
-        server.client.update_run(made.info.run_id, status=status)
+        _set_status(server, made.info.run_id, status)
     return str(made.info.run_id)
+
+
+def _set_status(server: Server, run_id: str, status: str) -> None:
+    """Change the status of an open run; it has it already if the answer to the request was lost."""
+    try:
+        server.client.update_run(run_id, status=status)
+    except server_failures():
+        if server.client.get_run(run_id).info.status != status:
+            raise
 
 
 def _delete_whole(server: Server, run: StoredRun) -> None:
@@ -94,6 +104,8 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
         _delete_whole(server, part)
     if run.stage == "final":
         archive_models(server, run.run_id)
+    if run.status in OPEN:  # whoever is killed between the two writes that put a run away leaves none that is open
+        end_run(server, run.run_id, "KILLED", LEFT_BEHIND)
     discard_run(server, run.run_id)
 
 
@@ -187,7 +199,7 @@ def add_params(server: Server, run_id: str, params: Mapping[str, str]) -> None:
 @guard
 def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapping[str, str]) -> None:
     """Add dataset inputs, and the tags by which people search, to a run that somebody else writes."""
-    _log_inputs(server, run_id, inputs)
+    log_inputs(server, run_id, inputs)
     set_tags(server, run_id, tags)
 
 
@@ -244,7 +256,7 @@ def _complete(draft: Draft) -> None:
     if files:
         client.log_artifacts(run_id, str(draft.folder))
     if draft.inputs:
-        _log_inputs(draft.server, run_id, draft.inputs)
+        log_inputs(draft.server, run_id, draft.inputs)
     if draft.tables:
         draft.tag(TABLES, canonical_json([{"path": path, "type": "table"} for path in draft.tables]))
     _log(draft)
@@ -269,28 +281,3 @@ def _log(draft: Draft) -> None:
             params=params[at * BATCH_MAX : (at + 1) * BATCH_MAX],
             tags=tags[at * BATCH_MAX : (at + 1) * BATCH_MAX],
         )
-
-
-def _log_inputs(server: Server, run_id: str, inputs: Sequence[Input]) -> None:
-    """Two that log a dataset first, in one moment, collide in MLflow's table; asked again, it finds the other's."""
-    datasets = [_dataset_input(item) for item in inputs]
-    for left in reversed(range(COLLISIONS_MAX)):
-        try:
-            server.client.log_inputs(run_id, datasets)
-        except MlflowException as error:
-            if not left or "dataset" not in str(error):
-                raise
-        else:
-            return
-
-
-def _dataset_input(item: Input) -> DatasetInput:
-    batch = {"batch": item.batch, "digest": item.digest} if item.batch else {}
-    dataset = Dataset(
-        name=item.name,
-        digest=item.digest[: names.DATASET_DIGEST_LENGTH],
-        source_type=names.SOURCE_TYPE if batch else "artifact",
-        source=canonical_json({"uri": item.uri, **batch}),
-        profile=canonical_json({"num_rows": item.n_rows, "num_columns": item.n_columns}),
-    )
-    return DatasetInput(dataset, [InputTag(CONTEXT, item.context)])

@@ -51,10 +51,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         os.chdir(name)
         folder = Path(name)
-        wrong = [what for part in given.only.split(",") for what in PARTS[part](folder, given)]
+        found = [_told(PARTS[part](folder, given)) for part in given.only.split(",")]
+    return 1 if any(found) else 0
+
+
+def _told(wrong: list[str]) -> list[str]:
+    """What a part found, said at once: a later part may be stopped."""
     for what in wrong:
-        print(f"WRONG: {what}")
-    return 1 if wrong else 0
+        print(f"WRONG: {what}", flush=True)
+    return wrong
 
 
 def _kills(folder: Path, given: argparse.Namespace) -> list[str]:

@@ -20,6 +20,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.promises import promise_of
 
 OPEN = ("RUNNING", "SCHEDULED")
+LAST_WORDS = "stderr.txt"  # of the process that was started last
 STAGES = ("define", "freeze", "generate", "validate", "sweep", "report")
 PATIENCE = 0.5  # of the time that an undisturbed way takes: the longest that a start is left alone at first
 FASTER = 0.9  # a machine that has become quicker since would leave nothing to kill
@@ -59,8 +60,7 @@ def go(uri: str, folder: str) -> None:
     """The whole way in a process of its own."""
     os.chdir(folder)
     os.environ.update({"OMP_NUM_THREADS": "1", "MLFLOW_LOGGING_LEVEL": "ERROR"})
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
+    os.dup2(os.open(LAST_WORDS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     shop.go_whole_way(uri, Path(folder))
 
 
@@ -128,7 +128,7 @@ def _gone(empty: Path, folder: Path) -> Result:
     place = _project(empty, folder)
     process = fork(go, _uri(place), str(place))
     process.join()
-    assert process.exitcode == 0, "the undisturbed way failed"
+    assert process.exitcode == 0, f"the undisturbed way failed: {_last_words(place)}"
     return result_of(_open(place))
 
 
@@ -138,7 +138,7 @@ def _kill_in_each_stage(place: Path, rng: random.Random, longest: float, account
         process = fork(go, _uri(place), str(place))
         workflow = _open(place)
         until(lambda: _stage(workflow.status()) == stage or not process.is_alive(), f"stage {stage}")  # noqa: B023 - at once
-        if _killed(process, rng.uniform(0, 0.02 * longest), account):
+        if _killed(place, process, rng.uniform(0, 0.02 * longest), account):
             _look(place, account)
 
 
@@ -146,7 +146,7 @@ def _kill_on_the_way(place: Path, rng: random.Random, longest: float, n_kills: i
     """Start the way again and again, and kill each at a random moment, until one comes to its end."""
     patience, runs = PATIENCE * longest, 0
     while account.kills < n_kills:
-        if not _killed(fork(go, _uri(place), str(place)), rng.uniform(0, patience), account):
+        if not _killed(place, fork(go, _uri(place), str(place)), rng.uniform(0, patience), account):
             return
         before, runs = runs, _look(place, account)
         patience = patience * WIDER if runs == before else PATIENCE * longest
@@ -157,18 +157,23 @@ def _open(place: Path) -> Workflow:
     return Workflow.of(Workflow("shop", _uri(place)).project)
 
 
-def _killed(process: BaseProcess, seconds: float, account: Account) -> bool:
+def _killed(place: Path, process: BaseProcess, seconds: float, account: Account) -> bool:
     """Whether the process was still on its way after so long; it is dead then."""
     process.join(timeout=seconds)
     if process.exitcode is not None:
         if process.exitcode != 0:
-            account.wrong.append(f"a rerun failed with exit code {process.exitcode}")
+            account.wrong.append(f"a rerun failed with exit code {process.exitcode}: {_last_words(place)}")
         return False
     process.kill()
     process.join()  # is woken by files that are closed a moment before the process is dead
     until(lambda: not _lives(process), "the kill")
     account.kills += 1
     return True
+
+
+def _last_words(place: Path) -> str:
+    """The end of what the process that was started last has said."""
+    return (place / LAST_WORDS).read_text(errors="replace").strip()[-1_000:]
 
 
 def _lives(process: BaseProcess) -> bool:
@@ -210,7 +215,7 @@ def _finish(place: Path, expected: Result, account: Account) -> None:
     process.join()
     workflow = _open(place)
     if process.exitcode != 0 or not all(stage.done for stage in workflow.status().stages):
-        account.wrong.append(f"the last rerun did not complete (exit code {process.exitcode})")
+        account.wrong.append(f"the last rerun did not complete (exit code {process.exitcode}): {_last_words(place)}")
         return
     found = result_of(workflow)
     for name in Result.__dataclass_fields__:

@@ -48,6 +48,20 @@ def test_restored_runs_do_not_count(killed):
     assert workflow.verify().holds and workflow.status().unfinished == () and workflow.repair().killed == ()
 
 
+def test_a_kill_while_a_run_is_put_away_leaves_none_open(done, monkeypatch):
+    def killed(run_id):
+        raise SystemExit(run_id)
+
+    server, run = done.project.server, done.project.reader.latest("handoff")
+    server.client.update_run(run.run_id, status="RUNNING")
+    monkeypatch.setattr(server.client, "delete_run", killed)
+    with pytest.raises(SystemExit):
+        write._delete_whole(server, done.project.reader.run(run.run_id))
+    left = done.project.reader.run(run.run_id)
+    assert left.status == "KILLED" and left.discarded and not left.deleted
+    assert done.status().unfinished == () and done.repair().left == ()
+
+
 def lost(method):
     """A request that is done, and whose answer is an error."""
 
@@ -67,6 +81,9 @@ def test_writes_whose_answer_is_lost_are_looked_for(done, monkeypatch):
     server.client.update_run(run.run_id, status="RUNNING")
     write.end_run(server, run.run_id, "FINISHED")
     assert done.project.reader.run(run.run_id).counts
+    monkeypatch.setattr(server.client, "update_run", lost(server.client.update_run))
+    write._set_status(server, run.run_id, "SCHEDULED")
+    assert done.project.reader.run(run.run_id).status == "SCHEDULED"
     write.discard_run(server, run.run_id)
     assert done.project.reader.run(run.run_id).deleted
 
@@ -74,11 +91,12 @@ def test_writes_whose_answer_is_lost_are_looked_for(done, monkeypatch):
 def test_writes_that_did_not_happen_still_fail(done, monkeypatch):
     server, run = done.project.server, done.project.reader.latest("batch")
     server.client.update_run(run.run_id, status="RUNNING")
-    for name in ("delete_tag", "set_terminated", "delete_run"):
-        monkeypatch.setattr(server.client, name, lost(lambda *_: None))
+    for name in ("delete_tag", "set_terminated", "delete_run", "update_run"):
+        monkeypatch.setattr(server.client, name, lost(lambda *_, **__: None))
     for attempt in (
         lambda: write._delete_tag(server, run.run_id, names.TAG_VERDICT),
         lambda: write.end_run(server, run.run_id, "FINISHED"),
+        lambda: write._set_status(server, run.run_id, "SCHEDULED"),
     ):
         with pytest.raises(MlflowException, match="too many 500"):
             attempt()

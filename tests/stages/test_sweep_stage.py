@@ -165,16 +165,17 @@ def test_comparison_by_anything_else_is_refused(done: Workflow) -> None:
 def test_earlier_looks_at_the_frozen_set_are_counted(done: Workflow) -> None:
     first = done.project.latest_sweep()
     assert first is not None
-    _copied_elsewhere(done, first.run)  # the same rows wear wherever they are asked
+    _copied_elsewhere(done, first.run, "another")  # the same rows wear wherever they are asked
+    _copied_elsewhere(done, first.run, first.run.params[names.P_KEY])  # which has looked once, however often written
     done.sweep(repeats=3, seed=1)
     sweep = done.project.latest_sweep()
     assert sweep is not None and sweep.run.params[names.P_EARLIER_USES] == "2"
 
 
-def _copied_elsewhere(done: Workflow, run: StoredRun) -> None:
+def _copied_elsewhere(done: Workflow, run: StoredRun, key: str) -> None:
     client = done.project.server.client
-    copy = client.create_run(client.create_experiment("elsewhere"), tags=dict(run.tags))
-    for name, value in run.params.items():
+    copy = client.create_run(client.create_experiment(f"elsewhere {key}"), tags=dict(run.tags))
+    for name, value in {**run.params, names.P_KEY: key}.items():
         client.log_param(copy.info.run_id, name, value)
     client.set_terminated(copy.info.run_id)
 
