@@ -39,7 +39,7 @@ class Ingredients:
     extra_real: pd.DataFrame | None
     """Real rows that were held back, to show what they would have done in place of the synthetic ones."""
     n_left_out: int
-    """Synthetic rows that equal an evaluation row, and are therefore in no table here."""
+    """Synthetic rows that equal an evaluation row and no training row, and are therefore in no table here."""
     n_earlier_sweeps: int
     """How many sweeps have chosen on the frozen set before."""
     refine: bool
@@ -108,7 +108,7 @@ def gather(
     held_back = None if extra_real is None else _held_back(project, frozen, training, extra_real)
     n_left_out = sum(batch.n_rows for batch in batches) - sum(map(len, tables))
     if n_left_out:
-        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row")
+        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row and no training row")
     return Ingredients(
         problem=problem,
         frozen=frozen,
