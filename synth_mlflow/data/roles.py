@@ -55,6 +55,15 @@ def role_of(column: pd.Series, kind: Kind) -> Role:
     return "category" if kind in CATEGORICAL_KINDS else "datetime" if kind == "datetime" else "number"
 
 
+def is_named_as_key(name: str) -> bool:
+    """Whether a column's name says that it is a key.
+
+    >>> is_named_as_key("patient_id"), is_named_as_key("paid")
+    (True, False)
+    """
+    return _ID_NAME.search(name) is not None
+
+
 def is_constant(column: pd.Series) -> bool:
     """Whether there is nothing to learn: no value at all, or one value in every row."""
     present = column.dropna()
@@ -72,7 +81,7 @@ def _is_whole(present: pd.Series, kind: Kind) -> bool:
 
 def _is_numbering(present: pd.Series) -> bool:
     """Whether distinct integers are too many to be all different by chance (the birthday problem), or are named so."""
-    if _ID_NAME.search(str(present.name)):
+    if is_named_as_key(str(present.name)):
         return True
     if _YEAR_NAME.search(str(present.name)):
         return False

@@ -2,7 +2,8 @@
 
 A format turns the distinct texts of a column into values and back. Money and numbers become numbers; times of day and
 durations become seconds; dates become datetimes in UTC. What a format cannot read becomes a missing value, and what it
-writes it can read again.
+writes it can read again. This file and ``duration_format`` are copied into the saved model's code folder as well, so
+they import nothing else of the package.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.duration_format import DAY_SECONDS, DurationText
+from .duration_format import DAY_SECONDS, DurationText
 
 _FRACTION, _COLON, _BARE = "\1", "\2", "\3"  # marks for what strftime does not write itself
 

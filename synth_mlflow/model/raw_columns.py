@@ -1,8 +1,8 @@
 """Raw columns to what a model takes, and predictors on raw columns that travel with the saved model.
 
-This file and ``raw_values`` are copied into the saved model's code folder, so they import nothing of the package.
-Training and serving share them: a row is encoded in one way only. Whatever carries the same values is read alike:
-numbers as text, numbers with gaps, categories, zoned dates.
+This file and ``raw_values`` are copied into the saved model's code folder, with the formats of ``data``, so they import
+nothing else of the package. Training and serving share them: a row is encoded in one way only. Whatever carries the
+same values is read alike: numbers as text, numbers with gaps, categories, zoned dates, texts in the project's own form.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..data.value_formats import ValueFormat, format_as_json, format_from_json
 from .raw_values import booleans_of, moments_of, numbers_of, texts_of, whole_numbers_of
 
 MODEL_FILE = "model.txt"
 COLUMNS_FILE = "columns.json"
 MANY_ROWS = 100_000  # from here on LightGBM predicts with every core; below, threads cost more than they save
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Matrix = npt.NDArray[np.float64]
 
@@ -40,6 +41,10 @@ class RawColumn:
     categories: tuple[str, ...] = ()
     optional: bool = False
     """Whether a table may lack the column: it was missing in some training rows, so the model knows what that means."""
+    format: ValueFormat | None = None
+    """How texts say the values, where it is no plain one."""
+    words: tuple[str, ...] = ()
+    """Texts that stand for missing values."""
 
     def conform(self, values: pd.Series) -> pd.Series:
         """The values in the physical type that training had: int64 or float64, bool or boolean, str, datetime64[us].
@@ -51,11 +56,13 @@ class RawColumn:
         """
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype(object).infer_objects()
+        if self.words:
+            values = values.mask(values.isin(self.words))
         if self.kind == "string":
             return texts_of(values, self._known, self._by_number)
         readers = {"datetime": moments_of, "boolean": booleans_of, "integer": whole_numbers_of}
         try:
-            return readers.get(self.kind, numbers_of)(values)
+            return readers.get(self.kind, numbers_of)(values, self.format)
         except ValueError as error:
             raise ValueError(f"column {self.name!r} {error}") from error
 
@@ -135,15 +142,13 @@ class RawColumns:
 
     def to_json(self) -> list[dict[str, Any]]:
         """As JSON values."""
-        return [
-            {"name": c.name, "kind": c.kind, "categories": list(c.categories), "optional": c.optional}
-            for c in self.columns
-        ]
+        told = [{each.name: getattr(column, each.name) for each in fields(column)} for column in self.columns]
+        return [{**column, "format": column["format"] and format_as_json(column["format"])} for column in told]
 
     @classmethod
     def from_json(cls, record: Sequence[Mapping[str, Any]]) -> RawColumns:
         """The inverse of :meth:`to_json`."""
-        return cls(tuple(RawColumn(c["name"], c["kind"], tuple(c["categories"]), c["optional"]) for c in record))
+        return cls(tuple(_column(told) for told in record))
 
 
 @dataclass(frozen=True)
@@ -262,6 +267,11 @@ def _read_csv_as_text() -> None:
 
     parse_csv_input.usual = usual  # type: ignore[attr-defined]
     server.parse_csv_input = parse_csv_input  # type: ignore[union-attr]
+
+
+def _column(told: Mapping[str, Any]) -> RawColumn:
+    lists = {name: tuple(told[name]) for name in ("categories", "words")}
+    return RawColumn(**{**told, **lists, "format": told["format"] and format_from_json(told["format"])})
 
 
 def _answer(scores: Matrix, classes: tuple[Any, ...], index: pd.Index) -> pd.DataFrame:

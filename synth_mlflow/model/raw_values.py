@@ -1,15 +1,18 @@
 """Values of one column as training had them, from whatever carries the same values: texts, gaps, categories, zones.
 
-This file is copied into the saved model's code folder, next to ``raw_columns``.
+This file is copied into the saved model's code folder, next to ``raw_columns``, with the formats of ``data``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ..data.value_formats import ValueFormat, over_distinct
 
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 """Words that stand for a missing number, boolean or date, in lower case; in a text column they are texts."""
@@ -41,8 +44,14 @@ def texts_of(values: pd.Series, known: Collection[str], by_number: Mapping[float
     return pd.Series(found, values.index).astype("str")
 
 
-def numbers_of(values: pd.Series) -> pd.Series:
-    """Numbers as float64, NaN where missing.
+def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:
+    """Numbers as float64, NaN where missing; times of day and durations are seconds.
+
+    Parameters
+    ----------
+    values : Series
+    format_ : ValueFormat, optional
+        How texts say the numbers; those that are written plainly are read as well.
 
     Raises
     ------
@@ -51,20 +60,28 @@ def numbers_of(values: pd.Series) -> pd.Series:
     """
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        seconds: pd.Series = values.dt.total_seconds()
+        return seconds
+    if values.dtype == object:
+        values = values.map(lambda value: _seconds(value) if isinstance(value, time) else value)
     words = _words(values).replace({"true": "1", "false": "0"})
     numbers = pd.to_numeric(words, errors="coerce").astype("float64")
-    _refuse(values, numbers.isna() & words.notna(), "numbers were needed")
+    if format_ is not None:
+        numbers = _formatted(values, words, format_).fillna(numbers)
+    form = "" if format_ is None else f" {format_.words}"
+    _refuse(values, numbers.isna() & words.notna(), f"numbers{form} were needed")
     return numbers
 
 
-def whole_numbers_of(values: pd.Series) -> pd.Series:
+def whole_numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:
     """Numbers as int64 where the type says that they are whole and none is missing, else as :func:`numbers_of`."""
     if pd.api.types.is_integer_dtype(values.dtype) and not values.isna().any():
         return values.astype("int64")
-    return numbers_of(values)
+    return numbers_of(values, format_)
 
 
-def booleans_of(values: pd.Series) -> pd.Series:
+def booleans_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:  # noqa: ARG001 (none has one)
     """Booleans, with the nullable type where one is missing; words, and 0 and 1, count as well.
 
     Raises
@@ -85,13 +102,19 @@ def booleans_of(values: pd.Series) -> pd.Series:
     return found.astype("boolean" if found.isna().any() else bool)
 
 
-def moments_of(values: pd.Series) -> pd.Series:
+def moments_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:
     """Moments in UTC, without a zone; numbers are milliseconds since 1970, as pandas writes moments to JSON.
+
+    Parameters
+    ----------
+    values : Series
+    format_ : ValueFormat, optional
+        How texts say the moments; ISO 8601 is read as well. Numbers such as 20240314 are texts to a format of digits.
 
     Raises
     ------
     ValueError
-        If a value is no ISO 8601 date.
+        If a value is no date.
 
     Examples
     --------
@@ -99,11 +122,14 @@ def moments_of(values: pd.Series) -> pd.Series:
     '2024-03-14 06:00:00'
     """
     if pd.api.types.is_numeric_dtype(values.dtype) and values.notna().any():
-        values = pd.to_datetime(values, unit="ms", utc=True)
+        values = _numbered(values, format_)
     if not pd.api.types.is_datetime64_any_dtype(values.dtype):
         words = _words(values).str.upper()
         moments = pd.to_datetime(words, format="ISO8601", utc=True, errors="coerce")
-        _refuse(values, moments.isna() & words.notna(), "dates such as 2024-03-14T08:22:00Z were needed")
+        if format_ is not None:
+            moments = _formatted(values, words, format_).dt.tz_localize("UTC").fillna(moments)
+        form = "such as 2024-03-14T08:22:00Z" if format_ is None else f"like {format_.words}"
+        _refuse(values, moments.isna() & words.notna(), f"dates {form} were needed")
         values = moments
     if values.dt.tz is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
@@ -116,6 +142,25 @@ def _text(value: Any, known: Collection[str], by_number: Mapping[float, str]) ->
         return text
     whole = str(int(value)) if float(value).is_integer() else text
     return whole if whole in known else by_number.get(float(value), whole)
+
+
+def _formatted(values: pd.Series, words: pd.Series, format_: ValueFormat) -> pd.Series:
+    """What the texts say in their format, missing where ``words`` are or where they say nothing."""
+    texts = values.astype("str").str.strip().where(words.notna())
+    return over_distinct(texts, format_.parse)
+
+
+def _numbered(values: pd.Series, format_: ValueFormat | None) -> pd.Series:
+    if format_ is not None:
+        whole = values.astype("Float64").round().astype("Int64").astype("str").where(values.notna())
+        found = over_distinct(whole, format_.parse)
+        if found.notna().equals(values.notna()):
+            return found
+    return pd.to_datetime(values, unit="ms", utc=True)
+
+
+def _seconds(moment: time) -> float:
+    return moment.hour * 3600 + moment.minute * 60 + moment.second + moment.microsecond / 1e6
 
 
 def _words(values: pd.Series) -> pd.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.digests import table_digest
+from synth_mlflow.data.panels import panel_of
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
 from synth_mlflow.data.tables import read_as, table_pieces
 from synth_mlflow.errors import UsageError
@@ -101,6 +103,8 @@ def generate(
         origin = Origin(
             generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
         )
+        if maker.door == "generator":
+            _refuse_panel(frozen, members, generator)
         project.say(f"fitting {generator} on {len(members):,} real rows")
         constraints = kept_constraints(project, frozen, members)
         with spooling(frozen, origin, constraints) as spool:
@@ -109,6 +113,23 @@ def generate(
             notes = maker.run(members, wanted, _counted(project, spool, rows))
             account = Account(time.monotonic() - begun, notes, maker.environment)
             return write_spooled(project, spool, Made(rows, origin, account, pilot))
+
+
+def _refuse_panel(frozen: EvaluationSet, members: pd.DataFrame, generator: str) -> None:
+    """A generator that makes each row by itself would scatter the rows of a group."""
+    panel = panel_of(members, frozen.table.roles if frozen.table else {})
+    if panel is None:
+        return
+    same = f" and {', '.join(map(repr, panel.constant))} never change within one" if panel.constant else ""
+    raise UsageError(
+        f"the table is a panel: no two rows share {panel.group!r} and {panel.time!r}{same}. {generator!r} makes each "
+        "row by itself and would break that.",
+        "Say in problem.md what the column is, then `synth-mlflow define` and `synth-mlflow freeze` again; with\n"
+        f"  columns:\n    {json.dumps(panel.group)}: {{role: group key}}\n"
+        "each synthetic row is of a new group of its own, and `role: ignored` leaves the column out. Whole groups are "
+        "made by generators of sequences, such as SDV's PARSynthesizer; take their file in with "
+        "`synth-mlflow generate --from FILE --record RECORD`.",
+    )
 
 
 def _counted(project: Project, spool: Spool, rows: int) -> Callable[[pd.DataFrame], None]:

@@ -39,9 +39,11 @@ def equal_rows(project: Project, frozen: EvaluationSet, digests: Hashes, what: s
             f"{max(found.expected, found.expected_from_training):,.1f} would be by chance: nobody may learn from them.",
             fix,
         )
+    n_shared = int(np.isin(digests, np.intersect1d(real["evaluation"], real["training"])).sum())
+    but = f" but on the {n_shared:,} that equal a training row as well" if n_shared else ""
     project.say(
         f"{n_equal:,} of the {len(digests):,} rows of {what} equal an evaluation row, no more than by chance: no model "
-        "is fitted on them"
+        f"is fitted on them{but}"
     )
     return n_equal
 

@@ -41,7 +41,7 @@ class Ingredients:
     extra_real: pd.DataFrame | None
     """Real rows that were held back, to show what they would have done in place of the synthetic ones."""
     n_left_out: int
-    """Synthetic rows that equal an evaluation row, and are therefore in no table here."""
+    """Synthetic rows that equal an evaluation row and no training row, and are therefore in no table here."""
     n_earlier_sweeps: int
     """How many sweeps have chosen on the frozen set before."""
     refine: bool
@@ -111,7 +111,7 @@ def gather(
     n_left_out = sum(batch.n_rows for batch in batches) - sum(map(len, tables))
     rare = hidden_labels(frozen, problem.statement, training, evaluation)
     if n_left_out:
-        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row")
+        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row and no training row")
     return Ingredients(
         problem=problem,
         frozen=frozen,

@@ -129,7 +129,9 @@ def _write_final(
             names.TAG_SWEEP: parent,
             names.TAG_EVALUATION: ingredients.frozen.digest,
         }
-        kept = keep_model(project.server, run_id, final.model, features, name=project.server.experiment, tags=tags)
+        forms = ingredients.frozen.schema.forms
+        name = project.server.experiment
+        kept = keep_model(project.server, run_id, final.model, features, name=name, tags=tags, forms=forms)
         _state(draft, ingredients, curve.source)
         draft.param(names.P_CHOSEN, curve.chosen)
         draft.param(names.P_RATIOS, [point.ratio for point in curve.points])

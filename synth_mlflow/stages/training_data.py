@@ -129,7 +129,7 @@ def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
     labels = np.repeat([batch.id for batch in batches], [len(table) for table in tables])
     n_left_out = sum(batch.n_rows for batch in batches) - len(labels)
     if n_left_out:
-        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row")
+        project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row and no training row")
     check_supply((recipe.ratio,), len(real), len(labels), recipe.mix)
     places = fit_rows(FitKey("synthetic", recipe.ratio, ALL_ROWS), len(real), labels, recipe.mix, recipe.seed).all
     rows = pd.concat([real, *tables], ignore_index=True).iloc[places].reset_index(drop=True)

@@ -8,7 +8,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
@@ -22,6 +22,8 @@ import pandas as pd
 from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
+from synth_mlflow.data import duration_format, value_formats
+from synth_mlflow.data.column_form import PLAIN, Form
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.model import raw_columns, raw_values
 from synth_mlflow.model.boosted import BoostedModel
@@ -29,14 +31,16 @@ from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawEstimator
 
-TRAVELLING = (raw_columns, raw_values)
-PACKAGE = "raw_model"  # the folder that they travel in
-LOADER = f"{PACKAGE}.raw_columns"
+TRAVELLING = (raw_columns, raw_values, value_formats, duration_format)
+PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
+LOADER = f"{PACKAGE}.model.raw_columns"
 EXAMPLE_ROWS = 5  # predicted on, for the signature of the output
 RAW = "raw"
 
 
-def save_model(model: FittedModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:
+def save_model(
+    model: FittedModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form] | None = None
+) -> None:
     """Write a fitted model as MLflow keeps models; it can be served without this package.
 
     Parameters
@@ -49,11 +53,13 @@ def save_model(model: FittedModel, features: pd.DataFrame, folder: Path, meta: M
         Does not exist yet.
     meta : Model
         MLflow's description of the model, which is completed.
+    forms : mapping, optional
+        How columns are written outside the product, as far as it is no plain way; the model reads it.
     """
     if isinstance(model, BoostedModel):
-        _save_boosted(model, features, folder, meta)
+        _save_boosted(model, features, folder, meta, forms or {})
     elif isinstance(model, EstimatorModel):
-        _save_estimator(model, features, folder, meta)
+        _save_estimator(model, features, folder, meta, forms or {})
     else:
         raise TypeError(f"a {type(model).__name__} cannot be kept")
 
@@ -71,8 +77,10 @@ def signature_of(columns: RawColumns, output: pd.DataFrame) -> ModelSignature:
         return ModelSignature(inputs, infer_signature(None, output).outputs)
 
 
-def _save_boosted(model: BoostedModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:
-    predictor = replace(model.predictor, columns=_with_gaps(model.predictor.columns, features))
+def _save_boosted(
+    model: BoostedModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
+) -> None:
+    predictor = replace(model.predictor, columns=_as_given(model.predictor.columns, features, forms))
     with _code() as code:
         mlflow.lightgbm.save_model(
             predictor.booster,
@@ -97,8 +105,11 @@ def _without_ranges(path: Path) -> None:
         path.write_text(f"{text[: line.start(1)]}{nothing}{text[line.end(1) :]}", encoding="utf-8", newline="\n")
 
 
-def _save_estimator(model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model) -> None:
-    predictor = RawEstimator(model.pipeline, _columns_of(features[list(model.features)]), model.classes)
+def _save_estimator(
+    model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
+) -> None:
+    columns = _as_given(_columns_of(features[list(model.features)]), features, forms)
+    predictor = RawEstimator(model.pipeline, columns, model.classes)
     with _code() as code, _written_out(model.pipeline) as packages:
         mlflow.sklearn.save_model(
             model.pipeline,
@@ -122,15 +133,20 @@ def _load_with(meta: Model, folder: Path) -> None:
     meta.save(folder / "MLmodel")
 
 
-def _with_gaps(columns: RawColumns, features: pd.DataFrame) -> RawColumns:
+def _as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, Form]) -> RawColumns:
+    """The same columns, which know where values are missing and how they are written outside the product."""
     gaps = features.isna().any()
-    return RawColumns(tuple(replace(column, optional=bool(gaps[column.name])) for column in columns))
+    found = []
+    for column in columns:
+        form = forms.get(column.name, PLAIN)
+        optional = bool(gaps[column.name])
+        found.append(replace(column, optional=optional, format=form.text_format, words=form.words))
+    return RawColumns(tuple(found))
 
 
 def _columns_of(features: pd.DataFrame) -> RawColumns:
     kinds = schema_of(features).kinds
-    columns = RawColumns(tuple(RawColumn(name, kind, _texts(features[name], kind)) for name, kind in kinds.items()))
-    return _with_gaps(columns, features)
+    return RawColumns(tuple(RawColumn(name, kind, _texts(features[name], kind)) for name, kind in kinds.items()))
 
 
 def _texts(values: pd.Series, kind: str) -> tuple[str, ...]:
@@ -142,11 +158,13 @@ def _code() -> Iterator[str]:
     """A package of the modules that travel with the model."""
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
         package = Path(parent) / PACKAGE
-        package.mkdir()
-        (package / "__init__.py").write_text("")
         for module in TRAVELLING:
             path = Path(str(module.__file__))
-            (package / path.name).write_bytes(path.read_bytes())
+            folder = package / path.parent.name
+            folder.mkdir(parents=True, exist_ok=True)
+            for inside in (package, folder):
+                (inside / "__init__.py").write_text("")
+            (folder / path.name).write_bytes(path.read_bytes())
         yield str(package)
 
 

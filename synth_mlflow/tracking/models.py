@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
 
+from synth_mlflow.data.column_form import Form
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import EvidenceError, UsageError
@@ -54,7 +55,14 @@ class KeptModel:
 
 @guard
 def keep_model(
-    server: Server, run_id: str, model: FittedModel, features: pd.DataFrame, *, name: str, tags: Mapping[str, str]
+    server: Server,
+    run_id: str,
+    model: FittedModel,
+    features: pd.DataFrame,
+    *,
+    name: str,
+    tags: Mapping[str, str],
+    forms: Mapping[str, Form] | None = None,
 ) -> KeptModel:
     """Log a model under a run and register it.
 
@@ -71,6 +79,8 @@ def keep_model(
         Of the model; see :func:`registered_name`.
     tags : mapping
         For the registered version.
+    forms : mapping, optional
+        How columns are written outside the product, as far as it is no plain way.
     """
     client, logged_name, name = server.client, _plain_name(name), registered_name(server, name)
     _registered(server, name)
@@ -81,7 +91,7 @@ def keep_model(
     logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as parent:
         folder = Path(parent) / "model"
-        save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id))
+        save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id), forms)
         sha256 = folder_digest(folder)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")

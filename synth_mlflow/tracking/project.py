@@ -239,8 +239,10 @@ class Project:
         """The rows that equal no evaluation row: the one place that keeps these from a fit, however they came in.
 
         Coarse tables have rows that equal an evaluation row by chance; a model that is fitted on one knows its answer.
+        Rows that equal a training row as well stay: every model knows that answer from the training row.
         """
-        held_out = np.isin(row_digests(rows, frozen.salt), self.row_digests(frozen.run)["evaluation"])
+        real = self.row_digests(frozen.run)
+        held_out = np.isin(row_digests(rows, frozen.salt), np.setdiff1d(real["evaluation"], real["training"]))
         return rows[~held_out].reset_index(drop=True) if held_out.any() else rows
 
     def record(self, batch: StoredBatch) -> Record:

@@ -20,7 +20,7 @@ REFUSED = {
     "an extra column": (lambda rows: rows.assign(extra=1), "column 'extra' is unknown"),
     "texts for numbers": (
         lambda rows: rows.assign(age="old"),
-        "'age' holds string values such as 'old' in 900 cells, integer values were needed",
+        "'age' holds string values such as 'old' in 900 cells, integer",
     ),
     "fractions for counts": (lambda rows: rows.assign(age=rows["age"] + 0.5), "column 'age'"),
     "infinities": (lambda rows: rows.assign(income=np.inf), "'income' holds 900 infinite values"),

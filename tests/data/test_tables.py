@@ -71,7 +71,7 @@ DAMAGED_GZIP[30] ^= 0xFF
         (
             "a.csv",
             b"x\n18446744073709551615\n",
-            "'x' holds whole numbers such as 18446744073709551615, at most 9223372036854775807 fits",
+            "such as 18446744073709551615, at most 9223372036854775807 fits 64 bits",
         ),
         ("a.csv.gz", ROWS, "cannot be read: Not a gzipped file"),
         ("a.csv.gz", gzip.compress(ROWS, mtime=0)[:40], "cannot be read: Compressed file ended"),

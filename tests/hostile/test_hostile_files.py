@@ -82,8 +82,7 @@ def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
     root = Path(synth_mlflow.__file__).parent
     allowed = {
         root / "stages/limited.py",  # through pipes, to a generator in a process of its own
-        root
-        / "model/raw_columns.py",  # travels with a saved estimator of the user's own, and loads it where it is served
+        root / "model/raw_columns.py",  # travels with a saved estimator, and loads it where it is served
         root / "tracking/model_files.py",  # writes that file, and never reads one
     }
     for path in root.rglob("*.py"):

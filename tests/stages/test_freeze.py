@@ -215,6 +215,8 @@ def test_a_table_of_few_different_rows_is_split_only_as_somebody_says(define, ro
     for run in (frozen.run, workflow.project.reader.latest("baseline")):
         assert frozen.caveat in workflow.project.server.client.get_run(run.run_id).data.tags["mlflow.note.content"]
     refuse_overlap(frozen, workflow.training_rows(), workflow.evaluation_rows())
+    shared = workflow.project.evaluation_rows(frozen)
+    assert workflow.project.without_evaluation_rows(shared, frozen).equals(shared)  # every model knows them already
 
 
 def test_equal_rows_on_both_sides_need_a_split_at_random(define):

@@ -11,6 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from synth_mlflow import plugins
+from synth_mlflow.data.panels import Panel
 from synth_mlflow.data.record import record_in_file
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import EvidenceError, GateError, GeneratorError, UsageError
@@ -122,7 +123,7 @@ def test_incomplete_or_untrue_records_are_refused(refused, customers, changes, m
         (lambda f: f.assign(age=f["age"] + 0.5), "'age' holds 50 values with a fraction, whole numbers were needed"),
         (
             lambda f: f.assign(member="yes"),
-            "'member' holds string values such as 'yes' in 50 cells, boolean values were needed",
+            "'member' holds string values such as 'yes' in 50 cells, boolean",
         ),
         (lambda f: f.assign(income=float("inf")), "'income' holds 50 infinite values"),
         (lambda f: f.head(0), "the batch holds no rows: nothing was written"),
@@ -357,3 +358,11 @@ def test_changed_rows_and_records_are_detected(frozen, write, customers):
         fresh.batch_rows(batch, schema)
     with pytest.raises(UsageError, match=f"there is no batch '{batch.id}x'. Did you mean '{batch.id}'"):
         fresh.batch(f"{batch.id}x")
+
+
+def test_a_panel_without_a_named_group_key_is_refused_with_the_lines_to_paste(frozen, monkeypatch):
+    monkeypatch.setattr("synth_mlflow.stages.generate.panel_of", lambda *_: Panel("who", "since", ("sex",)))
+    with pytest.raises(UsageError, match=r"'who' and 'since' and 'sex' never change within one") as refusal:
+        frozen.generate("forest", rows=50, purpose="more")
+    assert '  columns:\n    "who": {role: group key}\n' in refusal.value.fix
+    assert frozen.project.reader.runs("batch") == []

@@ -188,7 +188,7 @@ def test_a_function_cannot_change_the_real_rows(frozen, module):
             "own_rows:typed",
             {},
             UsageError,
-            "'member' holds string values such as 'yes' in 5 cells, boolean values were needed",
+            "'member' holds string values such as 'yes' in 5 cells, boolean",
         ),
         ("own_rows:number", {}, UsageError, "'own_rows:number' is of type int, a class or a function was needed"),
         ("own_rows:Nothing", {}, UsageError, "is a class without a method `fit`"),

@@ -1,0 +1,69 @@
+"""Panels: the same groups observed again and again, each at most once at any time, as patients at their visits are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.roles import SURPRISE, is_named_as_key
+
+NAMED = frozenset({"target", "weight", "group key", "identifier", "constant"})
+"""Roles of columns that name no group of rows, or are made afresh already."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What names the groups of rows, and when each was observed."""
+
+    group: str
+    time: str
+    constant: tuple[str, ...]
+    """Further columns that are the same in every row of a group."""
+
+
+def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
+    """The panel that a normalised table is; None if there is none, or its group key has that role already.
+
+    A column of texts, or of whole numbers that is named as a key, names groups if no two rows share its value and a
+    time, where independent columns of their frequencies would share more than `roles.SURPRISE` (the birthday problem),
+    so that chance alone gives a panel to one table in a thousand.
+
+    Examples
+    --------
+    >>> days = pd.Series(pd.date_range("2024-01-01", periods=10)).repeat(10).reset_index(drop=True)
+    >>> panel_of(pd.DataFrame({"who": list("abcdefghij") * 10, "day": days}), {"who": "category"})
+    Panel(group='who', time='day', constant=())
+    """
+    schema = schema_of(rows)
+    groups = [name for name in schema.of_kind("string") if roles.get(name) not in NAMED]
+    groups += [
+        name
+        for name in schema.of_kind("integer")
+        if is_named_as_key(name) and roles.get(name) in {"number", "category"}
+    ]
+    for time in schema.of_kind("datetime"):
+        for group in groups:
+            if _are_crossed(rows[group], rows[time]):
+                others = [name for name in schema if name not in {group, time}]
+                levels = rows.groupby(group)[others].nunique(dropna=False)
+                return Panel(group, time, tuple(name for name in others if (levels[name] <= 1).all()))
+    return None
+
+
+def _are_crossed(group: pd.Series, time: pd.Series) -> bool:
+    present = pd.DataFrame({"group": group, "time": time}).dropna()
+    if len(present) < 2:
+        return False
+    alike = [_pairs(np.asarray(present[name].value_counts(), dtype=np.float64)).sum() for name in present]
+    expected = alike[0] * alike[1] / _pairs(np.array([float(len(present))])).sum()
+    return bool(expected > SURPRISE) and not present.duplicated().any()
+
+
+def _pairs(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """How many pairs of rows there are among so many."""
+    return counts * (counts - 1.0) / 2.0

@@ -1,0 +1,40 @@
+"""Panels: found where groups and times never meet twice, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.panels import Panel, panel_of
+
+DAYS = pd.date_range("2024-01-01", periods=12)
+ROLES = {"patient": "category", "sex": "category", "day": "datetime", "bp": "number"}
+
+
+def visits(rng: np.random.Generator) -> pd.DataFrame:
+    who = [f"P{n:02d}" for n in range(40)]
+    sex = dict(zip(who, rng.choice(["f", "m"], 40), strict=True))
+    rows = [(name, sex[name], day, rng.normal(120, 10)) for name in who for day in DAYS if rng.random() < 0.7]
+    return pd.DataFrame(rows, columns=["patient", "sex", "day", "bp"]).astype({"day": "datetime64[us]"})
+
+
+def test_a_group_and_a_time_that_never_meet_twice_are_a_panel():
+    rows = visits(np.random.default_rng(0))
+    assert panel_of(rows, ROLES) == Panel("patient", "day", ("sex",))
+    assert panel_of(rows, {**ROLES, "patient": "group key"}) is None
+    numbered = rows.assign(patient_id=rows["patient"].str[1:].astype("int64")).drop(columns="patient")
+    assert panel_of(numbered, {**ROLES, "patient_id": "number"}) == Panel("patient_id", "day", ("sex",))
+
+
+def test_one_row_that_stands_twice_or_independent_columns_are_none():
+    rng = np.random.default_rng(1)
+    rows = visits(rng)
+    assert panel_of(pd.concat([rows, rows.head(1)], ignore_index=True), ROLES) is None
+    found = [panel_of(rows.assign(patient=rng.permutation(rows["patient"])), ROLES) for _ in range(200)]
+    assert found.count(None) == 200
+
+
+def test_moments_that_are_all_different_say_nothing():
+    rows = visits(np.random.default_rng(2))
+    rows["day"] = rows["day"] + pd.to_timedelta(np.arange(len(rows)), "s")
+    assert panel_of(rows, ROLES) is None
