@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.panels import panel_of
 from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
+from synth_mlflow.data.roles import FEW_GROUPS
 from synth_mlflow.data.tables import read_as, table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
@@ -124,11 +126,11 @@ def _refuse_panel(frozen: EvaluationSet, members: pd.DataFrame, generator: str) 
     raise UsageError(
         f"the table is a panel: no two rows share {panel.group!r} and {panel.time!r}{same}. {generator!r} makes each "
         "row by itself and would break that.",
-        "Say in problem.md what the column is, then `synth-mlflow define` and `synth-mlflow freeze` again; with\n"
-        f"  columns:\n    {json.dumps(panel.group)}: {{role: group key}}\n"
-        "each synthetic row is of a new group of its own, and `role: ignored` leaves the column out. Whole groups are "
-        "made by generators of sequences, such as SDV's PARSynthesizer; take their file in with "
-        "`synth-mlflow generate --from FILE --record RECORD`.",
+        "Start a new project (another `name` in problem.md) and leave the column out:\n"
+        f"  columns:\n    {json.dumps(panel.group)}: {{role: ignored}}\n"
+        f"or cut it by `synth-mlflow freeze --group {shlex.quote(panel.group)}`: of more than {FEW_GROUPS} groups, "
+        "each synthetic row is then of a new one. Whole groups are made by generators of sequences, such as SDV's "
+        "PARSynthesizer; take their file in with `synth-mlflow generate --from FILE --record RECORD`.",
     )
 
 

@@ -364,5 +364,5 @@ def test_a_panel_without_a_named_group_key_is_refused_with_the_lines_to_paste(fr
     monkeypatch.setattr("synth_mlflow.stages.generate.panel_of", lambda *_: Panel("who", "since", ("sex",)))
     with pytest.raises(UsageError, match=r"'who' and 'since' and 'sex' never change within one") as refusal:
         frozen.generate("forest", rows=50, purpose="more")
-    assert '  columns:\n    "who": {role: group key}\n' in refusal.value.fix
+    assert '  columns:\n    "who": {role: ignored}\n' in refusal.value.fix
     assert frozen.project.reader.runs("batch") == []
