@@ -409,6 +409,7 @@ class Workflow:
         handoff: str | None = None,
         champion: bool = False,
         output: str | Path | None = None,
+        sources: Sequence[str | Path] = (),
     ) -> SignedOff:
         """Stage 6: sign a handoff, by default the newest; see :func:`synth_mlflow.stages.sign.sign`.
 
@@ -422,8 +423,11 @@ class Workflow:
             Whether the model may go into production: its registered version gets the alias ``champion``.
         output : path, optional
             Where to write the document with everybody's signature: .html, .md or .json.
+        sources : sequence of path
+            Real rows that batches were learned from, where they are not the project's: before a champion every check
+            is run again.
         """
-        return sign(self.project, Asked(name, role, handoff, champion, _path(output)))
+        return sign(self.project, Asked(name, role, handoff, champion, _path(output), tuple(map(Path, sources))))
 
     @_writes(SETTLES)
     def repair(self) -> Repaired:

@@ -9,6 +9,7 @@ import shop
 import their_plugins
 
 from synth_mlflow import Workflow
+from synth_mlflow.allowed_code import allowing
 from synth_mlflow.errors import PluginError, StatementError
 from synth_mlflow.gate import conditions
 from synth_mlflow.plugins import find
@@ -23,6 +24,13 @@ class Entry:
     def __init__(self, name, target):
         self.name, self.value = name, f"their_plugins:{target}"
         self.dist = type("Distribution", (), {"name": "sea-checks", "version": "1.2"})
+
+
+@pytest.fixture(autouse=True)
+def _allowed():
+    """Somebody at this machine has allowed their code."""
+    with allowing(["their_plugins"]):
+        yield
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_licences_of_direct_dependencies_are_listed(requirement):
 def test_security_shows_the_faults_as_they_were_injected() -> None:
     page = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     told = re.findall(r"```text\n(kill -9 .*?)```", page, re.DOTALL)
-    assert len(told) == 1
-    assert re.search(r"injected +\d+ kills", told[0])
+    assert told
+    assert all(re.search(r"injected +\d+ kills", block) for block in told)
     lost = re.findall(r"lost +(\d+)", told[0])
     assert len(lost) >= 2 and set(lost) == {"0"}

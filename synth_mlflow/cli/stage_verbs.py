@@ -186,6 +186,8 @@ def sweep(
 @click.option("--role", help="As what: `model owner`, `data steward`; with --sign.")
 @click.option("--handoff", metavar="RUN", help="The handoff to sign, if not the newest.")
 @click.option("--champion", is_flag=True, help="With --sign: give the model the alias `champion`.")
+@click.option("--source", "sources", type=BlankPath(), multiple=True,
+              help="With --champion: real rows that a batch was learned from; its checks are run again.")  # fmt: skip
 @shared
 def report(
     given: Shared,
@@ -196,14 +198,15 @@ def report(
     role: str | None,
     handoff: str | None,
     champion: bool,
+    sources: tuple[Path, ...],
 ) -> None:
     """Stage 6: write the handoff document from the tracking server, or sign it."""
     if signer is not None:
         if role is None or limits is not None or data is not None:
             raise click.UsageError("--sign needs --role, and signs a written document: no --limits, no --data.")
-        return _sign(given, signer, role, handoff, champion, target)
-    if role is not None or handoff is not None or champion:
-        raise click.UsageError("--role, --handoff and --champion belong to --sign NAME.")
+        return _sign(given, signer, role, handoff, champion, target, sources)
+    if role is not None or handoff is not None or champion or sources:
+        raise click.UsageError("--role, --handoff, --champion and --source belong to --sign NAME.")
     written = open_workflow("report", given).report(target, limits=limits, data=data)
     if given.as_json:
         return output.as_json(written.document.to_json())
@@ -214,8 +217,17 @@ def report(
     return output.next_command("synth-mlflow check")
 
 
-def _sign(given: Shared, name: str, role: str, handoff: str | None, champion: bool, target: Path | None) -> None:
-    signed = open_workflow("report", given).sign(name, role=role, handoff=handoff, champion=champion, output=target)
+def _sign(
+    given: Shared,
+    name: str,
+    role: str,
+    handoff: str | None,
+    champion: bool,
+    target: Path | None,
+    sources: tuple[Path, ...],
+) -> None:
+    workflow = open_workflow("report", given)
+    signed = workflow.sign(name, role=role, handoff=handoff, champion=champion, output=target, sources=sources)
     if given.as_json:
         return output.as_json(signed)
     output.line(f"signed by {signed.name} ({signed.role}) at {signed.at}: run {signed.run_id}")

@@ -11,7 +11,7 @@ from typing import Any
 from synth_mlflow.checks import Check
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.statement import Statement
-from synth_mlflow.errors import StatementError, closest
+from synth_mlflow.errors import StatementError, SynthError, closest
 from synth_mlflow.plugins import BUILT_IN, find, installed
 
 ALWAYS = ("contamination", "fidelity", "utility")
@@ -64,6 +64,18 @@ def looser_than_default(policy: Policy) -> tuple[str, ...]:
 def check_version(name: str) -> str:
     """The version of an installed check; verdicts count for no other."""
     return load_check(name).version
+
+
+def counts_here(name: str, version: str) -> bool:
+    """Whether a verdict of that version of a check counts: that of the installed one, or any where none is installed.
+
+    What is not installed here opens no gate, since no policy that asks for it can be read; its recorded verdicts are
+    shown all the same.
+    """
+    try:
+        return check_version(name) == version
+    except SynthError:
+        return True
 
 
 def policy_of(statement: Statement) -> Policy:

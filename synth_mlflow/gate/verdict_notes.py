@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.gate.in_force import readable_policy
-from synth_mlflow.gate.policy import Policy, check_version
+from synth_mlflow.gate.policy import Policy, check_version, counts_here
 from synth_mlflow.gate.standing import made_for_another_set
 from synth_mlflow.gate.verdicts import (
     IS_CHECK,
@@ -76,7 +76,7 @@ def note_verdict(project: Project, batch: StoredBatch, policy: Policy, verdict: 
 def noted_verdict(batch: StoredBatch, policy: Policy) -> Verdict | None:
     """The verdict under a policy as it was last noted; None where nobody noted one."""
     note = newest_notes(batch.run).get(policy.digest)
-    if note is None or any(each.version != check_version(each.check) for each in note.checks):
+    if note is None or not all(counts_here(each.check, each.version) for each in note.checks):
         return None
     return combine(batch, policy, (_as_noted(policy, each) for each in note.checks))
 

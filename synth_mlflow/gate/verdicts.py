@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from synth_mlflow.checks import Outcome, judge, probe_from_json
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.errors import EvidenceError, GateError
-from synth_mlflow.gate.policy import Policy, check_version
+from synth_mlflow.gate.policy import Policy, counts_here
 from synth_mlflow.gate.standing import shut_for_good
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
@@ -206,14 +206,14 @@ def in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) ->
 
     A run counts only for the version of its check that is installed, and for the evaluation set of its batch.
     """
-    versions = {name: check_version(name) for name in policy.required}
     newest = {
         run.params[names.P_CHECK]: run
         for run in checks
         if run.params.get(names.P_POLICY) == policy.digest
         and run.params.get(names.P_BATCH_DIGEST) == batch.digest
         and run.params.get(names.P_EVALUATION_DIGEST) == batch.run.params.get(names.P_EVALUATION_DIGEST)
-        and run.params.get(names.P_CHECK_VERSION) == versions.get(run.params[names.P_CHECK])
+        and run.params[names.P_CHECK] in policy.required
+        and counts_here(run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION, ""))
     }
     return [newest[name] for name in policy.required if name in newest]
 

@@ -72,7 +72,7 @@ def score_interval(
     --------
     >>> low, high = score_interval("accuracy", 1.0, 0.0, Sizes(60, 30))
     >>> round(low, 3), high
-    (0.94, 1.0)
+    (0.937, 1.0)
     """
     quantile = _quantile(metric, sizes, freedom)
     if metric not in SHARE_METRICS or not 0 <= score <= 1:

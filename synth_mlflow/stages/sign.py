@@ -65,6 +65,9 @@ class Asked:
     """Whether the model may go into production: its version gets the alias `champion`."""
     output: Path | None = None
     """Where to write the document with everybody's signature: .html, .md or .json."""
+    sources: tuple[Path, ...] = ()
+    """Real rows that batches inside the model were learned from, where they are not the project's: a champion's checks
+    are run again."""
 
 
 def sign(project: Project, asked: Asked) -> SignedOff:
@@ -89,7 +92,7 @@ def sign(project: Project, asked: Asked) -> SignedOff:
     document = _document(project, handoff)
     before = recorded_sign_offs(runs)
     champion = _champion(document) if asked.champion else None
-    rechecked = _recheck(project, _inside(document)) if champion else ()
+    rechecked = _recheck(project, _inside(document), asked.sources) if champion else ()
     earlier = [each for each in chain.from_iterable(before.values()) if each.champion not in (None, champion)]
     newest = max((each.run.started for each in earlier), default=0) if champion else 0
     key = json_digest(["sign-off", document.sha256, asked.name, asked.role, champion, newest])
@@ -169,7 +172,7 @@ def _inside(document: Document) -> list[str]:
     return [batch.run_id for batch in document.batches_in_model()]
 
 
-def _recheck(project: Project, run_ids: Sequence[str]) -> tuple[str, ...]:
+def _recheck(project: Project, run_ids: Sequence[str], sources: Sequence[Path]) -> tuple[str, ...]:
     """Run every check of the batches inside the model again, before it becomes the champion; their run ids.
 
     Raises
@@ -185,7 +188,7 @@ def _recheck(project: Project, run_ids: Sequence[str]) -> tuple[str, ...]:
     done = [
         each
         for batch in batches
-        for each in recheck(project, batch, in_force(batch, policy, by_run.get(batch.run.run_id, ())))
+        for each in recheck(project, batch, in_force(batch, policy, by_run.get(batch.run.run_id, ())), sources)
     ]
     wrong = [f"  - {each.run_name} (run {each.run_id}): {each.differences[0]}" for each in done if each.differences]
     if wrong:
@@ -199,7 +202,7 @@ def _recheck(project: Project, run_ids: Sequence[str]) -> tuple[str, ...]:
         shown = "\n".join(missing)
         raise GateError(
             f"no model becomes champion before its checks were run again, and {len(missing)} cannot be:\n{shown}",
-            "Sign where they can be run, or without `--champion`.",
+            "Give the rows that a batch was learned from, `--source FILE`, or sign without `--champion`.",
         )
     return tuple(each.run_id for each in done)
 

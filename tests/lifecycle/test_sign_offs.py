@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,13 @@ SET_PARAM = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
 @pytest.fixture
 def signed(own: Workflow) -> str:
     """The run of a sign-off that made the champion."""
-    return own.sign("Ada Lind", role="owner", champion=True).run_id
+    return own.sign("Ada Lind", role="owner", champion=True, sources=[partner(own)]).run_id
+
+
+def partner(workflow: Workflow) -> Path:
+    """The rows that the demo's batch was learned from."""
+    folder = Path(workflow.project.server.tracking_uri.removeprefix("sqlite:///")).parent
+    return folder / "synth-mlflow-demo" / "partner_clinic.csv"
 
 
 def said(workflow: Workflow) -> str:
@@ -76,7 +83,7 @@ def test_an_alias_that_somebody_set_or_took_by_hand_is_found(own: Workflow) -> N
     client = own.project.server.client
     client.set_registered_model_alias("demo-breast-cancer", names.CHAMPION, "1")
     assert "has the alias champion, and no sign-off in force says so" in said(own)
-    own.sign("Ada Lind", role="owner", champion=True)
+    own.sign("Ada Lind", role="owner", champion=True, sources=[partner(own)])
     assert said(own) == ""
     client.delete_registered_model_alias("demo-breast-cancer", names.CHAMPION)
     assert "has lost the alias champion that Ada Lind (owner) gave it" in said(own)
