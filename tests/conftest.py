@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import shutil
 import tempfile
@@ -44,6 +45,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("suite")
 
+_FOLDERS = itertools.count()
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -76,6 +78,12 @@ def _temporary_folder() -> Iterator[None]:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)
         yield
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test alone; no later test gets its name, since MLflow keeps connections to a database by path."""
+    return tmp_path_factory.mktemp(f"t{next(_FOLDERS)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
