@@ -82,7 +82,7 @@ def _temporary_folder() -> Iterator[None]:
 
 @pytest.fixture
 def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this test alone; no later test gets its name, since MLflow keeps connections to a database by path."""
+    """A folder whose name no later test gets: MLflow keeps connections to a database by its path."""
     return tmp_path_factory.mktemp(f"t{next(_FOLDERS)}", numbered=False)
 
 
