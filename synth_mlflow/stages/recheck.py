@@ -56,10 +56,9 @@ def recheck(
     sources : sequence of Path
         Files of real rows that batches were learned from and that the server does not hold.
     """
-    frozen = project.evaluation_set()
     for run in runs:
         try:
-            differences = tuple(_differences(project, frozen, batch, run, sources))
+            differences = tuple(_differences(project, batch, run, sources))
         except KeyError as error:
             yield Rechecked(run.run_id, run.name, (), f"it does not say {error}, as earlier versions did not")
         except SynthError as error:
@@ -68,13 +67,12 @@ def recheck(
             yield Rechecked(run.run_id, run.name, differences)
 
 
-def _differences(
-    project: Project, frozen: EvaluationSet, batch: StoredBatch, run: StoredRun, sources: Sequence[Path]
-) -> Iterator[str]:
+def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: Sequence[Path]) -> Iterator[str]:
     name, version = run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION)
     installed = check_version(name)
     if version != installed:
         raise SynthError(f"{name} {version} judged it, and {name} {installed} is installed")
+    frozen = project.evaluation_set()
     recorded = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
     thresholds = _policy(project, run).thresholds[name]
     statement = project.statement_with(run.params[names.P_STATEMENT])
