@@ -45,7 +45,7 @@ class BootstrapSynthesizer:
 
     def sample(self, num_rows):
         made = self.rows.sample(num_rows, replace=True, random_state=self.seed).reset_index(drop=True)
-        made["income"] = made["income"] + self.shift + np.random.random(num_rows) + random.random()
+        made["income"] = (made["income"] + self.shift + np.random.random(num_rows) + random.random()).round(2)
         made["since"] = made["since"] + pd.to_timedelta(np.random.randint(0, 9, num_rows), unit="D")
         made["age"] = made["age"] + 0.25 + (40 if self.wrong == "outside" else 0)
         if self.wrong == "columns":

@@ -84,7 +84,7 @@ def test_a_database_that_is_locked_for_good(frozen, tmp_path):
     other = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
-        with pytest.raises(ServerError, match="database is locked"):
+        with pytest.raises(ServerError, match="has been locked for 60 s by another process"):
             write(frozen)
     finally:
         other.execute("ROLLBACK")

@@ -59,7 +59,7 @@ def test_verbs_that_write_say_what_is_needed(reader, verb):
 def test_every_method_that_writes_is_among_them():
     """A verb that is added later is tested too."""
     reads = {"of", "status", "check", "verify", "identify", "trace", "batches", "checks", "curve", "latest_curve"}
-    reads |= {"training_rows", "evaluation_rows", "training_data", "diff", "export"}
+    reads |= {"training_rows", "evaluation_rows", "training_data", "diff", "export", "project", "allow_code"}
     tested = {"batch", "generate_by_command", "generate_by_llm", "adopt_file", "log_production", "repair", *WRITES}
     assert {name for name in vars(Workflow) if not name.startswith("_")} - reads <= tested
 
