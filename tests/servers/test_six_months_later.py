@@ -25,7 +25,7 @@ from synth_mlflow.cli.app import run as run_command
 pytestmark = pytest.mark.slow
 
 N_NORTH, N_EARLY_SOUTH, N_EVALUATION, N_DELIVERED = 595, 5, 4_000, 1_000
-BAD = 2  # the delivery whose labels are flipped
+BAD = 2  # the delivery whose labels are flipped; the default thresholds of pairs would keep it out of training
 STATEMENT = f"""---
 name: south-branch
 data: rows.csv
@@ -39,6 +39,7 @@ slices: {{south: "region == 'south'"}}
 evaluation: {{time: year, share: {N_EVALUATION / (N_NORTH + N_EARLY_SOUTH + N_EVALUATION)}}}
 model: {{params: {{num_iterations: 40, num_leaves: 31, min_data_in_leaf: 5, learning_rate: 0.1}}}}
 validation:
+  fidelity: {{pair_distance: 0.9, association_gap: 0.9, correlation_gap: 0.9}}
   accept_inconclusive:
     fidelity: the branch is new, and there are no southern customers to hold the simulator against
     utility: the branch is new, and there are no southern customers to learn from instead
