@@ -39,7 +39,7 @@ slices: {{south: "region == 'south'"}}
 evaluation: {{time: year, share: {N_EVALUATION / (N_NORTH + N_EARLY_SOUTH + N_EVALUATION)}}}
 model: {{params: {{num_iterations: 40, num_leaves: 31, min_data_in_leaf: 5, learning_rate: 0.1}}}}
 validation:
-  fidelity: {{pair_distance: 0.9, association_gap: 0.9, correlation_gap: 0.9}}
+  fidelity: {{column_distance: 0.2, pair_distance: 0.9, association_gap: 0.9, correlation_gap: 0.9}}
   accept_inconclusive:
     fidelity: the branch is new, and there are no southern customers to hold the simulator against
     utility: the branch is new, and there are no southern customers to learn from instead
