@@ -46,10 +46,11 @@ from synth_mlflow.stages.declared_constraints import kept_constraints
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import EqualRows, freeze
 from synth_mlflow.stages.frozen_split import Store
-from synth_mlflow.stages.generate import adopt_file, declared_source, generate
+from synth_mlflow.stages.generate import adopt_file, generate
 from synth_mlflow.stages.handles import Batch as Batch
 from synth_mlflow.stages.handles import BatchWriter
 from synth_mlflow.stages.llm import generate_by_llm
+from synth_mlflow.stages.real_rows import declared_source
 from synth_mlflow.stages.report import Handoff, report
 from synth_mlflow.stages.sign import Asked, SignedOff, sign
 from synth_mlflow.stages.spool import spooling

@@ -253,7 +253,7 @@ def tell_verdicts(verdicts: list[Any]) -> None:
 def tell_curve(curve: Any) -> None:
     """The curve as a table, and the decision."""
     from synth_mlflow.data.mixes import percent
-    from synth_mlflow.model.curve import source_name
+    from synth_mlflow.model.plan import source_name
 
     columns = ["ratio", curve.metric, "95 % interval", "gain", "placebo", ""]
     chosen = curve.at(curve.chosen)

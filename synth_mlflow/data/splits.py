@@ -183,3 +183,9 @@ def _refuse_empty(split: Split, n_rows: int) -> Split:
             "Give more rows, another share, or another way to cut.",
         )
     return split
+
+
+def refuse_negative_seed(seed: int) -> None:
+    """A UsageError for a seed that no random number generator takes."""
+    if seed < 0:
+        raise UsageError(f"seed {seed} was given, a whole number of at least 0 is needed.")

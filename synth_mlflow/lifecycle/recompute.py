@@ -23,8 +23,9 @@ from synth_mlflow.handoff.document import twin_digest
 from synth_mlflow.lifecycle.promise_again import promise_contradictions
 from synth_mlflow.lifecycle.reproduce import outcome_of
 from synth_mlflow.lifecycle.usage import model_uri
-from synth_mlflow.model.curve import Curve, Point, source_name
+from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.model.leave_out import LeftOut
+from synth_mlflow.model.plan import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import champion, model_digest

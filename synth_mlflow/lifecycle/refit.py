@@ -13,7 +13,8 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.lifecycle.recorded_sweep import RecordedSweep
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.plan import ALL_ROWS, DESIGN, FitRows
+from synth_mlflow.model.fit import FitRows
+from synth_mlflow.model.plan import ALL_ROWS, DESIGN
 from synth_mlflow.model.sweep import run_sweep
 from synth_mlflow.tracking import names
 

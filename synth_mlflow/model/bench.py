@@ -14,10 +14,10 @@ import pandas as pd
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.fit import Model, fit
+from synth_mlflow.model.fit import FitRows, Model, fit
 from synth_mlflow.model.halves import halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
-from synth_mlflow.model.plan import ALL_ROWS, Fit, FitRows
+from synth_mlflow.model.plan import ALL_ROWS, Fit
 from synth_mlflow.model.resampling import FAST, noise_draws, weighted_scorer
 from synth_mlflow.model.score import best_score, check_metric, score_codes
 from synth_mlflow.model.score_interval import Sizes

@@ -19,8 +19,8 @@ from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.model.class_weights import row_weights, weights_by_code
+from synth_mlflow.model.fit import FitRows
 from synth_mlflow.model.labels import Labels, target_values
-from synth_mlflow.model.plan import FitRows
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
 
 ROUNDS = 100

@@ -14,6 +14,7 @@ import pandas as pd
 
 from synth_mlflow.model.fragility import Fragility
 from synth_mlflow.model.learning import LearningCurve
+from synth_mlflow.model.plan import source_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -203,15 +204,6 @@ class Curve:
         self.figure().savefig(drawn, format="png")
         picture = f'<img alt="the curve" src="data:image/png;base64,{base64.b64encode(drawn.getvalue()).decode()}">'
         return f"<p>{html.escape(self.decision)}</p>{picture}{table}"
-
-
-def source_name(source: str) -> str:
-    """A source as people read it.
-
-    >>> source_name(""), source_name("forest")
-    ('all together', 'forest')
-    """
-    return source or "all together"
 
 
 def _record(point: Point) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.model.curve import Curve, Point, source_name
+from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.model.inference import ALPHA
+from synth_mlflow.model.plan import source_name
 
 Shown = Literal["better", "worse", "not shown"]
 

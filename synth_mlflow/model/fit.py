@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_mlflow.data.mixes import Places
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.labels import Labels, classes_of
+
+
+@dataclass(frozen=True)
+class FitRows:
+    """The rows that one fit takes, as places in the pool: real rows, synthetic ones, then held-back real ones."""
+
+    real: Places
+    added: Places
+
+    @property
+    def all(self) -> Places:
+        """Real and added ones; duplicates stand more than once."""
+        return np.concatenate([self.real, self.added])
 
 
 class Model(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from synth_mlflow.data.mixes import percent
-from synth_mlflow.model.curve import Curve, source_name
+from synth_mlflow.model.plan import source_name
+
+if TYPE_CHECKING:
+    from synth_mlflow.model.curve import Curve
 
 Percents = npt.NDArray[np.float64]
 

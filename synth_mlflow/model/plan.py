@@ -13,6 +13,7 @@ import numpy.typing as npt
 from synth_mlflow.data.mixes import Mix, Places, draw_duplicates, draw_order, mix_counts, read_ratios
 from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.model.fit import FitRows
 
 Arm = Literal["synthetic", "placebo", "extra", "real"]
 """``extra``: held-back real rows in place of the synthetic ones; ``real``: a share of the real rows alone."""
@@ -167,17 +168,13 @@ class SweepPlan:
         }
 
 
-@dataclass(frozen=True)
-class FitRows:
-    """The rows that one fit takes, as places in the pool: real rows, synthetic ones, then held-back real ones."""
+def source_name(source: str) -> str:
+    """A source as people read it.
 
-    real: Places
-    added: Places
-
-    @property
-    def all(self) -> Places:
-        """Real and added ones; duplicates stand more than once."""
-        return np.concatenate([self.real, self.added])
+    >>> source_name(""), source_name("forest")
+    ('all together', 'forest')
+    """
+    return source or "all together"
 
 
 def all_rows(n: int) -> range:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from synth_mlflow.data.mixes import Mix, Places, percent
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.fit import Model
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, FitRows, Sources, fit_rows
+from synth_mlflow.model.fit import FitRows, Model
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, Sources, fit_rows
 
 Vector = npt.NDArray[np.float64]
 

@@ -18,13 +18,13 @@ from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.record import Origin, record_in_file
 from synth_mlflow.data.secrets import secret_in
+from synth_mlflow.data.splits import refuse_negative_seed
 from synth_mlflow.data.tables import table_pieces, write_parquet
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
 from synth_mlflow.stages.declared_constraints import kept_constraints
-from synth_mlflow.stages.freeze import refuse_negative_seed
-from synth_mlflow.stages.generate import declared_source, real_members
+from synth_mlflow.stages.real_rows import declared_source, real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch

@@ -14,7 +14,7 @@ from synth_mlflow.data.digests import json_digest, table_digest
 from synth_mlflow.data.equal_rows import balance_of, n_shared, refuse_moved
 from synth_mlflow.data.rare_labels import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema
-from synth_mlflow.data.splits import cut
+from synth_mlflow.data.splits import cut, refuse_negative_seed
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation, Statement
 from synth_mlflow.data.tables import read_real, read_table
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
@@ -110,12 +110,6 @@ def _frozen_already(project: Project, frozen: EvaluationSet) -> GateError:
         f"{frozen.digest[:12]}…); nobody changes it mid-project.",
         "Go on with `synth-mlflow generate`, or start a new project with `synth-mlflow define`.",
     )
-
-
-def refuse_negative_seed(seed: int) -> None:
-    """A UsageError for a seed that no random number generator takes."""
-    if seed < 0:
-        raise UsageError(f"seed {seed} was given, a whole number of at least 0 is needed.")
 
 
 def _same_rows(problem: Problem, path: Path) -> tuple[TableSchema | None, pd.DataFrame]:

@@ -14,25 +14,22 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
-from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.panels import panel_of
-from synth_mlflow.data.record import Origin, Source, read_origin, record_in_file
+from synth_mlflow.data.record import Origin, read_origin, record_in_file
 from synth_mlflow.data.roles import FEW_GROUPS
-from synth_mlflow.data.tables import read_as, table_pieces
+from synth_mlflow.data.splits import refuse_negative_seed
+from synth_mlflow.data.tables import table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
 from synth_mlflow.stages.declared_constraints import kept_constraints
-from synth_mlflow.stages.freeze import refuse_negative_seed
-from synth_mlflow.stages.held_out_rows import without_evaluation_rows
 from synth_mlflow.stages.limited import limited
 from synth_mlflow.stages.maker import Maker, Wanted
 from synth_mlflow.stages.maker_here import maker_here, refuse_version
 from synth_mlflow.stages.peer import is_peer, peer_maker
-from synth_mlflow.stages.real_rows import refuse_synthetic
+from synth_mlflow.stages.real_rows import declared_source, real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
-from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
@@ -162,42 +159,6 @@ def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
         for rows in table_pieces(path):
             spool.add(rows)
         return write_spooled(project, spool, Made(spool.n_rows, origin))
-
-
-def declared_source(
-    project: Project, source: str | None, *, beside: Path = Path()
-) -> tuple[pd.DataFrame | None, Source]:
-    """What a maker says about the real rows behind a batch (``training``, ``none``, a file, or nothing at all), and
-    the rows that only a file has.
-    """
-    frozen = project.evaluation_set()
-    if source is None:
-        return None, Source("not declared")
-    if source == "none":
-        return None, Source("none")
-    if source == "training":
-        n_rows = int(frozen.run.params[names.P_TRAINING_ROWS])
-        return None, Source("training", frozen.training_digest, n_rows)
-    return read_source(project, frozen, beside / source)
-
-
-def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:
-    """The real rows that a generator may learn from: the training rows, or another source."""
-    if source is not None:
-        return read_source(project, frozen, source)
-    members = project.training_rows(frozen)
-    return members, Source("training", frozen.training_digest, len(members))
-
-
-def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd.DataFrame, Source]:
-    """Real rows from another file; a UsageError if any are synthetic, or they hold something of the evaluation set.
-
-    Rows that equal an evaluation row by chance are left out; the digest is that of the whole file.
-    """
-    rows = read_as(path, frozen.schema)
-    refuse_synthetic(project, path, rows)
-    kept = without_evaluation_rows(project, frozen, rows, str(path))
-    return kept, Source("file", table_digest(rows, frozen.schema), len(rows))
 
 
 def _maker(

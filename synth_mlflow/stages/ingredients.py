@@ -17,10 +17,10 @@ from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
-from synth_mlflow.stages.generate import read_source
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.opening import earlier_looks
 from synth_mlflow.stages.own_model import allowed_model
+from synth_mlflow.stages.real_rows import read_source
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch

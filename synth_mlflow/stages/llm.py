@@ -15,6 +15,7 @@ import pandas as pd
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.record import Origin
+from synth_mlflow.data.splits import refuse_negative_seed
 from synth_mlflow.errors import UsageError
 from synth_mlflow.llm.answer import Answer, Journal
 from synth_mlflow.llm.asking import Asked, Asking
@@ -26,8 +27,7 @@ from synth_mlflow.llm.settings import Settings
 from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
 from synth_mlflow.stages.declared_constraints import kept_constraints
-from synth_mlflow.stages.freeze import refuse_negative_seed
-from synth_mlflow.stages.generate import real_members
+from synth_mlflow.stages.real_rows import real_members
 from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft

@@ -1,4 +1,4 @@
-"""Refuse rows as real that carry a synthetic record or are rows of a known batch."""
+"""Which real rows a generator may learn from, and the refusal of rows as real that are rows of a known batch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from scipy import stats
 
 from synth_mlflow.data.chunks import distinctive_rows
 from synth_mlflow.data.columns import normalise, schema_of
-from synth_mlflow.data.digests import Hashes, row_digests, row_hashes
-from synth_mlflow.data.record import record_in_file
+from synth_mlflow.data.digests import Hashes, row_digests, row_hashes, table_digest
+from synth_mlflow.data.record import Source, record_in_file
+from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, ServerError, SynthError, UsageError
 from synth_mlflow.measures.row_overlap import are_mostly_of
+from synth_mlflow.stages.held_out_rows import without_evaluation_rows
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import EvaluationSet
 
 _NONE = np.array([], dtype=np.uint64)
 CHANCE = 1e-6  # how rarely a file of real rows may be refused for rows that it shares with a batch by chance
@@ -142,3 +145,39 @@ def _more_than_chance(shared: int, n_rows: int, by_chance: int, n_evaluation: in
     if not shared:
         return False
     return bool(stats.binom.sf(shared - 1, shared + by_chance, n_rows / (n_rows + n_evaluation)) < CHANCE)
+
+
+def declared_source(
+    project: Project, source: str | None, *, beside: Path = Path()
+) -> tuple[pd.DataFrame | None, Source]:
+    """What a maker says about the real rows behind a batch (``training``, ``none``, a file, or nothing at all), and
+    the rows that only a file has.
+    """
+    frozen = project.evaluation_set()
+    if source is None:
+        return None, Source("not declared")
+    if source == "none":
+        return None, Source("none")
+    if source == "training":
+        n_rows = int(frozen.run.params[names.P_TRAINING_ROWS])
+        return None, Source("training", frozen.training_digest, n_rows)
+    return read_source(project, frozen, beside / source)
+
+
+def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:
+    """The real rows that a generator may learn from: the training rows, or another source."""
+    if source is not None:
+        return read_source(project, frozen, source)
+    members = project.training_rows(frozen)
+    return members, Source("training", frozen.training_digest, len(members))
+
+
+def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd.DataFrame, Source]:
+    """Real rows from another file; a UsageError if any are synthetic, or they hold something of the evaluation set.
+
+    Rows that equal an evaluation row by chance are left out; the digest is that of the whole file.
+    """
+    rows = read_as(path, frozen.schema)
+    refuse_synthetic(project, path, rows)
+    kept = without_evaluation_rows(project, frozen, rows, str(path))
+    return kept, Source("file", table_digest(rows, frozen.schema), len(rows))

@@ -16,7 +16,7 @@ from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
-from synth_mlflow.model.curve import Curve, FailedRatio, source_name
+from synth_mlflow.model.curve import Curve, FailedRatio
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
 from synth_mlflow.model.plan import (
@@ -28,6 +28,7 @@ from synth_mlflow.model.plan import (
     Rule,
     SweepPlan,
     n_drawn,
+    source_name,
     unfinished,
 )
 from synth_mlflow.model.refine import refined_ratios

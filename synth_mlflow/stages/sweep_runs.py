@@ -14,11 +14,11 @@ from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.mixes import percent
 from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.answer import success_words
-from synth_mlflow.model.curve import Curve, Point, source_name
+from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.model.engine import Engine
 from synth_mlflow.model.final import Final, final_of
 from synth_mlflow.model.picture import curve_figure, sources_figure
-from synth_mlflow.model.plan import EVERYTHING
+from synth_mlflow.model.plan import EVERYTHING, source_name
 from synth_mlflow.model.promise import unopened
 from synth_mlflow.model.success import Success, judge_success
 from synth_mlflow.model.sweep import SweepOutcome
