@@ -28,9 +28,9 @@ def prepare(sqlite_server, tmp_path, monkeypatch):
     """Brings a project of this name as far as a batch that passed; gives what its command lines end with."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", sqlite_server.uri)
 
-    def prepare(name, **changes):
+    def prepare(name, *, allow_code=(), **changes):
         shop.write_shop(tmp_path, shop.customers(600, seed=1), name=name, **changes)
-        workflow = Workflow(name, sqlite_server.uri)
+        workflow = Workflow(name, sqlite_server.uri, allow_code=allow_code)
         workflow.define(tmp_path / "problem.md")
         workflow.freeze()
         with workflow.batch(
@@ -58,7 +58,8 @@ def test_guardrail_that_no_slice_can_show_to_hold_shuts_every_ratio_out(prepare,
 def test_ratio_at_which_the_estimator_fails_is_left_out(prepare, call, tmp_path, monkeypatch):
     (tmp_path / "touchy.py").write_text(TOUCHY)
     monkeypatch.syspath_prepend(tmp_path)
-    workflow, at = prepare("touchy", model='{estimator: "touchy:Touchy", params: {max_iter: 500}}')
+    model = '{estimator: "touchy:Touchy", params: {max_iter: 500}}'
+    workflow, at = prepare("touchy", allow_code=("touchy",), model=model)
     assert call("sweep", "--ratios", "0,25,50", "--repeats", "3", *at)[0] == 2
     at = (*at, "--allow-code", "touchy")
     code, out, _ = call("sweep", "--ratios", "0,25,50", "--repeats", "3", *at)
