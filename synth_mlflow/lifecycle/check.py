@@ -128,6 +128,7 @@ def log_production(project: Project, value: float, n_rows: int | None = None) ->
     with writing(project.server, run_id) as draft:
         draft.param(names.P_METRIC, metric)
         draft.metric(names.M_SCORE, value)
+        draft.metric(names.own_name(metric), value)
         if n_rows is not None:
             draft.metric(names.M_ROWS, n_rows)
         rows = "" if n_rows is None else f" on {n_rows:,} rows"

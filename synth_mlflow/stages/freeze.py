@@ -186,9 +186,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
             draft.param(names.P_RARE, rare)
         baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id)
         draft.before_it_counts = lambda: _claim(project, run_id, baseline_run)
-        draft.metric(names.M_SCORE, baseline.score)
-        draft.metric(names.M_SCORE_LOW, baseline.low)
-        draft.metric(names.M_SCORE_HIGH, baseline.high)
+        draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}".strip())
 
@@ -229,9 +227,7 @@ def _write_baseline(
         draft.param(names.P_SEED, sides.seed)
         draft.param(names.P_SETTINGS, {"estimator": settings.spec.estimator, "params": dict(settings.spec.params)})
         draft.metric(names.M_RATIO, 0.0)
-        draft.metric(names.M_SCORE, baseline.score)
-        draft.metric(names.M_SCORE_LOW, baseline.low)
-        draft.metric(names.M_SCORE_HIGH, baseline.high)
+        draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         for step, value in enumerate(baseline.repeats):
             draft.metric(names.M_REPEAT_SCORE, value, step)
         metric_of = names.apart(names.slice_metric, baseline.slices)

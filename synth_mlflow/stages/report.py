@@ -178,9 +178,7 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     told = sweep.promise.score
     draft.param(names.P_PROMISED, [told.value, told.low, told.high])
     draft.param(names.P_PROMISE_WORDS, sweep.promise.words)
-    draft.metric(names.M_SCORE, told.value)
-    draft.metric(names.M_SCORE_LOW, told.low)
-    draft.metric(names.M_SCORE_HIGH, told.high)
+    draft.score(sweep.metric, told.value, told.low, told.high)
     draft.metric(names.M_CHOSEN, sweep.chosen)
     draft.describe(_description(document))
 

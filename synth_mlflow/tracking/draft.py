@@ -85,6 +85,13 @@ class Draft:
             raise ValueError(f"metric {name} is {value}; only finite numbers are logged")
         self.metrics.append(Metric(name, float(value), int(time.time() * 1000), step))
 
+    def score(self, metric: str, value: float, low: float, high: float) -> None:
+        """Add a score with its interval, and the score under the metric's own name too, which people search for."""
+        self.metric(names.M_SCORE, value)
+        self.metric(names.M_SCORE_LOW, low)
+        self.metric(names.M_SCORE_HIGH, high)
+        self.metric(names.own_name(metric), value)
+
     def tag(self, name: str, value: str) -> None:
         """Set a tag; a longer text is cut visibly."""
         self.tags[name] = value if len(value) <= TAG_MAX else value[: TAG_MAX - 2] + " …"

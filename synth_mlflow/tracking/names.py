@@ -170,6 +170,11 @@ M_GAIN: Final = "synth.gain"
 M_GAIN_LOW: Final = "synth.gain_low"
 M_GAIN_HIGH: Final = "synth.gain_high"
 M_PLACEBO: Final = "synth.placebo"
+M_CURVE_SCORE: Final = "synth.curve_score"  # on a sweep, with the ratio in percent as the step; so are these three
+M_CURVE_LOW: Final = "synth.curve_score_low"
+M_CURVE_HIGH: Final = "synth.curve_score_high"
+M_CURVE_GAIN: Final = "synth.curve_gain"
+M_CURVE_PLACEBO: Final = "synth.curve_placebo"
 M_SMALLEST_GAIN: Final = "synth.smallest_detectable_gain"
 M_REPEAT_SCORE: Final = "synth.repeat_score"
 M_ROWS: Final = "synth.rows"
@@ -268,7 +273,16 @@ def class_metric(label: str) -> str:
 
 def source_metric(source: str) -> str:
     """The metric that holds the curve of one source, where generators were swept one by one."""
-    return f"{M_SCORE}/{_plain(source)}"
+    return f"{M_CURVE_SCORE}/{_plain(source)}"
+
+
+def own_name(metric: str) -> str:
+    """The metric under which people look for a score: the scorer's own name, in letters that MLflow takes.
+
+    >>> own_name("roc_auc"), own_name("my_scores:lift@10")
+    ('roc_auc', 'my_scores:lift_10')
+    """
+    return _plain(metric)
 
 
 def effect_metric(batch: str) -> str:

@@ -152,7 +152,7 @@ def test_ratios_within_one_percent_leave_the_baseline_at_step_0(done: Workflow) 
     curve = done.sweep([0.004, 0.25, 0.252], repeats=3)
     sweep = done.project.latest_sweep()
     assert sweep is not None
-    history = done.project.server.client.get_metric_history(sweep.run.run_id, names.M_SCORE)
+    history = done.project.server.client.get_metric_history(sweep.run.run_id, names.M_CURVE_SCORE)
     assert {(found.step, found.value) for found in history} == {(0, curve.points[0].score), (25, curve.points[2].score)}
 
 
@@ -248,7 +248,7 @@ def test_sweep_by_generator_names_its_children_and_takes_the_winner(
     assert children["50 % law"].metrics[names.M_SCORE] == curve.at(0.5, "law").score
     assert sweep.run.params[names.P_CHOSEN_SOURCE] == source_name(curve.source)
     assert {names.A_SOURCES_PICTURE, names.A_CURVE_PICTURE} <= set(sweep.run.artifacts)
-    assert f"{names.M_SCORE}/rival" in sweep.run.metrics or curve.source == "rival"
+    assert f"{names.M_CURVE_SCORE}/rival" in sweep.run.metrics or curve.source == "rival"
     assert set(done.curve()["source"]) == {"law", "rival", "all together"}
     done.report(tmp_path / "handoff.md")
     assert "one test covers them all" in (tmp_path / "handoff.md").read_text()

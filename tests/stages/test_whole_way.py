@@ -38,10 +38,21 @@ def test_run_tree_is_the_documented_one(done: Workflow) -> None:
 def test_the_servers_curve_has_the_ratio_as_its_step(done: Workflow) -> None:
     sweep = done.project.latest_sweep()
     assert sweep is not None
-    history = done.project.server.client.get_metric_history(sweep.run.run_id, names.M_SCORE)
+    history = done.project.server.client.get_metric_history(sweep.run.run_id, names.M_CURVE_SCORE)
     assert sorted((point.step, point.value) for point in history) == [
         (round(100 * point.ratio), point.score) for point in sweep.curve.points
     ]
+
+
+def test_scores_are_found_under_the_names_that_people_look_for(done: Workflow) -> None:
+    sweep = done.project.latest_sweep()
+    assert sweep is not None
+    chosen = sweep.curve.at(sweep.curve.chosen)
+    metrics = done.project.reader.run(sweep.run.run_id).metrics
+    assert (metrics[names.M_SCORE], metrics[names.M_GAIN]) == (chosen.score, chosen.gain)
+    for stage in ("evalset", "baseline", "sweep", "ratio", "final"):
+        run = done.project.reader.finished(stage)[0]
+        assert run.metrics["roc_auc"] == run.metrics[names.M_SCORE]
 
 
 def test_lineage_names_every_dataset_with_its_context(done: Workflow) -> None:

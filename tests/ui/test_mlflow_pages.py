@@ -59,7 +59,7 @@ def test_a_batch_leads_up_down_and_to_the_handoff(shown: Shown, page_at: PageAt)
 
 def test_the_sweep_draws_its_curve(shown: Shown, page_at: PageAt) -> None:
     page = page_at(shown.run("sweep").replace("?", "/model-metrics?"))
-    expect(page.get_by_text("synth.score", exact=True).first).to_be_visible()
+    expect(page.get_by_text("synth.curve_score", exact=True).first).to_be_visible()
     page.locator(".js-plotly-plot").first.wait_for()
 
 
