@@ -56,7 +56,7 @@ def test_an_estimator_of_ones_own_runs_only_where_it_was_allowed(mine, named, ca
     with pytest.raises(UsageError, match="nobody has allowed to run") as refusal:
         workflow.freeze()
     assert "--allow-code mine" in refusal.value.fix and 'allow_code=("mine",)' in refusal.value.fix
-    assert not (mine / "imported").exists() and workflow.project.reader.finished("evalset") == []
+    assert not (mine / "imported").exists() and workflow.project.reader.finished("evaluation_set") == []
     at = ("--experiment", "shop", "--tracking-uri", uri)
     assert call("freeze", *at)[0] == 2 and not (mine / "imported").exists()
     assert call("freeze", "--allow-code", "mine", *at)[0] == 0 and (mine / "imported").exists()

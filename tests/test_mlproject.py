@@ -63,11 +63,11 @@ def test_stages_adopt_the_run_that_mlflow_made(
     assert refused.returncode != 0 and "no synthetic batch" in refused.stderr
 
     found = runs_of(uri, "my shop")
-    assert set(found) == {"workflow", "problem", "evalset", "baseline"}
+    assert set(found) == {"workflow", "problem", "evaluation_set", "baseline"}
     assert sorted(run.info.status for run in found["workflow"]) == ["FAILED", "FINISHED", "FINISHED"]
     adopted = {run.info.run_id: run.info.run_name for run in found["workflow"]}
     assert adopted[found["problem"][0].data.tags["mlflow.parentRunId"]] == "define"
-    assert adopted[found["evalset"][0].data.tags["mlflow.parentRunId"]] == "freeze"
+    assert adopted[found["evaluation_set"][0].data.tags["mlflow.parentRunId"]] == "freeze"
 
 
 @pytest.mark.slow
@@ -89,7 +89,9 @@ def test_main_does_everything(
     assert "Too few customers yet." in handoff.read_text()
     found = runs_of(uri, "shop")
     assert len(found["workflow"]) == 1 and found["workflow"][0].info.status == "FINISHED"
-    assert {"problem", "evalset", "batch", "fidelity", "utility", "sweep", "ratio", "final", "handoff"} <= set(found)
+    assert {"problem", "evaluation_set", "batch", "fidelity", "utility", "sweep", "ratio", "final", "handoff"} <= set(
+        found
+    )
     root = found["workflow"][0].info.run_id
     assert found["sweep"][0].data.tags["mlflow.parentRunId"] == root
 

@@ -12,8 +12,8 @@ from synth_mlflow.tracking.read import StoredRun
 
 NAMED_BY_DIGEST = (
     (names.P_STATEMENT, "problem", "problem statement"),
-    (names.P_EVALUATION_DIGEST, "evalset", "evaluation set"),
-    (names.P_TRAINING_DIGEST, "evalset", "set of training rows"),
+    (names.P_EVALUATION_DIGEST, "evaluation_set", "evaluation set"),
+    (names.P_TRAINING_DIGEST, "evaluation_set", "set of training rows"),
 )
 """A parameter, the stage whose runs hold the same one, and what it names."""
 
@@ -65,7 +65,7 @@ class Known:
 
     def _missing_children(self, run: StoredRun) -> Iterator[str]:
         under = self._under.get(run.run_id, [])
-        if run.stage == "evalset":
+        if run.stage == "evaluation_set":
             yield from _of_a_set(under)
         elif run.stage == "sweep":
             yield from _of_a_sweep(run, under)

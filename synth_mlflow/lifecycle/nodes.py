@@ -29,7 +29,7 @@ def problem_node(run: StoredRun) -> Node:
     return Node("problem", run.params[names.P_GAP], run.run_id, facts)
 
 
-def evalset_node(run: StoredRun) -> Node:
+def evaluation_set_node(run: StoredRun) -> Node:
     """A frozen evaluation set; its score is the real-only baseline's."""
     facts: dict[str, Fact] = {
         "rows": int(run.params[names.P_EVALUATION_ROWS]),

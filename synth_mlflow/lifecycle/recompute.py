@@ -74,7 +74,7 @@ def _problem(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterat
     yield from _differences(run, stated, names.A_STATEMENT)
 
 
-def _evalset(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
+def _evaluation_set(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
     frozen = project.evaluation_set_of(run)
     for rows_of, name in (
         (project.evaluation_rows, names.P_EVALUATION_ROWS),
@@ -269,7 +269,7 @@ def _reproduction(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> I
 
 _LOOKS: Mapping[str, Look] = {
     "problem": _problem,
-    "evalset": _evalset,
+    "evaluation_set": _evaluation_set,
     "batch": _batch,
     "sweep": _sweep,
     "final": _final,

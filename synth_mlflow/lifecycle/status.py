@@ -78,7 +78,7 @@ def status(project: Project) -> Status:
     bad = _rests_on_retracted(done["sweep"], batches)
     stages = (
         StageStatus("define", bool(done["problem"]), _define_words(done["problem"])),
-        StageStatus("freeze", bool(done["evalset"]), _freeze_words(done["evalset"])),
+        StageStatus("freeze", bool(done["evaluation_set"]), _freeze_words(done["evaluation_set"])),
         StageStatus("generate", bool(batches), f"batches: {len(batches)}, rows: {sum(b.n_rows for b in batches):,}"),
         StageStatus("validate", bool(batches) and not unjudged, _validate_words(verdicts)),
         _decided("sweep", done["sweep"], bad, _sweep_words(done["sweep"])),

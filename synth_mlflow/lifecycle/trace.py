@@ -10,7 +10,7 @@ from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.lifecycle.ledger import Ledger
 from synth_mlflow.lifecycle.nodes import (
     batch_node,
-    evalset_node,
+    evaluation_set_node,
     handoff_node,
     model_node,
     model_uri,
@@ -170,9 +170,11 @@ def _problem(ledger: Ledger, run: StoredRun) -> Node:
     return problem_node(run).above(_built_on(ledger, names.P_STATEMENT, run.params[names.P_STATEMENT]))
 
 
-def _evalset(ledger: Ledger, run: StoredRun) -> Node:
+def _evaluation_set(ledger: Ledger, run: StoredRun) -> Node:
     digest = run.params[names.P_EVALUATION_DIGEST]
-    return evalset_node(run).above([*_built_on(ledger, names.P_EVALUATION_DIGEST, digest), *_readers(ledger, digest)])
+    return evaluation_set_node(run).above(
+        [*_built_on(ledger, names.P_EVALUATION_DIGEST, digest), *_readers(ledger, digest)]
+    )
 
 
 def _built_on(ledger: Ledger, param: str, value: str) -> list[Node]:
@@ -184,8 +186,8 @@ def _built_on(ledger: Ledger, param: str, value: str) -> list[Node]:
 def _grounds(ledger: Ledger, run: StoredRun) -> list[Node]:
     """The statement and the evaluation set that a run stood on."""
     problems = ledger.of_stage("problem", names.P_STATEMENT, run.params[names.P_STATEMENT])
-    frozen = ledger.of_stage("evalset", names.P_EVALUATION_DIGEST, run.params[names.P_EVALUATION_DIGEST])
-    return [*map(problem_node, problems[-1:]), *map(evalset_node, frozen[:1])]
+    frozen = ledger.of_stage("evaluation_set", names.P_EVALUATION_DIGEST, run.params[names.P_EVALUATION_DIGEST])
+    return [*map(problem_node, problems[-1:]), *map(evaluation_set_node, frozen[:1])]
 
 
 def _made_by(ledger: Ledger, sweep: StoredRun) -> list[Node]:
@@ -215,9 +217,11 @@ def _outside(ledger: Ledger, run: StoredRun) -> Node:
     read = lineage.inputs_of(server, run.run_id)
     versions = lineage.versions_by_run(server, [run.run_id]).get(run.run_id, [])
     batches = [batch for batch in ledger.batches.values() if read.intersection(batch.dataset_digests)]
-    frozen = [side for side in ledger.of_stage("evalset") if _dataset(side.params[names.P_EVALUATION_DIGEST]) in read]
+    frozen = [
+        side for side in ledger.of_stage("evaluation_set") if _dataset(side.params[names.P_EVALUATION_DIGEST]) in read
+    ]
     return outside_node(run, _experiment(ledger, run), versions).above(
-        [*(_batch_back(ledger, batch) for batch in batches), *map(evalset_node, frozen)]
+        [*(_batch_back(ledger, batch) for batch in batches), *map(evaluation_set_node, frozen)]
     )
 
 
@@ -236,5 +240,5 @@ _TREES: Mapping[str, Callable[[Ledger, StoredRun], Node]] = {
     "batch": _batch,
     "handoff": _handoff,
     "problem": _problem,
-    "evalset": _evalset,
+    "evaluation_set": _evaluation_set,
 }

@@ -46,7 +46,7 @@ def rests_on(runs: Sequence[StoredRun], run: StoredRun) -> tuple[str, ...]:
     if run.stage in {"handoff", "sign-off"}:
         other = {"handoff": "sign-off", "sign-off": "handoff"}[run.stage]
         return tuple(_words(near) for near in runs if near.stage == other and _signed(near, run))
-    if run.stage in {"problem", "evalset", "baseline"}:
+    if run.stage in {"problem", "evaluation_set", "baseline"}:
         return tuple(_words(other) for other in _later(runs, run))
     batch = run.params.get(names.P_BATCH)
     if batch is not None:
@@ -77,7 +77,9 @@ def _signed(one: StoredRun, other: StoredRun) -> bool:
 
 def _later(runs: Sequence[StoredRun], run: StoredRun) -> list[StoredRun]:
     """The runs of later stages that were made under one statement, or on one evaluation set."""
-    stage, param = ("problem", names.P_STATEMENT) if run.stage == "problem" else ("evalset", names.P_EVALUATION_DIGEST)
+    stage, param = (
+        ("problem", names.P_STATEMENT) if run.stage == "problem" else ("evaluation_set", names.P_EVALUATION_DIGEST)
+    )
     others = {other.params.get(param) for other in runs if other.stage == stage} - {run.params.get(param)}
     later = [other for other in runs if other.counts and other.stage in {"batch", "sweep", "final", "handoff"}]
     return [other for other in later if other.params.get(param) not in others]

@@ -162,7 +162,7 @@ def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:
 def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
     project.say("measuring the real-only baseline")
     statement = problem.statement
-    new = NewRun("evalset", f"evaluation set · {len(sides.evaluation):,} rows", sides.key)
+    new = NewRun("evaluation_set", f"evaluation set · {len(sides.evaluation):,} rows", sides.key)
     run_id = create_run(project.server, new, parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
         training, evaluation = _for_models(statement, sides, store)
@@ -214,11 +214,11 @@ def _claim(project: Project, run_id: str, baseline: str) -> None:
 
 
 def _write_baseline(
-    project: Project, problem: Problem, sides: Cut, baseline: Baseline, settings: Settings, evalset: str
+    project: Project, problem: Problem, sides: Cut, baseline: Baseline, settings: Settings, evaluation_run: str
 ) -> str:
     key = json_digest(["baseline", sides.key])
     new = NewRun("baseline", "baseline · real rows only", key)
-    run_id = create_run(project.server, new, parent=evalset)
+    run_id = create_run(project.server, new, parent=evaluation_run)
     with writing(project.server, run_id) as draft:
         draft.param(names.P_EVALUATION_DIGEST, table_digest(sides.evaluation, sides.schema))
         draft.param(names.P_TRAINING_DIGEST, table_digest(sides.training, sides.schema))

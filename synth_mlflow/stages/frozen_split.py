@@ -58,7 +58,7 @@ class Cut:
     def key(self) -> str:
         """The idempotency key of the evaluation set's run."""
         digests = (table_digest(side, self.schema) for side in (self.training, self.evaluation))
-        return json_digest(["evalset", *digests, self.split.how])
+        return json_digest(["evaluation_set", *digests, self.split.how])
 
 
 def record_split(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:

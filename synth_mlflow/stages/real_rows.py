@@ -78,7 +78,7 @@ def _skipping(project: Project, batch: StoredRun) -> Iterator[None]:
 
 
 def _evaluation_sets(project: Project) -> list[StoredRun]:
-    return [run for run in project.reader.ever_finished("evalset") if names.P_EVALUATION_DIGEST in run.params]
+    return [run for run in project.reader.ever_finished("evaluation_set") if names.P_EVALUATION_DIGEST in run.params]
 
 
 @dataclass(frozen=True)

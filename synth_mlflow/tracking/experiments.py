@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -21,6 +23,7 @@ def find(client: MlflowClient, name: str | None) -> Experiment:
             raise UsageError(
                 f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
             )
+        refuse_other_schema(found)
         return found
     known_projects = projects(client)
     if len(known_projects) != 1:
@@ -65,8 +68,21 @@ def make(client: MlflowClient, name: str) -> Experiment:
     return found
 
 
+def refuse_other_schema(experiment: Experiment) -> None:
+    """A UsageError for a project whose tags, parameters and metrics have the names of another version."""
+    found = experiment.tags.get(names.TAG_SCHEMA, names.SCHEMA)
+    if found != names.SCHEMA:
+        raise UsageError(
+            f"project {experiment.name!r} was written with the names of schema {found} (tag `{names.TAG_SCHEMA}`), "
+            f"this version reads and writes schema {names.SCHEMA}.",
+            f"Go on with the version that wrote it, or begin anew: `synth-mlflow define problem.md --experiment "
+            f"{shlex.quote(f'{experiment.name}-{names.SCHEMA}')}`.",
+        )
+
+
 def mark(client: MlflowClient, experiment: Experiment) -> None:
-    """Mark an experiment as a project."""
+    """Mark an experiment as a project; a UsageError if it is one of another schema."""
+    refuse_other_schema(experiment)
     if experiment.tags.get(names.TAG_SCHEMA) != names.SCHEMA:
         client.set_experiment_tag(experiment.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
         client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-SCHEMA: Final = "1"
+SCHEMA: Final = "2"
 
 STAGES: Final = (
     "workflow",
     "problem",
-    "evalset",
+    "evaluation_set",
     "baseline",
     "batch",
     "contamination",
@@ -34,7 +34,7 @@ STAGES: Final = (
 # Tags
 TAG_SCHEMA: Final = "synth.schema"
 TAG_STAGE: Final = "synth.stage"
-TAG_KEY: Final = "synth.key"
+TAG_KEY: Final = "synth.idempotency_key"
 TAG_PROJECT: Final = "synth.project"
 TAG_BATCH: Final = "synth.batch"
 TAG_GENERATOR: Final = "synth.generator"
@@ -79,12 +79,12 @@ P_TRAINING_DIGEST: Final = "synth.training_digest"
 P_TRAINING_ROWS: Final = "synth.training_rows"
 P_DUPLICATES: Final = "synth.duplicate_rows"
 P_SETTINGS: Final = "synth.model_settings"
-P_HOW: Final = "synth.how"
-P_CUT: Final = "synth.cut"
+P_HOW: Final = "synth.split_method"
+P_CUT: Final = "synth.split_params"
 P_BALANCE: Final = "synth.class_balance"
 P_SHARED_ROWS: Final = "synth.shared_rows"  # evaluation rows that equal a training row
 P_WARNING: Final = "synth.warning"
-P_STORE: Final = "synth.store"
+P_STORE: Final = "synth.row_storage"
 P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where they are few
 P_SALT: Final = "synth.salt"  # of row digests; not where real rows are kept by reference
 P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with rows kept by reference
@@ -98,7 +98,7 @@ P_GENERATOR_VERSION: Final = "synth.generator_version"
 P_GENERATOR_PARAMS: Final = "synth.generator_params"
 P_SLICE: Final = "synth.slice"
 P_PURPOSE: Final = "synth.purpose"
-P_DOOR: Final = "synth.door"
+P_DOOR: Final = "synth.ingestion"
 P_PILOT: Final = "synth.pilot"
 P_SOURCE: Final = "synth.source"
 P_ROWS: Final = "synth.rows"
@@ -117,10 +117,10 @@ P_MIX: Final = "synth.mix"
 P_RULE: Final = "synth.rule"
 P_BATCHES: Final = "synth.batches"
 P_BATCH_DIGESTS: Final = "synth.batch_digests"
-P_PROMISE: Final = "synth.promise"  # on a final model, stated at the first handoff of its sweep
-P_PROMISED: Final = "synth.promised_score"
-P_PROMISE_WORDS: Final = "synth.promise_words"
-P_EARLIER_USES: Final = "synth.earlier_uses"
+P_PROMISE: Final = "synth.holdout_estimate"  # on a final model, stated at the first handoff of its sweep
+P_PROMISED: Final = "synth.holdout_score"
+P_PROMISE_WORDS: Final = "synth.holdout_estimate_text"
+P_EARLIER_USES: Final = "synth.prior_holdout_uses"
 P_LEFT_OUT: Final = "synth.evaluation_rows_left_out"
 P_CHOSEN: Final = "synth.chosen_ratio"
 P_CHOSEN_SCORE: Final = "synth.chosen_score"
@@ -139,13 +139,13 @@ P_DOCUMENT: Final = "synth.document_sha256"
 P_ENVIRONMENT: Final = "synth.environment"
 P_CREATED_AT: Final = "synth.created_at"
 P_CREATED_BY: Final = "synth.created_by"
-P_DECIDING: Final = "synth.deciding_probes"
+P_DECIDING: Final = "synth.deciding_metrics"
 P_LIMITS: Final = "synth.limits_sha256"
 P_RETRACTION: Final = "synth.retraction"
 P_PREDICTIONS: Final = "synth.predictions_sha256"  # of the final model, on the whole evaluation set
 P_OUTCOME: Final = "synth.outcome"
 P_PLUGINS: Final = "synth.plugins"  # of other packages, by kind and name: distribution and version
-P_BLAMED: Final = "synth.blamed"
+P_BLAMED: Final = "synth.harmful_batches"
 P_EVALUATION_RUN: Final = "synth.evaluation_run"  # on a problem statement: the one set that was frozen under it
 P_HANDOFF: Final = "synth.handoff_run"
 P_SIGNED_BY: Final = "synth.signed_by"
@@ -153,11 +153,13 @@ P_ROLE: Final = "synth.role"
 P_LOOSER: Final = "synth.looser_than_default"
 P_RECHECKED: Final = "synth.rechecked"
 P_CHAMPION: Final = "synth.champion"
-P_KEY: Final = "synth.key"  # the tag of this name helps to find runs; this is what is believed
+P_KEY: Final = "synth.idempotency_key"  # the tag of this name helps to find runs; this is what is believed
 P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
 P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
-P_NOTE_PREFIX: Final = "synth.noted_verdict/"  # and 1, 2, …; on a batch: what its checks said, for those who read many
+P_NOTE_PREFIX: Final = (
+    "synth.verdict_summary/"  # and 1, 2, …; on a batch: what its checks said, for those who read many
+)
 
 CHAMPION: Final = "champion"  # the alias of the registered version that a sign-off has let into production
 
@@ -169,12 +171,12 @@ M_SCORE_HIGH: Final = "synth.score_high"
 M_GAIN: Final = "synth.gain"
 M_GAIN_LOW: Final = "synth.gain_low"
 M_GAIN_HIGH: Final = "synth.gain_high"
-M_PLACEBO: Final = "synth.placebo"
+M_PLACEBO: Final = "synth.placebo_score"
 M_CURVE_SCORE: Final = "synth.curve_score"  # on a sweep, with the ratio in percent as the step; so are these three
 M_CURVE_LOW: Final = "synth.curve_score_low"
 M_CURVE_HIGH: Final = "synth.curve_score_high"
 M_CURVE_GAIN: Final = "synth.curve_gain"
-M_CURVE_PLACEBO: Final = "synth.curve_placebo"
+M_CURVE_PLACEBO: Final = "synth.curve_placebo_score"
 M_SMALLEST_GAIN: Final = "synth.smallest_detectable_gain"
 M_REPEAT_SCORE: Final = "synth.repeat_score"
 M_ROWS: Final = "synth.rows"
@@ -231,7 +233,7 @@ DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "problem": (P_STATEMENT, P_DATA_DIGEST),
-    "evalset": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_STORE),
+    "evaluation_set": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_STORE),
     "baseline": (P_SETTINGS,),
     "batch": (P_BATCH, P_BATCH_DIGEST, P_GENERATOR),
     "sweep": (P_CHOSEN,),

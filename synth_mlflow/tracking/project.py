@@ -114,7 +114,7 @@ class Project:
         EvidenceError
             If a set was frozen and its run, or the statement that vouches for it, is gone.
         """
-        run, finished = self.claimed_evaluation_run(), self.reader.finished("evalset")
+        run, finished = self.claimed_evaluation_run(), self.reader.finished("evaluation_set")
         if run is None:
             if finished:
                 raise EvidenceError(
@@ -179,7 +179,7 @@ class Project:
 
     def row_digests(self, run: StoredRun) -> Mapping[str, Hashes]:
         """The keyed row digests of a run, by the name of their side: kept by it, or of real rows kept by reference."""
-        if names.P_KEY_FINGERPRINT in run.params and run.stage == "evalset":
+        if names.P_KEY_FINGERPRINT in run.params and run.stage == "evaluation_set":
             return self._digests_by_reference(run)
         with np.load(self.reader.file(run, names.A_ROW_DIGESTS), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -129,6 +129,7 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create
                 f"experiment {found.name!r} is no project; those on this server: {listed}.",
                 "Name one of them to MLflow: `mlflow run --experiment-name NAME …`.",
             )
+        experiments.refuse_other_schema(found)
     return Server(client, uri, found.experiment_id, found.name)
 
 

@@ -26,7 +26,7 @@ def describe_project(project: Project) -> None:
     """
     problem = project.find_problem()
     if problem is not None:
-        newest = [project.reader.latest(stage) for stage in ("evalset", "sweep", "handoff")]
+        newest = [project.reader.latest(stage) for stage in ("evaluation_set", "sweep", "handoff")]
         describe_experiment(project.server, _about(problem.statement, [problem.run, *filter(None, newest)]))
 
 
@@ -62,14 +62,14 @@ def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
         f"**{as_text(facts.name)}**: synthetic training data, documented by synth_mlflow. Newest handoff: {newest}.\n\n"
         f"Gap: {facts.gap}. Metric: {as_text(facts.metric)}; success is {success_in_words(statement)}.\n\n"
         f"| stage | state | |\n|---|---|---|\n{rows}\n\n"
-        "Every step is a run: problem, evalset, batch (with its checks), sweep (with a child a ratio), handoff; filter "
-        "by ``tags.`synth.stage` = 'batch'`` and the like. `synth-mlflow status` tells the rest."
+        "Every step is a run: problem, evaluation_set, batch (with its checks), sweep (with a child a ratio), handoff; "
+        "filter by ``tags.`synth.stage` = 'batch'`` and the like. `synth-mlflow status` tells the rest."
     )
 
 
 def _state(run: StoredRun) -> str:
     params = run.params
-    if run.stage == "evalset":
+    if run.stage == "evaluation_set":
         n_frozen, n_training = (int(params[name]) for name in (names.P_EVALUATION_ROWS, names.P_TRAINING_ROWS))
         return f"{n_frozen:,} real rows frozen, {n_training:,} to learn from"
     if run.stage == "sweep":

@@ -115,7 +115,7 @@ def _answers(folder: Path, given: argparse.Namespace) -> list[str]:
         proxy.decide = lambda method, path: "answer"
         wrong = [f"{finding.run_name}: {finding.what}" for finding in workflow.verify().findings]
         counts = Counter(run.stage for run in workflow.project.reader.runs() if run.counts)
-        wrong += [f"{counts[stage]} runs of {stage} count" for stage in ("evalset", "batch", "sweep", "handoff")
+        wrong += [f"{counts[stage]} runs of {stage} count" for stage in ("evaluation_set", "batch", "sweep", "handoff")
                   if counts[stage] != 1]  # fmt: skip
         versions = workflow.project.server.client.search_model_versions("name='shop'")
         wrong += [f"{len(versions)} versions of the model"] if len(versions) != 1 else []

@@ -80,7 +80,7 @@ def test_a_copied_run_does_not_lift_a_retraction(retracted):
 
 def test_a_second_freeze_ends_what_rested_on_the_first(done, tmp_path):
     client, reader = done.project.server.client, done.project.reader
-    for stage in ("problem", "evalset", "baseline"):
+    for stage in ("problem", "evaluation_set", "baseline"):
         for run in reader.finished(stage):
             client.delete_run(run.run_id)
     again = Workflow("shop", done.project.server.tracking_uri)
@@ -105,7 +105,7 @@ def test_a_second_freeze_ends_what_rested_on_the_first(done, tmp_path):
 def test_retracted_rows_are_known_under_another_evaluation_set(done, customers, tmp_path):
     done.retract(done.project.batches()[0].id, reason="wrong rate", by="Ada")
     client = done.project.server.client
-    for stage in ("problem", "evalset", "baseline"):
+    for stage in ("problem", "evaluation_set", "baseline"):
         for run in done.project.reader.finished(stage):
             client.delete_run(run.run_id)
     again = Workflow("shop", done.project.server.tracking_uri)

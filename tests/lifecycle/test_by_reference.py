@@ -97,7 +97,7 @@ def test_no_value_of_a_real_row_is_on_the_server(
     assert "fail" in verdicts and "pass" in verdicts
     workflow.sweep((0.0, 0.5), repeats=3, n_jobs=1)
     workflow.report()
-    for run_of in workflow.project.reader.finished("evalset") + workflow.project.reader.finished("batch"):
+    for run_of in workflow.project.reader.finished("evaluation_set") + workflow.project.reader.finished("batch"):
         assert names.P_SALT not in run_of.params and names.P_KEY_FINGERPRINT in run_of.params
     key = key_path(data).read_text().strip()
     assert frozen.run.params[names.P_KEY_FINGERPRINT] == fingerprint(key)

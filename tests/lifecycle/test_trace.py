@@ -74,7 +74,7 @@ def test_batch_on_to_its_models_and_handoffs(demo_workflow, batch):
         ("sweep", {"sweep": [{"batch": ["record"]}, "problem", "evaluation set", "model", "handoff"]}),
         ("ratio", {"ratio": [{"sweep": [{"batch": ["record"]}, "problem", "evaluation set"]}]}),
         ("problem", {"problem": [{"batch": ["record"]}, {"sweep": ["model", "handoff"]}]}),
-        ("evalset", {"evaluation set": [{"batch": ["record"]}, {"sweep": ["model", "handoff"]}]}),
+        ("evaluation_set", {"evaluation set": [{"batch": ["record"]}, {"sweep": ["model", "handoff"]}]}),
         ("baseline", {"evaluation set": [{"batch": ["record"]}, {"sweep": ["model", "handoff"]}]}),
     ],
 )

@@ -27,8 +27,8 @@ SET_PARAM = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
 
 FILES = (
     ("problem", names.A_STATEMENT),
-    ("evalset", names.A_EVALUATION),
-    ("evalset", names.A_ROW_DIGESTS),
+    ("evaluation_set", names.A_EVALUATION),
+    ("evaluation_set", names.A_ROW_DIGESTS),
     ("batch", names.A_BATCH),
     ("batch", names.A_RECORD),
     ("privacy", names.A_PROBES),
@@ -41,8 +41,8 @@ FILES = (
 )
 PARAMS = (
     ("problem", names.P_METRIC, "accuracy", "problem.md gives balanced_accuracy"),
-    ("evalset", names.P_EVALUATION_DIGEST, "0" * 64, "someone changed them"),
-    ("evalset", names.P_TRAINING_ROWS, "7", f"{names.P_TRAINING_ROWS} says 7, the table gives"),
+    ("evaluation_set", names.P_EVALUATION_DIGEST, "0" * 64, "someone changed them"),
+    ("evaluation_set", names.P_TRAINING_ROWS, "7", f"{names.P_TRAINING_ROWS} says 7, the table gives"),
     ("batch", names.P_GENERATOR_VERSION, "99", "is not the one that its run vouches for"),
     ("batch", names.P_SEED, "99", f"{names.P_SEED} says 99, {names.A_RECORD} gives 0"),
     ("privacy", names.P_VERDICT, "fail", "says fail, its probes under its policy gives pass"),
@@ -59,7 +59,7 @@ PARAMS = (
 GONE = (
     {
         "problem": "it names the problem statement",
-        "evalset": "it names the evaluation set",
+        "evaluation_set": "it names the evaluation set",
         "batch": "whose run is gone",
         "sweep": "its sweep run",
     },
@@ -97,7 +97,7 @@ def test_an_untouched_project_holds(own: Workflow) -> None:
     found = own.verify()
     assert found.findings == () and found.holds
     assert found.runs == {
-        "workflow": 1, "problem": 1, "evalset": 1, "baseline": 1, "batch": 1, "contamination": 1, "fidelity": 1,
+        "workflow": 1, "problem": 1, "evaluation_set": 1, "baseline": 1, "batch": 1, "contamination": 1, "fidelity": 1,
         "utility": 1, "privacy": 1, "sweep": 1, "ratio": 4, "final": 1, "handoff": 1,
     }  # fmt: skip
     assert found.n_files > 20
@@ -148,7 +148,7 @@ def test_what_depends_on_a_check_is_named(own: Workflow, path_of: PathOf) -> Non
     assert {f"batch {own.project.batches()[0].id}", MODEL} <= affected(own)
 
 
-@pytest.mark.parametrize("stage", ["evalset", "ratio", "final"])
+@pytest.mark.parametrize("stage", ["evaluation_set", "ratio", "final"])
 def test_the_model_depends_on_what_made_it(own: Workflow, stage: str) -> None:
     runs = own.project.reader.runs()
     run = own.project.reader.run(run_of(own, stage))
@@ -209,7 +209,7 @@ def test_parameters_changed_in_the_database_are_found(own: Workflow, change: Cha
     for stage, param, value, _ in PARAMS:
         change(SET_PARAM, value, run_of(own, stage), param)
     told = findings(own)
-    assert all(finding.affects for finding in told if finding.run_id == run_of(own, "evalset"))
+    assert all(finding.affects for finding in told if finding.run_id == run_of(own, "evaluation_set"))
     for stage, param, _, what in PARAMS:
         texts = [finding.what for finding in told if finding.run_id == run_of(own, stage)]
         assert any("seal" in text for text in texts), stage

@@ -229,7 +229,7 @@ def _finish(place: Path, expected: Result, account: Account) -> None:
         for version in workflow.project.server.client.search_model_versions("name='shop'")
         if version.run_id not in finals and version.current_stage != "Archived"
     ]
-    for stage, n in (("evalset", 1), ("batch", 1), ("sweep", 1)):
+    for stage, n in (("evaluation_set", 1), ("batch", 1), ("sweep", 1)):
         if sum(run.stage == stage for run in finished) != n:
             account.wrong.append(f"{stage}: {sum(run.stage == stage for run in finished)} runs count, {n} should")
 

@@ -81,7 +81,7 @@ def test_of_two_freezes_exactly_one_wins(started, tmp_path):
     (loser,) = (text for kind, text in outcomes if kind != "done")
     assert ("is frozen" in loser or "at the same moment" in loser) and winner in loser
     assert workflow.project.evaluation_set().run.run_id == winner
-    assert [run.run_id for run in workflow.project.reader.finished("evalset")] == [winner]
+    assert [run.run_id for run in workflow.project.reader.finished("evaluation_set")] == [winner]
     assert [run.parent for run in workflow.project.reader.finished("baseline")] == [winner]
     assert workflow.verify().holds
 

@@ -23,7 +23,7 @@ def odd_run(client, experiment, stage, params=()):
     return run.info.run_id
 
 
-STAGES = ["problem", "evalset", "baseline", "batch", "sweep", "final", "handoff", "sign-off"]
+STAGES = ["problem", "evaluation_set", "baseline", "batch", "sweep", "final", "handoff", "sign-off"]
 
 
 @pytest.mark.parametrize("experiment", ["0", "own"])

@@ -45,12 +45,12 @@ def test_both_sides_are_kept_with_their_digests(frozen):
 
 
 def test_the_baseline_is_a_child_with_repeats_and_an_interval(frozen):
-    evalset = frozen.project.evaluation_set().run
-    (baseline,) = frozen.project.reader.children(evalset.run_id)
+    evaluation_run = frozen.project.evaluation_set().run
+    (baseline,) = frozen.project.reader.children(evaluation_run.run_id)
     score, low, high = (baseline.metrics[name] for name in (names.M_SCORE, names.M_SCORE_LOW, names.M_SCORE_HIGH))
     assert (baseline.stage, baseline.params[names.P_REPEATS]) == ("baseline", str(freezing.REPEATS))
     assert low <= score <= high
-    assert score == evalset.metrics[names.M_SCORE] > 0.6
+    assert score == evaluation_run.metrics[names.M_SCORE] > 0.6
     assert names.slice_metric("young") in baseline.metrics
     history = frozen.project.server.client.get_metric_history(baseline.run_id, names.M_REPEAT_SCORE)
     assert [metric.step for metric in history] == list(range(freezing.REPEATS))
@@ -137,7 +137,7 @@ def test_data_that_changed_since_define_are_refused(define, rows, tmp_path):
     rows.head(100).to_csv(tmp_path / "rows.csv", index=False)
     with pytest.raises(EvidenceError, match=r"the data changed since.\nRestore the file, or run `synth-mlflow define`"):
         workflow.freeze()
-    assert workflow.project.reader.runs("evalset") == []
+    assert workflow.project.reader.runs("evaluation_set") == []
 
 
 def test_data_may_have_moved(define, tmp_path):
@@ -164,7 +164,7 @@ def test_cuts_that_cannot_be_made_leave_nothing(define, asked, message):
     workflow = define()
     with pytest.raises(UsageError, match=message):
         workflow.freeze(**asked)
-    assert workflow.project.reader.runs("evalset") == []
+    assert workflow.project.reader.runs("evaluation_set") == []
 
 
 def test_a_cut_that_loses_a_class_is_refused(define, rows):
@@ -184,7 +184,7 @@ def test_a_killed_freeze_is_completed_and_not_duplicated(define, monkeypatch):
     monkeypatch.setattr(freezing, "_write_baseline", killed_after)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         workflow.freeze()
-    (left,) = workflow.project.reader.runs("evalset")
+    (left,) = workflow.project.reader.runs("evaluation_set")
     assert (left.status, left.params, workflow.project.find_evaluation_set()) == ("KILLED", {}, None)
     monkeypatch.setattr(freezing, "_write_baseline", write)
     assert workflow.freeze().run.run_id == left.run_id
@@ -207,7 +207,7 @@ def test_a_table_of_few_different_rows_is_split_only_as_somebody_says(define, ro
     with pytest.raises(UsageError, match=r"equal another row.*different rows instead of") as refusal:
         workflow.freeze()
     assert "  synth-mlflow freeze --equal-rows both-sides" in refusal.value.fix.splitlines()
-    assert workflow.project.reader.runs("evalset") == []
+    assert workflow.project.reader.runs("evaluation_set") == []
     frozen = workflow.freeze(equal_rows="both-sides")
     assert frozen.run.metrics[names.M_SHARE] == pytest.approx(0.5, abs=0.02)
     assert "'no' " in frozen.run.params[names.P_BALANCE]

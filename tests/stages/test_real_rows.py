@@ -54,15 +54,15 @@ def test_a_few_of_them_among_real_rows_are_found_in_any_order(define_elsewhere, 
 
 @pytest.mark.parametrize("also", [(), ("batch",), ("batch", "digests"), ("batch", "salt")])
 def test_rows_of_a_batch_are_known_though_its_evaluation_set_is_gone(define_elsewhere, frozen, batch, customers, also):
-    client, evalset = frozen.project.server.client, frozen.project.evaluation_set().run.run_id
-    for run_id in (evalset, *([batch.run.run_id] if "batch" in also else [])):
+    client, evaluation_run = frozen.project.server.client, frozen.project.evaluation_set().run.run_id
+    for run_id in (evaluation_run, *([batch.run.run_id] if "batch" in also else [])):
         client.delete_run(run_id)
     with sqlite3.connect(frozen.project.server.tracking_uri.removeprefix("sqlite:///")) as database:
         if "digests" in also:  # as if somebody had taken the file away
             database.execute("DELETE FROM params WHERE key = ?", (names.P_ARTIFACT_PREFIX + names.A_ROW_DIGESTS,))
         if "salt" in also:  # as `mlflow gc` leaves a set, and earlier versions a batch
             database.execute("DELETE FROM params WHERE key = ?", (names.P_SALT,))
-            database.execute("DELETE FROM tags WHERE run_uuid = ?", (evalset,))
+            database.execute("DELETE FROM tags WHERE run_uuid = ?", (evaluation_run,))
     with pytest.raises(UsageError, match="of its 300 rows are rows of synthetic batch"):
         define_elsewhere(pd.concat([customers(260, seed=5), customers(80, seed=2).head(40)], ignore_index=True))
 

@@ -33,7 +33,7 @@ def commands(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> list[s
 
 def forget_what_can_be_made_again(workflow: Workflow) -> None:
     reader, client = workflow.project.reader, workflow.project.server.client
-    made = next(batch for batch in workflow.project.batches() if batch.run.params["synth.door"] == "generator")
+    made = next(batch for batch in workflow.project.batches() if batch.run.params["synth.ingestion"] == "generator")
     for run in reader.runs():
         if run.stage in {"sweep", "ratio", "final", "handoff"} or made.run.run_id in {run.run_id, run.parent}:
             client.delete_run(run.run_id)

@@ -124,7 +124,7 @@ def sign(workflow: Workflow) -> object:
 
 
 def reupload(intruder: Intruder) -> None:
-    path = intruder.path("evalset", names.A_EVALUATION)
+    path = intruder.path("evaluation_set", names.A_EVALUATION)
     pd.read_parquet(path).assign(bought="yes").to_parquet(path)
 
 
@@ -161,7 +161,9 @@ def swap_probes(intruder: Intruder) -> None:
 
 
 def swap_sides(intruder: Intruder) -> None:
-    intruder.swap(intruder.path("evalset", names.A_EVALUATION), intruder.path("evalset", names.A_TRAINING))
+    intruder.swap(
+        intruder.path("evaluation_set", names.A_EVALUATION), intruder.path("evaluation_set", names.A_TRAINING)
+    )
 
 
 def double_a_baseline(intruder: Intruder) -> None:
@@ -203,10 +205,22 @@ def raise_the_promise(intruder: Intruder) -> None:
 CASES = (
     # changed bytes
     ("statement changed", append("problem", names.A_STATEMENT), generate, EvidenceError, "someone changed it"),
-    ("evaluation rows changed", append("evalset", names.A_EVALUATION), sweep, EvidenceError, "someone changed it"),
+    (
+        "evaluation rows changed",
+        append("evaluation_set", names.A_EVALUATION),
+        sweep,
+        EvidenceError,
+        "someone changed it",
+    ),
     ("evaluation set re-uploaded", reupload, sweep, EvidenceError, "someone changed it"),
     ("evaluation set re-uploaded, to validate", reupload, validate_another, EvidenceError, "someone changed it"),
-    ("row digests changed", append("evalset", names.A_ROW_DIGESTS), generate, EvidenceError, "someone changed it"),
+    (
+        "row digests changed",
+        append("evaluation_set", names.A_ROW_DIGESTS),
+        generate,
+        EvidenceError,
+        "someone changed it",
+    ),
     ("batch changed", append("batch", names.A_BATCH), sweep, EvidenceError, "someone changed it"),
     ("batch changed, to validate", append("batch", names.A_BATCH), validate_another, EvidenceError, "changed it"),
     ("probes changed", append("utility", names.A_PROBES), sweep, EvidenceError, "someone changed it"),
@@ -221,7 +235,13 @@ CASES = (
     ("… and file, run and digests too", claim_another_generator_everywhere, sweep, EvidenceError, "seal"),
     # parameters and metrics
     ("verdict changed", param("utility", names.P_VERDICT, "fail"), sweep, EvidenceError, "seal"),
-    ("evaluation digest changed", param("evalset", names.P_EVALUATION_DIGEST, "0" * 64), sweep, EvidenceError, "seal"),
+    (
+        "evaluation digest changed",
+        param("evaluation_set", names.P_EVALUATION_DIGEST, "0" * 64),
+        sweep,
+        EvidenceError,
+        "seal",
+    ),
     ("settings changed", param("baseline", names.P_SETTINGS, "{}"), sweep, EvidenceError, "seal"),
     ("choice changed", param("sweep", names.P_CHOSEN, "0.5000"), report, EvidenceError, "seal"),
     ("score of the model changed", metric("final", names.M_SCORE, 0.999), check, EvidenceError, "seal"),
@@ -233,8 +253,8 @@ CASES = (
     ("metric appended to a ratio", metric("ratio", names.M_SCORE, 0.999), report, EvidenceError, "seal"),
     # deleted and restored
     ("statement deleted", delete("problem"), generate, SynthError, "no problem statement"),
-    ("evaluation set deleted", delete("evalset"), generate, EvidenceError, "was deleted"),
-    ("evaluation set deleted, to freeze", delete("evalset"), Workflow.freeze, EvidenceError, "was deleted"),
+    ("evaluation set deleted", delete("evaluation_set"), generate, EvidenceError, "was deleted"),
+    ("evaluation set deleted, to freeze", delete("evaluation_set"), Workflow.freeze, EvidenceError, "was deleted"),
     ("baseline deleted", delete("baseline"), sweep, EvidenceError, "baseline of evaluation set .* is gone"),
     ("baseline doubled", double_a_baseline, sweep, EvidenceError, "2 baselines"),
     ("batch deleted", delete("batch"), report, EvidenceError, "whose run is gone"),

@@ -27,7 +27,7 @@ def test_run_tree_is_the_documented_one(done: Workflow) -> None:
     runs = {run.run_id: run for run in done.project.reader.runs()}
     tree = {(runs[run.parent].stage if run.parent else "", run.stage) for run in runs.values()}
     assert tree == {
-        ("", "problem"), ("", "evalset"), ("evalset", "baseline"), ("", "batch"),
+        ("", "problem"), ("", "evaluation_set"), ("evaluation_set", "baseline"), ("", "batch"),
         ("batch", "contamination"), ("batch", "fidelity"), ("batch", "utility"), ("", "sweep"), ("sweep", "ratio"),
         ("sweep", "final"), ("", "handoff"),
     }  # fmt: skip
@@ -50,7 +50,7 @@ def test_scores_are_found_under_the_names_that_people_look_for(done: Workflow) -
     chosen = sweep.curve.at(sweep.curve.chosen)
     metrics = done.project.reader.run(sweep.run.run_id).metrics
     assert (metrics[names.M_SCORE], metrics[names.M_GAIN]) == (chosen.score, chosen.gain)
-    for stage in ("evalset", "baseline", "sweep", "ratio", "final"):
+    for stage in ("evaluation_set", "baseline", "sweep", "ratio", "final"):
         run = done.project.reader.finished(stage)[0]
         assert run.metrics["roc_auc"] == run.metrics[names.M_SCORE]
 

@@ -1,8 +1,11 @@
 """Connections: what goes wrong with a tracking server is one message that names it, and never a password."""
 
+import shutil
 import socket
 import time
+from pathlib import Path
 
+import mlflow
 import pytest
 
 from synth_mlflow.errors import ServerError, UsageError
@@ -181,8 +184,22 @@ def test_mistakes_of_ours_are_not_blamed_on_the_server():
 def test_links_land_in_the_ui_and_carry_no_password():
     web = Server(None, "https://ann:secret@host/ml/", "7", "shop")
     assert run_url(web, "ab") == "https://ann@host/ml/#/experiments/7/runs/ab?workflowType=machine_learning"
-    assert "searchFilter=tags.%60synth.schema%60%20%3D%20%271%27" in runs_url(web, web.web)
+    assert "searchFilter=tags.%60synth.schema%60%20%3D%20%272%27" in runs_url(web, web.web)
     assert artifact_url(web, web.web, "ab", "a ü.json").endswith(
         "/runs/ab/artifacts/a%20%C3%BC.json?workflowType=machine_learning"
     )
     assert run_url(Server(None, "sqlite:///x.db", "7", "shop"), "ab") is None
+
+
+def test_a_project_of_another_schema_is_refused_with_the_way_on(empty_store: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}"
+    client = mlflow.MlflowClient(uri)
+    made = client.create_experiment("old shop", tags={names.TAG_SCHEMA: "1"})
+    message = r"'old shop' was written with the names of schema 1"
+    for create in (False, True):
+        with pytest.raises(UsageError, match=message) as refused:
+            connect("old shop", uri, create=create)
+        assert "--experiment 'old shop-2'" in refused.value.fix
+        with pytest.raises(UsageError, match=message):
+            connect_by_id(made, uri, create=create)
+    assert client.get_experiment(made).tags[names.TAG_SCHEMA] == "1"

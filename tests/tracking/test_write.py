@@ -227,8 +227,8 @@ def test_an_error_is_not_hidden_by_a_server_that_is_gone(server):
 
 
 def test_parameters_that_mlflow_would_cut_are_refused(server):
-    with pytest.raises(ValueError, match=r"parameter synth.how has 6,001 characters, at most 6,000 are kept"):
-        _draft(server).param("synth.how", "x" * (PARAM_MAX + 1))
+    with pytest.raises(ValueError, match=r"parameter synth.split_method has 6,001 characters, at most 6,000 are kept"):
+        _draft(server).param("synth.split_method", "x" * (PARAM_MAX + 1))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -246,10 +246,10 @@ def _draft(server):
 
 def test_longest_values_arrive_uncut(server, read):
     with writing(server, create_run(server, PROBLEM)) as draft:
-        draft.param("synth.how", "ü" * PARAM_MAX)
+        draft.param("synth.split_method", "ü" * PARAM_MAX)
         draft.tag("synth.reason", "x" * (TAG_MAX + 5))
     run = read.latest("problem")
-    assert run.params["synth.how"] == "ü" * PARAM_MAX
+    assert run.params["synth.split_method"] == "ü" * PARAM_MAX
     assert (len(run.tags["synth.reason"]), run.tags["synth.reason"][-2:]) == (TAG_MAX, " …")
 
 

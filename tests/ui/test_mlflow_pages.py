@@ -31,7 +31,7 @@ def test_the_experiment_opens_as_one_tree_under_its_description(shown: Shown, pa
     ("stage", "words"),
     [
         ("problem", ["The problem", "written by people"]),
-        ("evalset", ["The frozen evaluation set", "real rows that no generator ever sees"]),
+        ("evaluation_set", ["The frozen evaluation set", "real rows that no generator ever sees"]),
         ("batch", ["PASS.", "A synthetic batch: 288 rows"]),
         ("privacy", ["PASS", "real training rows"]),
         ("sweep", ["Chosen: 25 % synthetic.", "Handed over in:"]),
