@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -129,8 +128,7 @@ def _swept_once(project: Project, ingredients: Ingredients, engine: Engine) -> C
                 return _run(project, ingredients, engine, parent)
         claims.wait(new.key, "this very sweep")
     project.say(f"this very sweep is recorded already as run {recorded[-1].run_id}")
-    text = project.reader.file(project.reader.vouch(recorded[-1]), names.A_CURVE).read_text(encoding="utf-8")
-    return Curve.from_json(json.loads(text))
+    return project.curve(project.reader.vouch(recorded[-1]))
 
 
 def _is_recorded(project: Project, key: str) -> bool:
