@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,44 @@ def test_every_entry_point_calls_a_verb_with_options_that_it_has() -> None:
         assert [word for word in words if word.startswith("--") and word not in options] == [], name
         used = {word.strip("{}") for word in words if word.startswith("{")}
         assert used == set(entry["parameters"]), name
+
+
+SAME_IN_CLI = ("allow_code", "data")
+
+
+def test_entry_points_have_what_lets_code_run_and_says_where_the_rows_are() -> None:
+    from synth_mlflow.cli.app import cli
+
+    for name, entry in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"].items():
+        options = {
+            option for parameter in cli.commands[entry["command"].split()[3]].params for option in parameter.opts
+        }
+        wanted = {each for each in SAME_IN_CLI if f"--{each.replace('_', '-')}" in options and name != "demo"}
+        assert wanted <= set(entry["parameters"]), name
+        assert ("--allow-external" in options) is ("allow_external" in entry["parameters"]), name
+
+
+def test_entry_points_have_the_defaults_of_the_command() -> None:
+    from synth_mlflow.cli.app import cli
+
+    for name, entry in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"].items():
+        words = entry["command"].split()
+        shown = [each for each in cli.commands[words[3]].params if getattr(each, "show_default", False)]
+        defaults = {option: each.default for each in shown for option in each.opts}
+        for option, word in itertools.pairwise(words):
+            default = entry["parameters"].get(word.strip("{}"), {}).get("default", "")
+            if option in defaults and default != "":
+                assert str(default) == str(defaults[option]), (name, option)
+
+
+def test_one_text_allows_several_modules(
+    call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr("synth_mlflow.cli.options.allowing", lambda names: seen.append(list(names)) or nullcontext())
+    for given in ("", "one", "one, two.three"):
+        call("list", "--allow-code", given)
+    assert seen == [[], ["one"], ["one", "two.three"]]
 
 
 def test_the_form_of_a_project_calls_the_installed_command(tmp_path: Path) -> None:

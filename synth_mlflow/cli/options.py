@@ -63,7 +63,8 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def verb(**given: Any) -> Any:
         taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared) if field.name in given})
-        with allowing(name for name in taken.allow_code if name):
+        given_names = ",".join(text for text in taken.allow_code if text)  # an MLproject parameter is one text
+        with allowing(name.strip() for name in given_names.split(",") if name.strip()):
             return command(taken, **given)
 
     for option in reversed(_OPTIONS):

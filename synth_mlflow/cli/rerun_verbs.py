@@ -10,6 +10,7 @@ import click
 from synth_mlflow.cli import output
 from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Shared, shared
 from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.errors import UsageError
 
 if TYPE_CHECKING:
     from synth_mlflow.lifecycle.blame import Blame
@@ -62,6 +63,7 @@ def blame(
 @click.option("--data", type=BlankPath(), help=DATA_HELP)
 @click.option("--allow-external", is_flag=True,
               help="Run commands, call services, and load code that only a record names.")  # fmt: skip
+@click.option("--external", type=Blank(), hidden=True, help="`yes` is --allow-external: MLproject files have no flags.")
 @click.option("--python", type=Blank(), metavar="PATH",
               help="The Python of the environment in which a peer is installed, for batches made by one.")  # fmt: skip
 @click.option("--sweep", "whole", is_flag=True, help="Measure the whole curve again, too.")
@@ -72,6 +74,7 @@ def reproduce(
     sources: tuple[Path | None, ...],
     data: Path | None,
     allow_external: bool,
+    external: str | None,
     python: str | None,
     whole: bool,
 ) -> int:
@@ -79,11 +82,13 @@ def reproduce(
 
     HANDOFF is a run id, `newest` or `previous`.
     """
+    if external not in (None, "yes"):
+        raise UsageError(f"allow_external is {external!r}.", "Give `yes`, or leave it out.")
     found = open_workflow("reproduce", given).reproduce(
         handoff,
         sources=[source for source in sources if source],
         data=data,
-        allow_external=allow_external,
+        allow_external=allow_external or external is not None,
         python=python,
         sweep=whole,
     )

@@ -70,8 +70,10 @@ def check(
     sweep = project.latest_sweep()
     if sweep is None:
         raise GateError(f"project {project.server.experiment!r} has no model yet.", "First: `synth-mlflow sweep`.")
-    children = project.reader.children(sweep.run.run_id)
-    final = project.reader.vouch(next(run for run in children if run.stage == "final" and run.counts))
+    finals = [run for run in project.reader.children(sweep.run.run_id) if run.stage == "final" and run.counts]
+    if not finals:
+        raise EvidenceError(f"the final model of sweep {sweep.run.run_id} is gone.", "Restore its run in MLflow.")
+    final = project.reader.vouch(finals[0])
     inside = set(final.batches) if sweep.curve.chosen else set()
     batches = project.batches() if batches is None else batches
     used = [batch for batch in batches if batch.id in inside]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
@@ -10,7 +9,6 @@ from datetime import datetime
 
 from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.lifecycle.usage import handoffs_of
-from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.promise import Promise
 from synth_mlflow.stages.opening import read_predictions, scored
 from synth_mlflow.tracking import names
@@ -60,7 +58,7 @@ def promise_contradictions(project: Project, final: StoredRun, runs: Sequence[St
 
 def _again(project: Project, sweep: StoredRun, final: StoredRun, stated: StatedPromise) -> Promise:
     """With the earlier uses that it was stated with; of the others only their number is kept, which is all it tells."""
-    curve = Curve.from_json(json.loads(project.reader.file(sweep, names.A_CURVE).read_text(encoding="utf-8")))
+    curve = project.curve(sweep)
     earlier, n_others = stated.promise.earlier_answers, stated.promise.n_other_sweeps
     others = earlier if stated.promise.shared else (1,) * n_others
     return scored(project, final, curve, other_sweeps=others, earlier_openings=earlier)

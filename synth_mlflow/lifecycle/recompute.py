@@ -20,6 +20,7 @@ from synth_mlflow.gate.conditions import without_check
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.verdict_notes import contradicted_notes
 from synth_mlflow.handoff.document import twin_digest
+from synth_mlflow.lifecycle.digests_again import digest_contradictions
 from synth_mlflow.lifecycle.promise_again import promise_contradictions
 from synth_mlflow.lifecycle.reproduce import outcome_of
 from synth_mlflow.lifecycle.usage import model_uri
@@ -76,9 +77,9 @@ def _problem(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterat
 
 def _evaluation_set(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
     frozen = project.evaluation_set_of(run)
-    for rows_of, name in (
-        (project.evaluation_rows, names.P_EVALUATION_ROWS),
-        (project.training_rows, names.P_TRAINING_ROWS),
+    for rows_of, name, side in (
+        (project.evaluation_rows, names.P_EVALUATION_ROWS, "evaluation"),
+        (project.training_rows, names.P_TRAINING_ROWS, "training"),
     ):
         try:
             rows: pd.DataFrame = rows_of(frozen)
@@ -86,6 +87,7 @@ def _evaluation_set(project: Project, run: StoredRun, _: Sequence[StoredRun]) ->
             yield error.found
         else:
             yield from _differences(run, {name: len(rows)}, "the table")
+            yield from digest_contradictions(project, run, side, rows)
 
 
 def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -113,6 +115,7 @@ def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         return
     rows = project.batch_rows(StoredBatch(run), Schema({name: record.columns[name] for name in order}))
     yield from _differences(run, {names.P_ROWS: len(rows)}, "the table")
+    yield from digest_contradictions(project, run, "", rows)
 
 
 def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -137,7 +140,7 @@ def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
 
 
 def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    curve = Curve.from_json(json.loads(_text(project, run, names.A_CURVE)))
+    curve = project.curve(run)
     chosen = curve.at(curve.chosen)
     stated = {
         names.P_CHOSEN: curve.chosen,
@@ -195,7 +198,12 @@ def _alias(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     """The alias `champion` must stand where the newest sign-off that moved it has put it."""
     made = [signed for group in recorded_sign_offs(runs).values() for signed in group if signed.champion]
     newest = max(made, key=lambda signed: signed.run.started, default=None)
-    is_champion = champion(project.server, run.params[names.P_MODEL_NAME]) == run.params[names.P_MODEL_VERSION]
+    name, finals = run.params[names.P_MODEL_NAME], [other for other in runs if other.stage == "final" and other.counts]
+    holder = champion(project.server, name)
+    is_champion = holder == run.params[names.P_MODEL_VERSION]
+    strange = holder is not None and holder not in {other.params.get(names.P_MODEL_VERSION) for other in finals}
+    if strange and run.run_id == finals[-1].run_id:
+        yield f"models:/{name}/{holder} has the alias {names.CHAMPION}, and no sweep of this project made it"
     if is_champion and (newest is None or newest.champion != model_uri(run)):
         yield f"{model_uri(run)} has the alias {names.CHAMPION}, and no sign-off in force says so"
     if not is_champion and newest is not None and newest.champion == model_uri(run):

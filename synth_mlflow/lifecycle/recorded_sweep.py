@@ -41,7 +41,7 @@ class RecordedSweep:
     @cached_property
     def curve(self) -> Curve:
         """What the sweep found."""
-        return Curve.from_json(json.loads(self.project.reader.file(self.run, names.A_CURVE).read_text("utf-8")))
+        return self.project.curve(self.run)
 
     @cached_property
     def training(self) -> pd.DataFrame:

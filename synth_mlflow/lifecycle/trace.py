@@ -76,9 +76,15 @@ def _resolved(ledger: Ledger, what: str) -> StoredRun:
     server = ledger.project.server
     if what in ledger.batches:
         return ledger.batches[what].run
-    run_id = lineage.registered_version(server, what).run_id if what.startswith("models:") else what
-    run_id = spelled_out(run_id, ledger.all)
+    version = lineage.registered_version(server, what) if what.startswith("models:") else None
+    run_id = spelled_out(version.run_id if version else what, ledger.all)
     found = ledger.all.get(run_id) or ledger.project.reader.find(run_id)
+    if version and found and found.stage == "final" and found.counts and version.uri != model_uri(found):
+        raise UsageError(
+            f"{version.uri} names run {run_id} as its maker, and that run made {model_uri(found)}: somebody else "
+            "registered it.",
+            f"Trace what was made: `synth-mlflow trace {model_uri(found)}`.",
+        )
     if found is None:
         known = [*ledger.batches, *map(model_uri, ledger.of_stage("final"))]
         raise UsageError(

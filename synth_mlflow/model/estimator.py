@@ -20,7 +20,8 @@ from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.labels import Labels, target_values
-from synth_mlflow.model.raw_columns import pipeline_scores, plain
+from synth_mlflow.model.raw_columns import pipeline_scores
+from synth_mlflow.model.raw_values import plain
 
 MAX_CATEGORIES = 100  # of a text column; rarer values share one indicator
 

@@ -21,12 +21,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data.value_formats import ValueFormat, format_as_json, format_from_json
-from .raw_values import booleans_of, moments_of, numbers_of, texts_of, whole_numbers_of
+from .raw_values import booleans_of, moments_of, numbers_of, plain, texts_of, whole_numbers_of
 
 MODEL_FILE = "model.txt"
 COLUMNS_FILE = "columns.json"
 MANY_ROWS = 100_000  # from here on LightGBM predicts with every core; below, threads cost more than they save
-SCHEMA_VERSION = 3
+SKOPS = ".skops"
+SCHEMA_VERSION = 4
 
 Matrix = npt.NDArray[np.float64]
 
@@ -192,6 +193,8 @@ class RawEstimator:
     columns: RawColumns
     classes: tuple[Any, ...]
     """Labels in the order of the probabilities; empty for regression."""
+    takes_plain: bool = False
+    """Whether the pipeline takes what :func:`plain` gives, since it was kept without a function of ours."""
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 (MLflow passes params)
         """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label."""
@@ -199,7 +202,8 @@ class RawEstimator:
 
     def scores(self, rows: pd.DataFrame) -> Matrix:
         """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
-        return pipeline_scores(self.pipeline, self.columns.table(rows), self.classes)
+        table = self.columns.table(rows)
+        return pipeline_scores(self.pipeline, plain(table) if self.takes_plain else table, self.classes)
 
 
 def pipeline_scores(pipeline: Any, features: pd.DataFrame, classes: Sequence[Any]) -> Matrix:
@@ -212,14 +216,16 @@ def pipeline_scores(pipeline: Any, features: pd.DataFrame, classes: Sequence[Any
     return probabilities
 
 
-def plain(features: pd.DataFrame) -> pd.DataFrame:
-    """Text as Python objects, truth values and moments (in seconds) as numbers: what scikit-learn understands."""
-    return pd.DataFrame({name: _plain(features[name]) for name in features.columns})
+def write_columns(
+    folder: Path, columns: RawColumns, classes: Sequence[Any], model: str, trusted: Sequence[str] = ()
+) -> None:
+    """Write ``columns.json``.
 
-
-def write_columns(folder: Path, columns: RawColumns, classes: Sequence[Any], model: str) -> None:
-    """Write ``columns.json``; ``model`` is the file of the model, seen from the folder."""
-    record = {"schema": SCHEMA_VERSION, "model": model, "columns": columns.to_json(), "classes": list(classes)}
+    ``model`` is the file of the model, seen from the folder; ``trusted`` are the types that a file of skops is made of,
+    beyond those that skops always trusts.
+    """
+    told = {"columns": columns.to_json(), "classes": list(classes), "trusted": list(trusted)}
+    record = {"schema": SCHEMA_VERSION, "model": model, **told}
     (folder / COLUMNS_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -236,6 +242,10 @@ def load(folder: Path) -> RawPredictor | RawEstimator:
         raise ValueError(f"{COLUMNS_FILE} has schema {record['schema']}, this code reads {SCHEMA_VERSION}")
     columns, classes = RawColumns.from_json(record["columns"]), tuple(record["classes"])
     file = folder / record["model"]
+    if file.suffix == SKOPS:  # builds known types, and runs no code that the file brings
+        from skops import io
+
+        return RawEstimator(io.load(file, trusted=record["trusted"]), columns, classes, takes_plain=True)
     if record["model"] != MODEL_FILE:
         return RawEstimator(pickle.loads(file.read_bytes()), columns, classes)
     import lightgbm
@@ -280,14 +290,6 @@ def _answer(scores: Matrix, classes: tuple[Any, ...], index: pd.Index) -> pd.Dat
     labels = pd.Series(classes).to_numpy()[scores.argmax(axis=1)]
     probabilities = {f"probability_{label}": scores[:, code] for code, label in enumerate(classes)}
     return pd.DataFrame({"prediction": labels, **probabilities}, index=index)
-
-
-def _plain(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return (values - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        return values.astype("float64")
-    return values.astype(object).where(values.notna(), np.nan)
 
 
 def _seconds(moments: pd.Series) -> Matrix:

@@ -136,6 +136,11 @@ def moments_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Seri
     return values.astype("datetime64[us]")
 
 
+def plain(features: pd.DataFrame) -> pd.DataFrame:
+    """Text as Python objects, truth values and moments (in seconds) as numbers: what scikit-learn understands."""
+    return pd.DataFrame({name: _plain(features[name]) for name in features.columns})
+
+
 def _text(value: Any, known: Collection[str], by_number: Mapping[float, str]) -> str:
     text = str(value)
     if text in known or isinstance(value, str | bool | np.bool_) or not isinstance(value, int | float | np.number):
@@ -173,3 +178,11 @@ def _refuse(values: pd.Series, unread: pd.Series, needed: str) -> None:
     strange = values[unread.to_numpy(dtype=bool)]
     if len(strange):
         raise ValueError(f"holds {len(strange):,} values like {strange.iloc[0]!r}, {needed}")
+
+
+def _plain(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return (values - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values.astype("float64")
+    return values.astype(object).where(values.notna(), np.nan)

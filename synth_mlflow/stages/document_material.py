@@ -89,9 +89,8 @@ def gather_material(project: Project) -> Material:
         )
     refuse_other_set(frozen, sweeps[-1], "the newest sweep", "synth-mlflow sweep")
     newest = [run for run in project.reader.children(sweeps[-1].run_id) if run.counts]
-    text = project.reader.file(sweeps[-1], names.A_CURVE).read_text(encoding="utf-8")
     final, policy = _only(newest, "final", sweeps[-1].run_id), readable_policy(project, problem)
-    curve = Curve.from_json(json.loads(text))
+    curve = project.curve(sweeps[-1])
     batches = distinct_batches(run for run in runs if run.stage == "batch")
     inside = set(final.batches) if curve.chosen else set()
     told, terse = _parted(batches, inside)

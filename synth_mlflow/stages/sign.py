@@ -12,6 +12,7 @@ from pathlib import Path
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.gate.soundness import refuse_misquoted, refuse_other_model
 from synth_mlflow.gate.standing import refuse_other_set
 from synth_mlflow.gate.verdicts import checks_by_batch, in_force, require_open
 from synth_mlflow.handoff.document import Document, SignOff
@@ -82,7 +83,8 @@ def sign(project: Project, asked: Asked) -> SignedOff:
     GateError
         If there is no handoff, or it is a draft, or superseded, or there is no model to make the champion.
     EvidenceError
-        If the document is not the one that its run vouches for.
+        If the document is not the one that its run vouches for, gives other facts than its model's run, or the files
+        of a model that is to be champion were changed.
     """
     _refuse_blank(asked)
     refuse_output(asked.output)
@@ -90,8 +92,11 @@ def sign(project: Project, asked: Asked) -> SignedOff:
     handoff = _handoff(project, runs, asked.handoff)
     refuse_other_set(project.evaluation_set(), handoff, f"handoff {handoff.run_id}", "synth-mlflow report")
     document = _document(project, handoff)
+    final = refuse_misquoted(project, handoff, document)
     before = recorded_sign_offs(runs)
     champion = _champion(document) if asked.champion else None
+    if champion:
+        refuse_other_model(project, final)
     rechecked = _recheck(project, _inside(document), asked.sources) if champion else ()
     earlier = [each for each in chain.from_iterable(before.values()) if each.champion not in (None, champion)]
     newest = max((each.run.started for each in earlier), default=0) if champion else 0

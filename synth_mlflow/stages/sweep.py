@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -36,11 +36,12 @@ from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.stages.ingredients import Ingredients, gather
 from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.claims import Claims
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.models import registered_name
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
-from synth_mlflow.tracking.write import NewRun, create_children, create_run, ending_badly, ending_children_badly
+from synth_mlflow.tracking.write import NewRun, create_children, ending_badly, ending_children_badly
 
 By = Literal["generator"]
 BYS: tuple[By, ...] = get_args(By)
@@ -113,19 +114,30 @@ def sweep(
     )
     ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator")
     supply_sources(ingredients.plan, len(ingredients.training), len(ingredients.synthetic), ingredients.sources)
-    existing = project.reader.recorded(ingredients.key)
-    if existing:
-        project.say(f"this very sweep is recorded already as run {existing[-1].run_id}")
-        text = project.reader.file(project.reader.vouch(existing[-1]), names.A_CURVE).read_text(encoding="utf-8")
-        return Curve.from_json(json.loads(text))
-    return _run(project, ingredients, open_engine(engine, n_jobs=n_jobs, scheduler=scheduler))
+    return _swept_once(project, ingredients, open_engine(engine, n_jobs=n_jobs, scheduler=scheduler))
 
 
-def _run(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
+def _swept_once(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
+    """The curve of a sweep that is recorded already, or that this process or another one runs."""
+    registered_name(project.server, project.server.experiment)  # refused before the work, not after it
+    plan, claims = ingredients.plan, Claims(project.server, project.say)
+    new = NewRun("sweep", f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats", ingredients.key)
+    while not (recorded := project.reader.recorded(new.key)):
+        is_done = partial(_is_recorded, project, new.key)
+        with claims.claimed(new, parent=project.workflow_run, done=is_done) as parent:
+            if parent is not None:
+                return _run(project, ingredients, engine, parent)
+        claims.wait(new.key, "this very sweep")
+    project.say(f"this very sweep is recorded already as run {recorded[-1].run_id}")
+    return project.curve(project.reader.vouch(recorded[-1]))
+
+
+def _is_recorded(project: Project, key: str) -> bool:
+    return bool(project.reader.recorded(key))
+
+
+def _run(project: Project, ingredients: Ingredients, engine: Engine, parent: str) -> Curve:
     server, plan = project.server, ingredients.plan
-    registered_name(server, server.experiment)  # refused before the work, not after it
-    name = f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats"
-    parent = create_run(server, NewRun("sweep", name, ingredients.key), parent=project.workflow_run)
     with ending_badly(server, parent):
         kept = KeptFits(server, parent, _maker(ingredients.spec))
         if kept.finished:

@@ -29,7 +29,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft, Input
 from synth_mlflow.tracking.kept_fits import KeptFits
 from synth_mlflow.tracking.long_lists import PARAM_MAX
-from synth_mlflow.tracking.models import KeptModel, keep_model
+from synth_mlflow.tracking.models import KeptModel, format_words, keep_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import end_run, set_tags, writing
@@ -136,6 +136,7 @@ def _write_final(
         draft.param(names.P_MODEL_NAME, kept.name)
         draft.param(names.P_MODEL_VERSION, kept.version)
         draft.param(names.P_MODEL_SHA256, kept.sha256)
+        draft.tag(names.TAG_FORMAT, kept.format)
         draft.param(names.P_PREDICTIONS, array_digest(predictions))
         draft.param(names.P_SWEEP, parent)
         draft.param(names.P_ENVIRONMENT, environment())
@@ -155,8 +156,8 @@ def _write_final(
             f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; what it is promised "
             f"to score is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
             f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
-            f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns.\n\n"
-            f"| batches inside | sweep | evaluation set |\n|---|---|---|\n"
+            f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns. "
+            f"{format_words(kept.format)}\n\n| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
             f"{_caveat(ingredients)}"
             + (f"\n\nIts batches passed under a policy that is looser than the default: {looser}." if looser else "")

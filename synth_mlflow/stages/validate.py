@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from synth_mlflow.checks import CheckResult, Evidence, Probe, Ruling, as_json, failed_probes, judge, sound
-from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
+from synth_mlflow.checks import CheckResult, Evidence, judge, sound
+from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.markdown_text import as_text
 from synth_mlflow.data.record import Source, source_in_words
 from synth_mlflow.data.slices import Slice
@@ -21,22 +21,18 @@ from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, load_check
-from synth_mlflow.gate.revisions import accepted_after, revisions_of
 from synth_mlflow.gate.verdict_notes import note_verdict
-from synth_mlflow.gate.verdicts import Verdict, acceptance_words, checks_by_batch, recomputed_verdict
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
 from synth_mlflow.model.halves import halves_of
-from synth_mlflow.plugins import find, provenance
-from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.plugins import find
+from synth_mlflow.stages.check_run import new_check_run, write_check
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
-from synth_mlflow.tracking.long_lists import PARAM_MAX
+from synth_mlflow.tracking.claims import Claims
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
-from synth_mlflow.tracking.write import NewRun, create_children, ending_children_badly, set_tags, writing
-
-N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
+from synth_mlflow.tracking.write import ending_badly, set_tags
 
 
 def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> list[Verdict]:
@@ -68,21 +64,60 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
         wanted = [_not_retracted(project.batch(batch_id))]
     _refuse_idle(source, wanted)
     verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
-    for place, batch in enumerate(wanted):
-        done = {check.check for check in verdicts[place].checks}
-        missing = [name for name in policy.required if name not in done]
-        if verdicts[place].shut:
-            _refuse_shut(project, batch, verdicts[place], named=bool(batch_id))
-            continue
-        if not missing:
-            project.say(f"{batch.id} is validated already under the policy in force: {verdicts[place].verdict}")
-            note_verdict(project, batch, policy, verdicts[place])  # a killed process may have left that undone
-            continue
-        _judge_batch(project, batch, policy, missing, evidence_of(project, frozen, batch, source))
-        checks = checks_by_batch(project)
-        verdicts[place] = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
-        note_verdict(project, batch, policy, verdicts[place])
-        _mark(project, batch, verdicts[place])
+    owed: list[_Owed] = []
+    for batch, verdict in zip(wanted, verdicts, strict=True):
+        if verdict.shut:
+            _refuse_shut(project, batch, verdict, named=bool(batch_id))
+        elif missing := _missing(policy, verdict):
+            owed.append(_Owed(project, batch, policy, frozen, source, missing))
+        else:
+            project.say(f"{batch.id} is validated already under the policy in force: {verdict.verdict}")
+            note_verdict(project, batch, policy, verdict)  # a killed process may have left that undone
+    judged = _judged(project, owed)
+    return [judged.get(batch.id, verdict) for batch, verdict in zip(wanted, verdicts, strict=True)]
+
+
+def _missing(policy: Policy, verdict: Verdict) -> list[str]:
+    done = {check.check for check in verdict.checks}
+    return [name for name in policy.required if name not in done]
+
+
+@dataclass
+class _Owed:
+    """A batch of which checks are missing."""
+
+    project: Project
+    batch: StoredBatch
+    policy: Policy
+    frozen: EvaluationSet
+    source: Path | None
+    missing: list[str]
+
+    def verdict(self) -> Verdict:
+        """What the checks say that are recorded by now."""
+        checks = checks_by_batch(self.project).get(self.batch.run.run_id, [])
+        return recomputed_verdict(self.project, self.batch, self.policy, checks)
+
+
+def _judged(project: Project, owed: Sequence[_Owed]) -> dict[str, Verdict]:
+    """The verdicts of batches once nothing is missing: by the checks of this process, and by those of others."""
+    claims, verdicts = Claims(project.server, project.say), dict[str, Verdict]()
+    while owed:
+        left = []
+        for each in owed:
+            others = _run_missing(each, claims)
+            verdict = each.verdict()
+            each.missing = [name for name in _missing(each.policy, verdict) if name in others]
+            if each.missing:
+                left.append(each)
+                continue
+            note_verdict(project, each.batch, each.policy, verdict)
+            _mark(project, each.batch, verdict)
+            verdicts[each.batch.id] = verdict
+        for each in left[:1]:  # somebody else is at it; then those that have become free are tried again
+            name = each.missing[0]
+            claims.wait(new_check_run(each.batch, name, each.policy).key, f"the {name} of {each.batch.id}")
+        owed = left
     return verdicts
 
 
@@ -114,21 +149,34 @@ def _not_retracted(batch: StoredBatch) -> StoredBatch:
     return batch
 
 
-def _judge_batch(
-    project: Project, batch: StoredBatch, policy: Policy, missing: Sequence[str], evidence: Evidence
-) -> None:
-    children = create_children(project.server, batch.run.run_id, [_new_run(batch, name, policy) for name in missing])
-    with ending_children_badly(project.server, children):
-        for number, (name, run_id) in enumerate(zip(missing, children, strict=True), start=1):
-            n_rows = len(evidence.batch)
-            project.say(f"checking the {name} of {batch.id} ({n_rows:,} rows), check {number} of {len(missing)}")
-            with threadpool_limits(
-                1, user_api="blas"
-            ):  # small products: on a busy machine threads that wait cost tenfold
-                result = check_result(name, evidence, policy.thresholds[name])
-            ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
-            accepted = _accepted(project, batch, policy, name, ruling)
-            _write(project, batch, policy, name, run_id, result, ruling, accepted)
+def _run_missing(owed: _Owed, claims: Claims) -> list[str]:
+    """Run those missing checks of a batch that no other process is at; gives the others."""
+    batch, others, n_missing = owed.batch, list[str](), len(owed.missing)
+    evidence: Evidence | None = None
+    for number, name in enumerate(owed.missing, start=1):
+        new = new_check_run(batch, name, owed.policy)
+        with claims.claimed(new, parent=batch.run.run_id, done=partial(_is_done, owed, name)) as run_id:
+            if run_id is None:
+                others.append(name)
+                continue
+            with ending_badly(owed.project.server, run_id):
+                evidence = evidence or evidence_of(owed.project, owed.frozen, batch, owed.source)
+                n_rows = f"{len(evidence.batch):,} rows"
+                owed.project.say(f"checking the {name} of {batch.id} ({n_rows}), check {number} of {n_missing}")
+                _run_check(owed, evidence, name, run_id)
+    return others
+
+
+def _is_done(owed: _Owed, name: str) -> bool:
+    return name not in _missing(owed.policy, owed.verdict())
+
+
+def _run_check(owed: _Owed, evidence: Evidence, name: str, run_id: str) -> None:
+    policy = owed.policy
+    with threadpool_limits(1, user_api="blas"):  # small products: on a busy machine threads that wait cost tenfold
+        result = check_result(name, evidence, policy.thresholds[name])
+    ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
+    write_check(owed.project, owed.batch, policy, name, run_id, result, ruling)
 
 
 def evidence_of(
@@ -193,129 +241,6 @@ def check_result(name: str, evidence: Evidence, thresholds: Mapping[str, float])
         if not isinstance(result, CheckResult):
             raise TypeError(f"it returned a {type(result).__name__}, a CheckResult was needed")
         return sound(result)
-
-
-def _new_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
-    tags = {
-        names.TAG_CHECK: name,
-        names.TAG_VERDICT: "unvalidated",
-        **{tag: batch.run.tags.get(tag, "") for tag in (names.TAG_BATCH, names.TAG_GENERATOR, names.TAG_SLICE)},
-    }
-    key = json_digest([name, batch.run.run_id, batch.digest, policy.digest, load_check(name).version])
-    return NewRun(name, f"{name} · {batch.id}", key, tags)
-
-
-def _write(
-    project: Project,
-    batch: StoredBatch,
-    policy: Policy,
-    name: str,
-    run_id: str,
-    result: CheckResult,
-    ruling: Ruling,
-    accepted: Accepted,
-) -> None:
-    failed, frozen = failed_probes(result.probes, policy.alpha(name)), project.evaluation_set()
-    with writing(project.server, run_id) as draft:
-        draft.param(names.P_CHECK, name)
-        draft.param(names.P_CHECK_VERSION, load_check(name).version)
-        if origin := provenance("checks", [name]):
-            draft.param(names.P_PLUGINS, {"checks": origin})
-        draft.param(names.P_BATCH, batch.id)
-        draft.param(names.P_BATCH_DIGEST, batch.digest)
-        draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
-        draft.param(names.P_POLICY, policy.digest)
-        draft.param(names.P_STATEMENT, project.problem().statement.digest)
-        draft.param(names.P_ALPHA, policy.alpha(name))
-        draft.param(names.P_THRESHOLDS, dict(policy.thresholds[name]))
-        draft.param(names.P_VERDICT, ruling.verdict)
-        draft.tag(names.TAG_VERDICT, ruling.verdict)
-        draft.tag(names.TAG_REASON, "\n".join([*accepted.words, *ruling.reasons]))
-        if accepted.after:
-            draft.param(names.P_ACCEPTED_AFTER, accepted.after)
-        draft.param(names.P_DECIDING, _kept(result.probes, failed))
-        draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
-        _keep(draft, result)
-        draft.text(names.A_POLICY, canonical_json(asdict(policy)))
-        notes = [*accepted.words, *([frozen.caveat] if frozen.caveat else [])]
-        draft.describe(_description(batch, name, policy, result, ruling, notes))
-
-
-def _keep(draft: Draft, result: CheckResult) -> None:
-    probes = {"probes": [as_json(probe) for probe in result.probes], "inconclusive": result.inconclusive}
-    draft.text(names.A_PROBES, canonical_json(probes))
-    for metric, value in result.metrics.items():
-        draft.metric(names.M_PREFIX + metric, value)
-    for stem, table in result.tables.items():
-        draft.frame(f"{stem}.json", table)
-    for stem, figure in result.figures.items():
-        draft.picture(f"{stem}.png", figure)
-
-
-def _description(
-    batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling, notes: Sequence[str]
-) -> str:
-    reasons = "\n".join(f"- {as_text(reason)}" for reason in ruling.reasons[:10])
-    rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
-    people = "".join(f" {as_text(note.removesuffix('.'))}." for note in notes)
-    words = f"{result.words}\n\n" if result.words else ""
-    return (
-        f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
-        f"| probe | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n{words}"
-        f"A probe fails where it lies beyond its limit and beyond what 99 of 100 draws of real rows show, and survives "
-        f"Holm's correction at a false-alarm rate of {policy.alpha(name):g} over all {len(result.probes)} probes. They "
-        f"are in `{names.A_PROBES}`, the pictures beside it."
-    )
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """Whether people accepted that a check is inconclusive."""
-
-    words: tuple[str, ...] = ()
-    after: str = ""
-    """When, in ISO 8601, if they knew the verdict by then."""
-
-
-def _accepted(project: Project, batch: StoredBatch, policy: Policy, name: str, ruling: Ruling) -> Accepted:
-    why = policy.accepted.get(name, "") if ruling.verdict == "inconclusive" else ""
-    if not why:
-        return Accepted()
-    earlier = itertools.chain.from_iterable(checks_by_batch(project).values())
-    same = [
-        run
-        for run in earlier
-        if run.params.get(names.P_CHECK) == name and run.params.get(names.P_BATCH_DIGEST) == batch.digest
-    ]
-    after = accepted_after(revisions_of(project), name, same)
-    return Accepted((f"{name} is inconclusive, {acceptance_words(why, after)}",), after)
-
-
-def _worst(probes: Sequence[Probe]) -> list[Probe]:
-    """The probes that decide, or come nearest to it."""
-    return sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:N_DECIDING]
-
-
-def _kept(probes: Sequence[Probe], failed: Sequence[Probe]) -> str:
-    """The worst probes as a parameter: as many as it takes, since values from the rows stand in their words."""
-    told = [{**as_json(probe), "failed": probe in failed} for probe in _worst(probes)]
-    while len(canonical_json(told)) > PARAM_MAX:
-        told.pop()
-    return canonical_json(told)
-
-
-def _table_row(probe: Probe) -> str:
-    floor = "" if probe.floor is None else f"{probe.floor:.4g}"
-    return (
-        f"| {as_text(probe.name)} | {as_text(probe.column or '')} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
-    )
-
-
-def _badness(probe: Probe) -> float:
-    if probe.value is None:
-        return float("-inf")
-    distance = probe.value - probe.limit
-    return (distance if probe.better == "low" else -distance) / max(abs(probe.limit), 1e-9)
 
 
 def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import NOT_FOUND
 from pathlib import Path
+from zipfile import BadZipFile
 
+import pyarrow as pa
 import requests
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
@@ -79,3 +83,16 @@ def _is_absence(error: BaseException) -> bool:
     if isinstance(error, requests.RequestException):
         return isinstance(answer, requests.Response) and answer.status_code == NOT_FOUND
     return not isinstance(error, OSError) or error.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
+
+
+@contextmanager
+def reading(run: StoredRun, path: str) -> Iterator[None]:
+    """Whoever may write runs can vouch for a file that is no such file: an EvidenceError says whose it is."""
+    try:
+        yield
+    except (pa.ArrowException, BadZipFile, AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise EvidenceError(
+            f"{path} of run {run.run_id} ({run.name}) cannot be read, though it has the recorded sha256: "
+            f"{type(error).__name__}.",
+            "Another version of synth_mlflow wrote this run, or somebody else did: then delete it in MLflow.",
+        ) from error

@@ -19,8 +19,12 @@ import cloudpickle
 import mlflow.lightgbm
 import mlflow.sklearn
 import pandas as pd
+import skops.io
 from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types.schema import AnyType, ColSpec, Schema
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from synth_mlflow.data import duration_format, value_formats
 from synth_mlflow.data.column_form import PLAIN, Form
@@ -34,19 +38,22 @@ from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawEstimator
 TRAVELLING = (raw_columns, raw_values, value_formats, duration_format)
 PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
 LOADER = f"{PACKAGE}.model.raw_columns"
+LIGHTGBM, SKOPS, CLOUDPICKLE = "lightgbm", "skops", "cloudpickle"
+KNOWN_TYPES = frozenset({"sklearn", "numpy", "scipy", "xgboost", "lightgbm", "collections.OrderedDict"})
+"""Libraries whose types a file of skops may name: to build them runs no code that the file brings."""
 EXAMPLE_ROWS = 5  # predicted on, for the signature of the output
 RAW = "raw"
 
 
 def save_model(
     model: FittedModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form] | None = None
-) -> None:
+) -> str:
     """Write a fitted model as MLflow keeps models; it can be served without this package.
 
     Parameters
     ----------
     model : Model
-        LightGBM is written as its own text, a scikit-learn pipeline by MLflow's own flavour.
+        LightGBM is written as its own text, a scikit-learn pipeline by skops, one with code of its own by cloudpickle.
     features : DataFrame
         The features of all real training rows.
     folder : Path
@@ -55,13 +62,17 @@ def save_model(
         MLflow's description of the model, which is completed.
     forms : mapping, optional
         How columns are written outside the product, as far as it is no plain way; the model reads it.
+
+    Returns
+    -------
+    str
+        The format: ``lightgbm``, ``skops`` or ``cloudpickle``; only the last one runs code when it is loaded.
     """
     if isinstance(model, BoostedModel):
-        _save_boosted(model, features, folder, meta, forms or {})
-    elif isinstance(model, EstimatorModel):
-        _save_estimator(model, features, folder, meta, forms or {})
-    else:
-        raise TypeError(f"a {type(model).__name__} cannot be kept")
+        return _save_boosted(model, features, folder, meta, forms or {})
+    if isinstance(model, EstimatorModel):
+        return _save_estimator(model, features, folder, meta, forms or {})
+    raise TypeError(f"a {type(model).__name__} cannot be kept")
 
 
 def signature_of(columns: RawColumns, output: pd.DataFrame) -> ModelSignature:
@@ -79,7 +90,7 @@ def signature_of(columns: RawColumns, output: pd.DataFrame) -> ModelSignature:
 
 def _save_boosted(
     model: BoostedModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
-) -> None:
+) -> str:
     predictor = replace(model.predictor, columns=_as_given(model.predictor.columns, features, forms))
     with _code() as code:
         mlflow.lightgbm.save_model(
@@ -94,6 +105,7 @@ def _save_boosted(
     for path in (folder / meta.flavors["lightgbm"]["data"], folder / RAW / raw_columns.MODEL_FILE):
         _without_ranges(path)
     _load_with(meta, folder)
+    return LIGHTGBM
 
 
 def _without_ranges(path: Path) -> None:
@@ -107,23 +119,27 @@ def _without_ranges(path: Path) -> None:
 
 def _save_estimator(
     model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
-) -> None:
+) -> str:
     columns = _as_given(_columns_of(features[list(model.features)]), features, forms)
     predictor = RawEstimator(model.pipeline, columns, model.classes)
-    with _code() as code, _written_out(model.pipeline) as packages:
+    signature = signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS)))
+    bare, trusted = without_code(model.pipeline)
+    with _code() as code, _written_out(model.pipeline if bare is None else None) as packages:
         mlflow.sklearn.save_model(
-            model.pipeline,
+            model.pipeline if bare is None else bare,
             folder,
             mlflow_model=meta,
-            signature=signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS))),
-            pip_requirements=_requirements(["scikit-learn", "pandas", "numpy", *packages]),
+            signature=signature,
+            pip_requirements=_requirements(["scikit-learn", "pandas", "numpy", *packages, *_packages(trusted)]),
             code_paths=[code],
-            serialization_format="cloudpickle",
+            serialization_format=CLOUDPICKLE if bare is None else SKOPS,
+            skops_trusted_types=list(trusted) or None,
         )
     (folder / RAW).mkdir()
     file = Path("..", meta.flavors["sklearn"]["pickled_model"])
-    raw_columns.write_columns(folder / RAW, predictor.columns, predictor.classes, file.as_posix())
+    raw_columns.write_columns(folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted)
     _load_with(meta, folder)
+    return CLOUDPICKLE if bare is None else SKOPS
 
 
 def _load_with(meta: Model, folder: Path) -> None:
@@ -168,17 +184,60 @@ def _code() -> Iterator[str]:
         yield str(package)
 
 
+def without_code(pipeline: Any) -> tuple[Any | None, tuple[str, ...]]:
+    """A fitted pipeline without our own function, as skops can keep it, and the types that its reader has to trust.
+
+    Returns
+    -------
+    pipeline or None
+        None if it holds anything that is no plain data of a library in ``KNOWN_TYPES``, or if it does not come back.
+    tuple of str
+        Types beyond those that skops always trusts.
+    """
+    bare = _bare(pipeline)
+    if bare is None:
+        return None, ()
+    try:
+        content = skops.io.dumps(bare)
+        trusted = tuple(skops.io.get_untrusted_types(data=content))
+        if all(name.partition(".")[0] in KNOWN_TYPES or name in KNOWN_TYPES for name in trusted):
+            skops.io.loads(content, trusted=trusted)
+            return bare, trusted
+    except (UnsupportedTypeException, UntrustedTypesFoundException, TypeError, ValueError, AttributeError, KeyError):
+        pass  # skops cannot keep it
+    return None, ()
+
+
+def _bare(pipeline: Any) -> Any | None:
+    """The same steps without :func:`raw_values.plain` in front; None for a pipeline that has another front."""
+    front = pipeline.steps[0][1]
+    first = front.steps[0][1] if isinstance(front, Pipeline) else None
+    if not isinstance(first, FunctionTransformer) or first.func is not raw_values.plain:
+        return None
+    return Pipeline([("columns", front.steps[1][1]), *pipeline.steps[1:]])
+
+
+def _packages(types: Iterable[str]) -> set[str]:
+    """The distributions of some types, beside those that every model asks for, and skops."""
+    shipped = metadata.packages_distributions()
+    tops = {name.partition(".")[0] for name in types} & shipped.keys()
+    return {shipped[top][0] for top in tops} | ({"skops"} if types else set())
+
+
 @contextmanager
 def _written_out(pipeline: Any) -> Iterator[set[str]]:
     """Inside the block, code that no distribution ships is pickled itself; gives the distributions of all other code.
 
-    The user's own modules are such code, and what this package puts in front of an estimator.
+    The user's own modules are such code, and what this package puts in front of an estimator. None has no code.
     """
+    if pipeline is None:
+        yield set()
+        return
     shipped = metadata.packages_distributions()
     known = shipped.keys() | sys.stdlib_module_names
     registered: set[str] = set()
     try:
-        _register({raw_columns.__name__}, registered)
+        _register({raw_columns.__name__, raw_values.__name__}, registered)
         while own := {name for name in _modules_of(pipeline) if name.partition(".")[0] not in known} - registered:
             _register(own, registered)
         tops = {name.partition(".")[0] for name in _modules_of(pipeline)}

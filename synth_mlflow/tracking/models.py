@@ -1,4 +1,4 @@
-"""Keep a fitted model on the server: LightGBM's own text, a signature, and a loader that takes raw columns."""
+"""Keep a fitted model on the server: in a format without code if there is one, a signature, a loader of raw columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.model_files import save_model
+from synth_mlflow.tracking.model_files import CLOUDPICKLE, LIGHTGBM, SKOPS, save_model
 from synth_mlflow.tracking.moved import beside_database
 from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
@@ -34,6 +34,11 @@ PUT_AWAY = "Put away: the sweep that made this version was not written to its en
 UC_SCHEMA = "SYNTH_MLFLOW_UC_SCHEMA"
 THREE_PARTS, TWO_PARTS = re.compile(r"[^./\s]+\.[^./\s]+\.[^./\s]+"), re.compile(r"[^./\s]+\.[^./\s]+")
 UC_REFUSES = re.compile(r"[./\s\x00-\x1f\x7f]")  # in a part of a name
+FORMAT_WORDS = {
+    LIGHTGBM: "The model is kept in LightGBM's own text format, which holds no code",
+    SKOPS: "The model is kept in the format of skops, which holds no code",
+    CLOUDPICKLE: "**Loading this model runs code that is in its file**: it is pickled, since skops cannot keep it",
+}
 UNITY_CATALOG = re.compile(r"(databricks-uc|uc)(:|$)")
 
 
@@ -46,6 +51,8 @@ class KeptModel:
     version: str
     sha256: str
     """Digest over the model's files."""
+    format: str
+    """``lightgbm``, ``skops`` or ``cloudpickle``; the last one runs code when it is loaded."""
 
     @property
     def uri(self) -> str:
@@ -72,7 +79,7 @@ def keep_model(
     run_id : str
         The run that the model comes from.
     model : Model
-        LightGBM is kept as its own text; a scikit-learn pipeline by MLflow's own flavour.
+        LightGBM is kept as its own text, a scikit-learn pipeline by skops or, where skops cannot, by cloudpickle.
     features : DataFrame
         The features of all real training rows, for the signature.
     name : str
@@ -87,11 +94,11 @@ def keep_model(
     left = sorted(_versions_of(server, run_id), key=lambda found: int(found.version))
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
-        return KeptModel(left[0].model_id or "", name, left[0].version, sha256)
+        return KeptModel(left[0].model_id or "", name, left[0].version, sha256, left[0].tags.get(names.TAG_FORMAT, ""))
     logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as parent:
         folder = Path(parent) / "model"
-        save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id), forms)
+        kept_as = save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id), forms)
         sha256 = folder_digest(folder)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")
@@ -100,13 +107,13 @@ def keep_model(
         name,
         logged.artifact_location,
         run_id,
-        tags={**tags, "synth.model_sha256": sha256},
+        tags={**tags, names.P_MODEL_SHA256: sha256, names.TAG_FORMAT: kept_as},
         model_id=logged.model_id,
     )
     for twin in _versions_of(server, run_id):  # of requests whose answer was lost and that MLflow sent again
         if str(twin.version) != str(version.version):
             client.delete_model_version(name, twin.version)
-    return KeptModel(logged.model_id, name, str(version.version), sha256)
+    return KeptModel(logged.model_id, name, str(version.version), sha256, kept_as)
 
 
 def registered_name(server: Server, name: str) -> str:
@@ -230,6 +237,20 @@ def describe_model(server: Server, name: str, version: str, markdown: str) -> No
     """What the UI shows on top of a registered version, and on top of its model."""
     server.client.update_model_version(name, version, markdown[:DESCRIPTION_MAX])
     server.client.update_registered_model(name, f"Version {version}: {markdown}"[:DESCRIPTION_MAX])
+
+
+def format_words(kept_as: str) -> str:
+    """Whether loading a model runs code, for its pages; ``kept_as`` is its format.
+
+    >>> format_words("pickle")
+    ''
+    """
+    if kept_as not in FORMAT_WORDS:
+        return ""
+    return (
+        f"{FORMAT_WORDS[kept_as]}. `mlflow.pyfunc.load_model` also runs the code in its folder `code`, which reads raw "
+        "columns: load it if you trust everybody who may write to this server."
+    )
 
 
 def folder_digest(folder: Path) -> str:

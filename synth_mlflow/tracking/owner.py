@@ -39,6 +39,22 @@ def is_gone(owner: str, started: int) -> bool:
     return _birth(int(process)) != owner.rpartition(" ")[2]
 
 
+def of_this_machine(owner: str) -> bool:
+    """Whether it can be asked here if the process still lives."""
+    return owner.rpartition(" ")[0].rpartition(" ")[0] == _machine()
+
+
+def owner_words(owner: str) -> str:
+    """Who writes a run, in words.
+
+    >>> owner_words("elsewhere/x/1 77 123"), owner_words("")
+    ('process 77 on elsewhere', 'somebody')
+    """
+    machine, _, process = owner.rpartition(" ")[0].rpartition(" ")
+    where = "this machine" if of_this_machine(owner) else "".join(filter(str.isprintable, machine.partition("/")[0]))
+    return f"process {process} on {where}" if process.isdecimal() and machine else "somebody"
+
+
 def _machine() -> str:
     """This machine since it was started, and the container in it: processes are numbered anew in each."""
     boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")

@@ -21,6 +21,7 @@ from synth_mlflow.data.tables import read_parquet, read_real, read_table, restor
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.files import reading
 from synth_mlflow.tracking.read import Reader, StoredRun
 from synth_mlflow.tracking.server import Server
 from synth_mlflow.tracking.stored import (
@@ -181,7 +182,8 @@ class Project:
         """The keyed row digests of a run, by the name of their side: kept by it, or of real rows kept by reference."""
         if names.P_KEY_FINGERPRINT in run.params and run.stage == "evaluation_set":
             return self._digests_by_reference(run)
-        with np.load(self.reader.file(run, names.A_ROW_DIGESTS), allow_pickle=False) as arrays:
+        path = self.reader.file(run, names.A_ROW_DIGESTS)
+        with reading(run, names.A_ROW_DIGESTS), np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
 
     def _digests_by_reference(self, run: StoredRun) -> Mapping[str, Hashes]:
@@ -194,10 +196,13 @@ class Project:
     def latest_sweep(self) -> Sweep | None:
         """The newest sweep; None before `sweep`."""
         run = self.reader.latest("sweep")
-        if run is None:
-            return None
-        curve = json.loads(self.reader.file(self.reader.vouch(run), names.A_CURVE).read_text(encoding="utf-8"))
-        return Sweep(run, Curve.from_json(curve))
+        return None if run is None else Sweep(run, self.curve(self.reader.vouch(run)))
+
+    def curve(self, run: StoredRun) -> Curve:
+        """The curve that a sweep has kept."""
+        path = self.reader.file(run, names.A_CURVE)
+        with reading(run, names.A_CURVE):
+            return Curve.from_json(json.loads(path.read_text(encoding="utf-8")))
 
     def batches(self) -> list[StoredBatch]:
         """Every batch that was written to its end, oldest first."""
@@ -217,7 +222,8 @@ class Project:
     def batch_rows(self, batch: StoredBatch, schema: Schema) -> pd.DataFrame:
         """A batch's rows; an EvidenceError if bytes, content or record are not those that were recorded."""
         path = self.reader.file(batch.run, names.A_BATCH)
-        rows = restore(read_parquet(path), schema)
+        with reading(batch.run, names.A_BATCH):
+            rows = restore(read_parquet(path), schema)
         found = table_digest(rows, schema)
         record = self.record(batch)
         if not found == batch.digest == record.digest:
@@ -247,7 +253,9 @@ class Project:
 
     def record(self, batch: StoredBatch) -> Record:
         """A batch's provenance record; an EvidenceError if it is not the one that was recorded."""
-        record = Record.from_json(self.reader.file(batch.run, names.A_RECORD).read_text(encoding="utf-8"))
+        path = self.reader.file(batch.run, names.A_RECORD)
+        with reading(batch.run, names.A_RECORD):
+            record = Record.from_json(path.read_text(encoding="utf-8"))
         claimed = (batch.run.params[names.P_GENERATOR], batch.run.params[names.P_GENERATOR_VERSION])
         if (
             record.sha256 != batch.run.params[names.P_RECORD]
@@ -262,7 +270,9 @@ class Project:
     def _side(self, frozen: EvaluationSet, artifact: str, side: str, digest: str) -> pd.DataFrame:
         stored = frozen.run.params[names.P_STORE] == "rows"
         if stored:
-            rows = restore(read_parquet(self.reader.file(frozen.run, artifact)), frozen.schema)
+            path = self.reader.file(frozen.run, artifact)
+            with reading(frozen.run, artifact):
+                rows = restore(read_parquet(path), frozen.schema)
         else:
             rows = self._referenced(frozen, side)
         found = table_digest(rows, frozen.schema)

@@ -9,7 +9,7 @@ from synth_mlflow.data.mixes import percent
 from synth_mlflow.data.statement import Statement, success_in_words
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.links import artifact_path, run_path
-from synth_mlflow.tracking.models import describe_model
+from synth_mlflow.tracking.models import describe_model, format_words
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import describe_experiment, set_tags
@@ -99,6 +99,6 @@ def _model_words(final: StoredRun, batches: Iterable[str], line: str) -> str:
     params = final.params
     return (
         f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}."
-        f"\n\n{line}\n\nWhat it is made of: "
+        f"\n\n{line}\n\n{format_words(final.tags.get(names.TAG_FORMAT, ''))}\n\nWhat it is made of: "
         f"`synth-mlflow trace models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}`."
     )

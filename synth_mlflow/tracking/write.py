@@ -58,19 +58,36 @@ def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[
 
 @guard
 def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
+    return resumed(server, new, known, status) or make_run(server, new, parent, status)
+
+
+def resumed(server: Server, new: NewRun, known: Sequence[StoredRun], status: str = "RUNNING") -> str | None:
+    """Take up what a dead process has left under the key of a run; its id, or None if nothing can be taken up."""
     same = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and not run.discarded and is_abandoned(run)]
     left = [run for run in same if _is_left(server, run)]
-    open_ones = [run for run in left if all(names.vouches_for_fits(param) for param in run.params)]
+    open_ones = [run for run in left if _can_be_completed(run)]
     for run in left:
-        if run not in open_ones:  # write-once: what a process wrote just before it was killed cannot be completed
+        if run not in open_ones:
             _delete_whole(server, run)
-    if open_ones:
-        resumed = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
-        server.client.set_tag(resumed.run_id, names.TAG_OWNER, this_process())
-        _set_status(server, resumed.run_id, status)
-        if names.TAG_ERROR in resumed.tags:
-            _delete_tag(server, resumed.run_id, names.TAG_ERROR)
-        return resumed.run_id
+    if not open_ones:
+        return None
+    run = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
+    server.client.set_tag(run.run_id, names.TAG_OWNER, this_process())
+    _set_status(server, run.run_id, status)
+    if names.TAG_ERROR in run.tags:
+        delete_tag(server, run.run_id, names.TAG_ERROR)
+    return run.run_id
+
+
+def _can_be_completed(run: StoredRun) -> bool:
+    """Not one whose process was killed just before it counted, since parameters are write-once; nor a mere claim."""
+    return all(map(names.vouches_for_fits, run.params)) and names.TAG_CLAIM not in run.tags
+
+
+def make_run(
+    server: Server, new: NewRun, parent: str | None, status: str = "RUNNING", more: Mapping[str, str] | None = None
+) -> str:
+    """Make a run that does not count yet, with further tags if there are any; returns its id."""
     tags = {
         names.TAG_SCHEMA: names.SCHEMA,
         names.TAG_STAGE: new.stage,
@@ -79,6 +96,7 @@ def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str
         names.TAG_OWNER: this_process(),
         **({PARENT: parent} if parent else {}),
         **{tag: value[:TAG_MAX] for tag, value in new.tags.items()},
+        **(more or {}),
     }
     made = server.client.create_run(server.experiment_id, tags=registry.resolve_tags(tags), run_name=new.name)
     if status != "RUNNING":
@@ -109,7 +127,7 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
     discard_run(server, run.run_id)
 
 
-def _delete_tag(server: Server, run_id: str, tag: str) -> None:
+def delete_tag(server: Server, run_id: str, tag: str) -> None:
     """Delete a tag; one that is gone already was deleted by a request whose answer was lost."""
     try:
         server.client.delete_tag(run_id, tag)

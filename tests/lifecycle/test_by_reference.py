@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import itertools
+import re
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
+from synth_mlflow.data.digests import row_digests
 from synth_mlflow.data.key_file import fingerprint, key_path, make_key
 from synth_mlflow.data.rare_labels import as_missing, rare_labels, renamed
 from synth_mlflow.data.task import Task
@@ -108,6 +112,54 @@ def test_no_value_of_a_real_row_is_on_the_server(
     assert {place for place in found_in(tmp_path, labels) if place[1] not in BATCH_FILES} == set()
     assert not [text for text in drawn if any(value in text for value in labels + never)]
     assert found_in(tmp_path, ["north"])  # the search finds what may be there
+
+
+def coarse(n_rows: int, seed: int) -> pd.DataFrame:
+    """Rows of which there are few: all of them can be guessed."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"age": rng.integers(20, 40, n_rows), "sex": rng.choice(["f", "m"], n_rows)})
+    bought = rng.random(n_rows) < 0.2 + 0.6 * (frame["age"] > 30)
+    return frame.assign(region=rng.choice(["north", "south", "east"], n_rows), bought=np.where(bought, "yes", "no"))
+
+
+def all_coarse_rows() -> pd.DataFrame:
+    values = itertools.product(range(20, 40), ["f", "m"], ["north", "south", "east"], ["no", "yes"])
+    return pd.DataFrame(values, columns=["age", "sex", "region", "bought"])
+
+
+def matched_guesses(workflow: Workflow, folder: Path, guesses: pd.DataFrame) -> set[str]:
+    """The files of the server with a digest of a guessed row, under any text of the server as salt.
+
+    A run's texts are its parameters and tags: all that somebody has who may read the project.
+    """
+    runs = workflow.project.reader.runs()
+    texts = {text for run in runs for text in (*run.params.values(), *run.tags.values())}
+    salts = {text for text in texts if re.fullmatch("(?:[0-9a-f]{2})+", text)} | {"", "00"}
+    guessed = np.concatenate([row_digests(guesses, salt) for salt in sorted(salts)])
+    found = set()
+    for path in folder.rglob("*.npz"):
+        with np.load(path, allow_pickle=False) as arrays:
+            numbers = [arrays[name] for name in arrays.files if arrays[name].dtype.kind in "ui"]
+        if any(np.isin(guessed, each).any() for each in numbers):
+            found.add(path.name)
+    return found
+
+
+@pytest.mark.parametrize("store", ["reference", "rows"])
+def test_no_row_can_be_guessed_from_a_digest(
+    uri: str, write_project: Callable[..., Path], tmp_path: Path, store: Literal["reference", "rows"]
+) -> None:
+    workflow = Workflow("shop", uri)
+    workflow.define(write_project(coarse(600, 1), slices='{old: "age > 30"}'))
+    workflow.freeze(store=store)
+    record = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": None, "source": "none"}
+    with workflow.batch(**record, purpose="more rows") as b:
+        b.write(coarse(600, 2))
+    expected = set() if store == "reference" else {"row_digests.npz"}  # where rows are kept, their digests may be
+    assert matched_guesses(workflow, tmp_path, all_coarse_rows()) == expected
+    if store == "reference":
+        key = key_path(tmp_path / "rows.csv").read_text().strip()
+        assert key not in "".join(path.read_text(errors="replace") for path in tmp_path.rglob("*.db"))
 
 
 def note_pictures(monkeypatch: pytest.MonkeyPatch, drawn: list[str]) -> None:

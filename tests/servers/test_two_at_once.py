@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from started import fork
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import GateError, SynthError
+from synth_mlflow.gate.verdicts import IS_CHECK
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import NewRun, claim, create_run, end_run
 
@@ -32,13 +34,13 @@ def started(sqlite_server, tmp_path):
     return begin
 
 
-def told(act, uri, name, folder, who, *arguments):
+def told(act, uri, name, folder, who, n_all, *arguments):
     """Run one verb in a process of its own, once all others are ready too; its outcome goes to a file."""
     os.environ.update({"MLFLOW_LOGGING_LEVEL": "ERROR", "OMP_NUM_THREADS": "1"})
     workflow = Workflow(name, uri)
     Path(folder, f"ready-{who}").touch()
-    while len(list(Path(folder).glob("ready-*"))) < 2:
-        pass
+    while len(list(Path(folder).glob("ready-*"))) < n_all:
+        time.sleep(0.001)
     try:
         outcome = ["done", act(workflow, *arguments)]
     except SynthError as error:
@@ -47,9 +49,11 @@ def told(act, uri, name, folder, who, *arguments):
 
 
 def both(folder, uri, name, *acts):
-    """The outcomes of two verbs at the same moment."""
+    """The outcomes of two or more verbs at the same moment."""
     folder.mkdir()
-    processes = [fork(told, act, uri, name, str(folder), who, *given) for who, (act, *given) in enumerate(acts)]
+    processes = [
+        fork(told, act, uri, name, str(folder), who, len(acts), *given) for who, (act, *given) in enumerate(acts)
+    ]
     for process in processes:
         process.join()
         assert process.exitcode == 0
@@ -120,6 +124,25 @@ def test_validate_while_a_sweep_reads(started, tmp_path):
     (swept,) = workflow.project.reader.finished("sweep")
     assert len(swept.params[names.P_BATCHES].split()) in (1, 2)  # with the second or without, and it says which
     assert workflow.verify().holds
+
+
+def test_eight_processes_judge_and_sweep_once(started, tmp_path):
+    workflow = started("eight", freeze=True)
+    law = {"generator": "law", "version": "1", "params": {}, "slice": None, "purpose": "more", "source": "none"}
+    for seed in (2, 3):
+        with workflow.batch(**law, seed=seed) as b:
+            b.write(shop.customers(400, seed))
+    uri, reader = workflow.project.server.tracking_uri, workflow.project.reader
+    outcomes = both(tmp_path / "validate", uri, "eight", *[(validate,)] * 8)
+    assert {str(outcome) for outcome in outcomes} == {"['done', ['pass', 'pass']]"}
+    checks = reader.runs(where=IS_CHECK)
+    assert len(checks) == len({run.tags[names.TAG_KEY] for run in checks}) == len(workflow.checks())
+    assert all(run.counts for run in checks)
+    outcomes = both(tmp_path / "sweep", uri, "eight", *[(sweep,)] * 8)
+    assert [kind for kind, _ in outcomes] == ["done"] * 8 and len({chosen for _, chosen in outcomes}) == 1
+    assert [run.counts for run in reader.runs("sweep", "final")] == [True, True]
+    assert len(workflow.project.server.client.search_model_versions("name='eight'")) == 1
+    assert workflow.verify().holds and workflow.status().unfinished == ()
 
 
 def test_eight_processes_write_batches_at_once(started, tmp_path):

@@ -76,7 +76,7 @@ def test_writes_whose_answer_is_lost_are_looked_for(done, monkeypatch):
     server, run = done.project.server, done.project.reader.latest("batch")
     for name in ("delete_tag", "set_terminated", "delete_run"):
         monkeypatch.setattr(server.client, name, lost(getattr(server.client, name)))
-    write._delete_tag(server, run.run_id, names.TAG_VERDICT)
+    write.delete_tag(server, run.run_id, names.TAG_VERDICT)
     assert names.TAG_VERDICT not in done.project.reader.run(run.run_id).tags
     server.client.update_run(run.run_id, status="RUNNING")
     write.end_run(server, run.run_id, "FINISHED")
@@ -94,7 +94,7 @@ def test_writes_that_did_not_happen_still_fail(done, monkeypatch):
     for name in ("delete_tag", "set_terminated", "delete_run", "update_run"):
         monkeypatch.setattr(server.client, name, lost(lambda *_, **__: None))
     for attempt in (
-        lambda: write._delete_tag(server, run.run_id, names.TAG_VERDICT),
+        lambda: write.delete_tag(server, run.run_id, names.TAG_VERDICT),
         lambda: write.end_run(server, run.run_id, "FINISHED"),
         lambda: write._set_status(server, run.run_id, "SCHEDULED"),
     ):

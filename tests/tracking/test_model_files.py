@@ -20,7 +20,8 @@ from mlflow.pyfunc import scoring_server
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.model.fit import fit
-from synth_mlflow.tracking.model_files import save_model
+from synth_mlflow.tracking.model_files import CLOUDPICKLE, LIGHTGBM, SKOPS, save_model, without_code
+from synth_mlflow.tracking.models import format_words
 
 N_ROWS = 120
 
@@ -68,6 +69,39 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         sys.modules.pop("own_estimator", None)
     scores = model.predict(ROWS)
     return mlflow.pyfunc.load_model(str(folder)), RAW.drop(columns=task.target), scores.reshape(N_ROWS, -1)
+
+
+FORMATS = {
+    "sklearn.ensemble:RandomForestClassifier": SKOPS,
+    "sklearn.ensemble:HistGradientBoostingClassifier": SKOPS,
+    "sklearn.linear_model:LogisticRegression": SKOPS,
+    "sklearn.neighbors:KNeighborsClassifier": SKOPS,
+    "xgboost:XGBClassifier": SKOPS,
+    "own_estimator:Doubted": CLOUDPICKLE,
+    "lightgbm": LIGHTGBM,
+}
+
+
+@pytest.mark.parametrize(("estimator", "kept_as"), FORMATS.items())
+def test_a_format_without_code_is_taken_where_there_is_one(estimator, kept_as, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    model = fit(ModelSpec(estimator), Task("y", "binary"), ROWS, seed=1)
+    assert save_model(model, ROWS.drop(columns="y"), tmp_path / "model", Model()) == kept_as
+    files = {path.suffix for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert (".pkl" in files) is (kept_as == CLOUDPICKLE)
+    assert ("runs code that is in its file" in format_words(kept_as)) is (kept_as == CLOUDPICKLE)
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert np.allclose(scores_in(loaded.predict(RAW.drop(columns="y"))), model.predict(ROWS))
+
+
+@pytest.mark.parametrize("flavour", ["sklearn.tree:DecisionTreeClassifier", "own_estimator:Doubted"])
+def test_a_type_that_nobody_knows_is_pickled(flavour, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    model = fit(ModelSpec(flavour), Task("y", "binary"), ROWS, seed=1)
+    bare, trusted = without_code(model.pipeline)
+    assert (bare is None) is flavour.startswith("own")
+    monkeypatch.setattr("synth_mlflow.tracking.model_files.KNOWN_TYPES", frozenset())
+    assert without_code(model.pipeline) == (None, ()) and (bare is None or trusted)
 
 
 def scores_in(answer: pd.DataFrame) -> np.ndarray:
