@@ -33,6 +33,8 @@ class Blind:
     """The columns that give the difference away, if there is one."""
     group: str | None = None
     """The column by whose groups the set was split, if it was."""
+    time: str | None = None
+    """The column by whose time it was split, if it was."""
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -47,6 +49,8 @@ class Blind:
         way, remedy = "random splits", "draw the evaluation set at random in a new project"
         if self.group:
             way, remedy = f"random splits by {self.group!r}", "look at how the groups of the two sides differ"
+        if self.time:
+            remedy = f"this set was split by {self.time!r}, so later rows may differ"
         return (
             f"training rows and evaluation rows do not follow one law: without the batch a classifier distinguishes "
             f"them with AUC {self.auc:.2f} (limit {BLIND_AUC:.2f}, {way} {self.floor:.2f}), by "
@@ -82,6 +86,6 @@ def blind_test(
     sizes, p_value = (len(first), len(second)), test.p_value
     if pooled is not None:
         p_value = max(p_value, float(floor.p_values(np.array([test.auc - 0.5]), *sizes)[0]))
-    best = np.argsort(test.importance)[::-1][:3]
+    best, named = np.argsort(test.importance)[::-1][:3], (task.group, task.time) if task else (None, None)
     columns = tuple(encoding.schema.columns[place] for place in best)
-    return Blind(test.auc, p_value, 0.5 + float(floor.upper(*sizes)[0]), columns, task.group if task else None)
+    return Blind(test.auc, p_value, 0.5 + float(floor.upper(*sizes)[0]), columns, *named)

@@ -36,12 +36,18 @@ def define(
 
         tell_schema(table)
     output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
+    from synth_mlflow.tracking import names
+
+    if names.P_PANEL in found.run.params:
+        output.line(f"warning: {found.run.params[names.P_PANEL]}")
     following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
     return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
 
 
 @click.command()
-@click.option("--group", type=Blank(), metavar="COLUMN", help="Cut by whole groups of this column.")
+@click.option(
+    "--group", type=Blank(), metavar="COLUMN", help="Cut by whole groups of this column; with --time by both."
+)
 @click.option("--time", type=Blank(), metavar="COLUMN", help="Hold out the latest rows by this column.")
 @click.option("--equal-rows", type=Blank(), metavar="together|both-sides",
               help="Of a random split: keep equal rows on one side [default], or split them too.")  # fmt: skip
@@ -94,6 +100,8 @@ def freeze(
         output.line(f"warning: {params[names.P_WARNING]}")
     if names.P_RARE in params:
         output.line(params[names.P_RARE])
+    if names.P_PANEL in params:
+        output.line(f"warning: {params[names.P_PANEL]}")
     return output.next_command('synth-mlflow generate forest --purpose "…"')
 
 

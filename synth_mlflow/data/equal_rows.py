@@ -27,7 +27,7 @@ MAX_CLASSES = 20  # whose shares are told
 
 @dataclass(frozen=True)
 class Balance:
-    """What share of the rows is held out, and the share of every class on either side."""
+    """What share of the rows on both sides is held out, and the share of every class on either side."""
 
     share: float
     training: Mapping[str, float]
@@ -57,7 +57,7 @@ class Balance:
 def balance_of(rows: pd.DataFrame, task: Task, split: Split) -> Balance:
     """The share and the class balance that a split really has; no classes for a regression."""
     shares = [_shares(rows[task.target].iloc[side], task) for side in (split.training, split.evaluation)]
-    return Balance(len(split.evaluation) / len(rows), *shares)
+    return Balance(len(split.evaluation) / (len(split.evaluation) + len(split.training)), *shares)
 
 
 def n_shared(rows: pd.DataFrame, split: Split) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.roles import SURPRISE, is_named_as_key
+from synth_mlflow.data.roles import FEW_GROUPS, SURPRISE, is_named_as_key, is_named_as_time
 
 NAMED = frozenset({"target", "weight", "group key", "identifier", "constant"})
 """Roles of columns that name no group of rows, or are made afresh already."""
@@ -25,13 +27,31 @@ class Panel:
     constant: tuple[str, ...]
     """Further columns that are the same in every row of a group."""
 
+    @property
+    def words(self) -> str:
+        """What makes the table a panel."""
+        same = f", and {', '.join(map(repr, self.constant))} never change within one" if self.constant else ""
+        return f"the table is a panel: no two rows share {self.group!r} and {self.time!r}{same}"
+
+    @property
+    def ways_out(self) -> str:
+        """What can be done about it, in lines to paste."""
+        return (
+            "Start a new project (another `name` in problem.md) and leave the column out:\n"
+            f"  columns:\n    {json.dumps(self.group)}: {{role: ignored}}\n"
+            f"or cut it by `synth-mlflow freeze --group {shlex.quote(self.group)}`: of more than {FEW_GROUPS} groups, "
+            "each synthetic row is then of a new one. Whole groups are made by generators of sequences, such as SDV's "
+            "PARSynthesizer; take their file in with `synth-mlflow generate --from FILE --record RECORD`."
+        )
+
 
 def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
     """The panel that a normalised table is; None if there is none, or its group key has that role already.
 
     A column of texts, or of whole numbers that is named as a key, names groups if no two rows share its value and a
-    time, where independent columns of their frequencies would share more than `roles.SURPRISE` (the birthday problem),
-    so that chance alone gives a panel to one table in a thousand.
+    time (a date, or a whole number that is named as a time, such as a year), where independent columns of their
+    frequencies would share more than `roles.SURPRISE` (the birthday problem), so that chance alone gives a panel to one
+    table in a thousand.
 
     Examples
     --------
@@ -40,19 +60,34 @@ def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
     Panel(group='who', time='day', constant=())
     """
     schema = schema_of(rows)
-    groups = [name for name in schema.of_kind("string") if roles.get(name) not in NAMED]
+    groups = [name for name in schema.of_kind("string") if roles.get(name) not in NAMED and not is_named_as_time(name)]
     groups += [
         name
         for name in schema.of_kind("integer")
         if is_named_as_key(name) and roles.get(name) in {"number", "category"}
     ]
-    for time in schema.of_kind("datetime"):
+    numbered = [name for name in schema.of_kind("integer") if is_named_as_time(name)]
+    for time in (*schema.of_kind("datetime"), *numbered):
         for group in groups:
-            if _are_crossed(rows[group], rows[time]):
+            if group != time and _are_crossed(rows[group], rows[time]):
                 others = [name for name in schema if name not in {group, time}]
                 levels = rows.groupby(group)[others].nunique(dropna=False)
                 return Panel(group, time, tuple(name for name in others if (levels[name] <= 1).all()))
     return None
+
+
+def panel_words(rows: pd.DataFrame, roles: Mapping[str, str]) -> str:
+    """Which generators cannot make a table, and what can be done; empty where the table is no panel.
+
+    It is said before the evaluation set is frozen, while the split can still be chosen, and again after.
+    """
+    panel = panel_of(rows, roles)
+    if panel is None:
+        return ""
+    return (
+        f"{panel.words}. Generators that make each row by itself (`forest` and all others that are built in, "
+        f"`sdv:GaussianCopulaSynthesizer` and other single-table peers) would break that. {panel.ways_out}"
+    )
 
 
 def _are_crossed(group: pd.Series, time: pd.Series) -> bool:

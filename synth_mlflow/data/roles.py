@@ -27,7 +27,9 @@ FEW_GROUPS = 20
 NO_FEATURES: frozenset[str] = frozenset({"identifier", "group key", "weight", "ignored"})
 """Roles of columns that no model learns from."""
 _ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|key)$|(?<=[a-z])(Id|ID|Uuid|Key)$", re.ASCII)
-_YEAR_NAME = re.compile(r"(^|[_\W\d])(year|yr|jahr|date|time|period|month|week|day)s?([_\W\d]|$)", re.IGNORECASE)
+_WORDS = r"(^|[_\W\d])({})s?([_\W\d]|$)"
+_YEAR_NAME = re.compile(_WORDS.format("year|yr|jahr|date|time|period|month|week|day"), re.IGNORECASE)
+_ROUND_NAME = re.compile(_WORDS.format("quarter|visit|wave"), re.IGNORECASE)
 
 
 def role_of(column: pd.Series, kind: Kind) -> Role:
@@ -62,6 +64,15 @@ def is_named_as_key(name: str) -> bool:
     (True, False)
     """
     return _ID_NAME.search(name) is not None
+
+
+def is_named_as_time(name: str) -> bool:
+    """Whether a column's name says that it is a time, or a number of a time.
+
+    >>> is_named_as_time("survey_year"), is_named_as_time("Visit"), is_named_as_time("yearly_pay")
+    (True, True, False)
+    """
+    return bool(_YEAR_NAME.search(name) or _ROUND_NAME.search(name))
 
 
 def is_constant(column: pd.Series) -> bool:

@@ -1,4 +1,4 @@
-"""Split an evaluation set off the real rows: random, stratified, by group, or by time.
+"""Split an evaluation set off the real rows: random, stratified, by group, by time, or by both.
 
 Exact duplicates stay on one side of a random split unless the plan says otherwise, and rows of one group never part.
 """
@@ -6,7 +6,7 @@ Exact duplicates stay on one side of a random split unless the plan says otherwi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ class Split:
     """In words."""
     n_duplicates: int
     """Rows that are exact copies of another row."""
+    unused: Positions = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    """Sorted row positions on neither side: of a split by group and time alone."""
 
 
 def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, Slice], seed: int) -> Split:
@@ -60,6 +62,8 @@ def cut(rows: pd.DataFrame, task: Task, plan: Evaluation, slices: Mapping[str, S
     """
     units = np.asarray(pd.factorize(row_hashes(rows))[0], dtype=np.int64)
     n_duplicates = len(rows) - int(units.max() + 1)
+    if plan.time and plan.group:
+        return _refuse_empty(_later_of_other_groups(rows, plan, seed, n_duplicates), len(rows))
     if plan.time:
         evaluation, how = _latest(rows, plan)
     elif plan.group:
@@ -101,7 +105,45 @@ def group_codes(rows: pd.DataFrame, task: Task) -> Positions | None:
     return np.asarray(pd.factorize(_column(rows, task.group), use_na_sentinel=False)[0], dtype=np.int64)
 
 
+def _later_of_other_groups(rows: pd.DataFrame, plan: Evaluation, seed: int, n_duplicates: int) -> Split:
+    """Evaluation rows of other groups and of later times than all training rows.
+
+    A share of the groups and a time divide the rows into four parts. Later rows of the drawn groups are held out, and
+    earlier rows of the other groups are training rows. The two parts between are used by neither side: each shares
+    groups with one side, and times with the other. Where the share of groups and the share of times are alike, these
+    parts are smallest.
+    """
+    column = _time_column(rows, plan)
+    odds = np.sqrt(plan.share / (1 - plan.share))
+    held_out = np.zeros(len(rows), dtype=np.bool_)
+    held_out[_held_out_groups(_column(rows, str(plan.group)), odds / (1 + odds), seed)] = True
+    times, place = np.unique(column.to_numpy(), return_inverse=True)
+    per_time = [np.bincount(place[side], minlength=len(times)) for side in (held_out, ~held_out)]
+    n_later = per_time[0].sum() - np.cumsum(per_time[0]) + per_time[0]
+    n_earlier = np.cumsum(per_time[1]) - per_time[1]
+    shares = n_later / np.maximum(n_later + n_earlier, 1)
+    distances = np.where((n_later > 0) & (n_earlier > 0), np.abs(shares - plan.share), 2.0)
+    first = int(np.argmin(distances))
+    is_later = place >= first
+    evaluation, training = np.flatnonzero(held_out & is_later), np.flatnonzero(~held_out & ~is_later)
+    unused = np.flatnonzero(held_out != is_later)
+    n_groups = rows[str(plan.group)][held_out].nunique(dropna=False)
+    how = (
+        f"rows of {n_groups:,} groups of {plan.group!r}, drawn at random with seed {seed}, from {plan.time} = "
+        f"{column[place == first].iloc[0]} on; training rows are of other groups and earlier; {len(unused):,} of "
+        f"{len(rows):,} rows lie between (earlier rows of these groups, later rows of the others) and are used by "
+        "neither side"
+    )
+    return Split(evaluation, training, how, n_duplicates, unused)
+
+
 def _latest(rows: pd.DataFrame, plan: Evaluation) -> tuple[Positions, str]:
+    column = _time_column(rows, plan)
+    first = column.sort_values(kind="stable").iloc[min(len(column) - 1, round(len(column) * (1 - plan.share)))]
+    return np.flatnonzero((column >= first).to_numpy()), f"the latest rows, from {plan.time} = {first} on"
+
+
+def _time_column(rows: pd.DataFrame, plan: Evaluation) -> pd.Series:
     column = _column(rows, str(plan.time))
     if column.isna().any() or not _is_ordered(column):
         raise UsageError(
@@ -109,8 +151,7 @@ def _latest(rows: pd.DataFrame, plan: Evaluation) -> tuple[Positions, str]:
             f"and values of type {column.dtype}.",
             "Name a column of dates or numbers without missing values.",
         )
-    first = column.sort_values(kind="stable").iloc[min(len(column) - 1, round(len(column) * (1 - plan.share)))]
-    return np.flatnonzero((column >= first).to_numpy()), f"the latest rows, from {plan.time} = {first} on"
+    return column
 
 
 def _is_ordered(column: pd.Series) -> bool:

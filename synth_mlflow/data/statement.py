@@ -96,8 +96,8 @@ class Evaluation(_Strict):
         if self.equal_rows and (self.group or self.time):
             raise ValueError("takes `equal_rows` for a random split alone: groups and times decide where equal rows go")
         ways = [name for name in ("stratify", "group", "time") if getattr(self, name)]
-        if len(ways) > 1:
-            raise ValueError(f"takes one of stratify, group and time, found {' and '.join(ways)}")
+        if self.stratify and len(ways) > 1:
+            raise ValueError(f"takes `stratify` for a random split alone, found {' and '.join(ways)}")
         return self
 
 

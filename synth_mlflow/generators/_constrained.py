@@ -1,7 +1,8 @@
 """Rows that keep declared constraints: by construction where a column follows from others, else by rejection.
 
 A column that must not lie below another is modelled as its distance from it, a sum as what its parts leave over, which
-is nothing, and columns with fixed combinations as one. Whatever is drawn is put together again and looked at; rows that
+is nothing, and columns with fixed combinations as one. Columns that are found to follow from others without
+exception are left out, and computed again. Whatever is drawn is put together again and looked at; rows that
 break a constraint, or that leave the members' range by being put together, are drawn again.
 """
 
@@ -20,6 +21,8 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError
 from synth_mlflow.generators import Generator, Sampler
 from synth_mlflow.generators._constructions import Construction, constructions
+from synth_mlflow.generators._dependencies import dependencies
+from synth_mlflow.generators._followers import Follower, Line
 from synth_mlflow.generators._roles import roles_of
 from synth_mlflow.generators._table_sampler import CONSTANT_COLUMNS
 
@@ -27,6 +30,8 @@ MIN_DRAWS = 20_000  # before hope is given up
 MAX_DRAWS_PER_ROW = 200
 MAX_CHUNK = 200_000
 CHUNK_ROWS = 100_000
+MIN_ACCEPTANCE = 0.2  # sums that are found, and not declared, are left to the generator below it
+TRIAL_ROWS = 500
 
 
 def fit_within(
@@ -53,11 +58,30 @@ def fit_within(
     GeneratorError
         If the generator cannot learn from them.
     """
-    if not constraints:
-        return generator.fit(members, task, rng, slice=slice)
-    seen = constraints.seen_in(members)
+    seen = constraints.seen_in(members) if constraints else constraints
     whole = {task.target, *(slice.columns if slice else ())}
-    steps = constructions(seen, members, whole) if may_construct else ()
+    steps: tuple[Step, ...] = constructions(seen, members, whole) if may_construct else ()
+    if may_construct:
+        closed = {name for one in seen if one.text in {step.text for step in steps} for name in one.columns}
+        steps += dependencies(members, task, whole | closed)
+    if not seen and not steps:
+        return generator.fit(members, task, rng, slice=slice)
+    sampler = _fitted(generator, members, task, rng, slice, seen, steps)
+    if any(isinstance(step, Line) for step in steps) and sampler.acceptance(rng) < MIN_ACCEPTANCE:
+        steps = tuple(step for step in steps if not isinstance(step, Line))
+        sampler = _fitted(generator, members, task, rng, slice, seen, steps)
+    return sampler
+
+
+def _fitted(
+    generator: Generator,
+    members: pd.DataFrame,
+    task: Task,
+    rng: np.random.Generator,
+    slice: Slice | None,  # noqa: A002 (the contract's name)
+    seen: Constraints,
+    steps: tuple[Step, ...],
+) -> ConstrainedSampler:
     shown = members
     for step in steps:
         shown = step.take_apart(shown)
@@ -74,6 +98,9 @@ def fit_within(
     )
 
 
+Step = Construction | Follower
+
+
 @dataclass
 class Tally:
     """How many rows were drawn, and how many of them kept each constraint, and all."""
@@ -88,7 +115,7 @@ class ConstrainedSampler:
     """A fitted generator whose rows keep the constraints; keeps the Sampler contract."""
 
     inner: Sampler
-    steps: tuple[Construction, ...]
+    steps: tuple[Step, ...]
     """The last one first."""
     constraints: Constraints
     order: tuple[str, ...]
@@ -104,16 +131,23 @@ class ConstrainedSampler:
     def notes(self) -> Mapping[str, Any]:
         """The inner sampler's, and how the constraints were kept in all rows drawn so far."""
         constructed = {step.text for step in self.steps}
+        declared = [one.text for one in self.constraints]
+        found = [text for text in sorted(constructed) if text not in declared]
+        counts = {
+            "rows_drawn": self.tally.drawn,
+            "rows_kept": self.tally.kept,
+            "acceptance_rate": round(self.tally.kept / self.tally.drawn, 6) if self.tally.drawn else None,
+        }
+        kept = {
+            "declared": declared,
+            "kept_by_construction": [text for text in declared if text in constructed],
+            "kept_by_rejection": [text for text in declared if text not in constructed],
+            **counts,
+        }
         return {
             **self._inner_notes(),
-            "constraints": {
-                "declared": [one.text for one in self.constraints],
-                "kept_by_construction": [one.text for one in self.constraints if one.text in constructed],
-                "kept_by_rejection": [one.text for one in self.constraints if one.text not in constructed],
-                "rows_drawn": self.tally.drawn,
-                "rows_kept": self.tally.kept,
-                "acceptance_rate": round(self.tally.kept / self.tally.drawn, 6) if self.tally.drawn else None,
-            },
+            **({"dependencies": {"found": found, **({} if declared else counts)}} if found else {}),
+            **({"constraints": kept} if declared else {}),
         }
 
     def _inner_notes(self) -> dict[str, Any]:
@@ -122,6 +156,10 @@ class ConstrainedSampler:
             notes.pop(CONSTANT_COLUMNS, None)
             notes |= {CONSTANT_COLUMNS: list(self.constant)} if self.constant else {}
         return notes
+
+    def acceptance(self, rng: np.random.Generator) -> float:
+        """The share of some further rows that can be put together."""
+        return float(self._whole(self.inner.sample(TRIAL_ROWS, rng))[1].mean())
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
         """``n_rows`` rows that keep the constraints.
@@ -185,7 +223,7 @@ class ConstrainedSampler:
         held = "; ".join(f"{text!r} {n_rows:,}" for text, n_rows in self.tally.by_constraint.items())
         return GeneratorError(
             f"{self.tally.kept:,} of {drawn:,} drawn rows keep all constraints ({self.tally.kept / drawn:.4%}); "
-            f"rows that keep each: {held}.",
+            f"rows that keep each: {held or 'none is declared'}.",
             "Loosen `constraints` in problem.md, or take a generator that learns them (`forest`).",
         )
 

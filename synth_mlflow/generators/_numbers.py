@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth_mlflow.data.resolution import grid_step, on_grid
-from synth_mlflow.generators._cycles import Cycle
+from synth_mlflow.generators._cycles import ENDINGS, Cycle
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -143,6 +143,14 @@ class Numbers:
         is_atom = _atoms(values, counts, roundness, step, smoothing)
         roundness[is_atom] = 0
         if cycle is not None and step is not None:
+            ends = Cycle(ENDINGS, 1, 0, is_of_time=False)
+            chosen = ~is_atom & (roundness < ENDINGS)
+            parts = None
+            if not cycle.is_of_time and chosen.any():
+                parts = ends.uneven_endings(values[chosen] / step, counts[chosen], roundness[chosen])
+            if parts is not None:
+                roundness[chosen], cycle = -1 - parts, ends
+        if cycle is not None and step is not None and cycle.period != ENDINGS:
             chosen = ~is_atom if cycle.is_of_time else roundness == 1
             parts = cycle.uneven(values[chosen] / step, counts[chosen])
             roundness[chosen] = roundness[chosen] if parts is None else -1 - parts

@@ -58,7 +58,7 @@ class Forest:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Sequential trees with boosted heads: the best fidelity, utility and privacy for its time"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

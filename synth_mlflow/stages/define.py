@@ -12,6 +12,7 @@ from synth_mlflow.data.column_facts import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markdown_text import as_lines, as_text
+from synth_mlflow.data.panels import panel_words
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
@@ -91,6 +92,9 @@ def _write(project: Project, statement: Statement, found: ReadTable, paths: tupl
         draft.text(names.A_COLUMNS, table.text())
         draft.param(names.P_TABLE_SCHEMA, table.digest)
         draft.param(names.P_DATA_ROWS, len(rows))
+        panel = panel_words(rows, table.roles)
+        if panel:
+            draft.param(names.P_PANEL, panel)
         draft.param(names.P_TARGET, facts.target)
         draft.param(names.P_TASK, facts.task)
         draft.param(names.P_METRIC, facts.metric)

@@ -12,6 +12,7 @@ import pandas as pd
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import json_digest, table_digest
 from synth_mlflow.data.equal_rows import balance_of, n_shared, refuse_moved
+from synth_mlflow.data.panels import panel_words
 from synth_mlflow.data.rare_labels import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.splits import cut, refuse_negative_seed
@@ -54,7 +55,8 @@ def freeze(
     data : Path, optional
         Where the real rows are now, if not where `define` found them.
     group, time : str, optional
-        Split by whole groups of a column, or hold out the latest rows; instead of what the statement says.
+        Split by whole groups of a column, hold out the latest rows, or both: evaluation rows are then of other groups
+        and later than all training rows. Instead of what the statement says.
     equal_rows : {"together", "both-sides"}, optional
         Of a random split: whether equal rows stay on one side, or are split as all others are.
     store : {"rows", "reference"}
@@ -90,7 +92,8 @@ def freeze(
     refuse_moved(rows, task, plan, slices, seed, split)
     schema = schema_of(rows) if table is None else table.schema
     looks = balance_of(rows, task, split), n_shared(rows, split)
-    sides = Cut(_take(rows, split.training), _take(rows, split.evaluation), split, schema, seed, plan, *looks)
+    training, evaluation, unused = (_take(rows, side) for side in (split.training, split.evaluation, split.unused))
+    sides = Cut(training, evaluation, split, schema, seed, plan, *looks, unused)
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
@@ -127,8 +130,6 @@ def _same_rows(problem: Problem, path: Path) -> tuple[TableSchema | None, pd.Dat
 
 
 def _plan(stated: Evaluation, group: str | None, time: str | None, equal_rows: EqualRows | None) -> Evaluation:
-    if group and time:
-        raise UsageError("both --group and --time were given, one way to split was needed.")
     if equal_rows is not None and equal_rows not in EQUAL_ROWS:
         raise UsageError(f"--equal-rows {equal_rows} is unknown. {closest(equal_rows, EQUAL_ROWS)}")
     if equal_rows == BOTH_SIDES:
@@ -184,11 +185,14 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         rare = rare_class_words(task, sides.training[task.target], sides.evaluation[task.target], baseline)
         if rare:
             draft.param(names.P_RARE, rare)
+        panel = panel_words(sides.training, task.roles)
+        if panel:
+            draft.param(names.P_PANEL, panel)
         baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id)
         draft.before_it_counts = lambda: _claim(project, run_id, baseline_run)
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
-        draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}".strip())
+        draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
 
 
 def _for_models(statement: Statement, sides: Cut, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,8 @@ class Cut:
     balance: Balance
     n_shared: int
     """Evaluation rows that equal a training row."""
+    unused: pd.DataFrame
+    """Real rows of neither side, which a split by group and time leaves."""
 
     @property
     def caveat(self) -> str:
@@ -110,8 +112,10 @@ def _keep_schema(draft: Draft, sides: Cut, table: TableSchema | None) -> None:
 def _keep_rows(draft: Draft, sides: Cut) -> None:
     salt = secrets.token_hex(16)
     draft.param(names.P_SALT, salt)
-    training, evaluation = (row_digests(side, salt) for side in (sides.training, sides.evaluation))
-    np.savez(draft.file(names.A_ROW_DIGESTS), training=training, evaluation=evaluation)
+    parts = {"training": sides.training, "evaluation": sides.evaluation}
+    parts |= {names.UNUSED: sides.unused} if len(sides.unused) else {}
+    digests: dict[str, Any] = {side: row_digests(rows, salt) for side, rows in parts.items()}
+    np.savez(draft.file(names.A_ROW_DIGESTS), **digests)
     write_parquet(present(sides.training, sides.schema), draft.file(names.A_TRAINING))
     write_parquet(present(sides.evaluation, sides.schema), draft.file(names.A_EVALUATION))
 
@@ -119,8 +123,9 @@ def _keep_rows(draft: Draft, sides: Cut) -> None:
 def _keep_positions(draft: Draft, sides: Cut, path: Path) -> None:
     """On which side the row at each position stands; the key of the row digests stays beside the data."""
     draft.param(names.P_KEY_FINGERPRINT, fingerprint(make_key(path)))
-    side = np.full(len(sides.training) + len(sides.evaluation), "training", dtype=object)
+    side = np.full(len(sides.training) + len(sides.evaluation) + len(sides.unused), "training", dtype=object)
     side[sides.split.evaluation] = "evaluation"
+    side[sides.split.unused] = names.UNUSED
     pd.DataFrame({"row": np.arange(len(side)), "side": side}).to_parquet(draft.file(names.A_SPLIT), index=False)
 
 

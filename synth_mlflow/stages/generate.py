@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +14,6 @@ import pandas as pd
 from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.data.panels import panel_of
 from synth_mlflow.data.record import Origin, read_origin, record_in_file
-from synth_mlflow.data.roles import FEW_GROUPS
 from synth_mlflow.data.splits import refuse_negative_seed
 from synth_mlflow.data.tables import table_pieces
 from synth_mlflow.errors import UsageError
@@ -119,15 +116,9 @@ def _refuse_panel(frozen: EvaluationSet, members: pd.DataFrame, generator: str) 
     panel = panel_of(members, frozen.table.roles if frozen.table else {})
     if panel is None:
         return
-    same = f" and {', '.join(map(repr, panel.constant))} never change within one" if panel.constant else ""
     raise UsageError(
-        f"the table is a panel: no two rows share {panel.group!r} and {panel.time!r}{same}. {generator!r} makes each "
-        "row by itself and would break that.",
-        "Start a new project (another `name` in problem.md) and leave the column out:\n"
-        f"  columns:\n    {json.dumps(panel.group)}: {{role: ignored}}\n"
-        f"or cut it by `synth-mlflow freeze --group {shlex.quote(panel.group)}`: of more than {FEW_GROUPS} groups, "
-        "each synthetic row is then of a new one. Whole groups are made by generators of sequences, such as SDV's "
-        "PARSynthesizer; take their file in with `synth-mlflow generate --from FILE --record RECORD`.",
+        f"{panel.words}. {generator!r} makes each row by itself and would break that.",
+        panel.ways_out,
     )
 
 

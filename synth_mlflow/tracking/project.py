@@ -190,6 +190,8 @@ class Project:
         if run.run_id not in self._real_digests:
             frozen = self.evaluation_set_of(run)
             sides = {"training": self.training_rows(frozen), "evaluation": self.evaluation_rows(frozen)}
+            if frozen.has_unused_rows:
+                sides[names.UNUSED] = self._referenced(frozen, names.UNUSED)
             self._real_digests[run.run_id] = {side: row_digests(rows, frozen.salt) for side, rows in sides.items()}
         return self._real_digests[run.run_id]
 

@@ -86,6 +86,11 @@ class EvaluationSet:
         return found
 
     @property
+    def has_unused_rows(self) -> bool:
+        """Whether real rows may be on neither side: after a split by group and time."""
+        return {"group", "time"} <= set(json.loads(self.run.params.get(names.P_CUT, "{}")))
+
+    @property
     def caveat(self) -> str:
         """What every page says of a split that has equal rows on both sides; nothing of any other."""
         if json.loads(self.run.params.get(names.P_CUT, "{}")).get("equal_rows") != BOTH_SIDES:

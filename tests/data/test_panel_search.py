@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.panels import Panel, panel_of
+from synth_mlflow.data.panels import Panel, panel_of, panel_words
 
 DAYS = pd.date_range("2024-01-01", periods=12)
 ROLES = {"patient": "category", "sex": "category", "day": "datetime", "bp": "number"}
@@ -24,6 +24,15 @@ def test_a_group_and_a_time_that_never_meet_twice_are_a_panel():
     assert panel_of(rows, {**ROLES, "patient": "group key"}) is None
     numbered = rows.assign(patient_id=rows["patient"].str[1:].astype("int64")).drop(columns="patient")
     assert panel_of(numbered, {**ROLES, "patient_id": "number"}) == Panel("patient_id", "day", ("sex",))
+
+
+def test_a_year_is_a_time_and_a_month_names_no_group():
+    rows = pd.DataFrame({"firm": np.repeat(list("abcdefghij"), 20), "year": np.tile(np.arange(1935, 1955), 10)})
+    roles = {"firm": "category", "year": "number"}
+    assert panel_of(rows, roles) == Panel("firm", "year", ())
+    assert "synth-mlflow freeze --group firm" in panel_words(rows, roles)
+    months = rows.rename(columns={"firm": "month"})
+    assert panel_of(months, roles) is None and panel_words(months, roles) == ""
 
 
 def test_one_row_that_stands_twice_or_independent_columns_are_none():

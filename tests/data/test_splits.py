@@ -68,6 +68,24 @@ def test_the_latest_rows_are_held_out_and_a_moment_is_never_parted(days, share):
     assert len(held_out) >= round(share * len(rows)) - 1
 
 
+@given(st.lists(st.integers(0, 9), min_size=60, max_size=200), st.floats(0.2, 0.8), SEEDS)
+def test_by_group_and_time_held_out_rows_are_of_other_groups_and_later(more, share, seed):
+    groups = [*more, *range(10)]
+    rows = rows_of(*groups, g=groups, t=np.random.default_rng(seed).integers(0, 12, len(groups)))
+    split = cut(rows, NUMBER, Evaluation(share=share, group="g", time="t"), {}, seed)
+    held_out, rest = sides(rows, split)
+    assert not set(held_out["g"]) & set(rest["g"]) and held_out["t"].min() > rest["t"].max()
+    assert sorted([*split.evaluation, *split.training, *split.unused]) == list(range(len(rows)))
+    assert f"{len(split.unused):,} of {len(rows):,} rows lie between" in split.how
+
+
+def test_by_group_and_time_as_few_rows_as_possible_are_left_out():
+    rows = rows_of(*np.arange(400), g=np.repeat(np.arange(20), 20), t=np.tile(np.arange(20), 20))
+    split = cut(rows, NUMBER, Evaluation(share=0.25, group="g", time="t"), {}, 0)
+    assert len(split.evaluation) / (len(split.evaluation) + len(split.training)) == pytest.approx(0.25, abs=0.02)
+    assert len(split.unused) / len(rows) == pytest.approx(0.464, abs=0.02)  # 2 a (1 - a), a = 0.366
+
+
 @given(SEEDS, st.sampled_from([{}, {"group": "g"}, {"time": "id"}]))
 def test_both_sides_are_the_whole_table_and_the_seed_decides(seed, way):
     rows = rows_of(*"ab" * 50, g=np.repeat(np.arange(10), 10))
@@ -105,6 +123,13 @@ def test_numbers_are_stratified_by_tenths_when_asked():
         (Evaluation(share=0.125), NUMBER, "12.5% of the rows, at random with seed 7"),
         (Evaluation(group="g"), BINARY, "whole groups of 'g' up to 25% of the rows, at random with seed 7"),
         (Evaluation(time="id"), BINARY, "the latest rows, from id = 30 on"),
+        (
+            Evaluation(time="id", group="g"),
+            BINARY,
+            "rows of 3 groups of 'g', drawn at random with seed 7, from id = 25 on; training rows are of other groups "
+            "and earlier; 20 of 40 rows lie between (earlier rows of these groups, later rows of the others) and are "
+            "used by neither side",
+        ),
     ],
 )
 def test_the_way_is_told_in_words(plan, task, how):

@@ -99,8 +99,8 @@ def test_wrong_facts_are_named(line, message):
         ("evaluation: {share: 0}", "`evaluation.share`: Input should be greater than 0"),
         ("evaluation: {share: .nan}", "`evaluation.share`: Input should be"),
         (
-            "evaluation: {group: g, time: t}",
-            "takes one of stratify, group and time, found group and time",
+            "evaluation: {stratify: true, group: g}",
+            "takes `stratify` for a random split alone, found stratify and group",
         ),
         ("evaluation: {shares: 0.5}", "`evaluation.shares` is unknown"),
         ("model: {params: {rate: .nan}}", "`model.params`: .*not JSON compliant"),

@@ -77,3 +77,15 @@ def test_generators_keep_uneven_parts(generator) -> None:
     assert (shares["real"] - shares["drawn"]).abs().max() < 0.06
     unseen = ~drawn["price"].isin(real["price"])
     assert unseen.mean() > 0.05  # digits are kept, values are not
+
+
+def test_endings_of_two_digits_are_kept_and_rounding_alone_is_none() -> None:
+    rng = np.random.default_rng(0)
+    prices = rng.integers(9, 40, 2_000) * 100.0 + rng.choice([99, 95, 49, 90, 0], 2_000, p=[0.4, 0.3, 0.15, 0.1, 0.05])
+    found = Numbers.of(prices, Smoothing(atom_rows=10_000, spike_rows=10_000), DIGITS)
+    drawn = found.redraw(prices, rng)
+    assert found.cycle == Cycle(100, 1, 0, is_of_time=False)
+    assert np.mean(drawn % 100 == 99) == pytest.approx(0.4, abs=0.03)
+    assert np.isin(drawn % 100, [99, 95, 49, 90, 0]).mean() > 0.97
+    rounded = np.where(rng.random(2_000) < 0.6, rng.integers(9, 40, 2_000) * 50.0, rng.integers(500, 2_000, 2_000))
+    assert Numbers.of(rounded, Smoothing(), DIGITS).cycle == DIGITS

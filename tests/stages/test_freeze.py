@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.digests import row_digests, table_digest
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError
+from synth_mlflow.lifecycle.check import _new_rows
 from synth_mlflow.stages import freeze as freezing
 from synth_mlflow.stages.ingredients import refuse_overlap
 from synth_mlflow.tracking import names
@@ -99,6 +101,19 @@ def test_by_time(define):
     assert frozen.run.params[names.P_HOW] == "the latest rows, from day = 60 on"
 
 
+@pytest.mark.parametrize("store", ["rows", "reference"])
+def test_by_group_and_time_rows_between_are_on_neither_side_and_not_new(define, store, rows):
+    workflow = define(evaluation="{share: 0.25, group: shop, time: day}")
+    run = workflow.freeze(store=store).run
+    held_out, rest = workflow.evaluation_rows(), workflow.training_rows()
+    assert not set(held_out["shop"]) & set(rest["shop"]) and held_out["day"].min() > rest["day"].max()
+    kept = workflow.project.row_digests(run)
+    assert {side: len(digests) for side, digests in kept.items()} == {
+        "training": len(rest), "evaluation": len(held_out), "unused": 120 - len(rest) - len(held_out)
+    }  # fmt: skip
+    assert _new_rows(workflow.project, workflow.project.evaluation_set(), normalise(rows)) == (0, None)
+
+
 def test_the_statement_may_say_the_way(define):
     workflow = define(evaluation="{share: 0.25, time: day}")
     workflow.freeze()
@@ -153,7 +168,7 @@ def test_data_may_have_moved(define, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"group": "shop", "time": "day"}, "both --group and --time were given"),
+        ({"group": "shop", "time": "bought"}, "cannot order the rows by time"),
         ({"group": "shp"}, "no column 'shp'. Did you mean 'shop'"),
         ({"time": "bought"}, "cannot order the rows by time"),
         ({"store": "refrence"}, "store 'refrence' is unknown. Did you mean 'reference'"),

@@ -362,7 +362,7 @@ def test_changed_rows_and_records_are_detected(frozen, write, customers):
 
 def test_a_panel_without_a_named_group_key_is_refused_with_the_lines_to_paste(frozen, monkeypatch):
     monkeypatch.setattr("synth_mlflow.stages.generate.panel_of", lambda *_: Panel("who", "since", ("sex",)))
-    with pytest.raises(UsageError, match=r"'who' and 'since' and 'sex' never change within one") as refusal:
+    with pytest.raises(UsageError, match=r"'who' and 'since', and 'sex' never change within one") as refusal:
         frozen.generate("forest", rows=50, purpose="more")
     assert '  columns:\n    "who": {role: ignored}\n' in refusal.value.fix
     assert frozen.project.reader.runs("batch") == []
