@@ -1,7 +1,7 @@
 """Find plugins: one file each in a built-in folder, or an entry point of somebody else's package.
 
 A built-in plugin is a module of the folder whose name does not start with an underscore and that defines
-``plugin``: the class or function that the folder's interface asks for. Adding one edits no list.
+``plugin``: a class that keeps the folder's contract. Adding one edits no list.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from synth_mlflow.allowed_code import refuse_standard_library, require_allowed
 from synth_mlflow.errors import PluginError, SynthError, closest
 
+_OBJECTS = ("checks", "triggers", "exports")  # their plugins are made once, without arguments; generators per batch
 BUILT_IN = "built in"  # the origin of what no other package brings
 
 
@@ -63,7 +64,9 @@ class Plugin:
             ) from error
 
     def load(self, *, is_typed: bool = False) -> Any:
-        """Import the plugin; what it is depends on its folder's interface.
+        """Import the plugin: the class of a generator or peer, an object of the class of any other kind.
+
+        A check, trigger or export format may also be given as an object that was made already.
 
         Parameters
         ----------
@@ -84,7 +87,8 @@ class Plugin:
             if not is_typed:
                 require_allowed(self.target, what)
         try:
-            return getattr(importlib.import_module(module), attribute)
+            found = getattr(importlib.import_module(module), attribute)
+            return found() if isinstance(found, type) and self.folder in _OBJECTS else found
         except Exception as error:  # a plugin may raise anything
             raise PluginError(
                 f"{self.title} cannot be loaded from {self.target}: {error}.",

@@ -1,6 +1,6 @@
 """Stage 4's plugins: one check a file, each a set of probes with the numbers that decide them.
 
-A built-in check is a file of this folder that defines ``plugin``, an object that keeps the :class:`Check` contract.
+A built-in check is a file of this folder that defines ``plugin``, a class that keeps the :class:`Check` contract.
 Third parties register theirs in the entry-point group ``synth_mlflow.checks``. A file whose name starts with an
 underscore is no plugin but a piece that plugins share.
 

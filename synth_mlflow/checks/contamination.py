@@ -250,4 +250,4 @@ def _table(equal: Matches, rounded: Matches, near: Sequence[NearMatches], shared
     return pd.DataFrame(rows)
 
 
-plugin: Check = Contamination()
+plugin: type[Check] = Contamination

@@ -249,4 +249,4 @@ def _give_away(found: Classified, limit: float) -> Figure:
     )
 
 
-plugin: Check = Fidelity()
+plugin: type[Check] = Fidelity

@@ -305,4 +305,4 @@ def _picture(parts: list[_Comparison], evidence: Evidence, policy: Mapping[str, 
     return dots(names, series, limits, title=title, label=f"{evidence.metric} on frozen real rows")
 
 
-plugin: Check = Utility()
+plugin: type[Check] = Utility

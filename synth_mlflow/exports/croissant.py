@@ -165,4 +165,4 @@ def _name(project: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]+", "-", project).strip("-")[:255] or "project"
 
 
-plugin: Export = Croissant()
+plugin: type[Export] = Croissant

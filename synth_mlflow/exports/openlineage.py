@@ -123,4 +123,4 @@ def _facet(told: Mapping[str, Any], schema: str | None = None) -> dict[str, Any]
     return {"_producer": PRODUCER, "_schemaURL": url, **told}
 
 
-plugin: Export = OpenLineage()
+plugin: type[Export] = OpenLineage

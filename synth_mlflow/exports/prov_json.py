@@ -157,4 +157,4 @@ def _name(qualified: str) -> dict[str, str]:
     return {"$": qualified, "type": "prov:QUALIFIED_NAME"}
 
 
-plugin: Export = ProvJson()
+plugin: type[Export] = ProvJson

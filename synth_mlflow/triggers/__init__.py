@@ -1,6 +1,6 @@
 """The named conditions that force a rerun, one a file, each *due*, *not due* or *cannot tell*.
 
-A built-in trigger is a file of this folder that defines ``plugin``, an object that keeps the :class:`Trigger`
+A built-in trigger is a file of this folder that defines ``plugin``, a class that keeps the :class:`Trigger`
 contract; the file's name is its name in the statement's ``rerun_when``. Third parties register theirs in the
 entry-point group ``synth_mlflow.triggers``. A file whose name starts with an underscore is no plugin but a piece that
 plugins share.

@@ -50,4 +50,4 @@ def _missing(recorded: Recorded) -> str:
     return "what is installed is not known; ask where the model is served: `synth-mlflow check`"
 
 
-plugin: Trigger = Environment()
+plugin: type[Trigger] = Environment

@@ -52,4 +52,4 @@ def _versions(names: Iterable[str], recorded: Recorded, present: Present) -> str
     )
 
 
-plugin: Trigger = GeneratorVersion()
+plugin: type[Trigger] = GeneratorVersion

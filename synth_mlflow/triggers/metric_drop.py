@@ -104,4 +104,4 @@ def _newest(production: tuple[ProductionValue, ...], promise: _Promise) -> str:
     return f"the newest of {len(production):,}, {newest.value:.4g} on {rows}, lies {abs(fall):.3g} {side}"
 
 
-plugin: Trigger = MetricDrop()
+plugin: type[Trigger] = MetricDrop

@@ -50,4 +50,4 @@ def _moved(drift: Drift) -> list[str]:
     return [f"{column} ({distance:.2f})" for column, distance in zip(drift.columns, drift.distances, strict=True)]
 
 
-plugin: Trigger = NewRealRows()
+plugin: type[Trigger] = NewRealRows

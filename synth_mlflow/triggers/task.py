@@ -43,4 +43,4 @@ def _unchanged(recorded: Recorded, present: Present) -> str:
     return f"the digest of the statement still is {recorded.statement_digest[:12]}{columns}"
 
 
-plugin: Trigger = TaskDefinition()
+plugin: type[Trigger] = TaskDefinition

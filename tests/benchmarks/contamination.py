@@ -22,7 +22,7 @@ from sklearn import datasets
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from synth_mlflow.checks import Evidence, judge
-from synth_mlflow.checks.contamination import plugin
+from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.data.task import Task
@@ -31,6 +31,8 @@ from synth_mlflow.measures.rate_excess import Sizes
 from synth_mlflow.measures.shared_keys import KeyCounts
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.held_out_rows import ALPHA
+
+plugin = Contamination()
 
 MANY_VALUES = 12  # a number with fewer is left as it is
 PACKAGED = {

@@ -42,10 +42,12 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from synth_mlflow.checks import Evidence, judge
-from synth_mlflow.checks.privacy import plugin as privacy
+from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.task import Task
 from synth_mlflow.plugins import find, installed
+
+privacy = Privacy()
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ORACLES = DATA.parent / "oracles" / "validation"

@@ -24,11 +24,15 @@ import pandas as pd
 
 from synth_mlflow import Workflow
 from synth_mlflow.checks import Check, Evidence, Ruling, judge
-from synth_mlflow.checks.fidelity import plugin as fidelity
-from synth_mlflow.checks.privacy import plugin as privacy
-from synth_mlflow.checks.utility import plugin as utility
+from synth_mlflow.checks.fidelity import Fidelity
+from synth_mlflow.checks.privacy import Privacy
+from synth_mlflow.checks.utility import Utility
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
+
+fidelity = Fidelity()
+privacy = Privacy()
+utility = Utility()
 
 ORACLES = Path(__file__).resolve().parents[3] / "shared" / "oracles" / "validation"
 CHECKS: dict[str, Check] = {"fidelity": fidelity, "utility": utility, "privacy": privacy}

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from synth_mlflow.checks.contamination import plugin
+from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.slices import Slice
+
+plugin = Contamination()
 
 NUMBERS = ["age", "income", "loan"]
 

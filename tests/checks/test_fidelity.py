@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks.fidelity import plugin
+from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import UsageError
+
+plugin = Fidelity()
 
 
 def _shuffled(rows: pd.DataFrame) -> pd.DataFrame:

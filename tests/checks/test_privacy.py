@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks.privacy import plugin
+from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.data.columns import normalise
+
+plugin = Privacy()
 
 
 def _jittered(rows: pd.DataFrame, n: int) -> pd.DataFrame:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synth_mlflow.checks.utility import plugin
+from synth_mlflow.checks.utility import Utility
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
+
+plugin = Utility()
 
 
 def test_a_fresh_draw_passes(evidence, ruled):
