@@ -31,6 +31,16 @@ class Task:
         return frozenset({self.target, *(name for name, role in self.roles.items() if role in NO_FEATURES)})
 
     @property
+    def weight(self) -> str | None:
+        """The column that weighs rows in fits."""
+        return next((name for name, role in self.roles.items() if role == "weight"), None)
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns of free text."""
+        return frozenset(name for name, role in self.roles.items() if role == "text")
+
+    @property
     def names_rows(self) -> frozenset[str]:
         """The columns of identifiers and of group keys."""
         return frozenset(name for name, role in self.roles.items() if role in {"identifier", "group key"})
@@ -51,6 +61,8 @@ class Guardrail:
 
 
 BOOSTED = "lightgbm"  # the estimator that is built in
+Columns = Literal["named", "encoded"]
+"""How an estimator is shown the features: a DataFrame with pandas categories, or an array of numbers alone."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +75,10 @@ class ModelSpec:
 
     estimator: str = BOOSTED
     params: Mapping[str, Any] = field(default_factory=dict)
+    columns: Columns | None = None
+    """How the estimator is shown the features; None for what suits it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; what is not said is left out."""
+        told = {"estimator": self.estimator, "params": dict(self.params), "columns": self.columns}
+        return {name: value for name, value in told.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import re
 import sys
@@ -29,13 +30,14 @@ from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundExc
 from synth_mlflow.data import duration_format, value_formats
 from synth_mlflow.data.column_form import PLAIN, Form
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.model import raw_columns, raw_values
+from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.model import raw_columns, raw_estimator, raw_values
 from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawEstimator
 
-TRAVELLING = (raw_columns, raw_values, value_formats, duration_format)
+TRAVELLING = (raw_columns, raw_estimator, raw_values, value_formats, duration_format)
 PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
 LOADER = f"{PACKAGE}.model.raw_columns"
 LIGHTGBM, SKOPS, CLOUDPICKLE = "lightgbm", "skops", "cloudpickle"
@@ -121,7 +123,7 @@ def _save_estimator(
     model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
 ) -> str:
     columns = _as_given(_columns_of(features[list(model.features)]), features, forms)
-    predictor = RawEstimator(model.pipeline, columns, model.classes)
+    predictor = RawEstimator(model.pipeline, columns, model.known_classes)
     signature = signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS)))
     bare, trusted = without_code(model.pipeline)
     with _code() as code, _written_out(model.pipeline if bare is None else None) as packages:
@@ -137,7 +139,9 @@ def _save_estimator(
         )
     (folder / RAW).mkdir()
     file = Path("..", meta.flavors["sklearn"]["pickled_model"])
-    raw_columns.write_columns(folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted)
+    raw_columns.write_columns(
+        folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted, _shown(model.pipeline)
+    )
     _load_with(meta, folder)
     return CLOUDPICKLE if bare is None else SKOPS
 
@@ -208,9 +212,18 @@ def without_code(pipeline: Any) -> tuple[Any | None, tuple[str, ...]]:
     return None, ()
 
 
-def _bare(pipeline: Any) -> Any | None:
-    """The same steps without :func:`raw_values.plain` in front; None for a pipeline that has another front."""
+def _shown(pipeline: Any) -> dict[str, Any] | None:
+    """What :func:`raw_estimator.named` takes in front of a pipeline; None where it does not stand there."""
     front = pipeline.steps[0][1]
+    is_named = isinstance(front, FunctionTransformer) and front.func is raw_estimator.named
+    return json.loads(canonical_json(front.kw_args)) if is_named else None
+
+
+def _bare(pipeline: Any) -> Any | None:
+    """The same steps without our function in front; None for a pipeline that has another front."""
+    front = pipeline.steps[0][1]
+    if _shown(pipeline) is not None:
+        return Pipeline(pipeline.steps[1:])
     first = front.steps[0][1] if isinstance(front, Pipeline) else None
     if not isinstance(first, FunctionTransformer) or first.func is not raw_values.plain:
         return None
@@ -237,7 +250,7 @@ def _written_out(pipeline: Any) -> Iterator[set[str]]:
     known = shipped.keys() | sys.stdlib_module_names
     registered: set[str] = set()
     try:
-        _register({raw_columns.__name__, raw_values.__name__}, registered)
+        _register({module.__name__ for module in (raw_columns, raw_estimator, raw_values)}, registered)
         while own := {name for name in _modules_of(pipeline) if name.partition(".")[0] not in known} - registered:
             _register(own, registered)
         tops = {name.partition(".")[0] for name in _modules_of(pipeline)}
