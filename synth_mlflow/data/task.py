@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synth_mlflow.data.fit_commands import FitCommands
 from synth_mlflow.data.roles import NO_FEATURES, Role
 
 TaskKind = Literal["binary", "multiclass", "regression"]
@@ -61,6 +62,7 @@ class Guardrail:
 
 
 BOOSTED = "lightgbm"  # the estimator that is built in
+COMMAND = "command"  # stands for two programs that a person named for a sweep
 Columns = Literal["named", "encoded"]
 """How an estimator is shown the features: a DataFrame with pandas categories, or an array of numbers alone."""
 
@@ -77,8 +79,11 @@ class ModelSpec:
     params: Mapping[str, Any] = field(default_factory=dict)
     columns: Columns | None = None
     """How the estimator is shown the features; None for what suits it."""
+    commands: FitCommands | None = None
+    """The programs that fit and predict, where a sweep names them."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what is not said is left out."""
         told = {"estimator": self.estimator, "params": dict(self.params), "columns": self.columns}
+        told |= {} if self.commands is None else {"commands": self.commands.to_json()}
         return {name: value for name, value in told.items() if value is not None}

@@ -13,6 +13,7 @@ import pandas as pd
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import BOOSTED, ModelSpec, Task
+from synth_mlflow.model.command_model import CommandTrainer
 from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import FitRows, Model, fit
 from synth_mlflow.model.halves import halve
@@ -158,6 +159,8 @@ def _trainer(
 
         return BoostedTrainer.build(spec.params, task, parts, evaluation, classes)
     pool = pd.concat(parts, ignore_index=True)
+    if spec.commands is not None:
+        return CommandTrainer(spec.commands, task, pool, evaluation, classes, groups)
     if spec.estimator == BOOSTED:
         from synth_mlflow.model.boosted import BoostedSettings, FreshTrainer
 

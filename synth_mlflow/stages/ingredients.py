@@ -68,6 +68,7 @@ class Ingredients:
         digests = [self.frozen.digest, self.frozen.training_digest, *sorted(batch.digest for batch in self.batches)]
         extra = None if self.extra_real is None else table_digest(self.extra_real, self.frozen.schema)
         model = [self.spec.estimator, dict(self.spec.params), *([self.spec.columns] if self.spec.columns else [])]
+        model += [] if self.spec.commands is None else [self.spec.commands.to_json()]
         return json_digest(["sweep", digests, extra, self.plan.to_json(), self.refine, model])
 
 
