@@ -83,9 +83,10 @@ class Habits:
             routed = {} if weight is None else {f"{_path_of_last(pipeline)}__sample_weight": weight}
             pipeline.fit(features, target, **routed)
             return
-        found = aside()
-        keep, stop = found.fitting, found.stopping & np.isin(target, np.unique(target[found.fitting]))
-        heads, tail = _heads(pipeline), last_step(pipeline)
+        found, heads, tail = aside(), _heads(pipeline), last_step(pipeline)
+        keep, stop = found.fitting, found.stopping
+        if hasattr(tail, "predict_proba") or hasattr(tail, "decision_function"):
+            stop &= np.isin(target, np.unique(target[keep]))  # CatBoost refuses a class that it was not fitted on
         fitted, held = features[keep], features[stop]
         for head in heads:
             fitted, held = head.fit_transform(fitted, target[keep]), head.transform(held)
@@ -120,7 +121,7 @@ def habits_of(estimator: Any, *, seed: int, n_threads: int) -> Habits:
         own |= {} if any(name in params for name in ("random_seed", "random_state")) else {"random_seed": seed}
         own |= {} if any(name in params for name in _SPEAKS) else {"verbose": False}
         estimator.set_params(**{name: value for name, value in own.items() if name not in params})
-    if library == "xgboost" and params.get("n_jobs") is None:
+    if library in ("xgboost", "lightgbm") and params.get("n_jobs") is None:
         estimator.set_params(n_jobs=n_threads)  # it would take every core for each of several fits at a time
     if library == "lightgbm" and not any(name in params for name in ("verbose", "verbosity")):
         estimator.set_params(verbosity=-1)

@@ -33,7 +33,7 @@ def named(
     categories : mapping of str to sequence of str
         The categories of each column that holds some; other values become missing.
     as_numbers : bool
-        Whether moments become seconds since 1970, and booleans with gaps numbers.
+        Whether moments become seconds since 1970, and booleans 0 and 1.
     name_missing : bool
         Whether missing and unknown categories become a category of their own.
 
@@ -124,6 +124,4 @@ def _refuse_strange(found: Matrix, shape: tuple[int, ...], method: str) -> None:
 def _number(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return (values - pd.Timestamp(0)) / pd.Timedelta(seconds=1)
-    if isinstance(values.dtype, pd.BooleanDtype):
-        return values.astype("float64") if values.isna().any() else values.astype("bool")
-    return values
+    return values.astype("float64") if pd.api.types.is_bool_dtype(values.dtype) else values

@@ -49,9 +49,11 @@ def command_spec(train: str, predict: str, timeout_seconds: float = TIMEOUT_SECO
         )
     refuse_time_limit(timeout_seconds)
     commands = FitCommands(train, predict, Limited(timeout_seconds))
-    words = [*shlex.split(train), *shlex.split(predict)]
-    refuse_secrets(words)
-    return ModelSpec(COMMAND, commands=FitCommands(train, predict, commands.run, file_digests(words)))
+    words = [shlex.split(command) for command in (train, predict)]
+    refuse_secrets([*words[0], *words[1]])
+    # another machine has another interpreter under /usr/bin: what is installed is no part of the commands
+    named = [word for each in words for at, word in enumerate(each) if at or not Path(word).is_absolute()]
+    return ModelSpec(COMMAND, commands=FitCommands(train, predict, commands.run, file_digests(named)))
 
 
 def named_commands(train: str, predict: str, timeout_seconds: float, engine: str) -> ModelSpec | None:
@@ -166,13 +168,16 @@ class Timed:
 
 
 def time_words(work: Work, first: Unscored, others: Sequence[FitKey], n_jobs: int) -> str:
-    """How long further fits will take, by their numbers of rows, and what would be cheaper."""
+    """How long further fits will take, and what would be cheaper.
+
+    Greater fits take longer by their rows; smaller ones are taken to be no faster, since programs take time to start.
+    """
     n_first = first.n_real + first.n_added
-    rows = [len(work.rows(key).all) for key in others]
+    rows = [max(len(work.rows(key).all), n_first) for key in others]
     seconds = first.seconds * sum(rows) / n_first / max(n_jobs, 1)
     told = (
         f"one fit took {duration(first.seconds)} on {n_first:,} rows; the other {len(others):,} take about "
-        f"{duration(seconds)} by their rows, and the final model is one more fit"
+        f"{duration(seconds)}, and the final model is one more fit"
     )
     if seconds < COSTLY_SECONDS:
         return told

@@ -136,6 +136,18 @@ def test_early_stopping_ends_before_the_last_round(rows, library, params, capfd)
     assert not capfd.readouterr().out
 
 
+@pytest.mark.parametrize("library", ["xgboost:XGBRegressor", "catboost:CatBoostRegressor"])
+def test_numbers_are_stopped_on_rows_whose_values_were_not_fitted(rows, library):
+    pytest.importorskip(library.partition(":")[0])
+    rng = np.random.default_rng(2)
+    table = rows.drop(columns="notes").assign(churned=rows["age"] * 2 + rng.normal(0, 5, 400))
+    spec = ModelSpec(library, {"n_estimators": 150, "early_stopping_rounds": 10})
+    grouped = Task("churned", "regression", group="weight", roles={"weight": "group key"})
+    for task in (Task("churned", "regression"), grouped):
+        model = fit(spec, task, table, seed=1)
+        assert np.corrcoef(model.predict(table), table["churned"])[0, 1] > 0.95
+
+
 class Stopping(Watched):
     """Asks for early stopping."""
 

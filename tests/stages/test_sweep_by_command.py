@@ -54,13 +54,14 @@ def test_a_command_is_swept_recorded_and_run_again_only_where_allowed(
     sweep = workflow.project.latest_sweep()
     assert sweep is not None
     told = json.loads(sweep.run.params[names.P_COMMANDS])
-    assert told["train"] == TRAIN and list(told["files"]) == [sys.executable, "command_trainer.py"]
+    assert told["train"] == TRAIN and list(told["files"]) == ["command_trainer.py"]
     workflow.sweep([0, 0.5], repeats=3, **COMMANDS)
     assert n_fits(tmp_path) == 25  # recorded already
 
     document = workflow.report().document
     assert any(TRAIN in command.command for command in document.commands)
     assert {"train-command", "predict-command"} <= {fact.name for fact in document.sweep.made_with}
+    assert any("fitted by commands" in warning for warning in document.warnings)
     assert workflow.verify().holds
 
     mlflow.set_tracking_uri(workflow.project.server.tracking_uri)
