@@ -190,7 +190,7 @@ def time_words(work: Work, first: Unscored, others: Sequence[FitKey], n_jobs: in
 def few_words(seconds: float, n_few: int, n_all: int) -> str:
     """That fewer fits are made, and what brings them all back.
 
-    >>> few_words(95.0, 42, 84)[:75]
+    >>> few_words(95.0, 42, 84).partition(".")[0]
     'one fit took 2 min: 3 repeats, 42 fits, in place of the 84 fits of 6 repeats'
     """
     return (
