@@ -121,28 +121,21 @@ def affordable(project: Project, ingredients: Ingredients) -> tuple[Ingredients,
     for each in (ingredients, few):
         if project.reader.with_key(each.key):
             return each, None
-    made: list[Fit] = []
-    _first_fit(ingredients, made.append)
-    if made[0].seconds < SLOW_SECONDS:
-        return ingredients, made[0]
+    first = _first_fit(ingredients)
+    if first.seconds < SLOW_SECONDS:
+        return ingredients, first
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
     counts = [len(each.plan.keys(len(ingredients.training), n_extra)) for each in (few, ingredients)]
-    project.say(few_words(made[0].seconds, *counts))
-    return few, made[0]
+    project.say(few_words(first.seconds, *counts))
+    return few, first
 
 
-def _first_fit(ingredients: Ingredients, on_fit: Callable[[Fit], None]) -> None:
+def _first_fit(ingredients: Ingredients) -> Fit:
     statement, task = ingredients.problem.statement, ingredients.frozen.task_of(ingredients.problem.statement)
     tables = ingredients.training, ingredients.evaluation, task, statement.facts.metric, ingredients.spec
     bench = Bench.build(*tables, synthetic=ingredients.synthetic, slices=statement.slices)
-    run_fits(
-        bench,
-        ingredients.plan,
-        [FitKey("synthetic", 0.0, ALL_ROWS)],
-        ingredients.origin.to_numpy(),
-        finished={},
-        on_fit=lambda _, fit: on_fit(fit),
-    )
+    key = FitKey("synthetic", 0.0, ALL_ROWS)
+    return run_fits(bench, ingredients.plan, [key], ingredients.origin.to_numpy(), finished={})[key]
 
 
 @dataclass(frozen=True)

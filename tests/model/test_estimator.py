@@ -148,6 +148,19 @@ def test_numbers_are_stopped_on_rows_whose_values_were_not_fitted(rows, library)
         assert np.corrcoef(model.predict(table), table["churned"])[0, 1] > 0.95
 
 
+def test_booster_at_the_end_of_a_pipeline_stops_early_on_transformed_rows(rows, own):
+    xgboost = pytest.importorskip("xgboost")
+
+    def made():
+        chosen = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["region"]), ("passthrough", ["age"]))
+        return make_pipeline(chosen, xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=3))
+
+    model = fit(ModelSpec(own(made)), TASK, rows, seed=1)
+    booster = model.pipeline.steps[-1][1].steps[-1][1]
+    assert booster.best_iteration < 150 and booster.n_features_in_ == 5
+    assert ((model.predict(rows)[:, 1] > 0.5) == (rows["churned"] == "yes")).mean() > 0.95
+
+
 class Stopping(Watched):
     """Asks for early stopping."""
 

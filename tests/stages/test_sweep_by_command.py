@@ -116,13 +116,13 @@ def test_fits_that_are_finished_are_not_repeated(at_hand: Workflow, tmp_path: Pa
 def test_slow_fits_are_fewer_unless_a_person_says_how_many(
     at_hand: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synth_mlflow.stages.sweep.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr("synth_mlflow.stages.fit_commands.SLOW_SECONDS", 0.0)
     said: list[str] = []
     workflow = Workflow("shop", at_hand.project.server.tracking_uri, say=said.append)
     workflow.sweep([0, 0.5], **COMMANDS)
     assert n_fits(tmp_path) == 25
     assert any("3 repeats, 24 fits, in place of the 48 fits of 6 repeats" in text for text in said)
-    monkeypatch.setattr("synth_mlflow.stages.sweep.SLOW_SECONDS", 60.0)
+    monkeypatch.setattr("synth_mlflow.stages.fit_commands.SLOW_SECONDS", 60.0)
     workflow.sweep([0, 0.5], **COMMANDS)
     assert n_fits(tmp_path) == 25  # on a faster day the recorded one is found
 
