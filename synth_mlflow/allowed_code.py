@@ -31,6 +31,7 @@ FREE = ("synth_mlflow", "sklearn")
 NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*", re.UNICODE)
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _allowed: ContextVar[frozenset[str]] = ContextVar("allowed_code", default=frozenset())
+_external: ContextVar[bool] = ContextVar("allowed_external", default=False)
 
 
 def settings_file() -> Path:
@@ -56,6 +57,21 @@ def allowing(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         _allowed.reset(token)
+
+
+@contextmanager
+def allowing_external(allowed: bool) -> Iterator[None]:
+    """Inside the block commands may run that only a record names, if a person said so for this very command."""
+    token = _external.set(allowed)
+    try:
+        yield
+    finally:
+        _external.reset(token)
+
+
+def external_is_allowed() -> bool:
+    """Whether commands may run that only a record names."""
+    return _external.get()
 
 
 def require_allowed(target: str, what: str) -> None:

@@ -38,7 +38,7 @@ from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.engine import EngineName
-from synth_mlflow.model.plan import RATIOS, REPEATS, Rule
+from synth_mlflow.model.plan import RATIOS, Rule
 from synth_mlflow.stages.batch import Made, user_name, write_spooled
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
 from synth_mlflow.stages.command import generate_by_command
@@ -362,7 +362,7 @@ class Workflow:
     def sweep(
         self,
         ratios: Sequence[float] = RATIOS,
-        repeats: int = REPEATS,
+        repeats: int | None = None,
         *,
         mix: Mix = "augment",
         rule: Rule = "highest",
@@ -374,6 +374,9 @@ class Workflow:
         by: By | None = None,
         engine: EngineName = "local",
         scheduler: str = "",
+        train_command: str = "",
+        predict_command: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Curve:
         """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
         wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
@@ -391,6 +394,9 @@ class Workflow:
             by=by,
             engine=engine,
             scheduler=scheduler,
+            train_command=train_command,
+            predict_command=predict_command,
+            timeout_seconds=timeout_seconds,
         )
 
     @_writes("report")
@@ -476,6 +482,7 @@ class Workflow:
         repeats: int = BLAME_REPEATS,
         data: str | Path | None = None,
         n_jobs: int = -1,
+        allow_external: bool = False,
     ) -> Blame:
         """Which batch made a model worse; see :func:`synth_mlflow.lifecycle.blame.blame`.
 
@@ -486,7 +493,15 @@ class Workflow:
         """
         wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
         with self._real_rows_in(data):
-            return blame(self.project, model, ratio=ratio, batches=wanted, repeats=repeats, n_jobs=n_jobs)
+            return blame(
+                self.project,
+                model,
+                ratio=ratio,
+                batches=wanted,
+                repeats=repeats,
+                n_jobs=n_jobs,
+                allow_external=allow_external,
+            )
 
     @_reads
     def diff(self, before: str | Path, after: str | Path = "newest") -> Difference:

@@ -27,6 +27,7 @@ DIFFERENT = 4
 @click.option("--repeats", type=click.IntRange(3), default=16, show_default=True, help="Draws of the rows.")
 @click.option("--data", type=BlankPath(), help=DATA_HELP)
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
+@click.option("--allow-external", is_flag=True, help="Run the commands that fitted the recorded model.")
 @shared
 def blame(
     given: Shared,
@@ -36,6 +37,7 @@ def blame(
     repeats: int,
     data: Path | None,
     jobs: int,
+    allow_external: bool,
 ) -> None:
     """Which batch made MODEL worse: leave each one out, with rows of the others in its place.
 
@@ -48,6 +50,7 @@ def blame(
         repeats=repeats,
         data=data,
         n_jobs=jobs,
+        allow_external=allow_external,
     )
     if given.as_json:
         return output.as_json({**output.plain(found), "named": list(found.named), "words": found.words})

@@ -130,7 +130,8 @@ def validate(
 
 @click.command()
 @click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
-@click.option("--repeats", type=click.IntRange(3), default=6, show_default=True, help="Draws of rows and seed a ratio.")
+@click.option("--repeats", type=click.IntRange(3),
+              help="Draws of rows and seed a ratio.  [default: 6; 3 where a command takes a minute]")  # fmt: skip
 @click.option("--mix", type=click.Choice(["augment", "replace"]), default="augment", show_default=True,
               help="Add synthetic rows to the real ones, or keep the total.")  # fmt: skip
 @click.option("--rule", type=click.Choice(["highest", "plateau", "peak", "one-standard-error", "least"]),
@@ -145,12 +146,18 @@ def validate(
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
               help="Where the fits run.")  # fmt: skip
 @click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
+@click.option("--train-command", type=Blank(), metavar="TEMPLATE",
+              help='Fit by this program: "python fit.py {train} {validation} {model}".')  # fmt: skip
+@click.option("--predict-command", type=Blank(), metavar="TEMPLATE",
+              help='Predict by this one: "python predict.py {model} {rows} {predictions}".')  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
+              metavar="SECONDS", help="Kill a command after so long.")  # fmt: skip
 @real_rows_option
 @shared
 def sweep(
     given: Shared,
     ratios: tuple[float, ...],
-    repeats: int,
+    repeats: int | None,
     mix: Any,
     rule: Any,
     seed: int,
@@ -161,6 +168,9 @@ def sweep(
     by: Any,
     engine: Any,
     scheduler: str | None,
+    train_command: str | None,
+    predict_command: str | None,
+    timeout: float,
 ) -> None:
     """Stage 5: train at every ratio, choose one, and register the model."""
     workflow = open_workflow("sweep", given)
@@ -178,6 +188,9 @@ def sweep(
         by=by,
         engine=engine,
         scheduler=scheduler or "",
+        train_command=train_command or "",
+        predict_command=predict_command or "",
+        timeout_seconds=timeout,
     )
     if given.as_json:
         return output.as_json(curve.to_json())

@@ -27,7 +27,7 @@ ACTIONS: Mapping[str, str] = {
     "group key": "names groups: made afresh, no feature",
     "constant": "repeated",
     "target": "predicted",
-    "weight": "learned, compared, no feature",
+    "weight": "weighs rows in fits; learned, compared, no feature",
     "ignored": "left out of every table",
 }
 

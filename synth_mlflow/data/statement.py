@@ -106,12 +106,19 @@ class Model(_Strict):
 
     estimator: Text = "lightgbm"
     params: dict[str, Any] = {}
+    columns: Literal["named", "encoded"] | None = None
 
     @field_validator("params")
     @classmethod
     def _recordable(cls, value: dict[str, Any]) -> dict[str, Any]:
         canonical_json(value)
         return value
+
+    @model_validator(mode="after")
+    def _columns_of_an_estimator(self) -> Self:
+        if self.columns is not None and self.estimator == "lightgbm":
+            raise ValueError("takes `columns` for an estimator alone: LightGBM reads categories as they are")
+        return self
 
 
 class Facts(_Strict):
@@ -203,6 +210,8 @@ class Statement:
         facts = self.facts.model_dump(mode="json")
         if facts["evaluation"]["equal_rows"] is None:  # a key that older statements do not know
             del facts["evaluation"]["equal_rows"]
+        if facts["model"]["columns"] is None:  # likewise
+            del facts["model"]["columns"]
         frozen = {name: facts[name] for name in FROZEN_FACTS}
         return json_digest({name: fact for name, fact in frozen.items() if fact is not None})
 
@@ -225,7 +234,7 @@ class Statement:
     @property
     def model(self) -> ModelSpec:
         """The model that every score is measured with."""
-        return ModelSpec(self.facts.model.estimator, self.facts.model.params)
+        return ModelSpec(self.facts.model.estimator, self.facts.model.params, self.facts.model.columns)
 
     @property
     def guardrail(self) -> Guardrail | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from synth_mlflow.data.fit_commands import FitCommands
 from synth_mlflow.data.roles import NO_FEATURES, Role
 
 TaskKind = Literal["binary", "multiclass", "regression"]
@@ -31,6 +32,16 @@ class Task:
         return frozenset({self.target, *(name for name, role in self.roles.items() if role in NO_FEATURES)})
 
     @property
+    def weight(self) -> str | None:
+        """The column that weighs rows in fits."""
+        return next((name for name, role in self.roles.items() if role == "weight"), None)
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns of free text."""
+        return frozenset(name for name, role in self.roles.items() if role == "text")
+
+    @property
     def names_rows(self) -> frozenset[str]:
         """The columns of identifiers and of group keys."""
         return frozenset(name for name, role in self.roles.items() if role in {"identifier", "group key"})
@@ -51,6 +62,9 @@ class Guardrail:
 
 
 BOOSTED = "lightgbm"  # the estimator that is built in
+COMMAND = "command"  # stands for two programs that a person named for a sweep
+Columns = Literal["named", "encoded"]
+"""How an estimator is shown the features: a DataFrame with pandas categories, or an array of numbers alone."""
 
 
 @dataclass(frozen=True)
@@ -63,3 +77,13 @@ class ModelSpec:
 
     estimator: str = BOOSTED
     params: Mapping[str, Any] = field(default_factory=dict)
+    columns: Columns | None = None
+    """How the estimator is shown the features; None for what suits it."""
+    commands: FitCommands | None = None
+    """The programs that fit and predict, where a sweep names them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; what is not said is left out."""
+        told = {"estimator": self.estimator, "params": dict(self.params), "columns": self.columns}
+        told |= {} if self.commands is None else {"commands": self.commands.to_json()}
+        return {name: value for name, value in told.items() if value is not None}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.allowed_code import allowing_external
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.mixes import percent
@@ -76,6 +77,7 @@ def blame(
     batches: Sequence[str] = (),
     repeats: int = REPEATS,
     n_jobs: int = -1,
+    allow_external: bool = False,
 ) -> Blame:
     """Fit the mix of a recorded model again, with all of its batches and without each, and record what that did.
 
@@ -95,6 +97,8 @@ def blame(
         Draws of the rows, the first of which are those of the sweep; more tell smaller harm from noise.
     n_jobs : int
         Fits at a time; -1 takes every core.
+    allow_external : bool
+        Whether the commands may run that the record of the model names.
 
     Raises
     ------
@@ -113,7 +117,8 @@ def blame(
     if existing:
         project.say(f"this very question is answered already by run {existing[-1].run_id}")
         return recorded_blame(project, existing[-1], sweep)
-    found = _leave_out(sweep, plan, suspects)
+    with allowing_external(allow_external):
+        found = _leave_out(sweep, plan, suspects)
     new = NewRun("blame", f"blame · {', '.join(found.to_blame) or 'nobody'}", key)
     run_id = create_run(project.server, new, parent=project.workflow_run or sweep.run.run_id)
     blamed = Blame(run_id, sweep.run.run_id, model_uri(sweep.final), found)

@@ -17,6 +17,7 @@ from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.model.choice import RULE_WORDS
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.plan import Rule, Sources, SweepPlan
+from synth_mlflow.stages.fit_commands import recorded_spec
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.ingredients import settled_model
 from synth_mlflow.tracking import lineage, names
@@ -84,7 +85,13 @@ class RecordedSweep:
 
     @property
     def spec(self) -> ModelSpec:
-        """The model as it was settled on real rows alone."""
+        """The model as it was settled on real rows alone, or the commands that fitted it.
+
+        A UsageError is raised for commands that nobody here has allowed.
+        """
+        if names.P_COMMANDS in self.run.params:
+            self.project.reader.vouch(self.run)
+            return recorded_spec(self.run.params[names.P_COMMANDS])
         return settled_model(self.project, self.frozen)
 
     def plan(self, *, n_jobs: int = -1) -> SweepPlan:

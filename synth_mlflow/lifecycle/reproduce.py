@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
+from synth_mlflow.allowed_code import allowing_external
 from synth_mlflow.data.digests import canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.html_table import html_table
@@ -104,6 +105,13 @@ def reproduce(
     EvidenceError
         If the sweep behind it is gone.
     """
+    with allowing_external(allow_external):
+        return _reproduce(project, handoff, sources, allow_external, python, sweep)
+
+
+def _reproduce(
+    project: Project, handoff: str, sources: Sequence[Path], allow_external: bool, python: str | None, sweep: bool
+) -> Reproduction:
     found = handoff_run(project, handoff)
     recorded = recorded_sweep(project, found.run_id)
     workshop = Workshop(project, recorded.frozen, _by_digest(recorded, sources), allow_external, python)

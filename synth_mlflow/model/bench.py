@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,9 @@ import pandas as pd
 
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.splits import Positions, group_codes
-from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.data.task import BOOSTED, ModelSpec, Task
+from synth_mlflow.model.command_model import CommandTrainer
+from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import FitRows, Model, fit
 from synth_mlflow.model.halves import halve
 from synth_mlflow.model.labels import Labels, classes_of, target_values
@@ -21,6 +22,7 @@ from synth_mlflow.model.plan import ALL_ROWS, Fit
 from synth_mlflow.model.resampling import FAST, noise_draws, weighted_scorer
 from synth_mlflow.model.score import best_score, check_metric, score_codes
 from synth_mlflow.model.score_interval import Sizes
+from synth_mlflow.model.stopping_rows import Aside, stopping_rows
 from synth_mlflow.model.work import Trainer, Unscored
 
 Vector = npt.NDArray[np.float64]
@@ -84,7 +86,8 @@ class Bench:
         parts = [part for part in (real, synthetic, extra_real) if part is not None]
         n_extra = 0 if extra_real is None else len(extra_real)
         masks = {name: part.mask(evaluation) for name, part in (slices or {}).items()}
-        trainer = _trainer(parts, evaluation, task, spec, classes)
+        real_groups = group_codes(real, task)
+        trainer = _trainer(parts, evaluation, task, spec, classes, metric, real_groups)
         groups = None if groups is None else groups[halves.select]
         return cls(
             task,
@@ -97,7 +100,7 @@ class Bench:
             halves.words,
             masks,
             groups,
-            group_codes(real, task),
+            real_groups,
         )
 
     def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
@@ -141,21 +144,29 @@ class Bench:
 
 
 def _trainer(
-    parts: Sequence[pd.DataFrame], evaluation: pd.DataFrame, task: Task, spec: ModelSpec, classes: Labels
+    parts: Sequence[pd.DataFrame],
+    evaluation: pd.DataFrame,
+    task: Task,
+    spec: ModelSpec,
+    classes: Labels,
+    metric: str,
+    groups: Positions | None,
 ) -> Trainer:
     # weights of a binned table are fixed, and those of the whole pool balance none of the mixes
     can_share = spec.params.get("class_weight") != "balanced"
-    if spec.estimator == "lightgbm" and can_share and sum(map(len, parts)) > FRESH_BINS_MAX:
+    if spec.estimator == BOOSTED and can_share and sum(map(len, parts)) > FRESH_BINS_MAX:
         from synth_mlflow.model.boosted import BoostedTrainer  # takes 1 s to import
 
         return BoostedTrainer.build(spec.params, task, parts, evaluation, classes)
     pool = pd.concat(parts, ignore_index=True)
-    if spec.estimator == "lightgbm":
+    if spec.commands is not None:
+        return CommandTrainer(spec.commands, task, pool, evaluation, classes, groups)
+    if spec.estimator == BOOSTED:
         from synth_mlflow.model.boosted import BoostedSettings, FreshTrainer
 
         settings = BoostedSettings.read(spec.params, task, classes, seed=0, n_threads=1)
         return FreshTrainer(settings, task, classes, pool, evaluation)
-    return _EstimatorTrainer(spec, task, pool, evaluation, classes)
+    return _EstimatorTrainer(spec, task, pool, evaluation, classes, metric, groups)
 
 
 @dataclass(frozen=True)
@@ -165,12 +176,25 @@ class _EstimatorTrainer:
     pool: pd.DataFrame
     evaluation: pd.DataFrame
     classes: Labels
+    metric: str
+    groups: Positions | None
+    """The group of each real row."""
 
     def model(self, rows: FitRows, seed: int) -> Model:
-        return fit(self.spec, self.task, self._take(rows), seed=seed, classes=self.classes)
+        order = np.sort(rows.all)
+        taken = self.pool.iloc[order].reset_index(drop=True)
+
+        def aside() -> Aside:
+            real = np.sort(rows.real)
+            target = target_values(taken, self.task, self.classes)[np.searchsorted(order, real)]
+            groups = None if self.groups is None else self.groups[real]
+            held = stopping_rows(real, target, seed, classes=self.task.is_classification, groups=groups)
+            return Aside.among(order, held)
+
+        return fit(self.spec, self.task, taken, seed=seed, classes=self.classes, aside=aside)
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
-        return self.model(rows, seed).predict(self.evaluation)
-
-    def _take(self, rows: FitRows) -> Any:
-        return self.pool.iloc[np.sort(rows.all)].reset_index(drop=True)
+        model = self.model(rows, seed)
+        if isinstance(model, EstimatorModel):
+            model.refuse_metric(self.metric, self.task)
+        return model.predict(self.evaluation)

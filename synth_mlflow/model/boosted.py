@@ -18,7 +18,7 @@ from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
-from synth_mlflow.model.class_weights import row_weights, weights_by_code
+from synth_mlflow.model.class_weights import column_weights, product, row_weights, weights_by_code
 from synth_mlflow.model.fit import FitRows
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawPredictor
@@ -111,7 +111,8 @@ class FreshTrainer:
         columns = columns_of(taken, self.task)
         chosen, real = np.searchsorted(places, rows.all), np.searchsorted(places, rows.real)
         target = target_values(taken, self.task, self.classes)
-        data = dataset(columns, taken, target, self.settings, balance=target[chosen])
+        weight = column_weights(taken, self.task.weight)
+        data = dataset(columns, taken, target, self.settings, balance=target[chosen], weight=weight)
         return BoostedModel(predictor(train(self.settings, data, chosen, real, seed), columns, self.classes))
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
@@ -153,7 +154,9 @@ class BoostedTrainer:
                 matrix[filled : filled + len(block)] = block
                 filled += len(block)
         target = np.concatenate([target_values(part, task, classes) for part in parts])
-        data = _bin(columns, matrix, target, settings, target)
+        weights = [each for part in parts if (each := column_weights(part, task.weight)) is not None]
+        weight = np.concatenate(weights) if weights else None
+        data = _bin(columns, matrix, target, settings, target, weight)
         return cls(settings, columns, classes, data, columns.matrix(evaluation))
 
     def model(self, rows: FitRows, seed: int) -> BoostedModel:
@@ -172,7 +175,8 @@ def fit_boosted(
     """Fit LightGBM; see :func:`synth_mlflow.model.fit.fit`."""
     settings = BoostedSettings.read(given, task, classes, seed=seed, n_threads=n_threads)
     columns = columns_of(rows, task)
-    data = dataset(columns, rows, target_values(rows, task, classes), settings)
+    weight = column_weights(rows, task.weight)
+    data = dataset(columns, rows, target_values(rows, task, classes), settings, weight=weight)
     booster = train(settings, data, np.arange(len(rows)), np.arange(len(rows)), seed)
     return BoostedModel(predictor(booster, columns, classes))
 
@@ -203,6 +207,7 @@ def dataset(
     settings: BoostedSettings,
     *,
     balance: Vector | None = None,
+    weight: Vector | None = None,
 ) -> lightgbm.Dataset:
     """Rows binned once; fits take subsets of it by row number.
 
@@ -210,18 +215,25 @@ def dataset(
     ----------
     balance : array, optional
         The targets that ``class_weight: balanced`` is to balance, by default those of ``rows``.
+    weight : array of shape (n_rows,), optional
+        Of each row, beside that of its class.
     """
-    return _bin(columns, columns.matrix(rows), target, settings, target if balance is None else balance)
+    return _bin(columns, columns.matrix(rows), target, settings, target if balance is None else balance, weight)
 
 
 def _bin(
-    columns: RawColumns, matrix: Vector, target: Vector, settings: BoostedSettings, balance: Vector
+    columns: RawColumns,
+    matrix: Vector,
+    target: Vector,
+    settings: BoostedSettings,
+    balance: Vector,
+    weight: Vector | None,
 ) -> lightgbm.Dataset:
     with _refusals(len(matrix), settings):
         return lightgbm.Dataset(
             matrix,
             target,
-            weight=row_weights(target, settings.class_weight, balance),
+            weight=product(weight, row_weights(target, settings.class_weight, balance)),
             feature_name=columns.feature_names,
             categorical_feature=columns.categorical,
             params=dict(settings.params),

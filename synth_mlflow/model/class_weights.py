@@ -1,4 +1,4 @@
-"""Class weights: given by label in a statement, by code in a fit, and as a weight a row to LightGBM."""
+"""Weights of rows in a fit: class weights, given by label in a statement, and a column with the role `weight`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.labels import Labels
@@ -75,6 +76,46 @@ def row_weights(target: Vector, class_weight: Any, balance: Vector) -> Vector | 
         if code < len(weights):
             weights[int(code)] = weight
     return weights[target.astype(np.int64)]
+
+
+def column_weights(rows: pd.DataFrame, column: str | None) -> Vector | None:
+    """The weight of each row as a column gives it; None where there is no such column.
+
+    Raises
+    ------
+    UsageError
+        If a weight is missing, negative or no number, or all are 0.
+
+    Examples
+    --------
+    >>> column_weights(pd.DataFrame({"w": [1, 3]}), "w").tolist()
+    [1.0, 3.0]
+    """
+    if column is None or column not in rows:
+        return None
+    given = rows[column]
+    if not pd.api.types.is_numeric_dtype(given.dtype):
+        raise UsageError(f"the weights in column {column!r} are no numbers: {given.iloc[0]!r}.", _FIX_COLUMN)
+    weights = given.to_numpy(dtype=np.float64, na_value=np.nan)
+    n_bad = int((~(np.isfinite(weights) & (weights >= 0))).sum())
+    if n_bad:
+        raise UsageError(
+            f"column {column!r} weighs rows, and {n_bad:,} of {len(rows):,} weights are missing, infinite or negative.",
+            _FIX_COLUMN,
+        )
+    if not weights.any():
+        raise UsageError(f"column {column!r} weighs rows, and all {len(rows):,} weights are 0.", _FIX_COLUMN)
+    return weights
+
+
+_FIX_COLUMN = "Correct the rows, or give the column another role: `columns: {NAME: {role: ignored}}` in problem.md."
+
+
+def product(by_column: Vector | None, by_class: Vector | None) -> Vector | None:
+    """The product of both weights of each row; None where all count alike."""
+    if by_column is None or by_class is None:
+        return by_class if by_column is None else by_column
+    return by_column * by_class
 
 
 def _label_text(label: Any) -> str:

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.model.command_model import CommandTrainer
 from synth_mlflow.model.plan import FitKey
 from synth_mlflow.model.work import Failed, Unscored, Work
 
@@ -47,7 +48,7 @@ class Threads:
         """Do every fit; tells of each as it ends."""
         jobs = (delayed(work.do)(key) for key in keys)
         with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
-            results = Parallel(n_jobs=self.n_jobs, require="sharedmem", return_as="generator_unordered")(jobs)
+            results = Parallel(n_jobs=self._n_jobs(work), require="sharedmem", return_as="generator_unordered")(jobs)
             try:
                 for result in results:  # noqa: UP028 (`yield from` would close them before `finally` does)
                     yield result
@@ -55,6 +56,10 @@ class Threads:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # joblib complains of fits that nobody waits for after a refusal
                     results.close()
+
+    def _n_jobs(self, work: Work) -> int:
+        """A command may take every core itself, so that one runs at a time unless a person says another number."""
+        return 1 if self.n_jobs == -1 and isinstance(work.trainer, CommandTrainer) else self.n_jobs
 
 
 def open_engine(name: EngineName = "local", *, n_jobs: int = -1, scheduler: str = "") -> Engine:

@@ -1,15 +1,16 @@
-"""Any scikit-learn estimator by its import path, on raw rows."""
+"""Any estimator with scikit-learn's interface by its import path, on raw rows."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -17,13 +18,22 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from synth_mlflow.allowed_code import load_callable
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.errors import UsageError
+from synth_mlflow.data.task import Columns, ModelSpec, Task
+from synth_mlflow.errors import SynthError, UsageError
+from synth_mlflow.model.class_weights import column_weights, product, row_weights, weights_by_code
+from synth_mlflow.model.estimator_habits import Habits, habits_of, last_step
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.raw_columns import pipeline_scores
+from synth_mlflow.model.raw_estimator import gives_probabilities, named
 from synth_mlflow.model.raw_values import plain
+from synth_mlflow.model.score import needs_probabilities
+from synth_mlflow.model.stopping_rows import Aside
 
 MAX_CATEGORIES = 100  # of a text column; rarer values share one indicator
+WEIGHTS = ("class_weight", "class_weights")  # the second is what CatBoost calls it
+FIX = "Correct `model` in the problem statement."
+
+Vector = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,31 +43,111 @@ class EstimatorModel:
     pipeline: Pipeline
     features: tuple[str, ...]
     classes: Labels
+    codes: tuple[int, ...] = ()
+    """Places in ``classes`` of those that the pipeline has seen; empty for regression."""
 
-    def predict(self, rows: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
-        return pipeline_scores(self.pipeline, rows[list(self.features)], self.classes)
+    @property
+    def known_classes(self) -> Labels:
+        """The labels that the pipeline has seen, in the order of its answers."""
+        return tuple(self.classes[code] for code in self.codes)
+
+    def predict(self, rows: pd.DataFrame) -> Vector:
+        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes).
+
+        Where the estimator has `decision_function` alone, its decisions stand in their place, mapped into [0, 1].
+
+        Raises
+        ------
+        UsageError
+            If the estimator raises, or gives missing or infinite values or another number of them.
+        """
+        features = rows[list(self.features)]
+        found: Vector = _guarded(self.pipeline, "predict", lambda: pipeline_scores(self.pipeline, features, self.codes))
+        if not self.codes:
+            return found
+        scores = np.zeros((len(rows), len(self.classes)))
+        scores[:, list(self.codes)] = found
+        return scores
+
+    def refuse_metric(self, metric: str, task: Task) -> None:
+        """A UsageError for a metric of probabilities where the estimator has none."""
+        if task.is_classification and not gives_probabilities(self.pipeline) and needs_probabilities(metric, task):
+            name = type(last_step(self.pipeline)).__name__
+            raise UsageError(
+                f"metric {metric!r} needs probabilities of each class, and {name} has `decision_function` alone.",
+                "Take a metric of the order or of the labels, such as roc_auc (two classes) or balanced_accuracy; or "
+                "an estimator with `predict_proba`, for example inside `sklearn.calibration:CalibratedClassifierCV`.",
+            )
 
 
 def fit_estimator(
-    spec: ModelSpec, task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
+    spec: ModelSpec,
+    task: Task,
+    rows: pd.DataFrame,
+    classes: Labels,
+    *,
+    seed: int,
+    n_threads: int,
+    aside: Callable[[], Aside],
 ) -> EstimatorModel:
-    """Fit a scikit-learn estimator; see :func:`synth_mlflow.model.fit.fit`."""
+    """Fit an estimator; see :func:`synth_mlflow.model.fit.fit`.
+
+    Parameters
+    ----------
+    aside : callable
+        Gives the rows that decide when to stop; called only where the parameters ask for early stopping.
+    """
+    target = target_values(rows, task, classes)
+    codes = tuple(np.unique(target).astype(int).tolist()) if task.is_classification else ()
+    params, weights = _class_weights(spec, classes, codes)
+    estimator = made(spec, params, task)
     features = rows.drop(columns=[name for name in rows if name in task.no_features])
-    needed = "predict_proba" if task.is_classification else "predict"
-    estimator = load_estimator(spec.estimator, needed)(**spec.params)
-    if not hasattr(estimator, "fit") or not hasattr(estimator, needed):
-        raise UsageError(
-            f"{spec.estimator!r} gave a {type(estimator).__name__}, which has no `{needed}`.",
-            f"A {task.kind} task needs a scikit-learn estimator with `fit` and `{needed}`.",
-        )
-    pipeline = estimator if isinstance(estimator, Pipeline) else make_pipeline(encoder(features), estimator)
+    columns = spec.columns or suitable_columns(estimator)
+    habits = habits_of(last_step(estimator), seed=seed, n_threads=n_threads)
+    pipeline = _with_front(estimator, features, task, columns, habits)
     pipeline.set_params(**_unset(pipeline, "random_state", seed))
     if n_threads != 1:
         pipeline.set_params(**_unset(pipeline, "n_jobs", n_threads))
-    target = target_values(rows, task, classes)
-    pipeline.fit(features, target.astype(np.int64) if task.is_classification else target)
-    return EstimatorModel(pipeline, tuple(features.columns), classes)
+    if codes:  # XGBoost takes no codes with gaps, as a part of the rows may have them
+        target = np.searchsorted(codes, target).astype(np.float64)
+    weight = product(column_weights(rows, task.weight), row_weights(target, weights, target))
+    shown = target.astype(np.int64) if codes else target
+    _guarded(pipeline, "fit", lambda: habits.fit(pipeline, features, shown, weight, aside))
+    return EstimatorModel(pipeline, tuple(features.columns), classes, codes)
+
+
+def made(spec: ModelSpec, params: Mapping[str, Any], task: Task) -> Any:
+    """A new estimator of a statement.
+
+    Raises
+    ------
+    UsageError
+        If it does not take the parameters, or lacks a method that the task needs.
+    """
+    needed = "predict_proba|decision_function" if task.is_classification else "predict"
+    found = load_estimator(spec.estimator, needed)
+    try:
+        estimator = found(**params)
+    except SynthError:
+        raise
+    except Exception as error:  # other people's code may raise anything
+        raise UsageError(
+            f"{spec.estimator!r} does not take the parameters {dict(params)}: {type(error).__name__}: {error}.",
+            "Correct `model: params:` in the problem statement.",
+        ) from error
+    lacking = [name for name in ("fit", needed) if not any(hasattr(estimator, each) for each in name.split("|"))]
+    if lacking:
+        name = lacking[0].replace("|", "` or `")
+        raise UsageError(
+            f"{spec.estimator!r} gave a {type(estimator).__name__}, which has no `{name}`.",
+            f"A {task.kind} task needs an estimator with `fit` and `{needed.replace('|', '` or `')}`.",
+        )
+    if not hasattr(estimator, "get_params"):
+        raise UsageError(
+            f"{spec.estimator!r} gave a {type(estimator).__name__} without `get_params`.",
+            "Derive the class from `sklearn.base.BaseEstimator`.",
+        )
+    return estimator if inspect.isclass(found) else clone(estimator)  # a function may give one object each time
 
 
 def load_estimator(path: str, needed: str = "predict|predict_proba") -> Callable[..., Any]:
@@ -80,6 +170,19 @@ def load_estimator(path: str, needed: str = "predict|predict_proba") -> Callable
     return found
 
 
+def suitable_columns(estimator: Any) -> Columns:
+    """How an estimator is shown the features, unless a statement says it.
+
+    scikit-learn's own estimators, and classes derived from them, take numbers; what holds a pipeline or a
+    ColumnTransformer chooses columns by name, and so does everything else, XGBoost and CatBoost among it.
+    """
+    held = [estimator, *estimator.get_params().values()]
+    if any(isinstance(each, Pipeline | ColumnTransformer) for each in held):
+        return "named"
+    own = [base for base in type(estimator).__mro__ if base.__module__.startswith("sklearn.") and "fit" in vars(base)]
+    return "encoded" if own else "named"
+
+
 def encoder(features: pd.DataFrame) -> Pipeline:
     """Text to indicators, the rest to scaled numbers with missing values filled by the median and marked."""
     text = schema_of(features).of_kind("string")
@@ -91,6 +194,43 @@ def encoder(features: pd.DataFrame) -> Pipeline:
     )
 
 
+def _with_front(estimator: Any, features: pd.DataFrame, task: Task, columns: Columns, habits: Habits) -> Pipeline:
+    """The estimator behind what makes its input of raw columns."""
+    if columns == "encoded":
+        return make_pipeline(encoder(features), estimator)
+    text = schema_of(features).of_kind("string")
+    if not habits.reads_frames:
+        text = [name for name in text if name not in task.texts]
+    categories = {name: tuple(sorted(features[name].dropna().unique())) for name in text}
+    ways = {"as_numbers": habits.reads_frames, "name_missing": habits.refuses_missing_categories}
+    front = FunctionTransformer(named, kw_args={"categories": categories, **ways})
+    if not isinstance(estimator, Pipeline):
+        habits.tell_categories(estimator, list(categories))
+    return make_pipeline(front, estimator)
+
+
+def _class_weights(spec: ModelSpec, classes: Labels, codes: tuple[int, ...]) -> tuple[dict[str, Any], Any]:
+    """The parameters that the estimator itself takes, and class weights that it does not, by place in ``codes``."""
+    params = dict(spec.params)
+    given = [name for name in WEIGHTS if isinstance(params.get(name), Mapping | str)]
+    if not given:
+        return params, None
+    takes_them = given[0] in _parameters(load_estimator(spec.estimator))
+    if isinstance(params[given[0]], str) and takes_them:
+        return params, None  # in words of its own
+    weights = weights_by_code(params.pop(given[0]), classes)
+    if isinstance(weights, Mapping):
+        weights = {place: weights.get(code, 1.0) for place, code in enumerate(codes)}  # CatBoost wants every class
+    return ({**params, given[0]: weights}, None) if takes_them else (params, weights)
+
+
+def _parameters(found: Callable[..., Any]) -> set[str]:
+    try:
+        return set(inspect.signature(found).parameters)
+    except (TypeError, ValueError):  # written in C, without a signature
+        return set()
+
+
 def _unset(pipeline: Pipeline, name: str, value: int) -> dict[str, int]:
     """Every parameter of that name, at any depth, that the user has left open."""
     return {
@@ -98,3 +238,15 @@ def _unset(pipeline: Pipeline, name: str, value: int) -> dict[str, int]:
         for key, found in pipeline.get_params().items()
         if found is None and (key == name or key.endswith(f"__{name}"))
     }
+
+
+def _guarded(pipeline: Pipeline, method: str, do: Callable[[], Any]) -> Any:
+    """What it gives; what an estimator raises becomes one message."""
+    try:
+        return do()
+    except SynthError:
+        raise
+    except Exception as error:  # other people's estimators may raise anything
+        name = type(last_step(pipeline)).__name__
+        told = str(error).rstrip(".")
+        raise UsageError(f"{type(error).__name__}: {told} (in {name}.{method})", FIX) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,8 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.mixes import Places
-from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.labels import Labels, classes_of
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.task import BOOSTED, ModelSpec, Task
+from synth_mlflow.model.labels import Labels, classes_of, target_values
+from synth_mlflow.model.stopping_rows import Aside, stopping_rows
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def fit(
     seed: int,
     n_threads: int = 1,
     classes: Labels | None = None,
+    aside: Callable[[], Aside] | None = None,
 ) -> Model:
     """Fit the model of a project.
 
@@ -62,6 +66,8 @@ def fit(
     n_threads : int
     classes : tuple, optional
         Labels in the order of the probabilities, where ``rows`` may lack some; by default the labels of ``rows``.
+    aside : callable, optional
+        Gives the rows that an estimator may stop early on; by default a share of all.
 
     Raises
     ------
@@ -69,10 +75,15 @@ def fit(
         If the target has missing values or too few classes, or the estimator cannot be loaded or fitted.
     """
     labels = classes_of(rows, task) if classes is None else classes
-    if spec.estimator == "lightgbm":
+    if spec.estimator == BOOSTED:
         from synth_mlflow.model.boosted import fit_boosted  # takes 1 s to import
 
         return fit_boosted(spec.params, task, rows, labels, seed=seed, n_threads=n_threads)
     from synth_mlflow.model.estimator import fit_estimator  # so does scikit-learn
 
-    return fit_estimator(spec, task, rows, labels, seed=seed, n_threads=n_threads)
+    def some() -> Aside:
+        order = np.arange(len(rows))
+        target, groups = target_values(rows, task, labels), group_codes(rows, task)
+        return Aside.among(order, stopping_rows(order, target, seed, classes=task.is_classification, groups=groups))
+
+    return fit_estimator(spec, task, rows, labels, seed=seed, n_threads=n_threads, aside=aside or some)

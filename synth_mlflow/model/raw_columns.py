@@ -1,8 +1,9 @@
 """Raw columns to what a model takes, and predictors on raw columns that travel with the saved model.
 
-This file and ``raw_values`` are copied into the saved model's code folder, with the formats of ``data``, so they import
-nothing else of the package. Training and serving share them: a row is encoded in one way only. Whatever carries the
-same values is read alike: numbers as text, numbers with gaps, categories, zoned dates, texts in the project's own form.
+This file, ``raw_estimator`` and ``raw_values`` are copied into the saved model's code folder, with the formats of
+``data``, so they import nothing else of the package. Training and serving share them: a row is encoded in one way
+only. Whatever carries the same values is read alike: numbers as text, numbers with gaps, categories, zoned dates,
+texts in the project's own form.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data.value_formats import ValueFormat, format_as_json, format_from_json
+from .raw_estimator import answer, class_scores, gives_probabilities, named, number_scores
 from .raw_values import booleans_of, moments_of, numbers_of, plain, texts_of, whole_numbers_of
 
 MODEL_FILE = "model.txt"
@@ -164,7 +166,7 @@ class RawPredictor:
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 (MLflow passes params)
         """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label."""
-        return _answer(self.scores(model_input), self.classes, model_input.index)
+        return answer(self.scores(model_input), self.classes, model_input.index)
 
     def scores(self, rows: pd.DataFrame) -> Matrix:
         """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
@@ -195,36 +197,44 @@ class RawEstimator:
     """Labels in the order of the probabilities; empty for regression."""
     takes_plain: bool = False
     """Whether the pipeline takes what :func:`plain` gives, since it was kept without a function of ours."""
+    shown: Mapping[str, Any] | None = None
+    """How :func:`named` shows the columns, where the pipeline was kept without it."""
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 (MLflow passes params)
-        """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label."""
-        return _answer(self.scores(model_input), self.classes, model_input.index)
+        """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label.
+
+        ``score_<label>`` where the estimator has no probabilities: greater is likelier.
+        """
+        kind = "probability" if gives_probabilities(self.pipeline) else "score"
+        return answer(self.scores(model_input), self.classes, model_input.index, kind)
 
     def scores(self, rows: pd.DataFrame) -> Matrix:
-        """Numbers of shape (n_rows,) for regression, else probabilities of shape (n_rows, n_classes)."""
+        """Numbers of shape (n_rows,) for regression, else of shape (n_rows, n_classes)."""
         table = self.columns.table(rows)
+        if self.shown is not None:
+            table = named(table, **self.shown)
         return pipeline_scores(self.pipeline, plain(table) if self.takes_plain else table, self.classes)
 
 
 def pipeline_scores(pipeline: Any, features: pd.DataFrame, classes: Sequence[Any]) -> Matrix:
-    """What a scikit-learn pipeline says of features in the types of training, a probability for each of ``classes``."""
-    if not classes:
-        return np.asarray(pipeline.predict(features), dtype=np.float64)
-    found = np.asarray(pipeline.predict_proba(features), dtype=np.float64)
-    probabilities = np.zeros((len(features), len(classes)))
-    probabilities[:, pipeline.classes_.astype(np.intp)] = found  # a resample may lack a rare class
-    return probabilities
+    """What a scikit-learn pipeline says of features in the types of training, a number for each of ``classes``."""
+    return class_scores(pipeline, features, len(classes)) if classes else number_scores(pipeline, features)
 
 
 def write_columns(
-    folder: Path, columns: RawColumns, classes: Sequence[Any], model: str, trusted: Sequence[str] = ()
+    folder: Path,
+    columns: RawColumns,
+    classes: Sequence[Any],
+    model: str,
+    trusted: Sequence[str] = (),
+    shown: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``columns.json``.
 
     ``model`` is the file of the model, seen from the folder; ``trusted`` are the types that a file of skops is made of,
-    beyond those that skops always trusts.
+    beyond those that skops always trusts; ``shown`` is what :func:`named` takes, where it stood in front of the model.
     """
-    told = {"columns": columns.to_json(), "classes": list(classes), "trusted": list(trusted)}
+    told = {"columns": columns.to_json(), "classes": list(classes), "trusted": list(trusted), "shown": shown}
     record = {"schema": SCHEMA_VERSION, "model": model, **told}
     (folder / COLUMNS_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -245,7 +255,8 @@ def load(folder: Path) -> RawPredictor | RawEstimator:
     if file.suffix == SKOPS:  # builds known types, and runs no code that the file brings
         from skops import io
 
-        return RawEstimator(io.load(file, trusted=record["trusted"]), columns, classes, takes_plain=True)
+        shown = record.get("shown")
+        return RawEstimator(io.load(file, trusted=record["trusted"]), columns, classes, shown is None, shown)
     if record["model"] != MODEL_FILE:
         return RawEstimator(pickle.loads(file.read_bytes()), columns, classes)
     import lightgbm
@@ -282,14 +293,6 @@ def _read_csv_as_text() -> None:
 def _column(told: Mapping[str, Any]) -> RawColumn:
     lists = {name: tuple(told[name]) for name in ("categories", "words")}
     return RawColumn(**{**told, **lists, "format": told["format"] and format_from_json(told["format"])})
-
-
-def _answer(scores: Matrix, classes: tuple[Any, ...], index: pd.Index) -> pd.DataFrame:
-    if not classes:
-        return pd.DataFrame({"prediction": scores}, index=index)
-    labels = pd.Series(classes).to_numpy()[scores.argmax(axis=1)]
-    probabilities = {f"probability_{label}": scores[:, code] for code, label in enumerate(classes)}
-    return pd.DataFrame({"prediction": labels, **probabilities}, index=index)
 
 
 def _seconds(moments: pd.Series) -> Matrix:

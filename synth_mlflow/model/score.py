@@ -95,6 +95,22 @@ def check_metric(metric: str, task: Task) -> None:
         )
 
 
+def needs_probabilities(metric: str, task: Task) -> bool:
+    """Whether a score changes when probabilities do, though neither their order nor the likeliest class does.
+
+    Examples
+    --------
+    >>> task = Task("churned", "binary")
+    >>> [needs_probabilities(name, task) for name in ("roc_auc", "accuracy", "neg_log_loss")]
+    [False, False, True]
+    """
+    rng = np.random.default_rng(0)
+    n_classes = 2 if task.kind == "binary" else 3
+    truth, found = np.arange(60) % n_classes, rng.dirichlet(np.ones(n_classes), 60)
+    sharp = found**3 / (found**3).sum(axis=1, keepdims=True)
+    return score_codes(metric, task, truth, found) != score_codes(metric, task, truth, sharp)
+
+
 def ceiling(metric: str) -> float:
     """The greatest value that a metric can take on any rows; infinite where there is none.
 

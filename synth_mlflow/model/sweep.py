@@ -218,7 +218,8 @@ def _scored(bench: Bench, found: Unscored, keep: bool) -> Fit | Failed:
 def _refusal(failed: Failed) -> UsageError:
     return UsageError(
         f"{failed.reason.rstrip('.')}.",
-        "Correct `model` in the problem statement, take another metric, or more evaluation rows of every class.",
+        failed.fix
+        or "Correct `model` in the problem statement, take another metric, or more evaluation rows of every class.",
     )
 
 

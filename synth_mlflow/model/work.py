@@ -51,6 +51,8 @@ class Failed:
 
     key: FitKey
     reason: str
+    fix: str = ""
+    """What to do about it, where whoever failed has said so."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Work:
             predictions = self._predictions(rows, fit_seed(self.seed, key.repeat))
         except UsageError as error:
             place = where(key, len(rows.real), len(rows.added))
-            return Failed(key, f"the model could not be fitted ({place}): {error.found}")
+            return Failed(key, f"the model could not be fitted ({place}): {error.found}", error.fix)
         return Unscored(key, predictions, len(rows.real), len(rows.added), time.perf_counter() - start)
 
     def rows(self, key: FitKey) -> FitRows:

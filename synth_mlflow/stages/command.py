@@ -90,7 +90,7 @@ def generate_by_command(
     own_seed = seed if "seed" in template.places else None
     origin = Origin(generator, version, settings, own_seed, slice, purpose, door="command", source=declared)
     values = {"rows": rows, "seed": seed, "slice": slice or ""}
-    _refuse_secrets(template.words(values))
+    refuse_secrets(template.words(values))
     project.say(f"running {shlex.join(template.words(values))}")
     with tempfile.TemporaryDirectory(prefix="synth-command-", dir=private_room()) as folder:
         job = _Job(template, values, Path(folder), generator, timeout_seconds)
@@ -129,7 +129,7 @@ def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> No
     refuse_time_limit(timeout_seconds)
 
 
-def _refuse_secrets(words: Sequence[str]) -> None:
+def refuse_secrets(words: Sequence[str]) -> None:
     """The command is recorded: a secret that the shell has put into it must not be."""
     found = next((name for word in words if (name := secret_in(word))), None)
     if found is not None:
@@ -156,7 +156,7 @@ class _Job:
         if members is not None:
             write_parquet(members, Path(paths["members"]))
         words = self.template.words(self.values)
-        files = _digests(words)
+        files = file_digests(words)
         begun = time.monotonic()
         final = self.template.words({**self.values, **paths})
         exit_code = run_within(self.timeout_seconds, final, self._stderr, what="the command")
@@ -209,7 +209,7 @@ class _Job:
         raise GeneratorError(f"the command of {self.generator!r} {what}.{told}", fix)
 
 
-def _digests(words: Sequence[str]) -> dict[str, str]:
+def file_digests(words: Sequence[str]) -> dict[str, str]:
     """SHA-256 of every file that the command names, such as its script."""
     found = {}
     for word in words:

@@ -257,6 +257,11 @@ def warnings_of(material: Material) -> tuple[str, ...]:
     warnings += [note for note in (material.frozen.caveat, material.frozen.run.params.get(names.P_WARNING, "")) if note]
     if material.final.params[names.P_STATEMENT] != material.problem.statement.digest:
         warnings.append("The problem statement has changed since the sweep.")
+    if names.P_COMMANDS in material.sweep.params:
+        warnings.append(
+            "The sweep's models were fitted by commands, the baseline by the model of the statement: the gain compares "
+            "with the sweep's own fits on real rows alone, not with the baseline."
+        )
     return tuple(warnings)
 
 

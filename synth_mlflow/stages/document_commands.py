@@ -12,6 +12,7 @@ from synth_mlflow.handoff.document import Command
 from synth_mlflow.handoff.links import without_credentials
 from synth_mlflow.model.choice import RULE_WORDS
 from synth_mlflow.stages.document_material import Material
+from synth_mlflow.stages.fit_commands import commands_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
@@ -148,6 +149,8 @@ def _sweep_command(material: Material, used: Sequence[StoredBatch]) -> str:
     words += ["--mix", params[names.P_MIX], "--seed", params[names.P_SEED]]
     rules = {sentence: rule for rule, sentence in RULE_WORDS.items()}
     words += ["--rule", rules[params[names.P_RULE]]] if params[names.P_RULE] in rules else []
+    for option, command in commands_of(params, names.P_COMMANDS).items():
+        words += [option, command]
     for batch in used:
         words += ["--batch", batch.id]
     return shlex.join(words)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
+from synth_mlflow.stages.fit_commands import commands_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
@@ -70,9 +71,10 @@ def earlier_sweeps(runs: Sequence[StoredRun]) -> tuple[handoff.EarlierSweep, ...
 def made_with(baseline: StoredRun, final: StoredRun) -> tuple[handoff.Fact, ...]:
     """The settled model, and the software that fitted it."""
     settings, recorded = json.loads(baseline.params[names.P_SETTINGS]), json.loads(final.params[names.P_ENVIRONMENT])
+    params = ", ".join(f"{name} {value}" for name, value in sorted(settings["params"].items()))
+    commands = {name.strip("-"): command for name, command in commands_of(final.params, names.P_COMMANDS).items()}
     told = {
-        "estimator": settings["estimator"],
-        "settings": ", ".join(f"{name} {value}" for name, value in sorted(settings["params"].items())),
+        **(commands or {"estimator": settings["estimator"], "settings": params}),
         "python": recorded["python"],
         **recorded["packages"],
     }

@@ -229,7 +229,7 @@ def _write_baseline(
         draft.param(names.P_METRIC, problem.statement.facts.metric)
         draft.param(names.P_REPEATS, len(baseline.repeats))
         draft.param(names.P_SEED, sides.seed)
-        draft.param(names.P_SETTINGS, {"estimator": settings.spec.estimator, "params": dict(settings.spec.params)})
+        draft.param(names.P_SETTINGS, settings.spec.to_json())
         draft.metric(names.M_RATIO, 0.0)
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         for step, value in enumerate(baseline.repeats):

@@ -67,7 +67,8 @@ class Ingredients:
         """The idempotency key of the sweep's run."""
         digests = [self.frozen.digest, self.frozen.training_digest, *sorted(batch.digest for batch in self.batches)]
         extra = None if self.extra_real is None else table_digest(self.extra_real, self.frozen.schema)
-        model = [self.spec.estimator, dict(self.spec.params)]
+        model = [self.spec.estimator, dict(self.spec.params), *([self.spec.columns] if self.spec.columns else [])]
+        model += [] if self.spec.commands is None else [self.spec.commands.to_json()]
         return json_digest(["sweep", digests, extra, self.plan.to_json(), self.refine, model])
 
 
@@ -239,4 +240,4 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
             f"statement names {stated!r}: someone changed it. Nothing was imported.",
             "Delete that run in MLflow and restore the baseline that `freeze` wrote, or start a new project.",
         )
-    return allowed_model(ModelSpec(settings["estimator"], settings["params"]))
+    return allowed_model(ModelSpec(settings["estimator"], settings["params"], settings.get("columns")))

@@ -14,7 +14,7 @@ from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent
-from synth_mlflow.data.task import ModelSpec
+from synth_mlflow.data.task import BOOSTED, COMMAND, ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.model.curve import Curve, FailedRatio
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
@@ -33,6 +33,8 @@ from synth_mlflow.model.plan import (
 )
 from synth_mlflow.model.refine import refined_ratios
 from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
+from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
 from synth_mlflow.stages.ingredients import Ingredients, gather
 from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
@@ -51,7 +53,7 @@ def sweep(
     project: Project,
     *,
     ratios: Sequence[float] = RATIOS,
-    repeats: int = REPEATS,
+    repeats: int | None = None,
     mix: Mix = "augment",
     rule: Rule = "highest",
     seed: int = 0,
@@ -62,6 +64,9 @@ def sweep(
     by: By | None = None,
     engine: EngineName = "local",
     scheduler: str = "",
+    train_command: str = "",
+    predict_command: str = "",
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> Curve:
     """Train at every ratio, read the curve, choose, and keep the final model.
 
@@ -70,9 +75,10 @@ def sweep(
     project : Project
     ratios : sequence of float
         Shares of synthetic rows in the mix, each in [0, 1).
-    repeats : int
+    repeats : int, optional
         Fits on all real rows at every ratio, each with another draw of the synthetic rows and another seed; and as many
-        on parts of the real rows, for what other rows would give.
+        on parts of the real rows, for what other rows would give. By default 6, or 3 where the first fit of a command
+        takes a minute or more.
     mix : {"augment", "replace"}
         Keep all real rows and add synthetic ones, or keep the total.
     rule : {"highest", "plateau", "peak", "one-standard-error", "least"}
@@ -93,6 +99,11 @@ def sweep(
         Where the fits run; changes no number.
     scheduler : str
         Address of the Dask scheduler.
+    train_command, predict_command : str
+        Programs that fit and predict in place of the statement's model; see ``docs/how-to/trainers.md``. What a record
+        names is never run by this.
+    timeout_seconds : float
+        After so long a command and all that it started are killed.
 
     Raises
     ------
@@ -103,9 +114,10 @@ def sweep(
     """
     if by is not None and by not in BYS:
         raise UsageError(f"a sweep by {by!r} is unknown. {closest(by, BYS)}", 'Give `by="generator"`, or leave it out.')
+    by_command = named_commands(train_command, predict_command, timeout_seconds, engine)
     plan = SweepPlan(
         ratios=tuple(ratios),
-        repeats=repeats,
+        repeats=REPEATS if repeats is None else repeats,
         mix=mix,
         rule=rule,
         seed=seed,
@@ -113,11 +125,17 @@ def sweep(
         guardrail=project.problem().statement.guardrail,
     )
     ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator")
+    if by_command is not None:
+        ingredients = replace(ingredients, spec=by_command)
     supply_sources(ingredients.plan, len(ingredients.training), len(ingredients.synthetic), ingredients.sources)
-    return _swept_once(project, ingredients, open_engine(engine, n_jobs=n_jobs, scheduler=scheduler))
+    first = None
+    if by_command is not None and repeats is None:
+        ingredients, first = affordable(project, ingredients)
+    opened = open_engine(engine, n_jobs=n_jobs, scheduler=scheduler)
+    return _swept_once(project, ingredients, Timed(opened, n_jobs, project.say) if by_command else opened, first)
 
 
-def _swept_once(project: Project, ingredients: Ingredients, engine: Engine) -> Curve:
+def _swept_once(project: Project, ingredients: Ingredients, engine: Engine, first: Fit | None) -> Curve:
     """The curve of a sweep that is recorded already, or that this process or another one runs."""
     registered_name(project.server, project.server.experiment)  # refused before the work, not after it
     plan, claims = ingredients.plan, Claims(project.server, project.say)
@@ -126,7 +144,7 @@ def _swept_once(project: Project, ingredients: Ingredients, engine: Engine) -> C
         is_done = partial(_is_recorded, project, new.key)
         with claims.claimed(new, parent=project.workflow_run, done=is_done) as parent:
             if parent is not None:
-                return _run(project, ingredients, engine, parent)
+                return _run(project, ingredients, engine, parent, first)
         claims.wait(new.key, "this very sweep")
     project.say(f"this very sweep is recorded already as run {recorded[-1].run_id}")
     return project.curve(project.reader.vouch(recorded[-1]))
@@ -136,22 +154,26 @@ def _is_recorded(project: Project, key: str) -> bool:
     return bool(project.reader.recorded(key))
 
 
-def _run(project: Project, ingredients: Ingredients, engine: Engine, parent: str) -> Curve:
+def _run(project: Project, ingredients: Ingredients, engine: Engine, parent: str, first: Fit | None) -> Curve:
     server, plan = project.server, ingredients.plan
     with ending_badly(server, parent):
         kept = KeptFits(server, parent, _maker(ingredients.spec))
         if kept.finished:
             project.say(f"{len(kept.finished)} fits of a sweep that was ended are taken up")
+        finished = dict(kept.finished)
+        if first is not None:
+            finished[first.key] = first
+            kept.add(first)
         sweeping = Sweeping(project, ingredients, engine, parent, kept)
         children = _children(sweeping, plan)
         with ending_children_badly(server, list(children.values())):
-            outcome = _fit_all(sweeping, plan, kept.finished)
+            outcome = _fit_all(sweeping, plan, finished)
             if not ingredients.refine:
                 return _written(sweeping, outcome, children)
             plan = _refined(project, ingredients, outcome.curve)
             children |= _children(sweeping, plan)
         with ending_children_badly(server, list(children.values())):
-            outcome = _fit_all(sweeping, plan, {**kept.finished, **outcome.fits}, outcome.curve.failed)
+            outcome = _fit_all(sweeping, plan, {**finished, **outcome.fits}, outcome.curve.failed)
             return _written(sweeping, outcome, children)
 
 
@@ -163,7 +185,8 @@ def _written(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Child,
 
 def _maker(spec: ModelSpec) -> str:
     """A digest of what the numbers of a fit depend on besides the sweep's key."""
-    own = None if spec.estimator == "lightgbm" else code_of(sys.modules[load_estimator(spec.estimator).__module__])
+    free = spec.estimator in (BOOSTED, COMMAND)  # files that commands name stand in the sweep's key
+    own = None if free else code_of(sys.modules[load_estimator(spec.estimator).__module__])
     return json_digest([environment()["packages"], own and [own.version, own.sha256]])
 
 

@@ -23,6 +23,7 @@ from synth_mlflow.model.promise import unopened
 from synth_mlflow.model.success import Success, judge_success
 from synth_mlflow.model.sweep import SweepOutcome
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.stages.fit_commands import fitted_by
 from synth_mlflow.stages.ingredients import Ingredients
 from synth_mlflow.stages.opening import write_predictions
 from synth_mlflow.tracking import names
@@ -140,6 +141,7 @@ def _write_final(
         draft.param(names.P_PREDICTIONS, array_digest(predictions))
         draft.param(names.P_SWEEP, parent)
         draft.param(names.P_ENVIRONMENT, environment())
+        _state_commands(draft, ingredients)
         point = curve.at(curve.chosen)
         draft.metric(names.M_RATIO, curve.chosen)
         draft.score(curve.metric, score, low, high)
@@ -157,7 +159,8 @@ def _write_final(
             f"to score is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
             f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns. "
-            f"{format_words(kept.format)}\n\n| batches inside | sweep | evaluation set |\n|---|---|---|\n"
+            f"{format_words(kept.format)}{fitted_by(outcome, final)}\n\n"
+            "| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
             f"{_caveat(ingredients)}"
             + (f"\n\nIts batches passed under a policy that is looser than the default: {looser}." if looser else "")
@@ -177,6 +180,7 @@ def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
 def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel) -> None:
     _state(draft, ingredients, EVERYTHING)
     draft.param(names.P_KEY, ingredients.key)
+    _state_commands(draft, ingredients)
     draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
     draft.param(names.P_REPEATS, ingredients.plan.repeats)
     draft.param(names.P_MIX, ingredients.plan.mix)
@@ -263,6 +267,12 @@ def _state(draft: Draft, ingredients: Ingredients, source: str) -> None:
     draft.param(names.P_METRIC, ingredients.problem.statement.facts.metric)
     draft.words(names.P_BATCHES, (batch.id for batch in ingredients.of(source)))
     draft.words(names.P_BATCH_DIGESTS, (batch.digest[:16] for batch in ingredients.of(source)))
+
+
+def _state_commands(draft: Draft, ingredients: Ingredients) -> None:
+    """The commands that fitted the models, where a person named some."""
+    if ingredients.spec.commands is not None:
+        draft.param(names.P_COMMANDS, ingredients.spec.commands.to_json())
 
 
 def _inputs(ingredients: Ingredients, batches: Sequence[StoredBatch]) -> list[Input]:

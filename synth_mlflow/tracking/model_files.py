@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import re
 import sys
@@ -29,13 +30,14 @@ from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundExc
 from synth_mlflow.data import duration_format, value_formats
 from synth_mlflow.data.column_form import PLAIN, Form
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.model import raw_columns, raw_values
+from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.model import raw_columns, raw_command, raw_estimator, raw_values
 from synth_mlflow.model.boosted import BoostedModel
 from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawEstimator
 
-TRAVELLING = (raw_columns, raw_values, value_formats, duration_format)
+TRAVELLING = (raw_columns, raw_command, raw_estimator, raw_values, value_formats, duration_format)
 PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
 LOADER = f"{PACKAGE}.model.raw_columns"
 LIGHTGBM, SKOPS, CLOUDPICKLE = "lightgbm", "skops", "cloudpickle"
@@ -91,14 +93,14 @@ def signature_of(columns: RawColumns, output: pd.DataFrame) -> ModelSignature:
 def _save_boosted(
     model: BoostedModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
 ) -> str:
-    predictor = replace(model.predictor, columns=_as_given(model.predictor.columns, features, forms))
-    with _code() as code:
+    predictor = replace(model.predictor, columns=as_given(model.predictor.columns, features, forms))
+    with travelling_code() as code:
         mlflow.lightgbm.save_model(
             predictor.booster,
             folder,
             mlflow_model=meta,
             signature=signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS))),
-            pip_requirements=_requirements(["lightgbm", "pandas", "numpy"]),
+            pip_requirements=requirements(["lightgbm", "pandas", "numpy"]),
             code_paths=[code],
         )
     predictor.save(folder / RAW)
@@ -120,24 +122,26 @@ def _without_ranges(path: Path) -> None:
 def _save_estimator(
     model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
 ) -> str:
-    columns = _as_given(_columns_of(features[list(model.features)]), features, forms)
-    predictor = RawEstimator(model.pipeline, columns, model.classes)
+    columns = as_given(columns_of(features[list(model.features)]), features, forms)
+    predictor = RawEstimator(model.pipeline, columns, model.known_classes)
     signature = signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS)))
     bare, trusted = without_code(model.pipeline)
-    with _code() as code, _written_out(model.pipeline if bare is None else None) as packages:
+    with travelling_code() as code, _written_out(model.pipeline if bare is None else None) as packages:
         mlflow.sklearn.save_model(
             model.pipeline if bare is None else bare,
             folder,
             mlflow_model=meta,
             signature=signature,
-            pip_requirements=_requirements(["scikit-learn", "pandas", "numpy", *packages, *_packages(trusted)]),
+            pip_requirements=requirements(["scikit-learn", "pandas", "numpy", *packages, *_packages(trusted)]),
             code_paths=[code],
             serialization_format=CLOUDPICKLE if bare is None else SKOPS,
             skops_trusted_types=list(trusted) or None,
         )
     (folder / RAW).mkdir()
     file = Path("..", meta.flavors["sklearn"]["pickled_model"])
-    raw_columns.write_columns(folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted)
+    raw_columns.write_columns(
+        folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted, _shown(model.pipeline)
+    )
     _load_with(meta, folder)
     return CLOUDPICKLE if bare is None else SKOPS
 
@@ -149,7 +153,7 @@ def _load_with(meta: Model, folder: Path) -> None:
     meta.save(folder / "MLmodel")
 
 
-def _as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, Form]) -> RawColumns:
+def as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, Form]) -> RawColumns:
     """The same columns, which know where values are missing and how they are written outside the product."""
     gaps = features.isna().any()
     found = []
@@ -160,7 +164,7 @@ def _as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, F
     return RawColumns(tuple(found))
 
 
-def _columns_of(features: pd.DataFrame) -> RawColumns:
+def columns_of(features: pd.DataFrame) -> RawColumns:
     kinds = schema_of(features).kinds
     return RawColumns(tuple(RawColumn(name, kind, _texts(features[name], kind)) for name, kind in kinds.items()))
 
@@ -170,7 +174,7 @@ def _texts(values: pd.Series, kind: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _code() -> Iterator[str]:
+def travelling_code() -> Iterator[str]:
     """A package of the modules that travel with the model."""
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-") as parent:
         package = Path(parent) / PACKAGE
@@ -208,9 +212,18 @@ def without_code(pipeline: Any) -> tuple[Any | None, tuple[str, ...]]:
     return None, ()
 
 
-def _bare(pipeline: Any) -> Any | None:
-    """The same steps without :func:`raw_values.plain` in front; None for a pipeline that has another front."""
+def _shown(pipeline: Any) -> dict[str, Any] | None:
+    """What :func:`raw_estimator.named` takes in front of a pipeline; None where it does not stand there."""
     front = pipeline.steps[0][1]
+    is_named = isinstance(front, FunctionTransformer) and front.func is raw_estimator.named
+    return json.loads(canonical_json(front.kw_args)) if is_named else None
+
+
+def _bare(pipeline: Any) -> Any | None:
+    """The same steps without our function in front; None for a pipeline that has another front."""
+    front = pipeline.steps[0][1]
+    if _shown(pipeline) is not None:
+        return Pipeline(pipeline.steps[1:])
     first = front.steps[0][1] if isinstance(front, Pipeline) else None
     if not isinstance(first, FunctionTransformer) or first.func is not raw_values.plain:
         return None
@@ -237,7 +250,7 @@ def _written_out(pipeline: Any) -> Iterator[set[str]]:
     known = shipped.keys() | sys.stdlib_module_names
     registered: set[str] = set()
     try:
-        _register({raw_columns.__name__, raw_values.__name__}, registered)
+        _register({module.__name__ for module in (raw_columns, raw_estimator, raw_values)}, registered)
         while own := {name for name in _modules_of(pipeline) if name.partition(".")[0] not in known} - registered:
             _register(own, registered)
         tops = {name.partition(".")[0] for name in _modules_of(pipeline)}
@@ -277,6 +290,6 @@ class _Modules(pickle.Unpickler):
         return sys.modules[name]
 
 
-def _requirements(packages: Iterable[str]) -> list[str]:
+def requirements(packages: Iterable[str]) -> list[str]:
     pinned = sorted({*packages} - {"mlflow", "mlflow-skinny", "cloudpickle"})  # mlflow brings these
     return [f"mlflow>={metadata.version('mlflow')}", *(f"{name}=={metadata.version(name)}" for name in pinned)]

@@ -22,8 +22,10 @@ from synth_mlflow.data.column_form import Form
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.private_room import private_room
 from synth_mlflow.errors import EvidenceError, UsageError
+from synth_mlflow.model.command_model import CommandModel
 from synth_mlflow.model.fit import Model as FittedModel
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.command_files import COMMAND, save_command
 from synth_mlflow.tracking.model_files import CLOUDPICKLE, LIGHTGBM, SKOPS, save_model
 from synth_mlflow.tracking.moved import beside_database
 from synth_mlflow.tracking.read import GONE
@@ -38,6 +40,8 @@ FORMAT_WORDS = {
     LIGHTGBM: "The model is kept in LightGBM's own text format, which holds no code",
     SKOPS: "The model is kept in the format of skops, which holds no code",
     CLOUDPICKLE: "**Loading this model runs code that is in its file**: it is pickled, since skops cannot keep it",
+    COMMAND: "The model is what a command has fitted. It predicts by a recorded command, and only where that is "
+    "allowed",
 }
 UNITY_CATALOG = re.compile(r"(databricks-uc|uc)(:|$)")
 
@@ -98,7 +102,11 @@ def keep_model(
     logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as parent:
         folder = Path(parent) / "model"
-        kept_as = save_model(model, features, folder, Model(model_id=logged.model_id, run_id=run_id), forms)
+        meta = Model(model_id=logged.model_id, run_id=run_id)
+        if isinstance(model, CommandModel):
+            kept_as = save_command(model, features, folder, meta, forms)
+        else:
+            kept_as = save_model(model, features, folder, meta, forms)
         sha256 = folder_digest(folder)
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, "READY")

@@ -81,6 +81,7 @@ P_TRAINING_DIGEST: Final = "synth.training_digest"
 P_TRAINING_ROWS: Final = "synth.training_rows"
 P_DUPLICATES: Final = "synth.duplicate_rows"
 P_SETTINGS: Final = "synth.model_settings"
+P_COMMANDS: Final = "synth.model_commands"  # of a sweep whose models commands have fitted
 P_HOW: Final = "synth.split_method"
 P_CUT: Final = "synth.split_params"
 P_BALANCE: Final = "synth.class_balance"

@@ -202,7 +202,7 @@ def own_pipeline(monkeypatch):
         ("sklearn.ensemble:RandomForest", "cannot be loaded"),
         ("no_such_module:Model", "cannot be loaded"),
         ("LogisticRegression", "cannot be loaded"),
-        ("sklearn.svm:LinearSVC", "without a method `predict_proba`"),
+        ("sklearn.cluster:KMeans", "without a method `predict_proba` or `decision_function`"),
     ],
 )
 def test_unusable_estimator_is_refused(rows, estimator, message):

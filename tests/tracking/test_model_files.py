@@ -53,6 +53,7 @@ MODELS = {
     "multiclass": (ModelSpec("lightgbm", {"n_estimators": 5}), Task("zip", "multiclass")),
     "regression": (ModelSpec("sklearn.tree:DecisionTreeRegressor"), Task("inc{ome}", "regression")),
     "xgboost": (ModelSpec("xgboost:XGBClassifier", {"n_estimators": 5}), Task("y", "binary")),
+    "catboost": (ModelSpec("catboost:CatBoostClassifier", {"n_estimators": 5}), Task("y", "binary")),
     "own": (ModelSpec("own_estimator:Doubted", {"max_iter": 500}), Task("y", "binary")),
 }
 
@@ -61,6 +62,8 @@ MODELS = {
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A loaded model, its features, and what it says of them."""
     spec, task = MODELS[request.param]
+    if request.param == "catboost":
+        pytest.importorskip("catboost")
     folder = tmp_path_factory.mktemp("models") / request.param
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(Path(__file__).parent)

@@ -1,0 +1,226 @@
+"""A sweep by commands: how they are run, what is recorded about them, and the time that all fits will take."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from synth_mlflow.allowed_code import external_is_allowed
+from synth_mlflow.data.fit_commands import FitCommands
+from synth_mlflow.data.task import COMMAND, ModelSpec
+from synth_mlflow.errors import UsageError
+from synth_mlflow.model.bench import Bench
+from synth_mlflow.model.command_model import FIX, CommandModel, CommandTrainer
+from synth_mlflow.model.engine import Engine
+from synth_mlflow.model.final import Final
+from synth_mlflow.model.plan import ALL_ROWS, EVERYTHING, REPEATS, Fit, FitKey
+from synth_mlflow.model.raw_command import ALLOW, command_digest
+from synth_mlflow.model.sweep import SweepOutcome, run_fits
+from synth_mlflow.model.work import Failed, Unscored, Work
+from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
+from synth_mlflow.stages.command import file_digests, refuse_secrets
+from synth_mlflow.stages.ingredients import Ingredients
+from synth_mlflow.tracking.project import Project
+
+COSTLY_SECONDS = 600.0  # of a sweep, from which on a cheaper one is named
+SLOW_SECONDS = 60.0  # of the first fit, from which on a sweep makes fewer fits unless a person says how many
+FEW_REPEATS = 3  # the fewest of which a spread can be told
+
+
+def command_spec(train: str, predict: str, timeout_seconds: float = TIMEOUT_SECONDS) -> ModelSpec:
+    """The model that two commands fit and predict with, as a person has typed them.
+
+    Raises
+    ------
+    UsageError
+        If one is missing, lacks a place, or holds the value of a secret of this environment.
+    """
+    if not train.strip() or not predict.strip():
+        missing = "--train-command" if not train.strip() else "--predict-command"
+        raise UsageError(
+            f"{missing} is missing: one command fits a model, the other predicts with it.",
+            "--train-command 'python fit.py {train} {validation} {model}' "
+            "--predict-command 'python predict.py {model} {rows} {predictions}'",
+        )
+    refuse_time_limit(timeout_seconds)
+    commands = FitCommands(train, predict, Limited(timeout_seconds))
+    words = [shlex.split(command) for command in (train, predict)]
+    refuse_secrets([*words[0], *words[1]])
+    # another machine has another interpreter under /usr/bin: what is installed is no part of the commands
+    named = [word for each in words for at, word in enumerate(each) if at or not Path(word).is_absolute()]
+    return ModelSpec(COMMAND, commands=FitCommands(train, predict, commands.run, file_digests(named)))
+
+
+def named_commands(train: str, predict: str, timeout_seconds: float, engine: str) -> ModelSpec | None:
+    """The model that commands fit; None where none are named."""
+    if not train and not predict:
+        return None
+    if engine != "local":
+        raise UsageError(
+            f"commands were given with the engine {engine!r}: they run on this machine.", "Leave `--engine` out."
+        )
+    return command_spec(train, predict, timeout_seconds)
+
+
+def recorded_spec(text: str) -> ModelSpec:
+    """The model of a recorded sweep by commands.
+
+    Raises
+    ------
+    UsageError
+        If nobody at this machine has allowed what only a record names, or a file that they name is another one here.
+    """
+    told = json.loads(text)
+    if not external_is_allowed():
+        raise UsageError(
+            f"the model was fitted by recorded commands: `{told['train']}` and `{told['predict']}`. Nothing was run.",
+            "Read them. If they may run here, in the working directory: add `--allow-external` (in Python "
+            "`allow_external=True`).",
+        )
+    spec = command_spec(told["train"], told["predict"])
+    assert spec.commands is not None
+    other = [name for name, digest in told["files"].items() if spec.commands.files.get(name) != digest]
+    if other:
+        raise UsageError(
+            f"the recorded commands name {other[0]}, which is missing or another file here than when it was recorded "
+            f"(sha256 {told['files'][other[0]][:12]}…). Nothing was run.",
+            f"Restore that version of {other[0]} in the working directory.",
+        )
+    return spec
+
+
+@dataclass(frozen=True)
+class Limited:
+    """Runs a command within a time limit."""
+
+    seconds: float
+
+    def __call__(self, words: Sequence[str], what: str, folder: Path) -> None:
+        """See :class:`synth_mlflow.data.fit_commands.Runner`."""
+        stderr = folder / "stderr.txt"
+        bad = ending(run_within(self.seconds, words, stderr, what=what), self.seconds)
+        if bad is None:
+            return
+        said = last_lines(stderr)
+        told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
+        longer = " Give it longer: `--timeout SECONDS`." if "time limit" in bad else ""
+        raise UsageError(f"{what} {bad}.{told}", f"{FIX}{longer}")
+
+
+def affordable(project: Project, ingredients: Ingredients) -> tuple[Ingredients, Fit | None]:
+    """The same with fewer repeats where a fit takes long; what was begun before goes on as it was begun.
+
+    The second is the fit that was made to find out; None where none was needed.
+    """
+    few = replace(ingredients, plan=replace(ingredients.plan, repeats=FEW_REPEATS))
+    for each in (ingredients, few):
+        if project.reader.with_key(each.key):
+            return each, None
+    first = _first_fit(ingredients)
+    if first.seconds < SLOW_SECONDS:
+        return ingredients, first
+    n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
+    counts = [len(each.plan.keys(len(ingredients.training), n_extra)) for each in (few, ingredients)]
+    project.say(few_words(first.seconds, *counts))
+    return few, first
+
+
+def _first_fit(ingredients: Ingredients) -> Fit:
+    statement, task = ingredients.problem.statement, ingredients.frozen.task_of(ingredients.problem.statement)
+    tables = ingredients.training, ingredients.evaluation, task, statement.facts.metric, ingredients.spec
+    bench = Bench.build(*tables, synthetic=ingredients.synthetic, slices=statement.slices)
+    key = FitKey("synthetic", 0.0, ALL_ROWS)
+    return run_fits(bench, ingredients.plan, [key], ingredients.origin.to_numpy(), finished={})[key]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An engine that makes one fit first, and then says how long the others will take."""
+
+    engine: Engine
+    n_jobs: int
+    say: Callable[[str], None]
+
+    @property
+    def words(self) -> str:
+        """What it is, for the record."""
+        return self.engine.words
+
+    def run(self, work: Work, keys: Sequence[FitKey]) -> Iterator[Unscored | Failed]:
+        """Do every fit; tells of each as it ends."""
+        for found in self.engine.run(work, keys[:1]):
+            if isinstance(found, Unscored):
+                self.say(time_words(work, found, keys[1:], self.n_jobs))
+            yield found
+        yield from self.engine.run(work, keys[1:])
+
+
+def time_words(work: Work, first: Unscored, others: Sequence[FitKey], n_jobs: int) -> str:
+    """How long further fits will take, and what would be cheaper.
+
+    Greater fits take longer by their rows; smaller ones are taken to be no faster, since programs take time to start.
+    """
+    n_first = first.n_real + first.n_added
+    rows = [max(len(work.rows(key).all), n_first) for key in others]
+    seconds = first.seconds * sum(rows) / n_first / max(n_jobs, 1)
+    told = (
+        f"one fit took {duration(first.seconds)} on {n_first:,} rows; the other {len(others):,} take about "
+        f"{duration(seconds)}, and the final model is one more fit"
+    )
+    if seconds < COSTLY_SECONDS:
+        return told
+    return (
+        f"{told}. Cheaper: `--repeats 3`, half the fits of the default; `--ratios 0,50 --repeats 3`, 24 fits. Finished "
+        "fits are kept: end this sweep at any time, and begin the same one again to go on"
+    )
+
+
+def few_words(seconds: float, n_few: int, n_all: int) -> str:
+    """That fewer fits are made, and what brings them all back.
+
+    >>> few_words(95.0, 42, 84).partition(".")[0]
+    'one fit took 2 min: 3 repeats, 42 fits, in place of the 84 fits of 6 repeats'
+    """
+    return (
+        f"one fit took {duration(seconds)}: {FEW_REPEATS} repeats, {n_few} fits, in place of the {n_all} fits of "
+        f"{REPEATS} repeats. Intervals are wider and smaller gains are missed; `--repeats {REPEATS}` makes them all"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A number of seconds for people.
+
+    >>> duration(4.2), duration(130), duration(9000)
+    ('4.2 s', '2 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
+
+
+def commands_of(recorded: Mapping[str, str], name: str) -> dict[str, str]:
+    """The recorded commands of a run's parameters, as options of `sweep`; empty where there are none."""
+    told = json.loads(recorded.get(name, "{}"))
+    return {"--train-command": told["train"], "--predict-command": told["predict"]} if told else {}
+
+
+def fitted_by(outcome: SweepOutcome, final: Final) -> str:
+    """What the page of a final model says of the commands that it is from; empty for other models."""
+    trainer, model = outcome.work.trainer, final.model
+    if not isinstance(trainer, CommandTrainer) or not isinstance(model, CommandModel):
+        return ""
+    curve = outcome.curve
+    chosen = outcome.fits[FitKey("synthetic", final.ratio, ALL_ROWS, curve.source if final.ratio else EVERYTHING)]
+    same = np.array_equal(model.predict(trainer.evaluation), chosen.predictions)
+    allow = f" Allow that command, once it was read: `{ALLOW}={command_digest(model.commands.predict)}`."
+    if same:
+        return allow
+    return (
+        f"{allow} **Fitted again with the same rows and seed, the command gives another model**: the score of this "
+        "ratio is that of the first fit, the stated score on new data is that of this model."
+    )
