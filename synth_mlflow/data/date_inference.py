@@ -11,13 +11,16 @@ from dataclasses import replace
 
 import pandas as pd
 
+from synth_mlflow.data.month_names import month_names
 from synth_mlflow.data.value_formats import DateText
 
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y",
     "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d %b %Y", "%d %B %Y", "%d. %B %Y", "%d-%b-%Y", "%d-%b-%y",
     "%d%b%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y", "%Y-%m", "%b %Y", "%B %Y",
-    "%b-%y", "%b-%Y", "%m/%Y", "%Y/%m",
+    "%b-%y", "%b-%Y", "%m/%Y", "%Y/%m", "%d. %b %Y", "%d.%b.%Y", "%d de %b de %Y", "%d de %b %Y", "%d/%b/%Y",
+    "%Y %b %d",
+    "%Y年%m月%d日", "%Y년 %m월 %d일", "%Y년%m월%d일", "%b de %Y",
 )  # fmt: skip
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
 _ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT")
@@ -37,23 +40,40 @@ def date_formats(sample: pd.Series) -> list[DateText]:
 
     Two where day and month could be either; none where these are no dates.
     """
-    first = str(sample.iloc[0])
+    months, ordinal = month_names(sample), bool(sample.str.contains(r"\d(?:st|nd|rd|th)\b", regex=True).all())
+    plain = sample.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True) if ordinal else sample
+    if ordinal and not months:
+        months = month_names(plain)
+    if months:
+        plain = DateText("", months=months).in_english(plain)
+    first = str(plain.iloc[0])
     fits = [each for each in _candidates() if _pattern(each).fullmatch(first)]
-    fits = [each for each in fits if sample.str.fullmatch(_pattern(each).pattern).all()]
-    found = [made for made in (_fitted(each, sample) for each in fits) if made is not None]
+    fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
+    words = DateText("", months=months, ordinal=ordinal)
+    found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
     faithful = [each for each in found if (each.write(each.parse(sample)) == sample).mean() > 0.5]
     return _without_twins(faithful or found)
+
+
+def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
+    """Formats that read at least this share of a sample, but not all of it."""
+    shapes = sample.str.replace(r"\d", "9", regex=True)
+    usual = sample[shapes == shapes.mode().iloc[0]].head(20)
+    fits = [each for each in _candidates() if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
+    found = [DateText(each) for each in fits]
+    return [each for each in found if share <= each.parse(sample).notna().mean() < 1]
 
 
 def date_text(format_: str, sample: pd.Series) -> DateText | None:
     """A format that somebody named, with the padding, fraction and zone of a sample; None if it does not read them."""
     words, _, zone = format_.partition(" zone ")
-    return _fitted(words, sample, zone)
+    return _fitted(words, sample, zone, words=DateText("", months=month_names(sample)))
 
 
 @functools.cache
 def _candidates() -> tuple[str, ...]:
     moments = [f"{day}{gap}{time}" for day, gap, time in itertools.product(_DATES, (" ", "T", ", "), _TIMES)]
+    moments += [f"%d/%b/%Y:{time}" for time in _TIMES]
     return (*_DATES, *(f"{moment}{zone}" for moment in moments for zone in _ZONES))
 
 
@@ -63,11 +83,12 @@ def _pattern(format_: str) -> re.Pattern[str]:
     return re.compile("".join(_CODES[part] if part in _CODES else re.escape(part) for part in parts))
 
 
-def _fitted(format_: str, sample: pd.Series, zone: str = "") -> DateText | None:
+def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText) -> DateText | None:
+    """The format with what the texts show; ``words`` says in which language and with which endings they are."""
     digits = 0
     if "%f" in format_:
         digits = int(min(sample.str.extract(r"\.(\d+)", expand=False).str.len().max(), 6))
-    found = DateText(format_, fraction=digits, zone=zone)
+    found = replace(words, format=format_, fraction=digits, zone=zone)
     values = found.parse(sample)
     if values.isna().any():
         return None

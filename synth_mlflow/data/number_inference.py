@@ -16,7 +16,7 @@ _CURRENCY = (
 )
 _UNITS = (
     "%|‰|°C|°F|°|kg|g|mg|t|lbs?|oz|km|m|cm|mm|mi|ft|in|km/h|mph|kW|kWh|MW|W|V|A|Hz|MHz|GHz|kB|KB|MB|GB|TB|ms|s|sec|"
-    "min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
+    "k|K|M|bn|mn|Mio|Mrd|min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
 )
 _NUMBER = re.compile(
     rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY})[{_BLANKS}]?|)(?P<inner>[-+−]?)"

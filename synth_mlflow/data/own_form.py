@@ -27,6 +27,8 @@ def present(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
 def arrow_schema(schema: Schema) -> pa.Schema:
     """The Arrow types of a table in its own form, with what pandas needs to give its types back."""
     empty = pd.DataFrame({name: all_missing(0, kind) for name, kind in schema.kinds.items()})
+    whole = [name for name, kind in schema.kinds.items() if kind == "boolean" and name not in schema.forms]
+    empty = empty.astype(dict.fromkeys(whole, bool))  # of a column that may have gaps, the form says so
     found = pa.Schema.from_pandas(present(empty, schema), preserve_index=False)
     for at, name in enumerate(schema):
         special = {"date": pa.date32(), "time": pa.time64("us")}.get(schema.forms.get(name, Form()).dtype)

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.date_inference import date_formats
-from synth_mlflow.data.duration_format import DurationText
+from synth_mlflow.data.date_inference import date_formats, nearly_formats
+from synth_mlflow.data.duration_format import DurationText, unit_style
 from synth_mlflow.data.number_inference import number_format
 from synth_mlflow.data.plain_texts import MISSING_WORDS
 from synth_mlflow.data.value_formats import ClockText, ValueFormat
@@ -26,6 +26,7 @@ FEW_VALUES = 10
 SAMPLE = 1_000
 MANY_VALUES = 20
 """More distinct values than this, beside a few words, make a column of values with stray words."""
+NEARLY = 0.9  # of the cells, beside which a few others are asked about
 NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
 
 
@@ -101,7 +102,7 @@ def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) ->
         return TEXT
     found = formats_of(values)
     if found is None:
-        return _mixed_dates(levels)
+        return _nearly_dates(values) or _numbers_in_parts(values) or _mixed_dates(levels)
     stray = [text for text in words.texts if text not in MISSING_WORDS]
     if not stray:
         return Finding(found.format, words=tuple(words.texts), question=found.question)
@@ -148,9 +149,15 @@ def _times(sample: pd.Series) -> list[ValueFormat]:
     lengths = sample.str.extract(r"\.(\d+)", expand=False).str.len()
     fraction_digits = int(lengths.max()) if lengths.notna().any() else 0
     if re.match(r"-?P", first):
-        found += [DurationText("iso", fraction=fraction_digits)]
+        beyond_a_day = sample.str.contains(r"T(?:2[4-9]|[3-9]\d|\d{3,})H").any()
+        only_hours = bool(beyond_a_day and not sample.str.contains("D").any())
+        found += [DurationText("iso", fraction=fraction_digits, padded=only_hours)]
     if re.match(r"-?\d+ days?", first):
         found += [DurationText("days", fraction=fraction_digits)]
+    by_units = unit_style(sample) if re.match(r"-?\d+(?:\.\d+)?\s?[^\W\d_]", first) else None
+    found += [] if by_units is None else [by_units]
+    if re.fullmatch(r"\d{1,2}[hH]\d{2}", first):
+        found += [ClockText(f"%H{first.strip('0123456789')}%M", padded=not bool(sample.str.match(r"\d[hH]").any()))]
     return found
 
 
@@ -191,6 +198,32 @@ def _unclear(levels: Levels, format_: ValueFormat, other: ValueFormat) -> Questi
     values = [f"{each.parse(levels.texts.head(1)).iloc[0]:,g}" for each in (format_, other)]
     lines = tuple(f'format: "{each.words.removeprefix("like ")}"' for each in (format_, other))
     return Question(levels.name, f"{shown}: the first can be read as {values[0]} and as {values[1]}", lines)
+
+
+def _nearly_dates(levels: Levels) -> Finding | None:
+    """A question where nearly all texts are dates of one form, and a few others have digits too, as ``00/00/0000``."""
+    for format_ in nearly_formats(levels.texts.head(SAMPLE), NEARLY):
+        is_date = format_.parse(levels.texts).notna().to_numpy(dtype=bool)
+        others = levels.where(~is_date)
+        if 0 < len(others.texts) <= FEW_VALUES and others.n_cells <= (1 - NEARLY) * levels.n_cells:
+            found = formats_of(levels.where(is_date))
+            if found is not None and found.format is not None:
+                return _stray(levels, levels.where(is_date), others, found.format)
+    return None
+
+
+def _numbers_in_parts(levels: Levels) -> Finding | None:
+    """A question where each text holds a number with one of several units, or several numbers with decimals."""
+    parts = levels.texts.str.extract(r"^[+-]?\d+(?:[.,]\d+)?\s?([^\W\d_]{1,4}|%)$", expand=False)
+    if parts.notna().all() and 2 <= parts.nunique() <= FEW_VALUES and levels.texts.str.contains(r"\d[.,]\d").any():
+        shown = ", ".join(f"{unit!r} ({count:,})" for unit, count in parts.value_counts().items())
+        found = f"numbers with different units: {shown}; convert them to one unit in the file, or keep them as texts"
+        return Finding(question=Question(levels.name, found, ("role: category",)))
+    number = r"[+-]?\d+\.\d+"
+    if levels.texts.str.fullmatch(rf"\(?{number}(?:[,;xX\s]\s*{number})+\)?").all():
+        found = f"several numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
+        return Finding(question=Question(levels.name, found, ("role: ignored", "role: category")))
+    return None
 
 
 def _mixed_dates(levels: Levels) -> Finding:

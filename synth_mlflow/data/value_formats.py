@@ -18,7 +18,10 @@ import pandas as pd
 
 from .duration_format import DAY_SECONDS, DurationText
 
-_FRACTION, _COLON, _BARE = "\1", "\2", "\3"  # marks for what strftime does not write itself
+_FRACTION, _COLON, _BARE, _MONTH, _NTH = "\1", "\2", "\3", "\4", "\5"  # for what strftime does not write itself
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ENDINGS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
+_LATER = frozenset({"months", "ordinal", "units", "singular", "gap", "between", "zeros"})  # formats before had none
 
 
 class ValueFormat(Protocol):
@@ -140,6 +143,10 @@ class DateText:
     """Digits of a second's fraction, where ``%f`` stands in the format."""
     padded: bool = True
     """Whether numbers below ten are written with a zero before them."""
+    months: tuple[str, ...] = ()
+    """The names of the twelve months in the language of the texts; empty for the usual English ones."""
+    ordinal: bool = False
+    """Whether days are written as ``1st``, ``2nd``."""
 
     @property
     def kind(self) -> Literal["datetime"]:
@@ -149,13 +156,30 @@ class DateText:
     @property
     def words(self) -> str:
         """The format, with its zone."""
-        return f"{self.format} {self.zone}".strip()
+        language = f" ({self.months[0]} to {self.months[-1]})" if self.months else ""
+        return f"{self.format} {self.zone}".strip() + language
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """The moments in UTC."""
         format_ = self.format.replace("%:z", "%z")
+        if self.ordinal:
+            texts = texts.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True)
+        if self.months:
+            format_, texts = format_.replace("%B", "%b"), self.in_english(texts)
         found = pd.to_datetime(texts, format=format_, errors="coerce", utc=True)
         return found.dt.tz_localize(None).astype("datetime64[us]")
+
+    def in_english(self, texts: pd.Series) -> pd.Series:
+        """The texts with English names of months."""
+        english = dict(zip((name.lower() for name in self.months), MONTHS, strict=True))
+        names = "|".join(re.escape(name) for name in sorted(self.months, key=len, reverse=True))
+        changed: pd.Series = texts.str.replace(
+            rf"(?<![^\W\d_])(?:{names})(?![^\W\d_])",
+            lambda found: english[found[0].lower()],
+            regex=True,
+            flags=re.IGNORECASE,
+        )
+        return changed
 
     def write(self, values: pd.Series) -> pd.Series:
         """Each moment in this form."""
@@ -163,8 +187,16 @@ class DateText:
         format_ = self.format.replace("%f", _FRACTION).replace("%:z", f"%z{_COLON}")
         if not self.padded:
             format_ = re.sub(r"%[dmHI]", lambda code: _BARE + code.group(), format_)
+        if self.ordinal:
+            format_ = format_.replace("%d", f"%d{_NTH}")
+        if self.months:
+            format_ = re.sub("%[bB]", f"{_MONTH}%m", format_)
         texts = local.dt.strftime(format_).astype("str")
         texts = texts.str.replace(f"{_BARE}0?", "", regex=True)
+        texts = texts.str.replace(f"{_MONTH}(\\d\\d)", lambda found: self.months[int(found[1]) - 1], regex=True)
+        texts = texts.str.replace(
+            f"(\\d+){_NTH}", lambda found: found[1] + _ENDINGS.get(int(found[1]), "th"), regex=True
+        )
         texts = texts.str.replace(rf"(\d\d){_COLON}", r":\1", regex=True)
         if _FRACTION in format_:
             micro = values.astype("datetime64[us]").astype("int64") % 1_000_000
@@ -215,7 +247,8 @@ _FORMATS: Mapping[str, type[Any]] = {each.name: each for each in (NumberText, Da
 
 def format_as_json(found: ValueFormat) -> dict[str, Any]:
     """A format as a JSON object; :func:`format_from_json` reads it back."""
-    return {"is": found.name, **asdict(found)}  # type: ignore[call-overload]
+    told = asdict(found)  # type: ignore[call-overload]
+    return {"is": found.name, **{name: value for name, value in told.items() if value or name not in _LATER}}
 
 
 def format_from_json(told: Mapping[str, Any]) -> ValueFormat:
@@ -224,8 +257,8 @@ def format_from_json(told: Mapping[str, Any]) -> ValueFormat:
     >>> format_from_json(format_as_json(ClockText("%H:%M"))) == ClockText("%H:%M")
     True
     """
-    facts = dict(told)
-    made: ValueFormat = _FORMATS[facts.pop("is")](**facts)
+    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    made: ValueFormat = _FORMATS[str(facts.pop("is"))](**facts)
     return made
 
 

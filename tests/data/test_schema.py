@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from synth_mlflow.data.date_inference import date_formats
 from synth_mlflow.data.identifier_forms import fresh, iban_digits, known_form
+from synth_mlflow.data.own_form import present
 from synth_mlflow.data.roles import role_of
-from synth_mlflow.data.schema import ColumnRule, Wishes
+from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.tables import raw_table
 from synth_mlflow.errors import StatementError, UsageError
@@ -144,3 +146,50 @@ def test_public_forms_are_known_and_made_afresh(name, value):
     made = fresh(name, [value], 50, np.random.default_rng(0))
     assert known_form(pd.Series(made)) == name and value not in made
     assert name != "IBAN" or all(iban_digits(text) == text[2:4] for text in made)
+
+
+@pytest.mark.parametrize(
+    ("cells", "role", "first"),
+    [
+        (["5. März 2024", "17. Mai 2023", "1. Oktober 2021"], "datetime", "2024-03-05"),
+        (["05-APR-2024", "06-MAY-2023", "07-SEP-2021"], "datetime", "2024-04-05"),
+        (["5 de abril de 2024", "6 de mayo de 2023", "7 de enero de 2021"], "datetime", "2024-04-05"),
+        (["5 апреля 2024", "6 мая 2023", "7 января 2021"], "datetime", "2024-04-05"),
+        (["2024年4月5日", "2023年12月6日", "2021年1月17日"], "datetime", "2024-04-05"),
+        (["Apr 1st 2024", "May 2nd 2023", "Jun 11th 2021"], "datetime", "2024-04-01"),
+        (["14/Apr/2024:12:06:47 +0000", "15/May/2023:02:06:47 +0000"], "datetime", "2024-04-14 12:06:47"),
+        (["1h 20m", "45m", "3h 5m"], "duration", 4800),
+        (["2 days 3 hours", "1 day 1 hour", "4 days 2 hours"], "duration", 183_600),
+        (["12h06", "09h15", "23h59"], "time of day", 43_560),
+        (["1.5k", "22.7k", "3.1k"], "number", 1.5),
+    ],
+)
+def test_texts_of_other_languages_and_units_are_values_and_come_back(tmp_path, cells, role, first):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"c": rng.choice(cells, 60), "x": rng.normal(size=60)})
+    frame.loc[0, "c"] = cells[0]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    # few texts that repeat are categories, so the role is named as a person would
+    found = infer_table(raw_table(tmp_path / "t.csv"), Wishes(None, rules={"c": ColumnRule(role=role)}))
+    assert not found.questions and found.table.columns[0].role == role
+    value = found.rows["c"].iloc[0]
+    assert value == (pd.Timestamp(first) if role == "datetime" else first)
+    assert list(present(found.rows, found.table.schema)["c"]) == list(frame["c"])
+    assert TableSchema.from_json(json.loads(json.dumps(found.table.to_json()))) == found.table
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        (
+            [f"{1 + n % 12:02d}/{13 + n % 15}/20{10 + n % 13}" for n in range(95)] + ["00/00/0000"] * 5,
+            "'00/00/0000' (5)",
+        ),
+        ([f"{n}.5{'KB' if n % 2 else 'MB'}" for n in range(100)], "numbers with different units"),
+        ([f"4{n % 10}.{n:03d},8.{n:03d}" for n in range(100)], "several numbers in each cell"),
+    ],
+)
+def test_values_beside_others_with_digits_are_asked(tmp_path, cells, found):
+    pd.DataFrame({"c": cells, "x": np.arange(100.0)}).to_csv(tmp_path / "t.csv", index=False)
+    (question,) = infer_table(raw_table(tmp_path / "t.csv"), Wishes(None)).questions
+    assert found in question.found
