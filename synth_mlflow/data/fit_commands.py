@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -104,3 +105,9 @@ def _check(option: str, command: str, places: Mapping[str, tuple[str, ...]]) -> 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in names)
+
+
+def commands_of(recorded: Mapping[str, str], name: str) -> dict[str, str]:
+    """The recorded commands of a run's parameters, as options of `sweep`; empty where there are none."""
+    told = json.loads(recorded.get(name, "{}"))
+    return {"--train-command": told["train"], "--predict-command": told["predict"]} if told else {}

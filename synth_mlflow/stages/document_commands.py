@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
+from synth_mlflow.data.fit_commands import commands_of
 from synth_mlflow.data.record import Door, Origin, Source
 from synth_mlflow.handoff.document import Command
 from synth_mlflow.handoff.links import without_credentials
 from synth_mlflow.model.choice import RULE_WORDS
 from synth_mlflow.stages.document_material import Material
-from synth_mlflow.stages.fit_commands import commands_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from synth_mlflow.data.fit_commands import commands_of
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
-from synth_mlflow.stages.fit_commands import commands_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,12 +201,6 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.2g} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.2g} h"
-
-
-def commands_of(recorded: Mapping[str, str], name: str) -> dict[str, str]:
-    """The recorded commands of a run's parameters, as options of `sweep`; empty where there are none."""
-    told = json.loads(recorded.get(name, "{}"))
-    return {"--train-command": told["train"], "--predict-command": told["predict"]} if told else {}
 
 
 def fitted_by(outcome: SweepOutcome, final: Final) -> str:
