@@ -17,8 +17,13 @@ import re
 from collections.abc import Iterable
 from typing import ClassVar
 
-_PASSWORD = re.compile(r"(\w:/{1,3}[^/:@\s]*):[^/\s]+@")
-_SECRET_OPTION = re.compile(r"([?&;][^=&\s]*(?:password|passwd|pwd|secret|token|key|sig)=)[^&\s'\"]+", re.IGNORECASE)
+_PASSWORD = re.compile(r"(\w:/{1,3}[^/:@\s]*):(?:[^/\s]+|(?!\d+/)[^\s'\"]+)@")  # some hold a slash, a port is none
+_TOKEN = re.compile(r"(https?:/{1,3})[^/:@\s]{16,}@", re.IGNORECASE)  # in place of a name
+_SECRET_WORDS = "password|passwd|passphrase|pass|pwd|secret|token|key|sig|signature|credentials?"
+_SECRET_OPTION = re.compile(rf"([?&;][^=&\s]*(?:{_SECRET_WORDS})=)[^&;\s'\"]+", re.IGNORECASE)
+_SECRET_SETTING = re.compile(
+    r"(\b(?:ssl)?(?:password|passwd|pwd|secret)=)[^&;\s'\"]+", re.IGNORECASE
+)  # host=db password=x
 
 
 class SynthError(Exception):
@@ -83,8 +88,11 @@ def without_passwords(text: str) -> str:
     'cannot reach postgresql://ann@db/mlflow'
     >>> without_passwords("there is no file /home/ann/postgresql:/ann:secret@db/rows?sslpassword=x.")
     'there is no file /home/ann/postgresql:/ann@db/rows?sslpassword=***'
+    >>> without_passwords("postgresql://ann:se/cret@db/x, https://ghp_0123456789abcdef@git/x, host=db password=secret")
+    'postgresql://ann@db/x, https://***@git/x, host=db password=***'
     """
-    return _SECRET_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1@", text))
+    text = _TOKEN.sub(r"\1***@", _PASSWORD.sub(r"\1@", text))
+    return _SECRET_SETTING.sub(r"\1***", _SECRET_OPTION.sub(r"\1***", text))
 
 
 def closest(name: str, known: Iterable[str]) -> str:

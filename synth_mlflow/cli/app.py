@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -85,6 +86,9 @@ for verb in (
 def run(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; errors of users never show a traceback."""
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal or a file cannot show is no error
+            stream.reconfigure(errors="replace")
     sys.exit(_exit_code(list(arguments) if arguments is not None else sys.argv[1:]))
 
 

@@ -286,6 +286,8 @@ def _advice(text: str) -> str:
             "Somebody else writes to the server's database, and SQLite takes one writer at a time: run the command "
             "again, or keep the server's runs in PostgreSQL."
         )
+    if "file is not a database" in text or "unable to open database file" in text:
+        return "It is no database of MLflow: name another file, `--tracking-uri sqlite:///FILE`, or move this one away."
     if "No space left" in text or "disk is full" in text:
         return "Make room on the disk, and run the same command again: what was written before is kept."
     tried = n_retries() + 1

@@ -101,3 +101,25 @@ def test_a_narrow_window_cuts_no_score(monkeypatch, capsys, width):
 def test_an_interrupt_is_no_error_of_files(monkeypatch, capfd):
     monkeypatch.setattr("synth_mlflow.cli.app.cli.main", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert _exit_code([]) == 130 and "stopped by Ctrl-C" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_cannot_show_all_letters(frozen, encoding):
+    """As in a Windows console, or where the output goes into a file there."""
+    environment = {
+        **os.environ,
+        "PYTHONIOENCODING": encoding,
+        "MLFLOW_TRACKING_URI": frozen.project.server.tracking_uri,
+    }
+    command = [sys.executable, "-m", "synth_mlflow", "status", "-q"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr
+    assert b"next: synth-mlflow generate" in done.stdout
+
+
+@pytest.mark.parametrize("kind", ["text", "folder"])
+def test_a_tracking_file_that_is_no_database(kind, call, tmp_path):
+    path = tmp_path / "other.db"
+    path.mkdir() if kind == "folder" else path.write_text("hello")
+    code, _, told = call("status", "--tracking-uri", f"sqlite:///{path}")
+    assert code == 1 and "no database of MLflow: name another file" in told
