@@ -51,6 +51,8 @@ class Evidence:
     choosing: Mask | None = None
     """The evaluation rows that models may be scored on: the others give the expected score of the final model. None
     where all may choose. Within a slice, which has few rows to lose, all of its rows are scored."""
+    rare_class_needs: int | None = None
+    """Evaluation rows of the rarest class that `freeze` said are needed; None where it has enough."""
 
 
 @dataclass(frozen=True)

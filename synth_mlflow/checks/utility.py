@@ -18,6 +18,7 @@ from synth_mlflow.checks._pictures import REAL, SYNTHETIC, Dots, dots
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import Task
+from synth_mlflow.model.rare_classes import rows_needed
 from synth_mlflow.model.score import score
 
 Floats = npt.NDArray[np.float64]
@@ -100,7 +101,8 @@ class Utility:
         }
         words = BESIDE if arms.beside_rest else ""
         probes = unusable + _probes(parts, evidence.task, policy)
-        return CheckResult(probes, _weak(whole, arms.without, policy, _rarest(arms, evidence)), words=words, **shown)
+        weak = _weak(whole, arms.without, policy, _rarest(arms, evidence, whole))
+        return CheckResult(probes, weak, words=words, **shown)
 
 
 def _unusable(evidence: Evidence) -> tuple[Probe, ...]:
@@ -220,26 +222,27 @@ def _redraws(groups: Positions | None, n_rows: int, rng: np.random.Generator) ->
     return drawn if groups is None else drawn[:, groups]
 
 
-def _rarest(arms: Arms, evidence: Evidence) -> tuple[str, int] | None:
-    """The class with the fewest control rows and their number, where they are too few for any spread."""
+def _rarest(arms: Arms, evidence: Evidence, whole: _Comparison) -> tuple[str, int, int] | None:
+    """The class with the fewest control rows, their number where it is too small for any spread, and what is needed."""
     if not arms.classes:
         return None
     sizes = arms.control[evidence.task.target].value_counts()
     label = min(arms.classes, key=lambda one: int(sizes.get(one, 0)))
     n_rows = int(sizes.get(label, 0))
-    return (str(label), n_rows) if n_rows < MIN_CLASS_ROWS else None
+    if n_rows >= MIN_CLASS_ROWS:
+        return None
+    error = whole.standard_error / np.sqrt(2)  # of one arm
+    return str(label), n_rows, evidence.rare_class_needs or rows_needed(evidence.metric, n_rows, whole.gain, error)
 
 
-def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest: tuple[str, int] | None) -> str:
+def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest: tuple[str, int, int] | None) -> str:
     needed = float(stats.t.isf(policy["alpha"], whole.degrees) + stats.norm.ppf(0.8)) * whole.standard_error
     provable = (1 - policy["detectable_share"]) * whole.gain
     if rarest is not None and needed > provable:
-        label, n_rows = rarest
-        times = (needed / provable) ** 2 if provable > 0 else 0.0
+        label, n_rows, enough = rarest
         return (
-            f"too few positives ({n_rows}) in the control to tell, rows of class {label!r}; about "
-            f"{max(int(np.ceil(n_rows * times)), MIN_CLASS_ROWS)} are needed: add real rows of this class before "
-            "`freeze`, or hold out a larger share"
+            f"too few positives ({n_rows}) in the control to tell, rows of class {label!r}; about {enough:,} are "
+            "needed: add real rows of this class before `freeze`, or hold out a larger share"
         )
     if whole.gain <= NOTICEABLE_DEVIATIONS * whole.standard_error:
         return (

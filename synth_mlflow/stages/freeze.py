@@ -18,16 +18,18 @@ from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.splits import cut, refuse_negative_seed
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation, Statement
 from synth_mlflow.data.tables import read_real, read_table
+from synth_mlflow.data.task import Task
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.model.baseline import Baseline, measure_baseline
 from synth_mlflow.model.baseline_warning import baseline_warning
 from synth_mlflow.model.plan import REPEATS
-from synth_mlflow.model.rare_classes import rare_class_words
+from synth_mlflow.model.rare_classes import few_rows, needed_by, rare_class_words
 from synth_mlflow.model.settings import Settings, settle
 from synth_mlflow.stages.frozen_split import STORES, Cut, Store, describe_split, record_split
 from synth_mlflow.stages.own_model import allowed_model
 from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import Draft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem
@@ -182,9 +184,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         warning = baseline_warning(baseline, training, evaluation, task, sides.seed)
         record_split(draft, problem, sides, path, store)
         draft.param(names.P_WARNING, warning)
-        rare = rare_class_words(task, sides.training[task.target], sides.evaluation[task.target], baseline)
-        if rare:
-            draft.param(names.P_RARE, rare)
+        rare = _rare_class(draft, task, sides, baseline, statement.facts.metric)
         panel = panel_words(sides.training, task.roles)
         if panel:
             draft.param(names.P_PANEL, panel)
@@ -193,6 +193,19 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
+
+
+def _rare_class(draft: Draft, task: Task, sides: Cut, baseline: Baseline, metric: str) -> str:
+    """What is said of a class with few rows, and recorded with the number that utility says again; or nothing."""
+    found = few_rows(task, sides.evaluation[task.target])
+    if found is None:
+        return ""
+    label, n_rows = found
+    needed = needed_by(baseline, metric, n_rows)
+    words = rare_class_words(label, int((sides.training[task.target] == label).sum()), n_rows, needed)
+    draft.param(names.P_RARE, words)
+    draft.param(names.P_RARE_NEEDED, needed)
+    return words
 
 
 def _for_models(statement: Statement, sides: Cut, store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:

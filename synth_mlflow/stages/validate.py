@@ -214,6 +214,7 @@ def evidence_of(
         sensitive=tuple(statement.facts.sensitive),
         training=project.training_rows(frozen) if elsewhere else None,
         choosing=halves_of(control, task).select,
+        rare_class_needs=frozen.rare_class_needs,
     )
     return without_rare_labels(evidence, statement) if frozen.keeps_values else evidence
 

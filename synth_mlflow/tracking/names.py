@@ -89,6 +89,7 @@ P_SHARED_ROWS: Final = "synth.shared_rows"  # evaluation rows that equal a train
 P_WARNING: Final = "synth.warning"
 P_STORE: Final = "synth.row_storage"
 P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where they are few
+P_RARE_NEEDED: Final = "synth.rare_class_rows_needed"  # evaluation rows of it, about
 P_PANEL: Final = "synth.panel"  # which generators cannot make the table; only where it is a panel
 P_SALT: Final = "synth.salt"  # of row digests; not where real rows are kept by reference
 P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with rows kept by reference

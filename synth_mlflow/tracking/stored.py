@@ -86,6 +86,12 @@ class EvaluationSet:
         return found
 
     @property
+    def rare_class_needs(self) -> int | None:
+        """About how many evaluation rows of the rarest class are needed; None where it has enough."""
+        needed = self.run.params.get(names.P_RARE_NEEDED)
+        return None if needed is None else int(needed)
+
+    @property
     def has_unused_rows(self) -> bool:
         """Whether real rows may be on neither side: after a split by group and time."""
         return {"group", "time"} <= set(json.loads(self.run.params.get(names.P_CUT, "{}")))

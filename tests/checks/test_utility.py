@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from synth_mlflow.checks.utility import Utility
@@ -137,3 +138,15 @@ def test_an_evaluation_set_of_one_class_is_said_and_raises_nothing(evidence, rul
 def test_a_slice_on_which_the_metric_is_undefined_is_listed(evidence, ruled):
     _, result = ruled(plugin, replace(evidence, slices={"paid": PAID}))
     assert result.tables["not_judged"]["why"].tolist() == ["roc_auc is undefined there, as where one class is left"]
+
+
+def test_few_positives_need_as_many_as_freeze_said(evidence, ruled):
+    few = {}
+    for side, n in (("batch", 6), ("members", 6), ("control", 4)):
+        rows = getattr(evidence, side)
+        positive = rows[rows["default"] == "yes"].head(n)
+        few[side] = pd.concat([rows[rows["default"] == "no"], positive], ignore_index=True)
+    rare = replace(evidence, **few, metric="average_precision")
+    assert "about 321 are needed" in ruled(plugin, replace(rare, rare_class_needs=321))[0].reasons[0]
+    own = ruled(plugin, rare)[0].reasons[0]
+    assert "too few positives (4)" in own and "about 374 are needed" in own  # the gain is below a quarter
