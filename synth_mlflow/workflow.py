@@ -36,6 +36,7 @@ from synth_mlflow.lifecycle.status import status as read_status
 from synth_mlflow.lifecycle.tables import batches_table, checks_table
 from synth_mlflow.lifecycle.trace import Trace, trace
 from synth_mlflow.lifecycle.verify import Verification, verify
+from synth_mlflow.model.axes import AxisName
 from synth_mlflow.model.curve import Curve
 from synth_mlflow.model.engine import EngineName
 from synth_mlflow.model.plan import RATIOS, Rule
@@ -377,6 +378,10 @@ class Workflow:
         train_command: str = "",
         predict_command: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
+        axis: AxisName = "ratio",
+        weights: Sequence[float] | None = None,
+        slice: str | None = None,  # noqa: A002 - the option's name
+        rows: int | None = None,
     ) -> Curve:
         """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
         wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
@@ -397,6 +402,10 @@ class Workflow:
             train_command=train_command,
             predict_command=predict_command,
             timeout_seconds=timeout_seconds,
+            axis=axis,
+            weights=weights,
+            slice=slice,
+            rows=rows,
         )
 
     @_writes("report")

@@ -21,14 +21,15 @@ def curve_lines(points: Sequence[CurvePoint]) -> list[str]:
     """
     from synth_mlflow.data.mixes import percent
 
+    named = [point.words or percent(point.ratio) for point in points]
     least, greatest = min(point.low for point in points), max(point.high for point in points)
+    width = max(7, *map(len, named))
     lines = [
-        f"{percent(point.ratio):>7}  {point.score:<9.4g} {_bar(point, least, greatest)}"
-        f"{'  chosen' if point.chosen else ''}"
-        for point in points
+        f"{words:>{width}}  {point.score:<9.4g} {_bar(point, least, greatest)}{'  chosen' if point.chosen else ''}"
+        for words, point in zip(named, points, strict=True)
     ]
     low, high = f"{least:.4g}", f"{greatest:.4g}"
-    return [*(line.rstrip() for line in lines), f"{'':19}{low}{high:>{WIDTH - len(low)}}"]
+    return [*(line.rstrip() for line in lines), f"{'':{width + 12}}{low}{high:>{WIDTH - len(low)}}"]
 
 
 def _bar(point: CurvePoint, least: float, greatest: float) -> str:

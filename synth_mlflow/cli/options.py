@@ -123,6 +123,21 @@ class Ratios(click.ParamType[Any]):
         return ratios
 
 
+class Weights(click.ParamType[Any]):
+    """A list of weights such as 0,0.25,1, or '' for none."""
+
+    name = "weights"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...] | None:
+        """Numbers; which of them can be weights is said where they are used."""
+        if not str(value).strip():
+            return None
+        try:
+            return tuple(float(part) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} is no list of weights such as 0,0.1,0.25,0.5,1", param, ctx)
+
+
 class Setting(click.ParamType[Any]):
     """`NAME=VALUE`; the value is read as JSON where it is JSON, else as text."""
 

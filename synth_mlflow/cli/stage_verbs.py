@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from synth_mlflow.cli import completion, output
-from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Ratios, Shared, real_rows_option, shared
+from synth_mlflow.cli.options import (
+    DATA_HELP,
+    Blank,
+    BlankPath,
+    Ratios,
+    Rows,
+    Shared,
+    Weights,
+    real_rows_option,
+    shared,
+)
 from synth_mlflow.cli.session import open_workflow
 
 GATE_CLOSED = 3
@@ -143,6 +153,12 @@ def validate(
 @click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
 @click.option("--by", type=click.Choice(["generator"]), help="Sweep each generator's batches, and all together.")
+@click.option("--axis", type=click.Choice(["ratio", "weight", "slice", "mix"]), default="ratio", show_default=True,
+              help="Sweep the ratio, the rows' weight, the ratio in one slice, or each batch's share.")  # fmt: skip
+@click.option("--weights", type=Weights(), help="Of --axis weight; else 0,0.1,0.25,0.5,1.")
+@click.option("--rows", type=Rows(), default="auto", show_default=True,
+              help="Synthetic rows that every weight takes; auto: all, at most 3 for each real row.")  # fmt: skip
+@click.option("--slice", type=Blank(), metavar="NAME", help="Of --axis slice: its name in problem.md.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
               help="Where the fits run.")  # fmt: skip
 @click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
@@ -166,6 +182,10 @@ def sweep(
     refine: bool,
     extra_real: Path | None,
     by: Any,
+    axis: Any,
+    weights: tuple[float, ...] | None,
+    rows: int | None,
+    slice: str | None,  # noqa: A002 - the option's name
     engine: Any,
     scheduler: str | None,
     train_command: str | None,
@@ -191,6 +211,10 @@ def sweep(
         train_command=train_command or "",
         predict_command=predict_command or "",
         timeout_seconds=timeout,
+        axis=axis,
+        weights=weights,
+        rows=rows,
+        slice=slice,
     )
     if given.as_json:
         return output.as_json(curve.to_json())
@@ -273,17 +297,16 @@ def tell_verdicts(verdicts: list[Any]) -> None:
 
 def tell_curve(curve: Any) -> None:
     """The curve as a table, and the decision."""
-    from synth_mlflow.data.mixes import percent
     from synth_mlflow.model.plan import source_name
 
-    columns = ["ratio", curve.metric, "95 % interval", "gain", "placebo", ""]
+    columns = [curve.axis.noun, curve.metric, "95 % interval", "gain", "placebo", ""]
     chosen = curve.at(curve.chosen)
     for source, points in curve.by_source().items():
         if curve.rivals:
             output.line(source_name(source))
         rows = [
             [
-                percent(point.ratio),
+                curve.words(point.ratio),
                 f"{point.score:.4f}",
                 f"{point.low:.4f} to {point.high:.4f}",
                 f"{point.gain:+.4f}" if point.ratio else "",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
 import numpy as np
@@ -50,6 +51,29 @@ def read_ratio(ratio: float) -> float:
     if not 0 <= ratio < 1:
         raise _no_ratio(f"ratio {ratio:g} ({percent(ratio)}) lies outside [0, 1)")
     return float(ratio)
+
+
+def read_weights(weights: Iterable[float]) -> tuple[float, ...]:
+    """The weights of a synthetic row in ascending order, each once, with 0 (no synthetic rows) among them.
+
+    Raises
+    ------
+    UsageError
+        If one is negative or not finite, or none is above 0.
+
+    Examples
+    --------
+    >>> read_weights([0.5, 0.25, 1])
+    (0.0, 0.25, 0.5, 1.0)
+    """
+    given = {float(weight) for weight in weights}
+    wrong = sorted(weight for weight in given if not (math.isfinite(weight) and weight >= 0))
+    if wrong or not given - {0.0}:
+        raise UsageError(
+            f"weight {wrong[0]:g} is negative or not finite" if wrong else "no weight above 0 was given",
+            "A synthetic row counts as this part of a real one: `--weights 0,0.1,0.25,0.5,1`.",
+        )
+    return tuple(sorted({0.0} | given))
 
 
 def mix_counts(ratio: float, n_real: int, mix: Mix = "augment") -> tuple[int, int]:
@@ -108,6 +132,25 @@ def check_supply(
         )
 
 
+def check_rows(n_rows: int, n_passed: int) -> None:
+    """Refuse a number of synthetic rows for every weight that is none, or more than passed the gate.
+
+    Raises
+    ------
+    UsageError, GateError
+    """
+    if n_rows < 1:
+        raise UsageError(
+            f"{n_rows:,} synthetic rows were asked for, a weight takes at least one.",
+            "Leave `--rows` out, or give more.",
+        )
+    if n_rows > n_passed:
+        raise GateError(
+            f"{n_rows:,} synthetic rows were asked for, {n_passed:,} passed the gate.",
+            f"Generate {n_rows - n_passed:,} more: `synth-mlflow generate GENERATOR --rows {n_rows - n_passed}`.",
+        )
+
+
 def check_kinds(ratios: Iterable[float], n_real: int, mix: Mix = "augment") -> None:
     """Refuse ratios above 0 at which rounding leaves no real or no synthetic row.
 
@@ -134,25 +177,30 @@ def check_kinds(ratios: Iterable[float], n_real: int, mix: Mix = "augment") -> N
             )
 
 
-def draw_order(batches: npt.ArrayLike, rng: np.random.Generator) -> Places:
-    """A random order of synthetic rows of which every beginning holds each batch in proportion.
+def draw_order(batches: npt.ArrayLike, rng: np.random.Generator, shares: Mapping[str, float] | None = None) -> Places:
+    """A random order of synthetic rows of which every beginning holds each batch in proportion, or by its share.
 
     Parameters
     ----------
     batches : array-like of shape (n_rows,)
         The batch of each row.
     rng : numpy Generator
+    shares : mapping of batch to float, optional
+        What part of every beginning is of each batch, to the nearest row, as far as its rows go; rows of other batches
+        are left out. By default as many of each as there are.
 
     Returns
     -------
     array of shape (n_rows,)
         Row numbers, each once: a ratio takes as many from the front as it needs.
     """
-    codes, _ = pd.factorize(np.asarray(batches), sort=True)
+    codes, names = pd.factorize(np.asarray(batches), sort=True)
     position = np.empty(len(codes))
-    for rows in np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1]):
-        position[rng.permutation(rows)] = (np.arange(len(rows)) + rng.random()) / len(rows)
-    return np.argsort(position, kind="stable")
+    for code, rows in enumerate(np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])):
+        size = len(rows) if shares is None or not len(rows) else shares.get(names[code]) or math.nan
+        position[rng.permutation(rows)] = (np.arange(len(rows)) + rng.random()) / size
+    order = np.argsort(position, kind="stable")
+    return order[np.isfinite(position[order])]
 
 
 def draw_duplicates(real: Places, n_rows: int, rng: np.random.Generator) -> Places:
@@ -165,6 +213,38 @@ def draw_duplicates(real: Places, n_rows: int, rng: np.random.Generator) -> Plac
     """
     whole, rest = divmod(n_rows, len(real))
     return np.concatenate([np.tile(real, whole), rng.permutation(real)[:rest]])
+
+
+def shares_text(shares: Mapping[str, float]) -> str:
+    """The shares of batches as one text, the same for equal ones.
+
+    >>> shares_text({"smote-2": 0.25, "forest-1": 0.75, "forest-3": 0.0})
+    'forest-1=0.75,smote-2=0.25'
+    """
+    return ",".join(f"{batch}={share:.4g}" for batch, share in sorted(shares.items()) if share > 0)
+
+
+def read_shares(text: str) -> dict[str, float]:
+    """The inverse of :func:`shares_text`; empty for any other text.
+
+    >>> read_shares("forest-1=0.75,smote-2=0.25"), read_shares("forest"), read_shares("")
+    ({'forest-1': 0.75, 'smote-2': 0.25}, {}, {})
+    """
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    try:
+        return {batch: float(share) for batch, _, share in pairs}
+    except ValueError:  # a generator, or all together
+        return {}
+
+
+def mix_words(text: str) -> str:
+    """A mix as people read it; any other text as it is.
+
+    >>> mix_words("forest-1=0.75,smote-2=0.25"), mix_words("forest")
+    ('75 % forest-1 and 25 % smote-2', 'forest')
+    """
+    parts = [f"{percent(share)} {batch}" for batch, share in read_shares(text).items()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or text
 
 
 def _no_ratio(found: str) -> UsageError:

@@ -81,10 +81,12 @@ def _of_a_sweep(sweep: StoredRun, under: Sequence[StoredRun]) -> Iterator[str]:
     if "final" not in {other.stage for other in under}:
         yield "the run of its final model is gone"
     ratios = [other for other in under if other.stage == "ratio"]
-    left = {round(other.metrics.get(names.M_RATIO, -1), 6) for other in ratios}
-    for ratio in json.loads(sweep.params.get(names.P_RATIOS, "[]")):
-        if round(ratio, 6) not in left:
-            yield f"its run of ratio {percent(ratio)} is gone"
+    left = {round(names.axis_value({names.M_RATIO: -1.0, **other.metrics}), 6) for other in ratios}
+    points = sweep.params.get(names.P_AXIS_VALUES, sweep.params.get(names.P_RATIOS, "[]"))
+    noun = "weight" if sweep.params.get(names.P_AXIS) == "weight" else "ratio"
+    for point in json.loads(points):
+        if round(point, 6) not in left:
+            yield f"its run of {noun} {f'{point:g}' if noun == 'weight' else percent(point)} is gone"
     keys = Counter(other.tags.get(names.TAG_KEY) for other in ratios)
     for other in ratios:
         if keys[other.tags.get(names.TAG_KEY)] > 1:

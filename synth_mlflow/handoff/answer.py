@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from synth_mlflow.handoff.document import CurvePoint, Document, Estimate, Success, Sweep
-from synth_mlflow.handoff.wording import count, decimals, interval, line, number, percent, percents, signed
+from synth_mlflow.handoff.wording import count, decimals, interval, line, number, percents, signed, value_words
 
 OTHERS_NAMED = 6  # ratios of a plateau; of more, the two ends
 _NOTHING = Estimate(0.0, 0.0, 0.0)
@@ -61,34 +61,41 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
         return ""
     if point.gain is None:
         gain = sweep.chosen_point.gain or _NOTHING
-        return f"the chosen ratio gains {signed(gain.value, decimals([gain]))} over it"
+        return f"the chosen {sweep.noun} gains {signed(gain.value, decimals([gain]))} over it"
     if not point.helps:
-        return _no_help(point.gain)
+        return _no_help(point.gain, sweep.noun)
     if point.forbidden:
         return f"the guardrail shuts it out: {point.forbidden}"
     if point.ratio not in sweep.plateau:
         places = decimals([point.score])
         return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
     more = point.n_synthetic - sweep.chosen_point.n_synthetic
+    if sweep.axis == "weight":
+        return f"cannot be told from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
     if more > 0:
         return f"cannot be told from the peak, and needs {more:,} synthetic rows more than the chosen one"
-    return f"cannot be told from the peak; the rule takes {percent(sweep.chosen)}"
+    return f"cannot be told from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
 
 
-def _no_help(gain: Estimate) -> str:
+def _no_help(gain: Estimate, noun: str) -> str:
     places = decimals([gain])
     span = interval(gain, places, difference=True)
     if gain.high < 0:
         return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
     if gain.low > 0:
-        return f"its gain ({span}) is not shown to be more than duplicated real rows or chance over all ratios give"
+        return f"its gain ({span}) is not shown to be more than duplicated real rows or chance over all {noun}s give"
     return f"its gain is not significantly different from zero ({span})"
 
 
 def _headline(sweep: Sweep) -> str:
     if sweep.chosen == 0:
         return "Real rows alone: no synthetic rows in the model"
-    return f"{percent(sweep.chosen)} synthetic rows in the training mix"
+    chosen = value_words(sweep, sweep.chosen)
+    if sweep.axis == "weight":
+        return f"Synthetic rows with {chosen} beside the real ones"
+    if sweep.axis == "slice":
+        return f"Synthetic rows for {chosen}"
+    return f"{chosen} synthetic rows in the training mix{f', of which {sweep.source}' if sweep.source else ''}"
 
 
 def _choice(document: Document, point: CurvePoint) -> str:
@@ -107,23 +114,25 @@ def _choice(document: Document, point: CurvePoint) -> str:
 def _none_chosen(sweep: Sweep) -> str:
     helping = [point for point in sweep.points if point.helps]
     if not helping:
-        return "No ratio earned its place"
+        return f"No {sweep.noun} earned its place"
     if all(point.forbidden for point in helping):
-        return "The guardrail shuts out every ratio that helps"
-    return "No ratio that helps satisfies the rule"
+        return f"The guardrail shuts out every {sweep.noun} that helps"
+    return f"No {sweep.noun} that helps satisfies the rule"
 
 
 def _shape(sweep: Sweep) -> str:
+    peak = value_words(sweep, sweep.peak)
     if sweep.shape == "sharp":
-        return f"The curve has a sharp peak at {percent(sweep.peak)}: what was swept beside it is measurably worse."
+        return f"The curve has a sharp peak at {peak}: what was swept beside it is measurably worse."
     if sweep.shape == "no peak":
-        return "The curve has no peak: no ratio can be told from the best."
+        return f"The curve has no peak: no {sweep.noun} can be told from the best."
     others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
-    named = percents(others)
+    named = percents(others) if sweep.noun == "ratio" else ", ".join(value_words(sweep, each) for each in others)
     if len(others) > OTHERS_NAMED:
-        named = f"{len(others)} others from {percent(min(others))} to {percent(max(others))}"
+        ends = value_words(sweep, min(others)), value_words(sweep, max(others))
+        named = f"{len(others)} others from {ends[0]} to {ends[1]}"
     told = f": {named} cannot be told from it" if others else ""
-    return f"The curve is flat around its peak at {percent(sweep.peak)}{told}."
+    return f"The curve is flat around its peak at {peak}{told}."
 
 
 def _content(document: Document) -> str:

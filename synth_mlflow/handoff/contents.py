@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from synth_mlflow.handoff.answer import answer, why_not
 from synth_mlflow.handoff.document import Batch, Document, Verdict
-from synth_mlflow.handoff.wording import count, decimals, percent
+from synth_mlflow.handoff.wording import count, decimals, value_words
 
 DETAILED_BATCHES = 60
 """Up to so many batches each get a record of their own on the pages; beyond, only those in the model do."""
@@ -39,7 +39,7 @@ def contents(document: Document) -> tuple[Stage, ...]:
             f"{count(len(document.batches), 'batch')}, {count(len(generators), 'generator')}",
         ),
         Stage("validation", "Validation", f"{passed:,} of {len(document.batches):,} passed"),
-        Stage("sweep", "Ratio sweep", f"{percent(document.sweep.chosen)} chosen"),
+        Stage("sweep", "Ratio sweep", f"{value_words(document.sweep, document.sweep.chosen)} chosen"),
         Stage("handoff", "Handoff", _triggers(document)),
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.handoff.document import Batch, Document, Estimate, Fact, Section
-from synth_mlflow.handoff.wording import percent
+from synth_mlflow.handoff.wording import value_words
 
 NOTHING = "–"
 DIGEST_SHOWN = 12
@@ -134,18 +134,18 @@ def _curve(document: Document) -> Said:
     said = {"metric": sweep.metric, "mix": sweep.mix, "repeats": str(sweep.n_repeats)}
     for point in sweep.points:
         placebo = "" if point.placebo is None else f", placebo {point.placebo.value:.4f}"
-        said[percent(point.ratio)] = f"{_estimate(point.score)}{placebo}"
+        said[value_words(sweep, point.ratio)] = f"{_estimate(point.score)}{placebo}"
     return said
 
 
 def _choice(document: Document) -> Said:
     sweep, success = document.sweep, document.success
     return {
-        "chosen ratio": percent(sweep.chosen),
+        f"chosen {sweep.noun}": value_words(sweep, sweep.chosen),
         "score": _estimate(sweep.chosen_point.score),
         "promised on further rows": _estimate(sweep.promise.score),
-        "peak": percent(sweep.peak),
-        "cannot be told from the peak": ", ".join(percent(ratio) for ratio in sweep.plateau),
+        "peak": value_words(sweep, sweep.peak),
+        "cannot be told from the peak": ", ".join(value_words(sweep, ratio) for ratio in sweep.plateau),
         "rule": sweep.rule,
         "shape": sweep.shape,
         "success": f"{'met' if success.met else 'not met'}: {success.measured:.4f} of {success.threshold:.4g}",

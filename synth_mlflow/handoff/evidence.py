@@ -151,7 +151,7 @@ class CurvePoint:
     """One ratio of the sweep."""
 
     ratio: float
-    """The share of synthetic rows in the mix, in [0, 1)."""
+    """The share of synthetic rows in the mix, in [0, 1); on another axis its value there, such as a weight."""
     run_id: str
     score: Estimate
     gain: Estimate | None
@@ -230,6 +230,24 @@ class Sweep:
     model_sha256: str | None = None
     made_with: tuple[Fact, ...] = ()
     """Estimator, its settings, and the software that fitted the model."""
+    axis: Literal["ratio", "weight", "slice", "mix"] = "ratio"
+    """What was swept; ``chosen``, ``peak``, ``plateau`` and every ``ratio`` are values on it."""
+    slice: str = ""
+    """The slice that was swept alone; empty but on the axis ``slice``."""
+    source: str = ""
+    """Each batch's share in the synthetic rows of the chosen mix; empty but on the axis ``mix``."""
+
+    @property
+    def noun(self) -> str:
+        """What the points of the axis are."""
+        return "weight" if self.axis == "weight" else "ratio"
+
+    @property
+    def chosen_share(self) -> float:
+        """The synthetic rows' share in the chosen mix."""
+        if self.axis in ("ratio", "mix"):
+            return self.chosen
+        return self.chosen_point.n_synthetic / (self.chosen_point.n_real + self.chosen_point.n_synthetic)
 
     @property
     def chosen_point(self) -> CurvePoint:

@@ -11,7 +11,19 @@ from typing import Any
 from synth_mlflow.data.dataclass_schema import COUNT, DIALECT, MOMENT, SHA256, object_schema
 from synth_mlflow.handoff.document import SCHEMA_VERSION, Document
 
-_RATIO: dict[str, Any] = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
+_VALUE: dict[str, Any] = {"type": "number", "minimum": 0}  # a ratio, or a weight
+
+_BELOW_ONE: dict[str, Any] = {"exclusiveMaximum": 1}
+_RATIOS_BELOW_ONE: dict[str, Any] = {
+    "if": {"properties": {"axis": {"const": "weight"}}},
+    "else": {
+        "properties": {
+            "points": {"items": {"properties": {"ratio": _BELOW_ONE}}},
+            **dict.fromkeys(("chosen", "peak"), _BELOW_ONE),
+        }
+    },
+}
+"""Only a weight may be 1 or more."""
 
 
 def twin_schema() -> dict[str, Any]:
@@ -24,6 +36,7 @@ def twin_schema() -> dict[str, Any]:
         **root["properties"],
     }
     root["required"] = list(root["properties"])
+    definitions["Sweep"] |= _RATIOS_BELOW_ONE
     return {
         "$schema": DIALECT,
         "$id": f"urn:synth-mlflow:handoff:{SCHEMA_VERSION}",
@@ -39,7 +52,7 @@ def _constraint(name: str, hint: Any) -> dict[str, Any] | None:
     if name.endswith("_at") or name == "at":
         return MOMENT
     if name in ("ratio", "chosen", "peak"):
-        return _RATIO
+        return _VALUE
     return COUNT if name.startswith("n_") and hint is int else None
 
 

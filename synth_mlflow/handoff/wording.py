@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from synth_mlflow.handoff.document import Estimate, Probe
+from synth_mlflow.handoff.document import Estimate, Probe, Sweep
 
 NAME_LENGTH = 160
 """Characters of a name or value that the pages show; the JSON twin keeps all of it."""
@@ -66,6 +66,13 @@ def percent(ratio: float) -> str:
     ('25 %', '12.5 %', '33.3 %')
     """
     return f"{100 * ratio:.1f}".removesuffix(".0") + " %"
+
+
+def value_words(sweep: Sweep, value: float) -> str:
+    """A value on the axis of a sweep as people say it: ``25 %``, ``weight 0.25``, ``25 % of slice young``."""
+    if sweep.axis == "weight":
+        return f"weight {value:.4g}"
+    return f"{percent(value)} of slice {sweep.slice}" if sweep.axis == "slice" else percent(value)
 
 
 def percents(ratios: Iterable[float]) -> str:
@@ -220,6 +227,7 @@ FILTERS = (
     "sentence",
     "percent",
     "percents",
+    "value_words",
     "number",
     "chance",
     "signed",

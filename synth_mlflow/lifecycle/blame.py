@@ -20,6 +20,7 @@ from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.handoff.wording import count
 from synth_mlflow.lifecycle.recorded_sweep import RecordedSweep, recorded_sweep
 from synth_mlflow.lifecycle.usage import model_uri
+from synth_mlflow.model.axes import RATIO
 from synth_mlflow.model.leave_out import BatchEffect, LeftOut, leave_out
 from synth_mlflow.model.plan import EVERYTHING, SweepPlan
 from synth_mlflow.tracking import names
@@ -146,12 +147,18 @@ def _suspects(sweep: RecordedSweep, named: Sequence[str]) -> tuple[str, ...]:
 
 def _plan(sweep: RecordedSweep, ratio: float | None, repeats: int, n_jobs: int) -> SweepPlan:
     plan, chosen = sweep.plan(n_jobs=n_jobs), sweep.curve.chosen
+    if ratio is None and plan.axis.name != "ratio":
+        raise UsageError(
+            f"{model_uri(sweep.final)} was chosen on the axis {plan.axis.name}, where leaving out a batch changes more "
+            "than its rows.",
+            f"Ask at a ratio of all batches: `synth-mlflow blame --ratio {100 * sweep.curve.chosen_share or 50:.0f}`.",
+        )
     if ratio is None and not chosen:
         raise UsageError(
             f"{model_uri(sweep.final)} was fitted on real rows alone: no batch is inside that could be to blame.",
             f"To look at another ratio: `synth-mlflow blame --ratio {100 * sweep.curve.points[-1].ratio:g}`.",
         )
-    return dataclasses.replace(plan, ratios=(ratio or chosen,), repeats=repeats, sources=(EVERYTHING,))
+    return dataclasses.replace(plan, ratios=(ratio or chosen,), repeats=repeats, sources=(EVERYTHING,), axis=RATIO)
 
 
 def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -> LeftOut:

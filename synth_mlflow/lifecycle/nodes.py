@@ -70,10 +70,14 @@ def _record_node(batch: StoredBatch) -> Node:
 def sweep_node(run: StoredRun) -> Node:
     """A sweep, and the point of its curve that was chosen."""
     score, low, high = json.loads(run.params[names.P_CHOSEN_SCORE])
-    ratios = ", ".join(percent(ratio) for ratio in json.loads(run.params[names.P_RATIOS]))
+    params = run.params
+    weights, is_weight = json.loads(params.get(names.P_AXIS_VALUES, "[]")), params.get(names.P_AXIS) == "weight"
+    ratios = ", ".join(percent(ratio) for ratio in weights or json.loads(params[names.P_RATIOS]))
     facts: dict[str, Fact] = {
-        "chosen ratio": float(run.params[names.P_CHOSEN]),
-        "of": ratios,
+        "chosen ratio": float(params[names.P_CHOSEN]),
+        **({"axis": params[names.P_AXIS]} if names.P_AXIS in params else {}),
+        **({"chosen on it": float(params[names.P_AXIS_VALUE])} if names.P_AXIS_VALUE in params else {}),
+        "of": ", ".join(f"{weight:g}" for weight in weights) if is_weight else ratios,
         "metric": run.params[names.P_METRIC],
         **{"score": score, "low": low, "high": high},
     }
@@ -82,7 +86,14 @@ def sweep_node(run: StoredRun) -> Node:
 
 def ratio_node(run: StoredRun) -> Node:
     """One point of a curve."""
-    return Node("ratio", run.name, run.run_id, {"ratio": run.metrics[names.M_RATIO], **_score(run)})
+    return Node("ratio", run.name, run.run_id, {"ratio": run.metrics[names.M_RATIO], **_on_axis(run), **_score(run)})
+
+
+def _on_axis(run: StoredRun) -> dict[str, Fact]:
+    """Where a point stands on an axis that is not the ratio."""
+    if names.M_AXIS_VALUE not in run.metrics:
+        return {}
+    return {"weight" if run.params[names.P_AXIS] == "weight" else "ratio in slice": run.metrics[names.M_AXIS_VALUE]}
 
 
 def model_node(final: StoredRun) -> Node:

@@ -143,14 +143,15 @@ def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     curve = project.curve(run)
     chosen = curve.at(curve.chosen)
     stated = {
-        names.P_CHOSEN: curve.chosen,
+        names.P_CHOSEN: curve.chosen_share,
         names.P_CHOSEN_SCORE: [chosen.score, chosen.low, chosen.high],
-        names.P_PEAK: curve.peak,
-        names.P_RATIOS: [point.ratio for point in curve.points],
+        names.P_PEAK: curve.share(curve.at(curve.peak)),
+        names.P_RATIOS: [curve.share(point) for point in curve.points],
         names.P_RULE: curve.rule,
         names.P_FRAGILITY: curve.fragility.words,
         names.P_MIX: curve.mix,
         names.P_SEED: curve.seed,
+        **_axis_stated(curve),
         **({names.P_CHOSEN_SOURCE: source_name(curve.source)} if curve.rivals else {}),
     }
     yield from _differences(run, stated, names.A_CURVE)
@@ -167,9 +168,19 @@ def _sweep(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
             yield from _differences(run, {name: child.params.get(name) for name in shared}, "its final run")
 
 
+def _axis_stated(curve: Curve) -> dict[str, object]:
+    """What a sweep over another axis than the ratio says of it."""
+    if curve.axis.name == "ratio":
+        return {}
+    stated: dict[str, object] = {names.P_AXIS: curve.axis.name}
+    if curve.axis.name != "mix":
+        stated |= {names.P_AXIS_VALUE: curve.chosen, names.P_AXIS_VALUES: [point.ratio for point in curve.points]}
+    return stated
+
+
 def _off_the_curve(child: StoredRun, curve: Curve) -> Iterator[str]:
-    ratio = child.metrics[names.M_RATIO]
-    point: Point = curve.at(ratio, child.params.get(names.P_GENERATOR, "") if ratio else None)
+    value = names.axis_value(child.metrics)
+    point: Point = curve.at(value, names.swept_source(child.params) if value else None)
     stated = {
         names.M_SCORE: point.score,
         names.M_SCORE_LOW: point.low,
@@ -210,6 +221,14 @@ def _alias(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         yield f"{model_uri(run)} has lost the alias {names.CHAMPION} that {newest.words} gave it"
 
 
+def _share(sweep: Mapping[str, Any]) -> float:
+    """The synthetic rows' share in the mix that a document says was chosen."""
+    if sweep.get("axis", "ratio") in ("ratio", "mix"):
+        return float(sweep["chosen"])
+    point = next(point for point in sweep["points"] if point["ratio"] == sweep["chosen"])
+    return float(point["n_synthetic"] / (point["n_real"] + point["n_synthetic"]))
+
+
 def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     twin = json.loads(_text(project, run, names.A_HANDOFF_JSON))
     digest, held = twin_digest(twin), {other.run_id: other for other in runs}
@@ -217,7 +236,7 @@ def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Ite
     sweep, promise = twin["sweep"], twin["sweep"]["promise"]
     stated = {
         names.P_DOCUMENT: digest,
-        names.P_CHOSEN: sweep["chosen"],
+        names.P_CHOSEN: _share(sweep),
         names.P_LIMITS: text_digest(limits),
         names.P_PROMISED: [promise["score"][end] for end in ("value", "low", "high")],
         names.P_PROMISE_WORDS: promise["words"],

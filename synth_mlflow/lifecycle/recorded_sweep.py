@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import get_args
@@ -16,7 +15,8 @@ from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.model.choice import RULE_WORDS
 from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.plan import Rule, Sources, SweepPlan
+from synth_mlflow.model.plan import EVERYTHING, Rule, Sources, SweepPlan
+from synth_mlflow.model.sweep import rows_inside
 from synth_mlflow.stages.fit_commands import recorded_spec
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.ingredients import settled_model
@@ -98,22 +98,32 @@ class RecordedSweep:
         """What the sweep did."""
         params = self.run.params
         mix = next(mix for mix in get_args(Mix) if mix == params[names.P_MIX])
-        rule: Rule = next(rule for rule, words in RULE_WORDS.items() if words == params[names.P_RULE])
-        ratios, repeats = json.loads(params[names.P_RATIOS]), int(params[names.P_REPEATS])
+        axis = self.curve.axis
+        rule: Rule = next(rule for rule, words in RULE_WORDS.items() if axis.spoken(words) == params[names.P_RULE])
+        by_source, repeats = self.curve.by_source(), int(params[names.P_REPEATS])
+        # of mixes the one that led was swept at more ratios than any other
+        leading = max(by_source.values(), key=len) if axis.name == "mix" else self.curve.points
+        sources = sorted(by_source, key=lambda source: (by_source[source] is not leading, source))
         return SweepPlan(
-            tuple(ratios),
+            tuple(point.ratio for point in leading),
             repeats,
             mix,
             rule,
             int(params[names.P_SEED]),
             n_jobs,
             self.problem.statement.guardrail,
-            tuple(sorted(self.curve.by_source())),
+            tuple(sources if axis.name == "mix" else sorted(by_source)),
+            axis,
         )
 
     @property
     def sources(self) -> Sources:
-        """Places of the synthetic rows of each generator that was swept on its own."""
+        """Places of the synthetic rows of each generator that was swept on its own, or of the slice that was."""
+        inside = rows_inside(self.plan(), self.synthetic, self.problem.statement.slices)
+        if inside is not None:
+            return {EVERYTHING: np.flatnonzero(inside)}
+        if self.curve.axis.name == "mix":
+            return {}
         generators = {batch.id: batch.generator for batch in self.batches}
         of_row = np.array([generators[batch] for batch in self.origin], dtype=object)
         return {source: np.flatnonzero(of_row == source) for source in self.curve.by_source() if source}

@@ -93,4 +93,4 @@ def _rows(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> FitRows:
     real = mix.loc[mix["from"] == "real", "row"].to_numpy(dtype=np.int64)
     added = mix.loc[mix["from"] != "real"]
     places = added["row"].to_numpy(dtype=np.int64) + added["from"].map(first).to_numpy(dtype=np.int64)
-    return FitRows(real, places.astype(np.int64))
+    return FitRows(real, places.astype(np.int64), sweep.curve.axis.weight(sweep.curve.chosen))

@@ -18,7 +18,6 @@ from synth_mlflow.data.digests import canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.html_table import html_table
 from synth_mlflow.data.markdown_text import as_text
-from synth_mlflow.data.mixes import percent
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, SynthError
 from synth_mlflow.gate.conditions import flat_environment, here
@@ -188,7 +187,7 @@ def _likeness(stored: pd.DataFrame, made: pd.DataFrame) -> str:
 
 def _model_steps(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> list[Step]:
     """On the recorded rows; where all batches could be made again and some differ, on what they are now, too."""
-    what = f"model on the recorded rows ({percent(recorded.curve.chosen)})"
+    what = f"model on the recorded rows ({recorded.curve.words(recorded.curve.chosen)})"
     steps = [_tried(what, lambda: _model_step(what, recorded, refit(recorded, recorded.tables)))]
     again = [remade.get(batch.id) for batch in recorded.batches]
     made = [each for each in again if each is not None]
@@ -216,9 +215,9 @@ def _curve_step(before: Curve, now: Curve) -> Step:
     if now.to_json() == before.to_json():
         return Step("the curve", "identical", f"every number of {len(before.points)} ratios")
     pairs = [(point, now.at(point.ratio)) for point in before.points]
-    told = [f"{percent(was.ratio)}: {found.score:.6g}, recorded {_interval(was)}" for was, found in pairs]
+    told = [f"{before.words(was.ratio)}: {found.score:.6g}, recorded {_interval(was)}" for was, found in pairs]
     if now.chosen != before.chosen:
-        told.insert(0, f"{percent(now.chosen)} is chosen, {percent(before.chosen)} was")
+        told.insert(0, f"{now.words(now.chosen)} is chosen, {before.words(before.chosen)} was")
     inside = now.chosen == before.chosen and all(was.low <= found.score <= was.high for was, found in pairs)
     return Step("the curve", "within interval" if inside else "different", "; ".join(told))
 

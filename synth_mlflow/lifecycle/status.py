@@ -12,7 +12,7 @@ from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.verdict_notes import recorded_verdicts
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.lifecycle.check import check
-from synth_mlflow.model.curve import Point
+from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -41,6 +41,8 @@ class CurvePoint:
     placebo: float
     """The score with duplicated real rows in place of the synthetic ones."""
     chosen: bool
+    words: str = ""
+    """Its place on the axis: ``25 %``, ``weight 0.25``."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,15 @@ def _curve_and_triggers(
 ) -> tuple[tuple[CurvePoint, ...], tuple[TriggerState, ...], tuple[str, ...]]:
     try:
         sweep = project.latest_sweep()
-        curve = () if sweep is None else tuple(_point(point, sweep.curve.chosen) for point in sweep.curve.points)
+        curve = () if sweep is None else tuple(_point(point, sweep.curve) for point in sweep.curve.points)
         return curve, tuple(check(project, batches=batches)), ()
     except EvidenceError as error:
         return (), (), (error.found,)
 
 
-def _point(point: Point, chosen: float) -> CurvePoint:
-    return CurvePoint(point.ratio, point.score, point.low, point.high, point.placebo, point.ratio == chosen)
+def _point(point: Point, curve: Curve) -> CurvePoint:
+    is_chosen, words = point.ratio == curve.chosen, curve.words(point.ratio)
+    return CurvePoint(point.ratio, point.score, point.low, point.high, point.placebo, is_chosen, words)
 
 
 def _rests_on_retracted(sweeps: list[StoredRun], batches: list[StoredBatch]) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ import pandas as pd
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import BOOSTED, ModelSpec, Task
+from synth_mlflow.model.class_weights import weighed
 from synth_mlflow.model.command_model import CommandTrainer
 from synth_mlflow.model.estimator import EstimatorModel
 from synth_mlflow.model.fit import FitRows, Model, fit
@@ -181,17 +182,20 @@ class _EstimatorTrainer:
     """The group of each real row."""
 
     def model(self, rows: FitRows, seed: int) -> Model:
-        order = np.sort(rows.all)
-        taken = self.pool.iloc[order].reset_index(drop=True)
+        order = np.argsort(rows.all, kind="stable")
+        places = rows.all[order]
+        taken = self.pool.iloc[places].reset_index(drop=True)
+        weights = None if rows.weights is None else rows.weights[order]
+        taken, task = weighed(taken, self.task, weights)
 
         def aside() -> Aside:
             real = np.sort(rows.real)
-            target = target_values(taken, self.task, self.classes)[np.searchsorted(order, real)]
+            target = target_values(taken, task, self.classes)[np.searchsorted(places, real)]
             groups = None if self.groups is None else self.groups[real]
-            held = stopping_rows(real, target, seed, classes=self.task.is_classification, groups=groups)
-            return Aside.among(order, held)
+            held = stopping_rows(real, target, seed, classes=task.is_classification, groups=groups)
+            return Aside.among(places, held)
 
-        return fit(self.spec, self.task, taken, seed=seed, classes=self.classes, aside=aside)
+        return fit(self.spec, task, taken, seed=seed, classes=self.classes, aside=aside)
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
         model = self.model(rows, seed)

@@ -111,9 +111,11 @@ class FreshTrainer:
         columns = columns_of(taken, self.task)
         chosen, real = np.searchsorted(places, rows.all), np.searchsorted(places, rows.real)
         target = target_values(taken, self.task, self.classes)
-        weight = column_weights(taken, self.task.weight)
-        data = dataset(columns, taken, target, self.settings, balance=target[chosen], weight=weight)
-        return BoostedModel(predictor(train(self.settings, data, chosen, real, seed), columns, self.classes))
+        weight, counts = column_weights(taken, self.task.weight), rows.weights
+        balance = target[chosen]
+        data = dataset(columns, taken, target, self.settings, balance=balance, weight=weight, counts=counts)
+        booster = train(self.settings, data, chosen, real, seed, counts)
+        return BoostedModel(predictor(booster, columns, self.classes))
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
         """What that model says on the evaluation rows."""
@@ -161,7 +163,7 @@ class BoostedTrainer:
 
     def model(self, rows: FitRows, seed: int) -> BoostedModel:
         """The fitted model, which takes raw rows."""
-        booster = train(self.settings, self.data, rows.all, rows.real, seed)
+        booster = train(self.settings, self.data, rows.all, rows.real, seed, rows.weights)
         return BoostedModel(predictor(booster, self.columns, self.classes))
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
@@ -170,7 +172,13 @@ class BoostedTrainer:
 
 
 def fit_boosted(
-    given: Mapping[str, Any], task: Task, rows: pd.DataFrame, classes: Labels, *, seed: int, n_threads: int
+    given: Mapping[str, Any],
+    task: Task,
+    rows: pd.DataFrame,
+    classes: Labels,
+    *,
+    seed: int,
+    n_threads: int,
 ) -> BoostedModel:
     """Fit LightGBM; see :func:`synth_mlflow.model.fit.fit`."""
     settings = BoostedSettings.read(given, task, classes, seed=seed, n_threads=n_threads)
@@ -208,6 +216,7 @@ def dataset(
     *,
     balance: Vector | None = None,
     weight: Vector | None = None,
+    counts: Vector | None = None,
 ) -> lightgbm.Dataset:
     """Rows binned once; fits take subsets of it by row number.
 
@@ -217,8 +226,11 @@ def dataset(
         The targets that ``class_weight: balanced`` is to balance, by default those of ``rows``.
     weight : array of shape (n_rows,), optional
         Of each row, beside that of its class.
+    counts : array, optional
+        What each of the rows to balance counts; :func:`train` takes them too.
     """
-    return _bin(columns, columns.matrix(rows), target, settings, target if balance is None else balance, weight)
+    balance = target if balance is None else balance
+    return _bin(columns, columns.matrix(rows), target, settings, balance, weight, counts)
 
 
 def _bin(
@@ -228,12 +240,13 @@ def _bin(
     settings: BoostedSettings,
     balance: Vector,
     weight: Vector | None,
+    counts: Vector | None = None,
 ) -> lightgbm.Dataset:
     with _refusals(len(matrix), settings):
         return lightgbm.Dataset(
             matrix,
             target,
-            weight=product(weight, row_weights(target, settings.class_weight, balance)),
+            weight=product(weight, row_weights(target, settings.class_weight, balance, counts)),
             feature_name=columns.feature_names,
             categorical_feature=columns.categorical,
             params=dict(settings.params),
@@ -246,10 +259,14 @@ def train(
     chosen: npt.NDArray[np.int64],
     real: npt.NDArray[np.int64],
     seed: int,
+    weights: Vector | None = None,
 ) -> lightgbm.Booster:
-    """Fit on the rows ``chosen`` of ``data``; where early stopping is asked for, some ``real`` ones decide on it."""
+    """Fit on the rows ``chosen`` of ``data``; where early stopping is asked for, some ``real`` ones decide on it.
+
+    ``weights``, of shape (n_chosen,), come on top of those that ``data`` has.
+    """
     with _refusals(len(chosen), settings):
-        return _train(settings, data, chosen, real, seed)
+        return _train(settings, data, chosen, real, seed, weights)
 
 
 def _train(
@@ -258,12 +275,14 @@ def _train(
     chosen: npt.NDArray[np.int64],
     real: npt.NDArray[np.int64],
     seed: int,
+    weights: Vector | None,
 ) -> lightgbm.Booster:
     params = {**settings.params, "seed": seed}
     if not settings.stopping_rounds:
-        return lightgbm.train(params, _subset(data, chosen), settings.n_rounds)
+        return lightgbm.train(params, _subset(data, chosen, weights), settings.n_rounds)
     held_out = np.random.default_rng(seed).permutation(real)[: max(1, int(len(real) * STOPPING_SHARE))]
-    fitted = _subset(data, chosen[~np.isin(chosen, held_out)])
+    left = ~np.isin(chosen, held_out)
+    fitted = _subset(data, chosen[left], None if weights is None else weights[left])
     stop = lightgbm.early_stopping(settings.stopping_rounds, verbose=False)
     return lightgbm.train(params, fitted, settings.n_rounds, valid_sets=[_subset(data, held_out)], callbacks=[stop])
 
@@ -335,9 +354,13 @@ def _categories(parts: Sequence[pd.Series], kind: str) -> tuple[str, ...]:
     return tuple(sorted({value for values in parts for value in values.dropna().unique()}))
 
 
-def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64]) -> lightgbm.Dataset:
+def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64], weights: Vector | None = None) -> lightgbm.Dataset:
     """Ascending, since LightGBM copies rows in one pass; a row that stands twice counts twice."""
     part = data.subset([0])
-    indices: Any = np.sort(chosen).astype(np.int32)  # as the list that LightGBM asks for it is larger than the bins
+    order = np.argsort(chosen, kind="stable")
+    indices: Any = chosen[order].astype(np.int32)  # as the list that LightGBM asks for it is larger than the bins
     part.used_indices = indices
+    if weights is not None:
+        of_class: Any = part.construct().get_weight()
+        part.set_weight(weights[order] if of_class is None else weights[order] * of_class)
     return part

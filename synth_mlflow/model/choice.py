@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from synth_mlflow.model.inference import ALPHA, Uncertainty, Vector, max_t
+from synth_mlflow.model.inference import ALPHA, Searched, Uncertainty, Vector, max_t
 from synth_mlflow.model.plan import Rule
 
 Flags = npt.NDArray[np.bool_]
@@ -77,17 +77,23 @@ class Chooser:
         uncertain: Uncertainty,
         allowed: Flags | None = None,
         amounts: Sequence[float] | None = None,
+        searched: Searched | None = None,
     ) -> Chooser:
         """Simulate the critical values; what stands behind the placebo in the vector plays no part.
 
-        By default each place stands for a greater ratio than the one before.
+        By default each place stands for a greater ratio than the one before. ``searched`` says what a search has
+        compared, as places among the ratios above 0; both tests then cover the search.
         """
         n_scores = 1 + 2 * n_ratios
         uncertain = uncertain.of(range(n_scores))
         synthetic = range(1, n_ratios + 1)
-        critical = max_t(np.zeros(n_scores), _against(synthetic, 0, n_scores), uncertain).critical
+        none = np.zeros(n_scores)
+        critical = max_t(none, _against(synthetic, 0, n_scores), uncertain, searched=searched).critical
         over_placebo = [_difference(place, place + n_ratios, n_scores) for place in synthetic]
         critical_placebo = np.array([stats.t.ppf(1 - ALPHA, uncertain.freedom(row)) for row in over_placebo])
+        if searched:  # which kind of rows it is was chosen, and nothing but the test of all of them guards that
+            kinds = np.array([over_placebo[place] for place in searched.kinds])
+            critical_placebo = np.maximum(critical_placebo, max_t(none, kinds, uncertain).critical)
         everyone = range(n_ratios + 1)
         best = [
             max_t(np.zeros(n_scores), _against([j for j in everyone if j != i], i, n_scores), uncertain).critical

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.model.labels import Labels
+
+WEIGHT = "synth_weight"  # the column of a sweep over weights, where no column of the rows weighs them
 
 Vector = npt.NDArray[np.float64]
 
@@ -49,7 +53,9 @@ def weights_by_code(class_weight: Any, classes: Labels) -> Any:
     return {codes[_label_text(label)]: float(weight) for label, weight in class_weight.items()}
 
 
-def row_weights(target: Vector, class_weight: Any, balance: Vector) -> Vector | None:
+def row_weights(
+    target: Vector, class_weight: Any, balance: Vector, balance_weights: Vector | None = None
+) -> Vector | None:
     """One weight a row; None where all count alike.
 
     Parameters
@@ -60,6 +66,8 @@ def row_weights(target: Vector, class_weight: Any, balance: Vector) -> Vector | 
         What :func:`weights_by_code` gives; a class that it leaves out has weight 1.
     balance : array of shape (n_balanced,)
         Codes of the rows that "balanced" gives every class the same total weight in.
+    balance_weights : array of shape (n_balanced,), optional
+        What each of them counts, where they do not count alike.
 
     Examples
     --------
@@ -69,8 +77,9 @@ def row_weights(target: Vector, class_weight: Any, balance: Vector) -> Vector | 
     if class_weight is None:
         return None
     if class_weight == "balanced":
-        codes, counts = np.unique(balance, return_counts=True)
-        class_weight = dict(zip(codes, len(balance) / (len(codes) * counts), strict=True))
+        codes, places = np.unique(balance, return_inverse=True)
+        counts = np.bincount(places, balance_weights)
+        class_weight = dict(zip(codes, counts.sum() / (len(codes) * counts), strict=True))
     weights = np.ones(int(target.max()) + 1)
     for code, weight in class_weight.items():
         if code < len(weights):
@@ -109,6 +118,28 @@ def column_weights(rows: pd.DataFrame, column: str | None) -> Vector | None:
 
 
 _FIX_COLUMN = "Correct the rows, or give the column another role: `columns: {NAME: {role: ignored}}` in problem.md."
+
+
+def weighed(rows: pd.DataFrame, task: Task, weights: Vector | None) -> tuple[pd.DataFrame, Task]:
+    """The rows with these weights as a column, or times the column that weighs them already.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    task : Task
+    weights : array of shape (n_rows,), optional
+        None leaves both as they are.
+
+    Returns
+    -------
+    (DataFrame, Task)
+        The task knows the column.
+    """
+    if weights is None:
+        return rows, task
+    name, given = task.weight or WEIGHT, column_weights(rows, task.weight)
+    column = weights if given is None else weights * given
+    return rows.assign(**{name: column}), replace(task, roles={**task.roles, name: "weight"})
 
 
 def product(by_column: Vector | None, by_class: Vector | None) -> Vector | None:

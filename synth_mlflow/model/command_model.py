@@ -16,7 +16,7 @@ from synth_mlflow.data.mixes import Places
 from synth_mlflow.data.private_room import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.class_weights import column_weights
+from synth_mlflow.model.class_weights import column_weights, weighed
 from synth_mlflow.model.fit import FitRows
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.raw_command import FOLDER, command_words, file_ending, read_predictions, write_table
@@ -90,11 +90,13 @@ class CommandTrainer:
             return self._fitted(rows, seed, Path(name)).predict(self.evaluation)
 
     def _fitted(self, rows: FitRows, seed: int, folder: Path) -> CommandModel:
-        order = np.sort(rows.all)
+        by_place = np.argsort(rows.all, kind="stable")
+        order = rows.all[by_place]
         taken = self.pool.iloc[order].reset_index(drop=True)
-        column_weights(taken, self.task.weight)  # refuses what weighs nothing
         features = tuple(str(name) for name in taken if name not in self.task.no_features)
-        columns = [name for name in taken if name in (*features, self.task.target, self.task.weight)]
+        column_weights(taken, self.task.weight)  # refuses what weighs nothing
+        taken, task = weighed(taken, self.task, None if rows.weight is None else rows.column[by_place])
+        columns = [name for name in taken if name in (*features, task.target, task.weight)]
         target = target_values(taken, self.task, self.classes)
         tables = {"train": taken[columns]}
         if self.commands.takes_validation:

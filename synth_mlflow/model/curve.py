@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from synth_mlflow.model.axes import RATIO, Axis
 from synth_mlflow.model.fragility import Fragility
 from synth_mlflow.model.learning import LearningCurve
 from synth_mlflow.model.plan import source_name
@@ -138,6 +139,23 @@ class Curve:
     """How the chosen ratio keeps the statement's guardrail, in words; empty without one, or without synthetic rows."""
     design: int = 1
     """Version of what was fitted and how it was read; see :data:`synth_mlflow.model.plan.DESIGN`."""
+    axis: Axis = RATIO
+    """What was swept: the ``ratio`` of a point is a value on this axis, such as a weight."""
+
+    def words(self, point: float) -> str:
+        """A value on the axis as people read it."""
+        return self.axis.words(point)
+
+    def share(self, point: Point) -> float:
+        """The synthetic rows' share in the whole mix of a point; of the axes ``ratio`` and ``mix`` its ratio."""
+        if self.axis.name in ("ratio", "mix"):
+            return point.ratio
+        return point.n_synthetic / (point.n_real + point.n_synthetic)
+
+    @property
+    def chosen_share(self) -> float:
+        """The synthetic rows' share in the chosen mix."""
+        return self.share(self.at(self.chosen))
 
     def frame(self) -> pd.DataFrame:
         """One row a ratio: ratio, score, low, high, gain, gain_low, gain_high, and more."""
@@ -194,6 +212,7 @@ class Curve:
             name: tuple(v) if isinstance(v, list) else v for name, v in record["learning"].items()
         }
         fields["learning"] = LearningCurve(**learning)
+        fields["axis"] = Axis(**record.get("axis", {}))
         fields["failed"] = tuple(FailedRatio(**lost) for lost in record.get("failed", ()))
         return cls(**fields)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from synth_mlflow.data.mixes import percent
 from synth_mlflow.model.curve import Curve, Point
 from synth_mlflow.model.inference import ALPHA
 from synth_mlflow.model.plan import source_name
+
+BEST_MIXES = 3  # that a decision names, of those that a search has compared
 
 Shown = Literal["better", "worse", "not shown"]
 
@@ -29,7 +30,8 @@ def decide(curve: Curve) -> str:
         if point.ratio
         else [_no(curve), _shut(curve)]
     )
-    sentences += [_sources(curve), curve.guardrail, _slices(point), _rising(point if point.ratio else _best(curve))]
+    sentences += [_sources(curve), curve.guardrail, _slices(point)]
+    sentences.append(_rising(curve, point if point.ratio else _best(curve)))
     sentences.append(curve.fragility.sentence)
     if point.ratio:
         sentences += [curve.fragility.advice, curve.learning.words]
@@ -38,23 +40,33 @@ def decide(curve: Curve) -> str:
 
 def with_losses(curve: Curve) -> str:
     """The decision, and which ratios have no say in it since a fit of theirs failed."""
-    lost = [f"{percent(each.ratio)} was left out: {each.reason.rstrip('.')}." for each in curve.failed]
+    lost = [f"{curve.words(each.ratio)} was left out: {each.reason.rstrip('.')}." for each in curve.failed]
     return " ".join([curve.decision, *lost])
 
 
 def _yes(curve: Curve, point: Point) -> str:
     words = (
-        f"Use {percent(point.ratio)} synthetic rows{_of(curve)} ({point.n_synthetic:,} beside {point.n_real:,} real "
-        f"ones): the expected {curve.metric} on new data goes from {curve.points[0].score:.4g} to {point.score:.4g}, a "
-        f"gain of {_interval(point)}; corrected for having been chosen, the score is {curve.corrected:.4g}."
+        f"{_use(curve, point)} ({point.n_synthetic:,} beside {point.n_real:,} real ones): the expected "
+        f"{curve.metric} on new data goes from {curve.points[0].score:.4g} to {point.score:.4g}, a gain of "
+        f"{_interval(point)}; corrected for having been chosen, the score is {curve.corrected:.4g}."
     )
     if shown(point.gain_low, point.gain_high) == "better":
         return words
-    return f"{words} The two-sided interval reaches 0; {_test(point)} shows a gain."
+    return f"{words} The two-sided interval reaches 0; {_test(curve, point)} shows a gain."
 
 
-def _test(point: Point) -> str:
-    return f"the one-sided test of all ratios together, which decides, (p = {point.p_value:.2g})"
+def _use(curve: Curve, point: Point) -> str:
+    """What to train on, named as the axis has it."""
+    if curve.axis.name == "weight":
+        return f"Use synthetic rows with {curve.words(point.ratio)}"
+    if curve.axis.name == "slice":
+        return f"Use synthetic rows for {curve.words(point.ratio)}"
+    return f"Use {curve.words(point.ratio)} synthetic rows{_of(curve)}"
+
+
+def _test(curve: Curve, point: Point) -> str:
+    words = f"the one-sided test of all ratios together, which decides, (p = {point.p_value:.2g})"
+    return curve.axis.spoken(words)
 
 
 def _against_duplicates(point: Point) -> str:
@@ -93,6 +105,8 @@ def _elsewhere(point: Point) -> str:
 
 
 def _of(curve: Curve) -> str:
+    if curve.axis.name == "mix":
+        return f", of which {source_name(curve.source)}"
     return f" of {source_name(curve.source)}" if curve.rivals else ""
 
 
@@ -101,16 +115,20 @@ def _sources(curve: Curve) -> str:
     if not curve.rivals:
         return ""
     best = {source: max(points[1:], key=lambda p: p.score) for source, points in curve.by_source().items()}
-    told = [f"{source_name(source)} {p.score:.4g} at {percent(p.ratio)}" for source, p in best.items()]
+    if curve.axis.name == "mix":
+        top = sorted(best.items(), key=lambda item: -item[1].score)[:BEST_MIXES]
+        named = [f"{source_name(source)} ({p.score:.4g} at {curve.words(p.ratio)})" for source, p in top]
+        return f"Of {len(best)} mixes, these score highest: {'; '.join(named)}. One test covers them all."
+    told = [f"{source_name(source)} {p.score:.4g} at {curve.words(p.ratio)}" for source, p in best.items()]
     return f"Highest scores by source: {', '.join(told)}; one test covers them all."
 
 
 def _no(curve: Curve) -> str:
     best = _best(curve)
     opening = f"Use no synthetic rows: {curve.metric} is {curve.points[0].score:.4g} without them."
-    mix = percent(best.ratio)
+    mix = curve.words(best.ratio)
     if best.helps:
-        why = best.forbidden or "no ratio that helps satisfies the rule"
+        why = best.forbidden or curve.axis.spoken("no ratio that helps satisfies the rule")
         return f"{opening} {mix} gains {_interval(best)}, but {why}."
     if best.p_value <= ALPHA:
         return (
@@ -119,7 +137,7 @@ def _no(curve: Curve) -> str:
     changed = f"{opening} The best mix, {mix}, changes the expected score by {_interval(best)}"
     unseen = f"a gain of {curve.smallest_detectable:.2g} would have been found with 80 % probability."
     return {
-        "better": f"{changed}; alone that would be a gain, but {_test(best)} shows none: {unseen}",
+        "better": f"{changed}; alone that would be a gain, but {_test(curve, best)} shows none: {unseen}",
         "worse": f"{changed}: it is worse.",
         "not shown": f"{changed}: neither gain nor loss is shown; {unseen}",
     }[shown(best.gain_low, best.gain_high)]
@@ -130,7 +148,8 @@ def _shut(curve: Curve) -> str:
     swept = [p for points in curve.by_source().values() for p in points[1:]]
     if any(p.helps for p in swept) or not all(p.forbidden for p in swept):
         return ""
-    return f"The guardrail shuts out every ratio; {percent(swept[0].ratio)}, since {swept[0].forbidden}."
+    every = curve.axis.spoken("The guardrail shuts out every ratio")
+    return f"{every}; {curve.words(swept[0].ratio)}, since {swept[0].forbidden}."
 
 
 def _best(curve: Curve) -> Point:
@@ -140,7 +159,7 @@ def _best(curve: Curve) -> Point:
     return max([p for p in swept if p.helps] or gaining or swept, key=lambda point: point.score)
 
 
-def _rising(point: Point) -> str:
+def _rising(curve: Curve, point: Point) -> str:
     """The slice that gains most at one ratio, if its interval lies above 0; the whole set may hide it."""
     rising = [
         (part.gain, part.gain_low, part.gain_high, name)
@@ -150,7 +169,7 @@ def _rising(point: Point) -> str:
     if not rising:
         return ""
     gain, low, high, name = max(rising)
-    return f"Slice {name!r} gains {gain:.3g} at {percent(point.ratio)} (95 % interval {low:+.3g} to {high:+.3g})."
+    return f"Slice {name!r} gains {gain:.3g} at {curve.words(point.ratio)} (95 % interval {low:+.3g} to {high:+.3g})."
 
 
 def _slices(point: Point) -> str:

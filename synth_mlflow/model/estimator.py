@@ -18,10 +18,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from synth_mlflow.allowed_code import load_callable
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.task import Columns, ModelSpec, Task
+from synth_mlflow.data.task import BOOSTED, COMMAND, Columns, ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.model.class_weights import column_weights, product, row_weights, weights_by_code
-from synth_mlflow.model.estimator_habits import Habits, habits_of, last_step
+from synth_mlflow.model.estimator_habits import Habits, habits_of, last_step, takes_weights
 from synth_mlflow.model.labels import Labels, target_values
 from synth_mlflow.model.raw_columns import pipeline_scores
 from synth_mlflow.model.raw_estimator import gives_probabilities, named
@@ -148,6 +148,24 @@ def made(spec: ModelSpec, params: Mapping[str, Any], task: Task) -> Any:
             "Derive the class from `sklearn.base.BaseEstimator`.",
         )
     return estimator if inspect.isclass(found) else clone(estimator)  # a function may give one object each time
+
+
+def check_weights(spec: ModelSpec) -> None:
+    """Refuse an estimator that cannot weigh rows, before anything is fitted.
+
+    Raises
+    ------
+    UsageError
+        If its ``fit`` takes no ``sample_weight``; of a pipeline, that of its last step.
+    """
+    if spec.estimator in (BOOSTED, COMMAND):
+        return
+    last = last_step(load_estimator(spec.estimator)(**spec.params))
+    if not takes_weights(last):
+        raise UsageError(
+            f"`fit` of {type(last).__name__} ({spec.estimator!r}) takes no `sample_weight`: its rows all count alike.",
+            "Sweep the ratio, `synth-mlflow sweep`, or name an estimator that weighs rows in the problem statement.",
+        )
 
 
 def load_estimator(path: str, needed: str = "predict|predict_proba") -> Callable[..., Any]:

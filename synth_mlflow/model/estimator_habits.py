@@ -73,7 +73,7 @@ class Habits:
             If rows are weighed and the estimator does not take weights.
         """
         takes = _fit_parameters(self.estimator)
-        if weight is not None and not takes & {"sample_weight", "**"}:
+        if weight is not None and not takes_weights(self.estimator):
             raise UsageError(
                 f"rows are weighed (by a column of the role `weight`, or by class), and "
                 f"{type(self.estimator).__name__}.fit takes no `sample_weight`.",
@@ -126,6 +126,11 @@ def habits_of(estimator: Any, *, seed: int, n_threads: int) -> Habits:
     if library == "lightgbm" and not any(name in params for name in ("verbose", "verbosity")):
         estimator.set_params(verbosity=-1)
     return Habits(estimator, library)
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Whether `fit` takes a weight for each row."""
+    return bool(_fit_parameters(estimator) & {"sample_weight", "**"})
 
 
 def last_step(estimator: Any) -> Any:

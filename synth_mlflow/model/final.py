@@ -50,6 +50,8 @@ def fit_final(
     *,
     batches: npt.ArrayLike | None = None,
     places: Places | None = None,
+    source: str = SOURCE,
+    inside: npt.NDArray[np.bool_] | None = None,
 ) -> Final:
     """Fit the mix of one ratio with every real row.
 
@@ -62,11 +64,16 @@ def fit_final(
         Usually the curve's ``chosen``.
     places : array of int, optional
         Places of the synthetic rows that the chosen source has; by default all.
+    source : str
+        The chosen source; of the axis ``mix`` it says each batch's share.
+    inside : array of shape (n_real,), optional
+        Of the axis ``slice``: whether each real row lies in it.
     """
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    work = Work(bench.trainer, len(real), 0, labels, plan.mix, plan.seed, {} if places is None else {SOURCE: places})
-    return _final(work, FitKey("synthetic", ratio, ALL_ROWS, SOURCE))
+    sources = {} if places is None else {source: places}
+    work = Work(bench.trainer, len(real), 0, labels, plan.mix, plan.seed, sources, axis=plan.axis, inside=inside)
+    return _final(work, FitKey("synthetic", ratio, ALL_ROWS, source))
 
 
 def final_of(outcome: SweepOutcome, ratio: float | None = None) -> Final:

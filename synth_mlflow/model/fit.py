@@ -23,11 +23,24 @@ class FitRows:
 
     real: Places
     added: Places
+    weight: float | None = None
+    """How much each added row counts beside a real one; None where rows are not weighed."""
 
     @property
     def all(self) -> Places:
         """Real and added ones; duplicates stand more than once."""
         return np.concatenate([self.real, self.added])
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64] | None:
+        """One weight for each of :attr:`all`, in its order; None where all count alike."""
+        return None if self.weight in (None, 1) else self.column
+
+    @property
+    def column(self) -> npt.NDArray[np.float64]:
+        """The same where every fit needs them, as a column of a file: 1 where all count alike."""
+        added = 1.0 if self.weight is None else self.weight
+        return np.repeat([1.0, added], [len(self.real), len(self.added)])
 
 
 class Model(Protocol):

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth_mlflow.data.mixes import percent
+from synth_mlflow.model.axes import RATIO, Axis
 from synth_mlflow.model.inference import Vector
 
 Shape = Literal["sharp", "flat", "no peak"]
@@ -36,7 +37,12 @@ class Fragility:
 
 
 def judge_fragility(
-    ratios: tuple[float, ...], scores: Vector, peak: int, plateau: npt.NDArray[np.bool_], probabilities: Vector
+    ratios: tuple[float, ...],
+    scores: Vector,
+    peak: int,
+    plateau: npt.NDArray[np.bool_],
+    probabilities: Vector,
+    axis: Axis = RATIO,
 ) -> Fragility:
     """Judge the neighbourhood of the peak.
 
@@ -50,16 +56,19 @@ def judge_fragility(
         Score of each, whether it may be the best, and how often it would be the peak under another draw.
     peak : int
         Place of the highest score.
+    axis : Axis
+        What the ratios are points of.
     """
     neighbours = [place for place in (peak - 1, peak + 1) if 0 <= place < len(ratios)]
     words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
-    told = {"peak": percent(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
+    told = {"peak": axis.words(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
+    told["off"] = f"{MISS:g} off it costs" if axis.name == "weight" else "ten points off it cost"
     told["again_words"] = _AGAIN.format(**told)
     beside = "both neighbours score" if len(neighbours) > 1 else "its only neighbour scores"
-    sentence = _SENTENCES[words].format(**told, beside=beside)
-    advice = _ADVICE[words] + _edge(ratios, peak, words)
+    sentence = axis.spoken(_SENTENCES[words]).format(**told, beside=beside)
+    advice = axis.spoken(_ADVICE[words]) + _edge(ratios, peak, words, axis)
     return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1), cost)
 
 
@@ -93,11 +102,9 @@ def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
 
 
 _SENTENCES: dict[Shape, str] = {
-    "sharp": (
-        "The peak at {peak} is sharp: {beside} measurably less, and ten points off it cost about {cost}. {again_words}"
-    ),
+    "sharp": ("The peak at {peak} is sharp: {beside} measurably less, and {off} about {cost}. {again_words}"),
     "flat": (
-        "The peak at {peak} is flat: a neighbour is not significantly different from it, and ten points off it cost "
+        "The peak at {peak} is flat: a neighbour is not significantly different from it, and {off} "
         "about {cost}. {again_words}"
     ),
     "no peak": (
@@ -115,7 +122,8 @@ _ADVICE: dict[Shape, str] = {
 }
 
 
-def _edge(ratios: tuple[float, ...], peak: int, words: Shape) -> str:
+def _edge(ratios: tuple[float, ...], peak: int, words: Shape, axis: Axis) -> str:
     if peak < len(ratios) - 1 or words == "no peak":
         return ""
-    return f" {percent(ratios[peak])} is the greatest ratio swept: sweep greater ones too."
+    greatest = axis.words(ratios[peak])
+    return f" {greatest[:1].upper()}{greatest[1:]} is the greatest {axis.noun} swept: sweep greater ones too."

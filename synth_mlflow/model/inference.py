@@ -20,6 +20,7 @@ from scipy import stats
 from synth_mlflow.errors import UsageError
 
 ALPHA = 0.05
+NOTHING = 1e-12  # part of a variance that is rounding alone
 _SIMULATIONS = 10_000
 _SEED = 7  # of the simulated distributions: same scores, same critical values
 
@@ -61,7 +62,9 @@ class Uncertainty:
         F. E. Satterthwaite, Biometrics Bulletin 2 (1946), doi:10.2307/3002019.
         """
         recipe, total = _variance(self.recipe, contrast), _variance(self.total, contrast)
-        return (self.n_repeats - 1) * (total / recipe) ** 2 if recipe > 0 else np.inf
+        if recipe <= NOTHING * total:  # as where every fit takes all rows there are, and nothing is drawn
+            return np.inf
+        return (self.n_repeats - 1) * (total / recipe) ** 2
 
     def standard_error(self, contrast: Vector) -> float:
         """Of a contrast under another draw of everything."""
@@ -150,13 +153,34 @@ def _apart(repeats: Vector, inflation: Vector | None) -> Vector:
     return np.column_stack([apart[:, :1], apart[:, :1] + apart[:, 1:]])
 
 
-def max_t(scores: Vector, contrasts: Vector, uncertain: Uncertainty, alpha: float = ALPHA) -> MaxT:
+@dataclass(frozen=True)
+class Searched:
+    """What a search has compared: several kinds of rows at one ratio, and the best of them at every ratio.
+
+    Places among the contrasts of a test.
+    """
+
+    kinds: tuple[int, ...]
+    ratios: tuple[int, ...]
+
+
+def max_t(
+    scores: Vector,
+    contrasts: Vector,
+    uncertain: Uncertainty,
+    alpha: float = ALPHA,
+    searched: Searched | None = None,
+) -> MaxT:
     """Test each contrast > 0 while keeping the chance of any false alarm at ``alpha``.
 
     Parameters
     ----------
     scores : array of shape (n_scores,)
     contrasts : array of shape (n_contrasts, n_scores)
+    searched : Searched, optional
+        Where a search decided which contrasts there are: the test then covers every kind of rows at every ratio, as if
+        all had been measured. The unmeasured ones are taken to be correlated by kind as at the one ratio, and by ratio
+        as those of the best kind are.
 
     Notes
     -----
@@ -165,7 +189,8 @@ def max_t(scores: Vector, contrasts: Vector, uncertain: Uncertainty, alpha: floa
     """
     errors = np.array([uncertain.standard_error(row) for row in contrasts])
     statistics = _ratio(contrasts @ scores, errors)
-    greatest = _simulated(contrasts, uncertain).max(axis=1)
+    simulated = _simulated(contrasts, uncertain) if searched is None else _unseen(contrasts, uncertain, searched)
+    greatest = simulated.max(axis=1)
     p_values = np.array([(1 + (greatest >= t).sum()) / (1 + len(greatest)) for t in statistics])
     return MaxT(statistics, p_values, float(np.quantile(greatest, 1 - alpha)))
 
@@ -200,11 +225,39 @@ def _simulated(contrasts: Vector, uncertain: Uncertainty) -> Vector:
     errors = np.array([uncertain.standard_error(row) for row in contrasts])
     normal: Vector = np.zeros((_SIMULATIONS, len(errors)))
     np.divide(uncertain.draws @ contrasts.T, errors, out=normal, where=errors > 0)
+    return _studentised(normal, contrasts, uncertain)
+
+
+def _unseen(contrasts: Vector, uncertain: Uncertainty, searched: Searched) -> Vector:
+    """The same for every kind of rows at every ratio, also where no fit was made: (n_simulations, n_kinds, n_ratios).
+
+    The correlation is the Kronecker product of that of the kinds and that of the ratios.
+    """
+    kinds, ratios = (_root(_correlation(contrasts[list(p)], uncertain)) for p in (searched.kinds, searched.ratios))
+    rng = np.random.default_rng(_SEED)
+    normal = kinds @ rng.standard_normal((_SIMULATIONS, len(kinds), len(ratios))) @ ratios.T
+    return _studentised(normal.reshape(_SIMULATIONS, -1), contrasts, uncertain)
+
+
+def _studentised(normal: Vector, contrasts: Vector, uncertain: Uncertainty) -> Vector:
+    """Normal draws as t statistics, with the fewest degrees of freedom among the contrasts."""
     freedom = min(uncertain.freedom(row) for row in contrasts)
     if not np.isfinite(freedom):
         return normal
     rng = np.random.default_rng(_SEED + 1)
     return np.asarray(normal / np.sqrt(rng.chisquare(freedom, size=(len(normal), 1)) / freedom))
+
+
+def _correlation(contrasts: Vector, uncertain: Uncertainty) -> Vector:
+    covariance = contrasts @ uncertain.total @ contrasts.T
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    scale = np.outer(spread, spread)
+    return np.asarray(np.divide(covariance, scale, out=np.eye(len(spread)), where=scale > 0))
+
+
+def _root(matrix: Vector) -> Vector:
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
 def _ratio(values: Vector, errors: Vector) -> Vector:

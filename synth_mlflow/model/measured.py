@@ -36,13 +36,16 @@ class Measured:
     draws: Vector
     """(n_draws, n_scores): each of those fits."""
     parts: Vector
-    """(n_parts, 1 + n_candidates): fits on parts of the real rows, of the baseline and the synthetic arm."""
+    """(n_parts, 1 + n_places): fits on parts of the real rows, of the baseline and ``part_places``."""
     resampled: Resampled
     """Of ``scores``, over draws of the evaluation rows."""
     at_hand: Uncertainty
     """Of ``scores``, on the stated question."""
     recipe: Uncertainty
-    """Of the baseline and the synthetic arm, on another draw of every row."""
+    """Of the baseline and ``part_places``, on another draw of every row."""
+    part_places: tuple[int, ...]
+    """The baseline, and what of the synthetic arm was fitted on parts of the real rows too: all but mixes that do not
+    lead."""
 
 
 def measure(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Measured:
@@ -63,24 +66,26 @@ def measure(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]
     """
     keys = score_keys(bench, plan)
     last = n_candidates(plan) + 1
+    places = [place for place in range(last) if place == 0 or plan.leads(keys[place].source)]
+    in_parts = [keys[place] for place in places]
     draws = np.array([[fits[replace(key, repeat=n)].score for key in keys] for n in all_rows(plan.repeats)])
-    parts = np.array([[fits[replace(key, repeat=n)].score for key in keys[:last]] for n in range(plan.repeats)])
+    parts = np.array([[fits[replace(key, repeat=n)].score for key in in_parts] for n in range(plan.repeats)])
     rng = np.random.default_rng([plan.seed, 1])
     drawn = resample_draws(bench, plan, fits, keys, np.ones(len(bench.truth), dtype=bool), rng, n_outside=last)
-    inflations = np.array([_inflation(bench, plan, key, supply) for key in keys[:last]])
-    recipe = uncertainty(drawn.mean.inside[:, :last], parts, inflations, _noise(plan, fits, keys[:last]))
-    return Measured(keys, draws.mean(axis=0), draws, parts, drawn.mean, of_mean(drawn, draws), recipe)
+    inflations = np.array([_inflation(bench, plan, fits[key], supply) for key in in_parts])
+    recipe = uncertainty(drawn.mean.inside[:, places], parts, inflations, _noise(plan, fits, tuple(in_parts)))
+    at_hand = of_mean(drawn, draws)
+    return Measured(keys, draws.mean(axis=0), draws, parts, drawn.mean, at_hand, recipe, tuple(places))
 
 
 def n_candidates(plan: SweepPlan) -> int:
-    """What can be chosen besides the baseline: every ratio of every source."""
-    return (len(plan.ratios) - 1) * len(plan.sources)
+    """What can be chosen besides the baseline: every ratio of every source, of mixes that do not lead only one."""
+    return len(plan.cells)
 
 
 def score_keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
     """The first fit on all real rows of every score."""
-    above = [ratio for ratio in plan.ratios if ratio]
-    synthetic = [FitKey("synthetic", ratio, ALL_ROWS, source) for ratio in above for source in plan.sources]
+    synthetic = [FitKey("synthetic", ratio, ALL_ROWS, source) for ratio, source in plan.cells]
     placebo = [FitKey("placebo", key.ratio, ALL_ROWS) for key in synthetic]
     extra = [FitKey("extra", ratio, ALL_ROWS) for ratio in plan.extra_ratios(bench.n_real, bench.n_extra)]
     return (FitKey("synthetic", 0.0, ALL_ROWS), *synthetic, *placebo, *extra)
@@ -148,9 +153,13 @@ def of_mean(drawn: Drawn, draws: Vector) -> Uncertainty:
     return Uncertainty(single.evaluation, single.recipe / len(draws), len(draws))
 
 
-def _inflation(bench: Bench, plan: SweepPlan, key: FitKey, supply: Mapping[str, int]) -> float:
+def _inflation(bench: Bench, plan: SweepPlan, fit: Fit, supply: Mapping[str, int]) -> float:
     """By how much more a mix would vary on other rows than parts that share rows do."""
-    return inflation(key.arm, key.ratio, bench.n_real, supply[key.source], plan.mix)
+    key = fit.key
+    if plan.axis.name in ("ratio", "mix"):
+        return inflation(key.arm, key.ratio, bench.n_real, supply[key.source], plan.mix)
+    share = fit.n_added / (fit.n_real + fit.n_added)
+    return inflation(key.arm, share, bench.n_real, supply[key.source], plan.mix, plan.axis.weight(key.ratio) or 1.0)
 
 
 def _noise(plan: SweepPlan, fits: Fits, keys: tuple[FitKey, ...]) -> Vector | None:

@@ -24,7 +24,7 @@ from synth_mlflow.model.plan import REPEAT_SHARE, Arm
 _SHARE_OF_LINEAR = 0.85  # exponent: 0 takes repeats at face value, 1 takes the score for linear
 
 
-def inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mix) -> float:
+def inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mix, weight: float = 1.0) -> float:
     """By how much to multiply the variance of the repeats: of the score without added rows, else of the gain over it.
 
     Parameters
@@ -35,6 +35,8 @@ def inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mix) -> f
     n_real, n_supply : int
         Real rows at hand, and the rows of which the added ones are drawn.
     mix : {"augment", "replace"}
+    weight : float
+        How much an added row counts beside a real one.
 
     Examples
     --------
@@ -43,10 +45,10 @@ def inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mix) -> f
     >>> [round(inflation("synthetic", ratio, 100, 300, "augment"), 2) for ratio in (0, 0.25, 0.5, 0.75)]
     [3.25, 1.07, 1.58, 3.25]
     """
-    return float(max(1.0, linear_inflation(arm, ratio, n_real, n_supply, mix)) ** _SHARE_OF_LINEAR)
+    return float(max(1.0, linear_inflation(arm, ratio, n_real, n_supply, mix, weight)) ** _SHARE_OF_LINEAR)
 
 
-def linear_inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mix) -> float:
+def linear_inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mix, weight: float = 1.0) -> float:
     """The same for a score that is the mean of a number per training row.
 
     Notes
@@ -67,11 +69,11 @@ def linear_inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mi
     if arm == "placebo":
         return 1.0
     n_kept, n_added = mix_counts(ratio, n_real, mix)
-    total = n_kept + n_added
+    total = n_kept + weight * n_added
     n_dropped = n_real - n_kept
     kept = n_kept * (1 / n_real - 1 / total) ** 2
     dropped = n_dropped / n_real**2
-    added = n_added / total**2
+    added = n_added * (weight / total) ** 2
     seen = (
         kept * (1 - REPEAT_SHARE)
         + dropped * (1 - REPEAT_SHARE * n_dropped / n_real)

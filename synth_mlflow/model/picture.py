@@ -66,7 +66,7 @@ def sources_figure(curve: Curve) -> Figure:
         if source == curve.source:
             _mark_choice(axes, own)
         axes.set_title(source_name(source), loc="left", fontsize=11)
-        axes.set_xticks(percents, [percent(point.ratio) for point in points])
+        axes.set_xticks(percents, [_tick(curve, point.ratio) for point in points])
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)
     panels[0].set_ylabel(f"{curve.metric}, {curve.n_evaluation:,} evaluation rows")
@@ -150,7 +150,7 @@ def _draw_scores(axes: Axes, curve: Curve, percents: Percents) -> None:
 
 def _mark_choice(axes: Axes, curve: Curve) -> None:
     point = curve.at(curve.chosen)
-    label = f"chosen: {percent(curve.chosen)}"
+    label = f"chosen: {curve.words(curve.chosen)}"
     axes.axvline(100 * point.ratio, color=GREY, linewidth=1.0, linestyle=":")
     axes.plot(
         [100 * point.ratio],
@@ -206,8 +206,8 @@ def _worth(curve: Curve) -> str:
 
 
 def _label(axes: Axes, curve: Curve, percents: Percents) -> None:
-    axes.set_xticks(percents, [percent(point.ratio) for point in curve.points])
-    axes.set_xlabel("synthetic rows in the training mix")
+    axes.set_xticks(percents, [_tick(curve, point.ratio) for point in curve.points])
+    axes.set_xlabel(_swept(curve))
     axes.set_ylabel(f"{curve.metric}, {curve.n_evaluation:,} evaluation rows")
     axes.set_title(_title(curve), loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
@@ -219,4 +219,18 @@ def _title(curve: Curve) -> str:
         return "Chosen: no synthetic rows"
     point = curve.at(curve.chosen)
     interval = f"{point.gain_low:+.3g} to {point.gain_high:+.3g}"
-    return f"Chosen: {percent(curve.chosen)} synthetic, {point.gain:+.3g} ({interval})"
+    chosen = curve.words(curve.chosen) if curve.axis.name == "weight" else f"{curve.words(curve.chosen)} synthetic"
+    return f"Chosen: {chosen}, {point.gain:+.3g} ({interval})"
+
+
+def _tick(curve: Curve, value: float) -> str:
+    return f"{value:.4g}" if curve.axis.name == "weight" else percent(value)
+
+
+def _swept(curve: Curve) -> str:
+    """What the points of the axis are."""
+    if curve.axis.name == "weight":
+        return f"weight of each of {curve.axis.rows:,} synthetic rows"
+    if curve.axis.name == "slice":
+        return f"synthetic rows among those of slice {curve.axis.slice}"
+    return "synthetic rows in the training mix"

@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from synth_mlflow.data.mixes import Mix, Places, draw_duplicates, draw_order, mix_counts, read_ratios
+from synth_mlflow.data.mixes import Mix, Places, draw_duplicates, draw_order, mix_counts, mix_words, read_shares
 from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.model.axes import RATIO, Axis
 from synth_mlflow.model.fit import FitRows
 
 Arm = Literal["synthetic", "placebo", "extra", "real"]
@@ -115,10 +116,13 @@ class SweepPlan:
     guardrail: Guardrail | None = None
     """No ratio is chosen that breaks it; it has no say where there are no slices."""
     sources: tuple[str, ...] = (EVERYTHING,)
-    """Whose synthetic rows are swept, each on its own; all batches together have the name ''."""
+    """Whose synthetic rows are swept, each on its own; all batches together have the name ''. Of the axis ``mix``: the
+    mixes as :func:`synth_mlflow.data.mixes.shares_text` writes them, the one that leads first."""
+    axis: Axis = RATIO
+    """What is swept; ``ratios`` are its points, 0 for real rows alone."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ratios", read_ratios(self.ratios))
+        object.__setattr__(self, "ratios", self.axis.read(self.ratios))
         if self.repeats < 3:
             raise UsageError(
                 f"{self.repeats} repeats were asked for, at least 3 are needed: their spread is part of the interval.",
@@ -142,12 +146,28 @@ class SweepPlan:
         """
         draws, parts = all_rows(self.repeats), range(self.repeats)
         above = [ratio for ratio in self.ratios if ratio]
-        mixes = [FitKey("synthetic", r, n, source) for source in self.sources for r in above for n in (*draws, *parts)]
+        mixes = [
+            FitKey("synthetic", ratio, n, source)
+            for source in self.sources
+            for ratio in above
+            if (ratio, source) in self.cells
+            for n in (*draws, *(parts if self.leads(source) else ()))
+        ]
         placebo = [FitKey("placebo", ratio, n) for ratio in above for n in draws]
         extra = [FitKey("extra", ratio, n) for ratio in self.extra_ratios(n_real, n_extra) for n in draws]
         first, *baseline = [FitKey("synthetic", 0.0, n) for n in (*draws, *parts)]  # what fails, fails there at once
         learning = [FitKey("real", share, n) for share in LEARNING_SHARES for n in parts]
         return [first, *sorted([*mixes, *placebo, *extra], key=lambda key: -key.ratio), *baseline, *learning]
+
+    @property
+    def cells(self) -> list[tuple[float, str]]:
+        """Everything that can be chosen besides the baseline: a ratio and whose synthetic rows."""
+        above = [ratio for ratio in self.ratios if ratio]
+        return [(r, source) for r in above for source in self.sources if self.leads(source) or r == self.axis.screened]
+
+    def leads(self, source: str) -> bool:
+        """Whether a source is swept at every ratio and on parts of the real rows; of the axis ``mix`` only one is."""
+        return self.axis.screened is None or source == self.sources[0]
 
     def extra_ratios(self, n_real: int, n_extra: int) -> list[float]:
         """Ratios above 0 for which the held-back real rows suffice."""
@@ -165,16 +185,17 @@ class SweepPlan:
             "seed": self.seed,
             "guardrail": asdict(self.guardrail) if self.guardrail else None,
             "sources": list(self.sources),
+            **({} if self.axis == RATIO else {"axis": self.axis.to_json()}),
         }
 
 
 def source_name(source: str) -> str:
     """A source as people read it.
 
-    >>> source_name(""), source_name("forest")
-    ('all together', 'forest')
+    >>> source_name(""), source_name("forest"), source_name("forest-1=0.75,smote-2=0.25")
+    ('all together', 'forest', '75 % forest-1 and 25 % smote-2')
     """
-    return source or "all together"
+    return mix_words(source) or "all together"
 
 
 def all_rows(n: int) -> range:
@@ -201,6 +222,8 @@ def fit_rows(
     n_extra: int = 0,
     source: Places | None = None,
     groups: Places | None = None,
+    axis: Axis = RATIO,
+    inside: npt.NDArray[np.bool_] | None = None,
 ) -> FitRows:
     """The rows of one fit.
 
@@ -222,23 +245,48 @@ def fit_rows(
         Places of the synthetic rows that may be taken; by default all.
     groups : array of shape (n_real,), optional
         The group of each real row: a part of the real rows takes whole groups then.
+    axis : Axis
+        What the key's ratio is a point of.
+    inside : array of shape (n_real,), optional
+        Of the axis ``slice``: whether each real row lies in it; its synthetic rows are the ``source``.
     """
     rng = np.random.default_rng([seed, key.repeat + 1] if key.repeat >= ALL_ROWS else [seed, 0, -key.repeat])
     order = np.arange(n_real) if key.takes_all else rng.permutation(n_real)
     if key.arm == "real":
         return FitRows(_part(order, max(1, round(n_real * key.ratio)), groups), np.empty(0, dtype=np.int64))
     drawn = order if key.takes_all else _part(order, n_drawn(n_real), groups)
-    n_kept, n_added = mix_counts(key.ratio, len(drawn), mix)
+    untouched = drawn[:0]
+    if inside is not None:
+        drawn, untouched = drawn[inside[drawn]], drawn[~inside[drawn]]
+    n_kept, n_added = axis.counts(key.ratio, len(drawn), n_real, mix)
     # the real rows that `replace` drops are drawn too, also where all rows are at hand
     kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn
+    return FitRows(
+        np.concatenate([untouched, kept]),
+        _added(key, kept, n_added, n_real, batches, n_extra, source, rng),
+        axis.weight(key.ratio),
+    )
+
+
+def _added(
+    key: FitKey,
+    kept: Places,
+    n_added: int,
+    n_real: int,
+    batches: npt.ArrayLike,
+    n_extra: int,
+    source: Places | None,
+    rng: np.random.Generator,
+) -> Places:
+    """Duplicates of the rows that are kept, held-back real rows, or synthetic ones."""
     if key.arm == "placebo":
-        return FitRows(kept, draw_duplicates(kept, n_added, rng))
+        return draw_duplicates(kept, n_added, rng)
     if key.arm == "extra":
-        return FitRows(kept, n_real + np.size(batches) + rng.permutation(n_extra)[:n_added])
-    order = draw_order(batches, rng)
+        return n_real + np.size(batches) + rng.permutation(n_extra)[:n_added]
+    order = draw_order(batches, rng, read_shares(key.source) or None)
     if source is not None:
         order = order[np.isin(order, source)]
-    return FitRows(kept, n_real + order[:n_added])
+    return n_real + order[:n_added]
 
 
 def _part(order: Places, n_rows: int, groups: Places | None) -> Places:

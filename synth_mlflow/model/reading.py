@@ -13,7 +13,7 @@ from synth_mlflow.model.curve import Curve, Point, SlicePoint
 from synth_mlflow.model.decision import decide
 from synth_mlflow.model.fragility import judge_fragility
 from synth_mlflow.model.guardrail import assurance, objections
-from synth_mlflow.model.inference import Vector, max_t, peak_probabilities
+from synth_mlflow.model.inference import Searched, Vector, max_t, peak_probabilities
 from synth_mlflow.model.learning import LearningCurve, learning_curve
 from synth_mlflow.model.measured import Fits, Measured, measure, n_candidates
 from synth_mlflow.model.plan import ALL_ROWS, DESIGN, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan
@@ -34,7 +34,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
     """
     reading = _read(bench, plan, fits, supply)
     choice, own = reading.choice, reading.places(reading.winner)
-    ratios, scores = plan.ratios, reading.scores[own]
+    ratios, scores = tuple(reading.measured.keys[place].ratio for place in own), reading.scores[own]
     drawn = reading.measured.resampled
     corrected = correct(reading.chooser, choice, reading.scores, drawn.inside, drawn.outside)
     probabilities = peak_probabilities(scores, reading.measured.at_hand.of(own))
@@ -50,8 +50,8 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
         chosen=chosen.ratio,
         peak=ratios[peak],
         plateau=[ratio for ratio, inside in zip(ratios, plateau, strict=True) if inside],
-        rule=RULE_WORDS[plan.rule],
-        fragility=judge_fragility(ratios, scores, peak, plateau, probabilities),
+        rule=plan.axis.spoken(RULE_WORDS[plan.rule]),
+        fragility=judge_fragility(ratios, scores, peak, plateau, probabilities, plan.axis),
         naive=float(reading.scores[choice.chosen]),
         corrected=corrected.score,
         corrected_gain=corrected.gain,
@@ -66,6 +66,7 @@ def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, i
         rivals={source: _points(reading, source) for source in plan.sources if source != reading.winner},
         guardrail=_assurance(plan, chosen),
         design=DESIGN,
+        axis=plan.axis,
     )
     return replace(curve, decision=decide(curve))
 
@@ -142,9 +143,11 @@ class _Reading:
         keys = self.measured.keys
         return self.interval(keys.index(key)) if key in keys else (None, None, None)
 
-    def recipe_interval(self, place: int) -> tuple[float, float]:
+    def recipe_interval(self, place: int) -> tuple[float, float] | tuple[None, None]:
         """Of the gain that other rows of this kind would give."""
-        contrast = _contrast(self.n_candidates + 1, place, 0)
+        if place not in self.measured.part_places:
+            return None, None
+        contrast = _contrast(len(self.measured.part_places), self.measured.part_places.index(place), 0)
         gain, half = float(self.scores[place] - self.scores[0]), self.measured.recipe.half_width(contrast)
         return gain - half, gain + half
 
@@ -158,10 +161,20 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) 
     slices = {name: slice_points(bench, plan, fits, name) for name in bench.slices}
     allowed = np.array([not _forbidden(plan, slices, place) for place in candidates])
     amounts = [key.ratio for key in measured.keys[: len(candidates) + 1]]
-    chooser = Chooser.build(plan.rule, len(candidates), measured.at_hand, allowed, amounts)
+    searched = _searched(plan)
+    chooser = Chooser.build(plan.rule, len(candidates), measured.at_hand, allowed, amounts, searched)
     against_baseline = np.array([_contrast(n_scores, place, 0) for place in candidates])
-    p_values = max_t(measured.scores, against_baseline, measured.at_hand).p_values
+    p_values = max_t(measured.scores, against_baseline, measured.at_hand, searched=searched).p_values
     return _Reading(bench, plan, fits, measured, chooser, chooser.choose(measured.scores), p_values, slices)
+
+
+def _searched(plan: SweepPlan) -> Searched | None:
+    """What a search of mixes has compared, as places among the candidates."""
+    if plan.axis.screened is None:
+        return None
+    cells = list(enumerate(plan.cells))
+    kinds = tuple(place for place, (ratio, _) in cells if ratio == plan.axis.screened)
+    return Searched(kinds, tuple(place for place, (_, source) in cells if plan.leads(source)))
 
 
 def _forbidden(plan: SweepPlan, slices: Mapping[str, list[SlicePoint]], place: int) -> str:

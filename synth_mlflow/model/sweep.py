@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.mixes import check_kinds, check_supply
-from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.mixes import check_kinds, check_rows, check_supply, read_shares
+from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.model.bench import Bench
 from synth_mlflow.model.curve import Curve, FailedRatio
 from synth_mlflow.model.decision import with_losses
 from synth_mlflow.model.engine import Engine, Threads
+from synth_mlflow.model.mix_search import lead
 from synth_mlflow.model.plan import EVERYTHING, Fit, FitKey, Sources, SweepPlan, n_drawn, unfinished
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.work import Failed, Unscored, Work
@@ -94,28 +95,100 @@ def run_sweep(
     UsageError
         If a fit without synthetic rows has no defined score or fails, or every ratio has a fit that does.
     """
-    supply = supply_sources(plan, len(real), len(synthetic), sources or {})
+    inside = rows_inside(plan, real, slices or {})
+    supply = supply_sources(plan, len(real) if inside is None else int(inside.sum()), len(synthetic), sources or {})
     bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
-    work = Work(
-        bench.trainer, bench.n_real, bench.n_extra, labels, plan.mix, plan.seed, sources or {}, bench.real_groups
-    )
-    fits, failed = _run_all(bench, plan, work, finished=finished or {}, on_fit=on_fit, engine=engine)
+    work = _work(bench, plan, labels, sources, inside)
+    known = dict(finished or {})
+    if plan.axis.name == "mix" and plan.axis.screened is None:
+        plan = _led(bench, plan, work, known, on_fit=on_fit, engine=engine)
+    fits, failed = _run_all(bench, plan, work, finished=known, on_fit=on_fit, engine=engine)
     plan = _complete(plan, failed)
+    supply |= {mix: int(np.isin(labels, list(shares)).sum()) for mix in plan.sources if (shares := read_shares(mix))}
     curve = replace(read_curve(bench, plan, fits, supply), failed=(*lost, *_losses(failed)))
     return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, work)
+
+
+def rows_inside(plan: SweepPlan, rows: pd.DataFrame, slices: Mapping[str, Slice]) -> Mask | None:
+    """Which rows lie in the slice that the plan sweeps; None where it sweeps none.
+
+    Raises
+    ------
+    UsageError
+        If the statement has no slice of that name.
+    """
+    if plan.axis.name != "slice":
+        return None
+    if plan.axis.slice not in slices:
+        raise UsageError(
+            f"the problem statement has no slice {plan.axis.slice!r}. {closest(plan.axis.slice, list(slices))}",
+            "Name one of its `slices`: `synth-mlflow sweep --axis slice --slice NAME`.",
+        )
+    return slices[plan.axis.slice].mask(rows)
 
 
 def supply_sources(plan: SweepPlan, n_real: int, n_synthetic: int, sources: Sources) -> dict[str, int]:
     """The synthetic rows at hand of each source; a GateError names the one that has too few.
 
-    A UsageError names a ratio that is no mix on the rows that a repeat draws.
+    Parameters
+    ----------
+    n_real : int
+        Real rows at hand, of the axis ``slice`` those inside it.
+
+    Raises
+    ------
+    UsageError
+        If a ratio is no mix on the rows that a repeat draws.
+    GateError
+        If there are fewer synthetic rows than a point takes.
     """
-    check_kinds(plan.ratios, n_drawn(n_real), plan.mix)
     everyone = {EVERYTHING: n_synthetic} | {source: len(places) for source, places in sources.items()}
+    if plan.axis.name == "weight":
+        check_rows(plan.axis.rows, everyone[EVERYTHING])
+        return everyone
+    check_kinds(plan.ratios, n_drawn(n_real), plan.mix)
     for source in plan.sources:
-        check_supply(plan.ratios, n_real, everyone[source], plan.mix, source)
+        if not read_shares(source):  # whoever found a mix has counted its rows
+            check_supply(plan.ratios, n_real, everyone[source], plan.mix, source)
     return everyone
+
+
+def _led(
+    bench: Bench,
+    plan: SweepPlan,
+    work: Work,
+    known: dict[FitKey, Fit],
+    *,
+    on_fit: OnFit | None,
+    engine: Engine | None,
+) -> SweepPlan:
+    """The plan with the mix that leads; the fits of the search are added to what is known."""
+
+    def compare(keys: list[FitKey]) -> Mapping[FitKey, Fit]:
+        for found in _fits(bench, plan, keys, work, finished=dict(known), on_fit=on_fit, engine=engine):
+            if isinstance(found, Failed):
+                raise _refusal(found)
+            known[found.key] = found
+        return known
+
+    names, counts = np.unique(work.batches, return_counts=True)
+    return lead(plan, dict(zip(names.tolist(), counts.tolist(), strict=True)), bench.n_real, compare)
+
+
+def _work(bench: Bench, plan: SweepPlan, batches: npt.ArrayLike, sources: Sources | None, inside: Mask | None) -> Work:
+    return Work(
+        bench.trainer,
+        bench.n_real,
+        bench.n_extra,
+        np.asarray(batches),
+        plan.mix,
+        plan.seed,
+        sources or {},
+        bench.real_groups,
+        plan.axis,
+        inside,
+    )
 
 
 def run_fits(
@@ -129,6 +202,7 @@ def run_fits(
     engine: Engine | None = None,
     keep: bool = False,
     sources: Sources | None = None,
+    inside: Mask | None = None,
 ) -> dict[FitKey, Fit]:
     """Run the fits that are missing, each with one thread and as many at a time as the engine has room for.
 
@@ -138,6 +212,8 @@ def run_fits(
         Whether the predictions of repeats are kept too.
     sources : mapping of str to array of int, optional
         The places among the synthetic rows that a key with this source may take.
+    inside : array of shape (n_real,), optional
+        Of the axis ``slice``: whether each real row lies in it.
 
     Raises
     ------
@@ -145,16 +221,7 @@ def run_fits(
         If a score is undefined, or the estimator fails; names the ratio and the arm.
     """
     fits: dict[FitKey, Fit] = {}
-    work = Work(
-        bench.trainer,
-        bench.n_real,
-        bench.n_extra,
-        np.asarray(batches),
-        plan.mix,
-        plan.seed,
-        sources or {},
-        bench.real_groups,
-    )
+    work = _work(bench, plan, batches, sources, inside)
     for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
         if isinstance(found, Failed):
             raise _refusal(found)
@@ -229,11 +296,11 @@ def _complete(plan: SweepPlan, failed: Mapping[FitKey, str]) -> SweepPlan:
     Raises
     ------
     UsageError
-        If nothing but ratio 0 is left.
+        If nothing but ratio 0 is left, or the ratio at which mixes were compared is lost.
     """
     lost = {key.ratio for key in failed}
     kept = tuple(ratio for ratio in plan.ratios if ratio not in lost)
-    if kept == (0.0,):
+    if kept == (0.0,) or plan.axis.screened in lost:
         raise _refusal(Failed(*next(iter(failed.items()))))
     return replace(plan, ratios=kept)
 

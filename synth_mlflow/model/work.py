@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from synth_mlflow.data.mixes import Mix, Places, percent
+from synth_mlflow.data.mixes import Mix, Places
 from synth_mlflow.errors import UsageError
+from synth_mlflow.model.axes import RATIO, Axis
 from synth_mlflow.model.fit import FitRows, Model
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, Sources, fit_rows
 
@@ -38,11 +39,12 @@ class Unscored:
     n_real: int
     n_added: int
     seconds: float
+    axis: Axis = RATIO
 
     @property
     def where(self) -> str:
         """Which fit this is, for messages."""
-        return where(self.key, self.n_real, self.n_added)
+        return where(self.key, self.n_real, self.n_added, self.axis)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Work:
     """Places of each source's rows among the synthetic ones; what is not named takes them all."""
     groups: Places | None = None
     """The group of each real row, where the real rows were split by group."""
+    axis: Axis = RATIO
+    inside: npt.NDArray[np.bool_] | None = None
+    """Of the axis ``slice``: whether each real row lies in it."""
 
     def do(self, key: FitKey) -> Unscored | Failed:
         """One fit; depends on nothing but its key, and may run in several threads at a time."""
@@ -78,14 +83,26 @@ class Work:
         try:
             predictions = self._predictions(rows, fit_seed(self.seed, key.repeat))
         except UsageError as error:
-            place = where(key, len(rows.real), len(rows.added))
+            place = where(key, len(rows.real), len(rows.added), self.axis)
             return Failed(key, f"the model could not be fitted ({place}): {error.found}", error.fix)
-        return Unscored(key, predictions, len(rows.real), len(rows.added), time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Unscored(key, predictions, len(rows.real), len(rows.added), seconds, self.axis)
 
     def rows(self, key: FitKey) -> FitRows:
         """The rows that a fit takes."""
         source = self.sources.get(key.source)
-        return fit_rows(key, self.n_real, self.batches, self.mix, self.seed, self.n_extra, source, self.groups)
+        return fit_rows(
+            key,
+            self.n_real,
+            self.batches,
+            self.mix,
+            self.seed,
+            self.n_extra,
+            source,
+            self.groups,
+            self.axis,
+            self.inside,
+        )
 
     def _predictions(self, rows: FitRows, seed: int) -> Vector:
         try:
@@ -108,7 +125,7 @@ def fit_seed(seed: int, repeat: int) -> int:
 _APART = 1_000_000  # greater than any number of repeats
 
 
-def where(key: FitKey, n_real: int, n_added: int) -> str:
+def where(key: FitKey, n_real: int, n_added: int, axis: Axis = RATIO) -> str:
     """Which fit, for messages."""
     arm = f"{key.arm} arm of {key.source}" if key.source else f"{key.arm} arm"
-    return f"{arm} at {percent(key.ratio)}, {n_real:,} real and {n_added:,} added rows"
+    return f"{arm} at {axis.words(key.ratio)}, {n_real:,} real and {n_added:,} added rows"

@@ -144,10 +144,21 @@ def _source_words(source: Source) -> str:
 
 def _sweep_command(material: Material, used: Sequence[StoredBatch]) -> str:
     params = material.sweep.params
-    ratios = ",".join(f"{100 * ratio:g}" for ratio in json.loads(params[names.P_RATIOS]))
-    words = ["synth-mlflow", "sweep", "--ratios", ratios, "--repeats", params[names.P_REPEATS]]
+    axis, values = params.get(names.P_AXIS), json.loads(params.get(names.P_AXIS_VALUES, params[names.P_RATIOS]))
+    words = ["synth-mlflow", "sweep"]
+    if axis == "weight":
+        words += ["--axis", axis, "--weights", ",".join(f"{value:g}" for value in values)]
+        words += ["--rows", params[names.P_AXIS_ROWS]]
+    else:
+        words += ["--axis", axis] if axis else []
+        words += ["--slice", params[names.P_AXIS_SLICE]] if axis == "slice" else []
+        words += ["--ratios", ",".join(f"{100 * value:g}" for value in values)]
+    words += ["--repeats", params[names.P_REPEATS]]
     words += ["--mix", params[names.P_MIX], "--seed", params[names.P_SEED]]
-    rules = {sentence: rule for rule, sentence in RULE_WORDS.items()}
+    rules = {
+        sentence.replace("ratio", "weight") if axis == "weight" else sentence: rule
+        for rule, sentence in RULE_WORDS.items()
+    }
     words += ["--rule", rules[params[names.P_RULE]]] if params[names.P_RULE] in rules else []
     for option, command in commands_of(params, names.P_COMMANDS).items():
         words += [option, command]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from synth_mlflow.data.fit_commands import commands_of
 from synth_mlflow.handoff import document as handoff
 from synth_mlflow.model.curve import Curve, Point, SlicePoint
+from synth_mlflow.model.plan import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.promises import StatedPromise
 from synth_mlflow.tracking.read import StoredRun
@@ -28,14 +29,17 @@ def describe_sweep(
     picture: bytes,
 ) -> handoff.Sweep:
     """The sweep that is handed over."""
-    own = [run for run in ratios if run.params.get(names.P_GENERATOR, "") in ("", curve.source)]
-    own.sort(key=lambda run: run.params.get(names.P_GENERATOR, "") == curve.source)  # the winner's over all together
-    run_ids = {round(run.metrics[names.M_RATIO], 6): run.run_id for run in own}
+    own = [run for run in ratios if names.swept_source(run.params) in ("", curve.source)]
+    own.sort(key=lambda run: names.swept_source(run.params) == curve.source)  # the winner's over all together
+    run_ids = {round(names.axis_value(run.metrics), 6): run.run_id for run in own}
     params = final.params
     return handoff.Sweep(
         run_id=sweep.run_id,
         metric=curve.metric,
-        mix=MIXES[curve.mix],
+        mix=_mixed(curve),
+        axis=curve.axis.name,
+        slice=curve.axis.slice,
+        source=source_name(curve.source) if curve.axis.name == "mix" and curve.chosen else "",
         n_repeats=int(sweep.params[names.P_REPEATS]),
         points=tuple(_point(point, run_ids[round(point.ratio, 6)]) for point in curve.points),
         chosen=curve.chosen,
@@ -79,6 +83,15 @@ def made_with(baseline: StoredRun, final: StoredRun) -> tuple[handoff.Fact, ...]
         **recorded["packages"],
     }
     return tuple(handoff.Fact(name, str(value)) for name, value in told.items() if value)
+
+
+def _mixed(curve: Curve) -> str:
+    """How the rows were mixed, as a sentence."""
+    if curve.axis.name == "weight":
+        return f"all real rows are kept and {curve.axis.rows:,} synthetic ones added, which count less or as much"
+    if curve.axis.name == "slice":
+        return f"within slice {curve.axis.slice} {MIXES[curve.mix]}; other rows are as they were"
+    return MIXES[curve.mix]
 
 
 def _promise(stated: StatedPromise) -> handoff.Promise:

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.digests import json_digest, row_digests, table_digest
+from synth_mlflow.data.mixes import read_shares
 from synth_mlflow.data.rare_labels import as_missing
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.model.plan import EVERYTHING, Sources, SweepPlan
+from synth_mlflow.model.sweep import rows_inside
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.opening import earlier_looks
 from synth_mlflow.stages.own_model import allowed_model
@@ -51,15 +53,29 @@ class Ingredients:
 
     @property
     def sources(self) -> Sources:
-        """Places of the synthetic rows of each source that the plan sweeps on its own."""
+        """Places of the synthetic rows of each source that the plan sweeps on its own, or of the slice that it sweeps.
+
+        A mix needs none: it says each batch's share.
+        """
+        inside = rows_inside(self.plan, self.synthetic, self.problem.statement.slices)
+        if inside is not None:
+            return {EVERYTHING: np.flatnonzero(inside)}
         return {
             source: np.flatnonzero(self.origin.isin([batch.id for batch in self.of(source)]))
             for source in self.plan.sources
-            if source != EVERYTHING
+            if source != EVERYTHING and not read_shares(source)
         }
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The synthetic rows of each batch."""
+        return {str(batch): int(n) for batch, n in self.origin.value_counts(sort=False).items()}
+
     def of(self, source: str) -> tuple[StoredBatch, ...]:
-        """The batches of one source."""
+        """The batches of one source, or of one mix."""
+        shares = read_shares(source)
+        if shares:
+            return tuple(batch for batch in self.batches if batch.id in shares)
         return tuple(batch for batch in self.batches if source in (EVERYTHING, batch.generator))
 
     @property

@@ -73,8 +73,8 @@ def _distinct(keys: Mapping[str, str], runs: Sequence[StoredRun], own: str) -> l
 
 
 def _answers(runs: list[StoredRun]) -> list[int]:
-    """Between how many ratios each decided."""
-    return [len(json.loads(run.params[names.P_RATIOS])) for run in runs]
+    """Between how many ratios each decided, of all sources together."""
+    return [int(run.params.get(names.P_ANSWERS, len(json.loads(run.params[names.P_RATIOS])))) for run in runs]
 
 
 def write_predictions(path: Path, predictions: npt.NDArray[np.float64], classes: Labels) -> None:

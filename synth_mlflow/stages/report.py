@@ -13,7 +13,7 @@ from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.html import to_html
 from synth_mlflow.handoff.markdown import to_markdown
 from synth_mlflow.handoff.twin import document_of
-from synth_mlflow.handoff.wording import percent
+from synth_mlflow.handoff.wording import value_words
 from synth_mlflow.stages.document import fill
 from synth_mlflow.stages.document_material import gather_material
 from synth_mlflow.stages.opening import stated_promise
@@ -169,7 +169,7 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     draft.param(names.P_SWEEP, sweep.run_id)
     draft.param(names.P_STATEMENT, document.problem.sha256)
     draft.param(names.P_EVALUATION_DIGEST, document.evaluation.sha256)
-    draft.param(names.P_CHOSEN, sweep.chosen)
+    draft.param(names.P_CHOSEN, sweep.chosen_share)
     draft.words(names.P_BATCHES, (batch.batch for batch in document.batches_in_model()))
     if sweep.model_uri:
         draft.param(names.P_MODEL_URI, sweep.model_uri)
@@ -179,7 +179,7 @@ def _write(draft: Draft, document: Document, limits: str) -> None:
     draft.param(names.P_PROMISED, [told.value, told.low, told.high])
     draft.param(names.P_PROMISE_WORDS, sweep.promise.words)
     draft.score(sweep.metric, told.value, told.low, told.high)
-    draft.metric(names.M_CHOSEN, sweep.chosen)
+    draft.metric(names.M_CHOSEN, sweep.chosen_share)
     draft.describe(_description(document))
 
 
@@ -189,7 +189,8 @@ def _description(document: Document) -> str:
     inside = ", ".join(batch.batch for batch in document.batches_in_model()) or "none"
     return (
         f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"
-        f"| chosen ratio | promised {document.sweep.metric} | batches in the model | model |\n|---|---|---|---|\n"
-        f"| {percent(document.sweep.chosen)} | {document.sweep.promise.score.value:.4f} | {inside} "
+        f"| chosen {document.sweep.noun} | promised {document.sweep.metric} | batches in the model | model |\n"
+        "|---|---|---|---|\n"
+        f"| {value_words(document.sweep, document.sweep.chosen)} | {document.sweep.promise.score.value:.4f} | {inside} "
         f"| {document.sweep.model_uri or ''} |"
     )

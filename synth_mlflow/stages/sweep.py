@@ -13,9 +13,10 @@ from typing import Literal, get_args
 from synth_mlflow.data.code_version import code_of
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent
+from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent, read_shares
 from synth_mlflow.data.task import BOOSTED, COMMAND, ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
+from synth_mlflow.model.axes import AxisName
 from synth_mlflow.model.curve import Curve, FailedRatio
 from synth_mlflow.model.engine import Engine, EngineName, open_engine
 from synth_mlflow.model.estimator import load_estimator
@@ -36,6 +37,7 @@ from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
 from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
 from synth_mlflow.stages.ingredients import Ingredients, gather
+from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, search_cells, settled
 from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
@@ -67,6 +69,10 @@ def sweep(
     train_command: str = "",
     predict_command: str = "",
     timeout_seconds: float = TIMEOUT_SECONDS,
+    axis: AxisName = "ratio",
+    weights: Sequence[float] | None = None,
+    slice: str | None = None,  # noqa: A002 - the option's name
+    rows: int | None = None,
 ) -> Curve:
     """Train at every ratio, read the curve, choose, and keep the final model.
 
@@ -104,6 +110,16 @@ def sweep(
         names is never run by this.
     timeout_seconds : float
         After so long a command and all that it started are killed.
+    axis : {"ratio", "weight", "slice", "mix"}
+        What is swept: the share of synthetic rows, how much each of them counts, their share in one slice, or the share
+        together with each batch's part.
+    weights : sequence of float, optional
+        Of the axis ``weight``: how much a synthetic row counts beside a real one; 0, .1, .25, .5 and 1 by default.
+    slice : str, optional
+        Of the axis ``slice``: its name in the problem statement.
+    rows : int, optional
+        Of the axis ``weight``: the synthetic rows that every weight takes; by default all, at most three for each real
+        one.
 
     Raises
     ------
@@ -115,19 +131,24 @@ def sweep(
     if by is not None and by not in BYS:
         raise UsageError(f"a sweep by {by!r} is unknown. {closest(by, BYS)}", 'Give `by="generator"`, or leave it out.')
     by_command = named_commands(train_command, predict_command, timeout_seconds, engine)
+    given = {"--refine": refine, "--by": by, "--extra-real": extra_real if axis != "mix" else None}
+    others = tuple(option for option, value in given.items() if value)
+    swept, points = AxisOptions(axis, ratios, weights, slice, rows, mix, others).settle()
     plan = SweepPlan(
-        ratios=tuple(ratios),
+        ratios=points,
         repeats=REPEATS if repeats is None else repeats,
         mix=mix,
         rule=rule,
         seed=seed,
         n_jobs=n_jobs,
         guardrail=project.problem().statement.guardrail,
+        axis=swept,
     )
     ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator")
     if by_command is not None:
         ingredients = replace(ingredients, spec=by_command)
-    supply_sources(ingredients.plan, len(ingredients.training), len(ingredients.synthetic), ingredients.sources)
+    ingredients = settled(ingredients)
+    supply_sources(ingredients.plan, n_base(ingredients), len(ingredients.synthetic), ingredients.sources)
     first = None
     if by_command is not None and repeats is None:
         ingredients, first = affordable(project, ingredients)
@@ -139,7 +160,7 @@ def _swept_once(project: Project, ingredients: Ingredients, engine: Engine, firs
     """The curve of a sweep that is recorded already, or that this process or another one runs."""
     registered_name(project.server, project.server.experiment)  # refused before the work, not after it
     plan, claims = ingredients.plan, Claims(project.server, project.say)
-    new = NewRun("sweep", f"sweep · {len(plan.ratios)} ratios × {plan.repeats} repeats", ingredients.key)
+    new = NewRun("sweep", f"sweep · {len(plan.ratios)} {plan.axis.noun}s × {plan.repeats} repeats", ingredients.key)
     while not (recorded := project.reader.recorded(new.key)):
         is_done = partial(_is_recorded, project, new.key)
         with claims.claimed(new, parent=project.workflow_run, done=is_done) as parent:
@@ -168,6 +189,8 @@ def _run(project: Project, ingredients: Ingredients, engine: Engine, parent: str
         children = _children(sweeping, plan)
         with ending_children_badly(server, list(children.values())):
             outcome = _fit_all(sweeping, plan, finished)
+            if is_search(plan):
+                children |= _children(sweeping, outcome.plan)
             if not ingredients.refine:
                 return _written(sweeping, outcome, children)
             plan = _refined(project, ingredients, outcome.curve)
@@ -193,7 +216,7 @@ def _maker(spec: ModelSpec) -> str:
 def _children(sweeping: Sweeping, plan: SweepPlan) -> dict[Child, str]:
     """Make the run of each ratio and of the final model, before the work starts."""
     ingredients = sweeping.ingredients
-    cells = [(ratio, source) for ratio in plan.ratios for source in (plan.sources if ratio else (EVERYTHING,))]
+    cells = search_cells(ingredients) if is_search(plan) else [(0.0, EVERYTHING), *plan.cells]
     new: dict[Child, NewRun] = {(ratio, source): _child(ingredients, ratio, source) for ratio, source in cells}
     tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.batches)}
     new["final"] = NewRun("final", "final model", json_digest([ingredients.key, "final"]), tags)
@@ -203,10 +226,13 @@ def _children(sweeping: Sweeping, plan: SweepPlan) -> dict[Child, str]:
 
 def _child(ingredients: Ingredients, ratio: float, source: str) -> NewRun:
     tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.of(source))}
+    axis = ingredients.plan.axis
+    if axis.name != "ratio":
+        tags[names.TAG_AXIS] = axis.name
     if source:
-        tags[names.TAG_GENERATOR] = source
-    among = ratio > 0 and len(ingredients.plan.sources) > 1
-    name = f"{percent(ratio)} {source_name(source) if among else 'synthetic'}"
+        tags[names.TAG_SHARES if read_shares(source) else names.TAG_GENERATOR] = source
+    among = ratio > 0 and (source or len(ingredients.plan.sources) > 1)
+    name = f"{axis.words(ratio)} {source_name(source) if among else 'synthetic'}"
     return NewRun("ratio", name, json_digest([ingredients.key, ratio, source]), tags)
 
 
@@ -232,8 +258,11 @@ def _fit_all(
     ingredients, kept = sweeping.ingredients, sweeping.kept
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
     n_fits = len(unfinished(plan.keys(len(ingredients.training), n_extra), finished))
+    if is_search(plan):
+        n_fits += n_search_fits(ingredients)
     sweeping.project.say(
-        f"sweeping {len(plan.ratios)} ratios, {plan.repeats} repeats, {n_fits} fits: "
+        f"sweeping {len(plan.ratios)} {plan.axis.noun}s, {plan.repeats} repeats, "
+        f"{'at most ' if is_search(plan) else ''}{n_fits} fits: "
         f"{len(ingredients.training):,} real and {len(ingredients.synthetic):,} synthetic rows"
     )
     done = itertools.count(1)

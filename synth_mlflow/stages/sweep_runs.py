@@ -11,7 +11,7 @@ import pandas as pd
 from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markdown_text import as_text
-from synth_mlflow.data.mixes import percent
+from synth_mlflow.data.mixes import read_shares
 from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.answer import success_words
 from synth_mlflow.model.curve import Curve, Point
@@ -60,11 +60,11 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
                 with writing(project.server, children[point.ratio, source if point.ratio else EVERYTHING]) as draft:
                     _write_ratio(draft, ingredients, curve, point, source)
     for lost in curve.failed:
-        project.say(f"{percent(lost.ratio)} is left out: {lost.reason}")
+        project.say(f"{curve.words(lost.ratio)} is left out: {lost.reason}")
         for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
             set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {as_text(lost.reason)}"})
             end_run(project.server, run_id, "FAILED", lost.reason)
-    project.say(f"fitting the final model at {percent(curve.chosen)}")
+    project.say(f"fitting the final model at {curve.words(curve.chosen)}")
     kept = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
     with writing(project.server, sweeping.parent) as draft:
         draft.params |= sweeping.kept.params
@@ -77,12 +77,13 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     source = source if point.ratio else EVERYTHING
     _state(draft, ingredients, source)
     if source:
-        draft.param(names.P_GENERATOR, source)
+        draft.param(names.P_SHARES if read_shares(source) else names.P_GENERATOR, source)
+    _write_axis(draft, curve, point)
     # MLflow's comparison of runs first draws the three parameters that differ, by name: these
-    draft.param(names.P_RATIO, point.ratio)
+    draft.param(names.P_RATIO, curve.share(point))
     draft.param(names.P_ROWS, point.n_real + point.n_synthetic)
     draft.param(names.P_SCORE, point.score)
-    draft.metric(names.M_RATIO, point.ratio)
+    draft.metric(names.M_RATIO, curve.share(point))
     draft.score(curve.metric, point.score, point.low, point.high)
     draft.metric(names.M_GAIN, point.gain)
     draft.metric(names.M_GAIN_LOW, point.gain_low)
@@ -100,11 +101,11 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     for label, share in point.recalls.items():
         draft.metric(metric_of[label], share)
     draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
-    chosen = " **The chosen ratio.**" if point is curve.at(curve.chosen) else ""
+    chosen = f" **The chosen {curve.axis.noun}.**" if point is curve.at(curve.chosen) else ""
     chosen += f" The guardrail does not let it be chosen: {as_text(point.forbidden)}." if point.forbidden else ""
-    rows = f"synthetic rows of {as_text(source)}" if source else "synthetic rows"
+    rows = f"synthetic rows of {as_text(source_name(source))}" if source else "synthetic rows"
     draft.describe(
-        f"**{curve.metric} {point.score:.4f}** with {percent(point.ratio)} {rows} "
+        f"**{curve.metric} {point.score:.4f}** with {as_text(curve.words(point.ratio))} {rows} "
         f"({point.n_real:,} real, {point.n_synthetic:,} synthetic).{chosen}\n\n"
         f"| score | 95 % interval | gain over real only | duplicated real rows instead |\n|---|---|---|---|\n"
         f"| {point.score:.4f} | {point.low:.4f} to {point.high:.4f} | {point.gain:+.4f} "
@@ -124,16 +125,20 @@ def _write_final(
         used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
             names.TAG_BATCHES: " ".join(batch.id for batch in used),
-            names.TAG_RATIO: f"{curve.chosen:g}",
+            names.TAG_RATIO: f"{curve.chosen_share:g}",
             names.TAG_SWEEP: parent,
             names.TAG_EVALUATION: ingredients.frozen.digest,
         }
         forms = ingredients.frozen.schema.forms
         name = project.server.experiment
         kept = keep_model(project.server, run_id, final.model, features, name=name, tags=tags, forms=forms)
+        point = curve.at(curve.chosen)
         _state(draft, ingredients, curve.source)
-        draft.param(names.P_CHOSEN, curve.chosen)
-        draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
+        _write_axis(draft, curve, point)
+        if curve.axis.name == "mix":
+            draft.param(names.P_SHARES, curve.source)
+        draft.param(names.P_CHOSEN, curve.chosen_share)
+        draft.param(names.P_RATIOS, [curve.share(each) for each in curve.points])
         draft.param(names.P_MODEL_NAME, kept.name)
         draft.param(names.P_MODEL_VERSION, kept.version)
         draft.param(names.P_MODEL_SHA256, kept.sha256)
@@ -142,8 +147,7 @@ def _write_final(
         draft.param(names.P_SWEEP, parent)
         draft.param(names.P_ENVIRONMENT, environment())
         _state_commands(draft, ingredients)
-        point = curve.at(curve.chosen)
-        draft.metric(names.M_RATIO, curve.chosen)
+        draft.metric(names.M_RATIO, curve.chosen_share)
         draft.score(curve.metric, score, low, high)
         draft.metric(names.M_REAL_ROWS, point.n_real)
         draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
@@ -154,7 +158,7 @@ def _write_final(
         if looser:
             draft.param(names.P_LOOSER, looser[:PARAM_MAX])
         draft.describe(
-            f"**The model at {percent(curve.chosen)} synthetic rows**: {curve.metric} {score:.4f} ({low:.4f} to "
+            f"**The model at {_chosen_words(curve, ' rows')}**: {curve.metric} {score:.4f} ({low:.4f} to "
             f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; what it is promised "
             f"to score is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
             f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
@@ -181,15 +185,18 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
     _state(draft, ingredients, EVERYTHING)
     draft.param(names.P_KEY, ingredients.key)
     _state_commands(draft, ingredients)
-    draft.param(names.P_RATIOS, [point.ratio for point in curve.points])
+    draft.param(names.P_RATIOS, [curve.share(point) for point in curve.points])
+    _write_axis(draft, curve, curve.at(curve.chosen))
+    if curve.axis.name in ("weight", "slice"):
+        draft.param(names.P_AXIS_VALUES, [point.ratio for point in curve.points])
     draft.param(names.P_REPEATS, ingredients.plan.repeats)
     draft.param(names.P_MIX, ingredients.plan.mix)
     draft.param(names.P_RULE, curve.rule)
     draft.param(names.P_SEED, ingredients.plan.seed)
-    draft.param(names.P_CHOSEN, curve.chosen)
+    draft.param(names.P_CHOSEN, curve.chosen_share)
     chosen = curve.at(curve.chosen)
     draft.param(names.P_CHOSEN_SCORE, [chosen.score, chosen.low, chosen.high])
-    draft.param(names.P_PEAK, curve.peak)
+    draft.param(names.P_PEAK, curve.share(curve.at(curve.peak)))
     if curve.guardrail:
         draft.param(names.P_GUARDRAIL, curve.guardrail)
     if curve.failed:
@@ -212,17 +219,42 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
             draft.metric(names.source_metric(source_name(source)), point.score, step)
     draft.score(curve.metric, chosen.score, chosen.low, chosen.high)
     draft.metric(names.M_GAIN, chosen.gain)
-    draft.metric(names.M_CHOSEN, curve.chosen)
+    draft.metric(names.M_CHOSEN, curve.chosen_share)
     draft.text(names.A_CURVE, canonical_json(curve.to_json()))
     draft.frame(names.A_CURVE_TABLE, curve.frame())
     figure = curve_figure(curve, success_line=_success_line(ingredients, curve))
     draft.picture(names.A_CURVE_PICTURE, figure)
     if curve.rivals:
         draft.param(names.P_CHOSEN_SOURCE, source_name(curve.source))
+        draft.param(names.P_ANSWERS, 1 + sum(len(points) - 1 for points in curve.by_source().values()))
         draft.picture(names.A_SOURCES_PICTURE, sources_figure(curve))
     draft.inputs += _inputs(ingredients, ingredients.batches)
     draft.metric(names.M_SMALLEST_GAIN, curve.smallest_detectable)
     draft.describe(_decision(draft, curve, success, kept) + _caveat(ingredients))
+
+
+def _write_axis(draft: Draft, curve: Curve, point: Point) -> None:
+    """What was swept, where that is not the ratio, and where on it a point stands."""
+    axis = curve.axis
+    if axis.name == "ratio":
+        return
+    draft.param(names.P_AXIS, axis.name)
+    if axis.name == "mix":
+        return
+    draft.param(names.P_AXIS_VALUE, point.ratio)
+    draft.metric(names.M_AXIS_VALUE, point.ratio)
+    if axis.name == "weight":
+        draft.param(names.P_AXIS_ROWS, axis.rows)
+    else:
+        draft.param(names.P_AXIS_SLICE, axis.slice)
+
+
+def _chosen_words(curve: Curve, of_ratio: str = "") -> str:
+    """The chosen point, in the words of its axis; those of a ratio end as is said."""
+    words = as_text(curve.words(curve.chosen))
+    if curve.axis.name == "mix" and curve.chosen:
+        return f"{words} synthetic rows, of which {as_text(source_name(curve.source))}"
+    return words if curve.axis.name in ("weight", "slice") else f"{words} synthetic{of_ratio}"
 
 
 def _steps(points: Sequence[Point]) -> dict[int, Point]:
@@ -240,14 +272,14 @@ def _caveat(ingredients: Ingredients) -> str:
 
 def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> str:
     rows = "\n".join(
-        f"| {percent(p.ratio)}{' **chosen**' if p.ratio == curve.chosen else ''} "
+        f"| {as_text(curve.words(p.ratio))}{' **chosen**' if p.ratio == curve.chosen else ''} "
         f"| {p.score:.4f} | {p.low:.4f} to {p.high:.4f} | {p.gain:+.4f} | {p.placebo:.4f} |"
         for p in curve.points
     )
     return (
-        f"**Chosen: {percent(curve.chosen)} synthetic.** {curve.decision}\n\n{success_words(success)} "
+        f"**Chosen: {_chosen_words(curve)}.** {curve.decision}\n\n{success_words(success)} "
         f"Rule: {curve.rule} Model: `{kept.uri}`.\n\n"
-        f"| ratio | {curve.metric} | 95 % interval | gain | placebo |\n|---|---|---|---|---|\n"
+        f"| {curve.axis.noun} | {curve.metric} | 95 % interval | gain | placebo |\n|---|---|---|---|---|\n"
         f"{rows}\n\n![the curve](get-artifact?path={names.A_CURVE_PICTURE}&run_uuid={draft.run_id})"
     )
 

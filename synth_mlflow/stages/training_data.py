@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.html_table import html_table
-from synth_mlflow.data.mixes import Mix, check_supply, percent, read_ratio
+from synth_mlflow.data.mixes import Mix, check_rows, check_supply, percent, read_ratio, read_shares
 from synth_mlflow.data.own_form import present
 from synth_mlflow.errors import GateError
+from synth_mlflow.model.axes import RATIO, Axis
+from synth_mlflow.model.fit import FitRows
 from synth_mlflow.model.plan import ALL_ROWS, FitKey, fit_rows
 from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.stages.ingredients import open_batches, refuse_overlap
@@ -39,6 +42,13 @@ class TrainingData:
     """Short ids of the batches that rows were taken from."""
     run_id: str
     """The run that now carries their lineage."""
+    weight: float = 1.0
+    """How much a synthetic row counts beside a real one, where a sweep over weights chose it."""
+
+    @property
+    def weights(self) -> pd.Series:
+        """Of shape (n_rows,): what each row counts; the ``sample_weight`` of a fit."""
+        return self.origin.eq(REAL).map({True: 1.0, False: self.weight}).rename("weight")
 
     @property
     def X(self) -> pd.DataFrame:  # noqa: N802 - the field's name
@@ -66,6 +76,9 @@ def training_data(
     run_id: str | None = None,
 ) -> TrainingData:
     """The mix at a ratio, of real training rows and of batches whose gate is open.
+
+    Without a ratio it is what the newest sweep chose on its axis: a weight comes as ``weights``, a ratio of one slice
+    and a mix of batches by the rows that are taken.
 
     Parameters
     ----------
@@ -109,15 +122,22 @@ class _Recipe:
     batches: tuple[str, ...] = ()
     mix: Mix = "augment"
     seed: int = 0
+    axis: Axis = RATIO
+    source: str = ""
+    """Of the axis ``mix``: each batch's share."""
+    share: float | None = None
+    """Of synthetic rows in the whole mix, where that is not the point of the axis."""
 
 
 def _chosen(sweep: Sweep | None) -> _Recipe:
     """How the final model of a sweep was mixed."""
     if sweep is None:
         raise GateError("no ratio was given, and no sweep has chosen one.", "First: `synth-mlflow sweep`.")
-    params = sweep.run.params
+    params, curve = sweep.run.params, sweep.curve
     mix: Any = params[names.P_MIX]
-    return _Recipe(sweep.curve.chosen, sweep.run.batches, mix, int(params[names.P_SEED]))
+    source = curve.source if curve.axis.name == "mix" else ""
+    batches, seed = tuple(read_shares(source)) or sweep.run.batches, int(params[names.P_SEED])
+    return _Recipe(curve.chosen, batches, mix, seed, curve.axis, source, curve.chosen_share)
 
 
 def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
@@ -130,15 +150,36 @@ def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
     n_left_out = sum(batch.n_rows for batch in batches) - len(labels)
     if n_left_out:
         project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row and no training row")
-    check_supply((recipe.ratio,), len(real), len(labels), recipe.mix)
-    places = fit_rows(FitKey("synthetic", recipe.ratio, ALL_ROWS), len(real), labels, recipe.mix, recipe.seed).all
-    rows = pd.concat([real, *tables], ignore_index=True).iloc[places].reset_index(drop=True)
+    pool = pd.concat([real, *tables], ignore_index=True)
+    places = _taken(project, recipe, pool, len(real), labels).all
+    rows = pool.iloc[places].reset_index(drop=True)
     origin = pd.Series(np.concatenate([np.full(len(real), REAL, dtype=object), labels])[places], name="origin")
     used = [batch for batch in batches if (origin == batch.id).any()]
     _log(project, frozen, recipe, used, run_id)
-    return TrainingData(
-        present(rows, frozen.schema), origin, target, recipe.ratio, tuple(batch.id for batch in used), run_id
-    )
+    ids, weight = tuple(batch.id for batch in used), recipe.axis.weight(recipe.ratio) or 1.0
+    return TrainingData(present(rows, frozen.schema), origin, target, _share(recipe), ids, run_id, weight)
+
+
+def _taken(
+    project: Project, recipe: _Recipe, pool: pd.DataFrame, n_real: int, labels: npt.NDArray[np.object_]
+) -> FitRows:
+    """The rows of the recipe, as places in the real rows and the batches under them."""
+    key, axis = FitKey("synthetic", recipe.ratio, ALL_ROWS, recipe.source), recipe.axis
+    inside, source = None, None
+    if axis.name == "slice":
+        mask = project.problem().statement.slices[axis.slice].mask(pool)
+        inside, source = mask[:n_real], np.flatnonzero(mask[n_real:])
+    if axis.name == "weight" and recipe.ratio:
+        check_rows(axis.rows, len(labels))
+    elif axis.name == "slice":
+        check_supply((recipe.ratio,), int(mask[:n_real].sum()), int(mask[n_real:].sum()), recipe.mix)
+    else:
+        check_supply((recipe.ratio,), n_real, len(labels), recipe.mix)
+    return fit_rows(key, n_real, labels, recipe.mix, recipe.seed, source=source, axis=axis, inside=inside)
+
+
+def _share(recipe: _Recipe) -> float:
+    return recipe.ratio if recipe.share is None else recipe.share
 
 
 def _log(project: Project, frozen: EvaluationSet, recipe: _Recipe, batches: Sequence[StoredBatch], run_id: str) -> None:
@@ -146,7 +187,7 @@ def _log(project: Project, frozen: EvaluationSet, recipe: _Recipe, batches: Sequ
     tags = {
         names.TAG_PROJECT: project.server.experiment,
         names.TAG_BATCHES: " ".join(batch.id for batch in batches),
-        names.TAG_RATIO: f"{recipe.ratio:g}",
+        names.TAG_RATIO: f"{_share(recipe):g}",
         names.TAG_EVALUATION: frozen.digest,
     }
     inputs = [frozen_inputs(frozen)[0], *(batch_input(batch, n_columns) for batch in batches)]

@@ -50,6 +50,8 @@ TAG_NOTE: Final = "mlflow.note.content"  # what the UI shows as the description
 TAG_REASON: Final = "synth.reason"
 TAG_BATCHES: Final = "synth.batches"
 TAG_RATIO: Final = "synth.ratio"
+TAG_AXIS: Final = "synth.axis"  # of a sweep over anything but the ratio: weight, slice or mix
+TAG_SHARES: Final = "synth.shares"
 TAG_SWEEP: Final = "synth.sweep_run"
 TAG_EVALUATION: Final = "synth.evaluation_digest"
 TAG_ERROR: Final = "synth.error"
@@ -128,6 +130,13 @@ P_PROMISE_WORDS: Final = "synth.holdout_estimate_text"
 P_EARLIER_USES: Final = "synth.prior_holdout_uses"
 P_LEFT_OUT: Final = "synth.evaluation_rows_left_out"
 P_CHOSEN: Final = "synth.chosen_ratio"
+P_AXIS: Final = "synth.axis"  # of a sweep over anything but the ratio: weight, slice or mix
+P_AXIS_VALUE: Final = "synth.axis_value"  # the weight, or the ratio within the slice
+P_AXIS_VALUES: Final = "synth.axis_values"
+P_AXIS_ROWS: Final = "synth.axis_rows"  # synthetic rows that every weight takes
+P_AXIS_SLICE: Final = "synth.axis_slice"
+P_SHARES: Final = "synth.shares"  # each batch's part of the synthetic rows, where a mix of them was swept
+P_ANSWERS: Final = "synth.answers"  # between how many mixes a sweep of several sources decided
 P_CHOSEN_SCORE: Final = "synth.chosen_score"
 P_GUARDRAIL: Final = "synth.guardrail"
 P_CHOSEN_SOURCE: Final = "synth.chosen_source"
@@ -170,6 +179,7 @@ CHAMPION: Final = "champion"  # the alias of the registered version that a sign-
 
 # Metrics
 M_RATIO: Final = "synth.ratio"
+M_AXIS_VALUE: Final = "synth.axis_value"
 M_SCORE: Final = "synth.score"
 M_SCORE_LOW: Final = "synth.score_low"
 M_SCORE_HIGH: Final = "synth.score_high"
@@ -263,6 +273,20 @@ def is_added_later(param: str) -> bool:
 def vouches_for_fits(param: str) -> bool:
     """Whether a parameter is the digest of a file of fits, written while the sweep goes on."""
     return param.startswith(f"{P_ARTIFACT_PREFIX}{A_FITS}/")
+
+
+def axis_value(metrics: Mapping[str, float]) -> float:
+    """Where on its axis the run of a point stands: its ratio, or its weight.
+
+    >>> axis_value({"synth.ratio": 0.75}), axis_value({"synth.ratio": 0.75, "synth.axis_value": 0.1})
+    (0.75, 0.1)
+    """
+    return metrics[M_AXIS_VALUE] if M_AXIS_VALUE in metrics else metrics[M_RATIO]
+
+
+def swept_source(params: Mapping[str, str]) -> str:
+    """Whose synthetic rows the run of a point took: a generator, the shares of batches, or '' for all together."""
+    return params.get(P_SHARES) or params.get(P_GENERATOR, "")
 
 
 def slice_metric(slice_name: str) -> str:

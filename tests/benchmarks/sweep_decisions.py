@@ -26,7 +26,8 @@ from sweep_oracles import COEFFICIENTS, TREES, Logistic
 from synth_mlflow.data.mixes import Mix
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, FitRows, SweepPlan, all_rows, fit_rows
+from synth_mlflow.model.fit import FitRows
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, all_rows, fit_rows
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.sweep import run_fits
 

@@ -24,7 +24,8 @@ from scipy.stats import rankdata
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.model.bench import Bench, Trainer
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, FitRows, SweepPlan, fit_rows
+from synth_mlflow.model.fit import FitRows
+from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows
 from synth_mlflow.model.reading import read_curve
 from synth_mlflow.model.sweep import run_fits
 
@@ -100,6 +101,11 @@ def simulated(task: Task, metric: str, n_real: int, trainer: Oracle, truth: np.n
     )
 
 
+def weights_of(rows: FitRows) -> np.ndarray:
+    """One weight a row."""
+    return np.ones(len(rows.all)) if rows.weights is None else rows.weights
+
+
 # ---------------------------------------------------------------------------------------------------------- closed form
 
 
@@ -117,8 +123,9 @@ class CellMeans:
 
     def means(self, rows: FitRows) -> np.ndarray:
         """Of every cell; 0 where a draw holds no row of it."""
-        sums = np.bincount(self.cells[rows.all], self.labels[rows.all], N_CELLS)
-        return sums / np.maximum(np.bincount(self.cells[rows.all], minlength=N_CELLS), 1)
+        cells, weights = self.cells[rows.all], weights_of(rows)
+        totals = np.bincount(cells, weights, N_CELLS)
+        return np.bincount(cells, self.labels[rows.all] * weights, N_CELLS) / np.where(totals > 0, totals, 1)
 
     def true_score(self, rows: FitRows) -> float:
         """Negative mean squared error under noise of variance 1."""
@@ -164,12 +171,12 @@ class Logistic:
 
     def coefficients(self, rows: FitRows) -> np.ndarray:
         """By Newton's steps, with a ridge of 1."""
-        X, y = self.rows[rows.all], self.labels[rows.all]
+        X, y, weights = self.rows[rows.all], self.labels[rows.all], weights_of(rows)
         beta = np.zeros(X.shape[1])
         for _ in range(6):
             p = expit(X @ beta)
-            hessian = (X.T * (p * (1 - p))) @ X + np.eye(len(beta))
-            beta += np.linalg.solve(hessian, X.T @ (y - p) - beta)
+            hessian = (X.T * (weights * p * (1 - p))) @ X + np.eye(len(beta))
+            beta += np.linalg.solve(hessian, X.T @ (weights * (y - p)) - beta)
         return beta
 
     def true_score(self, rows: FitRows) -> float:

@@ -105,9 +105,9 @@ def test_early_stopping_sees_no_evaluation_row(rows):
 def test_early_stopping_decides_on_real_rows_that_are_not_fitted_on(rows, added, monkeypatch):
     taken, subset = [], boosted._subset
 
-    def noted(data, chosen):
+    def noted(data, chosen, *weights):
         taken.append(chosen)
-        return subset(data, chosen)
+        return subset(data, chosen, *weights)
 
     monkeypatch.setattr(boosted, "_subset", noted)
     monkeypatch.setattr("synth_mlflow.model.bench.FRESH_BINS_MAX", 0)
