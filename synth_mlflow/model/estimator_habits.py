@@ -86,7 +86,13 @@ class Habits:
         found, heads, tail = aside(), _heads(pipeline), last_step(pipeline)
         keep, stop = found.fitting, found.stopping
         if hasattr(tail, "predict_proba") or hasattr(tail, "decision_function"):
-            stop &= np.isin(target, np.unique(target[keep]))  # CatBoost refuses a class that it was not fitted on
+            lost = stop & ~np.isin(target, np.unique(target[keep]))  # whole groups may take a class with them
+            keep, stop = keep | lost, stop & ~lost
+        if not stop.any():
+            raise UsageError(
+                f"{len(target):,} rows leave none that could decide when to stop.",
+                "Give a number of rounds in `model: params:` instead of early stopping.",
+            )
         fitted, held = features[keep], features[stop]
         for head in heads:
             fitted, held = head.fit_transform(fitted, target[keep]), head.transform(held)

@@ -194,6 +194,24 @@ def test_whole_groups_decide():
     assert not set(groups[held]) & set(np.delete(groups, held))
 
 
+def test_a_class_of_one_group_is_fitted_on(rows):
+    pytest.importorskip("xgboost")
+    groups = np.arange(400) // 80
+    alone = rows.drop(columns="notes").assign(weight=groups, churned=np.where(groups == 0, 2, np.arange(400) % 2))
+    task = Task("churned", "multiclass", group="weight", roles={"weight": "group key"})
+    spec = ModelSpec("xgboost:XGBClassifier", {"n_estimators": 20, "early_stopping_rounds": 3})
+    for seed in range(6):  # in some of them the group of class 2 decides
+        assert fit(spec, task, alone, seed=seed).known_classes == (0, 1, 2)
+
+
+def test_too_few_rows_to_stop_on_are_refused(rows):
+    pytest.importorskip("xgboost")
+    spec = ModelSpec("xgboost:XGBClassifier", {"early_stopping_rounds": 3})
+    few = rows.drop(columns="notes").iloc[:4].assign(churned=["no", "no", "yes", "yes"])
+    with pytest.raises(UsageError, match="4 rows leave none that could decide when to stop"):
+        fit(spec, TASK, few, seed=1)
+
+
 def test_every_class_keeps_a_row_to_fit_on():
     target = np.array([0.0] * 20 + [1.0])
     assert 20 not in stopping_rows(np.arange(21), target, 3, classes=True)
