@@ -121,7 +121,7 @@ def test_a_batch_that_is_none(done: Workflow, path: str) -> None:
 
 def test_a_set_with_digests_of_other_rows(done: Workflow) -> None:
     """What keeps evaluation rows out of training would find none of them."""
-    client, run = done.project.server.client, newest(done, "evalset")
+    client, run = done.project.server.client, newest(done, "evaluation_set")
     content = io.BytesIO()
     np.savez_compressed(content, **{side: kept[:1] for side, kept in done.project.row_digests(run).items()})
     statement, baseline = newest(done, "problem"), newest(done, "baseline")
