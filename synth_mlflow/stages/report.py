@@ -191,6 +191,6 @@ def _description(document: Document) -> str:
         f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"
         f"| chosen {document.sweep.noun} | promised {document.sweep.metric} | batches in the model | model |\n"
         "|---|---|---|---|\n"
-        f"| {value_words(document.sweep, document.sweep.chosen)} | {document.sweep.promise.score.value:.4f} | {inside} "
-        f"| {document.sweep.model_uri or ''} |"
+        f"| {value_words(document.sweep, document.sweep.chosen)} | {document.sweep.promise.score.value:.4f} "
+        f"| {inside} | {document.sweep.model_uri or ''} |"
     )
