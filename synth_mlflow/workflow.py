@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -179,7 +180,7 @@ class Workflow:
     @_writes("define")
     def define(self, statement: str | Path) -> Problem:
         """Stage 1: record the problem statement; see :func:`synth_mlflow.stages.define.define`."""
-        return define(self.project, Path(statement))
+        return define(self.project, _file(statement))
 
     @_writes("freeze")
     def freeze(
@@ -288,7 +289,7 @@ class Workflow:
         found = generate_by_llm(
             self.project,
             model,
-            prompt=Path(prompt),
+            prompt=_file(prompt),
             rows=rows,
             purpose=purpose,
             seed=seed,
@@ -348,7 +349,7 @@ class Workflow:
     @_writes("generate --from")
     def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
         """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`."""
-        return self._batch(adopt_file(self.project, Path(path), Path(record)))
+        return self._batch(adopt_file(self.project, _file(path), _file(record)))
 
     @_writes("validate")
     def validate(
@@ -443,7 +444,7 @@ class Workflow:
             Real rows that batches were learned from, where they are not the project's: before a champion every check
             is run again.
         """
-        return sign(self.project, Asked(name, role, handoff, champion, _path(output), tuple(map(Path, sources))))
+        return sign(self.project, Asked(name, role, handoff, champion, _path(output), tuple(map(_file, sources))))
 
     @_writes(SETTLES)
     def repair(self) -> Repaired:
@@ -535,7 +536,7 @@ class Workflow:
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
-        files = [Path(source) for source in sources]
+        files = [_file(source) for source in sources]
         with self._real_rows_in(data):
             return reproduce(
                 self.project,
@@ -551,7 +552,7 @@ class Workflow:
         self, run_id: str | None = None, *, deep: bool = False, sources: Sequence[str | Path] = ()
     ) -> Verification:
         """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
-        files = [Path(source) for source in sources]
+        files = [_file(source) for source in sources]
         return verify(self.project, run_id, rng=np.random.default_rng(), deep=deep, sources=files)
 
     @_reads
@@ -639,4 +640,15 @@ class Workflow:
 
 
 def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
+    return None if given is None else _file(given)
+
+
+def _file(given: str | Path) -> Path:
+    """A path; a UsageError for a table, which only some verbs take."""
+    if not isinstance(given, str | os.PathLike):
+        kind = type(given)
+        raise UsageError(
+            f"a file was needed, and a {kind.__module__}.{kind.__qualname__} was given.",
+            "Give the path of a CSV or Parquet file; write a table to one first.",
+        )
+    return Path(given)
