@@ -36,7 +36,7 @@ def test_killed_validation_is_completed_and_repeats_nothing(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(utility.plugin), "run", killed)
+    monkeypatch.setattr(utility.plugin, "run", killed)
     with pytest.raises(KeyboardInterrupt):
         frozen.validate(batch)
     assert [(run.stage, run.status) for run in frozen.project.reader.children(batch.run_id)] == [
