@@ -61,8 +61,20 @@ def marginals(
     return figure
 
 
+HEAT_COLUMNS = 60
+
+
 def heat(values: Floats, names: Sequence[str], title: str, beyond: Bools) -> Figure:
-    """A square matrix of differences, white at zero, with a dot where a pair lies beyond the noise floor."""
+    """A square matrix of differences, white at zero, with a dot where a pair lies beyond the noise floor.
+
+    Of more than `HEAT_COLUMNS` columns those with the largest differences are shown: pictures of all would need memory
+    with the square of their number.
+    """
+    if len(names) > HEAT_COLUMNS:
+        title = f"{title}\n({HEAT_COLUMNS} of {len(names):,} columns: the largest differences)"
+        shown = np.sort(np.argsort(-np.abs(values).max(axis=1), kind="stable")[:HEAT_COLUMNS])
+        values, beyond = values[np.ix_(shown, shown)], beyond[np.ix_(shown, shown)]
+        names = [names[place] for place in shown]
     side = max(3.5, 0.34 * len(names) + 1.8)
     figure = Figure(figsize=(side + 0.8, side + 0.2), layout="constrained")
     ax = figure.add_subplot()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ class Panel:
     time: str
     constant: tuple[str, ...]
     """Further columns that are the same in every row of a group."""
+    n_groups: int = field(default=0, compare=False)
 
     @property
     def words(self) -> str:
@@ -36,11 +37,16 @@ class Panel:
     @property
     def ways_out(self) -> str:
         """What can be done about it, in lines to paste."""
+        by_group = (
+            f"or cut it by `synth-mlflow freeze --group {shlex.quote(self.group)}`: each synthetic row is then of a "
+            "new group. "
+            if self.n_groups > FEW_GROUPS
+            else ""
+        )
         return (
             "Start a new project (another `name` in problem.md) and leave the column out:\n"
             f"  columns:\n    {json.dumps(self.group)}: {{role: ignored}}\n"
-            f"or cut it by `synth-mlflow freeze --group {shlex.quote(self.group)}`: of more than {FEW_GROUPS} groups, "
-            "each synthetic row is then of a new one. Whole groups are made by generators of sequences, such as SDV's "
+            f"{by_group}Whole groups are made by generators of sequences, such as SDV's "
             "PARSynthesizer; take their file in with `synth-mlflow generate --from FILE --record RECORD`."
         )
 
@@ -72,7 +78,8 @@ def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
             if group != time and _are_crossed(rows[group], rows[time]):
                 others = [name for name in schema if name not in {group, time}]
                 levels = rows.groupby(group)[others].nunique(dropna=False)
-                return Panel(group, time, tuple(name for name in others if (levels[name] <= 1).all()))
+                same = tuple(name for name in others if (levels[name] <= 1).all())
+                return Panel(group, time, same, len(levels))
     return None
 
 

@@ -8,7 +8,7 @@ groups are split by whole groups: two samples of other groups differ by more tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 N_SPLITS = 32
+STREAMED_CELLS = 2_000_000  # of one split; a thousand columns have as many pairs
 TINY = 1e-12
 CONFIDENCE = 0.99  # of draws of real rows that stay below a floor
 
@@ -82,8 +83,7 @@ def split_floor(
         return _grouped_floor(statistic, n_rows, rng, n_splits, groups)
     half = n_rows // 2
     orders = (rng.choice(n_all or n_rows, 2 * half, replace=False) for _ in range(n_splits))
-    found = np.stack([statistic(order[:half], order[half:]) for order in orders]) * effective_root(half, half)
-    return Floor(found.mean(axis=0), found.std(axis=0, ddof=1), n_splits)
+    return _floor_of((statistic(order[:half], order[half:]) * effective_root(half, half) for order in orders), n_splits)
 
 
 def group_halves(groups: Places, n_rows: int, rng: np.random.Generator) -> tuple[Places, Places]:
@@ -112,8 +112,21 @@ def _grouped_floor(
     statistic: Callable[[Places, Places], Floats], n_rows: int, rng: np.random.Generator, n_splits: int, groups: Places
 ) -> Floor:
     splits = (group_halves(groups, n_rows, rng) for _ in range(n_splits))
-    found = np.stack([statistic(*halves) * effective_root(*map(len, halves)) for halves in splits])
-    return Floor(found.mean(axis=0), found.std(axis=0, ddof=1), n_splits)
+    return _floor_of((statistic(*halves) * effective_root(*map(len, halves)) for halves in splits), n_splits)
+
+
+def _floor_of(found: Iterator[Floats], n_splits: int) -> Floor:
+    """Mean and spread of what splits give; of large arrays one at a time (B. P. Welford, Technometrics 4 (1962))."""
+    first = next(found)
+    if first.size < STREAMED_CELLS:
+        together = np.stack([first, *found])
+        return Floor(together.mean(axis=0), together.std(axis=0, ddof=1), n_splits)
+    mean, squares = first.copy(), np.zeros_like(first)
+    for n, one in enumerate(found, start=2):
+        gap = one - mean
+        mean += gap / n
+        squares += gap * (one - mean)
+    return Floor(mean, np.sqrt(squares / (n_splits - 1)), n_splits)
 
 
 def effective_root(n_first: int, n_second: int) -> float:

@@ -66,7 +66,7 @@ def define(project: Project, path: Path) -> Problem:
     ):
         project.say("this very statement is recorded already")
         return existing
-    run_id = _write(project, statement, found, (path.resolve(), data_path), key)
+    run_id = _write(project, statement, found, (path.resolve(), data_path), (digest, key))
     return _in_force(project, run_id)
 
 
@@ -75,8 +75,11 @@ def _read(statement: Statement, path: Path) -> ReadTable:
     return infer_table(raw_table(path, separator=csv.separator, encoding=csv.encoding), statement.wishes)
 
 
-def _write(project: Project, statement: Statement, found: ReadTable, paths: tuple[Path, Path], key: str) -> str:
+def _write(
+    project: Project, statement: Statement, found: ReadTable, paths: tuple[Path, Path], digest_and_key: tuple[str, str]
+) -> str:
     facts, rows, table = statement.facts, found.rows, found.table
+    digest, key = digest_and_key
     new = NewRun("problem", f"problem · {facts.name}", key)
     superseded = [run.run_id for run in project.problems()]
     run_id = create_run(project.server, new, parent=project.workflow_run)
@@ -88,7 +91,7 @@ def _write(project: Project, statement: Statement, found: ReadTable, paths: tupl
         draft.param(names.P_TASK_DIGEST, statement.task_digest)
         draft.param(names.P_STATEMENT_PATH, str(paths[0]))
         draft.param(names.P_DATA_PATH, str(paths[1]))
-        draft.param(names.P_DATA_DIGEST, table_digest(rows, table.schema))
+        draft.param(names.P_DATA_DIGEST, digest)
         draft.text(names.A_COLUMNS, table.text())
         draft.param(names.P_TABLE_SCHEMA, table.digest)
         draft.param(names.P_DATA_ROWS, len(rows))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_mlflow.checks._pictures import heat
 from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
@@ -113,3 +114,11 @@ def test_a_missing_column_is_refused(evidence):
 def test_same_seed_same_numbers(evidence):
     first, second = (plugin.run(evidence, plugin.defaults) for _ in range(2))
     assert first.probes == second.probes
+
+
+def test_the_picture_of_many_columns_shows_the_largest_differences_alone():
+    values = np.zeros((500, 500))
+    values[:, 7] = values[7, :] = 0.5
+    figure = heat(values, [f"g{n}" for n in range(500)], "Differences", values > 0.1)
+    (axes,) = (one for one in figure.axes if one.get_images() and len(one.get_xticks()) > 20)
+    assert axes.get_images()[0].get_array().shape == (60, 60) and figure.get_size_inches().max() < 25

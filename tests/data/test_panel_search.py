@@ -28,9 +28,11 @@ def test_a_group_and_a_time_that_never_meet_twice_are_a_panel():
 
 def test_a_year_is_a_time_and_a_month_names_no_group():
     rows = pd.DataFrame({"firm": np.repeat(list("abcdefghij"), 20), "year": np.tile(np.arange(1935, 1955), 10)})
+    many = rows.assign(firm=rows["firm"] + (rows["year"] % 3).astype(str), year=rows["year"] // 3)
     roles = {"firm": "category", "year": "number"}
     assert panel_of(rows, roles) == Panel("firm", "year", ())
-    assert "synth-mlflow freeze --group firm" in panel_words(rows, roles)
+    assert "--group" not in panel_words(rows, roles)  # ten firms are categories, also of a split by them
+    assert "synth-mlflow freeze --group firm" in panel_words(many, roles)
     months = rows.rename(columns={"firm": "month"})
     assert panel_of(months, roles) is None and panel_words(months, roles) == ""
 

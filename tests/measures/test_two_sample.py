@@ -69,3 +69,15 @@ def test_unseen_levels_do_not_break_the_encoding():
     unseen = pd.DataFrame({"word": ["zebra", None]})
     assert encoding.features(unseen).tolist() == [[2.0], [2.0]]
     assert len(encoding.points(unseen)) == 2
+
+
+def test_large_floors_are_measured_one_split_at_a_time_with_the_same_result(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(200, 3))
+
+    def gap(first, second):
+        return values[first].mean(axis=0) - values[second].mean(axis=0)
+
+    together = split_floor(gap, 200, np.random.default_rng(1))
+    monkeypatch.setattr("synth_mlflow.measures.floors.STREAMED_CELLS", 1)
+    alone = split_floor(gap, 200, np.random.default_rng(1))
+    np.testing.assert_allclose([alone.mean, alone.spread], [together.mean, together.spread])
