@@ -81,6 +81,18 @@ def test_files_hold_features_target_and_weight_and_validation_is_real(rows: pd.D
     assert not any(folder.exists() for folder in program.folders)
 
 
+@pytest.mark.parametrize(("role", "column", "real"), [("weight", "w", 1.5), ("ignored", "synth_weight", 1.0)])
+def test_a_sweep_over_weights_gives_them_as_a_column(rows: pd.DataFrame, role: str, column: str, real: float) -> None:
+    program = Program()
+    task = Task("y", "binary", roles=ROLES | {"w": role})
+    trainer = bench_of(rows, program, task).trainer
+    for weight in (1.0, 0.2):  # real rows alone have the column as well
+        trainer.predictions(FitRows(np.arange(50), np.arange(50, 80)[: 0 if weight == 1 else 30], weight), 7)
+    (alone, _, _), (mixed, validation, _) = program.shown
+    assert set(alone[column]) == set(validation[column]) == {real}
+    assert mixed[column].value_counts().to_dict() == pytest.approx({real: 40, 0.2 * real: 30})
+
+
 def test_rows_to_predict_hold_features_alone(rows: pd.DataFrame) -> None:
     program, seen = Program(), []
     program.answer = lambda given: seen.append(list(given)) or pd.DataFrame({"yes": [0.25] * 20, "no": [0.75] * 20})
