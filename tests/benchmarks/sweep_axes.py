@@ -185,7 +185,7 @@ def table(found: dict[str, list[Decision]]) -> Iterator[str]:
 
 
 def _columns(decisions: list[Decision]) -> Iterator[str]:
-    yield f"{np.mean([each.best for each in decisions]):+.4f}"
+    yield f"{np.mean([max(each.best, 0.0) for each in decisions]):+.4f}"
     yield f"{np.mean([each.chosen > 0 for each in decisions]):.0%}"
     yield f"{np.mean([each.chosen > 0 and each.gain <= 0 for each in decisions]):.1%}"
     yield f"{np.mean([each.chosen > 0 and each.gain >= each.best / 2 for each in decisions]):.0%}"
