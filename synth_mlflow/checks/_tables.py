@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.checks import Evidence
-from synth_mlflow.data.columns import conform, schema_of
+from synth_mlflow.data.columns import NUMERIC_KINDS, conform, schema_of
 from synth_mlflow.data.splits import Positions
 
 
@@ -76,3 +76,13 @@ def too_few(tables: Tables, *, needed: int, needed_batch: int, why: str) -> str:
     )
     short = [f"{name} {len(rows):,} (needs {n:,})" for name, rows, n in sides if len(rows) < n]
     return f"too few rows to {why}: {', '.join(short)}" if short else ""
+
+
+def later_columns(evidence: Evidence, tables: Tables) -> list[str]:
+    """Columns by which every evaluation row comes after all training rows, as in a split by time.
+
+    A batch that was made from training rows cannot have the values of such a column in evaluation rows.
+    """
+    kinds = schema_of(tables.members).kinds
+    ordered = [name for name, kind in kinds.items() if kind in (*NUMERIC_KINDS, "datetime")]
+    return [name for name in ordered if evidence.members[name].max() < evidence.control[name].min()]

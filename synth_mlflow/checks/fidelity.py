@@ -16,7 +16,7 @@ from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._names import name_probes
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._pictures import bars, heat, marginals
-from synth_mlflow.checks._tables import Tables, judged_tables, too_few, without
+from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
 from synth_mlflow.checks._whole import (
     Classified,
     classifier_probes,
@@ -25,7 +25,6 @@ from synth_mlflow.checks._whole import (
     repeated_rows,
     worst_slices,
 )
-from synth_mlflow.data.columns import NUMERIC_KINDS, schema_of
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.measures.encoding import Encoding
@@ -78,13 +77,16 @@ class Fidelity:
             return CheckResult((), unknown)
         rng = np.random.default_rng([evidence.seed, 41])
         whole = None if unknown else _whole(tables, evidence, rng)
+        later = later_columns(evidence, tables) if evidence.task.time and whole and whole.blind.differ else []
+        if later:  # a split by time has put them apart; what else differs is asked without them
+            whole = _whole(without(tables, later), evidence, rng)
         if whole is not None:
             unknown = whole.blind.differ or _too_few_groups(tables, whole.found, evidence.task, policy)
         # where too few rows show whether both sides follow one law, an honest batch answers for training rows alone
         untested = whole is None and len(tables.members) >= MIN_ROWS
-        differ = untested or (whole is not None and bool(whole.blind.differ))
+        differ = untested or bool(later) or (whole is not None and bool(whole.blind.differ))
         if whole is None and not differ:
-            tables = without(tables, _later(evidence, tables))
+            tables = without(tables, later_columns(evidence, tables))
         judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
         families = pair_families(judged.real, judged.batch, rng, judged.groups)
         probes = [
@@ -105,16 +107,6 @@ def _names_of(evidence: Evidence) -> frozenset[str]:
     """The columns that name rows or groups, but for those that a slice looks at."""
     looked_at = {name for part in evidence.slices.values() for name in part.columns}
     return evidence.task.names_rows - looked_at
-
-
-def _later(evidence: Evidence, tables: Tables) -> list[str]:
-    """Columns by which every evaluation row comes after all training rows, as in a split by time.
-
-    A batch that was made from training rows cannot have the values of such a column in evaluation rows.
-    """
-    kinds = schema_of(tables.members).kinds
-    ordered = [name for name, kind in kinds.items() if kind in (*NUMERIC_KINDS, "datetime")]
-    return [name for name in ordered if evidence.members[name].max() < evidence.control[name].min()]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from synth_mlflow.checks._blind import blind_test
 from synth_mlflow.checks._evaluation_matches import whole_rows
 from synth_mlflow.checks._membership import Battery, distinct, draw_targets, run_attacks
 from synth_mlflow.checks._pictures import bars, low_rate_roc
-from synth_mlflow.checks._tables import Tables, judged_tables, too_few
+from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
 from synth_mlflow.measures import attacks
 from synth_mlflow.measures.dealt_membership import attack_floors, excess_floors
 from synth_mlflow.measures.encoding import Encoding
@@ -61,6 +61,8 @@ class Privacy:
     def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
         """Attack the batch."""
         judged = judged_tables(evidence)
+        if evidence.task.time:  # a time that only evaluation rows have would tell them from members without the batch
+            judged = without(judged, later_columns(evidence, judged))
         tables = distinct(judged)
         alpha = policy["alpha"] / (N_ATTACK_PROBES + tables.members.shape[1])
         needed = rows_for_auc(policy["detectable_auc"], alpha=alpha)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,11 +61,18 @@ def csv_format(path: Path, *, separator: str | None = None, encoding: str | None
         return CsvFormat(separator, encoding)
     regular = [mark for mark in SEPARATORS if _is_regular(sample, mark)]
     if regular == [","] or not sample.strip():
-        return CsvFormat(",", encoding)
+        return CsvFormat(",", encoding, _quote_of(sample))
     found, quote = _sniffed(sample)
     if found not in regular and regular:
         found = regular[0]
     return CsvFormat(found or ",", encoding, quote)
+
+
+def _quote_of(sample: str) -> str:
+    """The single quote where every line after the header begins and ends with one, and no double quote occurs."""
+    lines = [line.strip() for line in sample.splitlines()[1:-1] if line.strip()]
+    is_single = lines and '"' not in sample and all(line[0] == line[-1] == "'" for line in lines)
+    return "'" if is_single else '"'
 
 
 def open_text(path: Path, encoding: str) -> IO[str]:
@@ -86,6 +94,7 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
     with open_text(path, form.encoding) as lines:
         reader = csv.reader(lines, delimiter=form.separator, quotechar=form.quote)
         header, first = (next((row for row in reader if row), []) for _ in range(2))
+    _refuse_lines_before(path, form, header, first)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise UsageError(
@@ -104,6 +113,15 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
             "Put a first line with the names of its columns into the file.",
         )
     return header
+
+
+def _refuse_lines_before(path: Path, form: CsvFormat, header: list[str], first: list[str]) -> None:
+    """A UsageError that names a comment, or the line that tells Excel the separator, in the place of a header."""
+    line, fix = form.separator.join(header), "Take the lines before the header out of the file."
+    if line.startswith("#") and (form.separator.join(first).startswith("#") or len(first) > len(header)):
+        raise UsageError(f"{path} begins with a comment, {line!r}, where the names of its columns were needed.", fix)
+    if re.fullmatch("sep=.{1,3}", line, re.IGNORECASE):
+        raise UsageError(f"{path} begins with a line for Excel, {line!r}, where the names of its columns belong.", fix)
 
 
 def read_texts(path: Path, form: CsvFormat) -> pa.Table:

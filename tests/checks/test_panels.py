@@ -95,3 +95,19 @@ def test_a_few_patients_beyond_the_known_range_are_no_damage():
         probes = column_probes(real, older, columns, fidelity.defaults, np.random.default_rng(0), groups)
         (probe,) = (one for one in probes if (one.name, one.column) == ("outside_range", "age"))
         assert probe.p_value is not None and (probe.p_value < 1e-4) == significant
+
+
+def test_a_time_that_only_evaluation_rows_have_is_no_reason_to_refuse_a_batch(panel, ruled):
+    day = {side: pd.Series(np.arange(len(getattr(panel, side))) % 90) for side in ("batch", "members", "control")}
+    later = replace(
+        panel,
+        batch=panel.batch.assign(day=day["batch"]),
+        members=panel.members.assign(day=day["members"]),
+        control=panel.control.assign(day=100 + day["control"]),
+        task=replace(TASK, time="day"),
+    )
+    assert ruled(Fidelity(), later)[0].verdict == "pass"
+    told = ruled(Fidelity(), replace(later, task=TASK))[0]
+    assert told.verdict == "inconclusive" and "'day'" in told.reasons[0]
+    early = replace(later, batch=later.batch.assign(day=later.batch["day"] // 30))
+    assert ruled(Fidelity(), early)[0].verdict == "fail"

@@ -193,3 +193,15 @@ def test_values_beside_others_with_digits_are_asked(tmp_path, cells, found):
     pd.DataFrame({"c": cells, "x": np.arange(100.0)}).to_csv(tmp_path / "t.csv", index=False)
     (question,) = infer_table(raw_table(tmp_path / "t.csv"), Wishes(None)).questions
     assert found in question.found
+
+
+def test_cells_in_single_quotes_are_read_without_them_and_lines_before_the_header_are_named(tmp_path):
+    lines = [f"'{n}.5','{'it, is' if n % 2 else 'no'}','{'yes' if n % 3 else 'no'}'" for n in range(80)]
+    (tmp_path / "q.csv").write_text("\n".join(["x,town,y", *lines]) + "\n")
+    found = infer_table(raw_table(tmp_path / "q.csv"), Wishes("y"))
+    assert found.table.roles == {"x": "number", "town": "category", "y": "target"}
+    assert set(found.rows["town"]) == {"it, is", "no"}
+    for first, message in (("# made by us\n# 2024", "begins with a comment"), ("sep=;", "a line for Excel")):
+        (tmp_path / "c.csv").write_text(f"{first}\n" + "x;y\n" + "1.5;yes\n2.5;no\n" * 20)
+        with pytest.raises(UsageError, match=message):
+            raw_table(tmp_path / "c.csv")
