@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -229,7 +230,18 @@ def _opened(uri: str) -> MlflowClient:
         _refuse_silent(uri)
     elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_PORTS:
         _refuse_silent_database(uri)
+    path = database_file(uri)
+    if path is not None and (path.is_dir() or not _is_sqlite(path)):  # MLflow would try ten times, for a minute or two
+        raise OSError(f"{path}: file is not a database")
     return MlflowClient(tracking_uri=uri)  # and the registry that the caller has set, else the same server
+
+
+def _is_sqlite(path: Path) -> bool:
+    """Whether a file may be a database: one is empty or missing before its first use."""
+    if not path.exists():
+        return True
+    with path.open("rb") as file:
+        return file.read(16) in (b"", b"SQLite format 3\0")
 
 
 def _refuse_silent(uri: str) -> None:
