@@ -114,7 +114,7 @@ def _choice(document: Document, point: CurvePoint) -> str:
 def _none_chosen(sweep: Sweep) -> str:
     helping = [point for point in sweep.points if point.helps]
     if not helping:
-        return f"No {sweep.noun} earned its place"
+        return f"No {sweep.noun} is shown to help"
     if all(point.forbidden for point in helping):
         return f"The guardrail shuts out every {sweep.noun} that helps"
     return f"No {sweep.noun} that helps satisfies the rule"
@@ -125,14 +125,14 @@ def _shape(sweep: Sweep) -> str:
     if sweep.shape == "sharp":
         return f"The curve has a sharp peak at {peak}: what was swept beside it is measurably worse."
     if sweep.shape == "no peak":
-        return f"The curve has no peak: no {sweep.noun} can be told from the best."
+        return f"The curve has no peak: no {sweep.noun} differs significantly from the best."
     others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
     named = percents(others) if sweep.noun == "ratio" else ", ".join(value_words(sweep, each) for each in others)
     if len(others) > OTHERS_NAMED:
         ends = value_words(sweep, min(others)), value_words(sweep, max(others))
         named = f"{len(others)} others from {ends[0]} to {ends[1]}"
-    told = f": {named} cannot be told from it" if others else ""
-    return f"The curve is flat around its peak at {peak}{told}."
+    beside = f"; the difference from {named} is not significant" if others else ""
+    return f"The curve is flat around its peak at {peak}{beside}."
 
 
 def _content(document: Document) -> str:

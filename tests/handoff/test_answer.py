@@ -34,7 +34,7 @@ def test_sentences_of_a_project_that_gained(document):
     assert found.sentences == (
         "With 4,800 synthetic rows beside 4,800 real rows, average_precision is 0.912 (0.904 to 0.919), against 0.871 "
         "from real rows alone: a gain of +0.041 (+0.031 to +0.052).",
-        "The curve is flat around its peak at 50 %: 75 % cannot be told from it.",
+        "The curve is flat around its peak at 50 %; the difference from 75 % is not significant.",
         "Of 3 batches made, 1 is in the model, holding 5,000 rows from forest.",
     )
 
