@@ -53,9 +53,9 @@ def test_sentences_of_a_project_that_gained_nothing(document):
     success = Success("gain_at_least", 0.02, 0.0, 0.0, 0.0)
     found = answer(replace(document, sweep=sweep, batches=batches, success=success))
     assert (found.outcome, found.headline) == ("no success", "Real rows alone: no synthetic rows in the model")
-    assert found.sentences[0].startswith("No ratio earned its place")
+    assert found.sentences[0].startswith("No ratio is shown to help")
     assert found.sentences[1:] == (
-        "The curve has no peak: no ratio can be told from the best.",
+        "The curve has no peak: no ratio differs significantly from the best.",
         "The model holds no synthetic batch.",
     )
 
