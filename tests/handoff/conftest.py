@@ -123,7 +123,8 @@ def _sweep() -> Sweep:
         plateau=(0.5, 0.75),
         shape="flat",
         rule="the smallest ratio that helps among those not distinguishable from the peak",
-        fragility="The peak at 50 % is flat: a neighbour is not significantly different from it, and it would be the peak again in 71% "
+        fragility="The peak at 50 % is flat: a neighbour is not significantly different from it, and it would be the "
+        "peak again in 71% "
         "of draws. Any ratio of the plateau will do; take a round one.",
         promise=Promise(
             Estimate(0.909, 0.899, 0.919),
