@@ -63,7 +63,7 @@ def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
     --------
     >>> days = pd.Series(pd.date_range("2024-01-01", periods=10)).repeat(10).reset_index(drop=True)
     >>> panel_of(pd.DataFrame({"who": list("abcdefghij") * 10, "day": days}), {"who": "category"})
-    Panel(group='who', time='day', constant=())
+    Panel(group='who', time='day', constant=(), n_groups=10)
     """
     schema = schema_of(rows)
     groups = [name for name in schema.of_kind("string") if roles.get(name) not in NAMED and not is_named_as_time(name)]

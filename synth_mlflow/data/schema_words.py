@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -62,7 +63,7 @@ def _moments(present: pd.Series) -> list[str]:
 
 def _outward(value: float, rounded: Callable[[float], int]) -> float:
     """The value to one digit, away from the others: the exact one is that of a single row."""
-    if not value or not math.isfinite(value):
+    if abs(value) < sys.float_info.min or not math.isfinite(value):  # next to zero no power of ten divides it
         return float(value)
     unit = 10.0 ** math.floor(math.log10(abs(value)))
     return float(rounded(float(value) / unit) * unit)
