@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from synth_mlflow.cli.app import run
+    from synth_mlflow.cli.main import run
 
     run()
 

@@ -14,51 +14,45 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import allowing
-from synth_mlflow.data.any_table import as_pandas
-from synth_mlflow.data.mixes import Mix
-from synth_mlflow.data.own_form import present
-from synth_mlflow.data.record import Origin
+from synth_mlflow.audit.blame import REPEATS as BLAME_REPEATS
+from synth_mlflow.audit.blame import Blame, blame
+from synth_mlflow.audit.reproduce import Reproduction, reproduce
+from synth_mlflow.audit.retract import Retraction, retract
+from synth_mlflow.audit.sign import Asked, SignedOff, sign
+from synth_mlflow.audit.verify import Verification, verify
+from synth_mlflow.backends.batch_writer import Made, spooling, user_name, write_spooled
+from synth_mlflow.backends.command import generate_by_command
+from synth_mlflow.backends.llm import generate_by_llm
+from synth_mlflow.backends.real_rows import declared_source
+from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
+from synth_mlflow.data.chunks import as_pandas
+from synth_mlflow.data.mixing import Mix
+from synth_mlflow.data.provenance import Origin
+from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.gate.verdicts import Verdict
-from synth_mlflow.handoff.difference import Difference
-from synth_mlflow.lifecycle.blame import REPEATS as BLAME_REPEATS
-from synth_mlflow.lifecycle.blame import Blame, blame
-from synth_mlflow.lifecycle.check import Given
-from synth_mlflow.lifecycle.check import check as check_triggers
-from synth_mlflow.lifecycle.check import log_production as record_production
-from synth_mlflow.lifecycle.diff import diff
-from synth_mlflow.lifecycle.export import export
-from synth_mlflow.lifecycle.identify import Identified, identify
-from synth_mlflow.lifecycle.repair import Repaired, repair
-from synth_mlflow.lifecycle.reproduce import Reproduction, reproduce
-from synth_mlflow.lifecycle.retract import Retraction, retract
-from synth_mlflow.lifecycle.status import Status
-from synth_mlflow.lifecycle.status import status as read_status
-from synth_mlflow.lifecycle.tables import batches_table, checks_table
-from synth_mlflow.lifecycle.trace import Trace, trace
-from synth_mlflow.lifecycle.verify import Verification, verify
-from synth_mlflow.model.axes import AxisName
-from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.engine import EngineName
-from synth_mlflow.model.plan import RATIOS, Rule
-from synth_mlflow.stages.batch import Made, user_name, write_spooled
-from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
-from synth_mlflow.stages.command import generate_by_command
-from synth_mlflow.stages.declared_constraints import kept_constraints
+from synth_mlflow.handoff.diff import Difference, diff
+from synth_mlflow.handoff.report import Handoff, report
+from synth_mlflow.queries.export import export
+from synth_mlflow.queries.identify import Identified, identify
+from synth_mlflow.queries.rerun_check import Given
+from synth_mlflow.queries.rerun_check import check as check_triggers
+from synth_mlflow.queries.rerun_check import log_production as record_production
+from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
+from synth_mlflow.queries.status import status as read_status
+from synth_mlflow.queries.trace import Trace, trace
 from synth_mlflow.stages.define import define
-from synth_mlflow.stages.freeze import EqualRows, freeze
-from synth_mlflow.stages.frozen_split import Store
+from synth_mlflow.stages.freeze import EqualRows, Store, freeze
 from synth_mlflow.stages.generate import adopt_file, generate
-from synth_mlflow.stages.handles import Batch as Batch
-from synth_mlflow.stages.handles import BatchWriter
-from synth_mlflow.stages.llm import generate_by_llm
-from synth_mlflow.stages.real_rows import declared_source
-from synth_mlflow.stages.report import Handoff, report
-from synth_mlflow.stages.sign import Asked, SignedOff, sign
-from synth_mlflow.stages.spool import spooling
 from synth_mlflow.stages.sweep import By, sweep
-from synth_mlflow.stages.training_data import TrainingData, training_data
+from synth_mlflow.stages.training_data import Batch as Batch
+from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
 from synth_mlflow.stages.validate import validate
+from synth_mlflow.sweep.axes import AxisName
+from synth_mlflow.sweep.curve import Curve
+from synth_mlflow.sweep.executors import EngineName
+from synth_mlflow.sweep.plan import RATIOS, Rule
 from synth_mlflow.tracking.caller import undisturbed
 from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
 from synth_mlflow.tracking.project import Project
@@ -216,8 +210,8 @@ class Workflow:
     ) -> Batch:
         """Stage 3: make a batch with an installed generator, ``module:callable``, or ``peer:Model`` in another Python.
 
-        See :func:`synth_mlflow.stages.generate.generate`, :mod:`synth_mlflow.stages.own_code` for the contract of your
-        own code, and :mod:`synth_mlflow.peers`.
+        See :func:`synth_mlflow.stages.generate.generate`, :mod:`synth_mlflow.backends.in_process` for the contract
+        of your own code, and :mod:`synth_mlflow.peers`.
         """
         found = generate(
             self.project,
@@ -251,7 +245,7 @@ class Workflow:
         timeout_seconds: float = TIMEOUT_SECONDS,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: run a command that makes a batch; see :func:`synth_mlflow.stages.command.generate_by_command`."""
+        """Stage 3: run a command that makes a batch; see :func:`synth_mlflow.backends.command.generate_by_command`."""
         found = generate_by_command(
             self.project,
             command,
@@ -285,7 +279,7 @@ class Workflow:
         timeout_seconds: float = TIMEOUT_SECONDS,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: ask a language model for rows; see :func:`synth_mlflow.stages.llm.generate_by_llm`."""
+        """Stage 3: ask a language model for rows; see :func:`synth_mlflow.backends.llm.generate_by_llm`."""
         found = generate_by_llm(
             self.project,
             model,
@@ -413,7 +407,7 @@ class Workflow:
     def report(
         self, output: str | Path | None = None, *, limits: str | Path | None = None, data: str | Path | None = None
     ) -> Handoff:
-        """Stage 6: write the handoff document; see :func:`synth_mlflow.stages.report.report`."""
+        """Stage 6: write the handoff document; see :func:`synth_mlflow.handoff.report.report`."""
         with self._real_rows_in(data):
             return report(self.project, output=_path(output), limits=_path(limits))
 
@@ -428,7 +422,7 @@ class Workflow:
         output: str | Path | None = None,
         sources: Sequence[str | Path] = (),
     ) -> SignedOff:
-        """Stage 6: sign a handoff, by default the newest; see :func:`synth_mlflow.stages.sign.sign`.
+        """Stage 6: sign a handoff, by default the newest; see :func:`synth_mlflow.audit.sign.sign`.
 
         Parameters
         ----------
@@ -450,7 +444,7 @@ class Workflow:
     def repair(self) -> Repaired:
         """Mark runs of dead processes as KILLED, and let the database of a moved project name the files beside it.
 
-        See :func:`synth_mlflow.lifecycle.repair.repair`.
+        See :func:`synth_mlflow.queries.status.repair`.
         """
         return repair(self.project)
 
@@ -467,7 +461,7 @@ class Workflow:
         generators: Mapping[str, str] | None = None,
         statement: str | Path | None = None,
     ) -> list[TriggerState]:
-        """The conditions that force a rerun; see :func:`synth_mlflow.lifecycle.check.check`."""
+        """The conditions that force a rerun; see :func:`synth_mlflow.queries.rerun_check.check`."""
         return check_triggers(self.project, Given(_path(new_data), generators, _path(statement)))
 
     @_writes("log-production")
@@ -478,7 +472,7 @@ class Workflow:
     @_writes("retract")
     def retract(self, batch: Batch | str, *, reason: str, by: str | None = None) -> Retraction:
         """Take a batch back for good, by default in your user name; see
-        :func:`synth_mlflow.lifecycle.retract.retract`."""
+        :func:`synth_mlflow.audit.retract.retract`."""
         batch_id = batch.batch if isinstance(batch, Batch) else batch
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
 
@@ -494,7 +488,7 @@ class Workflow:
         n_jobs: int = -1,
         allow_external: bool = False,
     ) -> Blame:
-        """Which batch made a model worse; see :func:`synth_mlflow.lifecycle.blame.blame`.
+        """Which batch made a model worse; see :func:`synth_mlflow.audit.blame.blame`.
 
         Parameters
         ----------
@@ -515,7 +509,7 @@ class Workflow:
 
     @_reads
     def diff(self, before: str | Path, after: str | Path = "newest") -> Difference:
-        """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.lifecycle.diff.diff`."""
+        """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.handoff.diff.diff`."""
         return diff(self.project, str(before), str(after))
 
     @_writes("reproduce")
@@ -529,7 +523,7 @@ class Workflow:
         python: str | Path | None = None,
         sweep: bool = False,
     ) -> Reproduction:
-        """Make a handoff's batches and model again; see :func:`synth_mlflow.lifecycle.reproduce.reproduce`.
+        """Make a handoff's batches and model again; see :func:`synth_mlflow.audit.reproduce.reproduce`.
 
         Parameters
         ----------
@@ -551,7 +545,7 @@ class Workflow:
     def verify(
         self, run_id: str | None = None, *, deep: bool = False, sources: Sequence[str | Path] = ()
     ) -> Verification:
-        """Recompute every digest and verdict; see :func:`synth_mlflow.lifecycle.verify.verify`."""
+        """Recompute every digest and verdict; see :func:`synth_mlflow.audit.verify.verify`."""
         files = [_file(source) for source in sources]
         return verify(self.project, run_id, rng=np.random.default_rng(), deep=deep, sources=files)
 
@@ -559,19 +553,19 @@ class Workflow:
     def identify(self, table: Any) -> Identified:
         """Where each row of a table, given as a file or in memory, comes from.
 
-        See :func:`synth_mlflow.lifecycle.identify.identify`; any table that
-        :func:`~synth_mlflow.data.any_table.as_pandas` takes.
+        See :func:`synth_mlflow.queries.identify.identify`; any table that
+        :func:`~synth_mlflow.data.chunks.as_pandas` takes.
         """
         return identify(self.project, Path(table) if isinstance(table, str | Path) else as_pandas(table))
 
     @_reads
     def trace(self, what: str) -> Trace:
-        """What a model, run or batch is made of or went into; see :func:`synth_mlflow.lifecycle.trace.trace`."""
+        """What a model, run or batch is made of or went into; see :func:`synth_mlflow.queries.trace.trace`."""
         return trace(self.project, what)
 
     @_reads
     def export(self, format_name: str, output: str | Path | None = None) -> str:
-        """Provenance in the format of another tool; see :func:`synth_mlflow.lifecycle.export.export`."""
+        """Provenance in the format of another tool; see :func:`synth_mlflow.queries.export.export`."""
         return export(self.project, format_name, _path(output))
 
     @_reads

@@ -33,7 +33,7 @@ import pandas as pd
 import pytest
 import shop
 
-from synth_mlflow.cli.app import run
+from synth_mlflow.cli.main import run
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.workflow import Workflow
 

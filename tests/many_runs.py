@@ -11,7 +11,7 @@ from pathlib import Path
 
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.seal import seal_of
+from synth_mlflow.tracking.draft import seal_of
 
 COPIED = {
     "params": ("key", "value"),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow import Workflow
-from synth_mlflow.lifecycle.reproduce import Step
+from synth_mlflow.audit.reproduce import Step
 
 STATEMENT = """---
 name: {name}

@@ -10,11 +10,10 @@ import pytest
 
 from synth_mlflow import Workflow, allowed_code
 from synth_mlflow.allowed_code import allowing, load_callable, require_allowed
+from synth_mlflow.audit.replay import CannotError
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, UsageError
-from synth_mlflow.lifecycle.regenerate import CannotError
-from synth_mlflow.model.estimator import load_estimator
-from synth_mlflow.stages.own_model import allowed_model
+from synth_mlflow.models.estimator import allowed_model, load_estimator
 from synth_mlflow.tracking import names
 
 MINE = """from pathlib import Path
@@ -134,7 +133,7 @@ def test_a_baseline_that_was_edited_on_the_server_runs_nothing(done, monkeypatch
 def test_a_recorded_generator_asks_each_time(mine, frozen):
     (mine / "rows_of_mine.py").write_text("make = lambda members, n_rows, seed: members.head(n_rows)\n")
     batch = frozen.generate("rows_of_mine:make", rows=5, purpose="x", version="1")
-    from synth_mlflow.lifecycle.regenerate import Workshop
+    from synth_mlflow.audit.replay import Workshop
 
     workshop = Workshop(frozen.project, frozen.project.evaluation_set(), {}, False, None)
     with allowing(["rows_of_mine"]), pytest.raises(CannotError, match="--allow-external"):

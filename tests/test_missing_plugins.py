@@ -11,7 +11,7 @@ import their_plugins
 from synth_mlflow import Workflow
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.errors import PluginError, StatementError
-from synth_mlflow.gate import conditions
+from synth_mlflow.gate import rerun_conditions
 from synth_mlflow.plugins import find
 from synth_mlflow.tracking import names
 
@@ -144,7 +144,7 @@ def test_define_says_what_to_do_about_a_plugin_that_cannot_be_loaded(uri, write_
 
 def test_a_generator_whose_module_raises_has_no_version(install, monkeypatch):
     install(generators={"tide": "nothing_there"})
-    assert conditions.installed_generators(["tide", "forest"]).keys() == {"forest"}
+    assert rerun_conditions.installed_generators(["tide", "forest"]).keys() == {"forest"}
     monkeypatch.setattr("importlib.import_module", lambda name: 1 / 0)
     with pytest.raises(ZeroDivisionError):  # of our own folder
         find("generators", "forest")

@@ -107,7 +107,7 @@ def test_conda_names_what_pyproject_names() -> None:
 
 
 def test_every_entry_point_calls_a_verb_with_options_that_it_has() -> None:
-    from synth_mlflow.cli.app import cli
+    from synth_mlflow.cli.main import cli
 
     for name, entry in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"].items():
         words = entry["command"].split()
@@ -122,7 +122,7 @@ SAME_IN_CLI = ("allow_code", "data")
 
 
 def test_entry_points_have_what_lets_code_run_and_says_where_the_rows_are() -> None:
-    from synth_mlflow.cli.app import cli
+    from synth_mlflow.cli.main import cli
 
     for name, entry in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"].items():
         options = {
@@ -134,7 +134,7 @@ def test_entry_points_have_what_lets_code_run_and_says_where_the_rows_are() -> N
 
 
 def test_entry_points_have_the_defaults_of_the_command() -> None:
-    from synth_mlflow.cli.app import cli
+    from synth_mlflow.cli.main import cli
 
     for name, entry in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"].items():
         words = entry["command"].split()
@@ -158,7 +158,7 @@ def test_one_text_allows_several_modules(
 
 def test_the_form_of_a_project_calls_the_installed_command(tmp_path: Path) -> None:
     """Whoever installed a wheel has no MLproject of ours: `init` writes one with the same entry points."""
-    from synth_mlflow.data.templates import write_templates
+    from synth_mlflow.cli.templates import write_templates
 
     written = write_templates(tmp_path / "mine")
     assert [path.name for path in written] == ["problem.md", "limits.md", "MLproject"]
@@ -169,7 +169,7 @@ def test_the_form_of_a_project_calls_the_installed_command(tmp_path: Path) -> No
 
 
 def test_an_mlproject_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
-    from synth_mlflow.data.templates import write_templates
+    from synth_mlflow.cli.templates import write_templates
 
     (tmp_path / "MLproject").write_text("name: mine")
     assert [path.name for path in write_templates(tmp_path)] == ["problem.md", "limits.md"]
@@ -180,7 +180,7 @@ def test_an_mlproject_of_the_users_own_is_left_alone(tmp_path: Path) -> None:
 def test_a_project_that_init_wrote_is_run_by_mlflow(
     uri: str, write_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from synth_mlflow.data.templates import MLPROJECT, _text
+    from synth_mlflow.cli.templates import MLPROJECT, _text
 
     write_project()
     (tmp_path / MLPROJECT).write_text(_text(MLPROJECT))

@@ -12,9 +12,7 @@ from scipy import stats
 from synth_mlflow.checks import Probe
 from synth_mlflow.checks._grids import grid_probes
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Kind, Schema
-from synth_mlflow.measures.distances import homogeneity_p_value, ks_p_value, share_p_value
-from synth_mlflow.measures.floors import Places
-from synth_mlflow.measures.tallies import (
+from synth_mlflow.metrics.distances import (
     Bools,
     Statistic,
     Tallied,
@@ -22,7 +20,9 @@ from synth_mlflow.measures.tallies import (
     absent_levels,
     absent_marks,
     expected_marks,
+    homogeneity_p_value,
     ks_of_tally,
+    ks_p_value,
     marks_gap,
     marks_kept,
     measured_floors,
@@ -31,10 +31,12 @@ from synth_mlflow.measures.tallies import (
     new_label_share,
     outside_range,
     share_kept,
+    share_p_value,
     tallied,
     tv_of_tally,
     unseen_levels,
 )
+from synth_mlflow.metrics.null_distribution import Places
 
 TAILS = (("tails_kept", 0.01), ("outliers_kept", 0.001))
 RARE_SHARE = 0.01

@@ -23,12 +23,24 @@ from synth_mlflow.data.grids import (
     Lattice,
     Monthly,
     Weekdays,
+    are_multiples,
+    are_of_width,
+    float_width,
+    grid_step,
     moments_grid,
     whole_numbers_grid,
 )
-from synth_mlflow.data.resolution import are_multiples, are_of_width, float_width, grid_step
-from synth_mlflow.measures.distances import Counts, counted_tv_distance, homogeneity_p_value, share_p_value
-from synth_mlflow.measures.tallies import Bools, Statistic, Tallied, Tally, marks_gap
+from synth_mlflow.metrics.distances import (
+    Bools,
+    Counts,
+    Statistic,
+    Tallied,
+    Tally,
+    counted_tv_distance,
+    homogeneity_p_value,
+    marks_gap,
+    share_p_value,
+)
 
 Ints = npt.NDArray[np.int64]
 

@@ -10,13 +10,13 @@ import pandas as pd
 
 from synth_mlflow.checks._tables import Tables, thin
 from synth_mlflow.data.digests import row_hashes
-from synth_mlflow.measures import attacks
-from synth_mlflow.measures.associations import SharedBins
-from synth_mlflow.measures.dealt_membership import attack_floors, deals, meta_floors
-from synth_mlflow.measures.encoding import Encoding, Scale
-from synth_mlflow.measures.intervals import excess_p_value
-from synth_mlflow.measures.two_sample import roc_area
-from synth_mlflow.measures.value_reuse import ValueCounts, count_values, exact_values, surplus_by_column
+from synth_mlflow.metrics import membership
+from synth_mlflow.metrics.associations import SharedBins
+from synth_mlflow.metrics.encoding import Encoding, Scale
+from synth_mlflow.metrics.intervals import excess_p_value
+from synth_mlflow.metrics.membership import attack_floors, deals, meta_floors
+from synth_mlflow.metrics.row_pairs import ValueCounts, count_values, exact_values, surplus_by_column
+from synth_mlflow.metrics.two_sample import roc_area
 
 MAX_TARGETS = 5_000  # members and as many controls; one false positive in a thousand is then five rows
 MAX_BATCH = 100_000
@@ -32,7 +32,7 @@ class Targets:
     """As many members as controls in random order, every row one copy."""
 
     rows: pd.DataFrame
-    is_member: attacks.Bools
+    is_member: membership.Bools
     others: pd.DataFrame
     """The members that are left."""
 
@@ -46,18 +46,18 @@ class Targets:
 class Battery:
     """What all attacks found."""
 
-    scores: Mapping[str, attacks.Floats]
-    outcomes: Mapping[str, attacks.Outcome]
+    scores: Mapping[str, membership.Floats]
+    outcomes: Mapping[str, membership.Outcome]
     floors: Mapping[str, tuple[float, ...]]
     """Of the area and the two low rates, attack by attack."""
-    dealt: attacks.Bools
+    dealt: membership.Bools
     counts: ValueCounts
-    copies: Mapping[str, attacks.Bools]
+    copies: Mapping[str, membership.Bools]
     """Marks of near copies, by the way in which they are near."""
     targets: Targets
 
     @property
-    def strongest_first(self) -> dict[str, attacks.Floats]:
+    def strongest_first(self) -> dict[str, membership.Floats]:
         """The scores, by the members found at one false positive in a hundred."""
         order = sorted(self.outcomes.values(), key=lambda one: (-one.rates[0].true_positive_rate, -one.auc))
         return {one.name: self.scores[one.name] for one in order}
@@ -73,11 +73,11 @@ class Battery:
         table = pd.DataFrame(found, columns=["column", "auc", "floor"])
         return table[table["auc"] > table["floor"]].sort_values("auc", ascending=False, ignore_index=True)
 
-    def counted(self, marks: attacks.Bools) -> tuple[int, int]:
+    def counted(self, marks: membership.Bools) -> tuple[int, int]:
         """Members and controls with a mark."""
         return int(marks[self.targets.is_member].sum()), int(marks[~self.targets.is_member].sum())
 
-    def p_value(self, marks: attacks.Bools) -> float:
+    def p_value(self, marks: membership.Bools) -> float:
         """How often so many marks would fall on members if membership did not matter."""
         return excess_p_value(*self.counted(marks), self.targets.n)
 
@@ -110,24 +110,25 @@ def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed:
     rng = np.random.default_rng([seed, 29])
     batch = thin(batch, MAX_BATCH, rng)
     near = {
-        scale: attacks.neighbours(encoding.points(targets.rows, scale), encoding.points(batch, scale))
+        scale: membership.neighbours(encoding.points(targets.rows, scale), encoding.points(batch, scale))
         for scale in SCALES
     }
     counts = count_values(targets.rows, batch, targets.others)
     scores = _scores(targets, batch, near, counts, encoding, seed, rng)
     confidence = 1 - 0.05 / (len(scores) + 1)  # the strongest of several is reported
     outcomes = {
-        name: attacks.outcome(name, score, targets.is_member, confidence=confidence) for name, score in scores.items()
+        name: membership.outcome(name, score, targets.is_member, confidence=confidence)
+        for name, score in scores.items()
     }
     dealt = deals(2 * targets.n, rng)
     floors = {name: attack_floors(score, dealt) for name, score in scores.items()}
     distances = [side for one in near.values() for side in (one.to_batch, one.to_real)]
     known = np.column_stack([*scores.values(), *distances, counts.reused.astype(np.float64)])
-    scores["meta"], folds = attacks.meta_attack(known, targets.is_member, seed=seed)
-    outcomes["meta"] = attacks.outcome("meta", scores["meta"], targets.is_member, confidence=confidence, folds=folds)
+    scores["meta"], folds = membership.meta_attack(known, targets.is_member, seed=seed)
+    outcomes["meta"] = membership.outcome("meta", scores["meta"], targets.is_member, confidence=confidence, folds=folds)
     floors["meta"] = meta_floors(known, rng)
     copies = {
-        f"{ratio:g} of the way, in {scale}": attacks.near_copies(one, ratio)
+        f"{ratio:g} of the way, in {scale}": membership.near_copies(one, ratio)
         for scale, one in near.items()
         for ratio in NEAR_RATIOS
     }
@@ -137,19 +138,19 @@ def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed:
 def _scores(
     targets: Targets,
     batch: pd.DataFrame,
-    near: Mapping[Scale, attacks.Neighbours],
+    near: Mapping[Scale, membership.Neighbours],
     counts: ValueCounts,
     encoding: Encoding,
     seed: int,
     rng: np.random.Generator,
-) -> dict[str, attacks.Floats]:
+) -> dict[str, membership.Floats]:
     bins = SharedBins.learn(targets.rows)
-    scores = attacks.distance_attacks(near["ranks"])
-    scores |= {f"scaled_{name}": score for name, score in attacks.distance_attacks(near["deviations"]).items()}
+    scores = membership.distance_attacks(near["ranks"])
+    scores |= {f"scaled_{name}": score for name, score in membership.distance_attacks(near["deviations"]).items()}
     scores["exact_values"] = exact_values(counts)
     scores["value_surplus"] = surplus_by_column(counts).sum(axis=1)
-    scores["subset_counts"] = attacks.subset_counts(bins.codes(targets.rows), bins.codes(batch), rng)
-    scores["density_classifier"] = attacks.density_classifier(
+    scores["subset_counts"] = membership.subset_counts(bins.codes(targets.rows), bins.codes(batch), rng)
+    scores["density_classifier"] = membership.density_classifier(
         encoding.features(targets.rows),
         encoding.features(thin(batch, MAX_CLASSIFIER_ROWS, rng)),
         seed=seed,

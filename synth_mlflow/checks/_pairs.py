@@ -12,7 +12,7 @@ import pandas as pd
 from synth_mlflow.checks import Probe
 from synth_mlflow.checks._tables import thin, thinned
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, schema_of
-from synth_mlflow.measures.associations import (
+from synth_mlflow.metrics.associations import (
     Codes,
     SharedBins,
     correlations,
@@ -21,9 +21,9 @@ from synth_mlflow.measures.associations import (
     pair_distances,
     ranks,
 )
-from synth_mlflow.measures.distances import homogeneity_p_value
-from synth_mlflow.measures.encoding import Floats, numbers
-from synth_mlflow.measures.floors import Places, split_floor
+from synth_mlflow.metrics.distances import homogeneity_p_value
+from synth_mlflow.metrics.encoding import Floats, numbers
+from synth_mlflow.metrics.null_distribution import Places, split_floor
 
 MAX_ROWS = 20_000
 N_TESTED = 3

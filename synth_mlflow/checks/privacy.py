@@ -15,17 +15,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
-from synth_mlflow.checks._blind import blind_test
 from synth_mlflow.checks._evaluation_matches import whole_rows
+from synth_mlflow.checks._joint import blind_test
 from synth_mlflow.checks._membership import Battery, distinct, draw_targets, run_attacks
-from synth_mlflow.checks._pictures import bars, low_rate_roc
+from synth_mlflow.checks._plots import bars, low_rate_roc
 from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
-from synth_mlflow.measures import attacks
-from synth_mlflow.measures.dealt_membership import attack_floors, excess_floors
-from synth_mlflow.measures.encoding import Encoding
-from synth_mlflow.measures.inference import inference_scores
-from synth_mlflow.measures.intervals import detectable_auc, largest_provable_epsilon, rows_for_auc
-from synth_mlflow.measures.rate_excess import critical_count
+from synth_mlflow.metrics import membership
+from synth_mlflow.metrics.encoding import Encoding
+from synth_mlflow.metrics.intervals import (
+    critical_count,
+    detectable_auc,
+    inference_scores,
+    largest_provable_epsilon,
+    rows_for_auc,
+)
+from synth_mlflow.metrics.membership import attack_floors, excess_floors
 
 N_ATTACK_PROBES = 39  # thirteen attacks, each an area and two low rates; a column adds one
 THREAT_MODEL = (
@@ -154,7 +158,7 @@ def _near_copies(battery: Battery, limit: float) -> Probe:
 
 def _excess(
     name: str,
-    marks: attacks.Bools,
+    marks: membership.Bools,
     battery: Battery,
     limit: float,
     *,
@@ -176,7 +180,7 @@ def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float)
     if rows[column].nunique() < 2:
         return Probe("inference_auc", None, limit, column=column, note="the column has fewer than two values")
     scores = inference_scores(rows, batch, column)
-    found = attacks.outcome("inference", scores, is_member)
+    found = membership.outcome("inference", scores, is_member)
     floor = attack_floors(scores, battery.dealt)[0]
     note = "the batch gives away this value of members better than that of controls; coarsen it, or what goes with it"
     return Probe(

@@ -8,7 +8,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from synth_mlflow.cli.options import Shared
-from synth_mlflow.cli.progress import Progress
+from synth_mlflow.cli.output import Progress
 from synth_mlflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,13 +37,12 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one bar a file; the live line says more
     logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # environments made by uv hold no pip
     import synth_mlflow
-    from synth_mlflow.data.private_room import private_room
+    from synth_mlflow.data.private import private_room
 
     tempfile.tempdir = str(private_room())  # MLflow's own temporary files hold rows too
     workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here
-    from synth_mlflow.tracking.adopt import adopt
     from synth_mlflow.tracking.project import Project
-    from synth_mlflow.tracking.server import connect, connect_by_id
+    from synth_mlflow.tracking.server import adopt, connect, connect_by_id
     from synth_mlflow.tracking.write import adopted_as_workflow
 
     adopted = adopt()

@@ -1,23 +1,27 @@
-"""Infer one column: its values, their kind, and the form in which they were written."""
+"""Infer one column: its values, their kind, and the form in which they were written.
+
+What problem.md says of columns and of the CSV file, where it is not found out rightly.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
-from synth_mlflow.data.column_form import PLAIN, Form
 from synth_mlflow.data.columns import Kind, normalise, schema_of
-from synth_mlflow.data.date_inference import date_text
-from synth_mlflow.data.number_inference import number_text
-from synth_mlflow.data.plain_texts import ISO_DATE, MISSING_WORDS, read_texts_as
 from synth_mlflow.data.schema import ColumnRule
+from synth_mlflow.data.text_forms import ISO_DATE, MISSING_WORDS, PLAIN, Form, read_texts_as
 from synth_mlflow.data.text_inference import Finding, Levels, Question, find_format, formats_of
 from synth_mlflow.data.value_formats import ClockText, ValueFormat, over_distinct
+from synth_mlflow.data.value_inference import date_text, number_text
 from synth_mlflow.errors import UsageError
 
 TEXT_ROLES = frozenset({"text", "category"})
@@ -245,3 +249,53 @@ def _ordered(found: Inferred, rule: ColumnRule) -> Inferred:
             "Name every category in `order`, lowest first; texts alone have such an order.",
         )
     return replace(found, form=replace(found.form, dtype="category", categories=rule.order, ordered=True))
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CsvFacts(_Strict):
+    """How the CSV file is written, where it is not found out rightly."""
+
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = None
+    encoding: Text | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                codecs.lookup(value)
+            except LookupError as error:
+                raise ValueError("is no encoding that Python knows") from error
+        return value
+
+
+class ColumnFacts(_Strict):
+    """What a person says of one column."""
+
+    role: Literal[
+        "number", "category", "boolean", "datetime", "time of day", "duration", "text", "identifier", "constant",
+        "weight", "ignored",
+    ] | None = None  # fmt: skip
+    format: Text | None = None
+    zone: Text | None = None
+    missing: list[str] = []
+    order: list[str] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.zone is not None and self.format is None:
+            raise ValueError("has a `zone`, which needs the `format` that it belongs to")
+        if self.order and self.role not in (None, "category"):
+            raise ValueError(f"has an `order`, which a category has, not a {self.role}")
+        return self
+
+    @property
+    def rule(self) -> ColumnRule:
+        """As the schema takes it."""
+        return ColumnRule(self.role, self.format, self.zone, tuple(self.missing), tuple(self.order))

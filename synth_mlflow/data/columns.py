@@ -27,8 +27,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.column_form import PLAIN, Form, as_fine
-from synth_mlflow.data.plain_texts import parse_texts
+from synth_mlflow.data.text_forms import PLAIN, Form, as_fine, parse_texts
 from synth_mlflow.errors import UsageError, closest
 
 Kind = Literal["integer", "number", "boolean", "string", "datetime"]

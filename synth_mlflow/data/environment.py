@@ -1,13 +1,21 @@
-"""The environment in which something was made: Python, platform, the packages that matter, the state of the code."""
+"""The environment in which something was made: Python, platform, the packages that matter, the state of the code.
+
+The version of somebody's code: that of the distribution that ships it, else its commit and its file's digest.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import platform
 import subprocess
+import sys
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+from synth_mlflow.data.digests import file_digest
 
 PACKAGES = ("synth_mlflow", "numpy", "pandas", "scipy", "scikit-learn", "lightgbm", "pyarrow", "mlflow")
 
@@ -51,3 +59,68 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+SHORT = 12  # hex digits of a digest in a version
+
+
+@dataclass(frozen=True)
+class Code:
+    """What can be measured about the file that holds a piece of code."""
+
+    file: str
+    """Its name, without folders."""
+    sha256: str
+    distribution: str | None = None
+    distribution_version: str | None = None
+    commit: str | None = None
+    dirty: bool = False
+    """Whether git does not track the file, or a tracked file of its checkout differs from the commit."""
+
+    @property
+    def version(self) -> str | None:
+        """The version that this evidence supports; None where neither a distribution nor git knows the file.
+
+        Examples
+        --------
+        >>> Code("make.py", "5e" * 32, commit="0123456789abcdef", dirty=True).version
+        'git:0123456789ab+sha256:5e5e5e5e5e5e+dirty'
+        >>> Code("make.py", "5e" * 32, "maker", "1.2").version
+        '1.2'
+        """
+        if self.distribution_version is not None:
+            return self.distribution_version
+        if self.commit is None:
+            return None
+        return f"git:{self.commit[:SHORT]}+sha256:{self.sha256[:SHORT]}{'+dirty' if self.dirty else ''}"
+
+
+def code_of(module: ModuleType) -> Code | None:
+    """Where a module's code comes from; None for one that has no file, as in a notebook.
+
+    A distribution counts only if its own list of files names the module's: a file of the working directory may have
+    the name of an installed package, and an editable install keeps its version while its files change.
+    """
+    if not getattr(module, "__file__", None):
+        return None
+    path = Path(str(module.__file__)).resolve()
+    sha256 = file_digest(path)
+    shipped = _distribution(path)
+    if shipped is not None:
+        return Code(path.name, sha256, shipped.name, shipped.version)
+    commit = git(path.parent, "rev-parse", "HEAD")
+    return Code(path.name, sha256, commit=commit.strip() if commit else None, dirty=_is_dirty(path))
+
+
+def _distribution(path: Path) -> metadata.Distribution | None:
+    places = [place for place in sys.path if place and path.is_relative_to(Path(place).resolve())]  # few have packages
+    for distribution in metadata.distributions(path=places):
+        named = [file for file in distribution.files or [] if file.name == path.name]
+        if any(Path(str(distribution.locate_file(file))).resolve() == path for file in named):
+            return distribution
+    return None
+
+
+def _is_dirty(path: Path) -> bool:
+    untracked = git(path.parent, "ls-files", "--error-unmatch", path.name) is None
+    return untracked or bool(git(path.parent, "status", "--porcelain", "--untracked-files=no"))

@@ -1,20 +1,37 @@
-"""Infer the schema of a table, follow what a person said of its columns, and ask about what is ambiguous."""
+"""Infer the schema of a table, follow what a person said of its columns, and ask about what is ambiguous.
+
+Columns that are the target under another name: a model that sees them needs nothing else.
+
+What the values of a column keep to, in a few words: range, decimals, grid, categories.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
-from synth_mlflow.data.columns import check_names, normalise
+from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, check_names, normalise, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.disguise import disguised_targets
-from synth_mlflow.data.roles import FEW_GROUPS, Role, role_of
-from synth_mlflow.data.schema import ColumnRule, ColumnSchema, TableSchema, Wishes, values_role
-from synth_mlflow.data.schema_words import detail_of
+from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.schema import (
+    FEW_GROUPS,
+    ColumnRule,
+    ColumnSchema,
+    Role,
+    TableSchema,
+    Wishes,
+    is_constant,
+    role_of,
+    values_role,
+)
+from synth_mlflow.data.text_forms import Form
 from synth_mlflow.data.text_inference import Question, quoted
 from synth_mlflow.errors import StatementError, UsageError, closest
 
@@ -131,3 +148,115 @@ def _described(name: str, found: Inferred, role: Role) -> ColumnSchema:
 
 def _index(found: Mapping[str, Inferred]) -> pd.RangeIndex:
     return pd.RangeIndex(len(next(iter(found.values())).values) if found else 0)
+
+
+MIN_ROWS = 50
+MAX_LEVELS = 10
+MIN_LEVEL_ROWS = 5
+EQUAL = 1e-9  # of the correlation's distance from 1: rounding alone
+
+
+def disguised_targets(rows: pd.DataFrame, wishes: Wishes) -> list[Question]:
+    """Questions about columns that say the target of every row; those that a person gave a role are left out."""
+    if wishes.target not in rows or len(rows) < MIN_ROWS:
+        return []
+    target = rows[wishes.target]
+    others = [name for name in rows.columns if name != wishes.target and not _answered(str(name), wishes)]
+    same = _same_class if wishes.is_classification else _same_number
+    return [_question(str(name), str(wishes.target), rows[name], target) for name in others if same(rows[name], target)]
+
+
+def _answered(name: str, wishes: Wishes) -> bool:
+    return name in wishes.rules and wishes.rules[name].role is not None
+
+
+def _same_class(column: pd.Series, target: pd.Series) -> bool:
+    """Whether each of a column's few values stands beside one class only, and each class beside one value at least."""
+    if target.nunique() < 2 or column.nunique(dropna=False) > MAX_LEVELS or column.nunique(dropna=False) < 2:
+        return False
+    counts = pd.crosstab(column.astype("str").fillna("(missing)"), target.astype("str")).to_numpy()
+    return bool(((counts > 0).sum(axis=1) == 1).all() and (counts.sum(axis=1) >= MIN_LEVEL_ROWS).all())
+
+
+def _same_number(column: pd.Series, target: pd.Series) -> bool:
+    """Whether a column is the target in another unit."""
+    kinds = schema_of(pd.DataFrame({"column": column, "target": target}))
+    if {kinds["column"], kinds["target"]} - NUMERIC_KINDS or column.isna().any():
+        return False
+    x, y = (side.to_numpy(dtype="float64") for side in (column, target))
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return False
+    return bool(1 - abs(float(np.corrcoef(x, y)[0, 1])) < EQUAL)
+
+
+def _question(name: str, target: str, column: pd.Series, values: pd.Series) -> Question:
+    pairs = pd.DataFrame({"a": column, "b": values}).dropna().drop_duplicates("a").head(3)
+    shown = ", ".join(f"{a!s} where it is {b!s}" for a, b in pairs.itertuples(index=False))
+    found = f"it says the target {target!r} of every row ({shown}): is it known before the target is?"
+    return Question(name, found, ("role: ignored", f"role: {'category' if column.dtype == 'str' else 'number'}"))
+
+
+MAX_DECIMALS = 6
+
+
+def detail_of(values: pd.Series, kind: Kind, role: Role, form: Form) -> str:
+    """A few words on a column's values, and on the words that were taken for missing ones."""
+    present = values.dropna()
+    parts = []
+    if form.format is not None:
+        parts.append(form.format.words)
+    if present.empty:
+        parts.append("no value at all")
+    elif role == "constant" or is_constant(values):
+        parts.append(f"always {str(present.iloc[0])[:40]}")
+    elif kind == "string":
+        parts += _texts(present, role)
+    elif kind == "datetime":
+        parts += _moments(present)
+    elif kind in {"integer", "number"}:
+        parts += _numbers(present, kind, form)
+    if form.words:
+        parts.append(f"missing where it says {', '.join(map(repr, form.words))}")
+    return ", ".join(parts)
+
+
+def _texts(present: pd.Series, role: Role) -> list[str]:
+    if role in {"identifier", "group key"}:
+        share = present.nunique() / len(present)
+        name = known_form(present)
+        return [*([name] if name else []), "unique" if share == 1 else f"{share:.0%} distinct"]
+    return [f"{present.nunique():,} categories"] if role != "text" else []
+
+
+def _moments(present: pd.Series) -> list[str]:
+    days = present.dt.normalize()
+    found = []
+    if (days == present).all():
+        found.append("days")
+    if (present.dt.day == 1).all():
+        found = ["starts of months"]
+    elif present.dt.is_month_end.all():
+        found = ["ends of months"]
+    elif (present.dt.day_of_week < 5).all():
+        found.append("weekdays only")
+    first, last = present.min().year, present.max().year
+    return [*found, f"{first}" if first == last else f"{first} to {last}"]
+
+
+def _outward(value: float, rounded: Callable[[float], int]) -> float:
+    """The value to one digit, away from the others: the exact one is that of a single row."""
+    if abs(value) < sys.float_info.min or not math.isfinite(value):  # next to zero no power of ten divides it
+        return float(value)
+    unit = 10.0 ** math.floor(math.log10(abs(value)))
+    return float(rounded(float(value) / unit) * unit)
+
+
+def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
+    span = f"{_outward(present.min(), math.floor):,g} to {_outward(present.max(), math.ceil):,g}"
+    if form.format is not None:
+        return [span]
+    if kind == "integer":
+        return [f"whole numbers, {span}"]
+    values = present.to_numpy(dtype="float64")
+    decimals = next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(values, n), values)), None)
+    return [f"{decimals} decimals, {span}" if decimals is not None else span]

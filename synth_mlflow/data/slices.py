@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, Schema, schema_of
-from synth_mlflow.data.plain_texts import ISO_DATE
+from synth_mlflow.data.text_forms import ISO_DATE
 from synth_mlflow.errors import UsageError, closest
 
 Value = float | str | bool

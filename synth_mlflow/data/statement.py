@@ -23,11 +23,10 @@ from pydantic import (
     model_validator,
 )
 
-from synth_mlflow.data.column_facts import ColumnFacts, CsvFacts
-from synth_mlflow.data.constraint_grammar import as_texts, parse_constraints
-from synth_mlflow.data.constraints import Constraints
+from synth_mlflow.data.column_inference import ColumnFacts, CsvFacts
+from synth_mlflow.data.constraints import Constraints, as_texts, parse_constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
-from synth_mlflow.data.plain_yaml import read_plain
+from synth_mlflow.data.markup import read_plain
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Guardrail, ModelSpec, Task, TaskKind

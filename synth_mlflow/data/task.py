@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from synth_mlflow.data.fit_commands import FitCommands
-from synth_mlflow.data.roles import NO_FEATURES, Role
+from synth_mlflow.data.schema import NO_FEATURES, Role
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 

@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.date_inference import date_formats, nearly_formats
-from synth_mlflow.data.duration_format import DurationText, unit_style
-from synth_mlflow.data.number_inference import number_format
-from synth_mlflow.data.plain_texts import MISSING_WORDS
-from synth_mlflow.data.value_formats import ClockText, ValueFormat
+from synth_mlflow.data.text_forms import MISSING_WORDS
+from synth_mlflow.data.value_formats import ClockText, DurationText, ValueFormat, unit_style
+from synth_mlflow.data.value_inference import date_formats, nearly_formats, number_format
 
 FEW_VALUES = 10
 """Texts of so few forms that repeat are categories, whatever they say."""

@@ -1,16 +1,32 @@
-"""The policy in force, also where the checks that it asks for are not installed on this machine."""
+"""The policy in force, also where the checks that it asks for are not installed on this machine.
+
+What every row of a project must keep, as its statement declares it and its real rows show it.
+
+Whether rows may enter training at all, whatever checks say of them: not if they were retracted, under any name, and
+not if they were made for another evaluation set than the one in force.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from synth_mlflow.errors import EvidenceError, PluginError, SynthError
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from synth_mlflow.data.chunks import distinctive_rows
+from synth_mlflow.data.constraints import Constraints, Fixed
+from synth_mlflow.data.digests import Hashes, row_digests
+from synth_mlflow.data.tables import restore
+from synth_mlflow.errors import EvidenceError, GateError, PluginError, SynthError
 from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.metrics.row_pairs import are_mostly_of
 from synth_mlflow.plugins import installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.stored import Problem
+from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 
 def policy_in_force(problem: Problem) -> Policy:
@@ -82,3 +98,124 @@ def _kept(project: Project, problem: StoredRun) -> StoredRun:
             "Install them: `synth-mlflow list` shows what is there.",
         )
     return checks[-1]
+
+
+def kept_constraints(project: Project, frozen: EvaluationSet, learned_from: pd.DataFrame | None) -> Constraints:
+    """The statement's constraints; combinations are those of the project's real rows and of ``learned_from``.
+
+    Raises
+    ------
+    UsageError
+        If these rows break a constraint themselves, with the number.
+    """
+    declared = project.problem().statement.constraints
+    if not any(isinstance(one, Fixed) for one in declared):
+        return declared
+    real = [project.training_rows(frozen), project.evaluation_rows(frozen)]
+    return declared.seen_in(pd.concat(real if learned_from is None else [*real, learned_from], ignore_index=True))
+
+
+ANY_SHARE = 0.1
+"""Of the rows that can be told by their values alone: as many of a retracted batch are never there by chance."""
+
+
+def shut_for_good(project: Project, batch: StoredBatch) -> str:
+    """Why no check can open the gate of a batch; empty if there is no reason.
+
+    Raises
+    ------
+    EvidenceError
+        If rows that it has to be compared with are gone, or are not those that were recorded.
+    """
+    return made_for_another_set(project.evaluation_set(), batch) or rows_of_retracted(project, batch)
+
+
+def made_for_another_set(frozen: EvaluationSet, batch: StoredBatch) -> str:
+    """Why a batch that was made before the evaluation set in force was frozen is shut out; empty if it was not."""
+    made_for = batch.run.params.get(names.P_EVALUATION_DIGEST, "")
+    if made_for == frozen.digest:
+        return ""
+    return (
+        f"it was made for another evaluation set (digest {made_for[:12]}…) than the one in force "
+        f"({frozen.digest[:12]}…), whose rows its generator may have seen; generate it again"
+    )
+
+
+def refuse_other_set(frozen: EvaluationSet, run: StoredRun, what: str, command: str) -> None:
+    """A GateError for a sweep or handoff that was measured on another evaluation set than the one in force."""
+    measured_on = run.params.get(names.P_EVALUATION_DIGEST, "")
+    if measured_on != frozen.digest:
+        raise GateError(
+            f"{what} rests on evaluation set {measured_on[:12]}…, and {frozen.digest[:12]}… is in force: what was "
+            "measured before the second freeze ended with it.",
+            f"Generate, validate and sweep again, then `{command}`.",
+        )
+
+
+def rows_of_retracted(project: Project, batch: StoredBatch) -> str:
+    """Why the rows of a batch count as retracted though its own run is not; empty if they do not.
+
+    They are compared as they lie in its file: what a run or its digests claim of them counts for nothing.
+    """
+    runs = _other_retracted(project, batch.run.run_id, batch.digest)
+    if not runs:
+        return ""
+    frozen = project.evaluation_set()
+    rows = row_digests(project.batch_rows(batch, frozen.schema), frozen.salt)
+    return next(_reasons(project, frozen, runs, rows, batch.digest), "")
+
+
+def retracted_like(project: Project, frozen: EvaluationSet, rows: Hashes, digest: str) -> str:
+    """Why rows that are about to become a batch count as retracted; empty if they do not.
+
+    Parameters
+    ----------
+    rows : array of shape (n_rows,)
+        Digests of the rows with the salt of the evaluation set in force.
+    digest : str
+        The content digest of the table.
+    """
+    return next(_reasons(project, frozen, _other_retracted(project, "", digest), rows, digest), "")
+
+
+def _other_retracted(project: Project, run_id: str, digest: str) -> list[StoredRun]:
+    """The runs of retracted batches, deleted ones too; those of the very same rows first."""
+    runs = [run for run in project.reader.retracted() if run.run_id != run_id]
+    return sorted(runs, key=lambda run: run.params.get(names.P_BATCH_DIGEST) != digest)
+
+
+def _reasons(
+    project: Project, frozen: EvaluationSet, runs: list[StoredRun], rows: Hashes, digest: str
+) -> Iterator[str]:
+    for run in runs:
+        name = run.params.get(names.P_BATCH, run.run_id)
+        if run.params.get(names.P_BATCH_DIGEST) == digest:
+            yield f"its rows are those of batch {name}, which was retracted{_words(run)}"
+            continue
+        theirs, distinctive = _digests_of(project, frozen, run)
+        shared = int(np.isin(rows, theirs).sum())
+        if are_mostly_of(rows, theirs) or int(np.isin(rows, distinctive).sum()) > ANY_SHARE * len(rows):
+            yield f"{shared:,} of its {len(rows):,} rows are those of batch {name}, which was retracted{_words(run)}"
+
+
+def _words(run: StoredRun) -> str:
+    told = StoredBatch(run).taken_back
+    return f" {told.words}" if told else ""
+
+
+def _digests_of(project: Project, frozen: EvaluationSet, run: StoredRun) -> tuple[Hashes, Hashes]:
+    """The row digests of a retracted batch under the salt in force, and those that can be told by their values alone.
+
+    Real rows are left out of the latter: generators that copy them make the same ones again.
+    """
+    real = np.concatenate(list(project.row_digests(frozen.run).values()))
+    if run.params.get(names.P_EVALUATION_DIGEST) == frozen.digest:
+        found = project.row_digests(run)
+        theirs, distinctive = np.concatenate([found["distinctive"], found["common"]]), found["distinctive"]
+    else:  # digests of another set have another salt
+        path = project.reader.file(run, names.A_BATCH)
+        if set(pq.read_schema(path).names) != set(frozen.schema):  # rows of other columns are no rows of this table
+            return np.array([], dtype=np.uint64), np.array([], dtype=np.uint64)
+        theirs = row_digests(restore(pd.read_parquet(path), frozen.schema), frozen.salt)
+        distinctive = theirs[distinctive_rows(path, frozen.schema)]
+    return theirs, distinctive[~np.isin(distinctive, real)]

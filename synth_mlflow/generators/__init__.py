@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 
@@ -90,3 +91,19 @@ class Generator(Protocol):
             If these rows cannot be learned from; says what was found and what to do.
         """
         ...
+
+
+def fit_within_constraints(
+    generator: Generator,
+    members: pd.DataFrame,
+    task: Task,
+    rng: np.random.Generator,
+    *,
+    slice: Slice | None,  # noqa: A002 - the contract's name
+    constraints: Constraints,
+    may_construct: bool,
+) -> Sampler:
+    """Fit a generator so that its rows keep the constraints; see ``_constraints.fit_within``."""
+    from synth_mlflow.generators._constraints import fit_within  # which imports the contract above
+
+    return fit_within(generator, members, task, rng, slice=slice, constraints=constraints, may_construct=may_construct)

@@ -16,12 +16,11 @@ import pandas as pd
 from scipy.special import gammaln
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Kind, schema_of
-from synth_mlflow.data.grids import EXACT
-from synth_mlflow.data.resolution import grid_step
+from synth_mlflow.data.grids import EXACT, grid_step
 from synth_mlflow.data.task import Task
 from synth_mlflow.generators._followers import PARTS, Curve, Follower, Line, Lookup, as_floats, part_of
-from synth_mlflow.generators._numbers import Floats, Ints
-from synth_mlflow.generators._roles import roles_of
+from synth_mlflow.generators._identifiers import roles_of
+from synth_mlflow.generators._numeric import Floats, Ints
 
 MIN_ROWS = 50
 MAX_COLUMNS = 150  # pairs of more columns are not looked at

@@ -11,11 +11,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, NUMERIC_KINDS, Kind
-from synth_mlflow.data.grids import DAY_US, EXACT, HOUR_US, Chain, Lattice, Wide, moments_grid, whole_numbers_grid
-from synth_mlflow.data.resolution import float_width, grid_step, on_grid
+from synth_mlflow.data.grids import (
+    DAY_US,
+    EXACT,
+    HOUR_US,
+    Chain,
+    Lattice,
+    Wide,
+    float_width,
+    grid_step,
+    moments_grid,
+    on_grid,
+    whole_numbers_grid,
+)
 from synth_mlflow.data.slices import Mask
-from synth_mlflow.generators._cycles import Cycle
-from synth_mlflow.generators._numbers import LADDER, Floats, Ints, Numbers, Smoothing
+from synth_mlflow.generators._numeric import LADDER, Cycle, Floats, Ints, Numbers, Smoothing
 
 Codes = dict[str, npt.NDArray[Any]]
 """Encoded columns by name, each of shape (n_rows,)."""

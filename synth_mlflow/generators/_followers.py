@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.grids import time_unit_us
-from synth_mlflow.data.resolution import grid_step, on_grid
+from synth_mlflow.data.grids import grid_step, on_grid, time_unit_us
 from synth_mlflow.data.slices import Mask
-from synth_mlflow.generators._numbers import Floats, Ints
+from synth_mlflow.generators._numeric import Floats, Ints
 
 PARTS = ("month", "quarter", "day of the week", "day", "hour", "year", "month of the year")
 """Of a date, which other columns may follow from."""

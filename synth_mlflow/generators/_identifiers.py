@@ -1,18 +1,58 @@
-"""Fresh identifiers: unique values of the same form as a column's own, none of which belongs to a member."""
+"""Fresh identifiers: unique values of the same form as a column's own, none of which belongs to a member.
+
+What part each column plays in a generator: modelled, held constant, or regenerated as an identifier.
+"""
 
 from __future__ import annotations
 
 import string
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.columns import EXACT
+from synth_mlflow.data import schema
+from synth_mlflow.data.columns import CATEGORICAL_KINDS, EXACT, Kind, schema_of
 from synth_mlflow.data.identifier_forms import fresh as fresh_of_form
 from synth_mlflow.data.identifier_forms import known_form
-from synth_mlflow.data.roles import UNIQUE_SHARE
+from synth_mlflow.data.schema import UNIQUE_SHARE
+
+Role = Literal["number", "category", "constant", "identifier", "text"]
+
+
+def roles_of(members: pd.DataFrame, target: str, known: Mapping[str, schema.Role] | None = None) -> Mapping[str, Role]:
+    """The role of each column of a normalised table; the target is always modelled unless it is constant.
+
+    Parameters
+    ----------
+    members : DataFrame
+    target : str
+    known : mapping of str to Role, optional
+        What the project's schema says; columns that it does not name are judged by their values.
+
+    Examples
+    --------
+    >>> roles_of(pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "x"], "y": [True, False]}), "y")
+    {'a': 'number', 'b': 'constant', 'y': 'category'}
+    """
+    kinds, known = schema_of(members), known or {}
+    return {name: _role(members[name], kinds[name], target, known.get(name)) for name in kinds}
+
+
+def _role(column: pd.Series, kind: Kind, target: str, known: schema.Role | None) -> Role:
+    modelled: Role = "category" if kind in CATEGORICAL_KINDS else "number"
+    if schema.is_constant(column):
+        return "constant"
+    if column.name == target:
+        return modelled
+    found = known or schema.role_of(column, kind)
+    if found in {"identifier", "group key"}:
+        return "identifier"
+    return "text" if found == "text" else modelled
+
 
 MAX_FORMS = 200  # distinct patterns that are kept; the commonest ones
 MAX_STEPS = 3  # draws of a public form that find few new values; then it is a form like any other

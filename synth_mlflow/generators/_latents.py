@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from synth_mlflow.generators._encoding import CategoryColumn, Encoded, NumberColumn
-from synth_mlflow.generators._numbers import Floats, Ints, Numbers
+from synth_mlflow.generators._numeric import Floats, Ints, Numbers
 
 _EDGE = 1e-9  # keeps quantiles finite
 

@@ -14,9 +14,8 @@ from synth_mlflow.data.slices import Both, Condition, Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.generators._encoding import Codes, Encoded, encode
-from synth_mlflow.generators._identifiers import Identifiers
-from synth_mlflow.generators._numbers import Smoothing
-from synth_mlflow.generators._roles import Role, roles_of
+from synth_mlflow.generators._identifiers import Identifiers, Role, roles_of
+from synth_mlflow.generators._numeric import Smoothing
 
 CONSTANT_COLUMNS = "constant_columns"  # a note of samplers
 TextPolicy = Literal["refuse", "resample"]

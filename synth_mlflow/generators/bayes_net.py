@@ -1,8 +1,18 @@
-"""Bayesian network of counts: each column given at most two others, with differential privacy if asked for."""
+"""Bayesian network of counts: each column given at most two others, with differential privacy if asked for.
+
+Columns as a few counted values: categories as they are, numbers in bins.
+
+Pure differential privacy for one row: geometric noise on counts, the exponential mechanism, and their sum.
+
+Two tables are neighbours if they have the same number of rows and differ in one row. A mechanism is ε-private if no
+output is more than e^ε times likelier on one neighbour than on the other; run one after another, the ε add up
+(C. Dwork and A. Roth, doi:10.1561/0400000042, theorems 3.6, 3.10 and 3.16).
+"""
 
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -13,11 +23,103 @@ import pandas as pd
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.generators._bins import Bins, Levels, bins_of
-from synth_mlflow.generators._differential_privacy import COUNT_SENSITIVITY, choose, noisy_counts, secret_rng
-from synth_mlflow.generators._encoding import Codes, Encoded
-from synth_mlflow.generators._numbers import Ints, Smoothing
+from synth_mlflow.generators._encoding import CategoryColumn, Codes, Column, Encoded
+from synth_mlflow.generators._numeric import Floats, Ints, Numbers, Smoothing
 from synth_mlflow.generators._table_sampler import TableSampler, TextPolicy, fit_table
+
+N_QUANTILE_BINS = 20
+N_EQUAL_BINS = 16
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A category: its codes, with one for missing where that occurs."""
+
+    n_values: int
+
+    def count(self, values: Ints) -> Ints:
+        """Codes of shape (n_rows,)."""
+        return values.astype(np.int64)
+
+    def draw(self, codes: Ints, rng: np.random.Generator) -> Ints:  # noqa: ARG002 (as numbers are drawn)
+        """Values of shape (n_rows,)."""
+        return codes
+
+
+@dataclass(frozen=True)
+class Bins:
+    """A number: intervals, and one value more for missing where that occurs."""
+
+    edges: Floats
+    """Ascending; shape (n_bins + 1,)."""
+    numbers: Numbers
+    present: Floats
+    """The members' values, ascending, that bins are filled from; empty if bins are filled evenly."""
+    may_be_missing: bool
+
+    @property
+    def n_values(self) -> int:
+        """Bins, and one more if numbers may be missing."""
+        return len(self.edges) - 1 + self.may_be_missing
+
+    def count(self, values: Floats) -> Ints:
+        """The bin of each value; shape (n_rows,)."""
+        at = np.searchsorted(self.edges[1:-1], values, side="right")
+        return np.where(np.isnan(values), len(self.edges) - 1, at).astype(np.int64)
+
+    def draw(self, codes: Ints, rng: np.random.Generator) -> Floats:
+        """Numbers from each bin, NaN for missing."""
+        known = np.minimum(codes, len(self.edges) - 2)
+        share = rng.random(len(codes))
+        if len(self.present):
+            starts = np.searchsorted(self.count(self.present), np.arange(len(self.edges)))
+            at = starts[known] + (share * np.diff(starts)[known]).astype(np.int64)
+            drawn = self.numbers.redraw(self.present[np.minimum(at, len(self.present) - 1)], rng)
+        else:
+            drawn = self.numbers.round(self.edges[known] + share * np.diff(self.edges)[known])
+        return np.where(codes == len(self.edges) - 1, np.nan, drawn)
+
+
+def bins_of(column: Column, values: Floats | Ints, *, evenly: bool) -> Levels | Bins:
+    """Counted values of a column: ``evenly`` cuts and fills the range of numbers without looking at where they lie."""
+    if isinstance(column, CategoryColumn):
+        return Levels(column.n_levels + int((values == column.n_levels).any()))
+    missing = np.isnan(values)
+    may_be_missing = bool(missing.any())
+    present = np.sort(values[~missing]).astype(np.float64)
+    if evenly:
+        edges = np.linspace(present[0], present[-1], N_EQUAL_BINS + 1)
+        return Bins(edges, column.numbers, np.empty(0), may_be_missing)
+    edges = np.unique(np.quantile(present, np.linspace(0.0, 1.0, N_QUANTILE_BINS + 1)))
+    return Bins(edges if len(edges) > 1 else np.repeat(edges, 2), column.numbers, present, may_be_missing)
+
+
+COUNT_SENSITIVITY = 2  # replacing a row takes one from a cell and adds one to another
+
+
+def secret_rng() -> np.random.Generator:
+    """Randomness from the operating system: noise that the recorded seed could repeat could also be taken away."""
+    return np.random.Generator(np.random.PCG64(secrets.randbits(256)))
+
+
+def noisy_counts(counts: Ints, epsilon: float, rng: np.random.Generator) -> Ints:
+    """Counts of all cells of one table, ε-private together; negative ones are possible.
+
+    Two-sided geometric noise, the discrete Laplace law, needs no floating-point care (A. Ghosh, T. Roughgarden and
+    M. Sundararajan, doi:10.1137/09076828X).
+    """
+    success = -np.expm1(-epsilon / COUNT_SENSITIVITY)
+    noise = rng.geometric(success, counts.shape) - rng.geometric(success, counts.shape)
+    return np.asarray(counts + noise, dtype=np.int64)
+
+
+def choose(scores: Floats, epsilon: float, sensitivity: float, rng: np.random.Generator) -> int:
+    """The position of a high score, ε-private: the exponential mechanism by Gumbel noise.
+
+    ``sensitivity`` bounds how much any score changes between neighbours.
+    """
+    return int(np.argmax(scores * epsilon / (2.0 * sensitivity) + rng.gumbel(size=len(scores))))
+
 
 MAX_PARENTS = 2
 MAX_CANDIDATES = 300  # sets of parents that are compared for one column

@@ -13,7 +13,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.generators._encoding import Codes, Encoded, NumberColumn
-from synth_mlflow.generators._numbers import Floats, Ints, Smoothing
+from synth_mlflow.generators._numeric import Floats, Ints, Smoothing
 from synth_mlflow.generators._table_sampler import TableSampler, TextPolicy, fit_table
 
 

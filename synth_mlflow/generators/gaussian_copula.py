@@ -14,7 +14,7 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.generators._encoding import Codes, Encoded
 from synth_mlflow.generators._latents import Latent, ValueLatent, latents_of
-from synth_mlflow.generators._numbers import Floats, Smoothing
+from synth_mlflow.generators._numeric import Floats, Smoothing
 from synth_mlflow.generators._table_sampler import TableSampler, TextPolicy, fit_table
 
 MIN_EIGENVALUE = 1e-4  # keeps the matrix invertible

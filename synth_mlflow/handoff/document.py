@@ -30,7 +30,7 @@ from synth_mlflow.handoff.evidence import (
     Verdict,
 )
 from synth_mlflow.handoff.links import without_credentials
-from synth_mlflow.model.success import Success
+from synth_mlflow.sweep.explain import Success
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -1,16 +1,21 @@
-"""The prompt: a template that people write, and what it may name."""
+"""The prompt: a template that people write, and what it may name.
+
+What may be set about asking a language model.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.secrets import secret_in
+from synth_mlflow.data.private import secret_in
 from synth_mlflow.errors import UsageError, closest
 
 NAMES = ("rows", "columns", "examples", "schema", "slice", "purpose", "target")
@@ -84,3 +89,49 @@ class Prompt:
 
 
 _SANDBOX = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `--param` sets; only the first five change what is asked."""
+
+    temperature: float = 1.0
+    rows_per_request: int = 20
+    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
+    """How the endpoint is told the form of an answer."""
+    max_tokens: int | None = None
+    """Of one answer."""
+    seeded: bool = True
+    """Whether each request carries a seed."""
+    concurrency: int = 4
+    """Requests at the same time."""
+    requests_per_minute: float | None = None
+    retries: int = 6
+    request_seconds: float = 120.0
+    patience: int = 5
+    """Answers in a row without one new valid row, after which it stops."""
+    price_prompt: float | None = None
+    """Of a million tokens; for the cost, where the server does not say it."""
+    price_completion: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("rows_per_request", 1), ("concurrency", 1), ("patience", 1), ("retries", 0)):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
+                raise UsageError(f"{name} is {getattr(self, name)!r}, a whole number from {least} on was needed.")
+        if self.structured not in ("json_schema", "json_object", "none"):
+            raise UsageError(f"structured is {self.structured!r}, needed json_schema, json_object or none.")
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Settings:
+        """The settings that were given, and defaults for the others."""
+        known = [one.name for one in dataclasses.fields(cls)]
+        for name in params:
+            if name not in known:
+                raise UsageError(f"prompts have no parameter {name!r}. {closest(name, known)}")
+        return cls(**params)
+
+    @property
+    def of_rows(self) -> dict[str, Any]:
+        """Those that change what is asked."""
+        asked = ("temperature", "rows_per_request", "structured", "max_tokens", "seeded")
+        return {name: getattr(self, name) for name in asked}

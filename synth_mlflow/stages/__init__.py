@@ -1,1 +1,1 @@
-"""The six stages, one file each."""
+"""The stages that change a project: define, freeze, generate, validate, sweep; and the training data."""

@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 
 from synth_mlflow.checks import CheckResult, Probe, Ruling, as_json, failed_probes
 from synth_mlflow.data.digests import canonical_json, json_digest
-from synth_mlflow.data.markdown_text import as_text
+from synth_mlflow.data.markup import as_text
 from synth_mlflow.gate.policy import Policy, load_check
 from synth_mlflow.gate.revisions import accepted_after, revisions_of
 from synth_mlflow.gate.verdicts import acceptance_words, checks_by_batch
 from synth_mlflow.plugins import provenance
-from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import pandas as pd
 
-from synth_mlflow.data.column_facts import CsvFacts
+from synth_mlflow.backends.real_rows import refuse_synthetic
+from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
-from synth_mlflow.data.markdown_text import as_lines, as_text
-from synth_mlflow.data.panels import panel_words
+from synth_mlflow.data.markup import as_lines, as_text
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
+from synth_mlflow.data.splits import panel_words
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
 from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
-from synth_mlflow.model.score import ceiling, check_metric
+from synth_mlflow.models.scoring import ceiling, check_metric
 from synth_mlflow.plugins import find, provenance
-from synth_mlflow.stages.real_rows import refuse_synthetic
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.signposts import describe_project
 from synth_mlflow.tracking.stored import Problem
+from synth_mlflow.tracking.ui import describe_project
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 COLUMNS_DESCRIBED = 40  # on the run's page; all of them are in its artifact

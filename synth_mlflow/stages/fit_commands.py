@@ -11,20 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from synth_mlflow.allowed_code import external_is_allowed
+from synth_mlflow.backends.command import file_digests, refuse_secrets
+from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
 from synth_mlflow.data.fit_commands import FitCommands
 from synth_mlflow.data.task import COMMAND, ModelSpec
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.command_model import FIX, CommandModel, CommandTrainer
-from synth_mlflow.model.engine import Engine
-from synth_mlflow.model.final import Final
-from synth_mlflow.model.plan import ALL_ROWS, EVERYTHING, REPEATS, Fit, FitKey
-from synth_mlflow.model.raw_command import ALLOW, command_digest
-from synth_mlflow.model.sweep import SweepOutcome, run_fits
-from synth_mlflow.model.work import Failed, Unscored, Work
-from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
-from synth_mlflow.stages.command import file_digests, refuse_secrets
-from synth_mlflow.stages.ingredients import Ingredients
+from synth_mlflow.models.command import FIX, CommandModel, CommandTrainer
+from synth_mlflow.models.raw_command import ALLOW, command_digest
+from synth_mlflow.stages.sweep_inputs import Ingredients
+from synth_mlflow.sweep.evaluator import Bench, Failed, Unscored, Work
+from synth_mlflow.sweep.executors import Engine
+from synth_mlflow.sweep.plan import ALL_ROWS, EVERYTHING, REPEATS, Fit, FitKey
+from synth_mlflow.sweep.runner import Final, SweepOutcome, run_fits
 from synth_mlflow.tracking.project import Project
 
 COSTLY_SECONDS = 600.0  # of a sweep, from which on a cheaper one is named

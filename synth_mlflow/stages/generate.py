@@ -12,21 +12,26 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
-from synth_mlflow.data.panels import panel_of
-from synth_mlflow.data.record import Origin, read_origin, record_in_file
-from synth_mlflow.data.splits import refuse_negative_seed
+from synth_mlflow.backends.base import Maker, Wanted
+from synth_mlflow.backends.batch_writer import (
+    Account,
+    Made,
+    Spool,
+    parsed_slice,
+    refuse_row_count,
+    spooling,
+    write_spooled,
+)
+from synth_mlflow.backends.in_process import maker_here, refuse_version
+from synth_mlflow.backends.peer import is_peer, peer_maker
+from synth_mlflow.backends.real_rows import declared_source, real_members
+from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, limited, refuse_time_limit
+from synth_mlflow.data.provenance import Origin, read_origin, record_in_file
+from synth_mlflow.data.splits import panel_of, refuse_negative_seed
 from synth_mlflow.data.tables import table_pieces
 from synth_mlflow.errors import UsageError
+from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.plugins import installed
-from synth_mlflow.stages.batch import Account, Made, refuse_row_count, write_spooled
-from synth_mlflow.stages.child_process import TIMEOUT_SECONDS, refuse_time_limit
-from synth_mlflow.stages.declared_constraints import kept_constraints
-from synth_mlflow.stages.limited import limited
-from synth_mlflow.stages.maker import Maker, Wanted
-from synth_mlflow.stages.maker_here import maker_here, refuse_version
-from synth_mlflow.stages.peer import is_peer, peer_maker
-from synth_mlflow.stages.real_rows import declared_source, real_members
-from synth_mlflow.stages.spool import Spool, parsed_slice, spooling
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
@@ -52,7 +57,7 @@ def generate(
     ----------
     project : Project
     generator : str
-        The name of an installed generator, ``module:callable`` (see :mod:`synth_mlflow.stages.own_code`), or
+        The name of an installed generator, ``module:callable`` (see :mod:`synth_mlflow.backends.in_process`), or
         ``peer:Model`` (see :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
     rows : int
         How many rows to make.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 
 from synth_mlflow.checks import Evidence
-from synth_mlflow.data.rare_labels import Rare, rare_labels, renamed
+from synth_mlflow.data.private import Rare, rare_labels, renamed
 from synth_mlflow.data.statement import Statement
 from synth_mlflow.tracking.stored import EvaluationSet
 

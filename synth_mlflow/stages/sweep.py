@@ -10,17 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
-from synth_mlflow.data.code_version import code_of
+from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.environment import environment
-from synth_mlflow.data.mixes import Mix, check_kinds, check_supply, percent, read_shares
+from synth_mlflow.data.environment import code_of, environment
+from synth_mlflow.data.mixing import Mix, check_kinds, check_supply, percent, read_shares
 from synth_mlflow.data.task import BOOSTED, COMMAND, ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
-from synth_mlflow.model.axes import AxisName
-from synth_mlflow.model.curve import Curve, FailedRatio
-from synth_mlflow.model.engine import Engine, EngineName, open_engine
-from synth_mlflow.model.estimator import load_estimator
-from synth_mlflow.model.plan import (
+from synth_mlflow.models.estimator import load_estimator
+from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
+from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, search_cells, settled
+from synth_mlflow.stages.sweep_inputs import Ingredients, gather
+from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
+from synth_mlflow.sweep.axes import AxisName
+from synth_mlflow.sweep.curve import Curve, FailedRatio
+from synth_mlflow.sweep.executors import Engine, EngineName, open_engine
+from synth_mlflow.sweep.plan import (
     EVERYTHING,
     RATIOS,
     REPEATS,
@@ -32,19 +36,14 @@ from synth_mlflow.model.plan import (
     source_name,
     unfinished,
 )
-from synth_mlflow.model.refine import refined_ratios
-from synth_mlflow.model.sweep import SweepOutcome, run_sweep, supply_sources
-from synth_mlflow.stages.child_process import TIMEOUT_SECONDS
-from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
-from synth_mlflow.stages.ingredients import Ingredients, gather
-from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, search_cells, settled
-from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
+from synth_mlflow.sweep.runner import SweepOutcome, run_sweep, supply_sources
+from synth_mlflow.sweep.selection import refined_ratios
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
-from synth_mlflow.tracking.kept_fits import KeptFits
+from synth_mlflow.tracking.fit_store import KeptFits
 from synth_mlflow.tracking.models import registered_name
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.signposts import describe_project
+from synth_mlflow.tracking.ui import describe_project
 from synth_mlflow.tracking.write import NewRun, create_children, ending_badly, ending_children_badly
 
 By = Literal["generator"]

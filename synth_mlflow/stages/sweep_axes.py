@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from synth_mlflow.data.mixes import Mix
+from synth_mlflow.data.mixing import Mix
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.axes import AXES, ROWS_PER_REAL, WEIGHTS, Axis, AxisName
-from synth_mlflow.model.estimator import check_weights
-from synth_mlflow.model.mix_search import first_mixes, n_mixes, screening_ratio
-from synth_mlflow.model.plan import EVERYTHING, RATIOS, SweepPlan
-from synth_mlflow.model.sweep import rows_inside
-from synth_mlflow.stages.ingredients import Ingredients
+from synth_mlflow.models.estimator import check_weights
+from synth_mlflow.stages.sweep_inputs import Ingredients
+from synth_mlflow.sweep.axes import AXES, ROWS_PER_REAL, WEIGHTS, Axis, AxisName
+from synth_mlflow.sweep.mix_search import first_mixes, n_mixes, screening_ratio
+from synth_mlflow.sweep.plan import EVERYTHING, RATIOS, SweepPlan
+from synth_mlflow.sweep.runner import rows_inside
 
 
 @dataclass(frozen=True)

@@ -10,25 +10,24 @@ import pandas as pd
 
 from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.markdown_text import as_text
-from synth_mlflow.data.mixes import read_shares
+from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.gate.policy import looser_than_default, policy_of
-from synth_mlflow.handoff.answer import success_words
-from synth_mlflow.model.curve import Curve, Point
-from synth_mlflow.model.engine import Engine
-from synth_mlflow.model.final import Final, final_of
-from synth_mlflow.model.picture import curve_figure, sources_figure
-from synth_mlflow.model.plan import EVERYTHING, source_name
-from synth_mlflow.model.promise import unopened
-from synth_mlflow.model.success import Success, judge_success
-from synth_mlflow.model.sweep import SweepOutcome
-from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
+from synth_mlflow.handoff.holdout_score import write_predictions
+from synth_mlflow.handoff.summary import success_words
 from synth_mlflow.stages.fit_commands import fitted_by
-from synth_mlflow.stages.ingredients import Ingredients
-from synth_mlflow.stages.opening import write_predictions
+from synth_mlflow.stages.sweep_inputs import Ingredients
+from synth_mlflow.sweep.curve import Curve, Point
+from synth_mlflow.sweep.executors import Engine
+from synth_mlflow.sweep.explain import Success, judge_success
+from synth_mlflow.sweep.holdout import unopened
+from synth_mlflow.sweep.plan import EVERYTHING, source_name
+from synth_mlflow.sweep.plots import curve_figure, sources_figure
+from synth_mlflow.sweep.runner import Final, SweepOutcome, final_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Draft, Input
-from synth_mlflow.tracking.kept_fits import KeptFits
+from synth_mlflow.tracking.fit_store import KeptFits
+from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import KeptModel, format_words, keep_model
 from synth_mlflow.tracking.project import Project

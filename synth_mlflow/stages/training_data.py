@@ -1,29 +1,81 @@
-"""The gated mix for people who train their own model; its lineage stands on their run before they hold a row."""
+"""The gated mix for people who train their own model; its lineage stands on their run before they hold a row.
+
+A batch as users hold it, and the writer that takes the rows of one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.html_table import html_table
-from synth_mlflow.data.mixes import Mix, check_rows, check_supply, percent, read_ratio, read_shares
-from synth_mlflow.data.own_form import present
+from synth_mlflow.backends.batch_writer import Spool
+from synth_mlflow.data.markup import html_table
+from synth_mlflow.data.mixing import Mix, check_rows, check_supply, percent, read_ratio, read_shares
+from synth_mlflow.data.provenance import Record
+from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError
-from synth_mlflow.model.axes import RATIO, Axis
-from synth_mlflow.model.fit import FitRows
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, fit_rows
-from synth_mlflow.stages.dataset_inputs import batch_input, frozen_inputs
-from synth_mlflow.stages.ingredients import open_batches, refuse_overlap
+from synth_mlflow.models.base import FitRows
+from synth_mlflow.stages.sweep_inputs import open_batches, refuse_overlap
+from synth_mlflow.sweep.axes import RATIO, Axis
+from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, fit_rows
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.adopt import users_run
+from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.server import users_run
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch, Sweep
 from synth_mlflow.tracking.write import log_lineage
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A synthetic batch as it stands on the server."""
+
+    batch: str
+    """Its short id."""
+    run_id: str
+    n_rows: int
+    digest: str
+    record: Record
+
+    @classmethod
+    def of(cls, project: Project, found: StoredBatch) -> Self:
+        """A batch with its record, which is checked against its digest."""
+        return cls(found.id, found.run.run_id, found.n_rows, found.digest, project.record(found))
+
+    def _repr_html_(self) -> str:
+        origin = self.record.origin
+        row = [self.batch, f"{self.n_rows:,}", f"{origin.generator} {origin.version}", origin.purpose]
+        return html_table(["batch", "rows", "generator", "purpose"], [row])
+
+
+class BatchWriter:
+    """Takes the rows of one batch; the batch is written when the ``with`` block ends."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.batch: Batch | None = None
+        """The batch, once the block has ended."""
+        self._spool = spool
+
+    def write(self, frame: Any) -> None:
+        """Add rows; may be called more than once, with as many as fit into memory at a time.
+
+        Parameters
+        ----------
+        frame : DataFrame, Table, relation or dict
+            Of pandas, Polars, PyArrow, DuckDB or another library that narwhals knows, or a dict of columns.
+
+        Raises
+        ------
+        UsageError
+            If they are no table, do not have the columns of the real rows, or do not lie in the slice of the record.
+        """
+        self._spool.add(frame)
+
 
 REAL = "real"
 

@@ -13,21 +13,20 @@ from threadpoolctl import threadpool_limits
 
 from synth_mlflow.checks import CheckResult, Evidence, judge, sound
 from synth_mlflow.data.digests import table_digest
-from synth_mlflow.data.markdown_text import as_text
-from synth_mlflow.data.record import Source, source_in_words
+from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.provenance import Source, source_in_words
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, load_check
-from synth_mlflow.gate.verdict_notes import note_verdict
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, recomputed_verdict
-from synth_mlflow.model.halves import halves_of
+from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, note_verdict, recomputed_verdict
+from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.check_run import new_check_run, write_check
 from synth_mlflow.stages.hidden_labels import without_rare_labels
-from synth_mlflow.stages.own_model import allowed_model
+from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
 from synth_mlflow.tracking.project import Project

@@ -124,7 +124,7 @@ def from_synthetic_batch(
 
 
 def _record(path: Path) -> Any:
-    from synth_mlflow.data.record import record_in_file
+    from synth_mlflow.data.provenance import record_in_file
     from synth_mlflow.errors import UsageError
 
     if not path.is_file():

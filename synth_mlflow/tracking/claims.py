@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.owner import of_this_machine, owner_words
+from synth_mlflow.tracking.draft import of_this_machine, owner_words
 from synth_mlflow.tracking.read import Reader, StoredRun
 from synth_mlflow.tracking.server import Server, guard
 from synth_mlflow.tracking.write import (

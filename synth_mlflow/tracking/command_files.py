@@ -12,10 +12,10 @@ import mlflow.pyfunc
 import pandas as pd
 from mlflow.models import Model
 
-from synth_mlflow.data.column_form import Form
-from synth_mlflow.model.command_model import CommandModel, settings_of
-from synth_mlflow.model.raw_command import FOLDER, write_command
-from synth_mlflow.model.raw_estimator import answer
+from synth_mlflow.data.text_forms import Form
+from synth_mlflow.models.command import CommandModel, settings_of
+from synth_mlflow.models.raw_command import FOLDER, write_command
+from synth_mlflow.models.raw_estimator import answer
 from synth_mlflow.tracking.model_files import (
     EXAMPLE_ROWS,
     PACKAGE,

@@ -27,19 +27,19 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
-from synth_mlflow.data import duration_format, value_formats
-from synth_mlflow.data.column_form import PLAIN, Form
+from synth_mlflow.data import value_formats
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import canonical_json
-from synth_mlflow.model import raw_columns, raw_command, raw_estimator, raw_values
-from synth_mlflow.model.boosted import BoostedModel
-from synth_mlflow.model.estimator import EstimatorModel
-from synth_mlflow.model.fit import Model as FittedModel
-from synth_mlflow.model.raw_columns import RawColumn, RawColumns, RawEstimator
+from synth_mlflow.data.text_forms import PLAIN, Form
+from synth_mlflow.models import raw_columns, raw_command, raw_estimator, raw_values
+from synth_mlflow.models.base import Model as FittedModel
+from synth_mlflow.models.estimator import EstimatorModel
+from synth_mlflow.models.lightgbm import BoostedModel
+from synth_mlflow.models.raw_columns import RawColumn, RawColumns, RawEstimator
 
-TRAVELLING = (raw_columns, raw_command, raw_estimator, raw_values, value_formats, duration_format)
+TRAVELLING = (raw_columns, raw_command, raw_estimator, raw_values, value_formats)
 PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
-LOADER = f"{PACKAGE}.model.raw_columns"
+LOADER = f"{PACKAGE}.models.raw_columns"
 LIGHTGBM, SKOPS, CLOUDPICKLE = "lightgbm", "skops", "cloudpickle"
 KNOWN_TYPES = frozenset({"sklearn", "numpy", "scipy", "xgboost", "lightgbm", "collections.OrderedDict"})
 """Libraries whose types a file of skops may name: to build them runs no code that the file brings."""

@@ -18,12 +18,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from synth_mlflow.data.column_form import Form
 from synth_mlflow.data.digests import file_digest, text_digest
-from synth_mlflow.data.private_room import private_room
+from synth_mlflow.data.private import private_room
+from synth_mlflow.data.text_forms import Form
 from synth_mlflow.errors import EvidenceError, UsageError
-from synth_mlflow.model.command_model import CommandModel
-from synth_mlflow.model.fit import Model as FittedModel
+from synth_mlflow.models.base import Model as FittedModel
+from synth_mlflow.models.command import CommandModel
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.command_files import COMMAND, save_command
 from synth_mlflow.tracking.model_files import CLOUDPICKLE, LIGHTGBM, SKOPS, save_model

@@ -14,14 +14,13 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import Hashes, row_digests, table_digest
-from synth_mlflow.data.record import Record, record_in_file
+from synth_mlflow.data.provenance import Record, record_in_file
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import Statement, parse_statement
 from synth_mlflow.data.tables import read_parquet, read_real, read_table, restore
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
-from synth_mlflow.model.curve import Curve
+from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.files import reading
 from synth_mlflow.tracking.read import Reader, StoredRun
 from synth_mlflow.tracking.server import Server
 from synth_mlflow.tracking.stored import (
@@ -32,6 +31,7 @@ from synth_mlflow.tracking.stored import (
     distinct_batches,
     statement_in_force,
 )
+from synth_mlflow.tracking.stored_run import reading
 
 
 class Project:

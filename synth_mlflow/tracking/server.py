@@ -1,10 +1,16 @@
-"""The connection to one experiment on a tracking server, and the translation of what MLflow raises."""
+"""The connection to one experiment on a tracking server, and the translation of what MLflow raises.
+
+Which experiment is meant, and which experiments are projects.
+
+Runs that others have made: by ``mlflow run``, taken over once; by a user's own training script, written beside.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
 import re
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -16,13 +22,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import mlflow
 import requests
-from mlflow.entities import ViewType
+from mlflow.entities import Experiment, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from synth_mlflow.errors import ServerError, UsageError, without_passwords
-from synth_mlflow.tracking import experiments, names
+from synth_mlflow.errors import ServerError, UsageError, closest, without_passwords
+from synth_mlflow.tracking import names
 from synth_mlflow.tracking.caller import n_retries, undisturbed
 from synth_mlflow.tracking.database_file import (
     SCHEMA_FAILURE,
@@ -33,6 +39,83 @@ from synth_mlflow.tracking.database_file import (
     wait_until_free,
     writers,
 )
+
+
+def find(client: MlflowClient, name: str | None) -> Experiment:
+    """The experiment of this name; without one, the only project; a UsageError where there is none."""
+    if name is not None:
+        found = client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage != "active":
+            raise _deleted(found)
+        if found is None:
+            known = [experiment.name for experiment in client.search_experiments()]
+            raise UsageError(
+                f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
+            )
+        refuse_other_schema(found)
+        return found
+    known_projects = projects(client)
+    if len(known_projects) != 1:
+        listed = ", ".join(repr(project.name) for project in known_projects) or "none"
+        raise UsageError(
+            f"{len(known_projects)} projects are on this server ({listed}); one had to be named.",
+            "Give `--experiment NAME`.",
+        )
+    return known_projects[0]
+
+
+def projects(client: MlflowClient) -> list[Experiment]:
+    """The experiments that are projects; of several, those in which somebody has defined a problem."""
+    marked = list(client.search_experiments(filter_string=f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"))
+    if len(marked) < 2:
+        return marked
+    begun = f"tags.`{names.TAG_STAGE}` = 'problem'"
+    return [each for each in marked if client.search_runs([each.experiment_id], begun, max_results=1)] or marked
+
+
+def _deleted(experiment: Experiment) -> UsageError:
+    return UsageError(
+        f"experiment {experiment.name!r} was deleted.",
+        "Restore it, or give the project another name. To restore: "
+        f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`.",
+    )
+
+
+def make(client: MlflowClient, name: str) -> Experiment:
+    """The experiment of this name, made if it is missing, and marked as a project."""
+    found = client.get_experiment_by_name(name)
+    if found is not None and found.lifecycle_stage != "active":
+        raise _deleted(found)
+    if found is None:
+        try:
+            found = client.get_experiment(client.create_experiment(name))
+        except MlflowException:  # somebody else made it in this moment
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    mark(client, found)
+    return found
+
+
+def refuse_other_schema(experiment: Experiment) -> None:
+    """A UsageError for a project whose tags, parameters and metrics have the names of another version."""
+    found = experiment.tags.get(names.TAG_SCHEMA, names.SCHEMA)
+    if found != names.SCHEMA:
+        raise UsageError(
+            f"project {experiment.name!r} was written with the names of schema {found} (tag `{names.TAG_SCHEMA}`), "
+            f"this version reads and writes schema {names.SCHEMA}.",
+            f"Go on with the version that wrote it, or begin anew: `synth-mlflow define problem.md --experiment "
+            f"{shlex.quote(f'{experiment.name}-{names.SCHEMA}')}`.",
+        )
+
+
+def mark(client: MlflowClient, experiment: Experiment) -> None:
+    """Mark an experiment as a project; a UsageError if it is one of another schema."""
+    refuse_other_schema(experiment)
+    if experiment.tags.get(names.TAG_SCHEMA) != names.SCHEMA:
+        client.set_experiment_tag(experiment.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
+        client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")
+
 
 ACTIVE_ONLY, DELETED_ONLY, ACTIVE_AND_DELETED = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL
 SERVER_FAILURES: tuple[type[Exception], ...] = (MlflowException, SQLAlchemyError, requests.RequestException, OSError)
@@ -94,7 +177,7 @@ def connect(
     name = experiment if experiment is not None else os.environ.get(EXPERIMENT) or None
     with guarded(uri):
         client = _client(uri, say)
-        found = experiments.make(client, name) if create and name is not None else experiments.find(client, name)
+        found = make(client, name) if create and name is not None else find(client, name)
     return Server(client, uri, found.experiment_id, found.name)
 
 
@@ -123,14 +206,14 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create
         client = _client(uri)
         found = client.get_experiment(experiment_id)
         if create:
-            experiments.mark(client, found)
+            mark(client, found)
         elif names.TAG_SCHEMA not in found.tags:
-            listed = ", ".join(repr(project.name) for project in experiments.projects(client)) or "none"
+            listed = ", ".join(repr(project.name) for project in projects(client)) or "none"
             raise UsageError(
                 f"experiment {found.name!r} is no project; those on this server: {listed}.",
                 "Name one of them to MLflow: `mlflow run --experiment-name NAME …`.",
             )
-        experiments.refuse_other_schema(found)
+        refuse_other_schema(found)
     return Server(client, uri, found.experiment_id, found.name)
 
 
@@ -305,3 +388,47 @@ def _advice(text: str) -> str:
     tried = n_retries() + 1
     patience = f"It was asked {tried} times (MLFLOW_HTTP_REQUEST_MAX_RETRIES). " if SILENT.search(text) else ""
     return f"{patience}Check that the server runs and may be written to, or name another one: `--tracking-uri URI`."
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The run and the experiment that ``mlflow run`` chose."""
+
+    run_id: str
+    experiment_id: str
+
+
+def adopt() -> Adopted | None:
+    """Take over the run of a surrounding ``mlflow run``; None outside of one.
+
+    The variable is removed from the environment: while it stands there, every worker process adopts the same run.
+    """
+    run_id = os.environ.pop("MLFLOW_RUN_ID", None)
+    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    return Adopted(run_id, experiment_id) if run_id and experiment_id else None
+
+
+@guard
+def users_run(server: Server, run_id: str | None = None) -> str:
+    """The id of the run that a user's script trains under: the one named, else MLflow's active run.
+
+    Raises
+    ------
+    UsageError
+        If neither is there, or the active run is on another tracking server.
+    """
+    if run_id is not None:
+        return str(server.client.get_run(run_id).info.run_id)
+    active = mlflow.active_run()
+    if active is None:
+        raise UsageError(
+            "no MLflow run is active, and the lineage of training rows is written to the run that trains on them.",
+            "Call it inside `with mlflow.start_run():`, or name the run.",
+        )
+    if mlflow.get_tracking_uri() != server.tracking_uri:
+        raise UsageError(
+            f"the active run is on {public_uri(mlflow.get_tracking_uri())}, this project on "
+            f"{public_uri(server.tracking_uri)}; lineage cannot be followed from one to the other.",
+            f"Before the run starts: `mlflow.set_tracking_uri({public_uri(server.tracking_uri)!r})`.",
+        )
+    return str(active.info.run_id)

@@ -1,12 +1,90 @@
-"""Who has signed which handoff, as the runs tell it."""
+"""What a handoff states of its model, and who signed it.
+
+The promise that a final model's run carries: stated once, at the first handoff of its sweep, and read back since.
+
+Who has signed which handoff, as the runs tell it.
+"""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from synth_mlflow.data.digests import canonical_json, json_digest
+from synth_mlflow.errors import EvidenceError
+from synth_mlflow.sweep.holdout import Promise
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
+
+
+@dataclass(frozen=True)
+class StatedPromise:
+    """A promise, and since when it stands."""
+
+    promise: Promise
+    at: str
+    """ISO 8601, UTC."""
+
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        """The score, and the low and the high end of its interval."""
+        return self.promise.score, self.promise.low, self.promise.high
+
+
+def promise_of(final: StoredRun) -> StatedPromise | None:
+    """What a final model is promised to score; None before its sweep was handed over.
+
+    Raises
+    ------
+    EvidenceError
+        As :func:`promise_in`.
+    """
+    text = final.params.get(names.P_PROMISE)
+    return None if text is None else promise_in(text, final)
+
+
+def promise_in(text: str, final: StoredRun) -> StatedPromise:
+    """The promise in a parameter of a final run.
+
+    Raises
+    ------
+    EvidenceError
+        If it is not what was stated: the run's seal, which was there before, does not cover it, a seal of its own does.
+    """
+    try:
+        told = json.loads(text)
+        sealed = told.pop("sha256")
+        if sealed == _seal(final, told):
+            return _read(told)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # no promise that this product has written
+    raise EvidenceError(
+        f"the promised score of run {final.run_id} ({final.name}) is not the one that was stated: someone changed it.",
+        f"Restore the parameter {names.P_PROMISE}; `synth-mlflow verify` says more.",
+    )
+
+
+def promise_text(final: StoredRun, stated: StatedPromise) -> str:
+    """A promise as the parameter of a final run."""
+    told = asdict(stated.promise)
+    counts = Counter(stated.promise.earlier_answers)  # as counts, any number of them fits into a parameter
+    told |= {"earlier_answers": {str(n): times for n, times in counts.items()}, "at": stated.at}
+    return canonical_json({**told, "sha256": _seal(final, told)})
+
+
+def _read(told: Mapping[str, Any]) -> StatedPromise:
+    fields = dict(told)
+    at = fields.pop("at")
+    earlier = sorted(int(n) for n, times in fields["earlier_answers"].items() for _ in range(times))
+    return StatedPromise(Promise(**{**fields, "earlier_answers": tuple(earlier)}), at)
+
+
+def _seal(final: StoredRun, told: Mapping[str, Any]) -> str:
+    """Over the promise and the seal of the run that carries it."""
+    return json_digest([final.params.get(names.P_SEAL), told])
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.html_table import html_table
-from synth_mlflow.data.key_file import find_key
+from synth_mlflow.data.digests import find_key, json_digest
+from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import BOTH_SIDES, Statement
 from synth_mlflow.data.task import Task
-from synth_mlflow.model.curve import Curve
+from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.read import StoredRun

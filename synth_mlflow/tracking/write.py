@@ -1,4 +1,7 @@
-"""Write runs: files first, then one batch of parameters, metrics and tags, then the status that makes the run count."""
+"""Write runs: files first, then one batch of parameters, metrics and tags, then the status that makes the run count.
+
+Log the datasets that a run read.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +12,47 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry
 
 from synth_mlflow.data.digests import canonical_json, file_digest
-from synth_mlflow.data.private_room import private_room
+from synth_mlflow.data.private import private_room
 from synth_mlflow.errors import ServerError, without_passwords
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import TAG_MAX, Draft, Input
-from synth_mlflow.tracking.inputs import log_inputs
+from synth_mlflow.tracking.draft import TAG_MAX, Draft, Input, is_gone, seal_of, this_process
 from synth_mlflow.tracking.models import archive_models
-from synth_mlflow.tracking.owner import is_gone, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
-from synth_mlflow.tracking.seal import seal_of
 from synth_mlflow.tracking.server import Server, guard, server_failures
+
+COLLISIONS_MAX = 4  # of datasets that others log in the same moment
+CONTEXT = "mlflow.data.context"
+
+
+def log_inputs(server: Server, run_id: str, inputs: Sequence[Input]) -> None:
+    """Two that log a dataset first, in one moment, collide in MLflow's table; asked again, it finds the other's."""
+    datasets = [_dataset_input(item) for item in inputs]
+    for left in reversed(range(COLLISIONS_MAX)):
+        try:
+            server.client.log_inputs(run_id, datasets)
+        except MlflowException as error:
+            if not left or "dataset" not in str(error):
+                raise
+        else:
+            return
+
+
+def _dataset_input(item: Input) -> DatasetInput:
+    batch = {"batch": item.batch, "digest": item.digest} if item.batch else {}
+    dataset = Dataset(
+        name=item.name,
+        digest=item.digest[: names.DATASET_DIGEST_LENGTH],
+        source_type=names.SOURCE_TYPE if batch else "artifact",
+        source=canonical_json({"uri": item.uri, **batch}),
+        profile=canonical_json({"num_rows": item.n_rows, "num_columns": item.n_columns}),
+    )
+    return DatasetInput(dataset, [InputTag(CONTEXT, item.context)])
+
 
 BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request

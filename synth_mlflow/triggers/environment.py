@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from synth_mlflow.triggers import Present, Recorded, Trigger, TriggerState
-from synth_mlflow.triggers._versions import WORDS, level, same
+from synth_mlflow.triggers._values import WORDS, level, same
 
 
 class Environment:

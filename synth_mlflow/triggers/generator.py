@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from synth_mlflow.triggers import Present, Recorded, State, Trigger, TriggerState
-from synth_mlflow.triggers._versions import WORDS, level, same
+from synth_mlflow.triggers._values import WORDS, level, same
 
 
 class GeneratorVersion:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, Trigger, TriggerState
-from synth_mlflow.triggers._numbers import positive
+from synth_mlflow.triggers._values import positive
 
 _HALF_WIDTH_IN_SIGMAS = 1.96  # of the promised 95 % interval
 _NEAR, _FAR = 2.0, 3.0

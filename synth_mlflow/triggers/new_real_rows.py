@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, Recorded, Trigger, TriggerState
-from synth_mlflow.triggers._numbers import positive
+from synth_mlflow.triggers._values import positive
 
 
 class NewRealRows:

@@ -21,9 +21,9 @@ from joblib import Parallel, delayed
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.leave_out import LeftOut, leave_out
-from synth_mlflow.model.plan import SweepPlan
 from synth_mlflow.plugins import find
+from synth_mlflow.sweep.leave_one_out import LeftOut, leave_out
+from synth_mlflow.sweep.plan import SweepPlan
 
 TASK = Task("bought", "binary")
 SPEC = ModelSpec("lightgbm", {"num_iterations": 60, "num_leaves": 8, "learning_rate": 0.1, "min_data_in_leaf": 10})

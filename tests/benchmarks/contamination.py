@@ -21,16 +21,15 @@ import pandas as pd
 from sklearn import datasets
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from synth_mlflow.backends.real_rows import ALPHA
 from synth_mlflow.checks import Evidence, judge
 from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.data.task import Task
-from synth_mlflow.measures.intervals import clopper_pearson
-from synth_mlflow.measures.rate_excess import Sizes
-from synth_mlflow.measures.shared_keys import KeyCounts
+from synth_mlflow.metrics.intervals import Sizes, clopper_pearson
+from synth_mlflow.metrics.shared_keys import KeyCounts
 from synth_mlflow.plugins import find
-from synth_mlflow.stages.held_out_rows import ALPHA
 
 plugin = Contamination()
 

@@ -47,7 +47,7 @@ def help_seconds() -> float:
 
 def one_demo() -> dict[str, float]:
     """Seconds by stage and by kind of request of one demo."""
-    from synth_mlflow.data.templates import write_demo
+    from synth_mlflow.cli.templates import write_demo
     from synth_mlflow.workflow import Workflow
 
     with tempfile.TemporaryDirectory() as folder:

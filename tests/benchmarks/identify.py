@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.digests import Hashes, row_digests
-from synth_mlflow.lifecycle.identify import Lookup, RecordedSet
+from synth_mlflow.queries.identify import Lookup, RecordedSet
 
 SALT = "00" * 16
 NUMBER_COLUMNS, TEXT_COLUMNS = 8, 4

@@ -21,8 +21,8 @@ sys.path[:0] = [str(TESTS), str(TESTS / "ui")]
 from playwright.sync_api import Browser, Page, sync_playwright
 from started import mlflow_server
 
-from synth_mlflow.tracking.links import runs_url
 from synth_mlflow.tracking.server import connect
+from synth_mlflow.tracking.ui import runs_url
 
 PICTURES = TESTS.parent / "docs" / "images"
 PROJECT = "demo-breast-cancer"

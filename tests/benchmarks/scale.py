@@ -28,7 +28,7 @@ from many_runs import grow
 from watched import counted
 
 from synth_mlflow import Workflow
-from synth_mlflow.data.templates import write_demo
+from synth_mlflow.cli.templates import write_demo
 
 RATIOS = tuple(at * 0.04 for at in range(20))
 PORT = 5917

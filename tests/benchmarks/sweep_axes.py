@@ -21,14 +21,14 @@ import numpy as np
 from sweep_decisions import Line, Rows, auc, fitted, jittered, plain, sliced
 from sweep_oracles import COEFFICIENTS
 
-from synth_mlflow.data.mixes import Mix
+from synth_mlflow.data.mixing import Mix
 from synth_mlflow.data.task import Task
-from synth_mlflow.model.axes import WEIGHTS, Axis
-from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.mix_search import lead
-from synth_mlflow.model.plan import ALL_ROWS, RATIOS, Fit, FitKey, SweepPlan, fit_rows
-from synth_mlflow.model.reading import read_curve
-from synth_mlflow.model.sweep import run_fits
+from synth_mlflow.sweep.analysis import read_curve
+from synth_mlflow.sweep.axes import WEIGHTS, Axis
+from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.mix_search import lead
+from synth_mlflow.sweep.plan import ALL_ROWS, RATIOS, Fit, FitKey, SweepPlan, fit_rows
+from synth_mlflow.sweep.runner import run_fits
 
 FURTHER_ROWS = 30_000
 TRUTH_DRAWS = 4  # of synthetic rows, others than those of the sweep

@@ -23,13 +23,13 @@ from scipy.special import expit
 from scipy.stats import rankdata
 from sweep_oracles import COEFFICIENTS, TREES, Logistic
 
-from synth_mlflow.data.mixes import Mix
+from synth_mlflow.data.mixing import Mix
 from synth_mlflow.data.task import Task
-from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.fit import FitRows
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, all_rows, fit_rows
-from synth_mlflow.model.reading import read_curve
-from synth_mlflow.model.sweep import run_fits
+from synth_mlflow.models.base import FitRows
+from synth_mlflow.sweep.analysis import read_curve
+from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, SweepPlan, all_rows, fit_rows
+from synth_mlflow.sweep.runner import run_fits
 
 FURTHER_ROWS = 30_000
 TRUTH_DRAWS = 4  # of synthetic rows and seeds, others than those of the sweep

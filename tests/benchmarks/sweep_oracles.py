@@ -23,11 +23,11 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from synth_mlflow.data.task import Task
-from synth_mlflow.model.bench import Bench, Trainer
-from synth_mlflow.model.fit import FitRows
-from synth_mlflow.model.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows
-from synth_mlflow.model.reading import read_curve
-from synth_mlflow.model.sweep import run_fits
+from synth_mlflow.models.base import FitRows
+from synth_mlflow.sweep.analysis import read_curve
+from synth_mlflow.sweep.evaluator import Bench, Trainer
+from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows
+from synth_mlflow.sweep.runner import run_fits
 
 N_CELLS, REAL_PER_CELL, SYNTHETIC_PER_CELL = 200, 5, 15
 EVALUATION_ROWS = 4_000

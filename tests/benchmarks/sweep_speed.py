@@ -31,12 +31,12 @@ from watched import watched
 from synth_mlflow import Workflow
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.halves import halve
-from synth_mlflow.model.plan import FitKey, SweepPlan, fit_rows
-from synth_mlflow.model.reading import read_curve
-from synth_mlflow.model.settings import coarse
-from synth_mlflow.model.sweep import run_fits, run_sweep
+from synth_mlflow.models.tuning import coarse
+from synth_mlflow.sweep.analysis import read_curve
+from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.holdout import halve
+from synth_mlflow.sweep.plan import FitKey, SweepPlan, fit_rows
+from synth_mlflow.sweep.runner import run_fits, run_sweep
 
 TOLD = {"model": "{params: {num_iterations: 100}}"}
 

@@ -27,10 +27,10 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.generators.forest import Forest
-from synth_mlflow.model.curve import Curve
-from synth_mlflow.model.plan import SweepPlan
-from synth_mlflow.model.settings import GRID, settle
-from synth_mlflow.model.sweep import run_sweep
+from synth_mlflow.models.tuning import GRID, settle
+from synth_mlflow.sweep.curve import Curve
+from synth_mlflow.sweep.plan import SweepPlan
+from synth_mlflow.sweep.runner import run_sweep
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 INCOME, PRICE = Task("income", "binary"), Task("median_house_value", "regression")

@@ -15,7 +15,7 @@ from collections import Counter
 
 from validation_recipes import judged, world
 
-from synth_mlflow.measures.intervals import clopper_pearson
+from synth_mlflow.metrics.intervals import clopper_pearson
 
 SIZES = {
     "oracle": (1_000, 2_000, 5_000, 10_000),

@@ -98,8 +98,8 @@ for check in checks:
     for figure in found.figures.values(): figure.savefig(io.BytesIO(), dpi=120)
 """,
     "ours: KS, TV, correlation": """
-from synth_mlflow.measures.associations import correlation
-from synth_mlflow.measures.distances import ks_distance, tv_distance
+from synth_mlflow.metrics.associations import correlation
+from synth_mlflow.metrics.distances import ks_distance, tv_distance
 for c in numeric: ks_distance(real[c], batch[c])
 for c in labels: tv_distance(real[c], batch[c])
 for i, a in enumerate(numeric):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks._pictures import heat
+from synth_mlflow.checks._plots import heat
 from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice

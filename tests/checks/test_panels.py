@@ -7,16 +7,15 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.checks import Evidence
-from synth_mlflow.checks._arms import _drawn
-from synth_mlflow.checks._blind import blind_test
 from synth_mlflow.checks._columns import column_probes
+from synth_mlflow.checks._joint import blind_test
 from synth_mlflow.checks.fidelity import Fidelity
-from synth_mlflow.checks.utility import Utility, _redraws
+from synth_mlflow.checks.utility import Utility, _drawn, _redraws
 from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
-from synth_mlflow.measures.encoding import Encoding
-from synth_mlflow.measures.floors import group_halves, split_floor
+from synth_mlflow.metrics.encoding import Encoding
+from synth_mlflow.metrics.null_distribution import group_halves, split_floor
 
 fidelity = Fidelity()
 utility = Utility()

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from synth_mlflow import Workflow
 from synth_mlflow.cli import output
-from synth_mlflow.cli.app import cli
+from synth_mlflow.cli.main import cli
 
 
 @pytest.mark.parametrize("verb", ["", *cli.commands])
@@ -27,7 +27,7 @@ def test_help_names_every_shared_option(call: Callable[..., tuple[int, str, str]
 
 def test_help_loads_nothing_heavy() -> None:
     heavy = "{'mlflow', 'pandas', 'numpy', 'rich', 'lightgbm', 'sklearn', 'pydantic'}"
-    code = f"import sys, synth_mlflow.cli.app; print({heavy} & set(sys.modules))"
+    code = f"import sys, synth_mlflow.cli.main; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -214,7 +214,7 @@ def test_missing_libgomp_names_the_package(tmp_path: Path) -> None:
     broken.mkdir()
     message = "libgomp.so.1: cannot open shared object file: No such file or directory"
     (broken / "__init__.py").write_text(f"raise OSError({message!r})\n")
-    code = "import sys; sys.path.insert(0, '.'); from synth_mlflow.cli.app import run; run(['status'])"
+    code = "import sys; sys.path.insert(0, '.'); from synth_mlflow.cli.main import run; run(['status'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "apt-get install libgomp1" in done.stderr and "Traceback" not in done.stderr
 

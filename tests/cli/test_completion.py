@@ -12,8 +12,8 @@ from click.shell_completion import BashComplete
 from click.testing import CliRunner
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import cli
-from synth_mlflow.tracking.batch_ids import batch_ids
+from synth_mlflow.cli.main import cli
+from synth_mlflow.tracking.completion import batch_ids
 
 
 def _completed(*words: str, incomplete: str = "") -> list[str]:
@@ -56,7 +56,7 @@ def test_a_server_that_cannot_be_asked_completes_nothing(uri: str, tmp_path: Pat
 
 def test_completion_does_not_import_mlflow(done: Workflow) -> None:
     code = (
-        "import sys; from synth_mlflow.tracking.batch_ids import batch_ids; "
+        "import sys; from synth_mlflow.tracking.completion import batch_ids; "
         f"assert batch_ids({done.project.server.tracking_uri!r}); assert 'mlflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

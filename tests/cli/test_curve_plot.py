@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from synth_mlflow.cli.curve_plot import WIDTH, curve_lines
-from synth_mlflow.lifecycle.status import CurvePoint
+from synth_mlflow.cli.output import WIDTH, curve_lines
+from synth_mlflow.queries.status import CurvePoint
 
 
 def test_each_ratio_has_its_interval_on_one_scale() -> None:

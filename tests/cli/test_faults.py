@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.app import _exit_code
+from synth_mlflow.cli.main import _exit_code
 from synth_mlflow.errors import ServerError, UsageError
 from synth_mlflow.tracking import moved
 from synth_mlflow.tracking.server import _reason
@@ -44,7 +44,7 @@ def test_init_where_nothing_can_be_written(call, monkeypatch):
 
 
 def test_a_file_that_cannot_be_written_is_no_traceback(call, monkeypatch):
-    monkeypatch.setattr("synth_mlflow.data.templates.write_templates", closed)
+    monkeypatch.setattr("synth_mlflow.cli.templates.write_templates", closed)
     code, _, errors = call("init", "new")
     assert code == 2 and "there: Permission denied." in errors and "Choose another place" in errors
 
@@ -66,7 +66,7 @@ def test_status_of_a_deleted_experiment_says_so(frozen, call):
 
 def test_sigterm_says_something(tmp_path):
     code = (
-        "import os, signal, sys\nfrom synth_mlflow.data import templates\nfrom synth_mlflow.cli import app\n"
+        "import os, signal, sys\nfrom synth_mlflow.cli import templates\nfrom synth_mlflow.cli import main as app\n"
         "templates.write_templates = lambda folder: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
         "app.run(['init', 'new'])"
     )
@@ -99,7 +99,7 @@ def test_a_narrow_window_cuts_no_score(monkeypatch, capsys, width):
 
 
 def test_an_interrupt_is_no_error_of_files(monkeypatch, capfd):
-    monkeypatch.setattr("synth_mlflow.cli.app.cli.main", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("synth_mlflow.cli.main.cli.main", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert _exit_code([]) == 130 and "stopped by Ctrl-C" in capfd.readouterr().err
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import cli
+from synth_mlflow.cli.main import cli
 from synth_mlflow.tracking import names
 
 Call = Callable[..., tuple[int, str, str]]

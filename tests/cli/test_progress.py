@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli import progress
-from synth_mlflow.cli.progress import Progress, Step
+from synth_mlflow.cli import output
+from synth_mlflow.cli.output import Progress, Step
 
 
 class Terminal(io.StringIO):
@@ -33,7 +33,7 @@ def test_a_log_gets_plain_lines_and_no_counts(capsys: pytest.CaptureFixture[str]
 def test_a_long_count_in_a_log_is_told_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0.0)
+    monkeypatch.setattr(output, "SECONDS_BETWEEN", 0.0)
     say = Progress(quiet=False)
     say("sweeping")
     say.count(2, 8, "fits")
@@ -50,7 +50,7 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> float:
     """A clock that stands still: a busy machine may pause for seconds."""
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: 1_000.0))
+    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: 1_000.0))
     return 1_000.0
 
 
@@ -70,9 +70,9 @@ def test_a_terminal_has_a_live_line_that_is_taken_away(monkeypatch: pytest.Monke
     monkeypatch.delenv("NO_COLOR", raising=False)
     say = Progress(quiet=False)
     say("sweeping")
-    assert len(progress._live) == 1
-    progress.hide()
-    assert progress._live == []
+    assert len(output._live) == 1
+    output.hide()
+    assert output._live == []
     assert "\x1b[?25h" in terminal.getvalue()  # the cursor is shown again
 
 
@@ -81,7 +81,7 @@ def test_no_color_means_no_live_line_either(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("NO_COLOR", "1")
     Progress(quiet=False)("sweeping")
-    assert progress._live == []
+    assert output._live == []
     assert "\x1b" not in terminal.getvalue()
 
 

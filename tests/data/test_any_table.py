@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import shop
 
-from synth_mlflow.data.any_table import as_pandas
+from synth_mlflow.data.chunks import as_pandas
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.errors import UsageError

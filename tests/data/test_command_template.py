@@ -2,7 +2,7 @@
 
 import pytest
 
-from synth_mlflow.data.command_template import CommandTemplate
+from synth_mlflow.backends.command import CommandTemplate
 from synth_mlflow.errors import UsageError
 
 

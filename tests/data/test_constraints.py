@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_mlflow.data.columns import normalise
-from synth_mlflow.data.constraint_grammar import as_texts, parse_constraints
-from synth_mlflow.data.constraints import Bound, Fixed, Order, Total
+from synth_mlflow.data.constraints import Bound, Fixed, Order, Total, as_texts, parse_constraints
 from synth_mlflow.errors import UsageError
 
 

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.equal_rows import balance_of, n_shared, refuse_moved
-from synth_mlflow.data.splits import cut
+from synth_mlflow.data.splits import balance_of, cut, n_shared, refuse_moved
 from synth_mlflow.data.statement import Evaluation, parse_statement
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import StatementError, UsageError

@@ -5,9 +5,9 @@ import pytest
 
 from synth_mlflow.data.columns import Schema, normalise, schema_of
 from synth_mlflow.data.digests import row_hashes
-from synth_mlflow.data.known_columns import known_columns, missing_columns
 from synth_mlflow.data.tables import read_known
 from synth_mlflow.errors import UsageError
+from synth_mlflow.queries.identify import known_columns, missing_columns
 
 ROWS = normalise(
     pd.DataFrame(

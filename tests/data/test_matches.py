@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from synth_mlflow.data.matches import match
+from synth_mlflow.queries.identify import match
 
 digests = st.lists(st.sampled_from([0, 1, 2, 3, 2**63, 2**64 - 1]), max_size=8)
 

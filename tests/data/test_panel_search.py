@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.panels import Panel, panel_of, panel_words
+from synth_mlflow.data.splits import Panel, panel_of, panel_words
 
 DAYS = pd.date_range("2024-01-01", periods=12)
 ROLES = {"patient": "category", "sex": "category", "day": "datetime", "bp": "number"}

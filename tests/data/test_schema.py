@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.data.date_inference import date_formats
 from synth_mlflow.data.identifier_forms import fresh, iban_digits, known_form
-from synth_mlflow.data.own_form import present
-from synth_mlflow.data.roles import role_of
-from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes
+from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present, role_of
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.tables import raw_table
+from synth_mlflow.data.value_inference import date_formats
 from synth_mlflow.errors import StatementError, UsageError
 
 RNG = np.random.default_rng(0)

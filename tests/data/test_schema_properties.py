@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from synth_mlflow.data.chunks import ChunkWriter
 from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.digests import row_hashes, table_digest
-from synth_mlflow.data.own_form import present
-from synth_mlflow.data.schema import TableSchema, Wishes
+from synth_mlflow.data.schema import TableSchema, Wishes, present
 from synth_mlflow.data.schema_inference import infer_table
 from synth_mlflow.data.tables import raw_table, read_as, read_parquet, restore
 from synth_mlflow.data.task import Task

@@ -8,7 +8,7 @@ from synth_mlflow.data.statement import LIMITS, MAX_BYTES, QUESTIONS, parse_stat
 from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import StatementError, UsageError
 
-FORMS = resources.files("synth_mlflow.data") / "forms"
+FORMS = resources.files("synth_mlflow.cli") / "forms"
 FRONT = """name: churn
 data: churn.csv
 target: churned

@@ -2,9 +2,9 @@
 
 import pytest
 
+from synth_mlflow.cli.templates import write_demo, write_templates
 from synth_mlflow.data.statement import read_limits, read_statement
 from synth_mlflow.data.tables import read_table
-from synth_mlflow.data.templates import write_demo, write_templates
 from synth_mlflow.errors import UsageError
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import shop
 
-from synth_mlflow.cli.app import cli
+from synth_mlflow.cli.main import cli
 from synth_mlflow.data.statement import Facts
 from synth_mlflow.gate.policy import load_check
 from synth_mlflow.plugins import BUILT_IN, find, installed

@@ -19,8 +19,8 @@ from stand_in_peer import STAND_IN, environment
 from started import mlflow_server
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import run
-from synth_mlflow.llm.columns import as_objects
+from synth_mlflow.cli.main import run
+from synth_mlflow.llm.parsing import as_objects
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "recipes.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))

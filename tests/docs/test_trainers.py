@@ -15,10 +15,10 @@ import yaml
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.bench import Bench
-from synth_mlflow.model.fit import FitRows, fit
-from synth_mlflow.model.score import score
+from synth_mlflow.models.base import FitRows, fit
+from synth_mlflow.models.scoring import score
 from synth_mlflow.stages.fit_commands import command_spec
+from synth_mlflow.sweep.evaluator import Bench
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "trainers.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))

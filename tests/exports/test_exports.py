@@ -15,11 +15,11 @@ import pytest
 from openlineage.client import event_v2 as events
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import run as run_command
+from synth_mlflow.cli.main import run as run_command
 from synth_mlflow.errors import UsageError
 from synth_mlflow.exports import Provenance
-from synth_mlflow.lifecycle.export import export, provenance_of
 from synth_mlflow.plugins import find
+from synth_mlflow.queries.export import export, provenance_of
 
 ODD = "é 🦆 \"q\" 'a' <script>alert(1)</script> | [x](javascript:1) \\ \n %s {{7*7}} _:a #/b"
 FACETS = {

@@ -15,8 +15,8 @@ from synth_mlflow.gate.revisions import (
     loosened_after,
     revisions_of,
 )
-from synth_mlflow.stages.document import _policy, _problem, warnings_of
-from synth_mlflow.stages.document_material import gather_material
+from synth_mlflow.handoff.build import _policy, _problem, warnings_of
+from synth_mlflow.handoff.collect import gather_material
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.workflow import Workflow

@@ -10,8 +10,8 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import GateError
+from synth_mlflow.gate.in_force import rows_of_retracted
 from synth_mlflow.gate.policy import load_check
-from synth_mlflow.gate.standing import rows_of_retracted
 from synth_mlflow.tracking import names
 
 LAW = {"generator": "law", "version": "1", "params": {"rate": 3}, "slice": None}

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from synth_mlflow.gate.conditions import unjudged_inside, without_check
+from synth_mlflow.gate.rerun_conditions import unjudged_inside, without_check
 from synth_mlflow.tracking import names
 
 

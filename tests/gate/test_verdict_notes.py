@@ -11,7 +11,9 @@ import pytest
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.policy import Policy, policy_of
-from synth_mlflow.gate.verdict_notes import (
+from synth_mlflow.gate.verdicts import (
+    CheckVerdict,
+    Verdict,
     check_runs,
     contradicted_notes,
     newest_notes,
@@ -20,7 +22,6 @@ from synth_mlflow.gate.verdict_notes import (
     recorded_verdicts,
     verdicts_under,
 )
-from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch

@@ -12,8 +12,7 @@ from synth_mlflow.data.columns import conform, schema_of
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.generators._differential_privacy import choose, noisy_counts
-from synth_mlflow.generators.bayes_net import BayesNet, dependence, dependence_sensitivity
+from synth_mlflow.generators.bayes_net import BayesNet, choose, dependence, dependence_sensitivity, noisy_counts
 
 LABEL = Task("y", "binary")
 

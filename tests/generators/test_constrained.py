@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.data.columns import conform, normalise, schema_of
-from synth_mlflow.data.constraint_grammar import parse_constraints
+from synth_mlflow.data.constraints import parse_constraints
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.generators._constrained import ConstrainedSampler, fit_within
+from synth_mlflow.generators._constraints import ConstrainedSampler, fit_within
 from synth_mlflow.plugins import find, installed
 
 BUILT_IN = sorted(name for name, plugin in installed("generators").items() if plugin.origin == "built in")

@@ -6,8 +6,7 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
-from synth_mlflow.generators._cycles import Cycle
-from synth_mlflow.generators._numbers import Numbers, Smoothing
+from synth_mlflow.generators._numeric import Cycle, Numbers, Smoothing
 from synth_mlflow.generators.bayes_net import BayesNet
 from synth_mlflow.generators.forest import Forest
 from synth_mlflow.generators.gaussian_copula import GaussianCopula

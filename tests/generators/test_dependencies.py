@@ -9,8 +9,8 @@ import pytest
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.task import Task
-from synth_mlflow.generators import _constrained
-from synth_mlflow.generators._constrained import fit_within
+from synth_mlflow.generators import _constraints
+from synth_mlflow.generators._constraints import fit_within
 from synth_mlflow.generators._dependencies import dependencies
 from synth_mlflow.generators._followers import Line
 from synth_mlflow.generators.bayes_net import BayesNet
@@ -115,7 +115,7 @@ def test_missing_values_go_together_or_nothing_follows() -> None:
 
 
 def test_a_sum_that_most_draws_leave_is_left_to_the_generator(rows: pd.DataFrame, monkeypatch) -> None:
-    monkeypatch.setattr(_constrained.ConstrainedSampler, "acceptance", lambda *_: 0.0)
+    monkeypatch.setattr(_constraints.ConstrainedSampler, "acceptance", lambda *_: 0.0)
     sampler = fit_within(
         GaussianCopula(),
         rows,

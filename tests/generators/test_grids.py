@@ -23,7 +23,7 @@ from synth_mlflow.data.grids import (
 )
 from synth_mlflow.data.task import Task
 from synth_mlflow.generators._encoding import encode
-from synth_mlflow.generators._numbers import Smoothing
+from synth_mlflow.generators._numeric import Smoothing
 from synth_mlflow.generators.bayes_net import BayesNet
 from synth_mlflow.generators.bootstrap_noise import BootstrapNoise
 from synth_mlflow.generators.forest import Forest

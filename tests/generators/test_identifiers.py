@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.generators._identifiers import Identifiers
-from synth_mlflow.generators._roles import roles_of
+from synth_mlflow.generators._identifiers import Identifiers, roles_of
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from synth_mlflow.data.resolution import grid_step, on_grid
+from synth_mlflow.data.grids import grid_step, on_grid
 from synth_mlflow.generators._encoding import encode
-from synth_mlflow.generators._numbers import Numbers, Smoothing
+from synth_mlflow.generators._numeric import Numbers, Smoothing
 
 FREE = Smoothing(atoms_per_member=np.inf)
 

@@ -11,7 +11,7 @@ import pytest
 from selenium import webdriver
 
 from synth_mlflow.handoff.document import Document
-from synth_mlflow.handoff.html import to_html
+from synth_mlflow.handoff.render import to_html
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from synth_mlflow.handoff.difference import Change, difference
+from synth_mlflow.handoff.diff import Change, difference
 from synth_mlflow.handoff.document import Document, Fact
 
 

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from synth_mlflow.handoff.document import Fact, Limits, Section, SliceScore
-from synth_mlflow.handoff.html import to_html
-from synth_mlflow.handoff.markdown import to_markdown
-from synth_mlflow.handoff.prose import prose_to_html, prose_to_markdown
+from synth_mlflow.handoff.formatting import prose_to_html, prose_to_markdown
+from synth_mlflow.handoff.render import to_html, to_markdown
 
 NASTY = (
     "<script>alert(1)</script>",

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from synth_mlflow.handoff.contents import tallies
 from synth_mlflow.handoff.document import Limits, SignOff
-from synth_mlflow.handoff.html import to_html
-from synth_mlflow.handoff.markdown import to_markdown
+from synth_mlflow.handoff.render import to_html, to_markdown
+from synth_mlflow.handoff.summary import tallies
 
 RENDERERS = (to_html, to_markdown)
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.constraint_grammar import parse_constraints
-from synth_mlflow.data.record import Record, read_origin
+from synth_mlflow.data.constraints import parse_constraints
+from synth_mlflow.data.provenance import Record, read_origin
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import parse_statement
 from synth_mlflow.data.tables import read_known, read_table

@@ -19,14 +19,13 @@ from started import free_port
 
 import synth_mlflow
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import _exit_code
-from synth_mlflow.data.record import read_origin
-from synth_mlflow.data.room import refuse_larger_than_memory
+from synth_mlflow.backends.batch_writer import pilot_page
+from synth_mlflow.cli.main import _exit_code
+from synth_mlflow.data.provenance import read_origin
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import read_statement
-from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.tables import read_table, refuse_larger_than_memory
 from synth_mlflow.errors import EvidenceError, SynthError, UsageError
-from synth_mlflow.stages.pilot_page import pilot_page
 from synth_mlflow.tracking import names
 
 BOMB = "\n".join(["a0: &a0 lol"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)])
@@ -81,8 +80,8 @@ def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
     """Looked at in the source itself: no eval, exec, pickle or YAML loader with tags; NumPy files without objects."""
     root = Path(synth_mlflow.__file__).parent
     allowed = {
-        root / "stages/limited.py",  # through pipes, to a generator in a process of its own
-        root / "model/raw_columns.py",  # travels with a saved estimator, and loads it where it is served
+        root / "backends/subprocess.py",  # through pipes, to a generator in a process of its own
+        root / "models/raw_columns.py",  # travels with a saved estimator, and loads it where it is served
         root / "tracking/model_files.py",  # writes that file, and never reads one
     }
     for path in root.rglob("*.py"):

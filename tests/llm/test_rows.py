@@ -5,8 +5,7 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
-from synth_mlflow.llm.columns import answer_schema, as_objects, columns_of
-from synth_mlflow.llm.rows import MisfitError, fitted, rows_in
+from synth_mlflow.llm.parsing import MisfitError, answer_schema, as_objects, columns_of, fitted, rows_in
 
 REAL = pd.DataFrame(
     {

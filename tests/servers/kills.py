@@ -14,10 +14,10 @@ import shop
 from started import fork, until
 
 from synth_mlflow import Workflow
-from synth_mlflow.lifecycle.status import Status
-from synth_mlflow.model.promise import Promise
+from synth_mlflow.queries.status import Status
+from synth_mlflow.sweep.holdout import Promise
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.promises import promise_of
+from synth_mlflow.tracking.sign_offs import promise_of
 
 OPEN = ("RUNNING", "SCHEDULED")
 LAST_WORDS = "stderr.txt"  # of the process that was started last

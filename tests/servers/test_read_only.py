@@ -4,7 +4,7 @@ import pytest
 import shop
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import _exit_code
+from synth_mlflow.cli.main import _exit_code
 from synth_mlflow.errors import ServerError
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]

@@ -21,7 +21,7 @@ from mlflow.models import Model
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.fit import fit
+from synth_mlflow.models.base import fit
 from synth_mlflow.tracking.model_files import save_model
 
 START_SECONDS = 120

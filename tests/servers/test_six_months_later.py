@@ -20,7 +20,7 @@ import pytest
 from shop import LIMITS
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.app import run as run_command
+from synth_mlflow.cli.main import run as run_command
 
 pytestmark = pytest.mark.slow
 

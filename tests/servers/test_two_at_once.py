@@ -186,7 +186,7 @@ def test_a_freeze_that_was_killed_before_its_last_write_is_completed(started):
 def test_two_batches_never_share_a_short_id(started, monkeypatch):
     workflow = started("short ids", freeze=True)
     first = workflow.generate("bootstrap_noise", rows=5, seed=1, purpose="x")
-    monkeypatch.setattr("synth_mlflow.stages.batch._short_id", lambda *_: first.batch)
+    monkeypatch.setattr("synth_mlflow.backends.batch_writer._short_id", lambda *_: first.batch)
     with pytest.raises(GateError, match=f"short id {first.batch} was taken by another batch, run {first.run_id}"):
         workflow.generate("bootstrap_noise", rows=5, seed=2, purpose="x")
     assert [batch.id for batch in workflow.project.batches()] == [first.batch]

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.owner import is_gone
+from synth_mlflow.tracking.draft import is_gone
 
 
 def odd_run(client, experiment, stage, params=()):

@@ -9,9 +9,9 @@ import pytest
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.digests import row_digests, table_digest
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError
-from synth_mlflow.lifecycle.check import _new_rows
+from synth_mlflow.queries.rerun_check import _new_rows
 from synth_mlflow.stages import freeze as freezing
-from synth_mlflow.stages.ingredients import refuse_overlap
+from synth_mlflow.stages.sweep_inputs import refuse_overlap
 from synth_mlflow.tracking import names
 from synth_mlflow.workflow import Workflow
 

@@ -11,12 +11,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from synth_mlflow import plugins
-from synth_mlflow.data.panels import Panel
-from synth_mlflow.data.record import record_in_file
+from synth_mlflow.backends import base
+from synth_mlflow.backends.batch_writer import Spool
+from synth_mlflow.data.provenance import record_in_file
+from synth_mlflow.data.splits import Panel
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import EvidenceError, GateError, GeneratorError, UsageError
-from synth_mlflow.stages import maker
-from synth_mlflow.stages.spool import Spool
 from synth_mlflow.tracking import names
 
 RECORD = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None, "purpose": "more rows"}
@@ -315,7 +315,7 @@ def test_a_generator_that_breaks_its_contract_leaves_no_run(frozen, monkeypatch,
 
 def test_many_rows_are_made_a_chunk_at_a_time(frozen, monkeypatch):
     """Counted, not timed: whatever the number of rows, no piece is larger than a chunk, and none is kept."""
-    monkeypatch.setattr(maker, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(base, "CHUNK_ROWS", 100)
     sizes, alive = [], []
 
     def add(spool, frame):
@@ -336,7 +336,7 @@ def test_many_rows_are_made_a_chunk_at_a_time(frozen, monkeypatch):
 
 
 def test_a_generator_without_chunks_is_asked_again(frozen, monkeypatch):
-    monkeypatch.setattr(maker, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(base, "CHUNK_ROWS", 2)
     monkeypatch.setattr(plugins.Plugin, "load", lambda self, **_: odd(lambda members: members.head(2)))
     assert frozen.generate("forest", rows=6, purpose="x").n_rows == 6
 

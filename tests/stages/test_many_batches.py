@@ -8,7 +8,7 @@ import pytest
 from many_runs import grow
 
 from synth_mlflow import Workflow
-from synth_mlflow.stages import ingredients
+from synth_mlflow.stages import sweep_inputs
 from synth_mlflow.tracking import names
 
 N_BATCHES = 500
@@ -17,7 +17,7 @@ N_BATCHES = 500
 @pytest.fixture
 def full(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """The demo with a sweep of 500 batches, each a copy of the one that passed."""
-    monkeypatch.setattr(ingredients, "_twins", lambda batches: {})  # a sweep would take the first alone
+    monkeypatch.setattr(sweep_inputs, "_twins", lambda batches: {})  # a sweep would take the first alone
     grow(tmp_path / "mlflow.db", n_batches=N_BATCHES - 1, n_sweeps=0, named="gaussian-copula")
     demo_workflow.sweep((0.0, 0.5), repeats=3, n_jobs=1)
     return demo_workflow

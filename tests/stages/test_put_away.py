@@ -6,7 +6,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from synth_mlflow import Workflow
-from synth_mlflow.stages.opening import _distinct
+from synth_mlflow.handoff.holdout_score import _distinct
 from synth_mlflow.tracking import names, write
 from synth_mlflow.tracking.models import keep_model
 from synth_mlflow.tracking.stored_run import StoredRun

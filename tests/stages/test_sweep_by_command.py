@@ -14,9 +14,9 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import UsageError
-from synth_mlflow.model.plan import RATIOS, SweepPlan
-from synth_mlflow.model.raw_command import ALLOW, command_digest
+from synth_mlflow.models.raw_command import ALLOW, command_digest
 from synth_mlflow.stages.fit_commands import command_spec
+from synth_mlflow.sweep.plan import RATIOS, SweepPlan
 from synth_mlflow.tracking import names
 
 TRAIN = f"{sys.executable} command_trainer.py fit {{train}}.csv {{validation}}.csv {{model}}"

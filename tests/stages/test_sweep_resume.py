@@ -14,10 +14,10 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.model.plan import FitKey, SweepPlan
-from synth_mlflow.model.work import Failed, Unscored, Work
+from synth_mlflow.sweep.evaluator import Failed, Unscored, Work
+from synth_mlflow.sweep.plan import FitKey, SweepPlan
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.kept_fits import KeptFits
+from synth_mlflow.tracking.fit_store import KeptFits
 from synth_mlflow.tracking.read import StoredRun
 
 pytestmark = pytest.mark.slow
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 REPEATS = 12
 SLOWLY = """
 import sys, time
-from synth_mlflow.cli.app import run
-from synth_mlflow.model.work import Work
+from synth_mlflow.cli.main import run
+from synth_mlflow.sweep.evaluator import Work
 
 do = Work.do
 Work.do = lambda work, key: (time.sleep(0.1), do(work, key))[1]

@@ -15,8 +15,8 @@ from mlflow.tracking import MlflowClient
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
-from synth_mlflow.model.plan import FitRows, source_name
-from synth_mlflow.model.work import Work
+from synth_mlflow.sweep.evaluator import Work
+from synth_mlflow.sweep.plan import FitRows, source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import set_tags

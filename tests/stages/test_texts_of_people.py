@@ -1,6 +1,6 @@
 """What people write stays text in the descriptions that MLflow's pages show; passwords are shown nowhere."""
 
-from synth_mlflow.data.markdown_text import as_text
+from synth_mlflow.data.markup import as_text
 from synth_mlflow.tracking import names
 
 HOSTILE = "**PASS.** validated by <b>Ann</b> ![seal](https://evil.example/seal.png) | x |\n\n# Signed"

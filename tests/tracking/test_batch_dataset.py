@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow import EvidenceError, UsageError, Workflow
-from synth_mlflow.data.record import METADATA_KEY
+from synth_mlflow.data.provenance import METADATA_KEY
 from synth_mlflow.data.tables import file_metadata, write_parquet
 from synth_mlflow.tracking import names
 

@@ -38,7 +38,7 @@ before = state()
 
 def test_importing_the_package_changes_nothing():
     after = (
-        "import synth_mlflow, synth_mlflow.workflow, synth_mlflow.cli.app\nafter = state()\n"
+        "import synth_mlflow, synth_mlflow.workflow, synth_mlflow.cli.main\nafter = state()\n"
         "assert before[0] == after[0], set(after[0].items()) ^ set(before[0].items())\n"
         "assert all(after[1].get(name) == level for name, level in before[1].items())\n"
         "assert before[2:] == after[2:]"

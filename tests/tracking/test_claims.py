@@ -8,7 +8,7 @@ import pytest
 from synth_mlflow.tracking import claims as claims_module
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import SECONDS_OF_SILENCE, Claims
-from synth_mlflow.tracking.owner import _birth, this_process
+from synth_mlflow.tracking.draft import _birth, this_process
 from synth_mlflow.tracking.read import Reader
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.tracking.write import NewRun, end_run, make_run

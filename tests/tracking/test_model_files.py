@@ -19,7 +19,7 @@ from mlflow.pyfunc import scoring_server
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.fit import fit
+from synth_mlflow.models.base import fit
 from synth_mlflow.tracking.model_files import CLOUDPICKLE, LIGHTGBM, SKOPS, save_model, without_code
 from synth_mlflow.tracking.models import format_words
 

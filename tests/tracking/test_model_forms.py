@@ -16,12 +16,11 @@ import pytest
 from mlflow.models import Model
 from mlflow.pyfunc import scoring_server
 
-from synth_mlflow.data.own_form import present
-from synth_mlflow.data.schema import ColumnRule, Wishes
+from synth_mlflow.data.schema import ColumnRule, Wishes, present
 from synth_mlflow.data.schema_inference import ReadTable, infer_table
 from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.model.fit import fit
+from synth_mlflow.models.base import fit
 from synth_mlflow.tracking.model_files import save_model
 
 N_ROWS = 300

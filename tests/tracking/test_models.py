@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.model.raw_columns import RawColumn, RawColumns
+from synth_mlflow.models.raw_columns import RawColumn, RawColumns
 from synth_mlflow.tracking.model_files import signature_of
 from synth_mlflow.tracking.models import folder_digest
 

@@ -4,11 +4,11 @@ import subprocess
 import sys
 import time
 
-from synth_mlflow.tracking.owner import HOURS_OF_SILENCE, is_gone, this_process
+from synth_mlflow.tracking.draft import HOURS_OF_SILENCE, is_gone, this_process
 
 NOW = int(time.time() * 1000)
 LONG_AGO = NOW - (HOURS_OF_SILENCE * 3600 + 60) * 1000
-SAY = "from synth_mlflow.tracking.owner import this_process; print(this_process(), flush=True); input()"
+SAY = "from synth_mlflow.tracking.draft import this_process; print(this_process(), flush=True); input()"
 
 
 def test_a_process_of_this_machine_is_asked():

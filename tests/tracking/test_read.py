@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.tracking import search
-from synth_mlflow.tracking.adopt import Adopted, adopt
+from synth_mlflow.tracking import read
 from synth_mlflow.tracking.names import apart, slice_metric
 from synth_mlflow.tracking.read import Reader
-from synth_mlflow.tracking.server import connect
+from synth_mlflow.tracking.server import Adopted, adopt, connect
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 
@@ -60,7 +59,7 @@ def test_a_download_is_kept_and_checked_again(server, run, stored):
 
 
 def test_searches_page_sort_and_leave_out_deleted_runs(server, monkeypatch):
-    monkeypatch.setattr(search, "PAGE", 2)
+    monkeypatch.setattr(read, "PAGE", 2)
     made = [create_run(server, NewRun("batch", f"batch {n}", f"key-{n}")) for n in range(5)]
     server.client.delete_run(made.pop(1))
     found = Reader(server).runs("batch")

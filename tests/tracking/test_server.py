@@ -10,8 +10,8 @@ import pytest
 
 from synth_mlflow.errors import ServerError, UsageError
 from synth_mlflow.tracking import names, server
-from synth_mlflow.tracking.links import artifact_url, run_url, runs_url
 from synth_mlflow.tracking.server import Server, connect, connect_by_id, guard, guarded, public_uri
+from synth_mlflow.tracking.ui import artifact_url, run_url, runs_url
 from synth_mlflow.tracking.write import NewRun, create_run
 
 

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from ui_addresses import ML, Shown
 
-from synth_mlflow.tracking.links import runs_url
 from synth_mlflow.tracking.server import connect
+from synth_mlflow.tracking.ui import runs_url
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,1 @@
+"""Evidence looked at again: verify, reproduce, blame, sign, retract."""

@@ -1,0 +1,121 @@
+"""`retract`: take a batch back for good, shut its gate, and mark the handoffs that rest on it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.markup import as_text
+from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.queries.run_index import Uses, uses_of
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import PARAM_MAX
+from synth_mlflow.tracking.models import versions_that_hold
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored import StoredBatch, TakenBack
+from synth_mlflow.tracking.ui import describe_project
+from synth_mlflow.tracking.write import add_params, set_tags
+
+
+@dataclass(frozen=True)
+class Retraction:
+    """A batch that was taken back, and everything that used it."""
+
+    batch: str
+    run_id: str
+    reason: str
+    by: str
+    at: str
+    """ISO 8601, UTC."""
+    sweeps: tuple[str, ...]
+    """Run ids."""
+    models: tuple[str, ...]
+    """Registered versions that hold rows of the batch, as ``models:/name/version``."""
+    handoffs: tuple[str, ...]
+    """Run ids; each is marked as superseded."""
+
+
+def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retraction:
+    """Take a batch back for good; nothing is deleted, and its record stays readable.
+
+    Parameters
+    ----------
+    project : Project
+    batch_id : str
+        The batch's short id or run id.
+    reason, by : str
+        Why, and who says so; both are kept on the batch as a write-once parameter.
+
+    Raises
+    ------
+    UsageError
+        If there is no such batch, or the reason or the name is blank or too long to be kept whole.
+    GateError
+        If it was retracted before; says by whom. Handoffs that a killed process left unmarked are marked first.
+    """
+    batch = project.batch(batch_id)
+    earlier = batch.taken_back
+    if earlier is None:
+        told = _told(reason, by)
+        add_params(project.server, batch.run.run_id, {names.P_RETRACTION: canonical_json(asdict(told))})
+    else:
+        told = earlier
+    uses = uses_of(project.reader.finished("sweep", "final", "handoff"), batch.id)
+    _mark(project, batch, told, uses)
+    describe_project(project)
+    if earlier is not None:
+        raise GateError(f"batch {batch.id} was retracted already: {earlier.words}.", "A retraction is for good.")
+    return Retraction(
+        batch=batch.id,
+        run_id=batch.run.run_id,
+        reason=told.reason,
+        by=told.by,
+        at=told.at,
+        sweeps=tuple(run.run_id for run in uses.sweeps),
+        models=_models(project, uses, batch.id),
+        handoffs=tuple(run.run_id for run in uses.handoffs),
+    )
+
+
+def _models(project: Project, uses: Uses, batch_id: str) -> tuple[str, ...]:
+    """The versions that hold a batch: those of final runs, and those whose own tags say so."""
+    tagged = (f"models:/{name}/{version}" for name, version in versions_that_hold(project.server, batch_id))
+    return tuple(dict.fromkeys([*uses.models, *tagged]))
+
+
+def _told(reason: str, by: str) -> TakenBack:
+    blank = [name for name, text in (("reason", reason), ("by", by)) if not text.strip()]
+    if blank:
+        raise UsageError(
+            f"a retraction needs a reason and a name; blank: {', '.join(blank)}.",
+            'Say both: `synth-mlflow retract BATCH --reason "…" --by NAME`.',
+        )
+    told = TakenBack(reason.strip(), by.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
+    n_characters = len(canonical_json(asdict(told)))
+    if n_characters > PARAM_MAX:
+        raise UsageError(
+            f"the retraction has {n_characters:,} characters, at most {PARAM_MAX:,} are kept.",
+            "Give a shorter reason, with a link to the long one.",
+        )
+    return told
+
+
+def _mark(project: Project, batch: StoredBatch, told: TakenBack, uses: Uses) -> None:
+    """Show the retraction where people look; the parameter is what shuts the gate."""
+    line = f"**RETRACTED** {as_text(told.words)}"
+    _tag(project, batch.run, names.TAG_RETRACTED, line)
+    for handoff in uses.handoffs:
+        _tag(
+            project,
+            handoff,
+            names.TAG_SUPERSEDED,
+            f"**SUPERSEDED**: batch {batch.id} was retracted {as_text(told.words)}",
+        )
+
+
+def _tag(project: Project, run: StoredRun, tag: str, line: str) -> None:
+    note = run.tags.get(names.TAG_NOTE, "")
+    if run.tags.get(tag) != "true" or line not in note:
+        set_tags(project.server, run.run_id, {tag: "true", names.TAG_NOTE: f"{line}\n\n{note}"})

@@ -1,0 +1,317 @@
+"""Batches from a command: run without a shell and within a time limit; its rows enter with its complete record.
+
+A command with places for what changes from run to run, such as `python make.py --out {output} --seed {seed}`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pandas as pd
+
+from synth_mlflow.backends.batch_writer import (
+    Account,
+    Made,
+    Spool,
+    parsed_slice,
+    refuse_row_count,
+    spooling,
+    write_spooled,
+)
+from synth_mlflow.backends.real_rows import declared_source, real_members
+from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
+from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.data.private import private_room, secret_in
+from synth_mlflow.data.provenance import Origin, record_in_file
+from synth_mlflow.data.splits import refuse_negative_seed
+from synth_mlflow.data.tables import SUFFIXES, table_pieces, write_parquet
+from synth_mlflow.errors import GeneratorError, UsageError, closest
+from synth_mlflow.gate.in_force import kept_constraints
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import StoredBatch
+
+PLACES = ("output", "rows", "seed", "members", "slice")
+_PLACE = re.compile(r"\{(\w+)\}")
+_OUTPUT = re.compile(r"\{output\}((?:\.\w+)*)")
+
+
+@dataclass(frozen=True)
+class CommandTemplate:
+    """A command that no shell reads: its words, with the places in them.
+
+    Parameters
+    ----------
+    text : str
+        Split into words as a shell would, with its quotes, and with nothing else that a shell does.
+    params : mapping
+        Values for places with other names than those in `PLACES`; each must have its place.
+
+    Raises
+    ------
+    UsageError
+        If it has no place for the output, or a place or a parameter that nothing belongs to.
+
+    Examples
+    --------
+    >>> template = CommandTemplate("make --out {output}.csv --rate {rate}", {"rate": 3})
+    >>> template.ending
+    '.csv'
+    >>> template.words({"output": "/tmp/batch.csv"})
+    ['make', '--out', '/tmp/batch.csv', '--rate', '3']
+    """
+
+    text: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [*PLACES, *self.params]
+        taken = [name for name in self.params if name in (*PLACES, "command")]
+        if taken:
+            raise UsageError(f"{taken[0]!r} cannot be the name of a parameter: it has another meaning in a command.")
+        if "output" not in self.places:
+            raise UsageError(
+                f"the command {self.text!r} has no place for the rows that it makes.",
+                "Write {output} where it takes the path of its output: `--out {output}`.",
+            )
+        for name in sorted(self.places):
+            if name not in known:
+                raise UsageError(f"the command has a place {{{name}}} that nothing belongs to. {closest(name, known)}")
+        for name in self.params:
+            if name not in self.places:
+                raise UsageError(f"parameter {name!r} has no place in the command.", f"Write {{{name}}} where it goes.")
+        if self.ending not in SUFFIXES:
+            raise UsageError(
+                f"the command's output ends in {self.ending}.", f"Let it write one of {', '.join(SUFFIXES)}."
+            )
+
+    @property
+    def places(self) -> frozenset[str]:
+        """The names of the places in it."""
+        return frozenset(name for word in self._split() for name in _PLACE.findall(word))
+
+    @property
+    def ending(self) -> str:
+        """The kind of file that it writes: what follows ``{output}``, else Parquet."""
+        found = sorted({ending for word in self._split() for ending in _OUTPUT.findall(word)})
+        if len(found) > 1:
+            raise UsageError(f"the command writes one file, found {{output}} with the endings {', '.join(found)}.")
+        return found[0] or ".parquet"
+
+    def words(self, values: Mapping[str, Any]) -> list[str]:
+        """The words with these values and the parameters put in; a place without a value stays as it is."""
+        known = {**self.params, **values}
+        return [self._filled(word, known) for word in self._split()]
+
+    def _split(self) -> list[str]:
+        try:
+            return shlex.split(self.text)
+        except ValueError as error:
+            raise UsageError(f"the command {self.text!r} cannot be split into words: {error}.") from error
+
+    def _filled(self, word: str, known: Mapping[str, Any]) -> str:
+        if "output" in known:
+            word = _OUTPUT.sub("{output}", word)  # the value has the ending already
+        return _PLACE.sub(lambda place: _text(known[place[1]]) if place[1] in known else place[0], word)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def generate_by_command(
+    project: Project,
+    command: str,
+    *,
+    generator: str,
+    version: str,
+    rows: int,
+    seed: int,
+    purpose: str,
+    slice: str | None = None,  # noqa: A002 - the word that users know
+    params: Mapping[str, Any] | None = None,
+    source: Path | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    pilot: bool = False,
+) -> StoredBatch:
+    """Run a command that makes a batch, and record it with the rows.
+
+    Parameters
+    ----------
+    command : str
+        Its words, with ``{output}`` where it takes the path to write (``{output}.csv`` for CSV), and where it wants
+        them ``{rows}``, ``{seed}``, ``{slice}``, ``{members}`` (a Parquet file of the real rows to learn from) and
+        ``{NAME}`` for each parameter. It runs in the working directory, with this process's environment, without a
+        shell.
+    generator, version : str
+        What is to be recorded as the generator; nobody can measure it.
+    seed : int
+        Recorded as none where the command has no place for it.
+    source : Path, optional
+        Real rows to learn from instead of the project's training rows. Where the command has no place for
+        ``{members}``, it declares what the command learned from, also as ``training`` or ``none``.
+    timeout_seconds : float
+        After so long the command and all that it started are killed.
+    pilot : bool
+        As in `generate`.
+
+    Raises
+    ------
+    GateError
+        Before `freeze`.
+    UsageError
+        If the command, or what is to be recorded about it, cannot be used.
+    GeneratorError
+        If it fails, hangs, writes no table or another number of rows. Then nothing is recorded.
+    """
+    frozen = project.evaluation_set()
+    template = CommandTemplate(command, params or {})
+    refuse_row_count(rows)
+    refuse_negative_seed(seed)
+    parsed_slice(slice, frozen.schema)
+    _refuse_unusable(generator, version, timeout_seconds)
+    members: pd.DataFrame | None
+    if "members" in template.places:
+        members, declared = real_members(project, frozen, source)
+    else:
+        members, declared = declared_source(project, None if source is None else str(source))
+    settings = {"command": command, **template.params}
+    own_seed = seed if "seed" in template.places else None
+    origin = Origin(generator, version, settings, own_seed, slice, purpose, door="command", source=declared)
+    values = {"rows": rows, "seed": seed, "slice": slice or ""}
+    refuse_secrets(template.words(values))
+    project.say(f"running {shlex.join(template.words(values))}")
+    with tempfile.TemporaryDirectory(prefix="synth-command-", dir=private_room()) as folder:
+        job = _Job(template, values, Path(folder), generator, timeout_seconds)
+        notes = job.run(members if "members" in template.places else None)
+        with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
+            job.hand_over(spool)
+            account = Account(notes["seconds"], {"command": notes})
+            return write_spooled(project, spool, Made(rows, origin, account, pilot))
+
+
+def command_again(origin: Origin, n_rows: int, members: pd.DataFrame | None, spool: Spool) -> None:
+    """Run a command that a record names, and give what it writes now to a spool.
+
+    Raises
+    ------
+    GeneratorError
+        If it fails, hangs, writes no table or another number of rows.
+    UsageError
+        If it cannot be started.
+    """
+    settings = dict(origin.params)
+    template = CommandTemplate(str(settings.pop("command")), settings)
+    values = {"rows": n_rows, "seed": origin.seed or 0, "slice": origin.slice or ""}
+    with tempfile.TemporaryDirectory(prefix="synth-command-", dir=private_room()) as folder:
+        job = _Job(template, values, Path(folder), origin.generator, TIMEOUT_SECONDS)
+        job.run(members if "members" in template.places else None)
+        job.hand_over(spool)
+
+
+def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> None:
+    if not generator.strip() or not version.strip():
+        raise UsageError(
+            "a command's generator and version are not known.",
+            "Say what is to be recorded: `--generator NAME --generator-version VERSION`.",
+        )
+    refuse_time_limit(timeout_seconds)
+
+
+def refuse_secrets(words: Sequence[str]) -> None:
+    """The command is recorded: a secret that the shell has put into it must not be."""
+    found = next((name for word in words if (name := secret_in(word))), None)
+    if found is not None:
+        raise UsageError(
+            f"the command holds the value of the environment variable {found}, which looks like a secret.",
+            "Let the program read it from the environment: what stands in a command is recorded.",
+        )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One run of a command in a temporary folder."""
+
+    template: CommandTemplate
+    values: Mapping[str, Any]
+    """Of its places, but for the paths in this folder."""
+    folder: Path
+    generator: str
+    timeout_seconds: float
+
+    def run(self, members: pd.DataFrame | None) -> dict[str, Any]:
+        """Run the command; returns what the record keeps about that."""
+        paths = {"output": str(self._output), "members": str(self.folder / "members.parquet")}
+        if members is not None:
+            write_parquet(members, Path(paths["members"]))
+        words = self.template.words(self.values)
+        files = file_digests(words)
+        begun = time.monotonic()
+        final = self.template.words({**self.values, **paths})
+        exit_code = run_within(self.timeout_seconds, final, self._stderr, what="the command")
+        seconds = round(time.monotonic() - begun, 3)
+        self._refuse_failure(exit_code)
+        return {
+            "line": shlex.join(words),
+            "sha256": text_digest(self.template.text),
+            "files": files,
+            "exit_code": exit_code,
+            "seconds": seconds,
+        }
+
+    def hand_over(self, spool: Spool) -> None:
+        """Give the rows that the command wrote to a spool."""
+        for rows in self._rows():
+            spool.add(rows)
+        if spool.n_rows != self.values["rows"]:
+            self._fail(f"wrote {spool.n_rows:,} rows, {self.values['rows']:,} were asked for")
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / f"batch{self.template.ending}"
+
+    @property
+    def _stderr(self) -> Path:
+        return self.folder / "stderr.txt"
+
+    def _refuse_failure(self, exit_code: int | None) -> None:
+        bad = ending(exit_code, self.timeout_seconds)
+        if exit_code is None:
+            self._fail(str(bad), "Give it longer: `--timeout SECONDS`.")
+        elif bad is not None:
+            self._fail(bad)
+        elif not self._output.is_file():
+            self._fail(f"wrote no file in place of {{output}}, which was a path ending in {self.template.ending}")
+
+    def _rows(self) -> Iterator[pd.DataFrame]:
+        try:
+            if record_in_file(self._output) is None:
+                yield from table_pieces(self._output)
+                return
+        except UsageError as error:
+            self._fail(f"wrote what cannot be read as a table: {error.found}")
+        self._fail("wrote a file that carries the record of a batch already")
+
+    def _fail(self, what: str, fix: str = "Correct it, and generate again; nothing was recorded.") -> NoReturn:
+        said = last_lines(self._stderr)
+        told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
+        raise GeneratorError(f"the command of {self.generator!r} {what}.{told}", fix)
+
+
+def file_digests(words: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of every file that the command names, such as its script."""
+    found = {}
+    for word in words:
+        name = word.rpartition("=")[2]  # --config=FILE
+        with contextlib.suppress(OSError):  # a word that is too long for a name
+            if name and Path(name).is_file():
+                found[name] = file_digest(Path(name))
+    return found

@@ -1,0 +1,303 @@
+"""The pictures of the checks: built as figures, saved by whoever logs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from synth_mlflow.metrics.distances import SPLIT_ROWS, Bools
+from synth_mlflow.metrics.encoding import MISSING, labels, numbers
+from synth_mlflow.metrics.null_distribution import Places, split_floor
+
+Floats = npt.NDArray[np.float64]
+
+REAL, SYNTHETIC, BAND, BAD = "#4d4d4d", "#0072b2", "#bdbdbd", "#d55e00"  # M. Okabe, K. Ito: safe for every eye
+STRONG = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
+N_BINS, N_LEVELS = 24, 10
+
+
+def panels(n: int, *, columns: int = 4, width: float = 3.0, height: float = 2.3) -> tuple[Figure, list[Axes]]:
+    """A grid of small axes without a frame on top and right."""
+    columns = min(columns, max(n, 1))
+    rows = -(-max(n, 1) // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(n)]
+    for ax in axes:
+        tidy(ax)
+    return figure, axes
+
+
+def tidy(ax: Axes) -> None:
+    """Small print, and no lines that say nothing."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=7)
+
+
+def marginals(
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    columns: Sequence[str],
+    notes: Mapping[str, str],
+    rng: np.random.Generator,
+    groups: Places | None = None,
+) -> Figure:
+    """Shares of each column's bins, with the band where 99 of 100 draws of real rows lie, measured on splits."""
+    figure, axes = panels(len(columns))
+    for ax, name in zip(axes, columns, strict=True):
+        binned = _binned(real[name], batch[name])
+        shares, reach = binned.shares, binned.reach(len(batch), rng, groups)
+        (_draw_bins if binned.ordered else _draw_levels)(ax, shares, reach)
+        ax.set_ylim(bottom=0)
+        bad = notes.get(name, "")
+        ax.set_title(f"{name}{': ' + bad if bad else ''}", fontsize=8, color=BAD if bad else "black", loc="left")
+    if axes:
+        axes[0].legend(fontsize=6, frameon=False)
+    return figure
+
+
+HEAT_COLUMNS = 60
+
+
+def heat(values: Floats, names: Sequence[str], title: str, beyond: Bools) -> Figure:
+    """A square matrix of differences, white at zero, with a dot where a pair lies beyond the noise floor.
+
+    Of more than `HEAT_COLUMNS` columns those with the largest differences are shown: pictures of all would need memory
+    with the square of their number.
+    """
+    if len(names) > HEAT_COLUMNS:
+        title = f"{title}\n({HEAT_COLUMNS} of {len(names):,} columns: the largest differences)"
+        shown = np.sort(np.argsort(-np.abs(values).max(axis=1), kind="stable")[:HEAT_COLUMNS])
+        values, beyond = values[np.ix_(shown, shown)], beyond[np.ix_(shown, shown)]
+        names = [names[place] for place in shown]
+    side = max(3.5, 0.34 * len(names) + 1.8)
+    figure = Figure(figsize=(side + 0.8, side + 0.2), layout="constrained")
+    ax = figure.add_subplot()
+    reach = max(float(np.abs(values).max(initial=0.0)), 0.05)
+    image = ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
+    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+    ax.set_yticks(range(len(names)), names, fontsize=7)
+    rows, columns = np.nonzero(beyond & ~np.eye(len(names), dtype=bool))
+    ax.plot(columns, rows, "o", mfc=REAL, mec="white", mew=0.5, ms=3.5, ls="none")
+    words = f"{title}\n(dots: beyond what real rows show against real rows)"
+    figure.suptitle(words, fontsize=9, x=0.02, ha="left")  # a title of the axes would be cut where they are narrow
+    figure.colorbar(image, ax=ax, shrink=0.7).ax.tick_params(labelsize=7)
+    return figure
+
+
+def bars(
+    names: Sequence[str],
+    values: Floats,
+    *,
+    title: str,
+    label: str,
+    floors: Floats | None = None,
+    limit: float | None = None,
+) -> Figure:
+    """Horizontal bars, longest on top; with what real rows show, and the limit."""
+    order = np.argsort(values)[::-1][:15][::-1]
+    figure = Figure(figsize=(6.2, 0.26 * len(order) + 1.3), layout="constrained")
+    ax = figure.add_subplot()
+    tidy(ax)
+    shown = [names[place] for place in order]
+    if floors is not None:
+        ax.barh(shown, floors[order], color=BAND, height=0.9, label="real rows, 99 %")
+    ax.barh(shown, values[order], color=SYNTHETIC, height=0.5)
+    if limit is not None:
+        ax.axvline(limit, color=BAD, lw=1.2, label="limit")
+        ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.set_xlabel(label, fontsize=8)
+    ax.set_title(title, fontsize=9, loc="left")
+    return figure
+
+
+@dataclass(frozen=True)
+class Dots:
+    """One series of a dot plot, with a whisker to either side of each dot."""
+
+    label: str
+    values: Sequence[float]
+    reach: Sequence[float]
+    colour: str
+
+
+def dots(names: Sequence[str], series: Sequence[Dots], limits: Sequence[float], *, title: str, label: str) -> Figure:
+    """One line a name, one dot a series, and the limit that the batch must reach."""
+    figure = Figure(figsize=(6.2, 0.45 * len(names) + 1.3), layout="constrained")
+    ax = figure.add_subplot()
+    tidy(ax)
+    at = np.arange(len(names))[::-1]
+    for place, one in enumerate(series):
+        y = at + 0.12 * (len(series) - 1 - 2 * place)
+        ax.errorbar(one.values, y, xerr=one.reach, fmt="o", ms=5, capsize=2, color=one.colour, label=one.label)
+    ax.plot(limits, at, "|", ms=16, mew=2, color=BAD, label="limit for the batch")
+    ax.set_yticks(at, list(names))
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.set_xlabel(label, fontsize=8)
+    ax.set_title(title, fontsize=9, loc="left")
+    ax.legend(
+        fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=0.6, labelspacing=0.9
+    )
+    return figure
+
+
+def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools, dealt: Bools) -> Figure:
+    """True against false positives on logarithmic axes, where the leaks that matter show; strongest attacks first.
+
+    Parameters
+    ----------
+    attacks : mapping of str to array of shape (n_targets,)
+    is_member : array of shape (n_targets,)
+    dealt : array of shape (n_deals, n_targets)
+        Random memberships: what they find is the band.
+    """
+    figure = Figure(figsize=(6.6, 4.6), layout="constrained")
+    ax = figure.add_subplot()
+    tidy(ax)
+    lowest = 0.5 / max(int((~is_member).sum()), 1)
+    for place, (name, scores) in enumerate(attacks.items()):
+        hits = is_member[np.argsort(-scores, kind="stable")]
+        start = max(int(np.argmax(~hits)) - 1, 0)  # before any control is accused the line would climb the axis
+        x = np.maximum(np.cumsum(~hits)[start:] / max(int((~is_member).sum()), 1), lowest)
+        y = np.maximum(np.cumsum(hits)[start:] / max(int(is_member.sum()), 1), lowest)
+        strong = place < len(STRONG)
+        colour, width = (STRONG[place], 1.6) if strong else (BAND, 0.9)
+        label = name.replace("_", " ") if strong else "weaker attacks" if place == len(STRONG) else None
+        ax.plot(x, y, label=label, color=colour, lw=width, zorder=3 if strong else 2)
+    wrong, low, high = _guessing(dealt, lowest)
+    ax.fill_between(wrong, low, high, color=BAND, alpha=0.5, lw=0, label="guessing, 99 %")
+    ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.2))
+    ax.set_xlabel("controls wrongly accused (share)", fontsize=8)
+    ax.set_ylabel("members found (share)", fontsize=8)
+    ax.set_title("Membership attacks at low false-positive rates", fontsize=9, loc="left")
+    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def _guessing(dealt: Bools, lowest: float) -> tuple[Floats, Floats, Floats]:
+    """Controls accused, and the least and most members that 99 of 100 random memberships find meanwhile."""
+    n_members, n_control = int(dealt[0].sum()), int((~dealt[0]).sum())
+    accused = np.unique(np.geomspace(1, n_control, 60).astype(np.int64))
+    found = []
+    for one in dealt:
+        controls = np.flatnonzero(~one)[accused - 1]
+        found.append(np.cumsum(one)[controls] / n_members)
+    low, high = np.quantile(np.stack(found), [0.005, 0.995], axis=0)
+    return accused / n_control, np.maximum(low, lowest), np.maximum(high, lowest)
+
+
+@dataclass(frozen=True)
+class _Binned:
+    names: list[str]
+    real: Places
+    """Bin of each real row; -1 for missing numbers."""
+    batch: Places
+    ordered: bool
+
+    @property
+    def shares(self) -> _Shares:
+        """Of real rows and batch."""
+        return _Shares(self.names, self._shares(self.real), self._shares(self.batch))
+
+    def reach(self, n_batch: int, rng: np.random.Generator, groups: Places | None) -> Floats:
+        """Of the band around the real shares."""
+
+        def between(first: Places, second: Places) -> Floats:
+            return self._shares(self.real[second]) - self._shares(self.real[first])
+
+        floor = split_floor(between, min(len(self.real), SPLIT_ROWS), rng, n_all=len(self.real), groups=groups)
+        return floor.symmetric().upper(len(self.real), max(n_batch, 1))
+
+    def _shares(self, bins: Places) -> Floats:
+        return np.asarray(np.bincount(bins[bins >= 0], minlength=len(self.names)) / max(len(bins), 1))
+
+
+@dataclass(frozen=True)
+class _Shares:
+    names: list[str]
+    real: Floats
+    batch: Floats
+
+
+def _draw_bins(ax: Axes, shares: _Shares, reach: Floats) -> None:
+    at = np.arange(len(shares.names))
+    low, high = np.maximum(shares.real - reach, 0), shares.real + reach
+    ax.fill_between(at, low, high, step="mid", color=BAND, lw=0, label="real, 99 % band")
+    ax.step(at, shares.batch, where="mid", color=SYNTHETIC, lw=1.2, label="batch")
+    shown = np.unique(np.linspace(0, len(at) - 1, 4).astype(int))
+    ax.set_xticks(shown, [shares.names[place] for place in shown])
+
+
+def _draw_levels(ax: Axes, shares: _Shares, reach: Floats) -> None:
+    at = np.arange(len(shares.names))
+    low = np.maximum(shares.real - reach, 0)
+    ax.bar(at, shares.real + reach - low, bottom=low, width=0.8, color=BAND, label="real, 99 % band")
+    ax.plot(at, shares.batch, "o", ms=3.5, color=SYNTHETIC, label="batch")
+    ax.set_xticks(at, shares.names, rotation=40, ha="right", fontsize=6)
+
+
+def _binned(real: pd.Series, batch: pd.Series) -> _Binned:
+    if pd.api.types.is_datetime64_any_dtype(real.dtype):
+        return _binned_numbers(real, batch, lambda value: str(pd.Timestamp(int(value), unit="us").date()))
+    if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
+        return _binned_numbers(real, batch, _number_name(numbers(real)))
+    sides = labels(real), labels(batch)
+    top = pd.Series(sides[0]).value_counts().index[:N_LEVELS]
+    codes = [np.asarray(top.get_indexer(pd.Index(side, dtype=object)), dtype=np.int64) for side in sides]
+    names = ["missing" if name == MISSING else str(name)[:14] for name in top]
+    if any((side < 0).any() for side in codes):
+        names, codes = [*names, "other"], [np.where(side < 0, len(top), side) for side in codes]
+    return _Binned(names, codes[0], codes[1], ordered=False)
+
+
+def _number_name(values: Floats) -> Callable[[float], str]:
+    """Names for numbers with digits enough to tell them apart: three, and more where the spread is small."""
+    present = values[~np.isnan(values)]
+    largest, spread = (float(np.max(np.abs(present))), float(np.ptp(present))) if len(present) else (1.0, 1.0)
+    digits = 3 + max(0, int(np.log10(max(largest, 1e-300) / max(spread, largest * 1e-6, 1e-300))))
+    return lambda value: f"{float(f'{value:.{digits}g}'):,.12g}"
+
+
+def _binned_numbers(real: pd.Series, batch: pd.Series, name: Callable[[float], str]) -> _Binned:
+    sides = numbers(real), numbers(batch)
+    present = sides[0][~np.isnan(sides[0])]
+    if not len(present):
+        codes = [np.where(np.isnan(side), 0, 1) for side in sides]
+        return _Binned(["missing", "present"], codes[0], codes[1], ordered=False)
+    low, high = np.quantile(present, [0.005, 0.995])
+    values = np.unique(present[(present >= low) & (present <= high)])
+    if len(values) <= N_LEVELS:
+        return _binned_levels(sides, values, name)
+    edges = _edges(values, float(low), float(high))
+    codes = [np.where(np.isnan(side), -1, np.digitize(side, edges)) for side in sides]
+    names = [name(edges[min(place, len(edges) - 1)]) for place in range(len(edges) + 1)]
+    return _Binned(names, codes[0], codes[1], ordered=True)
+
+
+def _edges(values: Floats, low: float, high: float) -> Floats:
+    """Edges of bins of one width; of whole numbers each bin holds as many, or the shape would be that of the bins."""
+    if np.all(values == np.round(values)):
+        width = np.ceil((high - low + 1) / (N_BINS - 2))
+        return np.asarray(np.arange(np.floor(low), np.ceil(high) + width, width))
+    return np.linspace(low, high if high > low else low + 1, N_BINS - 1)
+
+
+def _binned_levels(sides: tuple[Floats, Floats], values: Floats, name: Callable[[float], str]) -> _Binned:
+    """Few different numbers: a place for each, one for the batch's further ones, and one for missing."""
+    names = [name(value) for value in values]
+    codes = []
+    for side in sides:
+        place = np.searchsorted(values, np.nan_to_num(side)).clip(max=len(values) - 1)
+        known = values[place] == side
+        codes.append(np.where(np.isnan(side), len(values), np.where(known, place, len(values) + 1)))
+    extra = [
+        text for at, text in enumerate(("missing", "other")) if any((code == len(values) + at).any() for code in codes)
+    ]
+    if extra == ["other"]:
+        codes = [np.minimum(code, len(values)) for code in codes]
+    return _Binned([*names, *extra], codes[0], codes[1], ordered=False)

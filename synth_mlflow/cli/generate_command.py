@@ -1,0 +1,188 @@
+"""The verb `generate`: one batch or several, through any of its doors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from synth_mlflow.cli import options, output
+from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, real_rows_option, shared
+from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.cli.stage_commands import tell_verdicts
+
+PILOT_ROWS = 200
+LLM = "llm:"
+FOR_MAKING = {"rows", "seed", "purpose", "part", "params", "batches", "source", "version", "timeout"}
+"""Parameters that say how rows are made: with --from, the record says that."""
+SLICE_WARNING = "slice_warning"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was given on the command line."""
+
+    generator: str | None
+    named: str | None
+    rows: int | None
+    seed: int
+    purpose: str | None
+    part: str | None
+    params: tuple[tuple[str, Any], ...]
+    batches: int
+    source: Path | None
+    version: str | None
+    command: str | None
+    timeout: float | None
+    python: str | None
+    prompt: Path | None
+    examples: int
+    journal: Path | None
+    pilot: bool
+    made: Path | None
+    record: Path | None
+
+    @property
+    def name(self) -> str | None:
+        """The generator, whichever way it was named."""
+        return self.generator or self.named
+
+
+@click.command()
+@click.argument("generator", type=Blank(), default="", shell_complete=options.generators)
+@click.option("--generator", "named", type=Blank(), metavar="NAME", help="The same as GENERATOR.")
+@click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")
+@click.option("--purpose", type=Blank(), metavar="TEXT", help="Why this batch is made; must be given.")
+@click.option("--slice", "part", type=Blank(), metavar="CONDITION", help='Every row lies in it: "age < 25".')
+@click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
+@click.option(
+    "--batches", type=click.IntRange(1), default=1, show_default=True, help="Batches with seeds from SEED on."
+)
+@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--generator-version", "version", type=Blank(), metavar="VERSION",
+              help="Of a command, or of module:callable outside of git.")  # fmt: skip
+@click.option("--command", type=Blank(), metavar="TEMPLATE",
+              help='Run this: "python make.py --out {output} --rows {rows} --seed {seed}".')  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+              help="Kill what makes the rows after so long.  [default: 3600 for other programs]")  # fmt: skip
+@click.option("--python", type=Blank(), metavar="PATH",
+              help="The Python that a peer such as sdv:TVAESynthesizer is installed for.")  # fmt: skip
+@click.option("--prompt", type=BlankPath(), help="Ask llm:MODEL with this Jinja2 template.")
+@click.option("--examples", type=click.IntRange(0), default=0, show_default=True,
+              help="Real rows that each request sends to the model's endpoint.")  # fmt: skip
+@click.option("--journal", type=BlankPath(), help="Where the model's answers are kept.  [default: beside the prompt]")
+@click.option("--pilot", is_flag=True,
+              help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
+@click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
+@click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
+@real_rows_option
+@shared
+def generate(given: Shared, **asked: Any) -> None:
+    """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one, module:callable or
+    peer:Model; ask llm:MODEL with a --prompt; run a --command; or take a file in with --from and --record.
+    """
+    wanted = Asked(**asked)
+    _refuse_two_doors(wanted)
+    workflow = open_workflow("generate", given)
+    found = _batches(workflow, wanted)
+    if wanted.pilot:
+        return _judge(workflow, found, wanted.source, as_json=given.as_json)
+    if given.as_json:
+        return output.as_json(
+            [{"batch": b.batch, "run_id": b.run_id, "rows": b.n_rows, "digest": b.digest} for b in found]
+        )
+    for batch in found:
+        output.line(f"batch {batch.batch}: {batch.n_rows:,} rows, digest {batch.digest[:16]}…, run {batch.run_id}")
+        if SLICE_WARNING in batch.record.notes:
+            output.line(f"  mind: {batch.record.notes[SLICE_WARNING]}")
+    return output.next_command("synth-mlflow validate")
+
+
+def auto_rows(workflow: Any, ratios: Sequence[float] | None = None) -> int:
+    """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios."""
+    from synth_mlflow.data.mixing import mix_counts
+    from synth_mlflow.sweep.plan import RATIOS
+    from synth_mlflow.tracking import names
+
+    n_real = int(workflow.project.evaluation_set().run.params[names.P_TRAINING_ROWS])
+    return mix_counts(max(ratios or RATIOS), n_real)[1]
+
+
+def _batches(workflow: Any, asked: Asked) -> list[Any]:
+    if asked.made is not None:
+        return [workflow.adopt_file(asked.made, asked.record)]
+    rows = PILOT_ROWS if asked.pilot else asked.rows
+    rows = auto_rows(workflow) if rows is None else rows
+    return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
+
+
+def _batch(workflow: Any, asked: Asked, rows: int, seed: int) -> Any:
+    given: dict[str, Any] = {
+        "rows": rows,
+        "seed": seed,
+        "purpose": asked.purpose or "",
+        "slice": asked.part,
+        "params": dict(asked.params),
+        "source": asked.source,
+        "pilot": asked.pilot,
+    }
+    if asked.timeout is not None:
+        given["timeout_seconds"] = asked.timeout
+    if asked.prompt is not None:
+        asked_of = {"prompt": asked.prompt, "examples": asked.examples, "journal": asked.journal}
+        return workflow.generate_by_llm((asked.name or "").removeprefix(LLM), **asked_of, **given)
+    if asked.command is None:
+        return workflow.generate(asked.name, version=asked.version, python=asked.python, **given)
+    known = {"generator": asked.name or "", "version": asked.version or ""}
+    return workflow.generate_by_command(asked.command, **known, **given)
+
+
+def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: bool) -> None:
+    from synth_mlflow.tracking import names
+
+    verdicts = [workflow.validate(batch, source=source) for batch in found]
+    if as_json:
+        return output.as_json(verdicts)
+    tell_verdicts(verdicts)
+    for batch in found:
+        output.line(f"pilot {batch.batch}: read the artifact {names.A_PILOT} of run {batch.run_id}")
+    return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right", is_prose=True)
+
+
+def _refuse_two_doors(asked: Asked) -> None:
+    if (asked.made is None) != (asked.record is None):
+        raise click.UsageError(
+            "--from FILE and --record FILE go together: no batch is taken in without its provenance."
+        )
+    if asked.generator and asked.named:
+        raise click.UsageError("GENERATOR and --generator say the same; give one of them.")
+    if asked.made is not None and (asked.name or asked.command):
+        raise click.UsageError("either GENERATOR, --command or --from FILE was needed, found two of them.")
+    if asked.made is None and not (asked.name or asked.command):
+        raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
+    if asked.pilot and (asked.rows is not None or asked.made is not None):
+        raise click.UsageError(f"a pilot makes {PILOT_ROWS} rows: leave out --rows and --from.")
+    if asked.made is not None and (idle := _given(FOR_MAKING)):
+        raise click.UsageError(f"{', '.join(idle)}: the file given with --from is made already; its record says how.")
+    is_llm = (asked.name or "").startswith(LLM)
+    if is_llm != (asked.prompt is not None):
+        raise click.UsageError("llm:MODEL and --prompt FILE go together: a language model is asked with a prompt.")
+    if not is_llm and (asked.examples or asked.journal is not None):
+        raise click.UsageError("--examples and --journal are for llm:MODEL, and none is named.")
+    if asked.python is not None and (asked.made is not None or asked.command is not None):
+        raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")
+
+
+def _given(names: Set[str]) -> list[str]:
+    """Those options that stand on the command line, as they are written there."""
+    context = click.get_current_context()
+    return sorted(
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    )

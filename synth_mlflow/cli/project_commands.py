@@ -1,0 +1,262 @@
+"""The verbs around the stages: begin a project, run it whole, see how it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.options import BlankPath, Ratios, Rows, Shared, real_rows_option, shared
+from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.errors import SynthError
+
+if TYPE_CHECKING:
+    from synth_mlflow.queries.status import Status
+
+
+DUE = 5
+SHOWN_BATCHES = 12  # newest
+DEMO_FOLDER = "synth-mlflow-demo"
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=DEMO_FOLDER)
+@shared
+def demo(
+    given: Shared,
+    folder: Path,
+) -> None:
+    """All six stages on a real table that ships with scikit-learn; files go to FOLDER."""
+    from synth_mlflow.cli.run_command import Plan, run_whole
+    from synth_mlflow.cli.templates import write_demo
+
+    write_demo(folder)
+    plan = Plan(
+        folder / "problem.md", "gaussian_copula", handoff=folder / "handoff.html", source=folder / "partner_clinic.csv"
+    )
+    return run_whole(plan, given)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@shared
+def init(
+    given: Shared,
+    folder: Path,
+) -> None:
+    """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`."""
+    from synth_mlflow.cli.templates import write_templates
+
+    written = write_templates(folder)
+    if given.as_json:
+        return output.as_json({"written": written})
+    for path in written:
+        output.line(f"written: {path}")
+    return output.next_command(f"fill in both files, then `synth-mlflow run {folder / 'problem.md'}`", is_prose=True)
+
+
+@click.command("run")
+@click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
+@click.option("--generator", default="forest", show_default=True, help="The generator of the batch.")
+@click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
+@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
+@click.option("--repeats", type=click.IntRange(3), default=6, show_default=True, help="Of the sweep.")
+@click.option("--output", "handoff", type=BlankPath(), default="handoff.html", show_default=True,
+              help="Where the handoff goes.")  # fmt: skip
+@shared
+def run_all(
+    given: Shared,
+    problem: Path,
+    generator: str,
+    rows: int | None,
+    seed: int,
+    source: Path | None,
+    ratios: tuple[float, ...],
+    repeats: int,
+    handoff: Path | None,
+) -> None:
+    """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
+    from synth_mlflow.cli.run_command import Plan, run_whole
+
+    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios)
+    return run_whole(plan, given)
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Mark runs that a killed process left open as KILLED.")
+@shared
+def status(
+    given: Shared,
+    repair: bool,
+) -> None:
+    """Six ticks, batches, the curve, the rerun conditions, and the next command."""
+    workflow = open_workflow("status", given)
+    repaired = workflow.repair() if repair else None
+    found = workflow.status()
+    if given.as_json:
+        return output.as_json(
+            found if repaired is None else {**output.plain(found), "repaired": output.plain(repaired)}
+        )
+    if repaired is not None:
+        if repaired.n_paths:
+            output.line(f"repaired: {repaired.n_paths:,} paths name the folder beside the database now")
+        output.line(f"repaired: {len(repaired.killed)} runs marked KILLED, {len(repaired.left)} still being written")
+    _tell_status(found)
+    return output.next_command(found.next_command)
+
+
+def _tell_status(found: Status) -> None:
+    from synth_mlflow.cli.output import curve_lines
+
+    output.line(f"project {found.project}")
+    for stage in found.stages:
+        output.line(f"  {'✓' if stage.done else '·'} {stage.stage:<9} {stage.words}")
+    for verdict in found.verdicts[-SHOWN_BATCHES:]:
+        output.line(f"    {verdict.batch}: {'retracted' if verdict.retracted else verdict.verdict}")
+    if len(found.verdicts) > SHOWN_BATCHES:
+        output.line(f"    and {len(found.verdicts) - SHOWN_BATCHES:,} older batches (`--json` has them all)")
+    if found.curve:
+        output.line("  the curve (● score with its 95 % interval, × duplicated real rows instead)")
+        for text in curve_lines(found.curve):
+            output.line(f"  {text}")
+    for trigger in found.triggers:
+        output.line(f"  {'!' if trigger.state == 'due' else ' '} {trigger.state:<11} {trigger.condition}")
+    for warning in _warnings(found):
+        output.line(f"  ! {warning}")
+
+
+def _warnings(found: Status) -> list[str]:
+    return [
+        *(f"retracted: {taken}" for taken in found.retracted),
+        *(f"left unfinished, counts as no evidence: {left}" for left in found.unfinished),
+        *(f"broken evidence: {broken}" for broken in found.broken),
+    ]
+
+
+@click.command()
+@click.option("--new-data", type=BlankPath(), help="The real rows of today; those not seen yet are counted.")
+@click.option("--statement", type=BlankPath(), help="problem.md as it stands today.")
+@click.option("--generator-version", "versions", multiple=True, metavar="NAME=VERSION",
+              help="The present version of a generator, if not what is installed.")  # fmt: skip
+@real_rows_option
+@shared
+def check(
+    given: Shared,
+    new_data: Path | None,
+    statement: Path | None,
+    versions: tuple[str, ...],
+) -> int:
+    """The conditions that force a rerun; exits with 5 when one is due."""
+    workflow = open_workflow("check", given)
+    states = workflow.check(new_data=new_data, statement=statement, generators=_versions(versions))
+    due = [state for state in states if state.state == "due"]
+    if given.as_json:
+        output.as_json(states)
+    else:
+        for state in states:
+            output.line(f"{state.state:<11} {state.name}: {state.condition}")
+            output.line(f"{'':<11} {state.reason}")
+        output.next_command("synth-mlflow run problem.md" if due else "synth-mlflow status")
+    return DUE if due else 0
+
+
+@click.command("log-production")
+@click.option("--metric", "value", type=float, required=True, help="The value of the project's metric.")
+@click.option("--n", "n_rows", type=click.IntRange(1), help="How many rows it was measured on.")
+@shared
+def log_production(
+    given: Shared,
+    value: float,
+    n_rows: int | None,
+) -> None:
+    """Record a value of the metric that was measured in production; `check` judges it."""
+    run_id = open_workflow("log-production", given).log_production(value, n_rows)
+    if given.as_json:
+        return output.as_json({"run_id": run_id})
+    output.line(f"recorded: run {run_id}")
+    return output.next_command("synth-mlflow check")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@shared
+def show(
+    given: Shared,
+    file: Path,
+) -> int:
+    """The provenance record inside any Parquet FILE; exits with 1 where there is none."""
+    import json
+
+    from synth_mlflow.data.provenance import record_in_file
+    from synth_mlflow.errors import UsageError
+
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}.")
+    record = record_in_file(file)
+    if record is None:
+        output.error(
+            f"{file} carries no provenance record.", "It was not written by synth_mlflow, or lost it on the way."
+        )
+        return 1
+    told = json.loads(record.to_json())
+    if given.as_json:
+        output.as_json(told)
+        return 0
+    origin = told.pop("origin")
+    for name, value in {**origin, **told}.items():
+        output.line(f"{name + ':':<18} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return 0
+
+
+@click.command("list")
+@shared
+def list_installed(given: Shared) -> None:
+    """Generators, peers, checks, triggers and export formats that are installed."""
+    from synth_mlflow.plugins import installed
+
+    found: list[dict[str, Any]] = []
+    for folder in ("generators", "peers", "checks", "triggers", "exports"):
+        for name, plugin in installed(folder).items():
+            told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
+            try:
+                with plugin.guarded():
+                    loaded = plugin.load(is_typed=True)
+                    told["version"] = getattr(loaded, "version", plugin.version)
+                    if folder == "peers":
+                        told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
+                    found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
+            except SynthError as error:
+                found.append({**told, "summary": error.found, "leaky": False})
+    if given.as_json:
+        return output.as_json(found)
+    rows = [
+        [
+            item["kind"],
+            item["name"],
+            item["version"],
+            item["origin"],
+            ("LEAKY: " if item["leaky"] else "") + item["summary"],
+        ]
+        for item in found
+    ]
+    output.table(["kind", "name", "version", "origin", "what it is"], rows)
+    for item in found:
+        if "setup" in item:
+            name = item["name"].partition(":")[0]
+            output.line(f"an environment for {name}: {item['setup']}")
+            output.line(f"  then: synth-mlflow generate {item['name']} --python {name}-env/bin/python")
+    return output.next_command("synth-mlflow status")
+
+
+def _versions(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, equals, version = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not NAME=VERSION")
+        found[name] = version
+    return found

@@ -1,0 +1,125 @@
+"""All six stages in one process, under one workflow run."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synth_mlflow.cli import output
+from synth_mlflow.cli.generate_command import auto_rows
+from synth_mlflow.cli.options import Shared
+from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
+from synth_mlflow.data.mixing import percent, read_ratios
+from synth_mlflow.errors import GateError
+from synth_mlflow.sweep.plan import RATIOS
+
+if TYPE_CHECKING:
+    from synth_mlflow.handoff.report import Handoff
+    from synth_mlflow.sweep.curve import Curve
+    from synth_mlflow.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    problem: Path
+    generator: str = "forest"
+    rows: int | None = None
+    """None for as many as the greatest ratio needs."""
+    seed: int = 0
+    repeats: int = 6
+    handoff: Path | None = None
+    source: Path | None = None
+    """Other real rows that the generator learns from; None for the training rows."""
+    ratios: tuple[float, ...] = RATIOS
+    """Shares of synthetic rows that are swept."""
+
+
+def run_whole(plan: Plan, given: Shared) -> None:
+    """Run every stage that is not recorded already, and tell where to read on."""
+    from synth_mlflow.data.statement import read_statement
+
+    workflow = open_workflow("workflow", given, begins=read_statement(plan.problem).facts.name)
+    handoff = _under_one_run(workflow, plan, show=not given.as_json)
+    if given.as_json:
+        return output.as_json(handoff.document.to_json())
+    _where_to_read(workflow, plan, handoff)
+    return output.next_command(f"synth-mlflow check --experiment {shlex.quote(workflow.project.server.experiment)}")
+
+
+def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
+    from synth_mlflow.tracking.write import NewRun, create_run, writing
+
+    project = workflow.project
+    if project.workflow_run is not None:  # made by `mlflow run`, which also ends it
+        return _stages(workflow, plan, show=show)
+    new = NewRun("workflow", "workflow", uuid.uuid4().hex)
+    project.workflow_run = create_run(project.server, new)
+    with writing(project.server, project.workflow_run) as draft:
+        handoff = _stages(workflow, plan, show=show)
+        draft.describe(
+            f"**One pass through all six stages.** Begin reading at the run `handoff` below; chosen ratio: "
+            f"{percent(handoff.document.sweep.chosen)} synthetic."
+        )
+    return handoff
+
+
+def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
+    say = workflow.project.say
+    read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
+    say("stage 1 of 6: define")
+    problem = workflow.define(plan.problem)
+    say("stage 2 of 6: freeze")
+    if workflow.project.find_evaluation_set() is None:
+        workflow.freeze(seed=plan.seed)
+    rows = _rows(workflow, plan)
+    say("stage 3 of 6: generate")
+    purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
+    batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source)
+    say("stage 4 of 6: validate")
+    verdict = workflow.validate(batch, source=plan.source)
+    if show:
+        tell_verdicts(verdict if isinstance(verdict, list) else [verdict])
+    say("stage 5 of 6: sweep")
+    curve: Curve = workflow.sweep(plan.ratios, plan.repeats, seed=plan.seed)
+    if show:
+        tell_curve(curve)
+    say("stage 6 of 6: report")
+    return workflow.report(plan.handoff)
+
+
+def _rows(workflow: Workflow, plan: Plan) -> int:
+    """How many rows to make; a GateError before any is made where the sweep would need more than there can be."""
+    if plan.rows is None:
+        return auto_rows(workflow, plan.ratios)
+    n_made = sum(batch.n_rows for batch in workflow.project.batches() if not batch.retracted)
+    needed = auto_rows(workflow, plan.ratios)
+    if needed > n_made + plan.rows:
+        raise GateError(
+            f"ratio {percent(max(plan.ratios))} needs {needed:,} synthetic rows beside the real training rows; "
+            f"{plan.rows:,} are asked for and {n_made:,} are there.",
+            f"Ask for more, `--rows {needed - n_made}` or `--rows auto`, or for a smaller ratio: `--ratios 0,25`.",
+        )
+    return plan.rows
+
+
+def _where_to_read(workflow: Workflow, plan: Plan, handoff: Handoff) -> None:
+    from synth_mlflow.tracking import names
+    from synth_mlflow.tracking.server import public_uri
+    from synth_mlflow.tracking.ui import artifact_url, runs_url
+
+    server = workflow.project.server
+    web = server.web or "http://127.0.0.1:5000"
+    for item in handoff.owed:
+        output.line(f"DRAFT, still owed: {item}")
+    if plan.handoff:
+        output.line(f"handoff:  {plan.handoff.resolve()}")
+    if server.web is None:
+        output.line(f"the UI:   mlflow ui --backend-store-uri {public_uri(server.tracking_uri)}")
+    output.line(f"  runs:    {runs_url(server, web)}")
+    output.line(f"  handoff: {artifact_url(server, web, handoff.run_id, names.A_HANDOFF_HTML)}")

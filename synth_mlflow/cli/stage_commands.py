@@ -1,0 +1,319 @@
+"""The verbs of the six stages; `generate` has a file of its own."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from synth_mlflow.cli import options, output
+from synth_mlflow.cli.options import (
+    DATA_HELP,
+    Blank,
+    BlankPath,
+    Ratios,
+    Rows,
+    Shared,
+    Weights,
+    real_rows_option,
+    shared,
+)
+from synth_mlflow.cli.session import open_workflow
+
+GATE_CLOSED = 3
+
+
+@click.command()
+@click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
+@shared
+def define(
+    given: Shared,
+    problem: Path,
+) -> None:
+    """Stage 1: record the problem statement, a filled-in problem.md."""
+    from synth_mlflow.data.statement import read_statement
+
+    workflow = open_workflow("define", given, begins=read_statement(problem).facts.name)
+    found, name = workflow.define(problem), workflow.project.server.experiment
+    table = found.statement.table
+    told = {"run_id": found.run.run_id, "experiment": name, "statement_sha256": found.statement.digest}
+    if given.as_json:
+        return output.as_json({**told, "schema": None if table is None else table.to_json()})
+    if table is not None:
+        from synth_mlflow.cli.schema_table import tell_schema
+
+        tell_schema(table)
+    output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
+    from synth_mlflow.tracking import names
+
+    if names.P_PANEL in found.run.params:
+        output.line(f"warning: {found.run.params[names.P_PANEL]}")
+    following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
+    return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
+
+
+@click.command()
+@click.option(
+    "--group", type=Blank(), metavar="COLUMN", help="Cut by whole groups of this column; with --time by both."
+)
+@click.option("--time", type=Blank(), metavar="COLUMN", help="Hold out the latest rows by this column.")
+@click.option("--equal-rows", type=Blank(), metavar="together|both-sides",
+              help="Of a random split: keep equal rows on one side [default], or split them too.")  # fmt: skip
+@click.option("--store", type=click.Choice(["rows", "reference"]), default="rows", show_default=True,
+              help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
+@click.option("--data", type=BlankPath(), help="Where the real rows are now, if not where `define` found them.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random cut.")
+@shared
+def freeze(
+    given: Shared,
+    group: str | None,
+    time: str | None,
+    equal_rows: Any,
+    store: Any,
+    data: Path | None,
+    seed: int,
+) -> None:
+    """Stage 2: freeze the real evaluation set and measure the baseline."""
+    workflow = open_workflow("freeze", given)
+    frozen = workflow.freeze(data=data, group=group, time=time, equal_rows=equal_rows, store=store, seed=seed)
+    from synth_mlflow.sweep.baseline import power_words
+    from synth_mlflow.tracking import names
+
+    params, metrics = frozen.run.params, frozen.run.metrics
+    if given.as_json:
+        return output.as_json(
+            {
+                "run_id": frozen.run.run_id,
+                "evaluation_digest": frozen.digest,
+                "evaluation_rows": int(params[names.P_EVALUATION_ROWS]),
+                "training_rows": int(params[names.P_TRAINING_ROWS]),
+                "baseline": metrics[names.M_SCORE],
+                "smallest_detectable_gain": metrics[names.M_SMALLEST_GAIN],
+                "evaluation_share": metrics[names.M_SHARE],
+                "warning": params[names.P_WARNING],
+            }
+        )
+    output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_HOW]}")
+    output.line(f"held out: {params[names.P_BALANCE]}")
+    if frozen.caveat:
+        output.line(frozen.caveat)
+    output.line(f"digest: {frozen.digest}")
+    output.line(
+        f"real-only baseline: {params[names.P_METRIC]} {metrics[names.M_SCORE]:.4f} "
+        f"({metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f})"
+    )
+    asked = workflow.project.problem().statement.facts.success.gain_at_least
+    output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
+    if params[names.P_WARNING]:
+        output.line(f"warning: {params[names.P_WARNING]}")
+    if names.P_RARE in params:
+        output.line(params[names.P_RARE])
+    if names.P_PANEL in params:
+        output.line(f"warning: {params[names.P_PANEL]}")
+    return output.next_command('synth-mlflow generate forest --purpose "…"')
+
+
+@click.command()
+@click.argument("batch", type=Blank(), default="", shell_complete=options.batches)
+@click.option("--source", type=BlankPath(), help="The real rows that a batch was learned from, if not the project's.")
+@real_rows_option
+@shared
+def validate(
+    given: Shared,
+    batch: str | None,
+    source: Path | None,
+) -> int:
+    """Stage 4: judge BATCH, or every batch that is unvalidated. Exits with 3 when none of their gates opens."""
+    workflow = open_workflow("validate", given)
+    found = workflow.validate(batch, source=source)
+    verdicts = found if isinstance(found, list) else [found]
+    if given.as_json:
+        output.as_json(verdicts)
+    else:
+        tell_verdicts(verdicts)
+        shut = [verdict for verdict in verdicts if not verdict.gate_open]
+        output.next_command("synth-mlflow sweep" if len(shut) < len(verdicts) else "synth-mlflow generate …")
+    return 0 if any(verdict.gate_open for verdict in verdicts) else GATE_CLOSED
+
+
+@click.command()
+@click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
+@click.option("--repeats", type=click.IntRange(3),
+              help="Draws of rows and seed a ratio.  [default: 6; 3 where a command takes a minute]")  # fmt: skip
+@click.option("--mix", type=click.Choice(["augment", "replace"]), default="augment", show_default=True,
+              help="Add synthetic rows to the real ones, or keep the total.")  # fmt: skip
+@click.option("--rule", type=click.Choice(["highest", "plateau", "peak", "one-standard-error", "least"]),
+              default="highest", show_default=True, help="How the ratio is chosen.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--batch", "batches", type=Blank(), multiple=True, shell_complete=options.batches,
+              help="Sweep this batch; by default all that passed.")  # fmt: skip
+@click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
+@click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
+@click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
+@click.option("--by", type=click.Choice(["generator"]), help="Sweep each generator's batches, and all together.")
+@click.option("--axis", type=click.Choice(["ratio", "weight", "slice", "mix"]), default="ratio", show_default=True,
+              help="Sweep the ratio, the rows' weight, the ratio in one slice, or each batch's share.")  # fmt: skip
+@click.option("--weights", type=Weights(), help="Of --axis weight; else 0,0.1,0.25,0.5,1.")
+@click.option("--rows", type=Rows(), default="auto", show_default=True,
+              help="Synthetic rows that every weight takes; auto: all, at most 3 for each real row.")  # fmt: skip
+@click.option("--slice", type=Blank(), metavar="NAME", help="Of --axis slice: its name in problem.md.")
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+              help="Where the fits run.")  # fmt: skip
+@click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
+@click.option("--train-command", type=Blank(), metavar="TEMPLATE",
+              help='Fit by this program: "python fit.py {train} {validation} {model}".')  # fmt: skip
+@click.option("--predict-command", type=Blank(), metavar="TEMPLATE",
+              help='Predict by this one: "python predict.py {model} {rows} {predictions}".')  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
+              metavar="SECONDS", help="Kill a command after so long.")  # fmt: skip
+@real_rows_option
+@shared
+def sweep(
+    given: Shared,
+    ratios: tuple[float, ...],
+    repeats: int | None,
+    mix: Any,
+    rule: Any,
+    seed: int,
+    batches: tuple[str | None, ...],
+    jobs: int,
+    refine: bool,
+    extra_real: Path | None,
+    by: Any,
+    axis: Any,
+    weights: tuple[float, ...] | None,
+    rows: int | None,
+    slice: str | None,  # noqa: A002 - the option's name
+    engine: Any,
+    scheduler: str | None,
+    train_command: str | None,
+    predict_command: str | None,
+    timeout: float,
+) -> None:
+    """Stage 5: train at every ratio, choose one, and register the model."""
+    workflow = open_workflow("sweep", given)
+    named = [batch for batch in batches if batch]
+    curve = workflow.sweep(
+        ratios,
+        repeats,
+        mix=mix,
+        rule=rule,
+        seed=seed,
+        batches=named,
+        n_jobs=jobs,
+        refine=refine,
+        extra_real=extra_real,
+        by=by,
+        engine=engine,
+        scheduler=scheduler or "",
+        train_command=train_command or "",
+        predict_command=predict_command or "",
+        timeout_seconds=timeout,
+        axis=axis,
+        weights=weights,
+        rows=rows,
+        slice=slice,
+    )
+    if given.as_json:
+        return output.as_json(curve.to_json())
+    tell_curve(curve)
+    output.line(f"{curve.halves} No score is promised before the first `report`, which states it for good.")
+    return output.next_command("synth-mlflow report --output handoff.html")
+
+
+@click.command()
+@click.option("--output", "target", type=BlankPath(), help="Also write this file: .html, .md or .json.")
+@click.option("--limits", type=BlankPath(), help="limits.md; else the one beside problem.md.")
+@click.option("--data", type=BlankPath(), help=f"{DATA_HELP} The first report of a sweep asks for them.")
+@click.option("--sign", "signer", metavar="NAME", help="Write no new document: sign the newest one in this name.")
+@click.option("--role", help="As what: `model owner`, `data steward`; with --sign.")
+@click.option("--handoff", metavar="RUN", help="The handoff to sign, if not the newest.")
+@click.option("--champion", is_flag=True, help="With --sign: give the model the alias `champion`.")
+@click.option("--source", "sources", type=BlankPath(), multiple=True,
+              help="With --champion: real rows that a batch was learned from; its checks are run again.")  # fmt: skip
+@shared
+def report(
+    given: Shared,
+    target: Path | None,
+    limits: Path | None,
+    data: Path | None,
+    signer: str | None,
+    role: str | None,
+    handoff: str | None,
+    champion: bool,
+    sources: tuple[Path, ...],
+) -> None:
+    """Stage 6: write the handoff document from the tracking server, or sign it."""
+    if signer is not None:
+        if role is None or limits is not None or data is not None:
+            raise click.UsageError("--sign needs --role, and signs a written document: no --limits, no --data.")
+        return _sign(given, signer, role, handoff, champion, target, sources)
+    if role is not None or handoff is not None or champion or sources:
+        raise click.UsageError("--role, --handoff, --champion and --source belong to --sign NAME.")
+    written = open_workflow("report", given).report(target, limits=limits, data=data)
+    if given.as_json:
+        return output.as_json(written.document.to_json())
+    output.line(f"handoff written: run {written.run_id}{f', file {target}' if target else ''}")
+    output.line(f"  {written.document.sweep.promise.words}")
+    for item in written.owed:
+        output.line(f"  DRAFT, still owed: {item}")
+    return output.next_command("synth-mlflow check")
+
+
+def _sign(
+    given: Shared,
+    name: str,
+    role: str,
+    handoff: str | None,
+    champion: bool,
+    target: Path | None,
+    sources: tuple[Path, ...],
+) -> None:
+    workflow = open_workflow("report", given)
+    signed = workflow.sign(name, role=role, handoff=handoff, champion=champion, output=target, sources=sources)
+    if given.as_json:
+        return output.as_json(signed)
+    output.line(f"signed by {signed.name} ({signed.role}) at {signed.at}: run {signed.run_id}")
+    output.line(f"  the document of handoff {signed.handoff}, sha256 {signed.sha256}")
+    for other in signed.others:
+        output.line(f"  also signed by {other}")
+    if signed.champion:
+        output.line(f"  {signed.champion} is the champion now")
+    return output.next_command("synth-mlflow verify")
+
+
+def tell_verdicts(verdicts: list[Any]) -> None:
+    """Each batch with its verdict and the reasons."""
+    for verdict in verdicts:
+        checks = ", ".join(f"{check.check} {check.verdict}" for check in verdict.checks)
+        output.line(f"{verdict.batch}: {verdict.verdict.upper()} ({checks})")
+        for reason in verdict.reasons[:8]:
+            output.line(f"  {reason}")
+    if not verdicts:
+        output.line("there is no batch to validate")
+
+
+def tell_curve(curve: Any) -> None:
+    """The curve as a table, and the decision."""
+    from synth_mlflow.sweep.plan import source_name
+
+    columns = [curve.axis.noun, curve.metric, "95 % interval", "gain", "placebo", ""]
+    chosen = curve.at(curve.chosen)
+    for source, points in curve.by_source().items():
+        if curve.rivals:
+            output.line(source_name(source))
+        rows = [
+            [
+                curve.words(point.ratio),
+                f"{point.score:.4f}",
+                f"{point.low:.4f} to {point.high:.4f}",
+                f"{point.gain:+.4f}" if point.ratio else "",
+                f"{point.placebo:.4f}" if point.ratio else "",
+                "chosen" if point is chosen else "",
+            ]
+            for point in points
+        ]
+        output.table(columns, rows)
+    output.line(curve.decision)

@@ -1,0 +1,155 @@
+"""How the values of a column are written, and texts that mean the same value.
+
+How a column is written outside the product, and how fine its values can be there.
+
+Texts as values of a kind whose texts have no form of their own: whole numbers, numbers, booleans, ISO dates.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synth_mlflow.data.value_formats import ClockText, DurationText, ValueFormat, over_distinct
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the values of a column are written outside the product."""
+
+    format: ValueFormat | None = None
+    """Of texts that are values."""
+    dtype: str = ""
+    """The pandas type, ``date`` or ``time`` where it is not that of a normalised table."""
+    categories: tuple[str | int | float | bool, ...] = ()
+    """Of the type ``category``."""
+    ordered: bool = False
+    words: tuple[str, ...] = ()
+    """Texts that stand for missing values."""
+
+    @property
+    def text_format(self) -> ValueFormat | None:
+        """How its values stand in a file that has only texts."""
+        if self.dtype == "time":
+            return ClockText("%H:%M:%S")
+        return DurationText("days") if self.dtype.startswith("timedelta") else self.format
+
+
+PLAIN = Form()
+_RESOLUTION = re.compile(r"date$|datetime64\[(s|ms)[,\]]")  # coarser than the microseconds that are kept here
+
+
+def as_fine(values: pd.Series, form: Form) -> pd.Series:
+    """The same values, rounded to what the form writes."""
+    if form.format is not None and values.dtype.kind in "ifM":
+        written = form.format
+        return over_distinct(values, lambda levels: written.parse(written.write(levels))).astype(values.dtype)
+    if form.dtype in {"float32", "Float32", "float16"}:
+        return pd.Series(values.to_numpy(dtype=form.dtype.lower()).astype("float64"), values.index, name=values.name)
+    unit = _RESOLUTION.match(form.dtype)
+    if unit is not None:
+        coarse: pd.Series = values.dt.floor(unit.group(1) or "D")
+        return coarse
+    return _small(values, form)
+
+
+def _small(values: pd.Series, form: Form) -> pd.Series:
+    if form.ordered and (new := [value for value in values.dropna().unique() if value not in form.categories]):
+        raise ValueError(f"holds {new[0]!r}, which has no place in the order {', '.join(map(str, form.categories))}")
+    width = form.dtype.lower()
+    if width.startswith(("int", "uint")) and values.notna().any():
+        limits = np.iinfo(width)
+        if values.min() < limits.min or values.max() > limits.max:
+            raise ValueError(f"holds whole numbers from {values.min()} to {values.max()}, {form.dtype} holds fewer")
+    return values
+
+
+Wanted = Literal["integer", "number", "boolean", "datetime"]
+CELLS_SHOWN = 3
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
+MISSING_WORDS = frozenset(
+    {"#N/A", "#N/A N/A", "#NA", "-NaN", "-nan", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "NaT", "None", "n/a",
+     "nan", "null"}
+)  # fmt: skip
+"""Words that nobody takes for a value among numbers or dates; in a column of texts they stay texts."""
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+def parse_texts(texts: pd.Series, kind: str, format_: ValueFormat | None) -> pd.Series:
+    """The values that texts say, in the physical type of their kind.
+
+    Raises
+    ------
+    ValueError
+        If some say none, with the first of them.
+    """
+    found = read_texts_as(texts, kind, format_)
+    bad = texts[found.isna() & texts.notna() & ~texts.isin(MISSING_WORDS)]
+    if len(bad):
+        shown = ", ".join(repr(text) for text in bad.unique()[:CELLS_SHOWN])
+        form = "" if format_ is None else f" {format_.words}"
+        raise ValueError(f"holds string values such as {shown} in {len(bad):,} cells, {kind} values{form} were needed")
+    return found
+
+
+def read_texts_as(texts: pd.Series, kind: str, format_: ValueFormat | None) -> pd.Series:
+    """The same, missing where a text is no value of the kind."""
+    if format_ is not None:
+        values = over_distinct(texts, format_.parse)
+        plain = values.isna() & texts.notna()  # values that were written without the form, as numbers or ISO dates
+        if plain.any() and kind != "datetime":
+            values = values.where(~plain, read_texts_as(texts.where(plain), "number", None))
+        return whole(values) if kind == "integer" else values
+    if kind == "boolean":
+        return texts.str.strip().str.lower().map(_BOOLEANS).astype("boolean")
+    if kind == "datetime":
+        iso = texts.where(texts.str.fullmatch(ISO_DATE.pattern).fillna(False))
+        return (
+            pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
+            .dt.tz_localize(None)
+            .astype("datetime64[us]")
+        )
+    return _whole_texts(texts) if kind == "integer" else _number_texts(texts)
+
+
+def whole(values: pd.Series) -> pd.Series:
+    """Floats that are whole numbers; missing where they are not."""
+    return values.where(values == values.round())
+
+
+def _number_texts(texts: pd.Series) -> pd.Series:
+    numbers = texts.str.strip().str.removeprefix("+")
+    is_number = numbers.str.fullmatch(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|-?inf(?:inity)?").fillna(False)
+    exact = pc.cast(pa.array(numbers.where(is_number), type=pa.large_string(), from_pandas=True), pa.float64())
+    return pd.Series(exact.to_pandas(), name=texts.name).astype("float64").set_axis(texts.index)
+
+
+def _whole_texts(texts: pd.Series) -> pd.Series:
+    """Exact to 2^63; numbers such as ``5.0`` are whole as well."""
+    numbers = texts.str.strip().str.removeprefix("+")
+    is_whole = numbers.str.fullmatch(r"-?\d{1,18}").fillna(False)
+    found = pc.cast(pa.array(numbers.where(is_whole), type=pa.large_string(), from_pandas=True), pa.int64())
+    values = pd.Series(found.to_pandas(integer_object_nulls=True), index=texts.index, name=texts.name).astype("Int64")
+    others = texts.notna() & ~is_whole
+    if others.any():
+        values = values.where(~others, _others(numbers.where(others)))
+    return values
+
+
+def _others(numbers: pd.Series) -> pd.Series:
+    found = [None if pd.isna(text) else _whole_number(str(text)) for text in numbers]
+    return pd.Series(found, index=numbers.index, dtype="Int64")
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        value = int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+    except ValueError:
+        return None
+    return int(value) if abs(value) < 2**63 and value == int(value) else None

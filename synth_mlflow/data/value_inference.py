@@ -1,0 +1,318 @@
+"""Tell numbers and dates in the texts of a column.
+
+Names of months in dates of any language, as the texts of a column write them.
+
+In which form numbers are written: currency, unit, percent, thousands, decimal comma.
+
+In which form dates and moments are written.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import zoneinfo
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import pandas as pd
+
+from synth_mlflow.data.value_formats import MONTHS, DateText, NumberText
+
+LOCALES = (
+    "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "is", "pl", "cs", "sk", "sl", "hr", "hu", "ro",
+    "et", "lv", "lt", "ca", "el", "tr", "ru", "uk", "bg", "sr", "id", "ms", "vi", "he", "ar", "hi", "th",
+)  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]{3,}\.?")
+_NO_MONTHS = frozenset({"utc", "gmt"})
+_STANDARD = frozenset({*MONTHS, "January", "February", "March", "April", "June", "July", "August", "September",
+                       "October", "November", "December"})  # fmt: skip
+
+
+def month_names(sample: pd.Series) -> tuple[str, ...]:
+    """The twelve names of months as texts write them; empty where each text has none or a usual English one.
+
+    Names that do not occur are written like those that do. Two languages that fit but disagree give none.
+
+    Examples
+    --------
+    >>> month_names(pd.Series(["3. März 2024", "1. Mai 2024", "24. Okt. 2023"]))[9:]
+    ('Okt.', 'Nov.', 'Dez.')
+    >>> month_names(pd.Series(["03 Mar 2024"]))
+    ()
+    """
+    found = [[word for word in _WORD.findall(text) if word.lower() not in _NO_MONTHS] for text in sample]
+    if any(len(words) != 1 for words in found):
+        return ()
+    counts = Counter(words[0] for words in found)
+    if set(counts) <= _STANDARD:
+        return ()
+    for locale in LOCALES:
+        names, wide = _names(locale)
+        places = {word: _place(word, names) for word in counts}
+        if all(places.values()):
+            return _written(counts, places, wide, names)
+    return ()
+
+
+def _place(word: str, names: Mapping[str, int]) -> int:
+    """The number of a month, 0 for no name of one; beginnings of three letters and more count if one month has them."""
+    bare = word.lower().rstrip(".")
+    if bare in names:
+        return names[bare]
+    begun = {place for name, place in names.items() if name.startswith(bare)}
+    return begun.pop() if len(begun) == 1 else 0
+
+
+@functools.cache
+def _names(locale: str) -> tuple[Mapping[str, int], tuple[str, ...]]:
+    """Every name to its month, and the twelve long ones."""
+    from babel.dates import get_month_names
+
+    names: dict[str, int] = {}
+    for width in ("wide", "abbreviated"):
+        for context in ("format", "stand-alone"):
+            for place, name in get_month_names(width, context, locale).items():
+                names.setdefault(name.lower().rstrip("."), place)
+    return names, tuple(get_month_names("wide", "format", locale)[place] for place in range(1, 13))
+
+
+def _written(
+    counts: Counter[str], places: Mapping[str, int], wide: tuple[str, ...], names: Mapping[str, int]
+) -> tuple[str, ...]:
+    known: dict[int, str] = {}
+    for word, _ in counts.most_common():
+        known.setdefault(places[word], word)
+    first = next(iter(known.values()))
+    case: Callable[[str], str] = str.upper if first.isupper() else str.lower if first.islower() else str.capitalize
+    is_short = any(len(word.rstrip(".")) < len(wide[place - 1]) for place, word in known.items())
+    short = {place: min((name for name, at in names.items() if at == place), key=len) for place in range(1, 13)}
+    dot = "." if is_short and any(word.endswith(".") for word in known.values()) else ""
+    others = (
+        f"{case(short[place])}{dot if len(short[place]) < len(wide[place - 1]) else ''}"
+        if is_short
+        else case(wide[place - 1])
+        for place in range(1, 13)
+    )
+    return tuple(known.get(place, other) for place, other in enumerate(others, start=1))
+
+
+_BLANKS = "   "
+_CURRENCY = (
+    r"[$€£¥₹₽₩₺₴฿]|[A-Z]{1,3}\$|"
+    r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|NZD|Rs\.?|Kč|zł|kr\.?)"
+)
+_UNITS = (
+    "%|‰|°C|°F|°|kg|g|mg|t|lbs?|oz|km|m|cm|mm|mi|ft|in|km/h|mph|kW|kWh|MW|W|V|A|Hz|MHz|GHz|kB|KB|MB|GB|TB|ms|s|sec|"
+    "k|K|M|bn|mn|Mio|Mrd|min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
+)
+_NUMBER = re.compile(
+    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY})[{_BLANKS}]?|)(?P<inner>[-+−]?)"
+    rf"(?P<digits>\d[\d.,'’{_BLANKS}]*\d|\d)(?P<suffix>[{_BLANKS}]?(?:{_UNITS}|{_CURRENCY})|[{_BLANKS}][A-Za-z/²³]{{1,12}}|)"
+    r"(?P<close>\))?"
+)
+
+
+def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | None]:
+    """The format of texts that are numbers of one form, and another that would read them too, differently.
+
+    None and None where they are no such numbers, or plain ones without any mark.
+    """
+    texts = sample.str.strip()
+    parts = texts.str.extract(_NUMBER.pattern.join(("^(?:", ")$")))
+    if parts["digits"].isna().any():
+        return None, None
+    parts = parts.fillna("")
+    prefix, suffix = (_only(parts[side]) for side in ("prefix", "suffix"))
+    if prefix is None or suffix is None or (parts["digits"].str.match(r"0\d").any()):
+        return None, None
+    decimals_shown = bool(parts["digits"].str.contains(r"[.,]", regex=True).any())
+    if suffix and not re.fullmatch(rf"[{_BLANKS}]?(?:{_UNITS}|{_CURRENCY})", suffix) and not decimals_shown:
+        return None, None  # `12 abc` may be a code
+    marks = _marks(parts["digits"])
+    if marks is None:
+        return None, None
+    thousands, decimal, other = marks
+    if not (prefix or suffix or thousands or decimal == "," or decimals_shown):
+        return None, None
+    made = NumberText(prefix, suffix, thousands, decimal, _decimals(parts["digits"], decimal), _negative(parts))
+    if other is None:
+        return made, None
+    return made, NumberText(prefix, suffix, *other, _decimals(parts["digits"], other[1]), _negative(parts))
+
+
+def number_text(example: str, sample: pd.Series) -> NumberText | None:
+    """The format of one example cell, such as ``1.234,56``, with as many decimals as the sample has."""
+    made, _ = number_format(pd.Series([example]))
+    if made is None:
+        return None
+    body = sample.str.extract(r"(\d[\d.,'’\s]*)", expand=False).str.strip().dropna()
+    return NumberText(
+        made.prefix, made.suffix, made.thousands, made.decimal, _decimals(body, made.decimal), made.negative
+    )
+
+
+def _only(values: pd.Series) -> str | None:
+    found = values.unique()
+    return str(found[0]) if len(found) == 1 else None
+
+
+def _marks(digits: pd.Series) -> tuple[str, str, tuple[str, str] | None] | None:
+    """Separator of thousands, decimal mark, and what they could be instead."""
+    used = {mark for mark in f".,'’{_BLANKS}" if digits.str.contains(mark, regex=False).any()}
+    if not used:
+        return "", ".", None
+    if len(used) == 1:
+        return _one_mark(digits, used.pop())
+    if len(used) > 2:
+        return None
+    first, second = sorted(used, key=lambda mark: digits.str.find(mark).replace(-1, 0).max())
+    for thousands, decimal in ((first, second), (second, first)):
+        if decimal in ".," and digits.str.fullmatch(_grouped(thousands, decimal)).all():
+            return thousands, decimal, None
+    return None
+
+
+def _one_mark(digits: pd.Series, mark: str) -> tuple[str, str, tuple[str, str] | None] | None:
+    grouped = bool(digits.str.fullmatch(_grouped(mark, "")).all())
+    if mark not in ".,":
+        return (mark, ".", None) if grouped else None
+    single = bool((digits.str.count(re.escape(mark)) <= 1).all())
+    if grouped and single and bool(digits.str.contains(mark, regex=False).all()):
+        other = "," if mark == "." else "."
+        return (mark, other, ("", mark)) if mark == "," else ("", mark, (mark, other))
+    if grouped:
+        return mark, "," if mark == "." else ".", None
+    return ("", mark, None) if single else None
+
+
+def _grouped(thousands: str, decimal: str) -> str:
+    fraction = rf"(?:{re.escape(decimal)}\d+)?" if decimal else ""
+    return rf"(?:[1-9]\d{{0,2}}(?:{re.escape(thousands)}\d{{3}})+|\d{{1,3}}){fraction}"
+
+
+def _decimals(digits: pd.Series, decimal: str) -> int | None:
+    counts = digits.str.rpartition(decimal)[2].str.len().where(digits.str.contains(decimal, regex=False), 0).unique()
+    return int(counts[0]) if len(counts) == 1 else None
+
+
+def _negative(parts: pd.DataFrame) -> Literal["-", "inner", "brackets"]:
+    if (parts["open"] == "(").any():
+        return "brackets"
+    return "inner" if parts["inner"].isin(["-", "−"]).any() and parts["prefix"].ne("").all() else "-"
+
+
+_DATES = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y",
+    "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%d %b %Y", "%d %B %Y", "%d. %B %Y", "%d-%b-%Y", "%d-%b-%y",
+    "%d%b%Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y", "%Y-%m", "%b %Y", "%B %Y",
+    "%b-%y", "%b-%Y", "%m/%Y", "%Y/%m", "%d. %b %Y", "%d.%b.%Y", "%d de %b de %Y", "%d de %b %Y", "%d/%b/%Y",
+    "%Y %b %d",
+    "%Y年%m月%d日", "%Y년 %m월 %d일", "%Y년%m월%d일", "%b de %Y",
+)  # fmt: skip
+_TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
+_ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT")
+_CODES = {
+    "%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}", "%y": r"\d{2}", "%b": r"[A-Za-z]{3}", "%B": r"[A-Za-z]{3,9}",
+    "%a": r"[A-Za-z]{3}", "%A": r"[A-Za-z]{6,9}", "%H": r"\d{1,2}", "%M": r"\d{2}", "%S": r"\d{2}", "%f": r"\d{1,9}",
+    "%I": r"\d{1,2}", "%p": r"[AaPp][Mm]", "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}",
+}  # fmt: skip
+_COMMON_ZONES = (
+    "Europe/London", "Europe/Berlin", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
+    "America/Los_Angeles", "America/Sao_Paulo", "Australia/Sydney", "Pacific/Auckland",
+)  # fmt: skip
+
+
+def date_formats(sample: pd.Series) -> list[DateText]:
+    """The formats that read every text of a sample, each with the padding, the fraction and the zone of the texts.
+
+    Two where day and month could be either; none where these are no dates.
+    """
+    months, ordinal = month_names(sample), bool(sample.str.contains(r"\d(?:st|nd|rd|th)\b", regex=True).all())
+    plain = sample.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True) if ordinal else sample
+    if ordinal and not months:
+        months = month_names(plain)
+    if months:
+        plain = DateText("", months=months).in_english(plain)
+    first = str(plain.iloc[0])
+    fits = [each for each in _candidates() if _pattern(each).fullmatch(first)]
+    fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
+    words = DateText("", months=months, ordinal=ordinal)
+    found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
+    faithful = [each for each in found if (each.write(each.parse(sample)) == sample).mean() > 0.5]
+    return _without_twins(faithful or found)
+
+
+def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
+    """Formats that read at least this share of a sample, but not all of it."""
+    shapes = sample.str.replace(r"\d", "9", regex=True)
+    usual = sample[shapes == shapes.mode().iloc[0]].head(20)
+    fits = [each for each in _candidates() if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
+    found = [DateText(each) for each in fits]
+    return [each for each in found if share <= each.parse(sample).notna().mean() < 1]
+
+
+def date_text(format_: str, sample: pd.Series) -> DateText | None:
+    """A format that somebody named, with the padding, fraction and zone of a sample; None if it does not read them."""
+    words, _, zone = format_.partition(" zone ")
+    return _fitted(words, sample, zone, words=DateText("", months=month_names(sample)))
+
+
+@functools.cache
+def _candidates() -> tuple[str, ...]:
+    moments = [f"{day}{gap}{time}" for day, gap, time in itertools.product(_DATES, (" ", "T", ", "), _TIMES)]
+    moments += [f"%d/%b/%Y:{time}" for time in _TIMES]
+    return (*_DATES, *(f"{moment}{zone}" for moment in moments for zone in _ZONES))
+
+
+@functools.cache
+def _pattern(format_: str) -> re.Pattern[str]:
+    parts = re.split(r"(%:?[A-Za-z])", format_)
+    return re.compile("".join(_CODES[part] if part in _CODES else re.escape(part) for part in parts))
+
+
+def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText) -> DateText | None:
+    """The format with what the texts show; ``words`` says in which language and with which endings they are."""
+    digits = 0
+    if "%f" in format_:
+        digits = int(min(sample.str.extract(r"\.(\d+)", expand=False).str.len().max(), 6))
+    found = replace(words, format=format_, fraction=digits, zone=zone)
+    values = found.parse(sample)
+    if values.isna().any():
+        return None
+    if "%z" in format_ or "%:z" in format_:
+        zone = zone or _zone(sample, values)
+        if not zone:
+            return replace(found, zone="UTC")
+        found = replace(found, zone=zone)
+    bare = replace(found, padded=False)
+    return bare if (bare.write(values) == sample).sum() > (found.write(values) == sample).sum() else found
+
+
+def _zone(sample: pd.Series, values: pd.Series) -> str:
+    """The zone whose clocks have the offsets of the texts; empty if there is none."""
+    offsets = sample.str.extract(r"([+-]\d{2}:?\d{2})$", expand=False).str.replace(":", "")
+    if offsets.nunique() == 1:
+        only = str(offsets.iloc[0])
+        return "UTC" if only == "+0000" else f"{only[:3]}:{only[3:]}"
+    return next((zone for zone in _zones() if _says(zone, values, offsets)), "")
+
+
+def _says(zone: str, values: pd.Series, offsets: pd.Series) -> bool:
+    return bool((values.dt.tz_localize("UTC").dt.tz_convert(zone).dt.strftime("%z") == offsets).all())
+
+
+def _zones() -> Iterator[str]:
+    yield from _COMMON_ZONES
+    yield from sorted(zoneinfo.available_timezones() - set(_COMMON_ZONES))
+
+
+def _without_twins(formats: Sequence[DateText]) -> list[DateText]:
+    """One of each meaning: long and short names of months, one-letter differences of codes that read the same."""
+    kept: dict[str, DateText] = {}
+    for each in formats:
+        kept.setdefault(each.format.replace("%B", "%b").replace("%A", "%a"), each)
+    return list(kept.values())

@@ -1,0 +1,325 @@
+"""Numbers on their grid: how fine a column's values are, which of them are habits, and draws that reuse neither.
+
+A value that many members share (an *atom*: zero gain, forty hours) reveals nobody and is kept. A value that few share
+is *loose*: handed out as it is, it would point at its owner. A loose value is redrawn between its neighbours in rank,
+among values of the same roundness, and rounded as they are. So heaps, rounding habits, gaps and bounds survive while
+exact values do not. Where the counts of neighbouring values differ by no more than chance, as those of ages do, values
+are loose however many share them: their exact counts are the members' own, and tell nothing of anybody else. Atoms
+hand out their counts, and many exact counts of few members give the members away: a table may have only so many.
+
+Cycles: hours of a day, days of a week, last digits or last two, where they are far from equally frequent.
+
+A value that is redrawn then keeps the hour, the weekday or the last digit of its donor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from synth_mlflow.data.grids import grid_step, on_grid
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
+MIN_HEAP_ROWS = 30
+COARSE_VALUES = 150  # a column with more distinct values is fine: sharing one may be chance
+MIN_REACH = 8.0  # ranks; with fewer members between two knots each would show
+REACH_SHARE = 0.004  # of the members: more would blur the distribution
+SPIKE_RATIO = 10.0  # how much more frequent than the cells around it a value must be
+SPIKE_NEIGHBOURS = 5  # distinct values on each side that say how frequent
+EVEN_NEIGHBOURS = 2  # distinct values on each side whose mean count a count is compared with
+STRICTER = 1.25  # how many times the members an atom needs where there are too many atoms
+MIN_EVEN_VALUES = 12  # fewer cannot be told to go evenly
+MIN_EVEN_COUNT = 5.0  # rarer neighbourhoods tell nothing
+MAX_EVEN_SQUARE = 1.35  # median squared deviation of even counts, in units of what chance gives
+MAX_UNEVEN_SHARE = 0.05  # of the values may stand out
+STANDS_OUT = 3.5  # standard deviations
+EVEN_REACH = 1.0  # how many times its own count a loose value moves by, in ranks, at the default
+_MEDIAN_SQUARE = 0.4549  # of a standard normal variable
+LADDER = (1, 5, 10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How far drawn numbers stay from the members' own.
+
+    A value is an atom if ``atom_rows`` members share it and the column has few values whose counts do not go evenly,
+    or if ``spike_rows`` members share it and its neighbours on the grid are much rarer. Other values are redrawn within
+    ``reach`` ranks (fewer in small tables, more where many members share each value).
+
+    The share of every atom is handed out as it is among the members, and says a little about each of them. Together
+    the columns have at most ``atoms_per_member`` of them: more of these little things add up to a leak.
+    """
+
+    atom_rows: int = 20
+    spike_rows: int = 10
+    reach: float = 32.0
+    atoms_per_member: float = 0.09
+
+    @classmethod
+    def at(cls, privacy: float) -> Smoothing:
+        """From none at 0 over the default at 0.5 to twice as much at 1."""
+        atoms = 0.045 / privacy if privacy else np.inf
+        return cls(1 + round(38 * privacy), 1 + round(18 * privacy), 64.0 * privacy, atoms)
+
+    def stricter(self) -> Smoothing:
+        """The same, with fewer atoms."""
+        atom_rows, spike_rows = (int(np.ceil(STRICTER * one)) for one in (self.atom_rows, self.spike_rows))
+        return replace(self, atom_rows=atom_rows, spike_rows=spike_rows)
+
+
+@dataclass(frozen=True)
+class Loose:
+    """The loose values of one roundness, as a quantile function with a knot every few members."""
+
+    values: Floats
+    """Distinct values, ascending; shape (n_values,)."""
+    starts: Floats
+    """Rank at which each value's repetitions begin; shape (n_values,)."""
+    counts: Floats
+    knots: Floats
+    """Ranks, ascending."""
+    quantiles: Floats
+    """The value at each knot."""
+    reach: Floats
+    """How many ranks each value may move by; shape (n_values,)."""
+
+    @classmethod
+    def of(cls, values: Floats, repetitions: Ints, reach: float) -> Loose:
+        """Distinct values with how often each occurs; ``reach`` members lie between two knots.
+
+        A knot at every member would hand out small gaps, and with them the members' values, too often.
+        """
+        own = EVEN_REACH * repetitions * min(reach, 1.0)
+        counts = repetitions.astype(np.float64)
+        starts = np.cumsum(counts) - counts
+        middles = starts + 0.5 * counts
+        n_knots = max(2, round((middles[-1] - middles[0]) / max(reach, 1.0)) + 1)
+        knots = np.linspace(middles[0], middles[-1], n_knots)
+        return cls(values, starts, counts, knots, np.interp(knots, middles, values), np.maximum(reach, own))
+
+    def nearby(self, donors: Floats, rng: np.random.Generator) -> Floats:
+        """Values within about their reach of the donors."""
+        at = np.searchsorted(self.values, donors)
+        rank = self.starts[at] + rng.random(len(donors)) * self.counts[at]
+        rank += rng.uniform(-1.0, 1.0, len(donors)) * self.reach[at]
+        within = _reflect(rank, float(self.knots[0]), float(self.knots[-1]))
+        return np.asarray(np.interp(within, self.knots, self.quantiles))
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The values of one numeric column, ready to be drawn again."""
+
+    step: float | None
+    """The grid that all values lie on; None if they are continuous."""
+    values: Floats
+    """Distinct values, ascending; shape (n_values,)."""
+    roundness: Ints
+    """The multiple of the step that each distinct value is rounded to; 0 for an atom."""
+    loose: dict[int, Loose]
+    """Loose values by roundness."""
+    cycle: Cycle | None = None
+    """Where its parts are uneven, the roundness of a value of the group ``g`` of parts is ``-1 - g``."""
+
+    @classmethod
+    def of(
+        cls,
+        present: Floats,
+        smoothing: Smoothing,
+        cycle: Cycle | None = None,
+        ladder: tuple[int, ...] = LADDER,
+    ) -> Numbers:
+        """Learn the grid, the atoms and the roundness of a column's present values; shape (n_present,).
+
+        ``ladder`` are the multiples of the step that count as rounder, ascending from 1.
+        """
+        values, counts = np.unique(present, return_counts=True)
+        step = grid_step(values)
+        reach = min(smoothing.reach, max(MIN_REACH, REACH_SHARE * len(present)))
+        roundness = _roundness(present, values, step, ladder)
+        is_atom = _atoms(values, counts, roundness, step, smoothing)
+        roundness[is_atom] = 0
+        if cycle is not None and step is not None:
+            ends = Cycle(ENDINGS, 1, 0, is_of_time=False)
+            chosen = ~is_atom & (roundness < ENDINGS)
+            parts = None
+            if not cycle.is_of_time and chosen.any():
+                parts = ends.uneven_endings(values[chosen] / step, counts[chosen], roundness[chosen])
+            if parts is not None:
+                roundness[chosen], cycle = -1 - parts, ends
+        if cycle is not None and step is not None and cycle.period != ENDINGS:
+            chosen = ~is_atom if cycle.is_of_time else roundness == 1
+            parts = cycle.uneven(values[chosen] / step, counts[chosen])
+            roundness[chosen] = roundness[chosen] if parts is None else -1 - parts
+        loose = {}
+        for level in np.unique(roundness[~is_atom]):
+            own = roundness == level
+            loose[int(level)] = Loose.of(values[own], counts[own], reach)
+        return cls(step, values, roundness, loose, cycle)
+
+    @property
+    def n_atoms(self) -> int:
+        """Values whose share is handed out; in columns of a few values they are no more than any table of counts."""
+        return int((self.roundness == 0).sum()) if len(self.values) >= MIN_EVEN_VALUES else 0
+
+    def redraw(self, donors: Floats, rng: np.random.Generator) -> Floats:
+        """Values like ``donors``, which must be among the column's own: atoms as they are, loose ones drawn nearby."""
+        drawn = np.array(donors, dtype=np.float64)
+        level = self.roundness[np.searchsorted(self.values, drawn)]
+        for rounding, population in self.loose.items():
+            chosen = level == rounding
+            if chosen.any():
+                nearby = population.nearby(drawn[chosen], rng)
+                drawn[chosen] = self.round(nearby, rounding) if rounding > 0 else self._in_parts(nearby, drawn[chosen])
+        return drawn
+
+    def round(self, values: Floats, multiple: int = 1) -> Floats:
+        """The nearest values on the grid, or on a coarser one."""
+        if self.step is None:
+            return values
+        return on_grid(values, self.step * multiple)
+
+    def _in_parts(self, values: Floats, donors: Floats) -> Floats:
+        """The nearest values of the donors' parts."""
+        if self.cycle is None or self.step is None:
+            return values
+        first, last = self.values[[0, -1]] / self.step
+        parts = self.cycle.parts(donors / self.step)
+        return on_grid(self.cycle.snap(values / self.step, parts, first, last) * self.step, self.step)
+
+
+def _roundness(present: Floats, values: Floats, step: float | None, ladder: tuple[int, ...]) -> Ints:
+    level = np.ones(len(values), dtype=np.int64)
+    if step is None:
+        return level
+    in_steps, all_in_steps = np.round(values / step), np.round(present / step)
+    accepted = 1
+    for multiple in ladder[1:]:
+        coarser = all_in_steps[all_in_steps % accepted == 0]
+        n_rounder = int((coarser % multiple == 0).sum())
+        expected = len(coarser) * accepted / multiple
+        if n_rounder >= MIN_HEAP_ROWS and n_rounder > HEAP_RATIO * expected + 3.0 * np.sqrt(expected):
+            level[in_steps % multiple == 0] = multiple
+            accepted = multiple
+    return level
+
+
+def _atoms(values: Floats, counts: Ints, roundness: Ints, step: float | None, smoothing: Smoothing) -> Bools:
+    is_shared = (counts >= smoothing.atom_rows) & (len(values) <= COARSE_VALUES)
+    for level in np.unique(roundness):
+        own = roundness == level
+        is_shared[own] &= _differ(counts[own])
+    return is_shared | (_spikes(values, counts, step) & (counts >= smoothing.spike_rows))
+
+
+def _differ(counts: Ints) -> Bools:
+    """Which counts of neighbouring values are more than chance; all, if the values do not go evenly."""
+    n_values, width = len(counts), EVEN_NEIGHBOURS
+    if n_values < MIN_EVEN_VALUES:
+        return np.ones(n_values, dtype=np.bool_)
+    padded = np.pad(counts.astype(np.float64), width, mode="reflect")
+    around = (np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts) / (2 * width)
+    deviation = (counts - around) / np.sqrt((1.0 + 0.5 / width) * np.maximum(around, 0.5))
+    stands_out = np.abs(deviation) > STANDS_OUT
+    told = around >= MIN_EVEN_COUNT
+    if told.sum() < MIN_EVEN_VALUES:
+        return np.ones(n_values, dtype=np.bool_)
+    square = float(np.median(deviation[told] ** 2)) / _MEDIAN_SQUARE
+    is_even = square < MAX_EVEN_SQUARE and stands_out[told].mean() < MAX_UNEVEN_SHARE
+    return np.asarray(stands_out & (deviation > 0)) if is_even else np.ones(n_values, dtype=np.bool_)
+
+
+def _spikes(values: Floats, counts: Ints, step: float | None) -> Bools:
+    """Which values are much more frequent than the cells of the grid around them."""
+    if step is None:
+        return np.ones(len(values), dtype=bool)
+    width = SPIKE_NEIGHBOURS
+    padded = np.pad(counts.astype(np.float64), width)
+    around = np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts
+    edges = np.pad(values, width, mode="edge")
+    cells = (edges[2 * width :] - edges[: -2 * width]) / step
+    return np.asarray(counts * np.maximum(cells, 1.0) > SPIKE_RATIO * around)
+
+
+def _reflect(rank: Floats, first: float, last: float) -> Floats:
+    rank = np.where(rank < first, 2.0 * first - rank, rank)
+    rank = np.where(rank > last, 2.0 * last - rank, rank)
+    return np.clip(rank, first, last)
+
+
+UNEVEN = 0.10  # total variation from even parts, beyond what chance gives
+CHANCE_DEVIATIONS = 3.0
+MIN_PART_ROWS = 30  # redrawn among fewer rows, a value would be one of them too often
+MIN_TURNS = 4  # of the cycle; in a shorter range the parts are the shape of the distribution itself
+MIN_VALUES = 30  # distinct ones
+
+
+ENDINGS = 100
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Parts that repeat, in steps of a column's grid."""
+
+    period: int
+    width: int
+    """Of a part; divides the period."""
+    offset: int
+    is_of_time: bool
+
+    def parts(self, steps: Floats) -> Ints:
+        """The part of each value, from 0; shape (n_values,)."""
+        return ((np.round(steps).astype(np.int64) + self.offset) % self.period) // self.width
+
+    def uneven(self, steps: Floats, counts: Ints) -> Ints | None:
+        """The part of each distinct value, small ones put together in a group; None where the parts are about even.
+
+        A small group has a number beyond the parts, or that of the largest part if it is too small itself.
+        """
+        if len(steps) < MIN_VALUES or np.ptp(steps) < MIN_TURNS * self.period or (steps[0] < 0 and not self.is_of_time):
+            return None
+        return self._beyond(steps, counts, np.full(self.period // self.width, self.width / self.period))
+
+    def uneven_endings(self, steps: Floats, counts: Ints, roundness: Ints) -> Ints | None:
+        """The same of endings such as 99 and 95, which are more than last digits and rounding.
+
+        ``roundness`` is the multiple that each value is rounded to; all endings of one roundness are even otherwise.
+        """
+        if len(steps) < MIN_VALUES or np.ptp(steps) < MIN_TURNS * self.period or steps[0] < 0:
+            return None
+        expected = np.zeros(self.period)
+        endings, levels = np.arange(self.period), np.unique(roundness)
+        own = np.max([np.where(endings % level == 0, level, 0) for level in levels], axis=0)
+        for level in levels:
+            share = counts[roundness == level].sum() / counts.sum()
+            last_digits = np.bincount(self.parts(steps[roundness == level]) % 10, counts[roundness == level], 10)
+            weights = np.where(own == level, last_digits[endings % 10], 0.0)
+            expected += share * weights / max(weights.sum(), 1.0)
+        return self._beyond(steps, counts, expected)
+
+    def _beyond(self, steps: Floats, counts: Ints, expected: Floats) -> Ints | None:
+        parts = self.parts(steps)
+        rows = np.bincount(parts, weights=counts, minlength=self.period // self.width)
+        by_chance = CHANCE_DEVIATIONS * np.sqrt(len(rows) / (2.0 * np.pi * rows.sum()))
+        if np.abs(rows / rows.sum() - expected).sum() / 2.0 <= UNEVEN + by_chance:
+            return None
+        is_small = rows < MIN_PART_ROWS
+        group = len(rows) if rows[is_small].sum() >= MIN_PART_ROWS else int(np.argmax(rows))
+        return np.where(is_small[parts], group, parts)
+
+    def snap(self, steps: Floats, parts: Ints, first: float, last: float) -> Floats:
+        """The nearest values of each part that lie between ``first`` and ``last``."""
+        whole = np.round(steps).astype(np.int64) + self.offset
+        turn, within = np.divmod(whole, self.period)
+        moved = parts * self.width + within % self.width - within
+        moved += np.where(moved > self.period / 2, -self.period, 0) + np.where(moved < -self.period / 2, self.period, 0)
+        found = turn * self.period + within + moved - self.offset
+        found -= np.where(found > last, self.period, 0)
+        found += np.where(found < first, self.period, 0)
+        return np.asarray(np.clip(found.astype(np.float64), first, last))

@@ -1,0 +1,239 @@
+"""What every format of the document shows: the six stages as a table of contents, and how much of each.
+
+The document's answer, in sentences that are computed from its numbers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from synth_mlflow.handoff.document import Batch, CurvePoint, Document, Estimate, Success, Sweep, Verdict
+from synth_mlflow.handoff.formatting import count, decimals, interval, line, number, percents, signed, value_words
+
+DETAILED_BATCHES = 60
+"""Up to so many batches each get a record of their own on the pages; beyond, only those in the model do."""
+
+SHOWN_REASONS = 5
+"""Of a check, before the rest is folded; they stand in order of weight."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the table of contents."""
+
+    anchor: str
+    title: str
+    came_to: str
+
+
+def contents(document: Document) -> tuple[Stage, ...]:
+    """The six stages, in order."""
+    passed = sum(batch.verdict == "pass" for batch in document.batches)
+    generators = {(batch.generator, batch.generator_version) for batch in document.batches}
+    return (
+        Stage("problem", "Problem", "frozen statement"),
+        Stage("evaluation", "Evaluation set", count(document.evaluation.n_evaluation, "real row")),
+        Stage(
+            "generation",
+            "Generation",
+            f"{count(len(document.batches), 'batch')}, {count(len(generators), 'generator')}",
+        ),
+        Stage("validation", "Validation", f"{passed:,} of {len(document.batches):,} passed"),
+        Stage("sweep", "Ratio sweep", f"{value_words(document.sweep, document.sweep.chosen)} chosen"),
+        Stage("handoff", "Handoff", _triggers(document)),
+    )
+
+
+def _triggers(document: Document) -> str:
+    states = Counter(trigger.state for trigger in document.triggers)
+    due = f"{count(states['due'], 'trigger')} due" if states["due"] else "no trigger due"
+    return f"{due}, {states['cannot tell']} cannot tell" if states["cannot tell"] else due
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often one check gave each verdict."""
+
+    check: str
+    counts: Counter[str]
+
+
+def tallies(document: Document) -> tuple[Tally, ...]:
+    """One tally for each check that any batch has, in the order of their first appearance."""
+    counts: dict[str, Counter[str]] = {}
+    for batch in document.batches:
+        for check in batch.checks:
+            counts.setdefault(check.name, Counter())[check.verdict] += 1
+    return tuple(Tally(name, counted) for name, counted in counts.items())
+
+
+def shared(document: Document) -> dict[str, Any]:
+    """What the templates of every format see."""
+    sweep = document.sweep
+    return {
+        "document": document,
+        "sweep": sweep,
+        "answer": answer(document),
+        "why_not": why_not,
+        "stages": contents(document),
+        "tallies": tallies(document),
+        "verdicts": get_args(Verdict)[:3],
+        "shown_reasons": SHOWN_REASONS,
+        "places": decimals(point.score for point in sweep.points),
+        "promised_places": decimals([sweep.promise.score]),
+        "gain_places": decimals(point.gain for point in sweep.points),
+        "slice_places": decimals(row.gain for row in sweep.slices),
+    }
+
+
+def is_detailed(batch: Batch, document: Document) -> bool:
+    """Whether a batch's record and verdicts are spelt out on the pages."""
+    return spelt_out(batch.in_model, len(document.batches))
+
+
+def spelt_out(in_model: bool, n_batches: int) -> bool:
+    """Whether the pages spell out a batch of a project with so many of them."""
+    return in_model or n_batches <= DETAILED_BATCHES
+
+
+OTHERS_NAMED = 6  # ratios of a plateau; of more, the two ends
+_NOTHING = Estimate(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader takes away who reads nothing else."""
+
+    outcome: str
+    """``success`` or ``no success``, with ``, not certain`` where the interval holds the threshold."""
+    headline: str
+    verdict: str
+    """The outcome's numbers."""
+    sentences: tuple[str, ...]
+    """The choice, its fragility, what is in the model."""
+
+
+def answer(document: Document) -> Answer:
+    """Word the result of the project."""
+    sweep = document.sweep
+    point = sweep.chosen_point
+    sentences = (_choice(document, point), _shape(sweep), _content(document))
+    return Answer(document.success.outcome, _headline(sweep), success_words(document.success), sentences)
+
+
+def success_words(success: Success) -> str:
+    """What was asked for, what was measured, and whether the interval agrees, as two sentences.
+
+    Examples
+    --------
+    >>> success_words(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
+    'The statement asks for a gain of at least 0.02; corrected for the choice, +0.030 was measured. The whole interval, +0.021 to +0.039, meets it.'
+    """  # noqa: E501
+    is_gain = success.kind == "gain_at_least"
+    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    if is_gain and success.low == success.high == 0:
+        return f"{asked}; real rows alone gain nothing."
+    span = Estimate(success.measured, success.low, success.high)
+    places = decimals([span])
+    measured = signed(success.measured, places) if is_gain else number(success.measured, places)
+    words = interval(span, places, difference=is_gain)
+    if success.certain:
+        end = f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
+    else:
+        end = f"The threshold lies inside the interval, {words}: new data may decide otherwise."
+    return f"{asked}; corrected for the choice, {measured} was measured. {end}"
+
+
+def why_not(point: CurvePoint, sweep: Sweep) -> str:
+    """Why another ratio was taken; empty for the chosen one."""
+    if point.ratio == sweep.chosen:
+        return ""
+    if point.gain is None:
+        gain = sweep.chosen_point.gain or _NOTHING
+        return f"the chosen {sweep.noun} gains {signed(gain.value, decimals([gain]))} over it"
+    if not point.helps:
+        return _no_help(point.gain, sweep.noun)
+    if point.forbidden:
+        return f"the guardrail shuts it out: {point.forbidden}"
+    if point.ratio not in sweep.plateau:
+        places = decimals([point.score])
+        return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
+    more = point.n_synthetic - sweep.chosen_point.n_synthetic
+    if sweep.axis == "weight":
+        return f"cannot be told from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
+    if more > 0:
+        return f"cannot be told from the peak, and needs {more:,} synthetic rows more than the chosen one"
+    return f"cannot be told from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
+
+
+def _no_help(gain: Estimate, noun: str) -> str:
+    places = decimals([gain])
+    span = interval(gain, places, difference=True)
+    if gain.high < 0:
+        return f"worse than real rows alone, by {number(-gain.value, places)} ({span})"
+    if gain.low > 0:
+        return f"its gain ({span}) is not shown to be more than duplicated real rows or chance over all {noun}s give"
+    return f"its gain is not significantly different from zero ({span})"
+
+
+def _headline(sweep: Sweep) -> str:
+    if sweep.chosen == 0:
+        return "Real rows alone: no synthetic rows in the model"
+    chosen = value_words(sweep, sweep.chosen)
+    if sweep.axis == "weight":
+        return f"Synthetic rows with {chosen} beside the real ones"
+    if sweep.axis == "slice":
+        return f"Synthetic rows for {chosen}"
+    return f"{chosen} synthetic rows in the training mix{f', of which {sweep.source}' if sweep.source else ''}"
+
+
+def _choice(document: Document, point: CurvePoint) -> str:
+    metric = line(document.sweep.metric)
+    places = decimals([point.score, point.gain])
+    score = f"{metric} is {number(point.score.value, places)} ({interval(point.score, places)})"
+    if point.gain is None:
+        return f"{_none_chosen(document.sweep)}, so the model is trained on real rows alone: {score}."
+    return (
+        f"With {count(point.n_synthetic, 'synthetic row')} beside {count(point.n_real, 'real row')}, {score}, "
+        f"against {number(document.sweep.at(0.0).score.value, places)} from real rows alone: a gain of "
+        f"{signed(point.gain.value, places)} ({interval(point.gain, places, difference=True)})."
+    )
+
+
+def _none_chosen(sweep: Sweep) -> str:
+    helping = [point for point in sweep.points if point.helps]
+    if not helping:
+        return f"No {sweep.noun} is shown to help"
+    if all(point.forbidden for point in helping):
+        return f"The guardrail shuts out every {sweep.noun} that helps"
+    return f"No {sweep.noun} that helps satisfies the rule"
+
+
+def _shape(sweep: Sweep) -> str:
+    peak = value_words(sweep, sweep.peak)
+    if sweep.shape == "sharp":
+        return f"The curve has a sharp peak at {peak}: what was swept beside it is measurably worse."
+    if sweep.shape == "no peak":
+        return f"The curve has no peak: no {sweep.noun} differs significantly from the best."
+    others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
+    named = percents(others) if sweep.noun == "ratio" else ", ".join(value_words(sweep, each) for each in others)
+    if len(others) > OTHERS_NAMED:
+        ends = value_words(sweep, min(others)), value_words(sweep, max(others))
+        named = f"{len(others)} others from {ends[0]} to {ends[1]}"
+    beside = f"; the difference from {named} is not significant" if others else ""
+    return f"The curve is flat around its peak at {peak}{beside}."
+
+
+def _content(document: Document) -> str:
+    inside = document.batches_in_model()
+    if not inside:
+        return "The model holds no synthetic batch."
+    rows = sum(batch.n_rows for batch in inside)
+    verb = "is" if len(inside) == 1 else "are"
+    made = count(len(document.batches), "batch")
+    return (
+        f"Of {made} made, {len(inside):,} {verb} in the model, holding {count(rows, 'row')} "
+        f"from {', '.join(sorted({line(batch.generator) for batch in inside}))}."
+    )

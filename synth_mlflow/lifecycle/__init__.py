@@ -1,1 +1,0 @@
-"""What happens around and after the stages: status, checks of the triggers, questions asked later."""

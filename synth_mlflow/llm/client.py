@@ -1,0 +1,380 @@
+"""An OpenAI-compatible endpoint: one POST, made again when the server is busy, broken or silent.
+
+The requests to a language model: made in order, several at a time, each paid for once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import numpy as np
+import pandas as pd
+
+from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.private import without_secrets
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.errors import GeneratorError, UsageError
+from synth_mlflow.llm.cache import Kept, row_key
+from synth_mlflow.llm.parsing import Answer, Column, Journal, MisfitError, answer_schema, as_objects, fitted
+from synth_mlflow.llm.prompt import Prompt, Settings
+
+URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+NO_MONEY = "insufficient_quota"  # a 429 that no waiting helps
+MAX_BYTES = 50_000_000
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds; doubled from retry to retry, unless the server says how long
+SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the model is, and the key that opens it."""
+
+    url: str = field(repr=False)
+    key: str | None = field(repr=False, default=None)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The endpoint of ``OPENAI_BASE_URL`` with the key of ``OPENAI_API_KEY``; a gateway may need no key.
+
+        Raises
+        ------
+        UsageError
+            If there is no such address.
+        """
+        url = os.environ.get(URL, "").strip()
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise UsageError(
+                f"{URL} is {without_secrets(url)!r}; the address of an OpenAI-compatible endpoint was needed.",
+                f"Set it, as {URL}=https://HOST/v1, and its key in {KEY}.",
+            )
+        return cls(url.rstrip("/"), os.environ.get(KEY, "").strip() or None)
+
+    @property
+    def public(self) -> str:
+        """Its address without what may be secret: user, password, query.
+
+        Examples
+        --------
+        >>> Endpoint("https://ann:pass@host:8080/v1?key=3").public
+        'https://host:8080/v1'
+        """
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    def cleaned(self, text: str) -> str:
+        """A text without the key, should the server repeat it."""
+        return without_secrets(text if self.key is None else text.replace(self.key, f"<{KEY}>"))
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how often an endpoint is asked."""
+
+    retries: int = 6
+    """Of one request, after the first attempt."""
+    request_seconds: float = 120.0
+    """Of one attempt, from its first byte to its last."""
+    requests_per_minute: float | None = None
+
+
+class Caller:
+    """Asks an endpoint, from any number of threads; use it in a ``with`` block.
+
+    Parameters
+    ----------
+    deadline : float
+        In the time of `time.monotonic`; no attempt begins after it.
+    """
+
+    def __init__(self, endpoint: Endpoint, patience: Patience, deadline: float) -> None:
+        try:
+            import httpx
+        except ImportError as error:
+            raise UsageError("prompts need httpx.", "Install it: `pip install 'synth_mlflow[llm]'`.") from error
+        self._httpx = httpx
+        self._endpoint, self._patience, self._deadline = endpoint, patience, deadline
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._next_start = 0.0
+        self._client = httpx.Client(headers={"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Wake those that wait for their turn, and cut what is under way."""
+        self._stop.set()
+        self._client.close()
+
+    def ask(self, body: Mapping[str, Any]) -> Answer:
+        """One answer, however many attempts it takes.
+
+        Raises
+        ------
+        GeneratorError
+            If the endpoint refuses, or every attempt fails.
+        """
+        begun, troubles = time.time_ns(), list[str]()
+        for attempt in range(self._patience.retries + 1):
+            self._wait_for_turn()
+            try:
+                status, headers, text = self._post(body)
+            except self._httpx.TransportError as error:
+                troubles.append(f"{type(error).__name__}: {error}".rstrip(": "))
+                self._pause(attempt, None)
+                continue
+            found = _read(text) if status == 200 else None
+            if found is not None:
+                return _answer(json_digest(body), found, begun, attempt, self._endpoint.cleaned)
+            troubles.append(f"HTTP {status}" if status != 200 else "an answer that is no chat completion")
+            if status not in (*BUSY, 200) or NO_MONEY in text:
+                raise self._refused(status, text)
+            self._pause(attempt, headers.get("retry-after"))
+        raise self._gave_up(troubles)
+
+    def _post(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], str]:
+        limit = time.monotonic() + self._patience.request_seconds
+        parts, size = [], 0
+        timeout = self._httpx.Timeout(self._patience.request_seconds, connect=10.0)
+        address = f"{self._endpoint.url}/chat/completions"
+        with self._client.stream("POST", address, json=dict(body), timeout=timeout) as response:
+            for part in response.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if time.monotonic() > limit:  # httpx limits the silence between two bytes, not their sum
+                    raise self._httpx.ReadTimeout("the answer came too slowly")
+                if size > MAX_BYTES:
+                    raise self._httpx.ReadError(f"the answer has more than {MAX_BYTES:,} bytes")
+            return response.status_code, response.headers, b"".join(parts).decode("utf-8", "replace")
+
+    def _wait_for_turn(self) -> None:
+        per_minute = self._patience.requests_per_minute
+        with self._lock:
+            start = max(self._next_start, time.monotonic())
+            self._next_start = start + (60.0 / per_minute if per_minute else 0.0)
+        self._sleep(start - time.monotonic())
+
+    def _pause(self, attempt: int, told: str | None) -> None:
+        """Every thread waits where the server says how long."""
+        if attempt == self._patience.retries:
+            return
+        asked = _seconds(told)
+        if asked is None:
+            self._sleep(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))
+            return
+        with self._lock:
+            self._next_start = max(self._next_start, time.monotonic() + asked)
+
+    def _sleep(self, seconds: float) -> None:
+        if time.monotonic() + max(seconds, 0.0) >= self._deadline:
+            raise GeneratorError(
+                f"the time limit was reached while {self._endpoint.public} was asked.",
+                "Give it longer: `--timeout SECONDS`; the answers so far are kept, and not asked for again.",
+            )
+        if self._stop.is_set() or (seconds > 0 and self._stop.wait(seconds)):
+            raise GeneratorError("asking was stopped.")
+
+    def _refused(self, status: int, text: str) -> GeneratorError:
+        said = self._endpoint.cleaned(" ".join(text.split()))[:SHOWN]
+        fixes = {
+            401: f"Check the key in {KEY}.",
+            403: f"Check the key in {KEY}, and what it may use.",
+            404: f"Check {URL} and the model's name.",
+            400: "If it knows no JSON schemas: `--param structured=json_object`, or `structured=none`.",
+        }
+        return GeneratorError(
+            f"{self._endpoint.public} refused with HTTP {status}: {said or 'it said nothing'}.", fixes.get(status, "")
+        )
+
+    def _gave_up(self, troubles: list[str]) -> GeneratorError:
+        counted = ", ".join(f"{text} ({troubles.count(text)}×)" for text in dict.fromkeys(troubles))
+        return GeneratorError(
+            f"{self._endpoint.public} gave no answer in {len(troubles)} attempts: {self._endpoint.cleaned(counted)}.",
+            "Try again later; the answers so far are kept, and not asked for again.",
+        )
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    """A chat completion; None for anything else, such as half an answer or a gateway's page."""
+    try:
+        found = json.loads(text)
+        content = found["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return dict(found) if isinstance(content, str) and isinstance(found.get("model", ""), str) else None
+
+
+def _answer(digest: str, found: Mapping[str, Any], begun: int, retries: int, clean: Any) -> Answer:
+    told = found.get("usage")
+    usage: Mapping[str, Any] = told if isinstance(told, dict) else {}
+    choice = found["choices"][0]
+    return Answer(
+        request_sha256=digest,
+        text=clean(choice["message"]["content"]),
+        model=clean(found.get("model") or ""),
+        finish_reason=str(choice.get("finish_reason") or ""),
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        cost=_number(usage.get("cost")),
+        retries=retries,
+        begun_ns=begun,
+        ended_ns=time.time_ns(),
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < float("inf") else None
+
+
+def _seconds(told: str | None) -> float | None:
+    """What a Retry-After header says: seconds, or a date."""
+    if told is None:
+        return None
+    try:
+        return max(float(told), 0.0)
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(told)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+MAX_SEED = 2**31
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of whom."""
+
+    model: str
+    settings: Settings
+    prompt: Prompt
+    endpoint: Endpoint
+    columns: tuple[Column, ...]
+    members: pd.DataFrame
+    part: Slice | None
+    examples: int
+    seed: int
+
+    def body(self, at: int, words: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        """The request at a place, and the positions of the real rows in it; the same every time."""
+        shown = self._shown(at)
+        schema = answer_schema(self.columns)
+        values = {
+            **words,
+            "rows": self.settings.rows_per_request,
+            "columns": [dataclasses.asdict(column) for column in self.columns],
+            "examples": [json.dumps(row, ensure_ascii=False) for row in as_objects(self.members.iloc[shown])],
+            "schema": json.dumps(schema, ensure_ascii=False),
+        }
+        form = {"type": self.settings.structured}
+        if self.settings.structured == "json_schema":
+            form["json_schema"] = {"name": "rows", "strict": True, "schema": schema}  # type: ignore[assignment]
+        body = {
+            "model": self.model,
+            "messages": self.prompt.rendered(values),
+            "temperature": self.settings.temperature,
+            **({} if self.settings.structured == "none" else {"response_format": form}),
+            **({"seed": (self.seed + at) % MAX_SEED} if self.settings.seeded else {}),
+            **({"max_tokens": self.settings.max_tokens} if self.settings.max_tokens else {}),
+        }
+        return body, shown
+
+    def _shown(self, at: int) -> list[int]:
+        if not self.examples:
+            return []
+        inside = np.arange(len(self.members)) if self.part is None else np.flatnonzero(self.part.mask(self.members))
+        if not len(inside):
+            raise UsageError(f"no real row lies in the slice {self.part and self.part.text!r} to be shown.")
+        rng = np.random.default_rng([self.seed, at])
+        return sorted(rng.choice(inside, min(self.examples, len(inside)), replace=False).tolist())
+
+
+class Asking:
+    """Asks in order, several requests at a time; answers that were paid for come from the journal."""
+
+    def __init__(self, asked: Asked, words: Mapping[str, Any], paid: Journal, deadline: float) -> None:
+        self.asked, self.words, self.paid = asked, words, paid
+        self.deadline = deadline
+        self.bodies: list[dict[str, Any]] = []
+        """Of the answers that were taken."""
+        self.shown: set[int] = set()
+        self.n_from_journal = 0
+        """How many of the answers were paid for before."""
+
+    def until(self, kept: Kept, count: Callable[[int], None]) -> None:
+        """Ask until the rows are there, and tell how many there are; a GeneratorError if that cannot be."""
+        settings = self.asked.settings
+        patience = Patience(settings.retries, settings.request_seconds, settings.requests_per_minute)
+        caller = Caller(self.asked.endpoint, patience, self.deadline)
+        with caller, ThreadPoolExecutor(settings.concurrency) as pool:
+            try:
+                for body, shown, answer in self._answers(pool, caller, kept):
+                    self.bodies.append(body)
+                    self.shown.update(shown)
+                    kept.take(answer, self.asked.columns, self._keys(shown))
+                    count(kept.wanted - kept.n_missing)
+            except BaseException:  # nobody waits for what is still under way
+                caller.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _answers(
+        self, pool: ThreadPoolExecutor, caller: Caller, kept: Kept
+    ) -> Iterator[tuple[dict[str, Any], list[int], Answer]]:
+        places, open_ = itertools.count(), deque[tuple[dict[str, Any], list[int], Future[Answer]]]()
+        while kept.n_missing:
+            wanted = -(-kept.n_missing // self.asked.settings.rows_per_request)
+            while len(open_) < min(wanted, self.asked.settings.concurrency):
+                body, shown = self.asked.body(next(places), self.words)
+                open_.append((body, shown, self._answer(pool, caller, body)))
+            body, shown, answer = open_.popleft()
+            yield body, shown, answer.result()
+
+    def _answer(self, pool: ThreadPoolExecutor, caller: Caller, body: Mapping[str, Any]) -> Future[Answer]:
+        digest = json_digest([self.asked.endpoint.public, body])
+        known = self.paid.find(digest)
+        if known is None:
+            return pool.submit(self._pay, caller, body, digest)
+        self.n_from_journal += 1
+        there = Future[Answer]()
+        there.set_result(known)
+        return there
+
+    def _pay(self, caller: Caller, body: Mapping[str, Any], digest: str) -> Answer:
+        answer = dataclasses.replace(caller.ask(body), request_sha256=digest)
+        self.paid.add(answer)
+        return answer
+
+    def _keys(self, shown: Sequence[int]) -> frozenset[str]:
+        rows = as_objects(self.asked.members.iloc[list(shown)])
+        keys = set()
+        for row in rows:
+            with contextlib.suppress(MisfitError):  # a real row with a rare value, which no kept row can have
+                keys.add(row_key(fitted(row, self.asked.columns)[0]))
+        return frozenset(keys)

@@ -1,0 +1,338 @@
+"""Read rows out of the answers of a language model.
+
+What a model is told of a table: its columns and kinds, and the values that many real rows share.
+
+An answer of a model, and the journal of those that were paid for.
+
+The rows in a model's answer: found in whatever stands around them, repaired where it is plain how, else rejected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import math
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from synth_mlflow.data.columns import MAX_INTEGER, Kind, schema_of
+from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import UsageError
+
+MIN_SHARED = 10  # a text that fewer real rows hold may name somebody: it is not told
+MAX_LEVELS = 50
+COMMON_SHARE = 0.9  # of the present values must be told ones for the list to be complete
+_JSON = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string", "datetime": "string"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, as a prompt may describe it."""
+
+    name: str
+    kind: Kind
+    levels: tuple[str, ...] | None
+    """The texts that it may hold; None for any."""
+    may_be_missing: bool
+
+
+def columns_of(members: pd.DataFrame, task: Task) -> tuple[Column, ...]:
+    """The columns of real rows; no text of fewer than `MIN_SHARED` rows is told, but for the target's classes."""
+    return tuple(
+        Column(name, kind, _levels(members[name], kind, name == task.target), bool(members[name].isna().any()))
+        for name, kind in schema_of(members).kinds.items()
+    )
+
+
+def _levels(column: pd.Series, kind: Kind, is_target: bool) -> tuple[str, ...] | None:
+    if kind != "string":
+        return None
+    counts = column.value_counts()
+    told = counts if is_target else counts[counts >= MIN_SHARED]
+    if not 0 < len(told) <= MAX_LEVELS or told.sum() < COMMON_SHARE * counts.sum():
+        return None
+    return tuple(sorted(map(str, told.index)))
+
+
+def answer_schema(columns: Sequence[Column]) -> dict[str, Any]:
+    """The JSON schema of an answer: an object whose ``rows`` are objects with every column."""
+    row = {
+        "type": "object",
+        "properties": {column.name: _property(column) for column in columns},
+        "required": [column.name for column in columns],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {"rows": {"type": "array", "items": row}},
+        "required": ["rows"],
+        "additionalProperties": False,
+    }
+
+
+def _property(column: Column) -> Mapping[str, Any]:
+    kind = _JSON[column.kind]
+    told: dict[str, Any] = {"type": [kind, "null"] if column.may_be_missing else kind}
+    if column.kind == "datetime":
+        told["description"] = "ISO 8601, such as 2024-01-31 or 2024-01-31T13:45:00"
+    if column.levels is not None:
+        told["enum"] = [*column.levels, *([None] if column.may_be_missing else [])]
+    return told
+
+
+def as_objects(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a normalised table as JSON objects."""
+    return [{str(name): _plain(value) for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.date().isoformat() if value == value.normalize() else value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.item() if hasattr(value, "item") else value
+
+
+_OTHER = "Another one: `--journal FILE`."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said to one request."""
+
+    request_sha256: str
+    """Of the request's body and the endpoint's address."""
+    text: str
+    model: str
+    """As the server names it."""
+    finish_reason: str
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost: float | None
+    """If the server says it, in its currency."""
+    retries: int
+    begun_ns: int
+    ended_ns: int
+
+
+class Journal:
+    """Answers in a file, one a line, written as they come: what was paid for once is never asked for again.
+
+    Use it in a ``with`` block: one process at a time writes it. A line that was cut off by a kill is dropped.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, Answer] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = self.path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"the journal {self.path} cannot be written: {error}.", _OTHER) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise UsageError(
+                f"the journal {self.path} is in use by another process.", f"Wait for it. {_OTHER}"
+            ) from error
+        self._load()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._file.close()
+
+    def find(self, request_sha256: str) -> Answer | None:
+        """The answer to a request; None if there is none."""
+        return self._known.get(request_sha256)
+
+    def add(self, answer: Answer) -> None:
+        """Keep an answer; it is on the disk when this returns."""
+        with self._lock:
+            self._known[answer.request_sha256] = answer
+            self._file.write(canonical_json(dataclasses.asdict(answer)) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def _load(self) -> None:
+        self._file.seek(0)
+        whole = 0
+        for number, line in enumerate(self._file.read().split("\n")[:-1], start=1):
+            try:
+                answer = Answer(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise UsageError(
+                    f"line {number} of {self.path} is no answer of a model.", f"Move the file away. {_OTHER}"
+                ) from error
+            self._known[answer.request_sha256] = answer
+            whole += len(line.encode()) + 1
+        self._file.truncate(whole)
+
+
+NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na", "missing", "unknown"})
+TRUE, FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
+_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+
+
+@dataclass
+class Tally:
+    """What became of the rows of all answers."""
+
+    received: int = 0
+    repaired: int = 0
+    duplicates: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Numbers by reason."""
+
+
+class MisfitError(ValueError):
+    """A value that is none of its column's, with the reason."""
+
+
+def rows_in(text: str) -> list[object]:
+    """The JSON objects of an answer that stand there whole: of a cut answer those before the cut.
+
+    Examples
+    --------
+    >>> rows_in('Sure! ```json [{"a": 1}, {"a": 2,}, {"a":')
+    [{'a': 1}, {'a': 2}]
+    >>> rows_in("I cannot do that.")
+    []
+    """
+    plain, found, at = _TRAILING_COMMA.sub(r"\1", text), list[object](), 0
+    decoder = json.JSONDecoder()
+    while (at := plain.find("{", at)) >= 0:
+        try:
+            value, end = decoder.raw_decode(plain, at)
+        except (ValueError, RecursionError):
+            at += 1  # the object around rows of which the last is cut
+            continue
+        rows = value.get("rows")
+        found += rows if isinstance(rows, list) else [value]
+        at = end
+    return found
+
+
+def fitted(row: object, columns: Sequence[Column]) -> tuple[dict[str, Any], bool]:
+    """A row with the columns and types of the table, and whether it had to be repaired for that.
+
+    Raises
+    ------
+    MisfitError
+        If a column is missing, or a value is none of its column's; says which.
+    """
+    if not isinstance(row, Mapping):
+        raise MisfitError("is no object")
+    given = {str(name).strip().casefold(): value for name, value in row.items()}
+    values, repaired = {}, len(row) != len(columns)
+    for column in columns:
+        if column.name not in row and column.name.casefold() not in given:
+            raise MisfitError(f"{column.name!r} is missing")
+        value = row[column.name] if column.name in row else given[column.name.casefold()]
+        values[column.name] = _value(value, column)
+        repaired |= column.name not in row or _differs(value, values[column.name], column)
+    return values, repaired
+
+
+def _differs(given: object, kept: object, column: Column) -> bool:
+    if column.kind == "datetime":
+        return kept is None and given is not None
+    return (type(given) is not type(kept) and not (column.kind == "number" and isinstance(given, int))) or given != kept
+
+
+def _value(value: object, column: Column) -> Any:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or _says_nothing(value, column):
+        if not column.may_be_missing:
+            raise MisfitError(f"{column.name!r} has no value")
+        return None
+    try:
+        return _READERS[column.kind](value, column)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise MisfitError(
+            f"{column.name!r} {error if isinstance(error, MisfitError) else f'is no {column.kind}'}"
+        ) from error
+
+
+def _says_nothing(value: object, column: Column) -> bool:
+    if not isinstance(value, str) or (column.kind == "string" and column.levels is None):
+        return False
+    return value.strip().casefold() in NOTHING and value not in (column.levels or ())
+
+
+def _integer(value: Any, _: Column) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    number = value if isinstance(value, int) else _float(value)
+    if number != int(number) or abs(number) > MAX_INTEGER:
+        raise MisfitError("is no whole number")
+    return int(number)
+
+
+def _number(value: Any, _: Column) -> float:
+    return _float(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    number = float(value.replace(",", "").replace("_", "") if isinstance(value, str) else value)
+    if not math.isfinite(number):
+        raise MisfitError("is not finite")
+    return number
+
+
+def _boolean(value: Any, _: Column) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().casefold()
+    if text not in TRUE | FALSE:
+        raise ValueError
+    return text in TRUE
+
+
+def _text(value: Any, column: Column) -> str:
+    if isinstance(value, dict | list):
+        raise TypeError
+    text = value if isinstance(value, str) else json.dumps(value)
+    if column.levels is None or text in column.levels:
+        return text
+    alike = [level for level in column.levels if level.casefold() == text.strip().casefold()]
+    if len(alike) != 1:
+        raise MisfitError("is none of its levels")
+    return alike[0]
+
+
+def _moment(value: Any, _: Column) -> pd.Timestamp:
+    if not isinstance(value, str):
+        raise TypeError
+    moment = pd.Timestamp(value.strip())
+    return moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
+
+
+_READERS: Mapping[str, Callable[[Any, Column], Any]] = {
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "string": _text,
+    "datetime": _moment,
+}

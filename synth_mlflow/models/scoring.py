@@ -1,0 +1,213 @@
+"""Scores by scikit-learn's own scorers, from predictions that were made before. Greater is better, always."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import get_scorer, get_scorer_names, log_loss
+
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import UsageError, closest
+from synth_mlflow.models.labels import Labels
+
+Vector = npt.NDArray[np.float64]
+
+
+def score(
+    metric: str,
+    task: Task,
+    truth: Any,
+    predictions: Vector,
+    classes: Labels,
+    sample_weight: Vector | None = None,
+) -> float:
+    """One score, as scikit-learn's scorer of that name gives it.
+
+    Parameters
+    ----------
+    metric : str
+        A scikit-learn scorer name.
+    task : Task
+    truth : array-like of shape (n_rows,)
+        Labels out of ``classes``, or numbers for regression.
+    predictions : array of shape (n_rows,) or (n_rows, n_classes)
+        What :meth:`synth_mlflow.models.base.Model.predict` gives.
+    classes : tuple
+        Labels in the order of the probabilities; empty for regression.
+    sample_weight : array of shape (n_rows,), optional
+
+    Returns
+    -------
+    float
+        NaN where the metric is undefined on these rows, as AUC is where only one class is present.
+
+    Raises
+    ------
+    UsageError
+        If no scorer has that name.
+
+    Examples
+    --------
+    >>> task = Task("churned", "binary")
+    >>> score("accuracy", task, ["no", "yes"], np.array([[0.9, 0.1], [0.6, 0.4]]), ("no", "yes"))
+    0.5
+    """
+    return score_codes(metric, task, truth_codes(truth, classes), predictions, sample_weight)
+
+
+def score_codes(
+    metric: str, task: Task, truth: npt.NDArray[Any], predictions: Vector, sample_weight: Vector | None = None
+) -> float:
+    """As :func:`score`, for labels that are given as codes 0, 1, … already."""
+    scorer = _scorer(metric)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an undefined score is returned as NaN, not warned about
+        try:
+            return float(scorer(_echo(predictions, task), predictions, truth, **weights))
+        except ValueError:
+            if not _is_degenerate(truth, task, predictions):
+                raise
+            if metric == "neg_log_loss" and len(truth):  # defined without a class, which the scorer cannot be told
+                return -float(log_loss(truth, predictions, labels=np.arange(predictions.shape[1]), **weights))
+            return float("nan")
+
+
+def check_metric(metric: str, task: Task) -> None:
+    """Refuse a metric that scikit-learn does not know or that does not fit the task.
+
+    Raises
+    ------
+    UsageError
+        With the nearest metric that does fit.
+    """
+    _scorer(metric)
+    if not _fits(metric, task):
+        fitting = [name for name in get_scorer_names() if _fits(name, task)]
+        raise UsageError(
+            f"metric {metric!r} does not fit a {task.kind} task. {closest(metric, fitting)}",
+            f"Metrics that fit: {', '.join(fitting)}.",
+        )
+
+
+def needs_probabilities(metric: str, task: Task) -> bool:
+    """Whether a score changes when probabilities do, though neither their order nor the likeliest class does.
+
+    Examples
+    --------
+    >>> task = Task("churned", "binary")
+    >>> [needs_probabilities(name, task) for name in ("roc_auc", "accuracy", "neg_log_loss")]
+    [False, False, True]
+    """
+    rng = np.random.default_rng(0)
+    n_classes = 2 if task.kind == "binary" else 3
+    truth, found = np.arange(60) % n_classes, rng.dirichlet(np.ones(n_classes), 60)
+    sharp = found**3 / (found**3).sum(axis=1, keepdims=True)
+    return score_codes(metric, task, truth, found) != score_codes(metric, task, truth, sharp)
+
+
+def ceiling(metric: str) -> float:
+    """The greatest value that a metric can take on any rows; infinite where there is none.
+
+    Examples
+    --------
+    >>> ceiling("roc_auc"), ceiling("neg_log_loss"), ceiling("mutual_info_score")
+    (1.0, 0.0, inf)
+    """
+    if metric.startswith("neg_"):
+        return 0.0
+    return float("inf") if metric in _UNBOUNDED else 1.0
+
+
+_UNBOUNDED = ("mutual_info_score", "positive_likelihood_ratio")
+
+
+def best_score(metric: str, task: Task, truth: Vector) -> float:
+    """The score of predictions that are all right: no interval reaches beyond.
+
+    Parameters
+    ----------
+    truth : array of shape (n_rows,)
+        Class codes, or numbers.
+    """
+    perfect = np.eye(int(truth.max()) + 1)[truth.astype(np.int64)] if task.is_classification else truth
+    return score_codes(metric, task, truth, perfect)
+
+
+def truth_codes(truth: Any, classes: Labels) -> npt.NDArray[Any]:
+    """Labels as codes 0, 1, … (scikit-learn takes 1 as the positive class), numbers as they are."""
+    if not classes:
+        return np.asarray(truth, dtype=np.float64)
+    places = {label: code for code, label in enumerate(classes)}
+    return np.array([places[label] for label in np.asarray(truth, dtype=object).tolist()], dtype=np.int64)
+
+
+def _scorer(metric: str) -> Any:
+    try:
+        return get_scorer(metric)
+    except ValueError:
+        raise UsageError(
+            f"scikit-learn has no metric {metric!r}. {closest(metric, get_scorer_names())}",
+            "Any name of `sklearn.metrics.get_scorer_names()` that fits the task will do.",
+        ) from None
+
+
+class _EchoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Its input is its prediction."""
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.classes_ = np.arange(n_classes)
+
+    def predict_proba(self, X: Vector) -> Vector:
+        return X
+
+    def predict(self, X: Vector) -> npt.NDArray[np.int64]:
+        return np.asarray(X.argmax(axis=1), dtype=np.int64)
+
+
+class _EchoRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Its input is its prediction."""
+
+    def predict(self, X: Vector) -> Vector:
+        return X
+
+
+def _echo(predictions: Vector, task: Task) -> BaseEstimator:
+    if predictions.ndim != 1 + task.is_classification:
+        raise TypeError(f"predictions of shape {predictions.shape} were given for a {task.kind} task")
+    return _EchoClassifier(predictions.shape[1]) if task.is_classification else _EchoRegressor()
+
+
+def _is_degenerate(truth: npt.NDArray[Any], task: Task, predictions: Vector) -> bool:
+    return len(truth) < 2 or (task.is_classification and len(np.unique(truth)) < max(predictions.shape[1], 2))
+
+
+def _fits(metric: str, task: Task) -> bool:
+    """Whether the scorer takes a few made-up predictions of that task.
+
+    Metrics for regression also swallow class codes, where they mean nothing: what takes fractions is one of them.
+    """
+    fractions = np.linspace(0.5, 2.5, 12) ** 2
+    takes_fractions = _takes(metric, Task("", "regression"), fractions, fractions[::-1].copy())
+    if not task.is_classification:
+        return takes_fractions
+    n_classes = 2 if task.kind == "binary" else 3
+    flat = np.full((12, n_classes), 1.0 / n_classes)
+    return not takes_fractions and _takes(metric, task, np.arange(12) % n_classes, flat)
+
+
+def _takes(metric: str, task: Task, truth: npt.NDArray[Any], predictions: Vector) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # clustering scores warn of fractions
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        try:
+            value = get_scorer(metric)(_echo(predictions, task), predictions, truth)
+        except (ValueError, TypeError, AttributeError, UserWarning):
+            return False
+    return bool(np.isfinite(value))

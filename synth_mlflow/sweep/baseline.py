@@ -1,0 +1,293 @@
+"""The real-only baseline on the frozen set, by the code that the sweep uses for ratio 0.
+
+A baseline that asks for a second look: perfect, or no better than a constant; with the columns that do it.
+
+What the rows of a rare class allow to decide, said before anything is generated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.models.base import fit
+from synth_mlflow.models.labels import classes_of
+from synth_mlflow.models.scoring import score
+from synth_mlflow.models.tuning import constant_prediction
+from synth_mlflow.sweep.bootstrap import resample
+from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.holdout import halves_of
+from synth_mlflow.sweep.inference import Vector, inflation, uncertainty
+from synth_mlflow.sweep.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
+from synth_mlflow.sweep.runner import run_fits
+from synth_mlflow.sweep.score_interval import score_interval
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The score of a model on real rows alone."""
+
+    metric: str
+    score: float
+    low: float
+    high: float
+    """95 % interval on another draw of the training and evaluation rows."""
+    model_low: float
+    model_high: float
+    """95 % interval of this very model on further evaluation rows."""
+    repeats: tuple[float, ...]
+    """Scores with 80 % of the training rows each."""
+    slices: dict[str, float]
+    """NaN where undefined."""
+    n_real: int
+    n_evaluation: int
+    """Rows of the frozen set that were looked at."""
+    smallest_detectable: float
+    """About the gain that a sweep of three ratios on this set would find with 80 % probability."""
+    halves: str
+    """In words, whether the rows looked at will confirm too."""
+    chance: float
+    """What a constant prediction scores on these rows."""
+    best: float
+    """What predictions that are all right would score."""
+
+    @property
+    def share_of_best(self) -> float:
+        """How far the score lies on the way from a constant prediction to the best there is: 0 to 1."""
+        reach = self.best - self.chance
+        return (self.score - self.chance) / reach if reach > 0 else float("nan")
+
+
+def measure_baseline(
+    real: pd.DataFrame,
+    evaluation: pd.DataFrame,
+    task: Task,
+    metric: str,
+    spec: ModelSpec,
+    *,
+    repeats: int = REPEATS,
+    seed: int = 0,
+    n_jobs: int = -1,
+    slices: dict[str, Slice] | None = None,
+) -> Baseline:
+    """Fit on all real rows for the score, and on draws of 80 % of them for its interval.
+
+    Parameters
+    ----------
+    real, evaluation : DataFrame
+        Normalised tables of one schema: training rows, the frozen set.
+    task : Task
+    metric : str
+        A scikit-learn scorer name.
+    spec : ModelSpec
+        The model with settled parameters.
+    repeats, seed, n_jobs : int
+        As in :class:`synth_mlflow.sweep.plan.SweepPlan`.
+
+    Raises
+    ------
+    UsageError
+        If the score is undefined, or the estimator fails.
+    """
+    plan = SweepPlan(ratios=(0.5,), repeats=repeats, seed=seed, n_jobs=n_jobs)
+    bench = Bench.build(real, evaluation, task, metric, spec, slices=slices)
+    fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={}, keep=True)
+    whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
+    again = np.array([fits[key].score for key in sorted(fits)])
+    rng = np.random.default_rng([seed, 1])
+    looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
+    draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng, groups=bench.groups).inside
+    shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
+    noise = np.array([[fits[key].noise] for key in sorted(fits)])
+    uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
+    sizes, best = bench.sizes(), bench.best_score
+    error, freedom = uncertain.standard_error(alone), uncertain.freedom(alone)
+    return Baseline(
+        metric,
+        whole.score,
+        *score_interval(metric, whole.score, error, sizes, freedom, best),
+        *score_interval(metric, whole.score, uncertain.model_error(alone), sizes, best=best),
+        tuple(again.tolist()),
+        whole.slices,
+        len(real),
+        len(bench.truth),
+        _smallest_detectable(draws[:, 1] - draws[:, 2]),
+        bench.halves,
+        _chance(bench, real),
+        bench.best_score,
+    )
+
+
+def _chance(bench: Bench, real: pd.DataFrame) -> float:
+    said = constant_prediction(real[bench.task.target], bench.classes, len(bench.truth))
+    return bench.score(said, np.ones(len(bench.truth), dtype=np.bool_))
+
+
+def power_words(smallest: float, asked: float | None = None) -> str:
+    """What the frozen set can show, said before anything is spent on a sweep.
+
+    Parameters
+    ----------
+    smallest : float
+        The gain that would be found with 80 % probability.
+    asked : float, optional
+        The gain that the statement calls a success.
+
+    Examples
+    --------
+    >>> power_words(0.031)
+    'A sweep would find a gain of about 0.031 here in four of five cases, and smaller ones more seldom.'
+    """
+    if smallest <= 0:
+        return (
+            "Every draw of the real rows scores the same here: how great a gain a sweep would find cannot be told. "
+            "More rows would help, or a metric that moves."
+        )
+    words = (
+        f"A sweep would find a gain of about {smallest:.2g} here in four of five cases, and smaller ones more seldom"
+    )
+    if asked is None or smallest <= asked:
+        return f"{words}."
+    return (
+        f"{words}: the {asked:.2g} that the statement asks for may go unseen. More evaluation rows before `freeze` "
+        "would help."
+    )
+
+
+_DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one control, known variance
+_POWER = 0.84  # normal quantile of 80 %
+
+
+def _smallest_detectable(difference: Vector) -> float:
+    """From two fits on parts of the rows that stand for two ratios: they differ on the rows about as such models do."""
+    return float((_DUNNETT + _POWER) * np.nanstd(difference, ddof=1))
+
+
+PERFECT = 0.99995  # of the way from a constant prediction to the best score: shown as 1.0000
+CHANCE_DEVIATIONS = 1.645 / 1.96  # of the half-width of a 95 % interval: one-sided at 5 %
+MAX_ROWS = 5_000  # that a model of one column learns from
+MAX_COLUMNS = 200
+N_TOLD = 3
+
+
+def baseline_warning(baseline: Baseline, real: pd.DataFrame, evaluation: pd.DataFrame, task: Task, seed: int) -> str:
+    """What to look at before anything is built on this baseline; nothing where it looks as baselines do.
+
+    Parameters
+    ----------
+    baseline : Baseline
+    real, evaluation : DataFrame
+        Training rows and the frozen set.
+    """
+    if baseline.share_of_best >= PERFECT:
+        told = _best_columns(baseline, real, evaluation, task, seed)
+        return (
+            f"The baseline of {baseline.score:.4f} is the best score there is: no synthetic row can add to it, and a "
+            f"column may hold what is known only together with the target. Single columns alone score: {told}. Take "
+            "such a column out of the table and start a new project, or make the task harder."
+        )
+    if baseline.score - baseline.chance > CHANCE_DEVIATIONS * (baseline.score - baseline.model_low):
+        return ""
+    than = "worse than" if baseline.model_high < baseline.chance else "not measurably better than"
+    told = _best_columns(baseline, real, evaluation, task, seed)
+    return (
+        f"The baseline of {baseline.score:.4f} is {than} a constant prediction ({baseline.chance:.4f}): nothing was "
+        f"learned that a sweep could compare with. Single columns alone score: {told}. Look at the target, the columns "
+        "and how rows were split, and at how many evaluation rows there are."
+    )
+
+
+def column_scores(
+    metric: str, real: pd.DataFrame, evaluation: pd.DataFrame, task: Task, seed: int
+) -> list[tuple[str, float]]:
+    """The score of a model of each column alone, best first; columns with an undefined score are left out.
+
+    Parameters
+    ----------
+    real, evaluation : DataFrame
+        Training rows, and rows to score on.
+    """
+    rng = np.random.default_rng([seed, 5])
+    rows = real.iloc[np.sort(rng.permutation(len(real))[:MAX_ROWS])].reset_index(drop=True)
+    classes = classes_of(real, task)
+    names = [name for name in real.columns if name not in (task.target, task.group)][:MAX_COLUMNS]
+    found = []
+    for name in names:
+        model = fit(ModelSpec(), task, rows[[name, task.target]], seed=seed, classes=classes or None)
+        said = model.predict(evaluation[[name, task.target]])
+        value = score(metric, task, evaluation[task.target], said, classes)
+        if np.isfinite(value):
+            found.append((str(name), value))
+    return sorted(found, key=lambda item: -item[1])
+
+
+def _best_columns(baseline: Baseline, real: pd.DataFrame, evaluation: pd.DataFrame, task: Task, seed: int) -> str:
+    chosen = evaluation[halves_of(evaluation, task).select].reset_index(drop=True)
+    best = column_scores(baseline.metric, real, chosen, task, seed)[:N_TOLD]
+    return ", ".join(f"{name!r} {value:.4f}" for name, value in best) or "none is defined"
+
+
+FEW_ROWS = 20  # evaluation rows of a class; the spread of a score over fewer cannot be estimated
+ALPHA = 0.005  # false alarms of the check of utility
+Z_95 = float(stats.norm.isf(0.025))
+HALF = 0.5  # of what real rows teach: utility must be able to see a batch that keeps no more than this
+LARGEST_DEVIATION = 0.5  # of a number between 0 and 1, as what each row adds to a score between 0 and 1
+SMALLEST_GAIN = 0.25  # few rows cannot show a smaller gain, so it is planned with
+
+
+def few_rows(task: Task, evaluation: pd.Series) -> tuple[object, int] | None:
+    """The rarest class and its number of evaluation rows, where they are too few for any spread."""
+    if not task.is_classification:
+        return None
+    counts = evaluation.value_counts()
+    label, n_rows = counts.index[-1], int(counts.iloc[-1])
+    return (label, n_rows) if n_rows < FEW_ROWS else None
+
+
+def rows_needed(metric: str, n_rows: int, gain: float, error: float) -> int:
+    """About how many evaluation rows of a class utility needs to see a batch that keeps half of the gain.
+
+    Scores between 0 and 1 are means over the rows of the class, of deviation 0.5 at most: few rows say less about it
+    than that. For other metrics the error of the score shrinks with the square root of the number of rows.
+
+    Parameters
+    ----------
+    metric : str
+    n_rows : int
+        Of the class, behind the error.
+    gain, error : float
+        Of real rows over a constant prediction; the error of that score.
+
+    Examples
+    --------
+    >>> [rows_needed("average_precision", 4, gain, 0.2) for gain in (0.97, 0.5, 0.0)]
+    [25, 94, 374]
+    """
+    is_bounded = not metric.startswith("neg_")
+    deviation = LARGEST_DEVIATION if is_bounded else error * np.sqrt(n_rows)
+    planned = max(gain, SMALLEST_GAIN) if is_bounded else gain
+    if planned <= 0:
+        return FEW_ROWS
+    noticed = (float(stats.norm.isf(ALPHA)) + float(stats.norm.isf(0.2))) * np.sqrt(2) * deviation  # of two arms
+    return max(int(np.ceil((noticed / (HALF * planned)) ** 2)), FEW_ROWS)
+
+
+def needed_by(baseline: Baseline, metric: str, n_rows: int) -> int:
+    """The same, from the real-only baseline."""
+    error = max(baseline.score - baseline.low, baseline.high - baseline.score) / Z_95
+    return rows_needed(metric, n_rows, baseline.score - baseline.chance, error)
+
+
+def rare_class_words(label: object, n_training: int, n_rows: int, needed: int) -> str:
+    """How many rows the rarest class has, what can be decided with them and what cannot."""
+    return (
+        f"Class {str(label)!r} has {n_training:,} training rows and {n_rows:,} evaluation rows. That is enough to "
+        "compare batches with the real rows (fidelity, privacy), and too few to decide whether synthetic rows help to "
+        f"predict it: utility and the sweep need about {needed:,} evaluation rows of it. Add real rows of this class, "
+        "or hold out a larger share, before `freeze`."
+    )

@@ -1,0 +1,144 @@
+"""Addresses in the MLflow UI that land where they should; the bare experiment page opens elsewhere.
+
+Where to read on, for people who meet a project in the MLflow UI: its experiment, its model, its newest handoff.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.mixing import percent
+from synth_mlflow.data.statement import Statement, success_in_words
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.models import describe_model, format_words
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.server import Server
+from synth_mlflow.tracking.write import describe_experiment, set_tags
+
+TRAINING = "workflowType=machine_learning"  # without it MLflow opens its GenAI overview
+
+
+def run_path(experiment_id: str, run_id: str) -> str:
+    """The page of a run, from any other page of the UI."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{TRAINING}"
+
+
+def artifact_path(experiment_id: str, run_id: str, path: str) -> str:
+    """The page that shows one artifact of a run, from any other page of the UI."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)}?{TRAINING}"
+
+
+def run_url(server: Server, run_id: str) -> str | None:
+    """The page of a run; None where the tracking URI is no HTTP server."""
+    return None if server.web is None else f"{server.web.rstrip('/')}/{run_path(server.experiment_id, run_id)}"
+
+
+def runs_url(server: Server, web: str) -> str:
+    """The list of this project's runs on a UI at ``web``."""
+    condition = quote(f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'")
+    return f"{web.rstrip('/')}/#/experiments/{server.experiment_id}/runs?{TRAINING}&searchFilter={condition}"
+
+
+def artifact_url(server: Server, web: str, run_id: str, path: str) -> str:
+    """The page that shows one artifact of a run."""
+    return f"{web.rstrip('/')}/{artifact_path(server.experiment_id, run_id, path)}"
+
+
+def download_url(server: Server, run_id: str, path: str) -> str:
+    """Where one artifact can be fetched: from the server, or by MLflow's own ``runs:/`` where there is none."""
+    if server.web is None:
+        return f"runs:/{run_id}/{path}"
+    return f"{server.web.rstrip('/')}/get-artifact?path={quote(path, safe='')}&run_uuid={run_id}"
+
+
+HANDOFF_LINE = "Handed over in: "
+POINTING = 20
+"""Up to so many batches in a model each point to its handoff, which takes a request each; `trace` tells it of any."""
+
+
+def describe_project(project: Project) -> None:
+    """Say on top of the experiment what the project is, how far it is, and where its newest handoff lies.
+
+    What asks for one more request an argument is left out: the batches are counted by `status`.
+    """
+    problem = project.find_problem()
+    if problem is not None:
+        newest = [project.reader.latest(stage) for stage in ("evaluation_set", "sweep", "handoff")]
+        describe_experiment(project.server, _about(problem.statement, [problem.run, *filter(None, newest)]))
+
+
+def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[str]) -> None:
+    """Link a handoff from what it hands over: the sweep, the final model, its batches, and the registered model.
+
+    Parameters
+    ----------
+    batch_runs : sequence of str
+        The run ids of the batches in the model; where there are more than `POINTING`, only the others are linked.
+    """
+    sweep = project.reader.run(handoff.params[names.P_SWEEP])
+    finals = [run for run in project.reader.children(sweep.run_id) if run.stage == "final" and run.counts]
+    inside = handoff.batches
+    batches = project.reader.by_ids(batch_runs) if len(batch_runs) <= POINTING else []
+    line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
+    promising = f"{line}. {handoff.params[names.P_PROMISE_WORDS]}"
+    told = [(sweep, line), *((batch, line) for batch in batches), *((final, promising) for final in finals)]
+    for run, words in told:
+        set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), words)})
+    for final in finals:
+        name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
+        describe_model(project.server, name, version, _model_words(final, inside, promising))
+
+
+def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
+    facts = statement.facts
+    rows = "\n".join(
+        f"| {run.stage} | {_state(run)} | [open]({run_path(run.experiment_id, run.run_id)}) |" for run in runs
+    )
+    newest = next((_handoff_link(run) for run in runs if run.stage == "handoff"), "not written yet")
+    return (
+        f"**{as_text(facts.name)}**: synthetic training data, documented by synth_mlflow. Newest handoff: {newest}.\n\n"
+        f"Gap: {facts.gap}. Metric: {as_text(facts.metric)}; success is {success_in_words(statement)}.\n\n"
+        f"| stage | state | |\n|---|---|---|\n{rows}\n\n"
+        "Every step is a run: problem, evaluation_set, batch (with its checks), sweep (with a child a ratio), handoff; "
+        "filter by ``tags.`synth.stage` = 'batch'`` and the like. `synth-mlflow status` tells the rest."
+    )
+
+
+def _state(run: StoredRun) -> str:
+    params = run.params
+    if run.stage == "evaluation_set":
+        n_frozen, n_training = (int(params[name]) for name in (names.P_EVALUATION_ROWS, names.P_TRAINING_ROWS))
+        return f"{n_frozen:,} real rows frozen, {n_training:,} to learn from"
+    if run.stage == "sweep":
+        return f"{percent(float(params[names.P_CHOSEN]))} synthetic chosen"
+    if run.stage == "handoff":
+        return _handoff_words(run)
+    return "written by people"
+
+
+def _handoff_words(handoff: StoredRun) -> str:
+    draft = "a draft" if handoff.tags.get(names.TAG_DRAFT) == "true" else "final"
+    superseded = ", superseded" if handoff.tags.get(names.TAG_SUPERSEDED) == "true" else ""
+    return f"{draft}{superseded}, {percent(float(handoff.params[names.P_CHOSEN]))} synthetic"
+
+
+def _handoff_link(handoff: StoredRun) -> str:
+    path = artifact_path(handoff.experiment_id, handoff.run_id, names.A_HANDOFF_HTML)
+    return f"[the handoff document]({path}) ({_handoff_words(handoff)})"
+
+
+def _with_line(note: str, line: str) -> str:
+    kept = [old for old in note.rstrip().splitlines() if not old.startswith(HANDOFF_LINE)]
+    return "\n".join(kept).rstrip() + f"\n\n{line}"
+
+
+def _model_words(final: StoredRun, batches: Iterable[str], line: str) -> str:
+    params = final.params
+    return (
+        f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}."
+        f"\n\n{line}\n\n{format_words(final.tags.get(names.TAG_FORMAT, ''))}\n\nWhat it is made of: "
+        f"`synth-mlflow trace models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}`."
+    )

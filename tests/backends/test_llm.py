@@ -1,0 +1,398 @@
+"""Rows from prompts: a real local server that answers, and one that misbehaves in each way that servers do."""
+
+import fcntl
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import shop
+from click.testing import CliRunner
+from stand_in_endpoint import endpoint_server
+
+from synth_mlflow.cli.main import cli
+from synth_mlflow.errors import GateError, GeneratorError, UsageError
+from synth_mlflow.llm import client
+from synth_mlflow.llm.parsing import as_objects
+from synth_mlflow.tracking import names
+
+KEY = "sk-very-secret-7f3a9c"
+PROMPT = (
+    "Write {{ rows }} customers of a shop{% if slice %} with {{ slice }}{% endif %}.\n"
+    "{% for row in examples %}{{ row }}\n{% endfor %}"
+)
+QUICK = {"rows_per_request": 10, "concurrency": 2, "request_seconds": 2.0}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with endpoint_server() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://user:hidden-word@127.0.0.1:{server.server_port}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        yield server
+
+
+@pytest.fixture
+def rows(customers):
+    """JSON rows of the law of the real ones, others for each place."""
+
+    def rows(at, n_rows=10):
+        return as_objects(
+            customers(n_rows, 1_000 + at).assign(since=lambda frame: frame["since"].astype("datetime64[us]"))
+        )
+
+    return rows
+
+
+@pytest.fixture
+def well(rows):
+    """A script that answers well; the place is the request's own, whatever the order of arrival."""
+
+    def script(handler, at, body):
+        handler.complete(json.dumps({"rows": rows(body["seed"])}))
+
+    return script
+
+
+@pytest.fixture
+def ask(frozen, server, well, tmp_path, monkeypatch):
+    (tmp_path / "prompt.j2").write_text(PROMPT)
+    server.script = well
+    monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
+
+    def ask(params=None, **changes):
+        given = {"model": "tiny", "prompt": "prompt.j2", "rows": 25, "seed": 3, "purpose": "x"}
+        return frozen.generate_by_llm(**{**given, **changes, "params": {**QUICK, **(params or {})}})
+
+    return ask
+
+
+@pytest.fixture
+def refused(frozen, ask):
+    def refused(match, error=GeneratorError, **changes):
+        with pytest.raises(error, match=match) as refusal:
+            ask(**changes)
+        assert frozen.project.reader.runs("batch") == []
+        assert KEY not in str(refusal.value)
+
+    return refused
+
+
+def first(n_times, trouble, well):
+    """A script whose first requests meet trouble."""
+    return lambda handler, at, body: (trouble if at < n_times else well)(handler, at, body)
+
+
+def test_the_record_says_who_was_asked_what_and_what_came(frozen, ask, server):
+    batch = ask()
+    origin, told = batch.record.origin, batch.record.notes["llm"]
+    assert (origin.generator, origin.version, origin.door) == ("llm:tiny", "tiny-2024-08-06", "llm")
+    assert (origin.prompts, origin.seed, origin.params["temperature"]) == (("prompts:/shop-prompt-prompt/1",), 3, 1.0)
+    assert told["endpoint"] == f"http://127.0.0.1:{server.server_port}/v1"
+    assert (told["requests"], told["prompt_tokens"], told["completion_tokens"], told["cost"]) == (3, 300, 150, None)
+    assert (told["rows_received"], told["rows_rejected"], told["real_rows_sent"]) == (25, {}, 0)
+    run = frozen.project.reader.run(batch.run_id)
+    assert (run.metrics[names.M_PROMPT_TOKENS], batch.n_rows) == (300, 25)
+    body = server.asked[0]["body"]
+    assert body["response_format"]["json_schema"]["schema"]["properties"]["rows"]["items"]["required"][0] == "age"
+    assert server.asked[0]["path"] == "/v1/chat/completions"
+
+
+def test_prompt_and_calls_stand_in_mlflow(frozen, ask):
+    batch, client = ask(), frozen.project.server.client
+    prompt = client.load_prompt(batch.record.origin.prompts[0])
+    assert [message["content"] for message in prompt.template][1] == PROMPT
+    traces = client.search_traces(locations=[frozen.project.server.experiment_id], run_id=batch.run_id)
+    assert len(traces) == 3
+    (span,) = traces[0].data.spans
+    assert span.inputs["model"] == "tiny" and "rows" in json.loads(span.outputs["content"])
+    assert 0 < span.end_time_ns - span.start_time_ns < 60e9
+    assert sum(trace.info.token_usage["total_tokens"] for trace in traces) == 450
+    again = ask(seed=4)
+    assert again.record.origin.prompts == batch.record.origin.prompts  # the same template is no new version
+    Path("prompt.j2").write_text("Write {{ rows }} other rows.")
+    assert ask(seed=5).record.origin.prompts == ("prompts:/shop-prompt-prompt/2",)
+
+
+def test_asking_again_costs_nothing(ask, server):
+    batch = ask()
+    assert len(server.asked) == 3
+    assert ask().run_id == batch.run_id
+    other = ask(rows=28)
+    assert (len(server.asked), other.record.notes["llm"]["from_journal"]) == (3, 3)
+
+
+def busy(handler, at, body):
+    handler.send(429, "slow down", [("Retry-After", "0.3")])
+
+
+def broken(handler, at, body):
+    handler.send(503, "<html>no</html>")
+
+
+def gateway_page(handler, at, body):
+    handler.send(200, "<html>log in</html>")
+
+
+def cut(handler, at, body):
+    handler.send(200, '{"model": "tiny", "choices": [', length=5_000)
+    handler.connection.close()
+
+
+def silent(handler, at, body):
+    time.sleep(3)
+    handler.connection.close()
+
+
+def dribble(handler, at, body):
+    handler.send(200, "{", length=5_000)
+    for _ in range(30):
+        time.sleep(0.2)
+        try:
+            handler.wfile.write(b" ")
+        except OSError:  # the client has gone
+            return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", [busy, broken, gateway_page, cut, silent, dribble])
+def test_a_server_in_trouble_is_asked_again(ask, server, well, trouble):
+    reference = ask(purpose="without trouble")
+    server.asked.clear()
+    server.script = first(1, trouble, well)
+    batch = ask(journal="other.jsonl")
+    assert (batch.digest, batch.record.notes["llm"]["retries"]) == (reference.digest, 1)
+    assert len(server.asked) == 4
+    if trouble is busy:  # everybody waits as long as the server says
+        assert min(one["at"] for one in server.asked[2:]) - server.asked[0]["at"] >= 0.25
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "message"),
+    [
+        (
+            401,
+            f"Incorrect API key provided: {KEY}",
+            "HTTP 401: Incorrect .* <OPENAI_API_KEY>.\nCheck the key",
+        ),
+        (400, "unknown response_format", r"HTTP 400: unknown response_format.\nIf it knows no JSON schemas"),
+        (404, "", "refused with HTTP 404: it said nothing"),
+        (429, '{"error": {"code": "insufficient_quota"}}', "refused with HTTP 429: .*insufficient_quota"),
+    ],
+)
+def test_a_refusal_is_not_repeated(refused, server, status, text, message):
+    server.script = lambda handler, at, body: handler.send(status, text)
+    refused(message, rows=5)
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_stays_down_is_given_up(refused, server):
+    server.script = broken
+    refused(r"gave no answer in 3 attempts: HTTP 503 \(3×\)", rows=5, params={"retries": 2})
+
+
+def test_a_time_limit_holds_for_all_requests_together(refused, server):
+    server.script = lambda handler, at, body: handler.send(429, "", [("Retry-After", "3600")])
+    refused("the time limit was reached while http://127.0.0.1", rows=5, timeout_seconds=5)
+
+
+def test_malformed_rows_are_repaired_or_rejected_and_counted(ask, server, rows):
+    def script(handler, at, body):
+        good = rows(body["seed"])
+        good[0]["age"] = str(good[0]["age"])
+        good[1]["age"] = "old"
+        good[2]["region"] = "Atlantis"
+        good[3] = good[4]
+        del good[5]["bought"]
+        text = json.dumps({"rows": good})
+        handler.complete(f"```json\n{text[: text.rindex('{')]}")  # the last row is cut off
+
+    server.script = script
+    told = ask(rows=10, params={"concurrency": 1}).record.notes["llm"]
+    assert told["rows_rejected"] == {
+        "'age' is no integer": 2,
+        "'bought' is missing": 2,
+        "'region' is none of its levels": 2,
+    }
+    assert (told["rows_repaired"], told["rows_duplicate"], told["rows_received"]) == (2, 2, 18)
+
+
+def test_it_stops_when_nothing_new_comes(refused, server, rows):
+    server.script = lambda handler, at, body: handler.complete(json.dumps({"rows": rows(1)}))
+    refused(r"4 answers gave 10 of 25 rows, and the last 3 no new valid one: 30 rows were", params={"patience": 3})
+
+
+def test_an_answer_without_rows_counts_as_such(refused, server):
+    server.script = lambda handler, at, body: handler.complete("I cannot do that.")
+    refused(r"rejected: an answer without a whole row \(2\)", params={"patience": 2})
+
+
+def test_every_row_lies_in_the_slice(frozen, ask):
+    batch = ask(slice="age < 45", rows=12)
+    schema = frozen.project.evaluation_set().schema
+    assert frozen.project.batch_rows(frozen.project.batch(batch.batch), schema)["age"].max() < 45
+    assert batch.record.notes["llm"]["rows_rejected"]["lies outside of the slice"] > 0
+
+
+def test_examples_are_counted_and_may_not_come_back(ask, server, well):
+    def parrot(handler, at, body):
+        shown = [json.loads(line) for line in body["messages"][1]["content"].splitlines()[1:] if line]
+        assert len(shown) == 4
+        handler.complete(json.dumps({"rows": shown})) if at == 0 else well(handler, at, body)
+
+    server.script = parrot
+    told = ask(examples=4, params={"concurrency": 1}).record.notes["llm"]
+    assert told["rows_rejected"] == {"repeats a real row that was shown": 4}
+    assert 4 < told["real_rows_sent"] <= 16
+
+
+def test_real_rows_that_may_not_be_copied_are_in_no_trace(frozen, ask, customers):
+    customers(40, 8).to_csv("silo.csv", index=False)
+    batch = ask(examples=2, source="silo.csv", rows=5)
+    client = frozen.project.server.client
+    (trace,) = client.search_traces(locations=[frozen.project.server.experiment_id], run_id=batch.run_id)
+    (span,) = trace.data.spans
+    assert "left out" in span.inputs["messages"] and "left out" in span.outputs["content"]
+    assert names.A_ANSWERS not in frozen.project.reader.run(batch.run_id).artifacts
+
+
+def test_no_secret_is_kept_anywhere(frozen, ask, server, rows, tmp_path):
+    def telltale(handler, at, body):
+        assert handler.headers["Authorization"] in (f"Bearer {KEY}",) or "Basic" in handler.headers["Authorization"]
+        handler.complete(json.dumps({"note": KEY, "rows": rows(body["seed"])}), model=f"tiny {KEY}")
+
+    server.script = telltale
+    batch = ask()
+    folder = Path(frozen.project.server.client.get_run(batch.run_id).info.artifact_uri.removeprefix("file://"))
+    database = "\n".join(sqlite3.connect(tmp_path / "mlflow.db").iterdump())
+    files = [path for where in (tmp_path, folder) for path in where.rglob("*") if path.is_file()]
+    kept = [database, *(path.read_bytes().decode("utf-8", "replace") for path in files)]
+    assert len(files) > 5 and "tiny <OPENAI_API_KEY>" in database
+    for secret in (KEY, "hidden-word"):
+        assert [text[:80] for text in kept if secret in text] == []
+
+
+@pytest.mark.slow
+def test_a_killed_process_has_paid_for_nothing_twice(frozen, ask, server, well):
+    gate = threading.Event()
+
+    def slow(handler, at, body):
+        if at >= 2:
+            gate.wait(20)
+        well(handler, at, body)
+
+    server.script = slow
+    code = "from synth_mlflow import Workflow; import sys, json; Workflow('shop', sys.argv[1]).generate_by_llm('tiny', "
+    code += f"prompt='prompt.j2', rows=25, seed=3, purpose='x', params={QUICK!r})"
+    child = subprocess.Popen([sys.executable, "-c", code, frozen.project.server.tracking_uri])
+    journal = Path("prompt.j2.answers.jsonl")
+    until = time.monotonic() + 120
+    while not (journal.exists() and journal.read_text().count("\n") == 2) and time.monotonic() < until:
+        time.sleep(0.1)
+    child.kill()
+    child.wait()
+    gate.set()
+    with journal.open("a") as file:
+        file.write('{"request_sha256": "half a li')  # what a kill may leave
+    server.asked.clear()
+    batch = ask()
+    assert (batch.record.notes["llm"]["from_journal"], len(server.asked)) == (2, 1)
+
+
+def test_one_process_at_a_time_writes_a_journal(refused):
+    with Path("prompt.j2.answers.jsonl").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        refused("is in use by another process", UsageError)
+
+
+def test_requests_keep_to_a_rate(ask, server):
+    ask(params={"requests_per_minute": 300})
+    begun = sorted(one["at"] for one in server.asked)
+    assert begun[2] - begun[0] >= 0.35
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": " "}, "no model is named"),
+        ({"prompt": "none.j2"}, "the prompt none.j2 cannot be read"),
+        ({"params": {"temprature": 1}}, "prompts have no parameter 'temprature'. Did you mean 'temperature'"),
+        ({"params": {"patience": 0}}, "patience is 0, a whole number from 1 on"),
+        ({"params": {"structured": "xml"}}, "structured is 'xml'"),
+        ({"slice": "aeg < 3"}, "names column 'aeg'"),
+        ({"purpose": " "}, "missing: purpose"),
+        ({"rows": 0}, "a batch of 0 rows"),
+        ({"examples": 3, "prompt": "plain.j2"}, "3 examples were asked for, and the prompt plain has no place"),
+        ({"journal": "no/folder/j"}, "the journal no/folder/j cannot be written"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_paid(refused, server, changes, message):
+    Path("plain.j2").write_text("Write {{ rows }} rows.")
+    refused(message, UsageError, **changes)
+    assert server.asked == []
+
+
+def test_without_an_endpoint_nothing_is_asked(refused, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost")
+    refused(r"OPENAI_BASE_URL is 'localhost'; the address .*\nSet it", UsageError)
+
+
+def test_nothing_is_asked_before_the_set_is_frozen(defined):
+    with pytest.raises(GateError, match="no frozen evaluation set"):
+        defined.generate_by_llm("tiny", prompt="prompt.j2", rows=5, purpose="x")
+
+
+def test_prices_give_the_cost_where_the_server_does_not(ask, server, rows):
+    assert ask(params={"price_prompt": 2, "price_completion": 10}).record.notes["llm"]["cost"] == pytest.approx(0.0021)
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.5}
+    server.script = lambda handler, at, body: handler.complete(json.dumps({"rows": rows(body["seed"])}), usage=usage)
+    assert ask(seed=9, rows=5).record.notes["llm"]["cost"] == 0.5
+
+
+def test_the_command_line_asks(frozen, ask):
+    words = ["llm:tiny", "--prompt", "prompt.j2", "--rows", "9", "--purpose", "x", "--param", "rows_per_request=10"]
+    done = CliRunner().invoke(cli, ["generate", *words, "--experiment", "shop", "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)[0]["rows"] == 9
+
+
+@pytest.mark.slow
+def test_a_handoff_asks_its_model_again_where_that_is_allowed(frozen, ask, server, rows, monkeypatch):
+    batch = ask(rows=400, params={"concurrency": 4}).batch
+    shop.hand_over(frozen)
+    n_asked = len(server.asked)
+    refused = shop.made_again(frozen, batch)
+    assert refused.outcome == "cannot" and "asks a language model: only with `--allow-external`" in refused.words
+    assert len(server.asked) == n_asked
+    same = shop.made_again(frozen, batch, allow_external=True)
+    assert (same.outcome, len(server.asked)) == ("identical", 2 * n_asked)  # the answers of before are not taken up
+    bodies = [json.dumps(request["body"], sort_keys=True) for request in server.asked]
+    assert sorted(bodies[:n_asked]) == sorted(bodies[n_asked:])
+
+    def moody(handler, at, body):
+        handler.complete(json.dumps({"rows": rows(5_000 + body["seed"])}))
+
+    server.script = moody
+    other = shop.made_again(frozen, batch, allow_external=True)
+    assert (other.outcome, other.words) == ("different", "0 of 400 rows are equal")
+    server.script = lambda handler, at, body: handler.send(401, "no")
+    assert shop.made_again(frozen, batch, allow_external=True).outcome == "cannot"
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    nowhere = shop.made_again(frozen, batch, allow_external=True)
+    assert nowhere.outcome == "cannot" and "OPENAI_BASE_URL" in nowhere.words
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["llm:tiny"], "llm:MODEL and --prompt FILE go together"),
+        (["forest", "--prompt", "p"], "llm:MODEL and --prompt FILE go together"),
+        (["forest", "--examples", "3"], "--examples and --journal are for llm:MODEL"),
+    ],
+)
+def test_doors_are_not_mixed_up(words, message):
+    done = CliRunner().invoke(cli, ["generate", *words, "--purpose", "x"])
+    assert (done.exit_code, message in done.output) == (2, True)

@@ -1,0 +1,88 @@
+"""The predictor that travels with the model: same output after a round trip, readable without the package."""
+
+import ast
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow.data import value_formats
+from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.models import raw_columns, raw_values
+from synth_mlflow.models.base import fit
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Every kind of column, with names that LightGBM refuses."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "a b": rng.normal(size=200),
+            "a,b": rng.choice(["x", "y", None], 200),
+            "flag": rng.choice([True, False, None], 200),
+            "day": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 99, 200), "D"),
+            "label": rng.choice(["lo", "mid", "hi"], 200),
+        }
+    )
+    return normalise(frame)
+
+
+@pytest.mark.parametrize(("target", "kind"), [("label", "multiclass"), ("flag", "binary"), ("a b", "regression")])
+def test_round_trip_predicts_the_same(rows, tmp_path, target, kind):
+    rows = rows.dropna(subset=[target])
+    model = fit(ModelSpec(), Task(target, kind), rows, seed=1)
+    model.predictor.save(tmp_path)
+    loaded = raw_columns._load_pyfunc(str(tmp_path))
+    assert loaded.classes == model.classes
+    assert np.array_equal(loaded.scores(rows), model.predict(rows))
+    output = loaded.predict(rows)
+    assert list(output) == ["prediction", *(f"probability_{label}" for label in model.classes)]
+    assert output.index.equals(rows.index)
+
+
+def test_other_physical_types_of_the_same_values_predict_the_same(rows):
+    predictor = fit(ModelSpec(), Task("label", "multiclass"), rows, seed=1).predictor
+    other = rows.astype({"a,b": "category", "day": "datetime64[ns]"})
+    other["flag"] = other["flag"].astype(object).where(other["flag"].notna(), None)
+    other["day"] = other["day"].dt.tz_localize("UTC")
+    assert np.array_equal(predictor.scores(other), predictor.scores(rows))
+    texts = rows.assign(day=rows["day"].dt.strftime("%Y-%m-%d"), flag=rows["flag"].astype("Float64"))
+    assert np.array_equal(predictor.scores(texts), predictor.scores(rows))
+
+
+def test_lightgbm_itself_takes_categoricals_and_codes_alike(rows):
+    predictor = fit(ModelSpec(), Task("label", "multiclass"), rows[["a,b", "a b", "label"]], seed=1).predictor
+    frame = rows[["a,b", "a b"]].astype({"a,b": pd.CategoricalDtype(["x", "y"])})
+    assert np.allclose(predictor.booster.predict(frame), predictor.scores(rows))
+
+
+def test_missing_column_is_named(rows):
+    predictor = fit(ModelSpec(), Task("label", "multiclass"), rows, seed=1).predictor
+    with pytest.raises(ValueError, match="day"):
+        predictor.predict(rows.drop(columns="day"))
+
+
+def test_folder_of_another_version_is_refused(rows, tmp_path):
+    fit(ModelSpec(), Task("label", "multiclass"), rows, seed=1).predictor.save(tmp_path)
+    record = tmp_path / raw_columns.COLUMNS_FILE
+    record.write_text(record.read_text().replace(f'"schema": {raw_columns.SCHEMA_VERSION}', '"schema": 9'))
+    with pytest.raises(ValueError, match="schema 9"):
+        raw_columns.load(tmp_path)
+
+
+@pytest.mark.parametrize("module", [raw_columns, raw_values, value_formats])
+def test_files_import_nothing_of_the_package(module):
+    tree = ast.parse(inspect.getsource(module))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not any(module.startswith("synth_mlflow") for module in modules)
+    beside = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+    assert beside <= {
+        "raw_values",
+        "raw_estimator",
+        "data.value_formats",
+        "duration_format",
+    }  # the modules that travel together

@@ -1,0 +1,68 @@
+"""Intervals of scores on small and nearly perfect sets, and by group."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from synth_mlflow.data.task import Task
+from synth_mlflow.sweep.bootstrap import resample, weighted_scorer
+from synth_mlflow.sweep.score_interval import Sizes, difference_half_width, score_interval
+
+TASK = Task("y", "binary")
+
+
+def covered(metric, n_rows, distance, n_sets=80):
+    """How often the interval of one set holds the true score, and how often it has no width."""
+    rng, held, flat = np.random.default_rng(4), 0, 0
+    true = norm.cdf(distance / 2) if metric == "accuracy" else norm.cdf(distance / np.sqrt(2))
+    for _ in range(n_sets):
+        truth = np.repeat([0.0, 1.0], n_rows // 2)
+        positive = norm.cdf(distance * (truth - 0.5) + rng.normal(size=n_rows))
+        said = np.column_stack([1 - positive, positive])
+        error = float(np.nanstd(resample(metric, TASK, truth, [said], rng).inside[:, 0], ddof=1))
+        score = float(weighted_scorer(metric, TASK, truth, said)(np.ones((1, n_rows)))[0])
+        low, high = score_interval(metric, score, error, Sizes.of(TASK, truth))
+        held, flat = held + (low <= true <= high), flat + (low == high)
+    return held / n_sets, flat
+
+
+@pytest.mark.parametrize(("metric", "distance"), [("accuracy", 4.65), ("roc_auc", 3.3), ("roc_auc", 1.5)])
+def test_interval_of_sixty_rows_holds_the_truth(metric, distance):
+    share, flat = covered(metric, 60, distance)
+    assert share >= 0.9  # 95 % of 80 sets, less two standard errors
+    assert flat == 0
+
+
+def test_ordinary_scores_have_the_ordinary_interval():
+    low, high = score_interval("r2", 0.5, 0.01, Sizes(10_000, 10_000))
+    assert (low, high) == pytest.approx((0.4804, 0.5196), abs=1e-4)
+    low, high = score_interval("roc_auc", 0.8, 0.01, Sizes(10_000, 5_000))
+    assert (low, high) == pytest.approx((0.7804, 0.8196), abs=1e-3)
+
+
+def test_no_interval_reaches_beyond_what_can_be_scored():
+    assert score_interval("neg_log_loss", -0.01, 0.02, Sizes(50, 20), best=0.0)[1] == 0.0
+    assert score_interval("roc_auc", 0.999, 0.002, Sizes(50, 20))[1] <= 1.0
+
+
+@pytest.mark.parametrize(("metric", "n", "least"), [("accuracy", 60, 0.0596), ("recall", 60, 0.1157)])
+def test_rows_that_do_not_differ_are_no_proof(metric, n, least):
+    assert difference_half_width(metric, 0.0, Sizes(n, n // 2)) == pytest.approx(least, abs=1e-3)
+
+
+def test_sizes_count_groups_where_rows_depend_on_each_other():
+    truth, groups = np.array([0, 0, 1, 1, 1.0]), np.array([0, 0, 0, 1, 2])
+    assert Sizes.of(TASK, truth) == Sizes(5, 2)
+    assert Sizes.of(TASK, truth, groups) == Sizes(3, 1)
+
+
+def test_resampling_groups_widens_what_rows_of_one_group_share():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    truth = rng.normal(size=400)
+    said = truth + np.repeat(rng.normal(size=40), 10)  # one error a group
+    task = Task("y", "regression")
+    spread = [
+        np.std(resample("neg_mean_squared_error", task, truth, [said], rng, groups=by).inside) for by in (None, groups)
+    ]
+    assert spread[1] == pytest.approx(spread[0] * np.sqrt(10), rel=0.15)
