@@ -6,31 +6,31 @@ contract.
 
 from __future__ import annotations
 
-from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.exports import Export, Provenance
+from synth_mlflow.exports import Exporter, Provenance
 from synth_mlflow.generators import ChunkedSampler, Generator, Sampler
 from synth_mlflow.peers import Peer
-from synth_mlflow.triggers import Drift, Present, ProductionValue, Recorded, Trigger, TriggerState
+from synth_mlflow.triggers import CurrentState, Drift, ProductionValue, RecordedState, Trigger, TriggerState
 
 __all__ = [
     "Check",
+    "CheckInput",
     "CheckResult",
     "ChunkedSampler",
+    "CurrentState",
     "Drift",
-    "Evidence",
-    "Export",
+    "Exporter",
     "Generator",
     "GeneratorError",
+    "Metric",
     "ModelSpec",
     "Peer",
-    "Present",
-    "Probe",
     "ProductionValue",
     "Provenance",
-    "Recorded",
+    "RecordedState",
     "Sampler",
     "Slice",
     "Task",

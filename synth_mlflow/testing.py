@@ -19,14 +19,23 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow import exports
-from synth_mlflow.checks import Check, CheckResult, Evidence, Outcome, as_json, judge, probe_from_json, sound
+from synth_mlflow.checks import (
+    Check,
+    CheckInput,
+    CheckResult,
+    Outcome,
+    as_json,
+    judge,
+    probe_from_json,
+    sanitize_metrics,
+)
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError
-from synth_mlflow.exports import Export, Provenance
+from synth_mlflow.exports import Exporter, Provenance
 from synth_mlflow.generators import ChunkedSampler, Generator, Sampler
-from synth_mlflow.triggers import Drift, Present, ProductionValue, Recorded, State, Trigger, TriggerState
+from synth_mlflow.triggers import CurrentState, Drift, ProductionValue, RecordedState, State, Trigger, TriggerState
 
 SUMMARY_MAX = 100
 """Characters of a plugin's ``summary``: one line of `synth-mlflow list`."""
@@ -149,11 +158,11 @@ def check_check(
         _require(table.equals(copy), f"the {name} was changed; a check leaves its tables as they are")
     again = _checked(check, honest, thresholds)
     _require(first.probes == again.probes, "the same tables and seed gave other statistics the second time")
-    verdict = judge(sound(first).probes, first.inconclusive, ALPHA)
+    verdict = judge(sanitize_metrics(first).probes, first.inconclusive, ALPHA)
     _require(verdict.verdict != "fail", f"further real rows failed: {'; '.join(verdict.reasons)}")
     if must_fail is not None:
         bad = _checked(check, _evidence(normalise(must_fail)), thresholds)
-        verdict = judge(sound(bad).probes, bad.inconclusive, ALPHA)
+        verdict = judge(sanitize_metrics(bad).probes, bad.inconclusive, ALPHA)
         _require(
             verdict.verdict == "fail", f"the batch that must fail was judged {verdict.verdict!r}: {verdict.reasons}"
         )
@@ -179,7 +188,7 @@ def check_trigger(trigger: Trigger, threshold: Any, *, refused: Any = None) -> N
     _require_summary(trigger)
     words = trigger.condition(threshold)
     _require(isinstance(words, str) and bool(words.strip()), f"condition gave {words!r}, words were needed")
-    recorded, states = _recorded(), (Present(), _present())
+    recorded, states = _recorded(), (CurrentState(), _present())
     for present in states:
         state = trigger.evaluate(threshold, recorded, present)
         _require(isinstance(state, TriggerState), f"evaluate gave a {type(state).__name__}, a TriggerState was needed")
@@ -189,7 +198,7 @@ def check_trigger(trigger: Trigger, threshold: Any, *, refused: Any = None) -> N
     if refused is not None:
         asked: dict[str, Callable[[], object]] = {
             "condition": lambda: trigger.condition(refused),
-            "evaluate": lambda: trigger.evaluate(refused, recorded, Present()),
+            "evaluate": lambda: trigger.evaluate(refused, recorded, CurrentState()),
         }
         for name, ask in asked.items():
             try:
@@ -200,12 +209,12 @@ def check_trigger(trigger: Trigger, threshold: Any, *, refused: Any = None) -> N
                 raise AssertionError(f"{name} took {refused!r}; a ValueError was needed")
 
 
-def check_exporter(exporter: Export, *, provenance: Provenance | None = None) -> None:
+def check_exporter(exporter: Exporter, *, provenance: Provenance | None = None) -> None:
     """Check that an export format keeps the contract, also where people typed markup and quotes, and where all is bare.
 
     Parameters
     ----------
-    exporter : Export
+    exporter : Exporter
         An object of the plugin's class.
     provenance : Provenance, optional
         Beside the examples.
@@ -359,32 +368,32 @@ def _check_slice(generator: Generator, members: pd.DataFrame, task: Task, part: 
     )
 
 
-def _evidence(batch: pd.DataFrame) -> Evidence:
-    return Evidence(batch, example_table(seed=0), example_table(seed=1), example_task(), "roc_auc", seed=0)
+def _evidence(batch: pd.DataFrame) -> CheckInput:
+    return CheckInput(batch, example_table(seed=0), example_table(seed=1), example_task(), "roc_auc", seed=0)
 
 
-def _tables(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def _tables(evidence: CheckInput) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return evidence.batch, evidence.members, evidence.control
 
 
-def _checked(check: Check, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+def _checked(check: Check, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
     result = check.run(evidence, policy)
     _require(isinstance(result, CheckResult), f"run gave a {type(result).__name__}, a CheckResult was needed")
     names = [(probe.name, probe.column, probe.group) for probe in result.probes]
     twice = sorted({name for name, n in ((each, names.count(each)) for each in names) if n > 1}, key=str)
     _require(not twice, f"these statistics stand twice: {twice}")
-    for probe in sound(result).probes:
+    for probe in sanitize_metrics(result).probes:
         recorded = json.loads(json.dumps(as_json(probe), allow_nan=False))
         _require(probe_from_json(recorded) == probe, f"{probe.name} is not the same after it was recorded")
     bad = [name for name, value in result.metrics.items() if not math.isfinite(value)]
     _require(not bad, f"the metrics {bad} are not finite")
-    verdict = judge(sound(result).probes, result.inconclusive, ALPHA).verdict
+    verdict = judge(sanitize_metrics(result).probes, result.inconclusive, ALPHA).verdict
     _require(verdict in get_args(Outcome), f"the verdict is {verdict!r}")
     return result
 
 
-def _recorded() -> Recorded:
-    return Recorded(
+def _recorded() -> RecordedState:
+    return RecordedState(
         generators={"forest": ("1.2.0",)},
         statement_digest="ab" * 32,
         n_real_rows=1_000,
@@ -396,8 +405,8 @@ def _recorded() -> Recorded:
     )
 
 
-def _present() -> Present:
-    return Present(
+def _present() -> CurrentState:
+    return CurrentState(
         generators={"forest": "2.0.0"},
         statement_digest="ef" * 32,
         schema_digest="cd" * 32,

@@ -18,9 +18,9 @@ from synth_mlflow.audit.blame import REPEATS as BLAME_REPEATS
 from synth_mlflow.audit.blame import Blame, blame
 from synth_mlflow.audit.reproduce import Reproduction, reproduce
 from synth_mlflow.audit.retract import Retraction, retract
-from synth_mlflow.audit.sign import Asked, SignedOff, sign
+from synth_mlflow.audit.sign import SignedOff, SignRequest, sign
 from synth_mlflow.audit.verify import Verification, verify
-from synth_mlflow.backends.batch_writer import Made, spooling, user_name, write_spooled
+from synth_mlflow.backends.batch_writer import BatchDraft, spooling, user_name, write_spooled
 from synth_mlflow.backends.command import generate_by_command
 from synth_mlflow.backends.llm import generate_by_llm
 from synth_mlflow.backends.real_rows import declared_source
@@ -36,7 +36,7 @@ from synth_mlflow.handoff.diff import Difference, diff
 from synth_mlflow.handoff.report import Handoff, report
 from synth_mlflow.queries.export import export
 from synth_mlflow.queries.identify import Identified, identify
-from synth_mlflow.queries.rerun_check import Given
+from synth_mlflow.queries.rerun_check import GivenState
 from synth_mlflow.queries.rerun_check import check as check_triggers
 from synth_mlflow.queries.rerun_check import log_production as record_production
 from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
@@ -338,7 +338,7 @@ class Workflow:
                 raise UsageError(
                     "the batch holds no rows: nothing was written.", "Call `b.write(frame)` inside the block."
                 )
-            writer.batch = self._batch(write_spooled(self.project, spool, Made(spool.n_rows, origin)))
+            writer.batch = self._batch(write_spooled(self.project, spool, BatchDraft(spool.n_rows, origin)))
 
     @_writes("generate --from")
     def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
@@ -438,7 +438,7 @@ class Workflow:
             Real rows that batches were learned from, where they are not the project's: before a champion every check
             is run again.
         """
-        return sign(self.project, Asked(name, role, handoff, champion, _path(output), tuple(map(_file, sources))))
+        return sign(self.project, SignRequest(name, role, handoff, champion, _path(output), tuple(map(_file, sources))))
 
     @_writes(SETTLES)
     def repair(self) -> Repaired:
@@ -462,7 +462,7 @@ class Workflow:
         statement: str | Path | None = None,
     ) -> list[TriggerState]:
         """The conditions that force a rerun; see :func:`synth_mlflow.queries.rerun_check.check`."""
-        return check_triggers(self.project, Given(_path(new_data), generators, _path(statement)))
+        return check_triggers(self.project, GivenState(_path(new_data), generators, _path(statement)))
 
     @_writes("log-production")
     def log_production(self, value: float, n_rows: int | None = None) -> str:

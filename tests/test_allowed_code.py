@@ -125,7 +125,7 @@ def test_a_baseline_that_was_edited_on_the_server_runs_nothing(done, monkeypatch
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         edit = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
         assert database.execute(edit, (settings, baseline, names.P_SETTINGS)).rowcount == 1
-    monkeypatch.setattr(type(done.project.reader), "vouch", lambda reader, run: run)  # its seal was recomputed
+    monkeypatch.setattr(type(done.project.reader), "verify_seal", lambda reader, run: run)  # its seal was recomputed
     with allowing(["mine"]), pytest.raises(EvidenceError, match="Nothing was imported"):
         done.sweep((0, 0.5), repeats=3, seed=9)
 
@@ -133,8 +133,8 @@ def test_a_baseline_that_was_edited_on_the_server_runs_nothing(done, monkeypatch
 def test_a_recorded_generator_asks_each_time(mine, frozen):
     (mine / "rows_of_mine.py").write_text("make = lambda members, n_rows, seed: members.head(n_rows)\n")
     batch = frozen.generate("rows_of_mine:make", rows=5, purpose="x", version="1")
-    from synth_mlflow.audit.replay import Workshop
+    from synth_mlflow.audit.replay import BatchReplayer
 
-    workshop = Workshop(frozen.project, frozen.project.evaluation_set(), {}, False, None)
+    workshop = BatchReplayer(frozen.project, frozen.project.evaluation_set(), {}, False, None)
     with allowing(["rows_of_mine"]), pytest.raises(CannotError, match="--allow-external"):
         workshop.remake(frozen.project.batch(batch.batch))

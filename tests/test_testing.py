@@ -11,7 +11,7 @@ import pytest
 
 from synth_mlflow import plugin_api
 from synth_mlflow.generators.gaussian_copula import GaussianCopula
-from synth_mlflow.plugin_api import CheckResult, Probe, TriggerState
+from synth_mlflow.plugin_api import CheckResult, Metric, TriggerState
 from synth_mlflow.plugins import BUILT_IN, find, installed
 from synth_mlflow.testing import check_check, check_exporter, check_generator, check_trigger, example_table
 
@@ -140,7 +140,7 @@ class Heights:
             value = 2.0
         if self.fault == "cannot fail":
             value = 0.0
-        return None if self.fault == "no result" else CheckResult((Probe("height", value, limit=policy["height"]),))
+        return None if self.fault == "no result" else CheckResult((Metric("height", value, limit=policy["height"]),))
 
 
 def test_a_check_without_fault_passes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar
 
-from synth_mlflow.checks import CheckResult, Probe
+from synth_mlflow.checks import CheckResult, Metric
 from synth_mlflow.triggers import TriggerState
 
 
@@ -17,7 +17,7 @@ class Tide:
     defaults: ClassVar[dict[str, float]] = {"height": 1.0}
 
     def run(self, evidence: Any, policy: Any) -> CheckResult:
-        return CheckResult((Probe("height", 0.5, limit=policy["height"]),))
+        return CheckResult((Metric("height", 0.5, limit=policy["height"]),))
 
 
 class Moon:

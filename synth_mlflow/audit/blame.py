@@ -21,10 +21,10 @@ from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.handoff.formatting import count
 from synth_mlflow.queries.run_index import model_uri
 from synth_mlflow.sweep.axes import RATIO
-from synth_mlflow.sweep.leave_one_out import BatchEffect, LeftOut, leave_out
+from synth_mlflow.sweep.leave_one_out import BatchEffect, LeaveOneOutResult, leave_out
 from synth_mlflow.sweep.plan import EVERYTHING, SweepPlan
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
@@ -40,7 +40,7 @@ class Blame:
     sweep_run: str
     model: str
     """As ``models:/name/version``."""
-    found: LeftOut
+    found: LeaveOneOutResult
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def blame(
     suspects = _suspects(sweep, batches)
     plan = _plan(sweep, ratio, repeats, n_jobs)
     key = json_digest(["blame", sweep.run.run_id, sorted(suspects), plan.to_json()])
-    existing = [run for run in project.reader.with_key(key) if run.counts]
+    existing = [run for run in project.reader.find_by_key(key) if run.counts]
     if existing:
         project.say(f"this very question is answered already by run {existing[-1].run_id}")
         return recorded_blame(project, existing[-1], sweep)
@@ -131,7 +131,7 @@ def blame(
 def recorded_blame(project: Project, run: StoredRun, sweep: RecordedSweep) -> Blame:
     """An answer that was given before."""
     told = json.loads(project.reader.file(run, names.A_BLAME).read_text(encoding="utf-8"))
-    return Blame(run.run_id, sweep.run.run_id, model_uri(sweep.final), LeftOut.from_json(told))
+    return Blame(run.run_id, sweep.run.run_id, model_uri(sweep.final), LeaveOneOutResult.from_json(told))
 
 
 def _suspects(sweep: RecordedSweep, named: Sequence[str]) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _plan(sweep: RecordedSweep, ratio: float | None, repeats: int, n_jobs: int) 
     return dataclasses.replace(plan, ratios=(ratio or chosen,), repeats=repeats, sources=(EVERYTHING,), axis=RATIO)
 
 
-def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -> LeftOut:
+def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -> LeaveOneOutResult:
     statement, project, done = sweep.problem.statement, sweep.project, itertools.count(1)
     inside = np.isin(sweep.origin, [batch.id for batch in sweep.inside])
     n_fits = 2 * len(suspects) * plan.repeats
@@ -184,7 +184,7 @@ def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -
     )
 
 
-def _write(draft: Draft, sweep: RecordedSweep, blamed: Blame) -> None:
+def _write(draft: RunDraft, sweep: RecordedSweep, blamed: Blame) -> None:
     found = blamed.found
     digests = {batch.id: batch.digest[:16] for batch in sweep.batches}
     left_out = [each.batch for each in found.effects]
@@ -228,7 +228,7 @@ def _guilty_words(each: BatchEffect, metric: str) -> str:
     )
 
 
-def _nobody_words(found: LeftOut) -> str:
+def _nobody_words(found: LeaveOneOutResult) -> str:
     seen = max(each.overall.detectable for each in found.effects)
     nobody = "the only one does not lower" if len(found.effects) == 1 else f"none of {len(found.effects):,} lowers"
     return (

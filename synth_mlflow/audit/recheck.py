@@ -14,7 +14,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from synth_mlflow.checks import CheckResult, Probe, probe_from_json
+from synth_mlflow.checks import CheckResult, Metric, probe_from_json
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.tables import read_table
@@ -103,7 +103,7 @@ def _source_of(batch: StoredBatch, frozen: EvaluationSet, sources: Sequence[Path
     )
 
 
-def compared(recorded: Sequence[Probe], inconclusive: str, result: CheckResult) -> Iterator[str]:
+def compared(recorded: Sequence[Metric], inconclusive: str, result: CheckResult) -> Iterator[str]:
     """Where recorded tests and those that the rows give differ, a line each."""
     found, said = _by_name(result.probes), _by_name(recorded)
     for place in sorted(found.keys() - said.keys(), key=str):
@@ -120,9 +120,9 @@ def compared(recorded: Sequence[Probe], inconclusive: str, result: CheckResult) 
         yield f"it says {old!r}, the rows give {new!r}"
 
 
-def _by_name(probes: Sequence[Probe]) -> dict[tuple[str, str | None, int], Probe]:
+def _by_name(probes: Sequence[Metric]) -> dict[tuple[str, str | None, int], Metric]:
     """By name and column, and a number where several share both."""
-    found: dict[tuple[str, str | None, int], Probe] = {}
+    found: dict[tuple[str, str | None, int], Metric] = {}
     for probe in probes:
         number = sum(1 for name, column, _ in found if (name, column) == (probe.name, probe.column))
         found[probe.name, probe.column, number] = probe

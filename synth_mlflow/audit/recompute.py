@@ -33,15 +33,15 @@ from synth_mlflow.handoff.document import twin_digest
 from synth_mlflow.handoff.holdout_score import read_predictions, scored
 from synth_mlflow.queries.run_index import handoffs_of, model_uri
 from synth_mlflow.sweep.curve import Curve, Point
-from synth_mlflow.sweep.holdout import Promise
-from synth_mlflow.sweep.leave_one_out import LeftOut
+from synth_mlflow.sweep.holdout import HoldoutEstimate
+from synth_mlflow.sweep.leave_one_out import LeaveOneOutResult
 from synth_mlflow.sweep.plan import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import StatedPromise, promise_of, recorded_sign_offs
+from synth_mlflow.tracking.sign_offs import RecordedEstimate, promise_of, recorded_sign_offs
 from synth_mlflow.tracking.stored import StoredBatch
 
 CLOSE = 1e-9  # relative; what another processor may round differently
@@ -84,7 +84,7 @@ def promise_contradictions(project: Project, final: StoredRun, runs: Sequence[St
             yield f"handoff {handoff.run_id} promises {handoff.params.get(names.P_PROMISED)}, it {stated.interval}"
 
 
-def _again(project: Project, sweep: StoredRun, final: StoredRun, stated: StatedPromise) -> Promise:
+def _again(project: Project, sweep: StoredRun, final: StoredRun, stated: RecordedEstimate) -> HoldoutEstimate:
     """With the earlier uses that it was stated with; of the others only their number is kept, which is all it tells."""
     curve = project.curve(sweep)
     earlier, n_others = stated.promise.earlier_answers, stated.promise.n_other_sweeps
@@ -92,12 +92,12 @@ def _again(project: Project, sweep: StoredRun, final: StoredRun, stated: StatedP
     return scored(project, final, curve, other_sweeps=others, earlier_openings=earlier)
 
 
-def _alike(one: Promise, other: Promise) -> bool:
+def _alike(one: HoldoutEstimate, other: HoldoutEstimate) -> bool:
     pairs = zip(astuple(one), astuple(other), strict=True)
     return all(math.isclose(a, b, rel_tol=CLOSE) if isinstance(a, float) else a == b for a, b in pairs)
 
 
-def _uses_left_out(stated: StatedPromise, sweep: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+def _uses_left_out(stated: RecordedEstimate, sweep: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     """Uses by this project that had ended before the promise was stated, so that it must have counted them."""
     before = [run for run in runs if run.ended and run.ended < 1000 * datetime.fromisoformat(stated.at).timestamp()]
     if stated.promise.shared:
@@ -378,7 +378,7 @@ def _sign_off(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> It
 
 
 def _blame(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
-    found = LeftOut.from_json(json.loads(_text(project, run, names.A_BLAME)))
+    found = LeaveOneOutResult.from_json(json.loads(_text(project, run, names.A_BLAME)))
     stated = {
         **pages(names.P_BLAMED, found.to_blame),
         **pages(names.P_BATCHES, (each.batch for each in found.effects)),

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
-from synth_mlflow.backends.base import Maker, Wanted, installed_maker
-from synth_mlflow.backends.batch_writer import Spool, parsed_slice, spooling
+from synth_mlflow.backends.base import GenerationRequest, GeneratorRunner, installed_maker
+from synth_mlflow.backends.batch_writer import BatchBuffer, parsed_slice, spooling
 from synth_mlflow.backends.command import command_again
 from synth_mlflow.backends.in_process import own_maker
 from synth_mlflow.backends.llm import llm_again
@@ -41,7 +41,7 @@ from synth_mlflow.sweep.runner import rows_inside
 from synth_mlflow.sweep.selection import RULE_WORDS
 from synth_mlflow.tracking import lineage, names
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.read import StoredRun, spelled_out
+from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 
@@ -108,7 +108,7 @@ class RecordedSweep:
         A UsageError is raised for commands that nobody here has allowed.
         """
         if names.P_COMMANDS in self.run.params:
-            self.project.reader.vouch(self.run)
+            self.project.reader.verify_seal(self.run)
             return recorded_spec(self.run.params[names.P_COMMANDS])
         return settled_model(self.project, self.frozen)
 
@@ -177,7 +177,7 @@ def recorded_sweep(project: Project, what: str | None = None) -> RecordedSweep:
 
 def _named(project: Project, sweeps: dict[str, StoredRun], what: str) -> StoredRun:
     run_id = lineage.registered_version(project.server, what).run_id if what.startswith("models:") else what
-    run_id = spelled_out(run_id, [*sweeps, *(run.run_id for run in project.reader.finished("final", "handoff"))])
+    run_id = expand_run_id(run_id, [*sweeps, *(run.run_id for run in project.reader.finished("final", "handoff"))])
     run = sweeps.get(run_id) or project.reader.find(run_id)
     found = run and (sweeps.get(run.run_id) or sweeps.get(run.params.get(names.P_SWEEP, "")))
     if not found:
@@ -210,7 +210,7 @@ class CannotError(SynthError):
 
 
 @dataclass(frozen=True)
-class Remade:
+class ReplayedBatch:
     """Rows that were made again."""
 
     rows: pd.DataFrame
@@ -220,7 +220,7 @@ class Remade:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class BatchReplayer:
     """Where batches are made again."""
 
     project: Project
@@ -232,7 +232,7 @@ class Workshop:
     python: str | None = None
     """The Python of the environment of a peer."""
 
-    def remake(self, batch: StoredBatch) -> Remade:
+    def remake(self, batch: StoredBatch) -> ReplayedBatch:
         """Make a batch again.
 
         Raises
@@ -250,9 +250,9 @@ class Workshop:
             version = self._fill(spool, batch, origin, members)
             digest = spool.finish()
             spool.give_up()
-            return Remade(restore(read_parquet(spool.path), self.frozen.schema), digest, version)
+            return ReplayedBatch(restore(read_parquet(spool.path), self.frozen.schema), digest, version)
 
-    def _fill(self, spool: Spool, batch: StoredBatch, origin: Origin, members: pd.DataFrame | None) -> str:
+    def _fill(self, spool: BatchBuffer, batch: StoredBatch, origin: Origin, members: pd.DataFrame | None) -> str:
         shown = self._training() if members is None else members
         if origin.door == "command":
             command_again(origin, batch.n_rows, members, spool)
@@ -261,7 +261,7 @@ class Workshop:
             return llm_again(self.project, origin, batch.n_rows, shown, spool)
         statement = self.project.problem().statement
         part = parsed_slice(origin.slice, self.frozen.schema)
-        wanted = Wanted(batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints)
+        wanted = GenerationRequest(batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints)
         with importable_here():
             maker = _maker(origin, self.python)
             maker.run(shown, wanted, spool.add)
@@ -298,7 +298,7 @@ class Workshop:
         return self.project.training_rows(self.frozen)
 
 
-def _maker(origin: Origin, python: str | None) -> Maker:
+def _maker(origin: Origin, python: str | None) -> GeneratorRunner:
     if origin.door == "peer":
         return peer_maker(origin.generator, origin.params, python, TIMEOUT_SECONDS)
     if origin.door == "code":

@@ -18,22 +18,22 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import allowing_external
-from synth_mlflow.audit.replay import CannotError, RecordedSweep, Remade, Workshop, recorded_sweep
+from synth_mlflow.audit.replay import BatchReplayer, CannotError, RecordedSweep, ReplayedBatch, recorded_sweep
 from synth_mlflow.data.digests import array_digest, canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markup import as_text, html_table
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, SynthError, UsageError
-from synth_mlflow.gate.rerun_conditions import flat_environment, here
+from synth_mlflow.gate.rerun_conditions import flat_environment, installed_environment
 from synth_mlflow.handoff.diff import handoff_run
 from synth_mlflow.models.base import FitRows
 from synth_mlflow.queries.run_index import model_uri
 from synth_mlflow.sweep.curve import Curve, Point
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.plan import ALL_ROWS, DESIGN
 from synth_mlflow.sweep.runner import run_sweep
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
@@ -118,9 +118,9 @@ def _reproduce(
 ) -> Reproduction:
     found = handoff_run(project, handoff)
     recorded = recorded_sweep(project, found.run_id)
-    workshop = Workshop(project, recorded.frozen, _by_digest(recorded, sources), allow_external, python)
+    workshop = BatchReplayer(project, recorded.frozen, _by_digest(recorded, sources), allow_external, python)
     steps = [_real_rows(recorded, side) for side in ("training", "evaluation")]
-    remade: dict[str, Remade] = {}
+    remade: dict[str, ReplayedBatch] = {}
     for batch in recorded.batches:
         project.say(f"making batch {batch.id} again")
         steps.append(_batch_step(workshop, batch, remade))
@@ -160,7 +160,7 @@ def _real_rows(recorded: RecordedSweep, side: Literal["training", "evaluation"])
     return _tried(f"{side} rows", step)
 
 
-def _batch_step(workshop: Workshop, batch: StoredBatch, remade: dict[str, Remade]) -> Step:
+def _batch_step(workshop: BatchReplayer, batch: StoredBatch, remade: dict[str, ReplayedBatch]) -> Step:
     def step() -> Step:
         found = remade[batch.id] = workshop.remake(batch)
         if found.digest == batch.digest:
@@ -190,7 +190,7 @@ def _likeness(stored: pd.DataFrame, made: pd.DataFrame) -> str:
     return f"{told}, the others to {CLOSE:g} of the greatest number in a column" if close.all() else told
 
 
-def _model_steps(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> list[Step]:
+def _model_steps(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -> list[Step]:
     """On the recorded rows; where all batches could be made again and some differ, on what they are now, too."""
     what = f"model on the recorded rows ({recorded.curve.words(recorded.curve.chosen)})"
     steps = [_tried(what, lambda: _model_step(what, recorded, refit(recorded, recorded.tables)))]
@@ -204,7 +204,7 @@ def _model_steps(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> list[
     return steps
 
 
-def _model_step(what: str, recorded: RecordedSweep, found: Refitted) -> Step:
+def _model_step(what: str, recorded: RecordedSweep, found: RefittedModel) -> Step:
     point = recorded.curve.at(recorded.curve.chosen)
     was = f"{point.of_model:.6g} ({point.model_low:.4g} to {point.model_high:.4g})"
     score = f"{recorded.curve.metric} {found.score:.6g}, recorded {was}"
@@ -231,10 +231,10 @@ def _interval(point: Point) -> str:
     return f"{point.score:.6g} ({point.low:.4g} to {point.high:.4g})"
 
 
-def _versions(recorded: RecordedSweep, remade: Mapping[str, Remade]) -> tuple[str, ...]:
+def _versions(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -> tuple[str, ...]:
     """What is another version here than when the model and the batches were made."""
     made_with = {"the model": recorded.final, **{f"batch {batch.id}": batch.run for batch in recorded.batches}}
-    now, told = here(), dict.fromkeys([""])
+    now, told = installed_environment(), dict.fromkeys([""])
     for what, run in made_with.items():
         before = flat_environment(json.loads(run.params[names.P_ENVIRONMENT]))
         told |= dict.fromkeys(
@@ -261,7 +261,7 @@ def _recorded(
     return found
 
 
-def _write(draft: Draft, recorded: RecordedSweep, found: Reproduction) -> None:
+def _write(draft: RunDraft, recorded: RecordedSweep, found: Reproduction) -> None:
     draft.param(names.P_HANDOFF, found.handoff)
     draft.param(names.P_SWEEP, recorded.run.run_id)
     draft.param(names.P_EVALUATION_DIGEST, recorded.frozen.digest)
@@ -285,7 +285,7 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome:
 
 
 @dataclass(frozen=True)
-class Refitted:
+class RefittedModel:
     """A model that was fitted again."""
 
     score: float
@@ -294,7 +294,7 @@ class Refitted:
     """Digest of what it says on the whole evaluation set."""
 
 
-def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> Refitted:
+def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> RefittedModel:
     """Fit the final model again.
 
     Parameters
@@ -312,12 +312,12 @@ def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> Refitted:
     synthetic = pd.concat(tables, ignore_index=True)
     facts = statement.facts
     task = sweep.frozen.task_of(statement)
-    bench = Bench.build(sweep.training, sweep.evaluation, task, facts.metric, sweep.spec, synthetic=synthetic)
+    bench = Evaluator.build(sweep.training, sweep.evaluation, task, facts.metric, sweep.spec, synthetic=synthetic)
     rows, seed = _rows(sweep, tables), plan.seed + ALL_ROWS + 1
     predictions = bench.trainer.predictions(rows, seed)
     everyone = np.ones(len(bench.truth), dtype=np.bool_)
     model = bench.trainer.model(rows, seed)
-    return Refitted(bench.score(predictions, everyone), array_digest(model.predict(sweep.evaluation)))
+    return RefittedModel(bench.score(predictions, everyone), array_digest(model.predict(sweep.evaluation)))
 
 
 def swept_again(sweep: RecordedSweep) -> Curve:

@@ -14,7 +14,7 @@ from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import versions_that_hold
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.stored import StoredBatch, TakenBack
+from synth_mlflow.tracking.stored import RetractionInfo, StoredBatch
 from synth_mlflow.tracking.ui import describe_project
 from synth_mlflow.tracking.write import add_params, set_tags
 
@@ -85,14 +85,14 @@ def _models(project: Project, uses: Uses, batch_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*uses.models, *tagged]))
 
 
-def _told(reason: str, by: str) -> TakenBack:
+def _told(reason: str, by: str) -> RetractionInfo:
     blank = [name for name, text in (("reason", reason), ("by", by)) if not text.strip()]
     if blank:
         raise UsageError(
             f"a retraction needs a reason and a name; blank: {', '.join(blank)}.",
             'Say both: `synth-mlflow retract BATCH --reason "…" --by NAME`.',
         )
-    told = TakenBack(reason.strip(), by.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
+    told = RetractionInfo(reason.strip(), by.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
     n_characters = len(canonical_json(asdict(told)))
     if n_characters > PARAM_MAX:
         raise UsageError(
@@ -102,7 +102,7 @@ def _told(reason: str, by: str) -> TakenBack:
     return told
 
 
-def _mark(project: Project, batch: StoredBatch, told: TakenBack, uses: Uses) -> None:
+def _mark(project: Project, batch: StoredBatch, told: RetractionInfo, uses: Uses) -> None:
     """Show the retraction where people look; the parameter is what shuts the gate."""
     line = f"**RETRACTED** {as_text(told.words)}"
     _tag(project, batch.run, names.TAG_RETRACTED, line)

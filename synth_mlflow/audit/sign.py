@@ -23,11 +23,11 @@ from synth_mlflow.handoff.render import escape
 from synth_mlflow.handoff.report import refuse_output, rendered, write_copy
 from synth_mlflow.handoff.schema import document_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import make_champion
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.read import StoredRun, spelled_out
+from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 from synth_mlflow.tracking.write import NewRun, add_params, create_run, set_tags, writing
 
@@ -54,7 +54,7 @@ class SignedOff:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SignRequest:
     """Who signs what as what."""
 
     name: str
@@ -70,7 +70,7 @@ class Asked:
     are run again."""
 
 
-def sign(project: Project, asked: Asked) -> SignedOff:
+def sign(project: Project, asked: SignRequest) -> SignedOff:
     """Sign a handoff: a run under the handoff's that names the document's digest, and that the handoff's run names.
 
     The same person in the same role signs a document once; asking again completes what a killed process left.
@@ -119,7 +119,7 @@ def sign(project: Project, asked: Asked) -> SignedOff:
     )
 
 
-def _refuse_blank(asked: Asked) -> None:
+def _refuse_blank(asked: SignRequest) -> None:
     for what, text in (("name", asked.name), ("role", asked.role)):
         if not text.strip() or len(text) > LONGEST or text != " ".join(text.split()):
             raise UsageError(
@@ -135,7 +135,7 @@ def _handoff(project: Project, runs: list[StoredRun], wanted: str | None) -> Sto
             f"project {project.server.experiment!r} has no handoff to sign.",
             "First: `synth-mlflow report --output handoff.html`, and read it.",
         )
-    run = handoffs.get(spelled_out(wanted, handoffs) if wanted else next(reversed(handoffs)))
+    run = handoffs.get(expand_run_id(wanted, handoffs) if wanted else next(reversed(handoffs)))
     if run is None:
         raise UsageError(
             f"there is no handoff {wanted!r}. {closest(str(wanted), handoffs)}", "`synth-mlflow report` writes one."
@@ -216,7 +216,7 @@ class _Signing:
     """One sign-off that is about to be written."""
 
     project: Project
-    asked: Asked
+    asked: SignRequest
     handoff: StoredRun
     document: Document
     champion: str | None
@@ -248,7 +248,7 @@ class _Signing:
             name, _, version = mine.champion.removeprefix("models:/").rpartition("/")
             make_champion(server, name, version)
 
-    def _state(self, draft: Draft, at: str) -> None:
+    def _state(self, draft: RunDraft, at: str) -> None:
         draft.param(names.P_HANDOFF, self.handoff.run_id)
         draft.param(names.P_DOCUMENT, self.document.sha256)
         draft.param(names.P_SIGNED_BY, self.asked.name)

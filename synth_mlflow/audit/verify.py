@@ -12,12 +12,12 @@ import numpy as np
 from synth_mlflow.audit.recheck import recheck
 from synth_mlflow.audit.recompute import contradictions
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
-from synth_mlflow.gate.references import Known
-from synth_mlflow.queries.run_index import rests_on
+from synth_mlflow.gate.references import ReferenceIndex
+from synth_mlflow.queries.run_index import dependents_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import seal_of
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.read import StoredRun, spelled_out
+from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.stored import StoredBatch
 
 
@@ -87,10 +87,10 @@ def verify(
     asked = everything if run_id is None else _under(everything, run_id)
     open_ids = {run.run_id for run in everything if not run.counts and run.stage != "workflow"}
     scope = [run for run in asked if run.counts and run.parent not in open_ids]  # part of a whole that does not count
-    known = Known(everything)
+    known = ReferenceIndex(everything)
     project.say(f"verifying {len(scope)} runs")
     findings = [
-        Finding(run.run_id, run.name, what, rests_on(everything, run))
+        Finding(run.run_id, run.name, what, dependents_of(everything, run))
         for run in _counted(project, scope)
         for what in _mismatches(project, run, everything, known)
     ]
@@ -98,7 +98,7 @@ def verify(
     again = [found for group in wanted for found in recheck(project, group.batch, group.checks, sources)]
     by_id = {run.run_id: run for run in scope}
     findings += [
-        Finding(each.run_id, each.run_name, what, rests_on(everything, by_id[each.run_id]))
+        Finding(each.run_id, each.run_name, what, dependents_of(everything, by_id[each.run_id]))
         for each in again
         for what in each.differences
     ]
@@ -142,7 +142,7 @@ def _counted(project: Project, scope: Sequence[StoredRun]) -> Iterator[StoredRun
 
 def _under(runs: Sequence[StoredRun], run_id: str) -> list[StoredRun]:
     known = [run.run_id for run in runs]
-    run_id = spelled_out(run_id, known)
+    run_id = expand_run_id(run_id, known)
     if run_id not in known:
         raise UsageError(
             f"this project has no run {run_id!r}. {closest(run_id, known)}",
@@ -154,7 +154,7 @@ def _under(runs: Sequence[StoredRun], run_id: str) -> list[StoredRun]:
     return [run for run in runs if run.run_id in ids]
 
 
-def _mismatches(project: Project, run: StoredRun, runs: Sequence[StoredRun], known: Known) -> Iterator[str]:
+def _mismatches(project: Project, run: StoredRun, runs: Sequence[StoredRun], known: ReferenceIndex) -> Iterator[str]:
     damaged = list(_files(project, run))
     yield from damaged
     yield from _numbers(project, run)

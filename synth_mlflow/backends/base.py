@@ -24,7 +24,7 @@ CHUNK_ROWS = 100_000  # rows drawn at once; what a seed gives depends on it
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GenerationRequest:
     """The rows that are asked for."""
 
     rows: int
@@ -35,7 +35,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class GeneratedRows:
     """Rows that a generator makes."""
 
     frames: Iterable[object]
@@ -45,7 +45,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Maker:
+class GeneratorRunner:
     """What the record keeps about a generator, and the way to run it."""
 
     version: str
@@ -55,12 +55,14 @@ class Maker:
     """For the record's notes."""
     title: str
     """How messages call it."""
-    make: Callable[[pd.DataFrame, Wanted], Drawn]
+    make: Callable[[pd.DataFrame, GenerationRequest], GeneratedRows]
     """Takes real rows."""
     environment: Mapping[str, Any] = field(default_factory=dict)
     """What the record's environment says beyond our own."""
 
-    def run(self, members: pd.DataFrame, wanted: Wanted, take: Callable[[pd.DataFrame], None]) -> Mapping[str, Any]:
+    def run(
+        self, members: pd.DataFrame, wanted: GenerationRequest, take: Callable[[pd.DataFrame], None]
+    ) -> Mapping[str, Any]:
         """Make the rows, and hand each piece to ``take``; returns notes on the fit.
 
         Raises
@@ -78,7 +80,7 @@ class Maker:
             raise GeneratorError(f"generator {self.title} returned {n_rows:,} rows, {wanted.rows:,} were asked for.")
         return {**drawn.notes(), **self.facts}
 
-    def _tables(self, drawn: Drawn) -> Iterator[pd.DataFrame]:
+    def _tables(self, drawn: GeneratedRows) -> Iterator[pd.DataFrame]:
         with self._told():
             for frame in drawn.frames:
                 if not isinstance(frame, pd.DataFrame):
@@ -108,7 +110,7 @@ class Maker:
             ) from leaving
 
 
-def installed_maker(name: str, params: Mapping[str, Any]) -> Maker:
+def installed_maker(name: str, params: Mapping[str, Any]) -> GeneratorRunner:
     """The maker of an installed generator.
 
     Raises
@@ -129,7 +131,7 @@ def installed_maker(name: str, params: Mapping[str, Any]) -> Maker:
         if origin := provenance("generators", [name]):
             facts["plugin"] = origin[name]
         settings, title = dataclasses.asdict(generator), type(generator).__name__
-        return Maker(generator.version, settings, "generator", facts, title, fit_and_sample(generator))
+        return GeneratorRunner(generator.version, settings, "generator", facts, title, fit_and_sample(generator))
 
 
 def instance(name: str, made_of: Callable[..., Any], params: Mapping[str, Any]) -> Any:
@@ -140,14 +142,14 @@ def instance(name: str, made_of: Callable[..., Any], params: Mapping[str, Any]) 
         raise UsageError(f"generator {name!r} does not take these parameters: {error}.") from error
 
 
-def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, Wanted], Drawn]:
+def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, GenerationRequest], GeneratedRows]:
     """How an object that keeps the Generator contract is run: rows are drawn `CHUNK_ROWS` at a time.
 
     Built-in generators know nothing of the columns' meaning and may be shown others in their place; those of other
     people see the members as they are, and rows that break a constraint are drawn again.
     """
 
-    def make(members: pd.DataFrame, wanted: Wanted) -> Drawn:
+    def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
         fitting, sampling = np.random.default_rng(wanted.seed).spawn(2)
         sampler = fit_within_constraints(
             generator,
@@ -158,7 +160,7 @@ def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, Wanted], Dra
             constraints=wanted.constraints,
             may_construct=type(generator).__module__.startswith(f"{generators.__name__}."),
         )
-        return Drawn(_chunks(sampler, wanted.rows, sampling), lambda: dict(sampler.notes))
+        return GeneratedRows(_chunks(sampler, wanted.rows, sampling), lambda: dict(sampler.notes))
 
     return make
 

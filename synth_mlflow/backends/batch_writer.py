@@ -38,7 +38,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import retracted_like
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.lineage import record_input
 from synth_mlflow.tracking.pandas_digest import pandas_digest
 from synth_mlflow.tracking.project import Project
@@ -56,7 +56,7 @@ class RowDigests:
     common: Hashes
 
 
-class Spool:
+class BatchBuffer:
     """Takes the rows of one batch in pieces.
 
     Parameters
@@ -142,10 +142,10 @@ class Spool:
 
 
 @contextmanager
-def spooling(frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> Iterator[Spool]:
+def spooling(frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> Iterator[BatchBuffer]:
     """A spool in a temporary folder, which is gone after the block."""
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
-        spool = Spool(Path(folder), frozen, origin, constraints)
+        spool = BatchBuffer(Path(folder), frozen, origin, constraints)
         try:
             yield spool
         finally:
@@ -213,7 +213,7 @@ SHOWN_ROWS = 50
 
 
 @dataclass(frozen=True)
-class Account:
+class GenerationStats:
     """What is known of how rows were made."""
 
     seconds: float = 0.0
@@ -223,19 +223,19 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Made:
+class BatchDraft:
     """What the record says of rows that were taken in."""
 
     rows_asked: int
     origin: Origin
-    account: Account = Account()
+    account: GenerationStats = GenerationStats()
     pilot: bool = False
     """Whether they are made to be read, beside real ones, and not to be trained on."""
-    also: Callable[[Draft], None] | None = None
+    also: Callable[[RunDraft], None] | None = None
     """Adds further evidence to the run."""
 
 
-def write_spooled(project: Project, spool: Spool, made: Made) -> StoredBatch:
+def write_spooled(project: Project, spool: BatchBuffer, made: BatchDraft) -> StoredBatch:
     """Write a batch whose rows were taken in: the one place where synthetic rows enter a project, and only with their
     complete record.
 
@@ -299,7 +299,7 @@ def _refuse_retracted(project: Project, frozen: EvaluationSet, digests: RowDiges
         )
 
 
-def _record(project: Project, frozen: EvaluationSet, made: Made, n_rows: int, digest: str, key: str) -> Record:
+def _record(project: Project, frozen: EvaluationSet, made: BatchDraft, n_rows: int, digest: str, key: str) -> Record:
     account, statement = made.account, project.problem().statement
     drawn = account.notes.get("constraints", {})
     constraints = DeclaredConstraints(tuple(one.text for one in statement.constraints), drawn.get("acceptance_rate"))
@@ -350,7 +350,7 @@ def _new_run(record: Record, key: str) -> NewRun:
     return NewRun("batch", f"{record.batch} · {record.rows:,} rows{seed}", key, tags)
 
 
-def _keep_rows(draft: Draft, record: Record, spool: Spool, digests: RowDigests) -> None:
+def _keep_rows(draft: RunDraft, record: Record, spool: BatchBuffer, digests: RowDigests) -> None:
     shutil.move(spool.path, draft.file(names.A_BATCH))
     draft.text(names.A_RECORD, record.to_json())
     np.savez(draft.file(names.A_ROW_DIGESTS), distinctive=digests.distinctive, common=digests.common)
@@ -359,7 +359,7 @@ def _keep_rows(draft: Draft, record: Record, spool: Spool, digests: RowDigests) 
     draft.inputs.append(record_input(record, draft.run_id))
 
 
-def _keep_pilot(draft: Draft, project: Project, record: Record, rows: pd.DataFrame) -> None:
+def _keep_pilot(draft: RunDraft, project: Project, record: Record, rows: pd.DataFrame) -> None:
     frozen, real, absent = project.evaluation_set(), None, ""
     if frozen.run.params[names.P_STORE] != "rows":
         absent = "The real rows of this project are kept by reference, and are not copied to the server."
@@ -373,7 +373,7 @@ def _keep_pilot(draft: Draft, project: Project, record: Record, rows: pd.DataFra
     draft.param(names.P_PILOT, "true")
 
 
-def _state(draft: Draft, record: Record, frozen: EvaluationSet) -> None:
+def _state(draft: RunDraft, record: Record, frozen: EvaluationSet) -> None:
     origin = record.origin
     draft.param(names.P_BATCH, record.batch)
     draft.param(names.P_BATCH_DIGEST, record.digest)

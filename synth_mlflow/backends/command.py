@@ -19,9 +19,9 @@ from typing import Any, NoReturn
 import pandas as pd
 
 from synth_mlflow.backends.batch_writer import (
-    Account,
-    Made,
-    Spool,
+    BatchBuffer,
+    BatchDraft,
+    GenerationStats,
     parsed_slice,
     refuse_row_count,
     spooling,
@@ -194,11 +194,11 @@ def generate_by_command(
         notes = job.run(members if "members" in template.places else None)
         with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
             job.hand_over(spool)
-            account = Account(notes["seconds"], {"command": notes})
-            return write_spooled(project, spool, Made(rows, origin, account, pilot))
+            account = GenerationStats(notes["seconds"], {"command": notes})
+            return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot))
 
 
-def command_again(origin: Origin, n_rows: int, members: pd.DataFrame | None, spool: Spool) -> None:
+def command_again(origin: Origin, n_rows: int, members: pd.DataFrame | None, spool: BatchBuffer) -> None:
     """Run a command that a record names, and give what it writes now to a spool.
 
     Raises
@@ -267,7 +267,7 @@ class _Job:
             "seconds": seconds,
         }
 
-    def hand_over(self, spool: Spool) -> None:
+    def hand_over(self, spool: BatchBuffer) -> None:
         """Give the rows that the command wrote to a spool."""
         for rows in self._rows():
             spool.add(rows)

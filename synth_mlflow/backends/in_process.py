@@ -29,7 +29,14 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.allowed_code import load_callable
-from synth_mlflow.backends.base import Drawn, Maker, Wanted, fit_and_sample, installed_maker, instance
+from synth_mlflow.backends.base import (
+    GeneratedRows,
+    GenerationRequest,
+    GeneratorRunner,
+    fit_and_sample,
+    installed_maker,
+    instance,
+)
 from synth_mlflow.data.environment import SHORT, Code, code_of
 from synth_mlflow.errors import UsageError
 from synth_mlflow.plugins import installed
@@ -38,7 +45,7 @@ _CONTRACT = object()  # stands for the arguments that are no parameters while th
 _imported: dict[str, str] = {}  # the digest of each module's file when it was first met in this process
 
 
-def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Maker:
+def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> GeneratorRunner:
     """The maker of ``module:callable``.
 
     Parameters
@@ -61,9 +68,11 @@ def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Ma
             facts["leaky"] = bool(generator.leaky)
         known = version or _measured(target, code, getattr(generator, "version", None))
         settings = _class_settings(target, generator, params)
-        return Maker(known, settings, "code", facts, target, fit_and_sample(generator))
+        return GeneratorRunner(known, settings, "code", facts, target, fit_and_sample(generator))
     settings = _function_settings(target, found, params)
-    return Maker(version or _measured(target, code, None), settings, "code", facts, target, _calls(found, params))
+    return GeneratorRunner(
+        version or _measured(target, code, None), settings, "code", facts, target, _calls(found, params)
+    )
 
 
 def _load(target: str) -> Callable[..., Any]:
@@ -156,11 +165,13 @@ def _bound(
     return {name: value for name, value in settings.items() if value is not _CONTRACT}
 
 
-def _calls(function: Callable[..., Any], params: Mapping[str, Any]) -> Callable[[pd.DataFrame, Wanted], Drawn]:
-    def make(members: pd.DataFrame, wanted: Wanted) -> Drawn:
+def _calls(
+    function: Callable[..., Any], params: Mapping[str, Any]
+) -> Callable[[pd.DataFrame, GenerationRequest], GeneratedRows]:
+    def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
         part = {"slice": wanted.part.text if wanted.part else None} if _takes_slice(function) else {}
         made = function(members.copy(), wanted.rows, wanted.seed, **params, **part)
-        return Drawn(made if inspect.isgenerator(made) else [made])
+        return GeneratedRows(made if inspect.isgenerator(made) else [made])
 
     return make
 
@@ -172,7 +183,7 @@ def _takes_slice(function: Callable[..., Any]) -> bool:
         return False
 
 
-def maker_here(generator: str, params: Mapping[str, Any], version: str | None) -> Maker:
+def maker_here(generator: str, params: Mapping[str, Any], version: str | None) -> GeneratorRunner:
     """The maker; a UsageError if there is no such generator, or it does not take the parameters or the version."""
     if ":" in generator and generator not in installed("generators"):
         return own_maker(generator, params, version)

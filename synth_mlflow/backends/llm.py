@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.backends.batch_writer import (
-    Account,
-    Made,
-    Spool,
+    BatchBuffer,
+    BatchDraft,
+    GenerationStats,
     parsed_slice,
     refuse_row_count,
     spooling,
@@ -29,12 +29,12 @@ from synth_mlflow.data.provenance import Origin
 from synth_mlflow.data.splits import refuse_negative_seed
 from synth_mlflow.errors import UsageError
 from synth_mlflow.gate.in_force import kept_constraints
-from synth_mlflow.llm.cache import Checks, Kept
-from synth_mlflow.llm.client import Asked, Asking, Endpoint
-from synth_mlflow.llm.parsing import Answer, Journal, answer_schema, columns_of
+from synth_mlflow.llm.cache import AcceptedRows, Checks
+from synth_mlflow.llm.client import Asking, Endpoint, LLMRequest
+from synth_mlflow.llm.parsing import Journal, LLMResponse, answer_schema, columns_of
 from synth_mlflow.llm.prompt import Prompt, Settings
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.prompts import Call, link_prompt, recorded_prompt, registered_prompt, trace_calls
 from synth_mlflow.tracking.stored import StoredBatch
@@ -101,9 +101,11 @@ def generate_by_llm(
     origin = Origin(f"llm:{model}", "not asked yet", told, own_seed, slice, purpose, door="llm", source=declared)
     part = parsed_slice(slice, frozen.schema)
     task = project.problem().statement.task
-    asked = Asked(model, settings, template, endpoint, columns_of(members, task), members, part, examples, seed)
+    asked = LLMRequest(model, settings, template, endpoint, columns_of(members, task), members, part, examples, seed)
     constraints = kept_constraints(project, frozen, members)
-    kept = Kept(rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience)
+    kept = AcceptedRows(
+        rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience
+    )
     begun = time.monotonic()
     with Journal(journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
         project.say(f"asking {model} at {endpoint.public} for {rows:,} rows; answers are kept in {paid.path}")
@@ -112,13 +114,13 @@ def generate_by_llm(
     origin = dataclasses.replace(origin, version=_version(kept), prompts=(uri,))
     may_copy = not examples or (frozen.run.params[names.P_STORE] == "rows" and declared.kind != "file")
     evidence = _Evidence(asking, kept, uri, may_copy)
-    account = Account(time.monotonic() - begun, {"llm": _notes(asking, kept, asked)})
+    account = GenerationStats(time.monotonic() - begun, {"llm": _notes(asking, kept, asked)})
     with spooling(frozen, origin, constraints) as spool:
         spool.add(kept.frame)
-        return write_spooled(project, spool, Made(rows, origin, account, pilot, also=evidence.keep))
+        return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot, also=evidence.keep))
 
 
-def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame, spool: Spool) -> str:
+def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame, spool: BatchBuffer) -> str:
     """Ask the model of a record again, at the endpoint of the environment, and give its rows to a spool.
 
     No answer of before is taken up. Returns the model as the server names it now.
@@ -139,9 +141,11 @@ def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame
     prompt = _recorded_prompt(project, origin.prompts[0])
     part, task = parsed_slice(origin.slice, frozen.schema), project.problem().statement.task
     columns = columns_of(members, task)
-    asked = Asked(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0)
+    asked = LLMRequest(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0)
     constraints = kept_constraints(project, frozen, members)
-    kept = Kept(rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience)
+    kept = AcceptedRows(
+        rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience
+    )
     with (
         tempfile.TemporaryDirectory(prefix="synth-llm-", dir=private_room()) as folder,
         Journal(Path(folder) / "answers.jsonl") as paid,
@@ -163,7 +167,9 @@ def _recorded_prompt(project: Project, uri: str) -> Prompt:
     return prompt
 
 
-def _asked_until(project: Project, asked: Asked, origin: Origin, paid: Journal, seconds: float, kept: Kept) -> Asking:
+def _asked_until(
+    project: Project, asked: LLMRequest, origin: Origin, paid: Journal, seconds: float, kept: AcceptedRows
+) -> Asking:
     """Ask until there are enough rows."""
     if asked.examples:
         project.say(f"each request sends {asked.examples:,} real rows there")
@@ -174,7 +180,7 @@ def _asked_until(project: Project, asked: Asked, origin: Origin, paid: Journal, 
     return asking
 
 
-def _version(kept: Kept) -> str:
+def _version(kept: AcceptedRows) -> str:
     return "+".join(sorted({answer.model for answer in kept.answers} - {""})) or "not told by the server"
 
 
@@ -188,7 +194,7 @@ def _refuse_unusable(model: str, template: Prompt, examples: int) -> None:
         )
 
 
-def _notes(asking: Asking, kept: Kept, asked: Asked) -> dict[str, Any]:
+def _notes(asking: Asking, kept: AcceptedRows, asked: LLMRequest) -> dict[str, Any]:
     tokens = [_total(answer.prompt_tokens for answer in kept.answers)]
     tokens += [_total(answer.completion_tokens for answer in kept.answers)]
     return {
@@ -218,7 +224,7 @@ def _total(counts: Iterable[int | None]) -> int | None:
     return sum(told) if told else None
 
 
-def _cost(answers: Sequence[Answer], settings: Settings) -> float | None:
+def _cost(answers: Sequence[LLMResponse], settings: Settings) -> float | None:
     """As the server says, else by the prices that were given; None if neither is."""
     told = [answer.cost for answer in answers if answer.cost is not None]
     if told:
@@ -235,12 +241,12 @@ class _Evidence:
     """What the run of the batch keeps beyond the record: answers, traces, the prompt's version, tokens as metrics."""
 
     asking: Asking
-    kept: Kept
+    kept: AcceptedRows
     uri: str
     may_copy: bool
     """Whether what was sent and answered may be copied to the server: not if it may hold real rows that may not."""
 
-    def keep(self, draft: Draft) -> None:
+    def keep(self, draft: RunDraft) -> None:
         """Add it to a run that is being written."""
         if self.may_copy:
             lines = [canonical_json(dataclasses.asdict(answer)) for answer in self.kept.answers]
@@ -256,7 +262,7 @@ class _Evidence:
         trace_calls(draft.server, draft.run_id, [self._call(body, answer) for body, answer in pairs])
         link_prompt(draft.server, draft.run_id, self.uri)
 
-    def _call(self, body: Mapping[str, Any], answer: Answer) -> Call:
+    def _call(self, body: Mapping[str, Any], answer: LLMResponse) -> Call:
         known = answer.prompt_tokens is not None and answer.completion_tokens is not None
         return Call(
             inputs=body if self.may_copy else {**body, "messages": NO_COPY},

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.backends._peer_side import WRONG_REQUEST
-from synth_mlflow.backends.base import Drawn, Maker, Wanted
+from synth_mlflow.backends.base import GeneratedRows, GenerationRequest, GeneratorRunner
 from synth_mlflow.backends.subprocess import ending, last_lines, run_within
 from synth_mlflow.data.columns import Schema, conform, schema_of
 from synth_mlflow.data.digests import canonical_json, file_digest
@@ -47,7 +47,7 @@ def is_peer(generator: str) -> bool:
     return bool(colon) and name in installed("peers")
 
 
-def peer_maker(generator: str, params: Mapping[str, Any], python: str | None, seconds: float) -> Maker:
+def peer_maker(generator: str, params: Mapping[str, Any], python: str | None, seconds: float) -> GeneratorRunner:
     """The maker of PEER:MODEL in the environment of another Python.
 
     Parameters
@@ -67,7 +67,7 @@ def peer_maker(generator: str, params: Mapping[str, Any], python: str | None, se
     environment = side.environment()
     facts = {"adapter": {"file": side.adapter.name, "sha256": file_digest(side.adapter)}}
     version = environment["packages"][side.peer.packages[0]]
-    return Maker(version, params, "peer", facts, generator, side.make, environment={"peer": environment})
+    return GeneratorRunner(version, params, "peer", facts, generator, side.make, environment={"peer": environment})
 
 
 def _program(name: str, python: str | None) -> str:
@@ -119,12 +119,14 @@ class _Side:
             )
         return found
 
-    def make(self, members: pd.DataFrame, wanted: Wanted) -> Drawn:
+    def make(self, members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
         """Rows of the peer's model, which learns from the real rows of the slice alone where there is one."""
         notes: dict[str, Any] = {}
-        return Drawn(self._frames(members, wanted, notes), lambda: notes)
+        return GeneratedRows(self._frames(members, wanted, notes), lambda: notes)
 
-    def _frames(self, members: pd.DataFrame, wanted: Wanted, notes: dict[str, Any]) -> Iterator[pd.DataFrame]:
+    def _frames(
+        self, members: pd.DataFrame, wanted: GenerationRequest, notes: dict[str, Any]
+    ) -> Iterator[pd.DataFrame]:
         schema = schema_of(members)
         known = members if wanted.part is None else _inside(members, wanted.part)
         rows = wanted.rows if wanted.part is None else math.ceil(SLICE_DRAWS * wanted.rows) + SLICE_MARGIN

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.checks import Evidence, judge, sound
+from synth_mlflow.checks import CheckInput, judge, sanitize_metrics
 from synth_mlflow.data.chunks import distinctive_rows
 from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.digests import Hashes, row_digests, row_hashes, table_digest
@@ -91,8 +91,8 @@ def _judge(
     statement = project.problem().statement
     thresholds = policy_of(statement).thresholds[CHECK]
     control = project.evaluation_rows(frozen)
-    evidence = Evidence(rows, training, control, statement.task, statement.facts.metric, seed=0)
-    result = sound(load_check(CHECK).run(replace(evidence, training=training), thresholds))
+    evidence = CheckInput(rows, training, control, statement.task, statement.facts.metric, seed=0)
+    result = sanitize_metrics(load_check(CHECK).run(replace(evidence, training=training), thresholds))
     ruling = judge(result.probes, result.inconclusive, thresholds["alpha"])
     if ruling.verdict == "fail":
         raise UsageError(f"{what} holds something of the frozen evaluation set: {ruling.reasons[0]}.", fix)

@@ -27,7 +27,7 @@ from typing import IO, Any
 
 import pandas as pd
 
-from synth_mlflow.backends.base import Drawn, Maker, Wanted
+from synth_mlflow.backends.base import GeneratedRows, GenerationRequest, GeneratorRunner
 from synth_mlflow.data.private import private_room, without_secrets
 from synth_mlflow.errors import GeneratorError, SynthError, UsageError
 
@@ -120,7 +120,7 @@ def refuse_time_limit(seconds: float) -> None:
 
 
 _START = "import sys; sys.path[:] = sys.argv[1:]; from synth_mlflow.backends.subprocess import main; main()"
-Again = Callable[[], Maker]
+Again = Callable[[], GeneratorRunner]
 """Finds the maker once more, in the other process; picklable."""
 
 
@@ -129,27 +129,31 @@ class _Job:
     again: Again
     version: str
     members: pd.DataFrame
-    wanted: Wanted
+    wanted: GenerationRequest
 
 
-def limited(maker: Maker, again: Again, seconds: float) -> Callable[[pd.DataFrame, Wanted], Drawn]:
+def in_subprocess(
+    maker: GeneratorRunner, again: Again, seconds: float
+) -> Callable[[pd.DataFrame, GenerationRequest], GeneratedRows]:
     """How a maker makes its rows in another process, which is killed after so many seconds.
 
     Parameters
     ----------
-    maker : Maker
+    maker : GeneratorRunner
     again : callable
         Finds the same maker in the other process.
     """
 
-    def make(members: pd.DataFrame, wanted: Wanted) -> Drawn:
+    def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
         notes: dict[str, Any] = {}
-        return Drawn(_received(maker, _Job(again, maker.version, members, wanted), seconds, notes), lambda: notes)
+        return GeneratedRows(
+            _received(maker, _Job(again, maker.version, members, wanted), seconds, notes), lambda: notes
+        )
 
     return make
 
 
-def _received(maker: Maker, job: _Job, seconds: float, notes: dict[str, Any]) -> Iterator[object]:
+def _received(maker: GeneratorRunner, job: _Job, seconds: float, notes: dict[str, Any]) -> Iterator[object]:
     with tempfile.TemporaryDirectory(prefix="synth-limited-", dir=private_room()) as folder:
         stderr = Path(folder) / "stderr.txt"
         with stderr.open("wb") as said:

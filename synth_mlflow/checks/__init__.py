@@ -28,7 +28,7 @@ N_NEAR_MISSES = 3  # told with a pass
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CheckInput:
     """The tables that a check may look at; all three are normalised and share one schema."""
 
     batch: pd.DataFrame
@@ -56,7 +56,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Metric:
     """One question put to a batch, with the numbers that decide it.
 
     A probe fails when its value is both *surprising* (beyond ``floor``, and ``p_value`` survives the correction over
@@ -84,7 +84,7 @@ class Probe:
 class CheckResult:
     """What a check found."""
 
-    probes: tuple[Probe, ...]
+    probes: tuple[Metric, ...]
     inconclusive: str = ""
     """Why no verdict can be given, with the numbers and what would do; empty if one can."""
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class Judgement:
     """A verdict and the reasons for it, most important first."""
 
     verdict: Outcome
@@ -114,7 +114,7 @@ class Check(Protocol):
     defaults: ClassVar[Mapping[str, float]]
     """The thresholds of the policy that the statement may override, by name."""
 
-    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+    def run(self, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         """Look at the batch.
 
         ``policy`` has exactly the keys of ``defaults``.
@@ -122,17 +122,17 @@ class Check(Protocol):
         ...
 
 
-def sound(result: CheckResult) -> CheckResult:
+def sanitize_metrics(result: CheckResult) -> CheckResult:
     """The same result, with probes that hold NaN or infinity turned into ones that could not be computed."""
     return replace(result, probes=tuple(_computed(probe) for probe in result.probes))
 
 
-def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
+def judge(probes: tuple[Metric, ...], inconclusive: str, alpha: float) -> Judgement:
     """The verdict that recorded probes give; used when a check ends and again by every gate.
 
     Parameters
     ----------
-    probes : tuple of Probe
+    probes : tuple of Metric
     inconclusive : str
         Why no verdict can be given; empty if one can.
     alpha : float
@@ -142,36 +142,36 @@ def judge(probes: tuple[Probe, ...], inconclusive: str, alpha: float) -> Ruling:
     failed = failed_probes(probes, alpha)
     if failed:
         worst_first = sorted(failed, key=_times_beyond_limit, reverse=True)
-        return Ruling("fail", tuple(_reason(probe) for probe in worst_first))
+        return Judgement("fail", tuple(_reason(probe) for probe in worst_first))
     unknown = [probe for probe in probes if probe.value is None]
     if inconclusive or unknown:
         reasons = [inconclusive] if inconclusive else []
-        return Ruling(
+        return Judgement(
             "inconclusive", tuple(reasons + [f"{_label(p)} could not be computed: {p.note}" for p in unknown])
         )
     if not probes:
-        return Ruling("inconclusive", ("no probe was made",))
-    return Ruling("pass", (f"{len(probes)} probes, none both surprising and large", *_near_misses(probes, alpha)))
+        return Judgement("inconclusive", ("no probe was made",))
+    return Judgement("pass", (f"{len(probes)} probes, none both surprising and large", *_near_misses(probes, alpha)))
 
 
-def failed_probes(probes: tuple[Probe, ...], alpha: float) -> list[Probe]:
+def failed_probes(probes: tuple[Metric, ...], alpha: float) -> list[Metric]:
     """The probes that are both surprising and large, in the order given."""
     groups = {probe.group: [one for one in probes if one.group == probe.group] for probe in probes}
     surprising = set().union(*(_holm(tuple(group), alpha / len(groups)) for group in groups.values()))
     return [probe for probe in probes if probe in surprising and _beyond(probe, probe.limit) and _beyond_floor(probe)]
 
 
-def _near_misses(probes: tuple[Probe, ...], alpha: float) -> list[str]:
+def _near_misses(probes: tuple[Metric, ...], alpha: float) -> list[str]:
     """Probes beyond their limit that would have failed at ten times the false-alarm rate, worst first."""
     near = sorted(failed_probes(probes, min(10 * alpha, 0.5)), key=_times_beyond_limit, reverse=True)
     return [f"near miss: {_reason(probe)}" for probe in near[:N_NEAR_MISSES]]
 
 
-def _holm(probes: tuple[Probe, ...], alpha: float) -> set[Probe]:
+def _holm(probes: tuple[Metric, ...], alpha: float) -> set[Metric]:
     tested = sorted(
         (p for p in probes if p.value is not None and p.p_value is not None), key=lambda p: p.p_value or 0.0
     )
-    surprising: set[Probe] = set()
+    surprising: set[Metric] = set()
     for rank, probe in enumerate(tested):
         if probe.p_value is None or probe.p_value > alpha / (len(tested) - rank):
             break
@@ -179,23 +179,23 @@ def _holm(probes: tuple[Probe, ...], alpha: float) -> set[Probe]:
     return surprising | {probe for probe in probes if probe.p_value is None}
 
 
-def _beyond_floor(probe: Probe) -> bool:
+def _beyond_floor(probe: Metric) -> bool:
     return probe.floor is None or _beyond(probe, probe.floor)
 
 
-def _beyond(probe: Probe, bound: float) -> bool:
+def _beyond(probe: Metric, bound: float) -> bool:
     if probe.value is None:
         return False
     return probe.value > bound if probe.better == "low" else probe.value < bound
 
 
-def _times_beyond_limit(probe: Probe) -> float:
+def _times_beyond_limit(probe: Metric) -> float:
     value = probe.value or 0.0
     over, under = (value, probe.limit) if probe.better == "low" else (probe.limit, value)
     return over / under if under > 0 else math.inf
 
 
-def _computed(probe: Probe) -> Probe:
+def _computed(probe: Metric) -> Metric:
     numbers = (probe.value, probe.limit, probe.floor, probe.p_value)
     if all(number is None or math.isfinite(number) for number in numbers):
         return probe
@@ -205,22 +205,22 @@ def _computed(probe: Probe) -> Probe:
     return replace(probe, value=None, limit=limit, floor=None, p_value=None, note=note)
 
 
-def _label(probe: Probe) -> str:
+def _label(probe: Metric) -> str:
     return f"{probe.name} of {probe.column!r}" if probe.column else probe.name
 
 
-def _reason(probe: Probe) -> str:
+def _reason(probe: Metric) -> str:
     floor = "" if probe.floor is None else f", real against real {probe.floor:.3g}"
     note = f": {probe.note}" if probe.note else ""
     return f"{_label(probe)} is {probe.value:.3g} (limit {probe.limit:.3g}{floor}){note}"
 
 
-def as_json(probe: Probe) -> dict[str, Any]:
+def as_json(probe: Metric) -> dict[str, Any]:
     """A probe as the artifact keeps it; :func:`probe_from_json` reads it back."""
     return dict(vars(probe))
 
 
-def probe_from_json(record: Mapping[str, Any]) -> Probe:
+def probe_from_json(record: Mapping[str, Any]) -> Metric:
     """A probe out of the artifact.
 
     Raises
@@ -230,12 +230,12 @@ def probe_from_json(record: Mapping[str, Any]) -> Probe:
 
     Examples
     --------
-    >>> probe = Probe("ks_distance", 0.02, limit=0.1, column="age", p_value=0.3)
+    >>> probe = Metric("ks_distance", 0.02, limit=0.1, column="age", p_value=0.3)
     >>> probe_from_json(as_json(probe)) == probe
     True
     """
     try:
-        probe = Probe(**record)
+        probe = Metric(**record)
     except TypeError as error:
         raise EvidenceError(f"a recorded probe cannot be read: {error}.") from error
     numbers = (probe.value, probe.limit, probe.floor, probe.p_value)

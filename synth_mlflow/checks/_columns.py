@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.checks import Probe
+from synth_mlflow.checks import Metric
 from synth_mlflow.checks._grids import grid_probes
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Kind, Schema
 from synth_mlflow.metrics.distances import (
     Bools,
     Statistic,
     Tallied,
-    Tally,
+    ValueCounts,
     absent_levels,
     absent_marks,
     expected_marks,
@@ -74,7 +74,7 @@ class Question:
     """A statistic of a column, and the probe of what it says about the batch."""
 
     statistic: Statistic
-    probe: Probe
+    probe: Metric
 
 
 def column_probes(
@@ -84,7 +84,7 @@ def column_probes(
     policy: Mapping[str, float],
     rng: np.random.Generator,
     groups: Places | None = None,
-) -> list[Probe]:
+) -> list[Metric]:
     """Every probe of every column, each with the floor that splits of the real rows give, by group if there are any."""
     columns = (_tallied(name, schema[name], real, batch) for name in schema)
     return [probe for column in columns for probe in _measured(column, policy, rng, groups)]
@@ -99,7 +99,7 @@ def kept_probe(
     *,
     column: str | None = None,
     floor: float | None = None,
-) -> Iterator[Probe]:
+) -> Iterator[Metric]:
     """How much of a mark that real rows have is left in the batch: suspiciously clean batches lose it.
 
     ``counts`` and ``sizes`` are of real rows and batch; no probe is made where too few marks are to be expected.
@@ -109,7 +109,7 @@ def kept_probe(
         return
     p_value = share_p_value(k_real, n_real, k_batch, n_batch, alternative="less")
     words = f"{k_batch / n_batch:.2%} of the batch, {k_real / n_real:.2%} of real rows; {note}"
-    yield Probe(name, share_kept(counts, sizes), limit, "high", column, floor=floor, p_value=p_value, note=words)
+    yield Metric(name, share_kept(counts, sizes), limit, "high", column, floor=floor, p_value=p_value, note=words)
 
 
 def _tallied(name: str, kind: Kind, real: pd.DataFrame, batch: pd.DataFrame) -> Column:
@@ -124,7 +124,7 @@ def _tallied(name: str, kind: Kind, real: pd.DataFrame, batch: pd.DataFrame) -> 
 
 def _measured(
     column: Column, policy: Mapping[str, float], rng: np.random.Generator, groups: Places | None
-) -> list[Probe]:
+) -> list[Metric]:
     asked = list(_questions(column, policy))
     statistics = {question.probe.name: question.statistic for question in asked}
     found = measured_floors(column.counted, statistics, KEPT, rng, groups)
@@ -153,7 +153,7 @@ def _questions(column: Column, policy: Mapping[str, float]) -> Iterator[Question
         return
     if not tally.present[1]:
         note = f"all {tally.rows[1]:,} values are missing"
-        probe = Probe("column_distance", None, policy["column_distance"], column=column.name, note=note)
+        probe = Metric("column_distance", None, policy["column_distance"], column=column.name, note=note)
         yield Question(ks_of_tally, probe)
     elif column.is_label:
         yield from _label(column, policy)
@@ -166,7 +166,7 @@ def _missing_gap(column: Column, limit: float) -> Question:
     (k_real, k_batch), (n_real, n_batch) = tally.missing, tally.rows
     p_value = share_p_value(k_real, n_real, k_batch, n_batch) if k_real or k_batch else 1.0
     note = f"missing in {k_batch / n_batch:.2%} of the batch, {k_real / n_real:.2%} of real rows"
-    probe = Probe("missing_gap", missing_gap(tally), limit, column=column.name, p_value=p_value, note=note)
+    probe = Metric("missing_gap", missing_gap(tally), limit, column=column.name, p_value=p_value, note=note)
     return Question(missing_gap, probe)
 
 
@@ -178,7 +178,7 @@ def _number(column: Column, policy: Mapping[str, float]) -> Iterator[Question]:
     if column.text:
         note = f"mostly unique text: only its length is compared, {note}"
     limit, p_value = policy["column_distance"], ks_p_value(value, *tally.present)
-    yield Question(ks_of_tally, Probe("column_distance", value, limit, column=column.name, p_value=p_value, note=note))
+    yield Question(ks_of_tally, Metric("column_distance", value, limit, column=column.name, p_value=p_value, note=note))
     if column.text:
         return
     yield from _tails(column, policy["clean_share"])
@@ -203,10 +203,12 @@ def _outside(column: Column, limit: float) -> Question:
     value = outside_range(tally)
     k, p_value = round(value * tally.present[1]), _outside_p_value(tally)
     note = f"{k:,} values outside the real range"
-    return Question(outside_range, Probe("outside_range", value, limit, column=column.name, p_value=p_value, note=note))
+    return Question(
+        outside_range, Metric("outside_range", value, limit, column=column.name, p_value=p_value, note=note)
+    )
 
 
-def _outside_p_value(tally: Tally, rows_per_group: float = 1.0) -> float:
+def _outside_p_value(tally: ValueCounts, rows_per_group: float = 1.0) -> float:
     """How often further real rows would leave the real range as often; groups of rows leave it together."""
     n_real, n_batch = (round(n / rows_per_group) for n in tally.present)
     k = round(outside_range(tally) * tally.present[1] / rows_per_group)
@@ -226,10 +228,10 @@ def _heaps(column: Column, limit: float) -> Iterator[Question]:
     shares = f"{k_batch / n_batch:.1%} of the batch, {k_real / n_real:.1%} of real rows"
     note = f"{shares} on values that many real rows share (rounding habits)"
     p_value = share_p_value(k_real, n_real, k_batch, n_batch)
-    yield Question(gap, Probe("heaping_gap", gap(tally), limit, column=column.name, p_value=p_value, note=note))
+    yield Question(gap, Metric("heaping_gap", gap(tally), limit, column=column.name, p_value=p_value, note=note))
 
 
-def _heaps_and_tally(counted: Tallied) -> tuple[Bools, Tally]:
+def _heaps_and_tally(counted: Tallied) -> tuple[Bools, ValueCounts]:
     """The heaps that one half of the real rows shows, and the tally of the other half and the batch.
 
     Values that are common by chance in the rows that they were chosen on are rarer in any others: real rows of 2,000
@@ -238,7 +240,7 @@ def _heaps_and_tally(counted: Tallied) -> tuple[Bools, Tally]:
     places = np.arange(len(counted.real_codes))
     halves = counted.between(places[::2], places[1::2])
     heaps = halves.real >= max(HEAP_SHARE * halves.present[0], MIN_EXPECTED)
-    return heaps, Tally(halves.batch, counted.tally.batch, (halves.missing[1], counted.tally.missing[1]))
+    return heaps, ValueCounts(halves.batch, counted.tally.batch, (halves.missing[1], counted.tally.missing[1]))
 
 
 def _label(column: Column, policy: Mapping[str, float]) -> Iterator[Question]:
@@ -249,7 +251,7 @@ def _label(column: Column, policy: Mapping[str, float]) -> Iterator[Question]:
     note = f"widest gap: {_short(column.values[widest])} has {shares}"
     value, p_value = tv_of_tally(tally), homogeneity_p_value(tally.real, tally.batch)
     limit = policy["column_distance"]
-    yield Question(tv_of_tally, Probe("column_distance", value, limit, column=column.name, p_value=p_value, note=note))
+    yield Question(tv_of_tally, Metric("column_distance", value, limit, column=column.name, p_value=p_value, note=note))
     yield _unseen(column, policy["unseen_levels"])
     yield from _absent(column, policy["absent_levels"])
     rare: Bools = (tally.real > 0) & (tally.real / n_real < RARE_SHARE)
@@ -268,7 +270,7 @@ def _unseen(column: Column, limit: float) -> Question:
     expected = new_label_share(tally) * n_batch
     named = f", most often {_short(column.values[int(np.argmax(tally.batch * unseen))])}" if k else ""
     note = f"{k:,} of {n_batch:,} rows have a label that no real row has{named}, {expected:,.0f} are to be expected"
-    probe = Probe("unseen_levels", unseen_levels(tally), limit, column=column.name, p_value=p_value, note=note)
+    probe = Metric("unseen_levels", unseen_levels(tally), limit, column=column.name, p_value=p_value, note=note)
     return Question(unseen_levels, probe)
 
 
@@ -287,7 +289,7 @@ def _absent(column: Column, limit: float) -> Iterator[Question]:
     statistic = absent_levels(MIN_EXPECTED)
     yield Question(
         statistic,
-        Probe("absent_levels", statistic(tally), limit, column=column.name, p_value=min(p_value, 1.0), note=note),
+        Metric("absent_levels", statistic(tally), limit, column=column.name, p_value=min(p_value, 1.0), note=note),
     )
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from synth_mlflow.checks._tables import Tables, thin, without
+from synth_mlflow.checks._tables import Tables, subsample, without
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.metrics.encoding import numbers
 from synth_mlflow.metrics.intervals import Matches, Sizes, rate_p_value
@@ -201,14 +201,14 @@ def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
 
 
 def _rows(tables: Tables, rng: np.random.Generator) -> _Rows:
-    training = thin(tables.members.drop_duplicates(ignore_index=True), MAX_NEAR_TRAINING, rng)
+    training = subsample(tables.members.drop_duplicates(ignore_index=True), MAX_NEAR_TRAINING, rng)
     evaluation = tables.control.drop_duplicates(ignore_index=True)
     hashes = [row_hashes(rows) for rows in (training, evaluation)]
     training = training[~np.isin(hashes[0], hashes[1])].reset_index(drop=True)
     real = pd.concat([training, evaluation], ignore_index=True)
     batch = tables.batch.drop_duplicates(ignore_index=True)
     known = row_hashes(tables.real)
-    batch = thin(batch[~np.isin(row_hashes(batch), known)].reset_index(drop=True), MAX_NEAR_ROWS, rng)
+    batch = subsample(batch[~np.isin(row_hashes(batch), known)].reset_index(drop=True), MAX_NEAR_ROWS, rng)
     values, counts = np.unique(known, return_counts=True)
     alone = np.flatnonzero(np.isin(row_hashes(real), values[counts == 1]))
     return _Rows(real, len(training), batch, alone, known)
@@ -357,8 +357,8 @@ class Combinations:
 def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     """Compare the combinations of values in many sets of columns."""
     tables = without(tables, identifying_columns(tables.real))
-    batch = thin(tables.batch.drop_duplicates(ignore_index=True), MAX_KEYED_ROWS, rng)
-    rows = KeyedRows.of(thin(tables.members, MAX_KEYED_ROWS, rng), tables.control, batch)
+    batch = subsample(tables.batch.drop_duplicates(ignore_index=True), MAX_KEYED_ROWS, rng)
+    rows = KeyedRows.of(subsample(tables.members, MAX_KEYED_ROWS, rng), tables.control, batch)
     names = [str(name) for name in tables.members]
     by_size: dict[int, list[tuple[Floats, Floats]]] = {}
     sets = []

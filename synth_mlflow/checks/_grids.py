@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from synth_mlflow.checks import Probe
+from synth_mlflow.checks import Metric
 from synth_mlflow.data.columns import Kind
 from synth_mlflow.data.grids import (
     DAY_US,
@@ -35,7 +35,7 @@ from synth_mlflow.metrics.distances import (
     Counts,
     Statistic,
     Tallied,
-    Tally,
+    ValueCounts,
     counted_tv_distance,
     homogeneity_p_value,
     marks_gap,
@@ -81,7 +81,7 @@ class Parts:
 
 def grid_probes(
     name: str, kind: Kind, counted: Tallied, policy: Mapping[str, float]
-) -> Iterator[tuple[Statistic, Probe]]:
+) -> Iterator[tuple[Statistic, Metric]]:
     """Each statistic of a column's grid, and the probe of what it says about the batch."""
     tally = counted.tally
     n_real, n_batch = tally.present
@@ -91,7 +91,7 @@ def grid_probes(
         p_value = share_p_value(k_real, n_real, k_batch, n_batch)
         shares = f"{k_batch / n_batch:.1%} of the batch, {k_real / n_real:.1%} of real rows"
         note = f"{shares} lie off the grid of the real values: {found.words}"
-        yield gap, Probe("off_grid", gap(tally), policy["off_grid"], column=name, p_value=p_value, note=note)
+        yield gap, Metric("off_grid", gap(tally), policy["off_grid"], column=name, p_value=p_value, note=note)
     for parts in uneven_parts(counted, kind):
         yield _part_probe(name, parts, tally, policy["part_distance"])
 
@@ -122,8 +122,8 @@ def uneven_parts(counted: Tallied, kind: Kind) -> Iterator[Parts]:
             yield parts
 
 
-def _part_probe(name: str, parts: Parts, tally: Tally, limit: float) -> tuple[Statistic, Probe]:
-    def distance(tally: Tally) -> float:
+def _part_probe(name: str, parts: Parts, tally: ValueCounts, limit: float) -> tuple[Statistic, Metric]:
+    def distance(tally: ValueCounts) -> float:
         return counted_tv_distance(*map(parts.counts, (tally.real, tally.batch))) if all(tally.present) else 0.0
 
     real, batch = map(parts.counts, (tally.real, tally.batch))
@@ -132,7 +132,7 @@ def _part_probe(name: str, parts: Parts, tally: Tally, limit: float) -> tuple[St
     shares = f"{batch[widest] / n_batch:.1%} of the batch, {real[widest] / n_real:.1%} of real rows"
     note = f"widest gap: {parts.labels[widest]} has {shares}"
     p_value = homogeneity_p_value(real, batch)
-    return distance, Probe(f"{parts.name}_distance", distance(tally), limit, column=name, p_value=p_value, note=note)
+    return distance, Metric(f"{parts.name}_distance", distance(tally), limit, column=name, p_value=p_value, note=note)
 
 
 def _off_numbers(values: npt.NDArray[Any], counts: Counts, is_real: Bools) -> OffGrid | None:

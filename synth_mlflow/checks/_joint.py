@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import IsolationForest
 
-from synth_mlflow.checks import Probe
+from synth_mlflow.checks import Metric
 from synth_mlflow.checks._columns import kept_probe
-from synth_mlflow.checks._tables import Tables, thin, thinned
+from synth_mlflow.checks._tables import Tables, subsample, thinned
 from synth_mlflow.data.digests import Hashes, row_hashes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import group_codes
@@ -24,7 +24,7 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.associations import SharedBins
 from synth_mlflow.metrics.distances import SPLIT_ROWS, Bools, share_p_value
 from synth_mlflow.metrics.encoding import Encoding
-from synth_mlflow.metrics.null_distribution import Floats, Floor, Places, group_halves, split_floor
+from synth_mlflow.metrics.null_distribution import Floats, NullDistribution, Places, group_halves, split_floor
 from synth_mlflow.metrics.two_sample import ClassifierTest, FoldedArea, classifier_floor, classifier_test
 
 MAX_CLASSIFIER_ROWS = 10_000
@@ -39,7 +39,7 @@ class Classified:
     """The classifier test, the rows that it was made on, and what it gives for real rows against real rows."""
 
     test: ClassifierTest
-    floor: Floor
+    floor: NullDistribution
     control: pd.DataFrame
     batch: pd.DataFrame
     encoding: Encoding
@@ -69,9 +69,9 @@ def classify(tables: Tables, encoding: Encoding, task: Task, seed: int, rng: np.
     Where rows come in groups, no row is scored by a model that has seen its group.
     """
     control, batch = (_entered_once(rows) for rows in (tables.control, tables.batch))
-    first = thin(control, MAX_CLASSIFIER_ROWS, rng)
-    second = thin(batch, max(len(first), min(len(batch), 1_000)), rng)
-    real = thin(_entered_once(tables.real), 2 * MAX_CLASSIFIER_ROWS, rng)
+    first = subsample(control, MAX_CLASSIFIER_ROWS, rng)
+    second = subsample(batch, max(len(first), min(len(batch), 1_000)), rng)
+    real = subsample(_entered_once(tables.real), 2 * MAX_CLASSIFIER_ROWS, rng)
     by_table = [group_codes(rows, task) for rows in (first, second, real)]
     groups = None if by_table[0] is None or by_table[1] is None else (by_table[0], by_table[1])
     features, categorical = (encoding.features(first), encoding.features(second)), encoding.categorical
@@ -83,16 +83,16 @@ def classify(tables: Tables, encoding: Encoding, task: Task, seed: int, rng: np.
     return Classified(test, floor, first, second, encoding, p_value)
 
 
-def classifier_probes(found: Classified, slices: Mapping[str, Slice], limit: float) -> Iterator[Probe]:
+def classifier_probes(found: Classified, slices: Mapping[str, Slice], limit: float) -> Iterator[Metric]:
     """The test over all rows, and inside each slice of the statement that has rows enough."""
     test = found.test
     note = f"given away by {', '.join(found.worst_columns)}"
-    yield Probe("classifier_auc", test.auc, limit, floor=found.noise, p_value=found.p_value, note=note)
+    yield Metric("classifier_auc", test.auc, limit, floor=found.noise, p_value=found.p_value, note=note)
     for name, part in slices.items():
         inside = _inside(found, part.mask(found.control), part.mask(found.batch))
         if inside is not None:
             area, floor = inside
-            yield Probe(f"classifier_auc_{name}", area.auc, limit, floor=floor, p_value=area.p_value, note=part.text)
+            yield Metric(f"classifier_auc_{name}", area.auc, limit, floor=floor, p_value=area.p_value, note=part.text)
 
 
 def worst_slices(found: Classified) -> pd.DataFrame:
@@ -115,7 +115,7 @@ def repeated_rows(
     policy: Mapping[str, float],
     rng: np.random.Generator,
     groups: Places | None = None,
-) -> Iterator[Probe]:
+) -> Iterator[Metric]:
     """Rows that stand more than once: more than among as many real rows, or suspiciously few."""
     n = min(len(real), len(batch))
     codes = row_hashes(real)
@@ -133,7 +133,7 @@ def repeated_rows(
     if groups is not None:
         p_value = max(p_value, float(law.p_values(np.array([value]), n, n)[0]))
     floor = float(law.upper(n, n)[0])
-    yield Probe("repeated_rows", value, policy["repeated_rows"], floor=floor, p_value=p_value, note=note)
+    yield Metric("repeated_rows", value, policy["repeated_rows"], floor=floor, p_value=p_value, note=note)
     if drawn >= REPEATS_MATTER * n:
         clean, counts = "too clean: real rows repeat", (drawn, batch_repeats)
         yield from kept_probe("repeats_kept", counts, (n, n), policy["clean_share"], clean)
@@ -146,7 +146,7 @@ def isolated_rows(
     limit: float,
     rng: np.random.Generator,
     groups: Places | None = None,
-) -> Iterator[Probe]:
+) -> Iterator[Metric]:
     """How many of the batch's rows are as odd as the oddest real ones.
 
     Notes
@@ -159,7 +159,9 @@ def isolated_rows(
     places = parts if groups is not None else [kept[part] for part in parts]
     learned, asked = (real.iloc[part].reset_index(drop=True) for part in places)
     forest = IsolationForest(random_state=int(rng.integers(2**31))).fit(encoding.points(learned))
-    scores = [forest.score_samples(encoding.points(rows)) for rows in (asked, thin(batch, MAX_ISOLATION_ROWS, rng))]
+    scores = [
+        forest.score_samples(encoding.points(rows)) for rows in (asked, subsample(batch, MAX_ISOLATION_ROWS, rng))
+    ]
     odd = [one < np.quantile(scores[0], ISOLATED_SHARE) for one in scores]
     sizes = len(odd[0]), len(odd[1])
 
@@ -199,7 +201,7 @@ BLIND_ALPHA = 0.001
 
 
 @dataclass(frozen=True)
-class Blind:
+class ControlShiftTest:
     """How well members and control can be told apart by themselves."""
 
     auc: float
@@ -242,9 +244,9 @@ def blind_test(
     encoding: Encoding,
     *,
     seed: int,
-    floor: Floor | None = None,
+    floor: NullDistribution | None = None,
     task: Task | None = None,
-) -> Blind:
+) -> ControlShiftTest:
     """Compare equally many members and controls, of every row one copy; ``floor`` is measured where it is not given.
 
     Exact duplicates lie on one side of a frozen split, so a classifier that remembers a row knows where its twin lies:
@@ -254,7 +256,7 @@ def blind_test(
     members, control = members.drop_duplicates(), control.drop_duplicates()
     rng = np.random.default_rng([seed, 17])
     n_rows = min(len(members), len(control), MAX_ROWS)
-    first, second = thin(members, n_rows, rng), thin(control, n_rows, rng)
+    first, second = subsample(members, n_rows, rng), subsample(control, n_rows, rng)
     features, categorical = (encoding.features(first), encoding.features(second)), encoding.categorical
     pooled = None if task is None else group_codes(pd.concat([first, second], ignore_index=True), task)
     groups = None if pooled is None else (pooled[: len(first)], pooled[len(first) :])
@@ -265,4 +267,4 @@ def blind_test(
         p_value = max(p_value, float(floor.p_values(np.array([test.auc - 0.5]), *sizes)[0]))
     best, named = np.argsort(test.importance)[::-1][:3], (task.group, task.time) if task else (None, None)
     columns = tuple(encoding.schema.columns[place] for place in best)
-    return Blind(test.auc, p_value, 0.5 + float(floor.upper(*sizes)[0]), columns, *named)
+    return ControlShiftTest(test.auc, p_value, 0.5 + float(floor.upper(*sizes)[0]), columns, *named)

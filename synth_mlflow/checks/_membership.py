@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.checks._tables import Tables, thin
+from synth_mlflow.checks._tables import Tables, subsample
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.metrics import membership
 from synth_mlflow.metrics.associations import SharedBins
 from synth_mlflow.metrics.encoding import Encoding, Scale
 from synth_mlflow.metrics.intervals import excess_p_value
-from synth_mlflow.metrics.membership import attack_floors, deals, meta_floors
+from synth_mlflow.metrics.membership import attack_floors, meta_floors, permute_membership
 from synth_mlflow.metrics.row_pairs import ValueCounts, count_values, exact_values, surplus_by_column
 from synth_mlflow.metrics.two_sample import roc_area
 
@@ -101,14 +101,14 @@ def draw_targets(tables: Tables, rng: np.random.Generator) -> Targets:
     drawn = rng.permutation(len(tables.members))
     members, others = tables.members.iloc[drawn[:n]], tables.members.iloc[drawn[n:]]
     order = rng.permutation(2 * n)
-    pooled = pd.concat([members, thin(tables.control, n, rng)], ignore_index=True).iloc[order]
+    pooled = pd.concat([members, subsample(tables.control, n, rng)], ignore_index=True).iloc[order]
     return Targets(pooled.reset_index(drop=True), np.asarray(order < n), others)
 
 
 def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed: int) -> Battery:
     """Score every target by every attack, and measure what the scores give when membership is dealt at random."""
     rng = np.random.default_rng([seed, 29])
-    batch = thin(batch, MAX_BATCH, rng)
+    batch = subsample(batch, MAX_BATCH, rng)
     near = {
         scale: membership.neighbours(encoding.points(targets.rows, scale), encoding.points(batch, scale))
         for scale in SCALES
@@ -120,7 +120,7 @@ def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed:
         name: membership.outcome(name, score, targets.is_member, confidence=confidence)
         for name, score in scores.items()
     }
-    dealt = deals(2 * targets.n, rng)
+    dealt = permute_membership(2 * targets.n, rng)
     floors = {name: attack_floors(score, dealt) for name, score in scores.items()}
     distances = [side for one in near.values() for side in (one.to_batch, one.to_real)]
     known = np.column_stack([*scores.values(), *distances, counts.reused.astype(np.float64)])
@@ -152,7 +152,7 @@ def _scores(
     scores["subset_counts"] = membership.subset_counts(bins.codes(targets.rows), bins.codes(batch), rng)
     scores["density_classifier"] = membership.density_classifier(
         encoding.features(targets.rows),
-        encoding.features(thin(batch, MAX_CLASSIFIER_ROWS, rng)),
+        encoding.features(subsample(batch, MAX_CLASSIFIER_ROWS, rng)),
         seed=seed,
         categorical=encoding.categorical,
     )

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.checks import Probe
-from synth_mlflow.checks._tables import thin, thinned
+from synth_mlflow.checks import Metric
+from synth_mlflow.checks._tables import subsample, thinned
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, schema_of
 from synth_mlflow.metrics.associations import (
     Codes,
@@ -59,7 +59,7 @@ def pair_families(
     bins = SharedBins.learn(real, n_bins=N_BINS, n_levels=N_LEVELS if real.shape[1] <= WIDE else N_BINS)
     n_rows = int(min(MAX_ROWS, max(MAX_PRODUCTS / float(bins.widths.sum()) ** 2, 2_000)))
     kept = thinned(len(real), n_rows, rng)
-    real, batch = real.iloc[kept].reset_index(drop=True), thin(batch, n_rows, rng)
+    real, batch = real.iloc[kept].reset_index(drop=True), subsample(batch, n_rows, rng)
     groups = None if groups is None else np.unique(groups[kept], return_inverse=True)[1]
     families = _binned(bins, real, batch, rng, groups) if len(bins.columns) > 1 else []
     schema = schema_of(real)
@@ -67,7 +67,7 @@ def pair_families(
     return families + (_ranked(ordered, real, batch, rng, groups) if len(ordered) > 1 else [])
 
 
-def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Probe]:
+def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Metric]:
     """For each column the pair that is most surprising, paid for by Bonferroni over its partners."""
     return [
         _worst(family, place, policy[family.name])
@@ -157,13 +157,13 @@ def _partners(family: Family, place: int) -> Places:
     return np.flatnonzero(asked)
 
 
-def _worst(family: Family, place: int, limit: float) -> Probe:
+def _worst(family: Family, place: int, limit: float) -> Metric:
     others = _partners(family, place)
     p_values, values = family.p_values[place, others], np.abs(family.difference[place, others])
     worst = int(others[np.lexsort((-values, p_values))[0]])
     p_value = min(float(p_values.min()) * len(others), 1.0)
     note = f"with {family.columns[worst]!r}"
-    return Probe(
+    return Metric(
         family.name,
         abs(float(family.difference[place, worst])),
         limit,

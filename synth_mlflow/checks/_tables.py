@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.checks import Evidence
+from synth_mlflow.checks import CheckInput
 from synth_mlflow.data.columns import NUMERIC_KINDS, conform, schema_of
 from synth_mlflow.data.splits import Positions
 
@@ -33,7 +33,7 @@ class Tables:
         return Tables(*(rows.drop(columns=column) for rows in (self.batch, self.members, self.control)))
 
 
-def judged_tables(evidence: Evidence) -> Tables:
+def judged_tables(evidence: CheckInput) -> Tables:
     """The evidence restricted to the slice that the batch was made for.
 
     Raises
@@ -57,7 +57,7 @@ def without(tables: Tables, columns: Sequence[str]) -> Tables:
     return Tables(*(rows.drop(columns=list(columns)) for rows in (tables.batch, tables.members, tables.control)))
 
 
-def thin(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+def subsample(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
     """At most ``n_rows`` rows, drawn without replacement, in their old order."""
     return rows if len(rows) <= n_rows else rows.iloc[thinned(len(rows), n_rows, rng)].reset_index(drop=True)
 
@@ -78,7 +78,7 @@ def too_few(tables: Tables, *, needed: int, needed_batch: int, why: str) -> str:
     return f"too few rows to {why}: {', '.join(short)}" if short else ""
 
 
-def later_columns(evidence: Evidence, tables: Tables) -> list[str]:
+def later_columns(evidence: CheckInput, tables: Tables) -> list[str]:
     """Columns by which every evaluation row comes after all training rows, as in a split by time.
 
     A batch that was made from training rows cannot have the values of such a column in evaluation rows.

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
-from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import (
     Combinations,
     NearMatches,
@@ -28,7 +28,7 @@ from synth_mlflow.checks._evaluation_matches import (
     whole_rows,
 )
 from synth_mlflow.checks._membership import distinct, draw_targets
-from synth_mlflow.checks._tables import Tables, judged_tables, thin, too_few, without
+from synth_mlflow.checks._tables import Tables, judged_tables, subsample, too_few, without
 from synth_mlflow.metrics.encoding import Encoding, Matrix
 from synth_mlflow.metrics.intervals import Matches, smallest_detectable
 from synth_mlflow.metrics.membership import Bools, Floats, distance_attacks, neighbours
@@ -78,7 +78,7 @@ class Contamination:
     always_decides: ClassVar[bool] = True
     """No batch goes without it, its thresholds are only tightened, and nobody accepts that it is inconclusive."""
 
-    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+    def run(self, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         """Hold the evaluation rows against the batch."""
         tables = _tables(evidence)
         short = too_few(tables, needed=1, needed_batch=1, why="hold evaluation rows against the batch")
@@ -101,7 +101,7 @@ class Contamination:
         return CheckResult(tuple(probes), metrics=metrics, tables={"matches": table}, words=_words(metrics))
 
 
-def _tables(evidence: Evidence) -> Tables:
+def _tables(evidence: CheckInput) -> Tables:
     """The project's own rows: what a batch was learned from elsewhere says nothing of how the evaluation rows lie."""
     if evidence.training is not None:
         evidence = replace(evidence, members=evidence.training, training=None)
@@ -112,25 +112,25 @@ def _tables(evidence: Evidence) -> Tables:
     return Tables(inside.batch, whole.members, whole.control)
 
 
-def _whole(name: str, found: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Probe:
-    return Probe(name, _excess(found, n_batch), policy["matched_rows"], p_value=found.p_value, note=_note(found, how))
+def _whole(name: str, found: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Metric:
+    return Metric(name, _excess(found, n_batch), policy["matched_rows"], p_value=found.p_value, note=_note(found, how))
 
 
-def _near(near: Sequence[NearMatches], n_batch: int, policy: Mapping[str, float]) -> list[Probe]:
+def _near(near: Sequence[NearMatches], n_batch: int, policy: Mapping[str, float]) -> list[Metric]:
     if not near:
         return []
     joint = min(near, key=lambda one: one.matches.p_value)
     large = [one for one in near if _beyond_natural(one) > policy["near_rows_unexplained"]] or near
     alone = min(large, key=_alone_p_value)
     return [
-        Probe(
+        Metric(
             "near_rows",
             _excess(joint.matches, n_batch),
             policy["matched_rows"],
             p_value=min(len(near) * joint.matches.p_value, 1.0),
             note=_note(joint.matches, f"look like originals of rows of the batch ({joint.alteration})"),
         ),
-        Probe(
+        Metric(
             "near_rows_unexplained",
             _beyond_natural(alone),
             policy["near_rows_unexplained"],
@@ -152,14 +152,14 @@ def _beyond_natural(near: NearMatches) -> float:
     return _unexplained(found.evaluation, found.expected + part * found.expected_from_training)
 
 
-def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -> list[Probe]:
+def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -> list[Metric]:
     probes = []
     if shared.sets:
         every = [one.matches for one in shared.sets]
         place = int(np.argmin([one.p_value for one in every]))
         columns = ", ".join(map(repr, shared.sets[place].columns))
         probes.append(
-            Probe(
+            Metric(
                 "shared_values",
                 _excess(every[place], n_batch),
                 policy["matched_rows"],
@@ -173,7 +173,7 @@ def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -
     return probes
 
 
-def _new_values(each: Sequence[NewKeys], limit: float) -> Probe:
+def _new_values(each: Sequence[NewKeys], limit: float) -> Metric:
     """The most significant sets of columns among those whose effect counts, at the price of all (C. E. Bonferroni)."""
     large = [one for one in each if _unexplained(one.found, one.expected) > limit] or each
     worst = min(large, key=lambda one: one.p_value)
@@ -183,15 +183,17 @@ def _new_values(each: Sequence[NewKeys], limit: float) -> Probe:
         f"would about {worst.expected:,.0f} times: {WHAT_TO_DO}"
     )
     p_value = min(len(each) * worst.p_value, 1.0)
-    return Probe("new_values_unexplained", _unexplained(worst.found, worst.expected), limit, p_value=p_value, note=note)
+    return Metric(
+        "new_values_unexplained", _unexplained(worst.found, worst.expected), limit, p_value=p_value, note=note
+    )
 
 
-def _attacked(attacks: Sequence[Swapped], limit: float) -> list[Probe]:
+def _attacked(attacks: Sequence[Swapped], limit: float) -> list[Metric]:
     if not attacks:
         return []
     worst = min(attacks, key=lambda one: one.p_value)
     note = f"by the batch, evaluation rows are told from training rows ({worst.name}): {WHAT_TO_DO}"
-    return [Probe("attack_auc", worst.auc, limit, p_value=min(len(attacks) * worst.p_value, 1.0), note=note)]
+    return [Metric("attack_auc", worst.auc, limit, p_value=min(len(attacks) * worst.p_value, 1.0), note=note)]
 
 
 def _excess(found: Matches, n_batch: int) -> float:
@@ -288,7 +290,7 @@ def swapped_attacks(tables: Tables, rng: np.random.Generator) -> list[Swapped]:
     from elsewhere may then lie nearer to evaluation rows, and has not seen one.
     """
     once = distinct(without(tables, identifying_columns(tables.real)))
-    small = Tables(thin(once.batch, MAX_BATCH, rng), once.members, thin(once.control, MAX_TARGETS, rng))
+    small = Tables(subsample(once.batch, MAX_BATCH, rng), once.members, subsample(once.control, MAX_TARGETS, rng))
     if min(len(small.members), len(small.control)) < MIN_TARGETS or len(small.batch) < MIN_TARGETS:
         return []
     targets = draw_targets(small, rng)

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._joint import (
-    Blind,
     Classified,
+    ControlShiftTest,
     blind_test,
     classifier_probes,
     classify,
@@ -71,7 +71,7 @@ class Fidelity:
         "detectable_auc": 0.75,  # what the classifier test must be able to find before a verdict is given
     }
 
-    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+    def run(self, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         """Compare the batch with real rows: columns and pairs always, the whole where the rows allow it."""
         all_columns = judged_tables(evidence)
         group = evidence.task.group
@@ -108,7 +108,7 @@ class Fidelity:
         return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group))
 
 
-def _names_of(evidence: Evidence) -> frozenset[str]:
+def _names_of(evidence: CheckInput) -> frozenset[str]:
     """The columns that name rows or groups, but for those that a slice looks at."""
     looked_at = {name for part in evidence.slices.values() for name in part.columns}
     return evidence.task.names_rows - looked_at
@@ -119,7 +119,7 @@ class Whole:
     """Whole rows: the batch against evaluation rows, and training rows against evaluation rows without the batch."""
 
     found: Classified
-    blind: Blind
+    blind: ControlShiftTest
 
 
 class Compared:
@@ -135,14 +135,14 @@ class Compared:
         self.encoding = Encoding.learn(self.real)
 
 
-def _of_whole_rows(found: Classified, evidence: Evidence, policy: Mapping[str, float]) -> Iterator[Probe]:
+def _of_whole_rows(found: Classified, evidence: CheckInput, policy: Mapping[str, float]) -> Iterator[Metric]:
     """The classifier test; a slice of the statement that the batch was made for is the whole here."""
     own = evidence.slice.text if evidence.slice else ""
     others = {name: part for name, part in evidence.slices.items() if part.text != own}
     yield from classifier_probes(found, others, policy["classifier_auc"])
 
 
-def _whole(tables: Tables, evidence: Evidence, rng: np.random.Generator) -> Whole:
+def _whole(tables: Tables, evidence: CheckInput, rng: np.random.Generator) -> Whole:
     encoding = Encoding.learn(tables.without(evidence.task.group).real)
     found = classify(tables, encoding, evidence.task, evidence.seed, rng)
     sides, task = (tables.members, tables.control), evidence.task
@@ -184,7 +184,7 @@ def _words(differ: bool, group: str | None) -> str:
 def _shown(
     judged: Compared,
     whole: Whole | None,
-    probes: Sequence[Probe],
+    probes: Sequence[Metric],
     families: Sequence[Family],
     policy: Mapping[str, float],
     rng: np.random.Generator,
@@ -203,7 +203,7 @@ def _classifier_metrics(found: Classified, policy: Mapping[str, float]) -> dict[
     return {"classifier_auc": found.test.auc, "classifier_auc_floor": found.noise, "classifier_auc_limit": limit}
 
 
-def _worst_by_name(probes: Sequence[Probe]) -> dict[str, float]:
+def _worst_by_name(probes: Sequence[Metric]) -> dict[str, float]:
     worst: dict[str, float] = {}
     for probe in probes:
         if probe.value is not None and not probe.name.startswith("classifier_auc"):
@@ -213,12 +213,12 @@ def _worst_by_name(probes: Sequence[Probe]) -> dict[str, float]:
     return worst
 
 
-def _table(probes: Sequence[Probe]) -> pd.DataFrame:
+def _table(probes: Sequence[Metric]) -> pd.DataFrame:
     return pd.DataFrame([vars(probe) for probe in probes]).sort_values("p_value", ignore_index=True)
 
 
 def _figures(
-    judged: Compared, probes: Sequence[Probe], families: Sequence[Family], rng: np.random.Generator
+    judged: Compared, probes: Sequence[Metric], families: Sequence[Family], rng: np.random.Generator
 ) -> dict[str, Figure]:
     distances = {p.column: p for p in probes if p.name == "column_distance" and p.column and p.value is not None}
     shown = sorted(distances, key=lambda name: -(distances[name].value or 0.0))[:MAX_PANELS]
@@ -256,7 +256,7 @@ N_SPLITS = 100
 
 def name_probes(
     tables: Tables, names: frozenset[str], policy: Mapping[str, float], rng: np.random.Generator
-) -> Iterator[Probe]:
+) -> Iterator[Metric]:
     """For each identifier: does it repeat more often than real ones do, and has it their form?"""
     for name in tables.batch.columns:
         if name in names and tables.real[name].notna().any():
@@ -264,10 +264,10 @@ def name_probes(
             yield _form(tables, name, policy["unseen_levels"], rng)
 
 
-def _repeats(tables: Tables, name: str, limit: float) -> Probe:
+def _repeats(tables: Tables, name: str, limit: float) -> Metric:
     batch, real = (_repeated(rows[name]) for rows in (tables.batch, tables.members))
     note = f"{batch:.2%} of the batch stand in more than one row, {real:.2%} of the members"
-    return Probe("repeated_identifiers", max(batch - real, 0.0), limit, column=name, note=note)
+    return Metric("repeated_identifiers", max(batch - real, 0.0), limit, column=name, note=note)
 
 
 def _repeated(values: pd.Series) -> float:
@@ -275,17 +275,17 @@ def _repeated(values: pd.Series) -> float:
     return float(present.duplicated(keep=False).mean()) if len(present) else 0.0
 
 
-def _form(tables: Tables, name: str, limit: float, rng: np.random.Generator) -> Probe:
+def _form(tables: Tables, name: str, limit: float, rng: np.random.Generator) -> Metric:
     present = tables.batch[name].dropna()
     public = known_form(tables.real[name].dropna())
     if public:
         share = float(np.mean([known_form(pd.Series([value])) != public for value in present])) if len(present) else 0.0
         note = f"{share:.2%} of the batch are no {public}, as all real values are"
-        return Probe("identifier_form", share, limit, column=name, note=note)
+        return Metric("identifier_form", share, limit, column=name, note=note)
     batch, real = _forms(present), _forms(tables.real[name].dropna())
     share = float((~batch.isin(set(real))).mean()) if len(batch) else 0.0
     note = f"{share:.2%} of the batch have a form that no real value has"
-    return Probe("identifier_form", share, limit, column=name, floor=_floor(real, rng), note=note)
+    return Metric("identifier_form", share, limit, column=name, floor=_floor(real, rng), note=note)
 
 
 def _forms(values: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import whole_rows
 from synth_mlflow.checks._joint import blind_test
 from synth_mlflow.checks._membership import Battery, distinct, draw_targets, run_attacks
@@ -62,7 +62,7 @@ class Privacy:
         "detectable_auc": 0.67,  # what a hold-out must be able to show before a verdict is given
     }
 
-    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+    def run(self, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         """Attack the batch."""
         judged = judged_tables(evidence)
         if evidence.task.time:  # a time that only evaluation rows have would tell them from members without the batch
@@ -97,7 +97,7 @@ class Privacy:
         return CheckResult((copies, *_probes(battery, leaking, policy), *inferred), **shown)
 
 
-def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Probe, ...]:
+def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Metric, ...]:
     helps = _what_helps(leaking)
     probes = [probe for name in battery.outcomes for probe in _attack_probes(name, battery, helps, policy)]
     probes.append(_near_copies(battery, policy["near_copies"]))
@@ -108,7 +108,7 @@ def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]
     return tuple(probes)
 
 
-def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Probe:
+def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Metric:
     """Copies of members, all of them, against what repeated real rows give and the evaluation rows that it equals.
 
     Nothing is drawn, so it takes no part in the correction: half of the false-alarm rate says how many are too many.
@@ -123,7 +123,7 @@ def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Probe:
         f"from {enough:,} on this is no chance"
     )
     value, floor = (found.training - chance) / n, (enough - 1 - chance) / n
-    return Probe("exact_copies", max(value, 0.0), policy["exact_copies"], floor=max(floor, 0.0), note=note)
+    return Metric("exact_copies", max(value, 0.0), policy["exact_copies"], floor=max(floor, 0.0), note=note)
 
 
 def _what_helps(leaking: pd.DataFrame) -> str:
@@ -133,20 +133,20 @@ def _what_helps(leaking: pd.DataFrame) -> str:
     return f"members' values of {names} are handed out: round or jitter these columns, or use fewer leaves"
 
 
-def _attack_probes(name: str, battery: Battery, helps: str, policy: Mapping[str, float]) -> list[Probe]:
+def _attack_probes(name: str, battery: Battery, helps: str, policy: Mapping[str, float]) -> list[Metric]:
     found, floors = battery.outcomes[name], battery.floors[name]
     helps = helps if name in ("exact_values", "value_surplus", "meta") else ""
     limit, p_value = policy["attack_auc"], found.p_value
-    probes = [Probe(f"{name}_auc", found.auc, limit, floor=floors[0], p_value=p_value, note=helps)]
+    probes = [Metric(f"{name}_auc", found.auc, limit, floor=floors[0], p_value=p_value, note=helps)]
     limits = (("1_percent", policy["attack_tpr_1_percent"]), ("01_percent", policy["attack_tpr_01_percent"]))
     for (label, limit), rate, floor in zip(limits, found.rates, floors[1:], strict=True):
         note = f"95 % interval {rate.low:.2g} to {rate.high:.2g}{'; ' if helps else ''}{helps}"
         value = rate.true_positive_rate
-        probes.append(Probe(f"{name}_tpr_{label}", value, limit, floor=floor, p_value=rate.p_value, note=note))
+        probes.append(Metric(f"{name}_tpr_{label}", value, limit, floor=floor, p_value=rate.p_value, note=note))
     return probes
 
 
-def _near_copies(battery: Battery, limit: float) -> Probe:
+def _near_copies(battery: Battery, limit: float) -> Metric:
     """The way of being near that is most surprising, at the price of all ways (C. E. Bonferroni)."""
     how, marks = min(battery.copies.items(), key=lambda one: battery.p_value(one[1]))
     price = len(battery.copies)
@@ -165,25 +165,25 @@ def _excess(
     column: str | None = None,
     note: str = "",
     price: int = 1,
-) -> Probe:
+) -> Metric:
     k_members, k_control = battery.counted(marks)
     p_value = min(price * battery.p_value(marks), 1.0)
     floor = float(excess_floors(marks[:, None], battery.dealt)[0])
     n = battery.targets.n
     words = f"{k_members:,} of {n:,} members, fresh real rows would have about {k_control:,}: {note}"
     value = (k_members - k_control) / n
-    return Probe(name, value, limit, column=column, floor=floor, p_value=p_value, note=words, group=name)
+    return Metric(name, value, limit, column=column, floor=floor, p_value=p_value, note=words, group=name)
 
 
-def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float) -> Probe:
+def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float) -> Metric:
     rows, is_member = battery.targets.rows, battery.targets.is_member
     if rows[column].nunique() < 2:
-        return Probe("inference_auc", None, limit, column=column, note="the column has fewer than two values")
+        return Metric("inference_auc", None, limit, column=column, note="the column has fewer than two values")
     scores = inference_scores(rows, batch, column)
     found = membership.outcome("inference", scores, is_member)
     floor = attack_floors(scores, battery.dealt)[0]
     note = "the batch gives away this value of members better than that of controls; coarsen it, or what goes with it"
-    return Probe(
+    return Metric(
         "inference_auc",
         found.auc,
         limit,
@@ -203,7 +203,7 @@ def _epsilon_in_words(metrics: Mapping[str, float]) -> str:
     )
 
 
-def _detectable_in_words(copies: Probe, metrics: Mapping[str, float]) -> str:
+def _detectable_in_words(copies: Metric, metrics: Mapping[str, float]) -> str:
     smallest = max(copies.floor or 0.0, copies.limit)
     return (
         f"At these sizes an attack of AUC {metrics['detectable_auc']:.3f} would have been found in four of five cases, "

@@ -15,9 +15,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from synth_mlflow.checks import Check, CheckResult, Evidence, Probe
+from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._plots import REAL, SYNTHETIC, Dots, dots
-from synth_mlflow.checks._tables import Tables, judged_tables, thin, too_few
+from synth_mlflow.checks._tables import Tables, judged_tables, subsample, too_few
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import Task
@@ -88,7 +88,7 @@ class Utility:
         "detectable_share": 0.5,  # a share this low must be detectable before a verdict is given
     }
 
-    def run(self, evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+    def run(self, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         """Train both arms and compare them."""
         trained, unusable = trainable(evidence), _unusable(evidence)
         short = too_few_rows(trained) or _one_value(trained, evidence)
@@ -110,7 +110,7 @@ class Utility:
         return CheckResult(probes, weak, words=words, **shown)
 
 
-def _unusable(evidence: Evidence) -> tuple[Probe, ...]:
+def _unusable(evidence: CheckInput) -> tuple[Metric, ...]:
     """A probe that fails where the batch has rows that no sweep can train on; none where it has no such row."""
     task, target = evidence.task, evidence.batch[evidence.task.target]
     classes = classes_of_members(evidence.members, task)
@@ -120,10 +120,10 @@ def _unusable(evidence: Evidence) -> tuple[Probe, ...]:
     words = " and ".join(f"{n:,} of {len(target):,} targets are {what}" for n, what in found if n)
     share = (n_missing + n_strange) / max(len(target), 1)
     note = f"{words}: no model can be trained on them; leave these rows out"
-    return (Probe("unusable_targets", share, 0.0, column=task.target, note=note),) if words else ()
+    return (Metric("unusable_targets", share, 0.0, column=task.target, note=note),) if words else ()
 
 
-def _one_value(trained: Trained, evidence: Evidence) -> str:
+def _one_value(trained: Trained, evidence: CheckInput) -> str:
     """Why no score can be defined, or nothing."""
     sides = {"training": trained.members, "evaluation": trained.control}
     if trained.rest is not None:
@@ -137,7 +137,7 @@ def _one_value(trained: Trained, evidence: Evidence) -> str:
     )
 
 
-def _undefined(arms: Arms, evidence: Evidence) -> str:
+def _undefined(arms: Arms, evidence: CheckInput) -> str:
     sizes = arms.control[evidence.task.target].value_counts()
     lacking = [str(label) for label in arms.classes if not sizes.get(label, 0)]
     missing = f": there is none of {', '.join(map(repr, lacking))}" if lacking else ""
@@ -145,13 +145,13 @@ def _undefined(arms: Arms, evidence: Evidence) -> str:
     return f"{evidence.metric} is undefined on {n_rows:,} evaluation rows; it needs rows of every class{missing}"
 
 
-def _slices(arms: Arms, evidence: Evidence) -> list[_Comparison]:
+def _slices(arms: Arms, evidence: CheckInput) -> list[_Comparison]:
     masks = {name: part.mask(arms.control) for name, part in evidence.slices.items()}
     found = [_compare(name, arms, evidence, mask) for name, mask in masks.items() if mask.sum() >= MIN_SLICE_ROWS]
     return [one for one in found if one is not None]
 
 
-def _classes(arms: Arms, evidence: Evidence) -> list[_Comparison]:
+def _classes(arms: Arms, evidence: CheckInput) -> list[_Comparison]:
     """Each class against the rest; two classes mirror each other, and the whole has said it."""
     if len(arms.classes) < 3:
         return []
@@ -161,7 +161,7 @@ def _classes(arms: Arms, evidence: Evidence) -> list[_Comparison]:
     return [one for one in found if one is not None]
 
 
-def _not_judged(arms: Arms, evidence: Evidence, judged: list[_Comparison]) -> dict[str, pd.DataFrame]:
+def _not_judged(arms: Arms, evidence: CheckInput, judged: list[_Comparison]) -> dict[str, pd.DataFrame]:
     """The slices and classes without a verdict of their own, and why: said, not passed over."""
     slices = {name: int(part.mask(arms.control).sum()) for name, part in evidence.slices.items()}
     sizes = arms.control[evidence.task.target].value_counts()
@@ -181,7 +181,7 @@ def _why_not(n_rows: int, needed: int, metric: str) -> str:
     return "too few rows" if n_rows < needed else f"{metric} is undefined there, as where one class is left"
 
 
-def _one_class(arms: Arms, evidence: Evidence, place: int) -> _Comparison | None:
+def _one_class(arms: Arms, evidence: CheckInput, place: int) -> _Comparison | None:
     target, label = evidence.task.target, arms.classes[place]
     control = arms.control.assign(**{target: arms.control[target] == label})
     real, synthetic, constant = (
@@ -193,7 +193,7 @@ def _one_class(arms: Arms, evidence: Evidence, place: int) -> _Comparison | None
     return found and replace(found, is_class=True)
 
 
-def _compare(name: str, arms: Arms, evidence: Evidence, mask: Mask) -> _Comparison | None:
+def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Comparison | None:
     truth = arms.control.loc[mask, evidence.task.target]
 
     def rated(predictions: Floats, weight: Floats | None = None) -> float:
@@ -227,7 +227,7 @@ def _redraws(groups: Positions | None, n_rows: int, rng: np.random.Generator) ->
     return drawn if groups is None else drawn[:, groups]
 
 
-def _rarest(arms: Arms, evidence: Evidence, whole: _Comparison) -> tuple[str, int, int] | None:
+def _rarest(arms: Arms, evidence: CheckInput, whole: _Comparison) -> tuple[str, int, int] | None:
     """The class with the fewest control rows, their number where it is too small for any spread, and what is needed."""
     if not arms.classes:
         return None
@@ -264,16 +264,16 @@ def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest:
     return ""
 
 
-def _probes(parts: list[_Comparison], task: Task, policy: Mapping[str, float]) -> tuple[Probe, ...]:
+def _probes(parts: list[_Comparison], task: Task, policy: Mapping[str, float]) -> tuple[Metric, ...]:
     return tuple(_probe(part, task, policy) for part in parts if part.gain > 0)
 
 
-def _probe(part: _Comparison, task: Task, policy: Mapping[str, float]) -> Probe:
+def _probe(part: _Comparison, task: Task, policy: Mapping[str, float]) -> Metric:
     name = "gain_share" if part.name == WHOLE else f"gain_share_{part.name.replace(' ', '_')}"
     floor = 1 - 2.33 * part.standard_error / part.gain
     scores = f"synthetic {part.synthetic:.3f}, real {part.real:.3f}, chance {part.chance:.3f}"
     note = f"{scores} on {part.n_rows:,} real rows"
-    return Probe(name, part.share, _limit(part, policy), "high", task.target, floor, part.p_value, note)
+    return Metric(name, part.share, _limit(part, policy), "high", task.target, floor, part.p_value, note)
 
 
 def _limit(part: _Comparison, policy: Mapping[str, float]) -> float:
@@ -301,7 +301,7 @@ def _row(part: _Comparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _picture(parts: list[_Comparison], evidence: Evidence, policy: Mapping[str, float]) -> Figure:
+def _picture(parts: list[_Comparison], evidence: CheckInput, policy: Mapping[str, float]) -> Figure:
     reach = [1.96 * part.standard_error / np.sqrt(2) for part in parts]
     series = (
         Dots("real rows", [part.real for part in parts], reach, REAL),
@@ -355,7 +355,7 @@ class Arms:
         return "real rows outside the slice alone" if self.beside_rest else "a constant prediction"
 
 
-def trainable(evidence: Evidence) -> Trained:
+def trainable(evidence: CheckInput) -> Trained:
     """The rows with a target of a class that training rows have: within the slice, or beside the rest of real rows.
 
     Within a slice no score is defined where one class is left, and none means much where the slice is cut out of the
@@ -380,10 +380,10 @@ def too_few_rows(trained: Trained) -> str:
     return too_few(tables, needed=MIN_ROWS, needed_batch=MIN_ROWS, why="train and test a model")
 
 
-def train(trained: Trained, evidence: Evidence) -> Arms:
+def train(trained: Trained, evidence: CheckInput) -> Arms:
     """Fit both arms on as many rows, again and again."""
     rng = np.random.default_rng([evidence.seed, 31])
-    control, classes, task = thin(trained.control, MAX_CONTROL_ROWS, rng), trained.classes, evidence.task
+    control, classes, task = subsample(trained.control, MAX_CONTROL_ROWS, rng), trained.classes, evidence.task
     n_rows = min(*(int(SUBSAMPLE * len(side)) for side in (trained.batch, trained.members)), MAX_TRAINING_ROWS)
     sides = (trained.members, group_codes(trained.members, task)), (trained.batch, None)
     arms = []
@@ -402,7 +402,7 @@ def classes_of_members(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:
     return tuple(sorted(members[task.target].dropna().unique().tolist())) if task.is_classification else ()
 
 
-def _selected(evidence: Evidence, control: pd.DataFrame) -> pd.DataFrame:
+def _selected(evidence: CheckInput, control: pd.DataFrame) -> pd.DataFrame:
     """Without the rows that confirm: a batch that passes for its score on them would promise too much."""
     return control if evidence.choosing is None else control[evidence.choosing].reset_index(drop=True)
 
@@ -426,7 +426,7 @@ def _varies(found: Trained, task: Task) -> bool:
 def _drawn(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator, groups: Positions | None) -> pd.DataFrame:
     """About ``n_rows`` rows without replacement: whole groups where rows come in groups."""
     if groups is None:
-        return thin(rows, n_rows, rng)
+        return subsample(rows, n_rows, rng)
     order = rng.permutation(int(groups.max()) + 1)
     n_groups = int(np.searchsorted(np.cumsum(np.bincount(groups)[order]), n_rows, "right"))
     return rows[np.isin(groups, order[: max(n_groups, 1)])].reset_index(drop=True)
@@ -436,10 +436,10 @@ def _beside(drawn: pd.DataFrame, rest: pd.DataFrame | None, rng: np.random.Gener
     if rest is None:
         return drawn
     n_rest = min(int(SUBSAMPLE * len(rest)), MAX_TRAINING_ROWS)
-    return pd.concat([thin(rest, n_rest, rng), drawn], ignore_index=True)
+    return pd.concat([subsample(rest, n_rest, rng), drawn], ignore_index=True)
 
 
-def _fitted(rows: pd.DataFrame, control: pd.DataFrame, evidence: Evidence, classes: tuple[Any, ...]) -> Floats:
+def _fitted(rows: pd.DataFrame, control: pd.DataFrame, evidence: CheckInput, classes: tuple[Any, ...]) -> Floats:
     target = rows[evidence.task.target]
     if target.nunique() < 2:  # nothing can be learned from a constant
         return constant_prediction(target, classes, len(control))

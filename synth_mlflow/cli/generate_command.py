@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from synth_mlflow.cli import options, output
-from synth_mlflow.cli.options import Blank, BlankPath, Rows, Setting, Shared, real_rows_option, shared
+from synth_mlflow.cli.options import GlobalOptions, OptionalPath, OptionalText, Rows, Setting, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_verdicts
 
@@ -23,7 +23,7 @@ SLICE_WARNING = "slice_warning"
 
 
 @dataclass(frozen=True)
-class Asked:
+class GenerateOptions:
     """What was given on the command line."""
 
     generator: str | None
@@ -53,40 +53,42 @@ class Asked:
 
 
 @click.command()
-@click.argument("generator", type=Blank(), default="", shell_complete=options.generators)
-@click.option("--generator", "named", type=Blank(), metavar="NAME", help="The same as GENERATOR.")
+@click.argument("generator", type=OptionalText(), default="", shell_complete=options.generators)
+@click.option("--generator", "named", type=OptionalText(), metavar="NAME", help="The same as GENERATOR.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same rows.")
-@click.option("--purpose", type=Blank(), metavar="TEXT", help="Why this batch is made; must be given.")
-@click.option("--slice", "part", type=Blank(), metavar="CONDITION", help='Every row lies in it: "age < 25".')
+@click.option("--purpose", type=OptionalText(), metavar="TEXT", help="Why this batch is made; must be given.")
+@click.option("--slice", "part", type=OptionalText(), metavar="CONDITION", help='Every row lies in it: "age < 25".')
 @click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
 @click.option(
     "--batches", type=click.IntRange(1), default=1, show_default=True, help="Batches with seeds from SEED on."
 )
-@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
-@click.option("--generator-version", "version", type=Blank(), metavar="VERSION",
+@click.option("--source", type=OptionalPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--generator-version", "version", type=OptionalText(), metavar="VERSION",
               help="Of a command, or of module:callable outside of git.")  # fmt: skip
-@click.option("--command", type=Blank(), metavar="TEMPLATE",
+@click.option("--command", type=OptionalText(), metavar="TEMPLATE",
               help='Run this: "python make.py --out {output} --rows {rows} --seed {seed}".')  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
               help="Kill what makes the rows after so long.  [default: 3600 for other programs]")  # fmt: skip
-@click.option("--python", type=Blank(), metavar="PATH",
+@click.option("--python", type=OptionalText(), metavar="PATH",
               help="The Python that a peer such as sdv:TVAESynthesizer is installed for.")  # fmt: skip
-@click.option("--prompt", type=BlankPath(), help="Ask llm:MODEL with this Jinja2 template.")
+@click.option("--prompt", type=OptionalPath(), help="Ask llm:MODEL with this Jinja2 template.")
 @click.option("--examples", type=click.IntRange(0), default=0, show_default=True,
               help="Real rows that each request sends to the model's endpoint.")  # fmt: skip
-@click.option("--journal", type=BlankPath(), help="Where the model's answers are kept.  [default: beside the prompt]")
+@click.option(
+    "--journal", type=OptionalPath(), help="Where the model's answers are kept.  [default: beside the prompt]"
+)
 @click.option("--pilot", is_flag=True,
               help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
-@click.option("--from", "made", type=BlankPath(), help="Take in a file that was made elsewhere.")
-@click.option("--record", type=BlankPath(), help="Its provenance, as YAML.")
+@click.option("--from", "made", type=OptionalPath(), help="Take in a file that was made elsewhere.")
+@click.option("--record", type=OptionalPath(), help="Its provenance, as YAML.")
 @real_rows_option
 @shared
-def generate(given: Shared, **asked: Any) -> None:
+def generate(given: GlobalOptions, **asked: Any) -> None:
     """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one, module:callable or
     peer:Model; ask llm:MODEL with a --prompt; run a --command; or take a file in with --from and --record.
     """
-    wanted = Asked(**asked)
+    wanted = GenerateOptions(**asked)
     _refuse_two_doors(wanted)
     workflow = open_workflow("generate", given)
     found = _batches(workflow, wanted)
@@ -113,7 +115,7 @@ def auto_rows(workflow: Any, ratios: Sequence[float] | None = None) -> int:
     return mix_counts(max(ratios or RATIOS), n_real)[1]
 
 
-def _batches(workflow: Any, asked: Asked) -> list[Any]:
+def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:
     if asked.made is not None:
         return [workflow.adopt_file(asked.made, asked.record)]
     rows = PILOT_ROWS if asked.pilot else asked.rows
@@ -121,7 +123,7 @@ def _batches(workflow: Any, asked: Asked) -> list[Any]:
     return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
 
 
-def _batch(workflow: Any, asked: Asked, rows: int, seed: int) -> Any:
+def _batch(workflow: Any, asked: GenerateOptions, rows: int, seed: int) -> Any:
     given: dict[str, Any] = {
         "rows": rows,
         "seed": seed,
@@ -154,7 +156,7 @@ def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: boo
     return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right", is_prose=True)
 
 
-def _refuse_two_doors(asked: Asked) -> None:
+def _refuse_two_doors(asked: GenerateOptions) -> None:
     if (asked.made is None) != (asked.record is None):
         raise click.UsageError(
             "--from FILE and --record FILE go together: no batch is taken in without its provenance."

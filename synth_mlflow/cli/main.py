@@ -27,7 +27,7 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 TERMINATED = 143  # and after SIGTERM
 
 
-class Verbs(click.Group):
+class OrderedGroup(click.Group):
     """Lists verbs in the order in which they are used, and offers the nearest one for a misspelt name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -43,7 +43,7 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=OrderedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="synth_mlflow", message="%(version)s")
 def cli() -> None:
     """Synthetic training data on MLflow: documented, repeatable, and possible to hand over.

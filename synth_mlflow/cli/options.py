@@ -20,7 +20,7 @@ DATA_HELP = "Where real rows that are kept by reference lie now."
 
 
 @dataclass(frozen=True)
-class Shared:
+class GlobalOptions:
     """The options that every verb has."""
 
     experiment: str | None
@@ -33,7 +33,7 @@ class Shared:
     """Given with `--data` to a verb that takes `real_rows_option`."""
 
 
-class Blank(click.ParamType[Any]):
+class OptionalText(click.ParamType[Any]):
     """A text that may be given as '' for none, as MLproject files must."""
 
     name = "text"
@@ -53,7 +53,7 @@ _OPTIONS = (
     click.option("--debug", is_flag=True, help="Show the traceback of an error."),
     click.option(
         "--allow-code",
-        type=Blank(),
+        type=OptionalText(),
         multiple=True,
         metavar="NAME",
         help="Let code of this module run, if problem.md or the server names it.",
@@ -62,11 +62,13 @@ _OPTIONS = (
 
 
 def shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a verb, which takes them as one :class:`Shared` in front of its own."""
+    """Add the shared options to a verb, which takes them as one :class:`GlobalOptions` in front of its own."""
 
     @functools.wraps(command)
     def verb(**given: Any) -> Any:
-        taken = Shared(**{field.name: given.pop(field.name) for field in fields(Shared) if field.name in given})
+        taken = GlobalOptions(
+            **{field.name: given.pop(field.name) for field in fields(GlobalOptions) if field.name in given}
+        )
         given_names = ",".join(text for text in taken.allow_code if text)  # an MLproject parameter is one text
         with allowing(name.strip() for name in given_names.split(",") if name.strip()):
             return command(taken, **given)
@@ -76,7 +78,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-class BlankPath(click.ParamType[Any]):
+class OptionalPath(click.ParamType[Any]):
     """A path that may be given as '' for none."""
 
     name = "file"
@@ -86,7 +88,7 @@ class BlankPath(click.ParamType[Any]):
         return Path(value) if str(value).strip() else None
 
 
-real_rows_option = click.option("--data", "real_file", type=BlankPath(), help=DATA_HELP)
+real_rows_option = click.option("--data", "real_file", type=OptionalPath(), help=DATA_HELP)
 """Of a verb that needs the real rows, or the key of their digests, and has no other `--data`."""
 
 
@@ -186,7 +188,7 @@ def generators(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 @shared
 @click.pass_context
-def completion(ctx: click.Context, given: Shared, shell: str) -> None:
+def completion(ctx: click.Context, given: GlobalOptions, shell: str) -> None:
     """Print what makes SHELL complete verbs, options, batches and generators."""
     from click.shell_completion import get_completion_class
 

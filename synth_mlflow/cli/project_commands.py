@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import BlankPath, Ratios, Rows, Shared, real_rows_option, shared
+from synth_mlflow.cli.options import GlobalOptions, OptionalPath, Ratios, Rows, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import SynthError
 
@@ -25,7 +25,7 @@ DEMO_FOLDER = "synth-mlflow-demo"
 @click.argument("folder", type=click.Path(path_type=Path), default=DEMO_FOLDER)
 @shared
 def demo(
-    given: Shared,
+    given: GlobalOptions,
     folder: Path,
 ) -> None:
     """All six stages on a real table that ships with scikit-learn; files go to FOLDER."""
@@ -43,7 +43,7 @@ def demo(
 @click.argument("folder", type=click.Path(path_type=Path))
 @shared
 def init(
-    given: Shared,
+    given: GlobalOptions,
     folder: Path,
 ) -> None:
     """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`."""
@@ -62,14 +62,14 @@ def init(
 @click.option("--generator", default="forest", show_default=True, help="The generator of the batch.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
-@click.option("--source", type=BlankPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--source", type=OptionalPath(), help="Learn from these real rows instead of the training rows.")
 @click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
 @click.option("--repeats", type=click.IntRange(3), default=6, show_default=True, help="Of the sweep.")
-@click.option("--output", "handoff", type=BlankPath(), default="handoff.html", show_default=True,
+@click.option("--output", "handoff", type=OptionalPath(), default="handoff.html", show_default=True,
               help="Where the handoff goes.")  # fmt: skip
 @shared
 def run_all(
-    given: Shared,
+    given: GlobalOptions,
     problem: Path,
     generator: str,
     rows: int | None,
@@ -90,7 +90,7 @@ def run_all(
 @click.option("--repair", is_flag=True, help="Mark runs that a killed process left open as KILLED.")
 @shared
 def status(
-    given: Shared,
+    given: GlobalOptions,
     repair: bool,
 ) -> None:
     """Six ticks, batches, the curve, the rerun conditions, and the next command."""
@@ -138,14 +138,14 @@ def _warnings(found: Status) -> list[str]:
 
 
 @click.command()
-@click.option("--new-data", type=BlankPath(), help="The real rows of today; those not seen yet are counted.")
-@click.option("--statement", type=BlankPath(), help="problem.md as it stands today.")
+@click.option("--new-data", type=OptionalPath(), help="The real rows of today; those not seen yet are counted.")
+@click.option("--statement", type=OptionalPath(), help="problem.md as it stands today.")
 @click.option("--generator-version", "versions", multiple=True, metavar="NAME=VERSION",
               help="The present version of a generator, if not what is installed.")  # fmt: skip
 @real_rows_option
 @shared
 def check(
-    given: Shared,
+    given: GlobalOptions,
     new_data: Path | None,
     statement: Path | None,
     versions: tuple[str, ...],
@@ -169,7 +169,7 @@ def check(
 @click.option("--n", "n_rows", type=click.IntRange(1), help="How many rows it was measured on.")
 @shared
 def log_production(
-    given: Shared,
+    given: GlobalOptions,
     value: float,
     n_rows: int | None,
 ) -> None:
@@ -185,7 +185,7 @@ def log_production(
 @click.argument("file", type=click.Path(path_type=Path))
 @shared
 def show(
-    given: Shared,
+    given: GlobalOptions,
     file: Path,
 ) -> int:
     """The provenance record inside any Parquet FILE; exits with 1 where there is none."""
@@ -214,7 +214,7 @@ def show(
 
 @click.command("list")
 @shared
-def list_installed(given: Shared) -> None:
+def list_installed(given: GlobalOptions) -> None:
     """Generators, peers, checks, triggers and export formats that are installed."""
     from synth_mlflow.plugins import installed
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth_mlflow.cli import options, output
-from synth_mlflow.cli.options import DATA_HELP, Blank, BlankPath, Shared, real_rows_option, shared
+from synth_mlflow.cli.options import DATA_HELP, GlobalOptions, OptionalPath, OptionalText, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import EvidenceError, UsageError
 
@@ -33,11 +33,11 @@ EVALUATION_ROWS_FOUND = 4
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--rows-to", type=BlankPath(), help="Write the origin of every row to this CSV file.")
+@click.option("--rows-to", type=OptionalPath(), help="Write the origin of every row to this CSV file.")
 @real_rows_option
 @shared
 def identify(
-    given: Shared,
+    given: GlobalOptions,
     file: Path,
     rows_to: Path | None,
 ) -> int:
@@ -66,7 +66,7 @@ def identify(
 @click.argument("what", shell_complete=options.batches)
 @shared
 def trace(
-    given: Shared,
+    given: GlobalOptions,
     what: str,
 ) -> None:
     """What a model or run is made of, or what a batch went into; WHAT: models:/NAME/VERSION, a batch, any run id."""
@@ -83,7 +83,7 @@ def trace(
 @click.argument("after", default="newest")
 @shared
 def diff(
-    given: Shared,
+    given: GlobalOptions,
     before: str,
     after: str,
 ) -> None:
@@ -147,17 +147,19 @@ DIFFERENT = 4
 
 
 @click.command()
-@click.argument("model", type=Blank(), default="")
+@click.argument("model", type=OptionalText(), default="")
 @click.option("--ratio", type=click.FloatRange(0, 100, min_open=True, max_open=True), metavar="PERCENT",
               help="Look at this synthetic share; by default the model's own.")  # fmt: skip
-@click.option("--batch", "batches", type=Blank(), multiple=True, help="Suspect this batch; by default every one.")
+@click.option(
+    "--batch", "batches", type=OptionalText(), multiple=True, help="Suspect this batch; by default every one."
+)
 @click.option("--repeats", type=click.IntRange(3), default=16, show_default=True, help="Draws of the rows.")
-@click.option("--data", type=BlankPath(), help=DATA_HELP)
+@click.option("--data", type=OptionalPath(), help=DATA_HELP)
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
 @click.option("--allow-external", is_flag=True, help="Run the commands that fitted the recorded model.")
 @shared
 def blame(
-    given: Shared,
+    given: GlobalOptions,
     model: str | None,
     ratio: float | None,
     batches: tuple[str | None, ...],
@@ -188,18 +190,20 @@ def blame(
 
 @click.command()
 @click.argument("handoff", default="newest")
-@click.option("--source", "sources", type=BlankPath(), multiple=True,
+@click.option("--source", "sources", type=OptionalPath(), multiple=True,
               help="Real rows that a batch learned from and the server does not hold.")  # fmt: skip
-@click.option("--data", type=BlankPath(), help=DATA_HELP)
+@click.option("--data", type=OptionalPath(), help=DATA_HELP)
 @click.option("--allow-external", is_flag=True,
               help="Run commands, call services, and load code that only a record names.")  # fmt: skip
-@click.option("--external", type=Blank(), hidden=True, help="`yes` is --allow-external: MLproject files have no flags.")
-@click.option("--python", type=Blank(), metavar="PATH",
+@click.option(
+    "--external", type=OptionalText(), hidden=True, help="`yes` is --allow-external: MLproject files have no flags."
+)
+@click.option("--python", type=OptionalText(), metavar="PATH",
               help="The Python of the environment in which a peer is installed, for batches made by one.")  # fmt: skip
 @click.option("--sweep", "whole", is_flag=True, help="Measure the whole curve again, too.")
 @shared
 def reproduce(
-    given: Shared,
+    given: GlobalOptions,
     handoff: str,
     sources: tuple[Path | None, ...],
     data: Path | None,
@@ -266,7 +270,7 @@ def _tell_blame(found: Blame) -> None:
 @click.option("--by", metavar="NAME", help="Who takes it back; by default your user name.")
 @shared
 def retract(
-    given: Shared,
+    given: GlobalOptions,
     batch: str,
     reason: str,
     by: str | None,
@@ -285,12 +289,12 @@ def retract(
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--deep", is_flag=True, help="Run every check again from its rows; else one, by chance.")
-@click.option("--source", "sources", type=BlankPath(), multiple=True,
+@click.option("--source", "sources", type=OptionalPath(), multiple=True,
               help="Real rows that a batch was learned from and the server does not hold.")  # fmt: skip
 @real_rows_option
 @shared
 def verify(
-    given: Shared,
+    given: GlobalOptions,
     run_id: str | None,
     deep: bool,
     sources: tuple[Path | None, ...],
@@ -308,10 +312,10 @@ def verify(
 @click.command()
 @click.option("--format", "format_name", required=True, metavar="NAME",
               help="croissant, prov-json, openlineage, or another that `list` shows.")  # fmt: skip
-@click.option("--output", "target", type=BlankPath(), help="Write this file instead of stdout.")
+@click.option("--output", "target", type=OptionalPath(), help="Write this file instead of stdout.")
 @shared
 def export(
-    given: Shared,
+    given: GlobalOptions,
     format_name: str,
     target: Path | None,
 ) -> None:

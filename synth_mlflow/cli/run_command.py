@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from synth_mlflow.cli import output
 from synth_mlflow.cli.generate_command import auto_rows
-from synth_mlflow.cli.options import Shared
+from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
 from synth_mlflow.data.mixing import percent, read_ratios
@@ -40,7 +40,7 @@ class Plan:
     """Shares of synthetic rows that are swept."""
 
 
-def run_whole(plan: Plan, given: Shared) -> None:
+def run_whole(plan: Plan, given: GlobalOptions) -> None:
     """Run every stage that is not recorded already, and tell where to read on."""
     from synth_mlflow.data.statement import read_statement
 

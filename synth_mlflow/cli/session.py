@@ -7,7 +7,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING
 
-from synth_mlflow.cli.options import Shared
+from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.output import Progress
 from synth_mlflow.errors import UsageError
 
@@ -19,7 +19,7 @@ READS = frozenset({"status", "check", "verify", "identify", "trace", "diff", "ex
 """The verbs that write nothing, also not on the run that `mlflow run` has made for them."""
 
 
-def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Workflow:
+def open_workflow(verb: str, given: GlobalOptions, *, begins: str | None = None) -> Workflow:
     """The workflow of a verb.
 
     Parameters
@@ -42,10 +42,10 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     tempfile.tempdir = str(private_room())  # MLflow's own temporary files hold rows too
     workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here
     from synth_mlflow.tracking.project import Project
-    from synth_mlflow.tracking.server import adopt, connect, connect_by_id
+    from synth_mlflow.tracking.server import connect, connect_by_id, take_over_mlflow_run
     from synth_mlflow.tracking.write import adopted_as_workflow
 
-    adopted = adopt()
+    adopted = take_over_mlflow_run()
     if adopted is None:
         name = given.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or begins
         server = connect(name, given.tracking_uri, create=begins is not None, say=say)
@@ -61,6 +61,6 @@ def open_workflow(verb: str, given: Shared, *, begins: str | None = None) -> Wor
     return workflow_class.of(_at(Project(server, workflow_run=adopted.run_id, say=say, count=say.count), given))
 
 
-def _at(project: Project, given: Shared) -> Project:
+def _at(project: Project, given: GlobalOptions) -> Project:
     project.real_file = given.real_file
     return project

@@ -11,11 +11,11 @@ import click
 from synth_mlflow.cli import options, output
 from synth_mlflow.cli.options import (
     DATA_HELP,
-    Blank,
-    BlankPath,
+    GlobalOptions,
+    OptionalPath,
+    OptionalText,
     Ratios,
     Rows,
-    Shared,
     Weights,
     real_rows_option,
     shared,
@@ -29,7 +29,7 @@ GATE_CLOSED = 3
 @click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
 @shared
 def define(
-    given: Shared,
+    given: GlobalOptions,
     problem: Path,
 ) -> None:
     """Stage 1: record the problem statement, a filled-in problem.md."""
@@ -56,18 +56,18 @@ def define(
 
 @click.command()
 @click.option(
-    "--group", type=Blank(), metavar="COLUMN", help="Cut by whole groups of this column; with --time by both."
+    "--group", type=OptionalText(), metavar="COLUMN", help="Cut by whole groups of this column; with --time by both."
 )
-@click.option("--time", type=Blank(), metavar="COLUMN", help="Hold out the latest rows by this column.")
-@click.option("--equal-rows", type=Blank(), metavar="together|both-sides",
+@click.option("--time", type=OptionalText(), metavar="COLUMN", help="Hold out the latest rows by this column.")
+@click.option("--equal-rows", type=OptionalText(), metavar="together|both-sides",
               help="Of a random split: keep equal rows on one side [default], or split them too.")  # fmt: skip
 @click.option("--store", type=click.Choice(["rows", "reference"]), default="rows", show_default=True,
               help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
-@click.option("--data", type=BlankPath(), help="Where the real rows are now, if not where `define` found them.")
+@click.option("--data", type=OptionalPath(), help="Where the real rows are now, if not where `define` found them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random cut.")
 @shared
 def freeze(
-    given: Shared,
+    given: GlobalOptions,
     group: str | None,
     time: str | None,
     equal_rows: Any,
@@ -116,12 +116,14 @@ def freeze(
 
 
 @click.command()
-@click.argument("batch", type=Blank(), default="", shell_complete=options.batches)
-@click.option("--source", type=BlankPath(), help="The real rows that a batch was learned from, if not the project's.")
+@click.argument("batch", type=OptionalText(), default="", shell_complete=options.batches)
+@click.option(
+    "--source", type=OptionalPath(), help="The real rows that a batch was learned from, if not the project's."
+)
 @real_rows_option
 @shared
 def validate(
-    given: Shared,
+    given: GlobalOptions,
     batch: str | None,
     source: Path | None,
 ) -> int:
@@ -147,10 +149,10 @@ def validate(
 @click.option("--rule", type=click.Choice(["highest", "plateau", "peak", "one-standard-error", "least"]),
               default="highest", show_default=True, help="How the ratio is chosen.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--batch", "batches", type=Blank(), multiple=True, shell_complete=options.batches,
+@click.option("--batch", "batches", type=OptionalText(), multiple=True, shell_complete=options.batches,
               help="Sweep this batch; by default all that passed.")  # fmt: skip
 @click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
-@click.option("--extra-real", type=BlankPath(), help="Held-back real rows, to compare the synthetic ones with.")
+@click.option("--extra-real", type=OptionalPath(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
 @click.option("--by", type=click.Choice(["generator"]), help="Sweep each generator's batches, and all together.")
 @click.option("--axis", type=click.Choice(["ratio", "weight", "slice", "mix"]), default="ratio", show_default=True,
@@ -158,20 +160,20 @@ def validate(
 @click.option("--weights", type=Weights(), help="Of --axis weight; else 0,0.1,0.25,0.5,1.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True,
               help="Synthetic rows that every weight takes; auto: all, at most 3 for each real row.")  # fmt: skip
-@click.option("--slice", type=Blank(), metavar="NAME", help="Of --axis slice: its name in problem.md.")
+@click.option("--slice", type=OptionalText(), metavar="NAME", help="Of --axis slice: its name in problem.md.")
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
               help="Where the fits run.")  # fmt: skip
-@click.option("--scheduler", type=Blank(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
-@click.option("--train-command", type=Blank(), metavar="TEMPLATE",
+@click.option("--scheduler", type=OptionalText(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
+@click.option("--train-command", type=OptionalText(), metavar="TEMPLATE",
               help='Fit by this program: "python fit.py {train} {validation} {model}".')  # fmt: skip
-@click.option("--predict-command", type=Blank(), metavar="TEMPLATE",
+@click.option("--predict-command", type=OptionalText(), metavar="TEMPLATE",
               help='Predict by this one: "python predict.py {model} {rows} {predictions}".')  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
               metavar="SECONDS", help="Kill a command after so long.")  # fmt: skip
 @real_rows_option
 @shared
 def sweep(
-    given: Shared,
+    given: GlobalOptions,
     ratios: tuple[float, ...],
     repeats: int | None,
     mix: Any,
@@ -224,18 +226,18 @@ def sweep(
 
 
 @click.command()
-@click.option("--output", "target", type=BlankPath(), help="Also write this file: .html, .md or .json.")
-@click.option("--limits", type=BlankPath(), help="limits.md; else the one beside problem.md.")
-@click.option("--data", type=BlankPath(), help=f"{DATA_HELP} The first report of a sweep asks for them.")
+@click.option("--output", "target", type=OptionalPath(), help="Also write this file: .html, .md or .json.")
+@click.option("--limits", type=OptionalPath(), help="limits.md; else the one beside problem.md.")
+@click.option("--data", type=OptionalPath(), help=f"{DATA_HELP} The first report of a sweep asks for them.")
 @click.option("--sign", "signer", metavar="NAME", help="Write no new document: sign the newest one in this name.")
 @click.option("--role", help="As what: `model owner`, `data steward`; with --sign.")
 @click.option("--handoff", metavar="RUN", help="The handoff to sign, if not the newest.")
 @click.option("--champion", is_flag=True, help="With --sign: give the model the alias `champion`.")
-@click.option("--source", "sources", type=BlankPath(), multiple=True,
+@click.option("--source", "sources", type=OptionalPath(), multiple=True,
               help="With --champion: real rows that a batch was learned from; its checks are run again.")  # fmt: skip
 @shared
 def report(
-    given: Shared,
+    given: GlobalOptions,
     target: Path | None,
     limits: Path | None,
     data: Path | None,
@@ -263,7 +265,7 @@ def report(
 
 
 def _sign(
-    given: Shared,
+    given: GlobalOptions,
     name: str,
     role: str,
     handoff: str | None,

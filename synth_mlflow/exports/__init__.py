@@ -1,6 +1,6 @@
 """What a project is made of in the formats of other tools, one a file.
 
-A built-in format is a file of this folder that defines ``plugin``, a class that keeps the :class:`Export` contract;
+A built-in format is a file of this folder that defines ``plugin``, a class that keeps the :class:`Exporter` contract;
 the file's name is the format's (hyphens may be written for its underscores). Third parties register theirs in the
 entry-point group ``synth_mlflow.exports``.
 """
@@ -133,7 +133,7 @@ class Provenance:
     handoffs: tuple[Handoff, ...]
 
 
-class Export(Protocol):
+class Exporter(Protocol):
     """One format."""
 
     summary: ClassVar[str]

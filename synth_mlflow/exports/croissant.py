@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, ClassVar
 
-from synth_mlflow.exports import Batch, Export, Provenance
+from synth_mlflow.exports import Batch, Exporter, Provenance
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -165,4 +165,4 @@ def _name(project: str) -> str:
     return re.sub(r"[^a-zA-Z0-9_-]+", "-", project).strip("-")[:255] or "project"
 
 
-plugin: type[Export] = Croissant
+plugin: type[Exporter] = Croissant

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
 
-from synth_mlflow.exports import Batch, Export, Model, Provenance, Rows
+from synth_mlflow.exports import Batch, Exporter, Model, Provenance, Rows
 
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/"
 FACETS = "https://openlineage.io/spec/facets/"
@@ -123,4 +123,4 @@ def _facet(told: Mapping[str, Any], schema: str | None = None) -> dict[str, Any]
     return {"_producer": PRODUCER, "_schemaURL": url, **told}
 
 
-plugin: type[Export] = OpenLineage
+plugin: type[Exporter] = OpenLineage

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from synth_mlflow.exports import Batch, Export, Handoff, Model, Provenance
+from synth_mlflow.exports import Batch, Exporter, Handoff, Model, Provenance
 
 Elements = dict[str, dict[str, dict[str, Any]]]
 """PROV-JSON: the kind of an element or relation, its identifier, its attributes."""
@@ -157,4 +157,4 @@ def _name(qualified: str) -> dict[str, str]:
     return {"$": qualified, "type": "prov:QUALIFIED_NAME"}
 
 
-plugin: type[Export] = ProvJson
+plugin: type[Exporter] = ProvJson

@@ -18,7 +18,7 @@ NAMED_BY_DIGEST = (
 """A parameter, the stage whose runs hold the same one, and what it names."""
 
 
-class Known:
+class ReferenceIndex:
     """Every run of a project, ready to be asked by each of them what it names.
 
     Parameters

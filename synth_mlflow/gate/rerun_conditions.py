@@ -12,9 +12,9 @@ from synth_mlflow.gate.in_force import recorded_origin
 from synth_mlflow.plugins import find, installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import StatedPromise
+from synth_mlflow.tracking.sign_offs import RecordedEstimate
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
-from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, TriggerState
+from synth_mlflow.triggers import CurrentState, ProductionValue, RecordedState, State, TriggerState
 
 CONTAMINATION = "contamination"  # the check that no batch goes without
 
@@ -24,8 +24,8 @@ def recorded_facts(
     frozen: EvaluationSet,
     final: StoredRun,
     batches: Iterable[StoredBatch],
-    stated: StatedPromise | None,
-) -> Recorded:
+    stated: RecordedEstimate | None,
+) -> RecordedState:
     """What was recorded about a model when it was made.
 
     Parameters
@@ -34,7 +34,7 @@ def recorded_facts(
         The run of the final model.
     batches : iterable of StoredBatch
         The batches inside the model.
-    stated : StatedPromise, optional
+    stated : RecordedEstimate, optional
         What the model is promised to score; None before its first handoff.
     """
     versions: dict[str, set[str]] = {}
@@ -42,7 +42,7 @@ def recorded_facts(
         name = batch.run.params[names.P_GENERATOR]
         versions.setdefault(name, set()).add(batch.run.params[names.P_GENERATOR_VERSION])
     sides = (names.P_TRAINING_ROWS, names.P_EVALUATION_ROWS)
-    return Recorded(
+    return RecordedState(
         generators={name: tuple(sorted(found)) for name, found in versions.items()},
         statement_digest=final.params[names.P_STATEMENT],
         n_real_rows=sum(int(frozen.run.params[side]) for side in sides),
@@ -74,12 +74,12 @@ def flat_environment(recorded: dict[str, object]) -> dict[str, str]:
     return {"python": str(recorded["python"]), **versions}
 
 
-def here() -> dict[str, str]:
+def installed_environment() -> dict[str, str]:
     """Python and the packages that are installed here, each with its version."""
     return flat_environment(environment())
 
 
-def evaluate(problem: Problem, recorded: Recorded, present: Present) -> Sequence[TriggerState]:
+def evaluate(problem: Problem, recorded: RecordedState, present: CurrentState) -> Sequence[TriggerState]:
     """Every condition that the statement names, with its state; *cannot tell* where its plugin is missing or raises."""
     return [
         _state(problem.run, name, threshold, recorded, present)
@@ -87,7 +87,9 @@ def evaluate(problem: Problem, recorded: Recorded, present: Present) -> Sequence
     ]
 
 
-def _state(problem: StoredRun, name: str, threshold: object, recorded: Recorded, present: Present) -> TriggerState:
+def _state(
+    problem: StoredRun, name: str, threshold: object, recorded: RecordedState, present: CurrentState
+) -> TriggerState:
     words = f"{name}: {json.dumps(threshold, default=str)}"
     if name not in installed("triggers"):
         origin = recorded_origin(problem, "triggers", name)

@@ -26,7 +26,7 @@ from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import StoredBatch
-from synth_mlflow.tracking.write import claim
+from synth_mlflow.tracking.write import set_param_once
 
 N_REASONS = 3  # told in one message; the check runs keep all
 IS_CHECK = f"tags.`{names.TAG_CHECK}` LIKE '%'"
@@ -142,7 +142,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
         If the probes are not those that were recorded, or give another verdict than the recorded one.
     """
     verdicts = []
-    for run in map(project.reader.vouch, in_force(batch, policy, checks)):
+    for run in map(project.reader.verify_seal, in_force(batch, policy, checks)):
         found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
         probes = tuple(probe_from_json(probe) for probe in found["probes"])
         ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
@@ -272,7 +272,7 @@ def note_verdict(project: Project, batch: StoredBatch, policy: Policy, verdict: 
         return
     text = canonical_json(asdict(note))
     number = sum(1 for _ in _texts(batch.run)) + 1
-    while len(text) <= PARAM_MAX and claim(project.server, batch.run.run_id, _name(number), text) != text:
+    while len(text) <= PARAM_MAX and set_param_once(project.server, batch.run.run_id, _name(number), text) != text:
         number += 1
 
 
@@ -311,7 +311,7 @@ def verdicts_under(project: Project, policy: Policy, batches: Sequence[StoredBat
     gone = {run.run_id for run in project.reader.deleted(IS_CHECK)} if batches else set()
     noted = [_still_standing(noted_verdict(batch, policy), gone) for batch in batches]
     others = [batch.run.run_id for batch, verdict in zip(batches, noted, strict=True) if verdict is None]
-    checks = group_checks(project.reader.under(others, IS_CHECK) if others else ())
+    checks = group_checks(project.reader.children_of(others, IS_CHECK) if others else ())
     frozen = project.find_evaluation_set()
     return tuple(
         (verdict or recorded_verdict(batch, policy, checks.get(batch.run.run_id, []))).shut_for(
@@ -329,7 +329,7 @@ def check_runs(project: Project, policy: Policy, batches: Sequence[StoredBatch])
     named = {batch.run.run_id: list(_named(batch.run, policy)) for batch in batches}
     others = [run_id for run_id, found in named.items() if not found]
     found = project.reader.by_ids(list(itertools.chain.from_iterable(named.values())))
-    found += project.reader.under(others, IS_CHECK) if others else []
+    found += project.reader.children_of(others, IS_CHECK) if others else []
     return {run_id: checks for run_id, checks in group_checks(found).items() if run_id in named}
 
 

@@ -283,7 +283,7 @@ Step = Construction | Follower
 
 
 @dataclass
-class Tally:
+class RejectionStats:
     """How many rows were drawn, and how many of them kept each constraint, and all."""
 
     drawn: int = 0
@@ -306,7 +306,7 @@ class ConstrainedSampler:
     """Identifiers; further draws of the inner sampler know nothing of earlier ones."""
     constant: tuple[str, ...]
     """Of the members' columns; what the inner sampler was shown in the place of a sum is constant, too."""
-    tally: Tally = field(default_factory=Tally)
+    tally: RejectionStats = field(default_factory=RejectionStats)
 
     @property
     def notes(self) -> Mapping[str, Any]:

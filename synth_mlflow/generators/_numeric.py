@@ -74,7 +74,7 @@ class Smoothing:
 
 
 @dataclass(frozen=True)
-class Loose:
+class InterpolatedValues:
     """The loose values of one roundness, as a quantile function with a knot every few members."""
 
     values: Floats
@@ -90,7 +90,7 @@ class Loose:
     """How many ranks each value may move by; shape (n_values,)."""
 
     @classmethod
-    def of(cls, values: Floats, repetitions: Ints, reach: float) -> Loose:
+    def of(cls, values: Floats, repetitions: Ints, reach: float) -> InterpolatedValues:
         """Distinct values with how often each occurs; ``reach`` members lie between two knots.
 
         A knot at every member would hand out small gaps, and with them the members' values, too often.
@@ -122,7 +122,7 @@ class Numbers:
     """Distinct values, ascending; shape (n_values,)."""
     roundness: Ints
     """The multiple of the step that each distinct value is rounded to; 0 for an atom."""
-    loose: dict[int, Loose]
+    loose: dict[int, InterpolatedValues]
     """Loose values by roundness."""
     cycle: Cycle | None = None
     """Where its parts are uneven, the roundness of a value of the group ``g`` of parts is ``-1 - g``."""
@@ -160,7 +160,7 @@ class Numbers:
         loose = {}
         for level in np.unique(roundness[~is_atom]):
             own = roundness == level
-            loose[int(level)] = Loose.of(values[own], counts[own], reach)
+            loose[int(level)] = InterpolatedValues.of(values[own], counts[own], reach)
         return cls(step, values, roundness, loose, cycle)
 
     @property

@@ -28,7 +28,7 @@ MAX_CHUNK = 200_000  # rows drawn at once while looking for the slice
 CHUNK_ROWS = 100_000
 
 
-class Core(Protocol):
+class ColumnSampler(Protocol):
     """A fitted model of the encoded columns."""
 
     def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:
@@ -39,7 +39,7 @@ class Core(Protocol):
         ...
 
 
-Learn = Callable[[Encoded, np.random.Generator], Core]
+Learn = Callable[[Encoded, np.random.Generator], ColumnSampler]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stage:
 class TableSampler:
     """A fitted built-in generator; keeps the Sampler contract."""
 
-    core: Core
+    core: ColumnSampler
     encoded: Encoded
     constants: pd.DataFrame
     """The first row of the constant columns."""

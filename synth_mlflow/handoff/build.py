@@ -22,11 +22,17 @@ from synth_mlflow.data.provenance import Source, source_in_words
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, GuardrailFacts, success_in_words
 from synth_mlflow.gate.policy import Policy, looser_than_default
-from synth_mlflow.gate.rerun_conditions import evaluate, here, installed_generators, recorded_facts, retracted_inside
+from synth_mlflow.gate.rerun_conditions import (
+    evaluate,
+    installed_environment,
+    installed_generators,
+    recorded_facts,
+    retracted_inside,
+)
 from synth_mlflow.gate.revisions import Revision, accepted_since, changed_facts, changed_thresholds, clock
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 from synth_mlflow.handoff import document as handoff
-from synth_mlflow.handoff.collect import Material
+from synth_mlflow.handoff.collect import HandoffInputs
 from synth_mlflow.handoff.rerun_commands import rerun_commands
 from synth_mlflow.sweep.curve import Curve, Point, SlicePoint
 from synth_mlflow.sweep.explain import judge_success
@@ -34,23 +40,25 @@ from synth_mlflow.sweep.plan import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import StatedPromise, StoredSignOff
+from synth_mlflow.tracking.sign_offs import RecordedEstimate, StoredSignOff
 from synth_mlflow.tracking.stored import Problem, StoredBatch
 from synth_mlflow.tracking.ui import run_url
-from synth_mlflow.triggers import Present
+from synth_mlflow.triggers import CurrentState
 
 COLUMNS_TOLD = 40
 
 
-def fill(project: Project, material: Material, stated: StatedPromise, limits: Mapping[str, str]) -> handoff.Document:
+def build_document(
+    project: Project, material: HandoffInputs, stated: RecordedEstimate, limits: Mapping[str, str]
+) -> handoff.Document:
     """The handoff document of a project as it stands now.
 
     Parameters
     ----------
     project : Project
-    material : Material
+    material : HandoffInputs
         The runs that it speaks of.
-    stated : StatedPromise
+    stated : RecordedEstimate
         What the model is promised to score.
     limits : mapping of str to str
         What people wrote under each heading of limits.md; blank where nobody did.
@@ -79,7 +87,7 @@ def fill(project: Project, material: Material, stated: StatedPromise, limits: Ma
     return _linked(project, document, material)
 
 
-def _batches(material: Material) -> tuple[handoff.Batch, ...]:
+def _batches(material: HandoffInputs) -> tuple[handoff.Batch, ...]:
     return tuple(
         describe_batch(
             batch,
@@ -171,7 +179,7 @@ def _guardrail(found: GuardrailFacts | None) -> dict[str, str]:
     return told | ({"slices too small for it may pass": found.accept_inconclusive} if found.accept_inconclusive else {})
 
 
-def _evaluation(material: Material) -> handoff.EvaluationSet:
+def _evaluation(material: HandoffInputs) -> handoff.EvaluationSet:
     params = material.frozen.run.params
     told = {
         "seed": params[names.P_SEED],
@@ -201,7 +209,7 @@ def _smallest_gain(curve: Curve) -> dict[str, str]:
     return {} if not smallest else {"gain that the sweep would have found in four of five cases": f"{smallest:.2g}"}
 
 
-def _slice_size(name: str, material: Material) -> handoff.SliceSize:
+def _slice_size(name: str, material: HandoffInputs) -> handoff.SliceSize:
     condition = material.problem.statement.facts.slices.get(name, "a condition of an earlier statement")
     return handoff.SliceSize(name, condition, *material.slice_sizes[name])
 
@@ -216,15 +224,15 @@ def _baseline(run: StoredRun) -> handoff.Baseline:
     )
 
 
-def _triggers(material: Material, stated: StatedPromise) -> tuple[handoff.Trigger, ...]:
+def _triggers(material: HandoffInputs, stated: RecordedEstimate) -> tuple[handoff.Trigger, ...]:
     used = [batch for batch in material.batches if batch.id in material.inside]
     recorded = recorded_facts(material.problem, material.frozen, material.final, used, stated)
-    present = Present(
+    present = CurrentState(
         generators=installed_generators(recorded.generators),
         statement_digest=material.problem.statement.digest,
         schema_digest=material.frozen.schema_digest,
         production=material.production,
-        environment=here(),
+        environment=installed_environment(),
     )
     states = [*evaluate(material.problem, recorded, present), retracted_inside(used)]
     return tuple(handoff.Trigger(state.name, state.condition, state.state, state.reason) for state in states)
@@ -253,7 +261,7 @@ def _policy(policy: Policy, revisions: Sequence[Revision]) -> tuple[handoff.Fact
     return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
 
 
-def warnings_of(material: Material) -> tuple[str, ...]:
+def warnings_of(material: HandoffInputs) -> tuple[str, ...]:
     """What a reader must know before trusting the answer, each as a sentence."""
     warnings = [
         f"Batch {batch} is in the model and was retracted."
@@ -275,7 +283,7 @@ def warnings_of(material: Material) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _digests(material: Material) -> tuple[handoff.Digest, ...]:
+def _digests(material: HandoffInputs) -> tuple[handoff.Digest, ...]:
     frozen, final = material.frozen, material.final
     found = [
         ("problem statement", material.problem.statement.digest, material.problem.run.run_id),
@@ -289,7 +297,7 @@ def _digests(material: Material) -> tuple[handoff.Digest, ...]:
     return tuple(handoff.Digest(*item) for item in found)
 
 
-def _linked(project: Project, document: handoff.Document, material: Material) -> handoff.Document:
+def _linked(project: Project, document: handoff.Document, material: HandoffInputs) -> handoff.Document:
     ids = {run.run_id for run in (material.problem.run, material.frozen.run, material.baseline, material.final)}
     ids |= {run.run_id for run in (*material.sweeps, *material.ratios)}
     ids |= {batch.run.run_id for batch in material.batches} | {signed.run.run_id for signed in material.sign_offs}
@@ -373,7 +381,7 @@ def describe_sweep(
     sweep: StoredRun,
     ratios: Sequence[StoredRun],
     final: StoredRun,
-    stated: StatedPromise,
+    stated: RecordedEstimate,
     picture: bytes,
 ) -> handoff.Sweep:
     """The sweep that is handed over."""
@@ -442,7 +450,7 @@ def _mixed(curve: Curve) -> str:
     return MIXES[curve.mix]
 
 
-def _promise(stated: StatedPromise) -> handoff.Promise:
+def _promise(stated: RecordedEstimate) -> handoff.Promise:
     promise = stated.promise
     return handoff.Promise(
         score=_estimate(stated.interval),

@@ -13,7 +13,7 @@ from synth_mlflow.gate.policy import Policy
 from synth_mlflow.gate.rerun_conditions import production_values
 from synth_mlflow.gate.revisions import Loosened, Revision, loosened_after, revisions_of
 from synth_mlflow.gate.verdicts import Verdict, check_runs, recorded_verdict, verdicts_under
-from synth_mlflow.handoff.integrity import refuse_unsound
+from synth_mlflow.handoff.integrity import require_intact
 from synth_mlflow.handoff.summary import spelt_out
 from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.tracking import names
@@ -25,7 +25,7 @@ from synth_mlflow.triggers import ProductionValue
 
 
 @dataclass(frozen=True)
-class Material:
+class HandoffInputs:
     """The runs that a handoff speaks of, read in one go."""
 
     problem: Problem
@@ -68,7 +68,7 @@ class Material:
         return tuple(batch.id for batch in self.batches if batch.retracted and batch.id in swept)
 
 
-def gather_material(project: Project) -> Material:
+def gather_material(project: Project) -> HandoffInputs:
     """Read every run that the document speaks of in a few paged queries, and the few files that the document quotes.
 
     Raises
@@ -79,7 +79,7 @@ def gather_material(project: Project) -> Material:
         If what the model rests on is no longer what was recorded.
     """
     problem, frozen = project.problem(), project.evaluation_set()
-    runs = [run for run in project.reader.outline() if run.counts]
+    runs = [run for run in project.reader.runs_without_children() if run.counts]
     sweeps = [run for run in runs if run.stage == "sweep"]
     if not sweeps:
         raise GateError(
@@ -95,7 +95,7 @@ def gather_material(project: Project) -> Material:
     checks = check_runs(project, policy, told)
     revisions = revisions_of(project)
     verdicts = [*verdicts_under(project, policy, terse), *_verdicts(policy, told, checks)]
-    material = Material(
+    material = HandoffInputs(
         problem=problem,
         frozen=frozen,
         policy=policy,
@@ -115,7 +115,7 @@ def gather_material(project: Project) -> Material:
         sign_offs=_sign_offs(runs, sweeps[-1].run_id),
     )
     judging = itertools.chain.from_iterable(checks.values())
-    refuse_unsound(project, material.final, _vouched_for(material), [*runs, *newest, *judging])
+    require_intact(project, material.final, _vouched_for(material), [*runs, *newest, *judging])
     return material
 
 
@@ -139,7 +139,7 @@ def _verdicts(policy: Policy, batches: Sequence[StoredBatch], checks: Mapping[st
     return [recorded_verdict(batch, policy, checks.get(batch.run.run_id, [])) for batch in batches]
 
 
-def _vouched_for(material: Material) -> list[StoredRun]:
+def _vouched_for(material: HandoffInputs) -> list[StoredRun]:
     """What the document says of the model rests on these runs."""
     inside = [batch.run for batch in material.batches if batch.id in material.inside]
     checks = [check for run in inside for check in material.checks.get(run.run_id, [])]

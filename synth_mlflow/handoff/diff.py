@@ -19,7 +19,7 @@ from synth_mlflow.handoff.formatting import value_words
 from synth_mlflow.handoff.schema import document_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.read import StoredRun, spelled_out
+from synth_mlflow.tracking.read import StoredRun, expand_run_id
 
 NOTHING = "–"
 DIGEST_SHOWN = 12
@@ -279,7 +279,7 @@ def handoff_run(project: Project, what: str) -> StoredRun:
             )
         return handoffs[-BY_AGE[what]]
     by_id = {run.run_id: run for run in handoffs}
-    run = by_id.get(spelled_out(what, by_id)) or project.reader.find(what)
+    run = by_id.get(expand_run_id(what, by_id)) or project.reader.find(what)
     if run is None or run.stage != "handoff" or not run.counts:
         known = [*BY_AGE, *(run.run_id for run in handoffs)]
         raise UsageError(

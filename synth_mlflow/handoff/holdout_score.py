@@ -14,15 +14,15 @@ import numpy.typing as npt
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.models.labels import Labels
 from synth_mlflow.sweep.curve import Curve
-from synth_mlflow.sweep.holdout import Promise, confirm
+from synth_mlflow.sweep.holdout import HoldoutEstimate, estimate_on_confirmation_split
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import StatedPromise, promise_in, promise_of, promise_text
-from synth_mlflow.tracking.write import claim
+from synth_mlflow.tracking.sign_offs import RecordedEstimate, promise_in, promise_of, promise_text
+from synth_mlflow.tracking.write import set_param_once
 
 
-def stated_promise(project: Project, final: StoredRun, curve: Curve) -> StatedPromise:
+def get_or_record_estimate(project: Project, final: StoredRun, curve: Curve) -> RecordedEstimate:
     """The promise that stands on the run of a final model, or else the one that is stated there now, for good.
 
     Of several reports at once the first one states it; whatever happens to them, every later one says the same.
@@ -34,7 +34,7 @@ def stated_promise(project: Project, final: StoredRun, curve: Curve) -> StatedPr
     """
     stands = promise_of(final)
     if stands is None:
-        sweeps, finals = earlier_looks(project, "sweep"), earlier_looks(project, "final")
+        sweeps, finals = runs_on_evaluation_set(project, "sweep"), runs_on_evaluation_set(project, "final")
         keys = {run.run_id: run.params.get(names.P_KEY, run.run_id) for run in sweeps}
         own = final.params[names.P_SWEEP]
         others = _distinct({run.run_id: keys[run.run_id] for run in sweeps}, sweeps, keys.get(own, own))
@@ -42,25 +42,25 @@ def stated_promise(project: Project, final: StoredRun, curve: Curve) -> StatedPr
         of_sweep = {run.run_id: keys.get(run.params[names.P_SWEEP], run.params[names.P_SWEEP]) for run in opened}
         openings = _distinct(of_sweep, opened, keys.get(own, own))
         promise = scored(project, final, curve, other_sweeps=_answers(others), earlier_openings=_answers(openings))
-        stated = StatedPromise(promise, datetime.now(UTC).isoformat(timespec="seconds"))
-        text = claim(project.server, final.run_id, names.P_PROMISE, promise_text(final, stated))
+        stated = RecordedEstimate(promise, datetime.now(UTC).isoformat(timespec="seconds"))
+        text = set_param_once(project.server, final.run_id, names.P_PROMISE, promise_text(final, stated))
         stands = promise_in(text, final)
     return stands
 
 
 def scored(
     project: Project, final: StoredRun, curve: Curve, *, other_sweeps: Sequence[int], earlier_openings: Sequence[int]
-) -> Promise:
+) -> HoldoutEstimate:
     """The promise of a final model, from its recorded predictions and the frozen rows."""
     predictions, classes = read_predictions(project.reader.file(final, names.A_PREDICTIONS))
     frozen = project.evaluation_set()
     rows, task = project.evaluation_rows(frozen), frozen.task_of(project.problem().statement)
-    return confirm(
+    return estimate_on_confirmation_split(
         curve, rows, task, classes, predictions, other_sweeps=other_sweeps, earlier_openings=earlier_openings
     )
 
 
-def earlier_looks(project: Project, stage: Literal["sweep", "final"]) -> list[StoredRun]:
+def runs_on_evaluation_set(project: Project, stage: Literal["sweep", "final"]) -> list[StoredRun]:
     """Every sweep, or final model, on the frozen rows, from all experiments: rows wear wherever they are asked."""
     where = f"params.`{names.P_EVALUATION_DIGEST}` = '{project.evaluation_set().digest}'"
     return project.reader.finished(stage, where=where, everywhere=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.gate.references import Known
+from synth_mlflow.gate.references import ReferenceIndex
 from synth_mlflow.gate.verdicts import contradicted_notes
 from synth_mlflow.handoff.document import Document
 from synth_mlflow.tracking import names
@@ -15,7 +15,7 @@ from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import promise_of
 
 
-def refuse_unsound(
+def require_intact(
     project: Project, final: StoredRun, rests_on: Sequence[StoredRun], runs: Sequence[StoredRun]
 ) -> None:
     """Refuse to hand over a model whose evidence was changed since.
@@ -37,9 +37,9 @@ def refuse_unsound(
         If a parameter or metric was changed, added or removed, a run that others name is gone or doubled, or the
         registered model is another one.
     """
-    known = Known([*runs, *_open_roots(project, (*rests_on, final), runs)])
+    known = ReferenceIndex([*runs, *_open_roots(project, (*rests_on, final), runs)])
     for run in (*rests_on, final):
-        project.reader.vouch(run)
+        project.reader.verify_seal(run)
         for what in (*known.missing(run), *contradicted_notes(run, rests_on)):
             raise EvidenceError(
                 f"{run.name} (run {run.run_id}): {what}.",
@@ -79,7 +79,7 @@ def refuse_misquoted(project: Project, handoff: StoredRun, document: Document) -
             "Restore its run and that of its model in MLflow, or sweep and report again.",
         )
     for run in (handoff, sweep, finals[-1]):
-        project.reader.vouch(run)
+        project.reader.verify_seal(run)
     told, recorded = _told(document), _recorded(finals[-1])
     for what, value in told.items():
         if value != recorded[what]:

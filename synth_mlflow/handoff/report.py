@@ -9,15 +9,15 @@ from pathlib import Path
 from synth_mlflow.data.digests import json_digest, text_digest
 from synth_mlflow.data.statement import LIMITS, read_limits, sections
 from synth_mlflow.errors import UsageError
-from synth_mlflow.handoff.build import fill
+from synth_mlflow.handoff.build import build_document
 from synth_mlflow.handoff.collect import gather_material
 from synth_mlflow.handoff.document import Document
 from synth_mlflow.handoff.formatting import value_words
-from synth_mlflow.handoff.holdout_score import stated_promise
+from synth_mlflow.handoff.holdout_score import get_or_record_estimate
 from synth_mlflow.handoff.render import to_html, to_markdown
 from synth_mlflow.handoff.schema import document_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.ui import describe_project, point_to_handoff
@@ -70,8 +70,8 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     refuse_output(output)
     text = _limits_text(project, limits)
     material = gather_material(project)
-    stated = stated_promise(project, material.final, material.curve)
-    document = fill(project, material, stated, sections(text, LIMITS))
+    stated = get_or_record_estimate(project, material.final, material.curve)
+    document = build_document(project, material, stated, sections(text, LIMITS))
     key = json_digest(["handoff", _lasting(document)])
     draft_or_final = "DRAFT · " if document.header.is_draft else ""
     newest = project.reader.latest("handoff")
@@ -98,7 +98,7 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
 def _written_before(project: Project, handoff: StoredRun, output: Path | None) -> Handoff:
     """The newest handoff, which says all that a new one would: its command was repeated, or its answer was lost."""
     project.say(f"this very handoff is recorded already as run {handoff.run_id}")
-    twin = project.reader.file(project.reader.vouch(handoff), names.A_HANDOFF_JSON).read_text(encoding="utf-8")
+    twin = project.reader.file(project.reader.verify_seal(handoff), names.A_HANDOFF_JSON).read_text(encoding="utf-8")
     document = document_of(json.loads(twin))
     point_to_handoff(project, handoff, [batch.run_id for batch in document.batches_in_model()])
     describe_project(project)
@@ -159,7 +159,7 @@ def rendered(document: Document) -> dict[str, str]:
     }
 
 
-def _write(draft: Draft, document: Document, limits: str) -> None:
+def _write(draft: RunDraft, document: Document, limits: str) -> None:
     if limits:
         draft.text(names.A_LIMITS, limits)
     sweep = document.sweep

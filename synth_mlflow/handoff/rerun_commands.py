@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from synth_mlflow.data.fit_commands import commands_of
 from synth_mlflow.data.provenance import Door, Origin, Source
-from synth_mlflow.handoff.collect import Material
+from synth_mlflow.handoff.collect import HandoffInputs
 from synth_mlflow.handoff.document import Command
 from synth_mlflow.handoff.links import without_credentials
 from synth_mlflow.sweep.selection import RULE_WORDS
@@ -22,13 +22,13 @@ PURPOSE_KEPT = 3_000  # characters of a purpose that a parameter keeps
 FILE = "FILE"  # stands for real rows that the server does not hold
 
 
-def rerun_commands(project: Project, material: Material) -> tuple[Command, ...]:
+def rerun_commands(project: Project, material: HandoffInputs) -> tuple[Command, ...]:
     """The steps in order: the same project again from its records, then what a new project begins with."""
     here = f" --experiment {shlex.quote(project.server.experiment)}"
     return tuple(Command(command, does) for command, does in _steps(project, material, here))
 
 
-def _steps(project: Project, material: Material, here: str) -> Iterator[tuple[str, str]]:
+def _steps(project: Project, material: HandoffInputs, here: str) -> Iterator[tuple[str, str]]:
     uri = shlex.quote(without_credentials(project.server.tracking_uri))
     yield f"export MLFLOW_TRACKING_URI={uri}", f"Where everything is recorded. {_needed(material)}"
     yield f"synth-mlflow verify{here}", "First of all: whether everything still is as it was recorded"
@@ -48,23 +48,23 @@ def _steps(project: Project, material: Material, here: str) -> Iterator[tuple[st
     yield from _new_project_steps(material)
 
 
-def _needed(material: Material) -> str:
+def _needed(material: HandoffInputs) -> str:
     recorded = json.loads(material.final.params[names.P_ENVIRONMENT])
     version = recorded["packages"].get("synth_mlflow", "as it was checked out then")
     return f"What follows needs what made the model: synth_mlflow {version}, Python {recorded['python']}"
 
 
-def _swept(material: Material) -> list[StoredBatch]:
+def _swept(material: HandoffInputs) -> list[StoredBatch]:
     """The batches that the curve was drawn with, also where real rows alone were chosen; none that was retracted."""
     return [batch for batch in _drawn_with(material) if not batch.retracted]
 
 
-def _left_out(material: Material) -> str:
+def _left_out(material: HandoffInputs) -> str:
     retracted = [batch.id for batch in _drawn_with(material) if batch.retracted]
     return f"; retracted since, and left out: {', '.join(retracted)}" if retracted else ""
 
 
-def _drawn_with(material: Material) -> list[StoredBatch]:
+def _drawn_with(material: HandoffInputs) -> list[StoredBatch]:
     named = set(material.sweep.batches)
     return [batch for batch in material.batches if batch.id in named]
 
@@ -142,7 +142,7 @@ def _source_words(source: Source) -> str:
     return f"the {source.n_rows or 0:,} real rows whose digest is {source.digest}"
 
 
-def _sweep_command(material: Material, used: Sequence[StoredBatch]) -> str:
+def _sweep_command(material: HandoffInputs, used: Sequence[StoredBatch]) -> str:
     params = material.sweep.params
     axis, values = params.get(names.P_AXIS), json.loads(params.get(names.P_AXIS_VALUES, params[names.P_RATIOS]))
     words = ["synth-mlflow", "sweep"]
@@ -167,7 +167,7 @@ def _sweep_command(material: Material, used: Sequence[StoredBatch]) -> str:
     return shlex.join(words)
 
 
-def _new_project_steps(material: Material) -> Iterator[tuple[str, str]]:
+def _new_project_steps(material: HandoffInputs) -> Iterator[tuple[str, str]]:
     problem, frozen = material.problem, material.frozen.run
     yield (
         f"mlflow artifacts download --run-id {problem.run.run_id} --artifact-path {names.A_STATEMENT} --dst-path .",

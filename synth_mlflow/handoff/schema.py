@@ -34,7 +34,7 @@ _RATIOS_BELOW_ONE: dict[str, Any] = {
 """Only a weight may be 1 or more."""
 
 
-def twin_schema() -> dict[str, Any]:
+def handoff_json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of what ``Document.to_json()`` returns."""
     definitions: dict[str, Any] = {}
     root = object_schema(Document, definitions, _constraint)
@@ -65,7 +65,7 @@ def _constraint(name: str, hint: Any) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(twin_schema(), indent=2, ensure_ascii=False))
+    print(json.dumps(handoff_json_schema(), indent=2, ensure_ascii=False))
 
 
 def document_of(twin: Mapping[str, Any]) -> Document:

@@ -53,20 +53,20 @@ def _triggers(document: Document) -> str:
 
 
 @dataclass(frozen=True)
-class Tally:
+class CheckTotals:
     """How often one check gave each verdict."""
 
     check: str
     counts: Counter[str]
 
 
-def tallies(document: Document) -> tuple[Tally, ...]:
+def tallies(document: Document) -> tuple[CheckTotals, ...]:
     """One tally for each check that any batch has, in the order of their first appearance."""
     counts: dict[str, Counter[str]] = {}
     for batch in document.batches:
         for check in batch.checks:
             counts.setdefault(check.name, Counter())[check.verdict] += 1
-    return tuple(Tally(name, counted) for name, counted in counts.items())
+    return tuple(CheckTotals(name, counted) for name, counted in counts.items())
 
 
 def shared(document: Document) -> dict[str, Any]:
@@ -103,7 +103,7 @@ _NOTHING = Estimate(0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
-class Answer:
+class HandoffSummary:
     """What a reader takes away who reads nothing else."""
 
     outcome: str
@@ -115,12 +115,12 @@ class Answer:
     """The choice, its fragility, what is in the model."""
 
 
-def answer(document: Document) -> Answer:
+def answer(document: Document) -> HandoffSummary:
     """Word the result of the project."""
     sweep = document.sweep
     point = sweep.chosen_point
     sentences = (_choice(document, point), _shape(sweep), _content(document))
-    return Answer(document.success.outcome, _headline(sweep), success_words(document.success), sentences)
+    return HandoffSummary(document.success.outcome, _headline(sweep), success_words(document.success), sentences)
 
 
 def success_words(success: Success) -> str:

@@ -12,7 +12,7 @@ from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.errors import GeneratorError
-from synth_mlflow.llm.parsing import Answer, Column, MisfitError, Tally, fitted, rows_in
+from synth_mlflow.llm.parsing import Column, LLMResponse, MisfitError, RowCounts, fitted, rows_in
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Checks:
         return None if self.holds is None or self.holds(frame).all() else "breaks a constraint"
 
 
-class Kept:
+class AcceptedRows:
     """The rows that answers gave so far."""
 
     def __init__(self, wanted: int, checks: Checks, patience: int) -> None:
         self.wanted, self.checks, self.patience = wanted, checks, patience
         self.rows: list[dict[str, Any]] = []
-        self.answers: list[Answer] = []
-        self.tally = Tally()
+        self.answers: list[LLMResponse] = []
+        self.tally = RowCounts()
         self._seen: set[str] = set()
         self._in_vain = 0
 
@@ -58,7 +58,7 @@ class Kept:
         """How many more are wanted."""
         return self.wanted - len(self.rows)
 
-    def take(self, answer: Answer, columns: Sequence[Column], shown: frozenset[str]) -> None:
+    def take(self, answer: LLMResponse, columns: Sequence[Column], shown: frozenset[str]) -> None:
         """Take the rows of the next answer; ``shown`` are the real rows that it must not repeat."""
         self.answers.append(answer)
         before = len(self.rows)

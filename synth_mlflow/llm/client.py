@@ -29,8 +29,8 @@ from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.private import without_secrets
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.llm.cache import Kept, row_key
-from synth_mlflow.llm.parsing import Answer, Column, Journal, MisfitError, answer_schema, as_objects, fitted
+from synth_mlflow.llm.cache import AcceptedRows, row_key
+from synth_mlflow.llm.parsing import Column, Journal, LLMResponse, MisfitError, answer_schema, as_objects, fitted
 from synth_mlflow.llm.prompt import Prompt, Settings
 
 URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
@@ -124,7 +124,7 @@ class Caller:
         self._stop.set()
         self._client.close()
 
-    def ask(self, body: Mapping[str, Any]) -> Answer:
+    def ask(self, body: Mapping[str, Any]) -> LLMResponse:
         """One answer, however many attempts it takes.
 
         Raises
@@ -222,11 +222,11 @@ def _read(text: str) -> dict[str, Any] | None:
     return dict(found) if isinstance(content, str) and isinstance(found.get("model", ""), str) else None
 
 
-def _answer(digest: str, found: Mapping[str, Any], begun: int, retries: int, clean: Any) -> Answer:
+def _answer(digest: str, found: Mapping[str, Any], begun: int, retries: int, clean: Any) -> LLMResponse:
     told = found.get("usage")
     usage: Mapping[str, Any] = told if isinstance(told, dict) else {}
     choice = found["choices"][0]
-    return Answer(
+    return LLMResponse(
         request_sha256=digest,
         text=clean(choice["message"]["content"]),
         model=clean(found.get("model") or ""),
@@ -268,7 +268,7 @@ MAX_SEED = 2**31
 
 
 @dataclass(frozen=True)
-class Asked:
+class LLMRequest:
     """What is asked of whom."""
 
     model: str
@@ -318,7 +318,7 @@ class Asked:
 class Asking:
     """Asks in order, several requests at a time; answers that were paid for come from the journal."""
 
-    def __init__(self, asked: Asked, words: Mapping[str, Any], paid: Journal, deadline: float) -> None:
+    def __init__(self, asked: LLMRequest, words: Mapping[str, Any], paid: Journal, deadline: float) -> None:
         self.asked, self.words, self.paid = asked, words, paid
         self.deadline = deadline
         self.bodies: list[dict[str, Any]] = []
@@ -327,7 +327,7 @@ class Asking:
         self.n_from_journal = 0
         """How many of the answers were paid for before."""
 
-    def until(self, kept: Kept, count: Callable[[int], None]) -> None:
+    def until(self, kept: AcceptedRows, count: Callable[[int], None]) -> None:
         """Ask until the rows are there, and tell how many there are; a GeneratorError if that cannot be."""
         settings = self.asked.settings
         patience = Patience(settings.retries, settings.request_seconds, settings.requests_per_minute)
@@ -345,9 +345,9 @@ class Asking:
                 raise
 
     def _answers(
-        self, pool: ThreadPoolExecutor, caller: Caller, kept: Kept
-    ) -> Iterator[tuple[dict[str, Any], list[int], Answer]]:
-        places, open_ = itertools.count(), deque[tuple[dict[str, Any], list[int], Future[Answer]]]()
+        self, pool: ThreadPoolExecutor, caller: Caller, kept: AcceptedRows
+    ) -> Iterator[tuple[dict[str, Any], list[int], LLMResponse]]:
+        places, open_ = itertools.count(), deque[tuple[dict[str, Any], list[int], Future[LLMResponse]]]()
         while kept.n_missing:
             wanted = -(-kept.n_missing // self.asked.settings.rows_per_request)
             while len(open_) < min(wanted, self.asked.settings.concurrency):
@@ -356,17 +356,17 @@ class Asking:
             body, shown, answer = open_.popleft()
             yield body, shown, answer.result()
 
-    def _answer(self, pool: ThreadPoolExecutor, caller: Caller, body: Mapping[str, Any]) -> Future[Answer]:
+    def _answer(self, pool: ThreadPoolExecutor, caller: Caller, body: Mapping[str, Any]) -> Future[LLMResponse]:
         digest = json_digest([self.asked.endpoint.public, body])
         known = self.paid.find(digest)
         if known is None:
             return pool.submit(self._pay, caller, body, digest)
         self.n_from_journal += 1
-        there = Future[Answer]()
+        there = Future[LLMResponse]()
         there.set_result(known)
         return there
 
-    def _pay(self, caller: Caller, body: Mapping[str, Any], digest: str) -> Answer:
+    def _pay(self, caller: Caller, body: Mapping[str, Any], digest: str) -> LLMResponse:
         answer = dataclasses.replace(caller.ask(body), request_sha256=digest)
         self.paid.add(answer)
         return answer

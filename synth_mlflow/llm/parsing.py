@@ -110,7 +110,7 @@ _OTHER = "Another one: `--journal FILE`."
 
 
 @dataclass(frozen=True)
-class Answer:
+class LLMResponse:
     """What a model said to one request."""
 
     request_sha256: str
@@ -141,7 +141,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known: dict[str, Answer] = {}
+        self._known: dict[str, LLMResponse] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -162,11 +162,11 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._file.close()
 
-    def find(self, request_sha256: str) -> Answer | None:
+    def find(self, request_sha256: str) -> LLMResponse | None:
         """The answer to a request; None if there is none."""
         return self._known.get(request_sha256)
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: LLMResponse) -> None:
         """Keep an answer; it is on the disk when this returns."""
         with self._lock:
             self._known[answer.request_sha256] = answer
@@ -179,7 +179,7 @@ class Journal:
         whole = 0
         for number, line in enumerate(self._file.read().split("\n")[:-1], start=1):
             try:
-                answer = Answer(**json.loads(line))
+                answer = LLMResponse(**json.loads(line))
             except (ValueError, TypeError) as error:
                 raise UsageError(
                     f"line {number} of {self.path} is no answer of a model.", f"Move the file away. {_OTHER}"
@@ -195,7 +195,7 @@ _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 
 
 @dataclass
-class Tally:
+class RowCounts:
     """What became of the rows of all answers."""
 
     received: int = 0

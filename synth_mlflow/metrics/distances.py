@@ -29,7 +29,7 @@ SPLIT_ROWS = 20_000  # the noise floor needs fewer rows than there may be
 
 
 @dataclass(frozen=True)
-class Tally:
+class ValueCounts:
     """Counts of the same values, in one order, in real rows and in a batch; missing values apart."""
 
     real: Counts
@@ -58,16 +58,16 @@ class Tallied:
 
     values: npt.NDArray[np.generic]
     """Sorted where they are numbers or dates."""
-    tally: Tally
+    tally: ValueCounts
     real_codes: Places
     """Places in ``values``; -1 for missing."""
 
-    def between(self, first: Places, second: Places) -> Tally:
+    def between(self, first: Places, second: Places) -> ValueCounts:
         """The tally of two sets of real rows, as if the second were the batch."""
         return _tally(self.real_codes[first], self.real_codes[second], len(self.values))
 
 
-Statistic = Callable[[Tally], float]
+Statistic = Callable[[ValueCounts], float]
 
 
 def tallied(real: pd.Series, batch: pd.Series, *, ordered: bool) -> Tallied:
@@ -126,18 +126,18 @@ def measured_floors(
     }
 
 
-def missing_gap(tally: Tally) -> float:
+def missing_gap(tally: ValueCounts) -> float:
     """Difference of the shares of missing values."""
     (k_real, k_batch), (n_real, n_batch) = tally.missing, tally.rows
     return abs(k_real / max(n_real, 1) - k_batch / max(n_batch, 1))
 
 
-def missing_kept(tally: Tally) -> float:
+def missing_kept(tally: ValueCounts) -> float:
     """How much of the share of missing values the batch keeps."""
     return share_kept(tally.missing, tally.rows)
 
 
-def ks_of_tally(tally: Tally) -> float:
+def ks_of_tally(tally: ValueCounts) -> float:
     """Kolmogorov–Smirnov distance of values in their order; 0 where a side is empty."""
     if not all(tally.present):
         return 0.0
@@ -145,7 +145,7 @@ def ks_of_tally(tally: Tally) -> float:
     return float(np.abs(gaps).max())
 
 
-def tv_of_tally(tally: Tally) -> float:
+def tv_of_tally(tally: ValueCounts) -> float:
     """Total variation of labels, those too rare to be compared alone put together; 0 where a side is empty."""
     return counted_tv_distance(*pool_rare(tally.real, tally.batch)) if all(tally.present) else 0.0
 
@@ -158,14 +158,14 @@ def marks_kept(marks: Bools) -> Statistic:
 def marks_gap(marks: Bools) -> Statistic:
     """Difference of the shares of marked values among those present."""
 
-    def gap(tally: Tally) -> float:
+    def gap(tally: ValueCounts) -> float:
         shares = np.array(tally.marked(marks)) / np.maximum(tally.present, 1)
         return float(abs(shares[0] - shares[1]))
 
     return gap
 
 
-def outside_range(tally: Tally) -> float:
+def outside_range(tally: ValueCounts) -> float:
     """Share of the batch's values below the least or above the largest real one."""
     seen = np.flatnonzero(tally.real)
     if not len(seen):
@@ -174,7 +174,7 @@ def outside_range(tally: Tally) -> float:
     return float(outside / max(tally.present[1], 1))
 
 
-def unseen_levels(tally: Tally) -> float:
+def unseen_levels(tally: ValueCounts) -> float:
     """Share of the batch's labels that no real row has, beyond what further real rows would show.
 
     Notes
@@ -184,7 +184,7 @@ def unseen_levels(tally: Tally) -> float:
     return max(float(tally.batch[tally.real == 0].sum() / max(tally.present[1], 1)) - new_label_share(tally), 0.0)
 
 
-def new_label_share(tally: Tally) -> float:
+def new_label_share(tally: ValueCounts) -> float:
     """How often a further real row has a label that no real row had."""
     return float((tally.real == 1).sum() / max(tally.present[0], 1))
 
@@ -192,18 +192,18 @@ def new_label_share(tally: Tally) -> float:
 def absent_levels(min_expected: float) -> Statistic:
     """Share of real rows whose label the batch lacks, though it should show ``min_expected`` times or more."""
 
-    def absent(tally: Tally) -> float:
+    def absent(tally: ValueCounts) -> float:
         return float(tally.real[absent_marks(tally, min_expected)].sum() / max(tally.present[0], 1))
 
     return absent
 
 
-def absent_marks(tally: Tally, min_expected: float) -> Bools:
+def absent_marks(tally: ValueCounts, min_expected: float) -> Bools:
     """The labels that :func:`absent_levels` counts."""
     return np.asarray(expected_marks(tally, min_expected) & (tally.batch == 0))
 
 
-def expected_marks(tally: Tally, min_expected: float) -> Bools:
+def expected_marks(tally: ValueCounts, min_expected: float) -> Bools:
     """The labels of which the batch should have ``min_expected`` rows or more."""
     n_real, n_batch = tally.present
     return np.asarray(tally.real * (n_batch / max(n_real, 1)) >= min_expected, dtype=np.bool_)
@@ -215,9 +215,9 @@ def share_kept(counts: tuple[int, int], sizes: tuple[int, int]) -> float:
     return (k_batch / max(n_batch, 1)) / (k_real / n_real) if k_real else 1.0
 
 
-def _tally(real: Places, batch: Places, n_values: int) -> Tally:
+def _tally(real: Places, batch: Places, n_values: int) -> ValueCounts:
     counts = [np.bincount(side[side >= 0], minlength=n_values) for side in (real, batch)]
-    return Tally(counts[0], counts[1], (int((real < 0).sum()), int((batch < 0).sum())))
+    return ValueCounts(counts[0], counts[1], (int((real < 0).sum()), int((batch < 0).sum())))
 
 
 Counts = npt.NDArray[np.int64]

@@ -196,7 +196,7 @@ N_META_DEALS = 10  # each trains the attack anew
 MAX_META_TARGETS = 3_000
 
 
-def deals(n_targets: int, rng: np.random.Generator) -> Bools:
+def permute_membership(n_targets: int, rng: np.random.Generator) -> Bools:
     """Random memberships, half of the targets each: shape (N_DEALS, n_targets)."""
     half = np.arange(n_targets) < n_targets // 2
     return np.stack([rng.permutation(half) for _ in range(N_DEALS)])

@@ -25,7 +25,7 @@ CONFIDENCE = 0.99  # of draws of real rows that stay below a floor
 
 
 @dataclass(frozen=True)
-class Floor:
+class NullDistribution:
     """Mean and spread of statistics under one law, for one effective row: divide by its root to use them."""
 
     mean: Floats
@@ -52,9 +52,11 @@ class Floor:
         tail = stats.t.sf(deviations, self.n_splits - 1)
         return np.asarray(np.minimum(2 * tail, 1) if self.two_sided else tail)
 
-    def symmetric(self) -> Floor:
+    def symmetric(self) -> NullDistribution:
         """The same floor for differences, whose mean is zero since either half could have been the first."""
-        return Floor(np.zeros_like(self.mean), np.hypot(self.spread, self.mean), self.n_splits, two_sided=True)
+        return NullDistribution(
+            np.zeros_like(self.mean), np.hypot(self.spread, self.mean), self.n_splits, two_sided=True
+        )
 
 
 def split_floor(
@@ -65,7 +67,7 @@ def split_floor(
     n_splits: int = N_SPLITS,
     n_all: int | None = None,
     groups: Places | None = None,
-) -> Floor:
+) -> NullDistribution:
     """Measure a statistic between random halves.
 
     Parameters
@@ -110,23 +112,23 @@ def group_halves(groups: Places, n_rows: int, rng: np.random.Generator) -> tuple
 
 def _grouped_floor(
     statistic: Callable[[Places, Places], Floats], n_rows: int, rng: np.random.Generator, n_splits: int, groups: Places
-) -> Floor:
+) -> NullDistribution:
     splits = (group_halves(groups, n_rows, rng) for _ in range(n_splits))
     return _floor_of((statistic(*halves) * effective_root(*map(len, halves)) for halves in splits), n_splits)
 
 
-def _floor_of(found: Iterator[Floats], n_splits: int) -> Floor:
+def _floor_of(found: Iterator[Floats], n_splits: int) -> NullDistribution:
     """Mean and spread of what splits give; of large arrays one at a time (B. P. Welford, Technometrics 4 (1962))."""
     first = next(found)
     if first.size < STREAMED_CELLS:
         together = np.stack([first, *found])
-        return Floor(together.mean(axis=0), together.std(axis=0, ddof=1), n_splits)
+        return NullDistribution(together.mean(axis=0), together.std(axis=0, ddof=1), n_splits)
     mean, squares = first.copy(), np.zeros_like(first)
     for n, one in enumerate(found, start=2):
         gap = one - mean
         mean += gap / n
         squares += gap * (one - mean)
-    return Floor(mean, np.sqrt(squares / (n_splits - 1)), n_splits)
+    return NullDistribution(mean, np.sqrt(squares / (n_splits - 1)), n_splits)
 
 
 def effective_root(n_first: int, n_second: int) -> float:

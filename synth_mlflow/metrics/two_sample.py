@@ -12,7 +12,7 @@ from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from synth_mlflow.metrics.intervals import standard_error_of_auc
-from synth_mlflow.metrics.null_distribution import Floor, Places, split_floor
+from synth_mlflow.metrics.null_distribution import NullDistribution, Places, split_floor
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -162,7 +162,7 @@ def _enough(groups: Places, n_folds: int) -> Places:
 
 def classifier_floor(
     real: Floats, *, seed: int, categorical: Sequence[int] = (), groups: Places | None = None
-) -> Floor:
+) -> NullDistribution:
     """What the test gives for real rows against real rows: how far above 0.5, measured on random halves.
 
     Parameters

@@ -11,9 +11,9 @@ from synth_mlflow.data.environment import environment
 from synth_mlflow.data.provenance import Record, Source, source_in_words
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, sections
 from synth_mlflow.errors import UsageError
-from synth_mlflow.exports import Batch, Export, Handoff, Model, Provenance, Rows, Signature, Statement
+from synth_mlflow.exports import Batch, Exporter, Handoff, Model, Provenance, Rows, Signature, Statement
 from synth_mlflow.plugins import find
-from synth_mlflow.queries.run_index import Ledger, model_uri
+from synth_mlflow.queries.run_index import RunIndex, model_uri
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -49,7 +49,7 @@ def export(project: Project, format_name: str, output: Path | None = None) -> st
     plugin = find(FOLDER, format_name.replace("-", "_"))
     made_of = provenance_of(project)
     with plugin.guarded():
-        format_: Export = plugin.load(is_typed=True)
+        format_: Exporter = plugin.load(is_typed=True)
         text = format_.render(made_of)
         if not isinstance(text, str):
             raise TypeError(f"it returned a {type(text).__name__}, text was needed")
@@ -60,7 +60,7 @@ def export(project: Project, format_name: str, output: Path | None = None) -> st
 
 def provenance_of(project: Project) -> Provenance:
     """What every format is made from, out of a few queries and the records of the batches."""
-    problem, frozen, ledger = project.problem(), project.evaluation_set(), Ledger(project)
+    problem, frozen, ledger = project.problem(), project.evaluation_set(), RunIndex(project)
     version = environment()["packages"].get("synth_mlflow", "checkout")
     return Provenance(
         project=project.server.experiment,
@@ -80,7 +80,7 @@ def provenance_of(project: Project) -> Provenance:
     )
 
 
-def _limits(ledger: Ledger) -> str:
+def _limits(ledger: RunIndex) -> str:
     handoffs = [run for run in ledger.of_stage("handoff") if names.A_LIMITS in run.artifacts]
     if not handoffs:
         return ""
@@ -100,7 +100,7 @@ def _real(frozen: EvaluationSet) -> Iterator[Rows]:
     yield Rows("evaluation", run_id, frozen.digest, int(params[names.P_EVALUATION_ROWS]))
 
 
-def _batch(ledger: Ledger, batch: StoredBatch) -> Batch:
+def _batch(ledger: RunIndex, batch: StoredBatch) -> Batch:
     record: Record = ledger.project.record(batch)
     origin, verdict = record.origin, ledger.verdicts.get(batch.id)
     return Batch(
@@ -128,7 +128,7 @@ def _batch(ledger: Ledger, batch: StoredBatch) -> Batch:
     )
 
 
-def _model(ledger: Ledger, final: StoredRun) -> Model:
+def _model(ledger: RunIndex, final: StoredRun) -> Model:
     params = final.params
     sweep = ledger.finished.get(params[names.P_SWEEP], final)
     ratio, stated = float(params[names.P_CHOSEN]), promise_of(final)
@@ -147,7 +147,7 @@ def _model(ledger: Ledger, final: StoredRun) -> Model:
     )
 
 
-def _handoff(ledger: Ledger, run: StoredRun) -> Handoff:
+def _handoff(ledger: RunIndex, run: StoredRun) -> Handoff:
     return Handoff(
         run_id=run.run_id,
         sweep=run.params[names.P_SWEEP],

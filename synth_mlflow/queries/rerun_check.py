@@ -22,7 +22,7 @@ from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.rerun_conditions import (
     CONTAMINATION,
     evaluate,
-    here,
+    installed_environment,
     installed_generators,
     production_values,
     recorded_facts,
@@ -44,7 +44,7 @@ from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import promise_of
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
-from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, TriggerState
+from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, TriggerState
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _numbers(known: pd.Series, new: pd.Series, name: str) -> ColumnDrift:
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenState:
     """What the caller knows that the server does not; all of it may be left out."""
 
     new_data: Path | None = None
@@ -126,14 +126,14 @@ class Given:
 
 
 def check(
-    project: Project, given: Given | None = None, *, batches: Sequence[StoredBatch] | None = None
+    project: Project, given: GivenState | None = None, *, batches: Sequence[StoredBatch] | None = None
 ) -> list[TriggerState]:
     """Every condition of the statement, with its state and the numbers, and whether a batch was retracted.
 
     Parameters
     ----------
     project : Project
-    given : Given, optional
+    given : GivenState, optional
     batches : sequence of StoredBatch, optional
         Every batch of the project, where they are read already.
 
@@ -144,7 +144,7 @@ def check(
     UsageError
         If a version is given of a generator that has made no batch of the project.
     """
-    asked = given or Given()
+    asked = given or GivenState()
     problem, frozen = project.problem(), project.evaluation_set()
     sweep = project.latest_sweep()
     if sweep is None:
@@ -152,7 +152,7 @@ def check(
     finals = [run for run in project.reader.children(sweep.run.run_id) if run.stage == "final" and run.counts]
     if not finals:
         raise EvidenceError(f"the final model of sweep {sweep.run.run_id} is gone.", "Restore its run in MLflow.")
-    final = project.reader.vouch(finals[0])
+    final = project.reader.verify_seal(finals[0])
     inside = set(final.batches) if sweep.curve.chosen else set()
     batches = project.batches() if batches is None else batches
     used = [batch for batch in batches if batch.id in inside]
@@ -160,7 +160,7 @@ def check(
     _refuse_strangers(asked.generators or {}, batches)
     news = _news(project, frozen, asked.new_data)
     digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
-    present = Present(
+    present = CurrentState(
         generators={**installed_generators(recorded.generators), **(asked.generators or {})},
         statement_digest=digest,
         schema_digest=news.schema_digest,
@@ -168,7 +168,7 @@ def check(
         rows_refused=news.refused,
         drift=news.drift,
         production=production_values(project.reader.finished("production"), final),
-        environment=here(),
+        environment=installed_environment(),
     )
     unjudged = unjudged_inside(project.reader.finished(CONTAMINATION), [batch.id for batch in used])
     return [*evaluate(problem, recorded, present), retracted_inside(used), *unjudged]

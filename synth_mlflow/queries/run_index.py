@@ -18,7 +18,7 @@ from synth_mlflow.tracking.stored import StoredBatch, distinct_batches
 
 
 @dataclass(frozen=True)
-class Ledger:
+class RunIndex:
     """The runs of a project."""
 
     project: Project
@@ -26,7 +26,7 @@ class Ledger:
     @cached_property
     def all(self) -> Mapping[str, StoredRun]:
         """Every run but those of single ratios and of checks by id, oldest first, finished or not."""
-        return {run.run_id: run for run in self.project.reader.outline()}
+        return {run.run_id: run for run in self.project.reader.runs_without_children()}
 
     @cached_property
     def finished(self) -> Mapping[str, StoredRun]:
@@ -99,7 +99,7 @@ def uses_of(runs: Iterable[StoredRun], batch_id: str) -> Uses:
     return Uses(sweeps, finals, handoffs_of(runs, {run.run_id for run in sweeps}))
 
 
-def rests_on(runs: Sequence[StoredRun], run: StoredRun) -> tuple[str, ...]:
+def dependents_of(runs: Sequence[StoredRun], run: StoredRun) -> tuple[str, ...]:
     """What depends on a run, in words: batches, sweeps, registered models and handoffs.
 
     On the problem, the evaluation set and the baseline, everything depends that names their digest, or one that no

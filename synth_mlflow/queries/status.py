@@ -79,7 +79,7 @@ class Status:
 
 def status(project: Project) -> Status:
     """Read how far a project is, from its runs alone."""
-    runs = project.reader.outline()
+    runs = project.reader.runs_without_children()
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
     batches = distinct_batches(done["batch"])
     verdicts = recorded_verdicts(project, batches)

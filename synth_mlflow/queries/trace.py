@@ -16,12 +16,12 @@ from synth_mlflow.data.mixing import percent
 from synth_mlflow.data.provenance import Source, source_in_words
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.gate.verdicts import Verdict
-from synth_mlflow.queries.run_index import Ledger
+from synth_mlflow.queries.run_index import RunIndex
 from synth_mlflow.tracking import lineage, names
 from synth_mlflow.tracking.lineage import Version
 from synth_mlflow.tracking.models import versions_that_hold
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.read import StoredRun, spelled_out
+from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.sign_offs import StoredSignOff, promise_of
 from synth_mlflow.tracking.stored import StoredBatch
 
@@ -265,7 +265,7 @@ def trace(project: Project, what: str) -> Trace:
     UsageError
         If there is no such thing, it belongs to another project, was not written to its end, or led to nothing.
     """
-    ledger = Ledger(project)
+    ledger = RunIndex(project)
     run = _resolved(ledger, what)
     if not ledger.holds(run):
         return Trace(what, _outside(ledger, _not_ours(ledger, run)))
@@ -278,12 +278,12 @@ def trace(project: Project, what: str) -> Trace:
     return Trace(what, _TREES[run.stage](ledger, run))
 
 
-def _resolved(ledger: Ledger, what: str) -> StoredRun:
+def _resolved(ledger: RunIndex, what: str) -> StoredRun:
     server = ledger.project.server
     if what in ledger.batches:
         return ledger.batches[what].run
     version = lineage.registered_version(server, what) if what.startswith("models:") else None
-    run_id = spelled_out(version.run_id if version else what, ledger.all)
+    run_id = expand_run_id(version.run_id if version else what, ledger.all)
     found = ledger.all.get(run_id) or ledger.project.reader.find(run_id)
     if version and found and found.stage == "final" and found.counts and version.uri != model_uri(found):
         raise UsageError(
@@ -300,12 +300,12 @@ def _resolved(ledger: Ledger, what: str) -> StoredRun:
     return found
 
 
-def _ids_like(what: str, ledger: Ledger) -> list[str]:
+def _ids_like(what: str, ledger: RunIndex) -> list[str]:
     """The run ids that begin like what was typed: half a run id is most often copied from a log."""
     return [run_id for run_id in ledger.finished if what and run_id.startswith(what[:6].lower())]
 
 
-def _not_ours(ledger: Ledger, run: StoredRun) -> StoredRun:
+def _not_ours(ledger: RunIndex, run: StoredRun) -> StoredRun:
     """A run of another tool; one of ours is refused, since it is another project's or counts for nothing."""
     if names.TAG_SCHEMA not in run.tags:
         return run
@@ -320,110 +320,110 @@ def _not_ours(ledger: Ledger, run: StoredRun) -> StoredRun:
     )
 
 
-def _subject(ledger: Ledger, run: StoredRun) -> StoredRun:
+def _subject(ledger: RunIndex, run: StoredRun) -> StoredRun:
     """The run that a check, a baseline or a sign-off speaks about; any other run itself."""
     is_about_parent = names.TAG_CHECK in run.tags or run.stage in {"baseline", "sign-off"}
     return ledger.finished.get(run.parent or "", run) if is_about_parent else run
 
 
-def _model(ledger: Ledger, final: StoredRun) -> Node:
+def _model(ledger: RunIndex, final: StoredRun) -> Node:
     return _model_back(ledger, final).above(_handoffs(ledger, final.params[names.P_SWEEP]))
 
 
-def _model_back(ledger: Ledger, final: StoredRun) -> Node:
+def _model_back(ledger: RunIndex, final: StoredRun) -> Node:
     sweep = ledger.finished.get(final.params[names.P_SWEEP])
     return model_node(final).above([_sweep_back(ledger, sweep)] if sweep else [])
 
 
-def _sweep(ledger: Ledger, sweep: StoredRun) -> Node:
+def _sweep(ledger: RunIndex, sweep: StoredRun) -> Node:
     return _sweep_back(ledger, sweep).above(_made_by(ledger, sweep))
 
 
-def _sweep_back(ledger: Ledger, sweep: StoredRun) -> Node:
+def _sweep_back(ledger: RunIndex, sweep: StoredRun) -> Node:
     batches = [_batch_back(ledger, batch) for batch in ledger.batches_of(sweep)]
     return sweep_node(sweep).above([*batches, *_grounds(ledger, sweep)])
 
 
-def _ratio(ledger: Ledger, run: StoredRun) -> Node:
+def _ratio(ledger: RunIndex, run: StoredRun) -> Node:
     sweep = ledger.finished.get(run.parent or "")
     return ratio_node(run).above([_sweep_back(ledger, sweep)] if sweep else [])
 
 
-def _handoff(ledger: Ledger, run: StoredRun) -> Node:
+def _handoff(ledger: RunIndex, run: StoredRun) -> Node:
     finals = ledger.of_stage("final", names.P_SWEEP, run.params[names.P_SWEEP])
     return _handoff_node(ledger, run).above(_model_back(ledger, final) for final in finals)
 
 
-def _batch(ledger: Ledger, run: StoredRun) -> Node:
+def _batch(ledger: RunIndex, run: StoredRun) -> Node:
     batch = StoredBatch(run)
     sweeps = [sweep for sweep in ledger.of_stage("sweep") if batch.id in sweep.batches]
     uses = [*(_use(ledger, sweep) for sweep in sweeps), *_orphans(ledger, batch)]
     return _batch_back(ledger, batch).above([*_grounds(ledger, run), *uses, *_readers(ledger, *batch.dataset_digests)])
 
 
-def _orphans(ledger: Ledger, batch: StoredBatch) -> list[Node]:
+def _orphans(ledger: RunIndex, batch: StoredBatch) -> list[Node]:
     """The registered versions that hold a batch by their own tags alone: a sweep was killed after it registered one."""
     known = {model_uri(final) for final in ledger.of_stage("final")}
     tagged = [tagged_node(*found) for found in versions_that_hold(ledger.project.server, batch.id)]
     return [node for node in tagged if node.name not in known]
 
 
-def _batch_back(ledger: Ledger, batch: StoredBatch) -> Node:
+def _batch_back(ledger: RunIndex, batch: StoredBatch) -> Node:
     return batch_node(batch, ledger.verdicts.get(batch.id))
 
 
-def _use(ledger: Ledger, sweep: StoredRun) -> Node:
+def _use(ledger: RunIndex, sweep: StoredRun) -> Node:
     """A sweep that tried a batch, with the models and handoffs that hold its rows: none where 0 % was chosen."""
     holds = float(sweep.params[names.P_CHOSEN]) > 0
     return sweep_node(sweep).above(_made_by(ledger, sweep) if holds else [])
 
 
-def _problem(ledger: Ledger, run: StoredRun) -> Node:
+def _problem(ledger: RunIndex, run: StoredRun) -> Node:
     return problem_node(run).above(_built_on(ledger, names.P_STATEMENT, run.params[names.P_STATEMENT]))
 
 
-def _evaluation_set(ledger: Ledger, run: StoredRun) -> Node:
+def _evaluation_set(ledger: RunIndex, run: StoredRun) -> Node:
     digest = run.params[names.P_EVALUATION_DIGEST]
     return evaluation_set_node(run).above(
         [*_built_on(ledger, names.P_EVALUATION_DIGEST, digest), *_readers(ledger, digest)]
     )
 
 
-def _built_on(ledger: Ledger, param: str, value: str) -> list[Node]:
+def _built_on(ledger: RunIndex, param: str, value: str) -> list[Node]:
     batches = [_batch_back(ledger, StoredBatch(run)) for run in ledger.of_stage("batch", param, value)]
     sweeps = [sweep_node(run).above(_made_by(ledger, run)) for run in ledger.of_stage("sweep", param, value)]
     return [*batches, *sweeps]
 
 
-def _grounds(ledger: Ledger, run: StoredRun) -> list[Node]:
+def _grounds(ledger: RunIndex, run: StoredRun) -> list[Node]:
     """The statement and the evaluation set that a run stood on."""
     problems = ledger.of_stage("problem", names.P_STATEMENT, run.params[names.P_STATEMENT])
     frozen = ledger.of_stage("evaluation_set", names.P_EVALUATION_DIGEST, run.params[names.P_EVALUATION_DIGEST])
     return [*map(problem_node, problems[-1:]), *map(evaluation_set_node, frozen[:1])]
 
 
-def _made_by(ledger: Ledger, sweep: StoredRun) -> list[Node]:
+def _made_by(ledger: RunIndex, sweep: StoredRun) -> list[Node]:
     finals = ledger.of_stage("final", names.P_SWEEP, sweep.run_id)
     return [*map(model_node, finals), *_handoffs(ledger, sweep.run_id)]
 
 
-def _handoffs(ledger: Ledger, sweep_id: str) -> list[Node]:
+def _handoffs(ledger: RunIndex, sweep_id: str) -> list[Node]:
     return [_handoff_node(ledger, run) for run in ledger.of_stage("handoff", names.P_SWEEP, sweep_id)]
 
 
-def _handoff_node(ledger: Ledger, run: StoredRun) -> Node:
+def _handoff_node(ledger: RunIndex, run: StoredRun) -> Node:
     return handoff_node(run, ledger.sign_offs.get(run.run_id, []))
 
 
-def _readers(ledger: Ledger, *digests: str) -> list[Node]:
+def _readers(ledger: RunIndex, *digests: str) -> list[Node]:
     """The runs outside of this project that logged a dataset as their input, with the models that they registered."""
-    found = {run.run_id: run for digest in digests for run in ledger.project.reader.that_read(digest)}
+    found = {run.run_id: run for digest in digests for run in ledger.project.reader.runs_reading(digest)}
     runs = [run for run in found.values() if not ledger.owns(run)]
     versions = lineage.versions_by_run(ledger.project.server, [run.run_id for run in runs])
     return [outside_node(run, _experiment(ledger, run), versions.get(run.run_id, [])) for run in runs]
 
 
-def _outside(ledger: Ledger, run: StoredRun) -> Node:
+def _outside(ledger: RunIndex, run: StoredRun) -> Node:
     """A run of another tool, and what of this project it has read."""
     server = ledger.project.server
     read = lineage.inputs_of(server, run.run_id)
@@ -437,7 +437,7 @@ def _outside(ledger: Ledger, run: StoredRun) -> Node:
     )
 
 
-def _experiment(ledger: Ledger, run: StoredRun) -> str:
+def _experiment(ledger: RunIndex, run: StoredRun) -> str:
     return ledger.experiments.get(run.experiment_id, run.experiment_id)
 
 
@@ -445,7 +445,7 @@ def _dataset(digest: str) -> str:
     return digest[: names.DATASET_DIGEST_LENGTH]
 
 
-_TREES: Mapping[str, Callable[[Ledger, StoredRun], Node]] = {
+_TREES: Mapping[str, Callable[[RunIndex, StoredRun], Node]] = {
     "final": _model,
     "sweep": _sweep,
     "ratio": _ratio,

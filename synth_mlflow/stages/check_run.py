@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from synth_mlflow.checks import CheckResult, Probe, Ruling, as_json, failed_probes
+from synth_mlflow.checks import CheckResult, Judgement, Metric, as_json, failed_probes
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.gate.policy import Policy, load_check
@@ -14,7 +14,7 @@ from synth_mlflow.gate.revisions import accepted_after, revisions_of
 from synth_mlflow.gate.verdicts import acceptance_words, checks_by_batch
 from synth_mlflow.plugins import provenance
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.project import Project
@@ -42,7 +42,7 @@ def write_check(
     name: str,
     run_id: str,
     result: CheckResult,
-    ruling: Ruling,
+    ruling: Judgement,
 ) -> None:
     """Write what one check has found; its run counts afterwards."""
     accepted = _accepted(project, batch, policy, name, ruling)
@@ -72,7 +72,7 @@ def write_check(
         draft.describe(_description(batch, name, policy, result, ruling, notes))
 
 
-def _keep(draft: Draft, result: CheckResult) -> None:
+def _keep(draft: RunDraft, result: CheckResult) -> None:
     probes = {"probes": [as_json(probe) for probe in result.probes], "inconclusive": result.inconclusive}
     draft.text(names.A_PROBES, canonical_json(probes))
     for metric, value in result.metrics.items():
@@ -84,7 +84,7 @@ def _keep(draft: Draft, result: CheckResult) -> None:
 
 
 def _description(
-    batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Ruling, notes: Sequence[str]
+    batch: StoredBatch, name: str, policy: Policy, result: CheckResult, ruling: Judgement, notes: Sequence[str]
 ) -> str:
     reasons = "\n".join(f"- {as_text(reason)}" for reason in ruling.reasons[:10])
     rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
@@ -108,7 +108,7 @@ class Accepted:
     """When, in ISO 8601, if they knew the verdict by then."""
 
 
-def _accepted(project: Project, batch: StoredBatch, policy: Policy, name: str, ruling: Ruling) -> Accepted:
+def _accepted(project: Project, batch: StoredBatch, policy: Policy, name: str, ruling: Judgement) -> Accepted:
     why = policy.accepted.get(name, "") if ruling.verdict == "inconclusive" else ""
     if not why:
         return Accepted()
@@ -122,12 +122,12 @@ def _accepted(project: Project, batch: StoredBatch, policy: Policy, name: str, r
     return Accepted((f"{name} is inconclusive, {acceptance_words(why, after)}",), after)
 
 
-def _worst(probes: Sequence[Probe]) -> list[Probe]:
+def _worst(probes: Sequence[Metric]) -> list[Metric]:
     """The probes that decide, or come nearest to it."""
     return sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:N_DECIDING]
 
 
-def _kept(probes: Sequence[Probe], failed: Sequence[Probe]) -> str:
+def _kept(probes: Sequence[Metric], failed: Sequence[Metric]) -> str:
     """The worst probes as a parameter: as many as it takes, since values from the rows stand in their words."""
     told = [{**as_json(probe), "failed": probe in failed} for probe in _worst(probes)]
     while len(canonical_json(told)) > PARAM_MAX:
@@ -135,14 +135,14 @@ def _kept(probes: Sequence[Probe], failed: Sequence[Probe]) -> str:
     return canonical_json(told)
 
 
-def _table_row(probe: Probe) -> str:
+def _table_row(probe: Metric) -> str:
     floor = "" if probe.floor is None else f"{probe.floor:.4g}"
     return (
         f"| {as_text(probe.name)} | {as_text(probe.column or '')} | {probe.value:.4g} | {probe.limit:.4g} | {floor} |"
     )
 
 
-def _badness(probe: Probe) -> float:
+def _badness(probe: Metric) -> float:
     if probe.value is None:
         return float("-inf")
     distance = probe.value - probe.limit

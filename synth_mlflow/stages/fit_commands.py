@@ -18,8 +18,8 @@ from synth_mlflow.data.task import COMMAND, ModelSpec
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.command import FIX, CommandModel, CommandTrainer
 from synth_mlflow.models.raw_command import ALLOW, command_digest
-from synth_mlflow.stages.sweep_inputs import Ingredients
-from synth_mlflow.sweep.evaluator import Bench, Failed, Unscored, Work
+from synth_mlflow.stages.sweep_inputs import SweepInputs
+from synth_mlflow.sweep.evaluator import Evaluator, Failed, FitJob, RawFit
 from synth_mlflow.sweep.executors import Engine
 from synth_mlflow.sweep.plan import ALL_ROWS, EVERYTHING, REPEATS, Fit, FitKey
 from synth_mlflow.sweep.runner import Final, SweepOutcome, run_fits
@@ -110,14 +110,14 @@ class Limited:
         raise UsageError(f"{what} {bad}.{told}", f"{FIX}{longer}")
 
 
-def affordable(project: Project, ingredients: Ingredients) -> tuple[Ingredients, Fit | None]:
+def affordable(project: Project, ingredients: SweepInputs) -> tuple[SweepInputs, Fit | None]:
     """The same with fewer repeats where a fit takes long; what was begun before goes on as it was begun.
 
     The second is the fit that was made to find out; None where none was needed.
     """
     few = replace(ingredients, plan=replace(ingredients.plan, repeats=FEW_REPEATS))
     for each in (ingredients, few):
-        if project.reader.with_key(each.key):
+        if project.reader.find_by_key(each.key):
             return each, None
     first = _first_fit(ingredients)
     if first.seconds < SLOW_SECONDS:
@@ -128,10 +128,10 @@ def affordable(project: Project, ingredients: Ingredients) -> tuple[Ingredients,
     return few, first
 
 
-def _first_fit(ingredients: Ingredients) -> Fit:
+def _first_fit(ingredients: SweepInputs) -> Fit:
     statement, task = ingredients.problem.statement, ingredients.frozen.task_of(ingredients.problem.statement)
     tables = ingredients.training, ingredients.evaluation, task, statement.facts.metric, ingredients.spec
-    bench = Bench.build(*tables, synthetic=ingredients.synthetic, slices=statement.slices)
+    bench = Evaluator.build(*tables, synthetic=ingredients.synthetic, slices=statement.slices)
     key = FitKey("synthetic", 0.0, ALL_ROWS)
     return run_fits(bench, ingredients.plan, [key], ingredients.origin.to_numpy(), finished={})[key]
 
@@ -149,16 +149,16 @@ class Timed:
         """What it is, for the record."""
         return self.engine.words
 
-    def run(self, work: Work, keys: Sequence[FitKey]) -> Iterator[Unscored | Failed]:
+    def run(self, work: FitJob, keys: Sequence[FitKey]) -> Iterator[RawFit | Failed]:
         """Do every fit; tells of each as it ends."""
         for found in self.engine.run(work, keys[:1]):
-            if isinstance(found, Unscored):
+            if isinstance(found, RawFit):
                 self.say(time_words(work, found, keys[1:], self.n_jobs))
             yield found
         yield from self.engine.run(work, keys[1:])
 
 
-def time_words(work: Work, first: Unscored, others: Sequence[FitKey], n_jobs: int) -> str:
+def time_words(work: FitJob, first: RawFit, others: Sequence[FitKey], n_jobs: int) -> str:
     """How long further fits will take, and what would be cheaper.
 
     Greater fits take longer by their rows; smaller ones are taken to be no faster, since programs take time to start.

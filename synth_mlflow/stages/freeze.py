@@ -49,12 +49,12 @@ from synth_mlflow.sweep.baseline import (
 )
 from synth_mlflow.sweep.plan import REPEATS
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.lineage import evaluation_input, real_input
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, caveat_words
 from synth_mlflow.tracking.ui import describe_project
-from synth_mlflow.tracking.write import NewRun, claim, create_run, discard_run, end_run, writing
+from synth_mlflow.tracking.write import NewRun, create_run, discard_run, end_run, set_param_once, writing
 
 Store = Literal["rows", "reference"]
 STORES: tuple[Store, ...] = get_args(Store)
@@ -90,7 +90,7 @@ class Cut:
         return json_digest(["evaluation_set", *digests, self.split.how])
 
 
-def record_split(draft: Draft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
+def record_split(draft: RunDraft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
     """Record both sides: digests, sizes, how they were split, and the rows or what stands for them."""
     digest, training = (table_digest(side, sides.schema) for side in (sides.evaluation, sides.training))
     draft.param(names.P_EVALUATION_DIGEST, digest)
@@ -129,14 +129,14 @@ def _slice_sizes(slices: Mapping[str, Slice], sides: Cut) -> dict[str, dict[str,
     }
 
 
-def _keep_schema(draft: Draft, sides: Cut, table: TableSchema | None) -> None:
+def _keep_schema(draft: RunDraft, sides: Cut, table: TableSchema | None) -> None:
     draft.text(names.A_SCHEMA, json.dumps(dict(sides.schema.kinds), ensure_ascii=False))
     if table is not None:
         draft.text(names.A_COLUMNS, table.text())
         draft.param(names.P_TABLE_SCHEMA, table.digest)
 
 
-def _keep_rows(draft: Draft, sides: Cut) -> None:
+def _keep_rows(draft: RunDraft, sides: Cut) -> None:
     salt = secrets.token_hex(16)
     draft.param(names.P_SALT, salt)
     parts = {"training": sides.training, "evaluation": sides.evaluation}
@@ -147,7 +147,7 @@ def _keep_rows(draft: Draft, sides: Cut) -> None:
     write_parquet(present(sides.evaluation, sides.schema), draft.file(names.A_EVALUATION))
 
 
-def _keep_positions(draft: Draft, sides: Cut, path: Path) -> None:
+def _keep_positions(draft: RunDraft, sides: Cut, path: Path) -> None:
     """On which side the row at each position stands; the key of the row digests stays beside the data."""
     draft.param(names.P_KEY_FINGERPRINT, fingerprint(make_key(path)))
     side = np.full(len(sides.training) + len(sides.evaluation) + len(sides.unused), "training", dtype=object)
@@ -331,7 +331,7 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
 
 
-def _rare_class(draft: Draft, task: Task, sides: Cut, baseline: Baseline, metric: str) -> str:
+def _rare_class(draft: RunDraft, task: Task, sides: Cut, baseline: Baseline, metric: str) -> str:
     """What is said of a class with few rows, and recorded with the number that utility says again; or nothing."""
     found = few_rows(task, sides.evaluation[task.target])
     if found is None:
@@ -355,7 +355,7 @@ def _for_models(statement: Statement, sides: Cut, store: Store) -> tuple[pd.Data
 
 def _claim(project: Project, run_id: str, baseline: str) -> None:
     """Make this run the project's one evaluation set, or learn that somebody else's was faster."""
-    winner = claim(project.server, project.problems()[0].run_id, names.P_EVALUATION_RUN, run_id)
+    winner = set_param_once(project.server, project.problems()[0].run_id, names.P_EVALUATION_RUN, run_id)
     if winner == run_id:
         return
     discard_run(project.server, baseline)
@@ -383,7 +383,7 @@ def _write_baseline(
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         for step, value in enumerate(baseline.repeats):
             draft.metric(names.M_REPEAT_SCORE, value, step)
-        metric_of = names.apart(names.slice_metric, baseline.slices)
+        metric_of = names.unique_metric_names(names.slice_metric, baseline.slices)
         for name, value in baseline.slices.items():
             if np.isfinite(value):
                 draft.metric(metric_of[name], value)

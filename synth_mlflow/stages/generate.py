@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
-from synth_mlflow.backends.base import Maker, Wanted
+from synth_mlflow.backends.base import GenerationRequest, GeneratorRunner
 from synth_mlflow.backends.batch_writer import (
-    Account,
-    Made,
-    Spool,
+    BatchBuffer,
+    BatchDraft,
+    GenerationStats,
     parsed_slice,
     refuse_row_count,
     spooling,
@@ -25,7 +25,7 @@ from synth_mlflow.backends.batch_writer import (
 from synth_mlflow.backends.in_process import maker_here, refuse_version
 from synth_mlflow.backends.peer import is_peer, peer_maker
 from synth_mlflow.backends.real_rows import declared_source, real_members
-from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, limited, refuse_time_limit
+from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, in_subprocess, refuse_time_limit
 from synth_mlflow.data.provenance import Origin, read_origin, record_in_file
 from synth_mlflow.data.splits import panel_of, refuse_negative_seed
 from synth_mlflow.data.tables import table_pieces
@@ -110,10 +110,10 @@ def generate(
         constraints = kept_constraints(project, frozen, members)
         with spooling(frozen, origin, constraints) as spool:
             begun = time.monotonic()
-            wanted = Wanted(rows, seed, statement.task, part, statement.constraints)
+            wanted = GenerationRequest(rows, seed, statement.task, part, statement.constraints)
             notes = maker.run(members, wanted, _counted(project, spool, rows))
-            account = Account(time.monotonic() - begun, notes, maker.environment)
-            return write_spooled(project, spool, Made(rows, origin, account, pilot))
+            account = GenerationStats(time.monotonic() - begun, notes, maker.environment)
+            return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot))
 
 
 def _refuse_panel(frozen: EvaluationSet, members: pd.DataFrame, generator: str) -> None:
@@ -127,7 +127,7 @@ def _refuse_panel(frozen: EvaluationSet, members: pd.DataFrame, generator: str) 
     )
 
 
-def _counted(project: Project, spool: Spool, rows: int) -> Callable[[pd.DataFrame], None]:
+def _counted(project: Project, spool: BatchBuffer, rows: int) -> Callable[[pd.DataFrame], None]:
     """Takes rows in, and tells how many there are by now."""
 
     def add(frame: pd.DataFrame) -> None:
@@ -154,12 +154,12 @@ def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
     with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
         for rows in table_pieces(path):
             spool.add(rows)
-        return write_spooled(project, spool, Made(spool.n_rows, origin))
+        return write_spooled(project, spool, BatchDraft(spool.n_rows, origin))
 
 
 def _maker(
     generator: str, params: Mapping[str, Any], version: str | None, python: str | None, seconds: float | None
-) -> Maker:
+) -> GeneratorRunner:
     if is_peer(generator):
         refuse_version(generator, version)
         return peer_maker(generator, params, python, TIMEOUT_SECONDS if seconds is None else seconds)
@@ -172,4 +172,4 @@ def _maker(
     if seconds is None:
         return maker
     again = functools.partial(maker_here, generator, params, version)
-    return dataclasses.replace(maker, make=limited(maker, again, seconds))
+    return dataclasses.replace(maker, make=in_subprocess(maker, again, seconds))

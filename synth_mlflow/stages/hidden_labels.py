@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from synth_mlflow.checks import Evidence
+from synth_mlflow.checks import CheckInput
 from synth_mlflow.data.private import Rare, rare_labels, renamed
 from synth_mlflow.data.statement import Statement
 from synth_mlflow.tracking.stored import EvaluationSet
@@ -17,7 +17,7 @@ def hidden_labels(frozen: EvaluationSet, statement: Statement, *real: pd.DataFra
     return rare_labels(real, frozen.task_of(statement), statement.text) if frozen.keeps_values else {}
 
 
-def without_rare_labels(evidence: Evidence, statement: Statement) -> Evidence:
+def without_rare_labels(evidence: CheckInput, statement: Statement) -> CheckInput:
     """The same evidence under other names for rare labels, which words and pictures of a check would tell."""
     real = [rows for rows in (evidence.training, evidence.members, evidence.control) if rows is not None]
     rare = rare_labels(real, replace(evidence.task, group=None), statement.text)  # groups stay groups by any name

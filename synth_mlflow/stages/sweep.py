@@ -19,8 +19,8 @@ from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.models.estimator import load_estimator
 from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
 from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, search_cells, settled
-from synth_mlflow.stages.sweep_inputs import Ingredients, gather
-from synth_mlflow.stages.sweep_runs import Child, Sweeping, write_sweep
+from synth_mlflow.stages.sweep_inputs import SweepInputs, load_sweep_inputs
+from synth_mlflow.stages.sweep_runs import Child, SweepContext, write_sweep
 from synth_mlflow.sweep.axes import AxisName
 from synth_mlflow.sweep.curve import Curve, FailedRatio
 from synth_mlflow.sweep.executors import Engine, EngineName, open_engine
@@ -40,11 +40,11 @@ from synth_mlflow.sweep.runner import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.sweep.selection import refined_ratios
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
-from synth_mlflow.tracking.fit_store import KeptFits
+from synth_mlflow.tracking.fit_store import FitCache
 from synth_mlflow.tracking.models import registered_name
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.ui import describe_project
-from synth_mlflow.tracking.write import NewRun, create_children, ending_badly, ending_children_badly
+from synth_mlflow.tracking.write import NewRun, create_children, ending_children_badly, marking_failure
 
 By = Literal["generator"]
 BYS: tuple[By, ...] = get_args(By)
@@ -143,7 +143,9 @@ def sweep(
         guardrail=project.problem().statement.guardrail,
         axis=swept,
     )
-    ingredients = gather(project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator")
+    ingredients = load_sweep_inputs(
+        project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator"
+    )
     if by_command is not None:
         ingredients = replace(ingredients, spec=by_command)
     ingredients = settled(ingredients)
@@ -155,7 +157,7 @@ def sweep(
     return _swept_once(project, ingredients, Timed(opened, n_jobs, project.say) if by_command else opened, first)
 
 
-def _swept_once(project: Project, ingredients: Ingredients, engine: Engine, first: Fit | None) -> Curve:
+def _swept_once(project: Project, ingredients: SweepInputs, engine: Engine, first: Fit | None) -> Curve:
     """The curve of a sweep that is recorded already, or that this process or another one runs."""
     registered_name(project.server, project.server.experiment)  # refused before the work, not after it
     plan, claims = ingredients.plan, Claims(project.server, project.say)
@@ -167,24 +169,24 @@ def _swept_once(project: Project, ingredients: Ingredients, engine: Engine, firs
                 return _run(project, ingredients, engine, parent, first)
         claims.wait(new.key, "this very sweep")
     project.say(f"this very sweep is recorded already as run {recorded[-1].run_id}")
-    return project.curve(project.reader.vouch(recorded[-1]))
+    return project.curve(project.reader.verify_seal(recorded[-1]))
 
 
 def _is_recorded(project: Project, key: str) -> bool:
     return bool(project.reader.recorded(key))
 
 
-def _run(project: Project, ingredients: Ingredients, engine: Engine, parent: str, first: Fit | None) -> Curve:
+def _run(project: Project, ingredients: SweepInputs, engine: Engine, parent: str, first: Fit | None) -> Curve:
     server, plan = project.server, ingredients.plan
-    with ending_badly(server, parent):
-        kept = KeptFits(server, parent, _maker(ingredients.spec))
+    with marking_failure(server, parent):
+        kept = FitCache(server, parent, _maker(ingredients.spec))
         if kept.finished:
             project.say(f"{len(kept.finished)} fits of a sweep that was ended are taken up")
         finished = dict(kept.finished)
         if first is not None:
             finished[first.key] = first
             kept.add(first)
-        sweeping = Sweeping(project, ingredients, engine, parent, kept)
+        sweeping = SweepContext(project, ingredients, engine, parent, kept)
         children = _children(sweeping, plan)
         with ending_children_badly(server, list(children.values())):
             outcome = _fit_all(sweeping, plan, finished)
@@ -199,7 +201,7 @@ def _run(project: Project, ingredients: Ingredients, engine: Engine, parent: str
             return _written(sweeping, outcome, children)
 
 
-def _written(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
+def _written(sweeping: SweepContext, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
     curve = write_sweep(sweeping, outcome, children)
     describe_project(sweeping.project)
     return curve
@@ -212,7 +214,7 @@ def _maker(spec: ModelSpec) -> str:
     return json_digest([environment()["packages"], own and [own.version, own.sha256]])
 
 
-def _children(sweeping: Sweeping, plan: SweepPlan) -> dict[Child, str]:
+def _children(sweeping: SweepContext, plan: SweepPlan) -> dict[Child, str]:
     """Make the run of each ratio and of the final model, before the work starts."""
     ingredients = sweeping.ingredients
     cells = search_cells(ingredients) if is_search(plan) else [(0.0, EVERYTHING), *plan.cells]
@@ -223,7 +225,7 @@ def _children(sweeping: Sweeping, plan: SweepPlan) -> dict[Child, str]:
     return dict(zip(new, run_ids, strict=True))
 
 
-def _child(ingredients: Ingredients, ratio: float, source: str) -> NewRun:
+def _child(ingredients: SweepInputs, ratio: float, source: str) -> NewRun:
     tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.of(source))}
     axis = ingredients.plan.axis
     if axis.name != "ratio":
@@ -235,7 +237,7 @@ def _child(ingredients: Ingredients, ratio: float, source: str) -> NewRun:
     return NewRun("ratio", name, json_digest([ingredients.key, ratio, source]), tags)
 
 
-def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepPlan:
+def _refined(project: Project, ingredients: SweepInputs, curve: Curve) -> SweepPlan:
     """The plan with the midpoints around the peak, as far as there are synthetic rows for them."""
     plan = ingredients.plan
     supply = min(len(ingredients.synthetic), *(len(places) for places in ingredients.sources.values()), sys.maxsize)
@@ -252,7 +254,7 @@ def _refined(project: Project, ingredients: Ingredients, curve: Curve) -> SweepP
 
 
 def _fit_all(
-    sweeping: Sweeping, plan: SweepPlan, finished: Mapping[FitKey, Fit], lost: Sequence[FailedRatio] = ()
+    sweeping: SweepContext, plan: SweepPlan, finished: Mapping[FitKey, Fit], lost: Sequence[FailedRatio] = ()
 ) -> SweepOutcome:
     ingredients, kept = sweeping.ingredients, sweeping.kept
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from synth_mlflow.data.mixing import Mix
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.estimator import check_weights
-from synth_mlflow.stages.sweep_inputs import Ingredients
+from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.axes import AXES, ROWS_PER_REAL, WEIGHTS, Axis, AxisName
 from synth_mlflow.sweep.mix_search import first_mixes, n_mixes, screening_ratio
 from synth_mlflow.sweep.plan import EVERYTHING, RATIOS, SweepPlan
@@ -64,7 +64,7 @@ class AxisOptions:
                 )
 
 
-def settled(ingredients: Ingredients) -> Ingredients:
+def settled(ingredients: SweepInputs) -> SweepInputs:
     """The ingredients with what the axis takes from the tables: the rows of a weight.
 
     Raises
@@ -85,7 +85,7 @@ def settled(ingredients: Ingredients) -> Ingredients:
     return ingredients
 
 
-def n_base(ingredients: Ingredients) -> int:
+def n_base(ingredients: SweepInputs) -> int:
     """The real rows that a ratio is of: all of them, or those of one slice."""
     slices = ingredients.problem.statement.slices
     inside = rows_inside(ingredients.plan, ingredients.training, slices)
@@ -97,18 +97,18 @@ def is_search(plan: SweepPlan) -> bool:
     return plan.axis.name == "mix" and plan.axis.screened is None
 
 
-def search_cells(ingredients: Ingredients) -> list[tuple[float, str]]:
+def search_cells(ingredients: SweepInputs) -> list[tuple[float, str]]:
     """What is known beforehand of a search: real rows alone, and the mixes that every search compares."""
     plan = ingredients.plan
     ratio = screening_ratio(plan)
     return [(0.0, EVERYTHING), *((ratio, mix) for mix in first_mixes(ingredients.sizes, _screened_rows(ingredients)))]
 
 
-def n_search_fits(ingredients: Ingredients) -> int:
+def n_search_fits(ingredients: SweepInputs) -> int:
     """The fits at most of all mixes but the one that will lead."""
     return (n_mixes(ingredients.sizes, _screened_rows(ingredients)) - 1) * ingredients.plan.repeats
 
 
-def _screened_rows(ingredients: Ingredients) -> int:
+def _screened_rows(ingredients: SweepInputs) -> int:
     plan = ingredients.plan
     return plan.axis.counts(screening_ratio(plan), n_base(ingredients), n_base(ingredients), plan.mix)[1]

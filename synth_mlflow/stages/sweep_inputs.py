@@ -18,7 +18,7 @@ from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
-from synth_mlflow.handoff.holdout_score import earlier_looks
+from synth_mlflow.handoff.holdout_score import runs_on_evaluation_set
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.sweep.plan import EVERYTHING, Sources, SweepPlan
@@ -29,7 +29,7 @@ from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 
 @dataclass(frozen=True)
-class Ingredients:
+class SweepInputs:
     """Everything that goes into a sweep, checked and ready."""
 
     problem: Problem
@@ -88,7 +88,7 @@ class Ingredients:
         return json_digest(["sweep", digests, extra, self.plan.to_json(), self.refine, model])
 
 
-def gather(
+def load_sweep_inputs(
     project: Project,
     plan: SweepPlan,
     wanted: Sequence[str],
@@ -96,7 +96,7 @@ def gather(
     extra_real: Path | None = None,
     refine: bool = False,
     by_generator: bool = False,
-) -> Ingredients:
+) -> SweepInputs:
     """Read everything that a sweep takes.
 
     Parameters
@@ -122,14 +122,14 @@ def gather(
     training, evaluation = project.training_rows(frozen), project.evaluation_rows(frozen)
     refuse_overlap(frozen, training, evaluation)
     for batch in batches:
-        project.reader.vouch(batch.run)
+        project.reader.verify_seal(batch.run)
     tables = [project.rows_to_fit(batch, frozen) for batch in batches]
     held_back = None if extra_real is None else _held_back(project, frozen, training, extra_real)
     n_left_out = sum(batch.n_rows for batch in batches) - sum(map(len, tables))
     rare = hidden_labels(frozen, problem.statement, training, evaluation)
     if n_left_out:
         project.say(f"left out: {n_left_out:,} synthetic rows that equal an evaluation row and no training row")
-    return Ingredients(
+    return SweepInputs(
         problem=problem,
         frozen=frozen,
         batches=batches,
@@ -140,7 +140,9 @@ def gather(
         extra_real=None if held_back is None else as_missing(held_back, rare),
         n_left_out=n_left_out,
         refine=refine,
-        n_earlier_sweeps=len({run.params.get(names.P_KEY, run.run_id) for run in earlier_looks(project, "sweep")}),
+        n_earlier_sweeps=len(
+            {run.params.get(names.P_KEY, run.run_id) for run in runs_on_evaluation_set(project, "sweep")}
+        ),
         spec=settled_model(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
     )
@@ -243,7 +245,7 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
             f"{', '.join(run.run_id for run in baselines)}.",
             "Delete in MLflow the one that somebody has restored or added.",
         )
-    project.reader.vouch(baselines[0])
+    project.reader.verify_seal(baselines[0])
     if baselines[-1].params[names.P_EVALUATION_DIGEST] != frozen.digest:
         raise EvidenceError(
             f"baseline {baselines[-1].run_id} was measured on another evaluation set; scores are compared on one only."

@@ -16,17 +16,17 @@ from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.holdout_score import write_predictions
 from synth_mlflow.handoff.summary import success_words
 from synth_mlflow.stages.fit_commands import fitted_by
-from synth_mlflow.stages.sweep_inputs import Ingredients
+from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.sweep.executors import Engine
 from synth_mlflow.sweep.explain import Success, judge_success
-from synth_mlflow.sweep.holdout import unopened
+from synth_mlflow.sweep.holdout import provisional_estimate
 from synth_mlflow.sweep.plan import EVERYTHING, source_name
 from synth_mlflow.sweep.plots import curve_figure, sources_figure
 from synth_mlflow.sweep.runner import Final, SweepOutcome, final_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Draft, Input
-from synth_mlflow.tracking.fit_store import KeptFits
+from synth_mlflow.tracking.draft import Input, RunDraft
+from synth_mlflow.tracking.fit_store import FitCache
 from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import KeptModel, format_words, keep_model
@@ -39,17 +39,17 @@ Child = tuple[float, str] | Literal["final"]
 
 
 @dataclass(frozen=True)
-class Sweeping:
+class SweepContext:
     """A sweep that is under way."""
 
     project: Project
-    ingredients: Ingredients
+    ingredients: SweepInputs
     engine: Engine
     parent: str
-    kept: KeptFits
+    kept: FitCache
 
 
-def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
+def write_sweep(sweeping: SweepContext, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
     """Complete the children, then the final model, then the parent: the write that makes the sweep count comes last."""
     curve, project, ingredients = outcome.curve, sweeping.project, sweeping.ingredients
     success = judge_success(curve, ingredients.problem.statement.facts.success.model_dump(exclude_none=True))
@@ -72,7 +72,7 @@ def write_sweep(sweeping: Sweeping, outcome: SweepOutcome, children: Mapping[Chi
     return curve
 
 
-def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Point, source: str) -> None:
+def _write_ratio(draft: RunDraft, ingredients: SweepInputs, curve: Curve, point: Point, source: str) -> None:
     source = source if point.ratio else EVERYTHING
     _state(draft, ingredients, source)
     if source:
@@ -92,11 +92,11 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
     draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
     for step, score in enumerate(point.repeats):
         draft.metric(names.M_REPEAT_SCORE, score, step)
-    metric_of = names.apart(names.slice_metric, point.slices)
+    metric_of = names.unique_metric_names(names.slice_metric, point.slices)
     for name, part in point.slices.items():
         if part.score is not None:
             draft.metric(metric_of[name], part.score)
-    metric_of = names.apart(names.class_metric, point.recalls)
+    metric_of = names.unique_metric_names(names.class_metric, point.recalls)
     for label, share in point.recalls.items():
         draft.metric(metric_of[label], share)
     draft.inputs += _inputs(ingredients, ingredients.of(source) if point.ratio else ())
@@ -113,13 +113,13 @@ def _write_ratio(draft: Draft, ingredients: Ingredients, curve: Curve, point: Po
 
 
 def _write_final(
-    project: Project, ingredients: Ingredients, outcome: SweepOutcome, parent: str, run_id: str
+    project: Project, ingredients: SweepInputs, outcome: SweepOutcome, parent: str, run_id: str
 ) -> KeptModel:
     curve, statement = outcome.curve, ingredients.problem.statement
     with writing(project.server, run_id) as draft:
         final = final_of(outcome)
         predictions = final.model.predict(ingredients.evaluation)
-        score, low, high = unopened(curve, outcome.bench.best_score)
+        score, low, high = provisional_estimate(curve, outcome.bench.best_score)
         features = ingredients.training.drop(columns=[statement.task.target])
         used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
@@ -171,7 +171,7 @@ def _write_final(
     return kept
 
 
-def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
+def _mixed_rows(ingredients: SweepInputs, final: Final) -> pd.DataFrame:
     """Every row that the model has eaten: the batch it is from, or `real`, and its place there."""
     origin = ingredients.origin.iloc[final.synthetic_rows]
     first = ingredients.origin.reset_index().groupby("origin")["index"].min()
@@ -180,7 +180,7 @@ def _mixed_rows(ingredients: Ingredients, final: Final) -> pd.DataFrame:
     return pd.concat([real, pd.DataFrame({"from": origin.to_numpy(), "row": places})], ignore_index=True)
 
 
-def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success: Success, kept: KeptModel) -> None:
+def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, success: Success, kept: KeptModel) -> None:
     _state(draft, ingredients, EVERYTHING)
     draft.param(names.P_KEY, ingredients.key)
     _state_commands(draft, ingredients)
@@ -232,7 +232,7 @@ def _write_parent(draft: Draft, ingredients: Ingredients, curve: Curve, success:
     draft.describe(_decision(draft, curve, success, kept) + _caveat(ingredients))
 
 
-def _write_axis(draft: Draft, curve: Curve, point: Point) -> None:
+def _write_axis(draft: RunDraft, curve: Curve, point: Point) -> None:
     """What was swept, where that is not the ratio, and where on it a point stands."""
     axis = curve.axis
     if axis.name == "ratio":
@@ -264,12 +264,12 @@ def _steps(points: Sequence[Point]) -> dict[int, Point]:
     return steps
 
 
-def _caveat(ingredients: Ingredients) -> str:
+def _caveat(ingredients: SweepInputs) -> str:
     """What every page says of a split with equal rows on both sides."""
     return f"\n\n{ingredients.frozen.caveat}" if ingredients.frozen.caveat else ""
 
 
-def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> str:
+def _decision(draft: RunDraft, curve: Curve, success: Success, kept: KeptModel) -> str:
     rows = "\n".join(
         f"| {as_text(curve.words(p.ratio))}{' **chosen**' if p.ratio == curve.chosen else ''} "
         f"| {p.score:.4f} | {p.low:.4f} to {p.high:.4f} | {p.gain:+.4f} | {p.placebo:.4f} |"
@@ -283,14 +283,14 @@ def _decision(draft: Draft, curve: Curve, success: Success, kept: KeptModel) -> 
     )
 
 
-def _success_line(ingredients: Ingredients, curve: Curve) -> float:
+def _success_line(ingredients: SweepInputs, curve: Curve) -> float:
     success = ingredients.problem.statement.facts.success
     return float(
         success.at_least if success.at_least is not None else curve.points[0].score + (success.gain_at_least or 0)
     )
 
 
-def _state(draft: Draft, ingredients: Ingredients, source: str) -> None:
+def _state(draft: RunDraft, ingredients: SweepInputs, source: str) -> None:
     """The facts that children repeat, since search filters do not inherit them."""
     draft.param(names.P_EVALUATION_DIGEST, ingredients.frozen.digest)
     draft.param(names.P_TRAINING_DIGEST, ingredients.frozen.training_digest)
@@ -300,12 +300,12 @@ def _state(draft: Draft, ingredients: Ingredients, source: str) -> None:
     draft.words(names.P_BATCH_DIGESTS, (batch.digest[:16] for batch in ingredients.of(source)))
 
 
-def _state_commands(draft: Draft, ingredients: Ingredients) -> None:
+def _state_commands(draft: RunDraft, ingredients: SweepInputs) -> None:
     """The commands that fitted the models, where a person named some."""
     if ingredients.spec.commands is not None:
         draft.param(names.P_COMMANDS, ingredients.spec.commands.to_json())
 
 
-def _inputs(ingredients: Ingredients, batches: Sequence[StoredBatch]) -> list[Input]:
+def _inputs(ingredients: SweepInputs, batches: Sequence[StoredBatch]) -> list[Input]:
     n_columns = ingredients.training.shape[1]
     return [*frozen_inputs(ingredients.frozen), *(batch_input(batch, n_columns) for batch in batches)]

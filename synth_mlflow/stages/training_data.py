@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.backends.batch_writer import Spool
+from synth_mlflow.backends.batch_writer import BatchBuffer
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.mixing import Mix, check_rows, check_supply, percent, read_ratio, read_shares
 from synth_mlflow.data.provenance import Record
@@ -56,7 +56,7 @@ class Batch:
 class BatchWriter:
     """Takes the rows of one batch; the batch is written when the ``with`` block ends."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: BatchBuffer) -> None:
         self.batch: Batch | None = None
         """The batch, once the block has ended."""
         self._spool = spool

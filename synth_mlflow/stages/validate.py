@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from synth_mlflow.checks import CheckResult, Evidence, judge, sound
+from synth_mlflow.checks import CheckInput, CheckResult, judge, sanitize_metrics
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.provenance import Source, source_in_words
@@ -31,7 +31,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
-from synth_mlflow.tracking.write import ending_badly, set_tags
+from synth_mlflow.tracking.write import marking_failure, set_tags
 
 
 def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> list[Verdict]:
@@ -151,14 +151,14 @@ def _not_retracted(batch: StoredBatch) -> StoredBatch:
 def _run_missing(owed: _Owed, claims: Claims) -> list[str]:
     """Run those missing checks of a batch that no other process is at; gives the others."""
     batch, others, n_missing = owed.batch, list[str](), len(owed.missing)
-    evidence: Evidence | None = None
+    evidence: CheckInput | None = None
     for number, name in enumerate(owed.missing, start=1):
         new = new_check_run(batch, name, owed.policy)
         with claims.claimed(new, parent=batch.run.run_id, done=partial(_is_done, owed, name)) as run_id:
             if run_id is None:
                 others.append(name)
                 continue
-            with ending_badly(owed.project.server, run_id):
+            with marking_failure(owed.project.server, run_id):
                 evidence = evidence or evidence_of(owed.project, owed.frozen, batch, owed.source)
                 n_rows = f"{len(evidence.batch):,} rows"
                 owed.project.say(f"checking the {name} of {batch.id} ({n_rows}), check {number} of {n_missing}")
@@ -170,7 +170,7 @@ def _is_done(owed: _Owed, name: str) -> bool:
     return name not in _missing(owed.policy, owed.verdict())
 
 
-def _run_check(owed: _Owed, evidence: Evidence, name: str, run_id: str) -> None:
+def _run_check(owed: _Owed, evidence: CheckInput, name: str, run_id: str) -> None:
     policy = owed.policy
     with threadpool_limits(1, user_api="blas"):  # small products: on a busy machine threads that wait cost tenfold
         result = check_result(name, evidence, policy.thresholds[name])
@@ -184,7 +184,7 @@ def evidence_of(
     batch: StoredBatch,
     source: Path | None,
     statement: Statement | None = None,
-) -> Evidence:
+) -> CheckInput:
     """What the checks of a batch look at.
 
     Parameters
@@ -196,11 +196,11 @@ def evidence_of(
     """
     statement = statement or project.problem().statement
     task = frozen.task_of(statement)
-    record = project.record(StoredBatch(project.reader.vouch(batch.run)))
+    record = project.record(StoredBatch(project.reader.verify_seal(batch.run)))
     elsewhere = record.origin.source.kind == "file"
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
-    evidence = Evidence(
+    evidence = CheckInput(
         batch=project.batch_rows(batch, frozen.schema),
         members=_members(project, frozen, batch.id, record.origin.source, source),
         control=control,
@@ -233,14 +233,14 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
     return project.without_evaluation_rows(rows, frozen)
 
 
-def check_result(name: str, evidence: Evidence, thresholds: Mapping[str, float]) -> CheckResult:
+def check_result(name: str, evidence: CheckInput, thresholds: Mapping[str, float]) -> CheckResult:
     """What a check finds; a PluginError if it raises, or returns anything else."""
     plugin = find("checks", name)
     with plugin.guarded():
         result = load_check(name).run(evidence, thresholds)
         if not isinstance(result, CheckResult):
             raise TypeError(f"it returned a {type(result).__name__}, a CheckResult was needed")
-        return sound(result)
+        return sanitize_metrics(result)
 
 
 def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from synth_mlflow.errors import UsageError
 from synth_mlflow.sweep.bootstrap import FAST, Resampled, resample
 from synth_mlflow.sweep.curve import Curve, Point, SlicePoint, judge_fragility
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.explain import decide
 from synth_mlflow.sweep.inference import (
     Searched,
@@ -65,12 +65,12 @@ class Measured:
     lead."""
 
 
-def measure(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Measured:
+def measure(bench: Evaluator, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Measured:
     """Read the fits of a whole sweep.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Evaluator
     plan : SweepPlan
     fits : mapping of FitKey to Fit
     supply : mapping of str to int
@@ -100,7 +100,7 @@ def n_candidates(plan: SweepPlan) -> int:
     return len(plan.cells)
 
 
-def score_keys(bench: Bench, plan: SweepPlan) -> tuple[FitKey, ...]:
+def score_keys(bench: Evaluator, plan: SweepPlan) -> tuple[FitKey, ...]:
     """The first fit on all real rows of every score."""
     synthetic = [FitKey("synthetic", ratio, ALL_ROWS, source) for ratio, source in plan.cells]
     placebo = [FitKey("placebo", key.ratio, ALL_ROWS) for key in synthetic]
@@ -118,7 +118,7 @@ class Drawn:
 
 
 def resample_draws(
-    bench: Bench,
+    bench: Evaluator,
     plan: SweepPlan,
     fits: Fits,
     keys: tuple[FitKey, ...],
@@ -170,7 +170,7 @@ def of_mean(drawn: Drawn, draws: Vector) -> Uncertainty:
     return Uncertainty(single.evaluation, single.recipe / len(draws), len(draws))
 
 
-def _inflation(bench: Bench, plan: SweepPlan, fit: Fit, supply: Mapping[str, int]) -> float:
+def _inflation(bench: Evaluator, plan: SweepPlan, fit: Fit, supply: Mapping[str, int]) -> float:
     """By how much more a mix would vary on other rows than parts that share rows do."""
     key = fit.key
     if plan.axis.name in ("ratio", "mix"):
@@ -192,7 +192,7 @@ MIN_CLASS_ROWS = 5
 """Of each class that the slice holds, in a classification."""
 
 
-def slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
+def slice_points(bench: Evaluator, plan: SweepPlan, fits: Fits, name: str) -> list[SlicePoint]:
     """Of the baseline and every candidate, each against the baseline.
 
     Without an interval where the slice is too small to show anything, without a score where that is undefined.
@@ -208,14 +208,14 @@ def slice_points(bench: Bench, plan: SweepPlan, fits: Fits, name: str) -> list[S
     return [_slice_point(bench, name, uncertain, scores, place) for place in range(len(keys))]
 
 
-def _is_large(bench: Bench, rows: npt.NDArray[np.bool_]) -> bool:
+def _is_large(bench: Evaluator, rows: npt.NDArray[np.bool_]) -> bool:
     """Whether a bootstrap of the slice's rows, or of its groups, can know what they vary by."""
     sizes = bench.sizes(rows)
     return sizes.n_units >= MIN_ROWS and (sizes.n_least >= MIN_CLASS_ROWS or not bench.task.is_classification)
 
 
 def _uncertain(
-    bench: Bench, plan: SweepPlan, fits: Fits, rows: npt.NDArray[np.bool_], draws: Vector
+    bench: Evaluator, plan: SweepPlan, fits: Fits, rows: npt.NDArray[np.bool_], draws: Vector
 ) -> Uncertainty | None:
     keys = score_keys(bench, plan)[: draws.shape[1]]
     drawn = resample_draws(bench, plan, fits, keys, rows, np.random.default_rng([plan.seed, 2]))
@@ -225,7 +225,7 @@ def _uncertain(
         return None
 
 
-def _slice_point(bench: Bench, name: str, uncertain: Uncertainty | None, scores: Vector, place: int) -> SlicePoint:
+def _slice_point(bench: Evaluator, name: str, uncertain: Uncertainty | None, scores: Vector, place: int) -> SlicePoint:
     n_rows = int(bench.slices[name].sum())
     score, gain = float(scores[place]), float(scores[place] - scores[0])
     if uncertain is None:
@@ -238,12 +238,12 @@ def _slice_point(bench: Bench, name: str, uncertain: Uncertainty | None, scores:
     return SlicePoint(n_rows, score, gain, gain - half, gain + half)
 
 
-def read_curve(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Curve:
+def analyse_sweep(bench: Evaluator, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> Curve:
     """The curve of a sweep whose fits are all there.
 
     Parameters
     ----------
-    bench : Bench
+    bench : Evaluator
     plan : SweepPlan
     fits : mapping of FitKey to Fit
     supply : mapping of str to int
@@ -304,10 +304,10 @@ def _uncorrected(point: Point) -> Corrected:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _Analysis:
     """What was measured, and what was decided by it."""
 
-    bench: Bench
+    bench: Evaluator
     plan: SweepPlan
     fits: Fits
     measured: Measured
@@ -372,7 +372,7 @@ class _Reading:
         return place + self.n_candidates if place else 0
 
 
-def _read(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> _Reading:
+def _read(bench: Evaluator, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) -> _Analysis:
     measured = measure(bench, plan, fits, supply)
     n_scores, candidates = len(measured.scores), range(1, n_candidates(plan) + 1)
     slices = {name: slice_points(bench, plan, fits, name) for name in bench.slices}
@@ -382,7 +382,7 @@ def _read(bench: Bench, plan: SweepPlan, fits: Fits, supply: Mapping[str, int]) 
     chooser = Chooser.build(plan.rule, len(candidates), measured.at_hand, allowed, amounts, searched)
     against_baseline = np.array([_contrast(n_scores, place, 0) for place in candidates])
     p_values = max_t(measured.scores, against_baseline, measured.at_hand, searched=searched).p_values
-    return _Reading(bench, plan, fits, measured, chooser, chooser.choose(measured.scores), p_values, slices)
+    return _Analysis(bench, plan, fits, measured, chooser, chooser.choose(measured.scores), p_values, slices)
 
 
 def _searched(plan: SweepPlan) -> Searched | None:
@@ -409,14 +409,14 @@ def _contrast(n_scores: int, place: int, against: int | None) -> Vector:
     return contrast
 
 
-def _points(reading: _Reading, source: str) -> tuple[Point, ...]:
+def _points(reading: _Analysis, source: str) -> tuple[Point, ...]:
     """The points of one source, the baseline first."""
     places = reading.places(source)
     probabilities = peak_probabilities(reading.scores[places], reading.measured.at_hand.of(places))
     return tuple(_point(reading, place, float(p)) for place, p in zip(places, probabilities, strict=True))
 
 
-def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
+def _point(reading: _Analysis, place: int, peak_probability: float) -> Point:
     measured, placebo = reading.measured, reading.placebo_of(place)
     fit = reading.fits[measured.keys[place]]
     score, low, high = reading.interval(place)
@@ -462,7 +462,7 @@ def _point(reading: _Reading, place: int, peak_probability: float) -> Point:
     )
 
 
-def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
+def _recalls(bench: Evaluator, fit: Fit) -> dict[str, float]:
     """Share of each class that is predicted as such."""
     if not bench.classes:
         return {}
@@ -471,7 +471,7 @@ def _recalls(bench: Bench, fit: Fit) -> dict[str, float]:
     return {str(label): float(hits[truth == code].mean()) for code, label in enumerate(bench.classes) if code in truth}
 
 
-def _learning(reading: _Reading) -> LearningCurve:
+def _learning(reading: _Analysis) -> LearningCurve:
     plan, fits, n_real = reading.plan, reading.fits, reading.bench.n_real
     parts = np.array([[fits[FitKey("real", s, n)].score for s in LEARNING_SHARES] for n in range(plan.repeats)])
     parts = np.column_stack([parts, reading.measured.parts[:, 0]])

@@ -20,7 +20,7 @@ from synth_mlflow.models.labels import classes_of
 from synth_mlflow.models.scoring import score
 from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.sweep.bootstrap import resample
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.sweep.inference import Vector, inflation, uncertainty
 from synth_mlflow.sweep.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
@@ -95,7 +95,7 @@ def measure_baseline(
         If the score is undefined, or the estimator fails.
     """
     plan = SweepPlan(ratios=(0.5,), repeats=repeats, seed=seed, n_jobs=n_jobs)
-    bench = Bench.build(real, evaluation, task, metric, spec, slices=slices)
+    bench = Evaluator.build(real, evaluation, task, metric, spec, slices=slices)
     fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={}, keep=True)
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
     again = np.array([fits[key].score for key in sorted(fits)])
@@ -123,7 +123,7 @@ def measure_baseline(
     )
 
 
-def _chance(bench: Bench, real: pd.DataFrame) -> float:
+def _chance(bench: Evaluator, real: pd.DataFrame) -> float:
     said = constant_prediction(real[bench.task.target], bench.classes, len(bench.truth))
     return bench.score(said, np.ones(len(bench.truth), dtype=np.bool_))
 

@@ -49,7 +49,7 @@ class Trainer(Protocol):
 
 
 @dataclass(frozen=True)
-class Unscored:
+class RawFit:
     """What a fit predicted on the evaluation rows."""
 
     key: FitKey
@@ -76,7 +76,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Work:
+class FitJob:
     """The tables, encoded once, and what tells which rows a fit takes."""
 
     trainer: Trainer
@@ -94,7 +94,7 @@ class Work:
     inside: npt.NDArray[np.bool_] | None = None
     """Of the axis ``slice``: whether each real row lies in it."""
 
-    def do(self, key: FitKey) -> Unscored | Failed:
+    def do(self, key: FitKey) -> RawFit | Failed:
         """One fit; depends on nothing but its key, and may run in several threads at a time."""
         rows = self.rows(key)
         start = time.perf_counter()
@@ -104,7 +104,7 @@ class Work:
             place = where(key, len(rows.real), len(rows.added), self.axis)
             return Failed(key, f"the model could not be fitted ({place}): {error.found}", error.fix)
         seconds = time.perf_counter() - start
-        return Unscored(key, predictions, len(rows.real), len(rows.added), seconds, self.axis)
+        return RawFit(key, predictions, len(rows.real), len(rows.added), seconds, self.axis)
 
     def rows(self, key: FitKey) -> FitRows:
         """The rows that a fit takes."""
@@ -158,7 +158,7 @@ KEPT_MAX = 20_000  # evaluation rows; above, one fit of each mix says precisely 
 
 
 @dataclass(frozen=True)
-class Bench:
+class Evaluator:
     """Everything a fit needs but its rows."""
 
     task: Task
@@ -191,7 +191,7 @@ class Bench:
         synthetic: pd.DataFrame | None = None,
         extra_real: pd.DataFrame | None = None,
         slices: Mapping[str, Slice] | None = None,
-    ) -> Bench:
+    ) -> Evaluator:
         """Encode the tables once.
 
         Raises
@@ -225,7 +225,7 @@ class Bench:
             real_groups,
         )
 
-    def scored(self, found: Unscored, *, keep: bool = False) -> Fit:
+    def scored(self, found: RawFit, *, keep: bool = False) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.
 
         Predictions are kept of the published model's fit, of the others on all real rows where the set is small enough,

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from synth_mlflow.errors import SynthError, UsageError, closest
 from synth_mlflow.models.command import CommandTrainer
-from synth_mlflow.sweep.evaluator import Failed, Unscored, Work
+from synth_mlflow.sweep.evaluator import Failed, FitJob, RawFit
 from synth_mlflow.sweep.plan import FitKey
 
 EngineName = Literal["local", "dask"]
@@ -31,7 +31,7 @@ class Engine(Protocol):
         """What it is, for the record."""
         ...
 
-    def run(self, work: Work, keys: Sequence[FitKey]) -> Iterator[Unscored | Failed]:
+    def run(self, work: FitJob, keys: Sequence[FitKey]) -> Iterator[RawFit | Failed]:
         """Do every fit; tells of each as it ends."""
         ...
 
@@ -48,7 +48,7 @@ class Threads:
         """What it is, for the record."""
         return "local"
 
-    def run(self, work: Work, keys: Sequence[FitKey]) -> Iterator[Unscored | Failed]:
+    def run(self, work: FitJob, keys: Sequence[FitKey]) -> Iterator[RawFit | Failed]:
         """Do every fit; tells of each as it ends."""
         jobs = (delayed(work.do)(key) for key in keys)
         with threadpool_limits(limits=1):  # several threads a fit wait for each other on a busy machine
@@ -61,7 +61,7 @@ class Threads:
                     warnings.simplefilter("ignore")  # joblib complains of fits that nobody waits for after a refusal
                     results.close()
 
-    def _n_jobs(self, work: Work) -> int:
+    def _n_jobs(self, work: FitJob) -> int:
         """A command may take every core itself, so that one runs at a time unless a person says another number."""
         return 1 if self.n_jobs == -1 and isinstance(work.trainer, CommandTrainer) else self.n_jobs
 
@@ -124,7 +124,7 @@ class DaskCluster:
         """What it is, for the record."""
         return f"dask {metadata.version('distributed')}"
 
-    def run(self, work: Work, keys: Sequence[FitKey]) -> Iterator[Unscored | Failed]:
+    def run(self, work: FitJob, keys: Sequence[FitKey]) -> Iterator[RawFit | Failed]:
         """Do every fit; tells of each as it ends.
 
         Raises
@@ -159,7 +159,7 @@ class DaskCluster:
             ) from error
 
 
-def _round(client: Any, work: Work, keys: list[FitKey]) -> Iterator[Unscored | Failed]:
+def _round(client: Any, work: FitJob, keys: list[FitKey]) -> Iterator[RawFit | Failed]:
     """Send the tables to every worker and collect what the fits give; what was lost with its workers is left out."""
     shared = client.scatter(work, broadcast=True, hash=False)
     futures = {client.submit(_do, shared, key, pure=False): key for key in keys}
@@ -169,14 +169,14 @@ def _round(client: Any, work: Work, keys: list[FitKey]) -> Iterator[Unscored | F
             yield found
 
 
-def _do(work: Work, key: FitKey) -> Unscored | Failed:
+def _do(work: FitJob, key: FitKey) -> RawFit | Failed:
     return work.do(key)
 
 
-def _result(future: Future, key: FitKey) -> Unscored | Failed | None:
+def _result(future: Future, key: FitKey) -> RawFit | Failed | None:
     """What a fit gave; None where the tables were lost before it ran."""
     try:
-        found: Unscored | Failed = future.result()
+        found: RawFit | Failed = future.result()
     except KilledWorker as error:
         return Failed(key, f"{error.last_worker.address} and others died of this fit; it may need more memory")
     except FutureCancelledError:

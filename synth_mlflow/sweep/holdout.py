@@ -30,7 +30,7 @@ _SEED = 20_240_229  # fixed: the halves of a frozen set are the same in every sw
 
 
 @dataclass(frozen=True)
-class Halves:
+class HoldoutSplit:
     """Which rows may choose and which may confirm; in a small set, all do both."""
 
     select: Mask
@@ -57,7 +57,7 @@ class Halves:
         return f"{int(self.select.sum()):,} rows of the frozen set choose, {int(self.confirm.sum()):,} others confirm."
 
 
-def halve(truth: npt.NDArray[np.float64], is_classification: bool, groups: Positions | None = None) -> Halves:
+def halve(truth: npt.NDArray[np.float64], is_classification: bool, groups: Positions | None = None) -> HoldoutSplit:
     """Split the frozen set, within each class; always in the same way.
 
     Parameters
@@ -79,15 +79,15 @@ def halve(truth: npt.NDArray[np.float64], is_classification: bool, groups: Posit
     order = np.lexsort([position, strata])
     select = np.zeros(len(truth), dtype=bool)
     select[order[::2]] = True
-    return Halves(select, ~select, is_classification)
+    return HoldoutSplit(select, ~select, is_classification)
 
 
-def _shared(n_rows: int, is_classification: bool, by_group: bool) -> Halves:
+def _shared(n_rows: int, is_classification: bool, by_group: bool) -> HoldoutSplit:
     everyone = np.ones(n_rows, dtype=bool)
-    return Halves(everyone, everyone, is_classification, by_group)
+    return HoldoutSplit(everyone, everyone, is_classification, by_group)
 
 
-def _halved_groups(strata: Positions, groups: Positions, is_classification: bool) -> Halves:
+def _halved_groups(strata: Positions, groups: Positions, is_classification: bool) -> HoldoutSplit:
     """Whole groups, the largest first, each to the half that it leaves more alike in rows of every class."""
     codes = np.unique(groups, return_inverse=True)[1]
     rows = np.zeros((codes.max() + 1, strata.max() + 1))
@@ -100,10 +100,10 @@ def _halved_groups(strata: Positions, groups: Positions, is_classification: bool
     if (np.abs(ahead) > rows.sum(axis=0) / 3).any():  # one half would hold more than two thirds of a class
         return _shared(len(groups), is_classification, by_group=True)
     select = selected[codes]
-    return Halves(select, ~select, is_classification, by_group=True)
+    return HoldoutSplit(select, ~select, is_classification, by_group=True)
 
 
-def halves_of(rows: pd.DataFrame, task: Task) -> Halves:
+def halves_of(rows: pd.DataFrame, task: Task) -> HoldoutSplit:
     """Split a frozen set as :func:`halve` does, where no model with an order of classes is at hand.
 
     Parameters
@@ -117,7 +117,7 @@ def halves_of(rows: pd.DataFrame, task: Task) -> Halves:
 
 
 @dataclass(frozen=True)
-class Promise:
+class HoldoutEstimate:
     """What one model scores on rows that did not choose it."""
 
     score: float
@@ -134,7 +134,7 @@ class Promise:
     words: str
 
 
-def confirm(
+def estimate_on_confirmation_split(
     curve: Curve,
     evaluation: pd.DataFrame,
     task: Task,
@@ -143,7 +143,7 @@ def confirm(
     *,
     other_sweeps: Sequence[int] = (),
     earlier_openings: Sequence[int] = (),
-) -> Promise:
+) -> HoldoutEstimate:
     """Open the half of the frozen set that chose nothing, and score the final model on it.
 
     In a small set, whose rows both chose and confirm, the promise is the score corrected for the choice.
@@ -170,17 +170,17 @@ def confirm(
     earlier = tuple(sorted(other_sweeps if halves.shared else earlier_openings))
     rng = np.random.default_rng([curve.seed, 4])
     draws = resample(curve.metric, task, truth, [said], rng, groups=groups).inside
-    error = float(np.nanstd(draws[:, 0], ddof=1)) * worn_quantile(earlier) / worn_quantile([])
+    error = float(np.nanstd(draws[:, 0], ddof=1)) * reuse_adjusted_quantile(earlier) / reuse_adjusted_quantile([])
     sizes, best = Sizes.of(task, truth, groups), best_score(curve.metric, task, truth)
     low, high = score_interval(curve.metric, score, error, sizes, best=best)
     words = (
         f"Promised of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
         f"{curve.halves} {_use_words(len(earlier), len(other_sweeps), halves.shared)}"
     )
-    return Promise(score, low, high, len(truth), halves.shared, earlier, len(other_sweeps), words)
+    return HoldoutEstimate(score, low, high, len(truth), halves.shared, earlier, len(other_sweeps), words)
 
 
-def unopened(curve: Curve, best: float) -> tuple[float, float, float]:
+def provisional_estimate(curve: Curve, best: float) -> tuple[float, float, float]:
     """What can be said of the chosen model while the half that confirms is closed: score, low and high end.
 
     The score corrected for the choice, and around it the interval of this very model on further rows.
@@ -196,7 +196,7 @@ def unopened(curve: Curve, best: float) -> tuple[float, float, float]:
     return curve.corrected, curve.corrected - below, min(curve.corrected + above, best)
 
 
-def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float:
+def reuse_adjusted_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float:
     """Half-width of an interval, in standard errors, that holds however the earlier uses were reacted to.
 
     Parameters
@@ -214,8 +214,8 @@ def worn_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA) -> float
 
     Examples
     --------
-    >>> round(worn_quantile([]), 2), round(worn_quantile([4]), 2), round(worn_quantile([4] * 10), 2)
-    (1.96, 2.5, 5.46)
+    >>> [round(reuse_adjusted_quantile(sizes), 2) for sizes in ([], [4], [4] * 10)]
+    [1.96, 2.5, 5.46]
     """
     log_tail = np.log(alpha / 2) - np.log(np.array(earlier_answers, dtype=float)).sum()
     return float(-stats.norm.ppf(np.exp(log_tail))) if log_tail > -700 else float(np.sqrt(-2 * log_tail))

@@ -23,7 +23,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.sweep.bootstrap import resample
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.inference import ALPHA, Uncertainty, Vector, max_t, uncertainty
 from synth_mlflow.sweep.plan import REPEAT_SHARE, Fit, FitKey, SweepPlan
 from synth_mlflow.sweep.runner import OnFit, run_fits
@@ -34,7 +34,7 @@ COLUMNS = ("batch", "verdict", "effect", "low", "high", "p_harm", "p_help", "det
 
 
 @dataclass(frozen=True)
-class Effect:
+class LeaveOneOutEffect:
     """What a batch does to one score, on average over the repeats."""
 
     score: float
@@ -70,13 +70,13 @@ class BatchEffect:
     """In the mix with all real rows."""
     n_rows: int
     """Of the batch, among them."""
-    overall: Effect
-    slices: Mapping[str, Effect | None]
+    overall: LeaveOneOutEffect
+    slices: Mapping[str, LeaveOneOutEffect | None]
     """None where a slice is too small for the metric."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeaveOneOutResult:
     """Every batch that was left out, the most harmful one first."""
 
     metric: str
@@ -109,14 +109,14 @@ class LeftOut:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Any]) -> LeftOut:
+    def from_json(cls, record: Mapping[str, Any]) -> LeaveOneOutResult:
         """The inverse of :meth:`to_json`."""
         return cls(**{**record, "effects": tuple(_effect_from_json(each) for each in record["effects"])})
 
 
 def _effect_from_json(record: Mapping[str, Any]) -> BatchEffect:
-    slices = {name: part and Effect(**part) for name, part in record["slices"].items()}
-    return BatchEffect(**{**record, "overall": Effect(**record["overall"]), "slices": slices})
+    slices = {name: part and LeaveOneOutEffect(**part) for name, part in record["slices"].items()}
+    return BatchEffect(**{**record, "overall": LeaveOneOutEffect(**record["overall"]), "slices": slices})
 
 
 def leave_out(
@@ -132,7 +132,7 @@ def leave_out(
     suspects: Sequence[str] = (),
     slices: Mapping[str, Slice] | None = None,
     on_fit: OnFit | None = None,
-) -> LeftOut:
+) -> LeaveOneOutResult:
     """Fit the mix of the plan's greatest ratio with all batches and without each.
 
     Parameters
@@ -165,13 +165,13 @@ def leave_out(
     labels, ratio = np.asarray(batches), plan.ratios[-1]
     check_supply([ratio], len(real), len(synthetic), plan.mix)
     pairs = {batch: _pair(batch, labels, ratio, len(real), plan.mix) for batch in suspects or np.unique(labels)}
-    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, slices=slices)
+    bench = Evaluator.build(real, evaluation, task, metric, spec, synthetic=synthetic, slices=slices)
     arms = tuple(dict.fromkeys(key for pair in pairs.values() for key in pair))
     keys = [replace(arm, repeat=repeat) for arm in arms for repeat in range(plan.repeats)]
     sources = {_without(batch): np.flatnonzero(labels != batch) for batch in pairs}
     fits = run_fits(bench, plan, keys, labels, finished={}, on_fit=on_fit, keep=True, sources=sources)
     effects = _Reading(bench, plan, arms, fits, _recipe_weight(pairs, labels, len(real), plan)).effects(pairs, labels)
-    return LeftOut(metric, ratio, plan.mix, plan.repeats, plan.seed, len(real), len(bench.truth), effects)
+    return LeaveOneOutResult(metric, ratio, plan.mix, plan.repeats, plan.seed, len(real), len(bench.truth), effects)
 
 
 def _pair(batch: str, labels: npt.NDArray[np.str_], ratio: float, n_real: int, mix: Mix) -> tuple[FitKey, FitKey]:
@@ -205,7 +205,7 @@ def _recipe_weight(
 class _Reading:
     """The fits, read as one vector of mean scores: one place an arm."""
 
-    bench: Bench
+    bench: Evaluator
     plan: SweepPlan
     arms: tuple[FitKey, ...]
     fits: Mapping[FitKey, Fit]
@@ -237,11 +237,11 @@ class _Reading:
         found = uncertainty(self._resampled(everyone, 5), repeats)
         return repeats.mean(axis=0), replace(found, recipe=found.recipe * self.recipe_weight)
 
-    def _on_slices(self, contrasts: Vector, share: float) -> dict[str, list[Effect] | None]:
+    def _on_slices(self, contrasts: Vector, share: float) -> dict[str, list[LeaveOneOutEffect] | None]:
         """All slices as one vector; their evaluation rows are drawn apart, which errs to the safe side."""
         read = {name: self._slice(name) for name in self.bench.slices}
         parts = {name: part for name, part in read.items() if part is not None}
-        found: dict[str, list[Effect] | None] = dict.fromkeys(read)
+        found: dict[str, list[LeaveOneOutEffect] | None] = dict.fromkeys(read)
         if not parts:
             return found
         repeats = np.concatenate([repeats for repeats, _ in parts.values()], axis=1)
@@ -284,7 +284,7 @@ class _Reading:
         return np.asarray(draws.reshape(len(draws), len(self.arms), self.plan.repeats).mean(axis=2))
 
 
-def _judged(scores: Vector, uncertain: Uncertainty, contrasts: Vector, share: float) -> list[Effect]:
+def _judged(scores: Vector, uncertain: Uncertainty, contrasts: Vector, share: float) -> list[LeaveOneOutEffect]:
     """The effects of one family of comparisons, which may be wrong anywhere with ``share`` of the allowed chance."""
     found = max_t(scores, np.concatenate([-contrasts, contrasts]), uncertain, alpha=ALPHA * share)
     p_values = np.minimum(found.p_values / share, 1.0)
@@ -293,7 +293,7 @@ def _judged(scores: Vector, uncertain: Uncertainty, contrasts: Vector, share: fl
         error = uncertain.standard_error(contrast)
         effect, half = float(contrast @ scores), found.critical * error
         effects.append(
-            Effect(
+            LeaveOneOutEffect(
                 score=float(scores[contrast > 0][0]),
                 without=float(scores[contrast < 0][0]),
                 effect=effect,

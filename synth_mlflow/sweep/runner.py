@@ -19,9 +19,9 @@ from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.models.base import Model
 from synth_mlflow.models.lightgbm import BoostedModel
 from synth_mlflow.models.raw_columns import RawPredictor
-from synth_mlflow.sweep.analysis import read_curve
+from synth_mlflow.sweep.analysis import analyse_sweep
 from synth_mlflow.sweep.curve import Curve, FailedRatio
-from synth_mlflow.sweep.evaluator import Bench, Failed, Unscored, Work
+from synth_mlflow.sweep.evaluator import Evaluator, Failed, FitJob, RawFit
 from synth_mlflow.sweep.executors import Engine, Threads
 from synth_mlflow.sweep.explain import with_losses
 from synth_mlflow.sweep.mix_search import lead
@@ -36,9 +36,9 @@ class SweepOutcome:
 
     curve: Curve
     fits: Mapping[FitKey, Fit]
-    bench: Bench
+    bench: Evaluator
     plan: SweepPlan
-    work: Work
+    work: FitJob
 
 
 def run_sweep(
@@ -102,7 +102,9 @@ def run_sweep(
     """
     inside = rows_inside(plan, real, slices or {})
     supply = supply_sources(plan, len(real) if inside is None else int(inside.sum()), len(synthetic), sources or {})
-    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices)
+    bench = Evaluator.build(
+        real, evaluation, task, metric, spec, synthetic=synthetic, extra_real=extra_real, slices=slices
+    )
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
     work = _work(bench, plan, labels, sources, inside)
     known = dict(finished or {})
@@ -111,7 +113,7 @@ def run_sweep(
     fits, failed = _run_all(bench, plan, work, finished=known, on_fit=on_fit, engine=engine)
     plan = _complete(plan, failed)
     supply |= {mix: int(np.isin(labels, list(shares)).sum()) for mix in plan.sources if (shares := read_shares(mix))}
-    curve = replace(read_curve(bench, plan, fits, supply), failed=(*lost, *_losses(failed)))
+    curve = replace(analyse_sweep(bench, plan, fits, supply), failed=(*lost, *_losses(failed)))
     return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, work)
 
 
@@ -160,9 +162,9 @@ def supply_sources(plan: SweepPlan, n_real: int, n_synthetic: int, sources: Sour
 
 
 def _led(
-    bench: Bench,
+    bench: Evaluator,
     plan: SweepPlan,
-    work: Work,
+    work: FitJob,
     known: dict[FitKey, Fit],
     *,
     on_fit: OnFit | None,
@@ -181,8 +183,10 @@ def _led(
     return lead(plan, dict(zip(names.tolist(), counts.tolist(), strict=True)), bench.n_real, compare)
 
 
-def _work(bench: Bench, plan: SweepPlan, batches: npt.ArrayLike, sources: Sources | None, inside: Mask | None) -> Work:
-    return Work(
+def _work(
+    bench: Evaluator, plan: SweepPlan, batches: npt.ArrayLike, sources: Sources | None, inside: Mask | None
+) -> FitJob:
+    return FitJob(
         bench.trainer,
         bench.n_real,
         bench.n_extra,
@@ -197,7 +201,7 @@ def _work(bench: Bench, plan: SweepPlan, batches: npt.ArrayLike, sources: Source
 
 
 def run_fits(
-    bench: Bench,
+    bench: Evaluator,
     plan: SweepPlan,
     keys: list[FitKey],
     batches: npt.ArrayLike,
@@ -235,9 +239,9 @@ def run_fits(
 
 
 def _run_all(
-    bench: Bench,
+    bench: Evaluator,
     plan: SweepPlan,
-    work: Work,
+    work: FitJob,
     *,
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None,
@@ -258,10 +262,10 @@ def _run_all(
 
 
 def _fits(
-    bench: Bench,
+    bench: Evaluator,
     plan: SweepPlan,
     keys: list[FitKey],
-    work: Work,
+    work: FitJob,
     *,
     finished: Mapping[FitKey, Fit],
     on_fit: OnFit | None,
@@ -277,7 +281,7 @@ def _fits(
         yield fit
 
 
-def _scored(bench: Bench, found: Unscored, keep: bool) -> Fit | Failed:
+def _scored(bench: Evaluator, found: RawFit, keep: bool) -> Fit | Failed:
     try:
         fit = bench.scored(found, keep=keep)
     except ValueError as error:  # as of a logarithm of negative predictions
@@ -367,10 +371,10 @@ def fit_final(
     inside : array of shape (n_real,), optional
         Of the axis ``slice``: whether each real row lies in it.
     """
-    bench = Bench.build(real, evaluation, task, metric, spec, synthetic=synthetic)
+    bench = Evaluator.build(real, evaluation, task, metric, spec, synthetic=synthetic)
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
     sources = {} if places is None else {source: places}
-    work = Work(bench.trainer, len(real), 0, labels, plan.mix, plan.seed, sources, axis=plan.axis, inside=inside)
+    work = FitJob(bench.trainer, len(real), 0, labels, plan.mix, plan.seed, sources, axis=plan.axis, inside=inside)
     return _final(work, FitKey("synthetic", ratio, ALL_ROWS, source))
 
 
@@ -380,7 +384,7 @@ def final_of(outcome: SweepOutcome, ratio: float | None = None) -> Final:
     return _final(outcome.work, FitKey("synthetic", curve.chosen if ratio is None else ratio, ALL_ROWS, curve.source))
 
 
-def _final(work: Work, key: FitKey) -> Final:
+def _final(work: FitJob, key: FitKey) -> Final:
     rows = work.rows(key)
     model = work.trainer.model(rows, work.seed + key.repeat + 1)
     return Final(model, key.ratio, np.sort(rows.real), np.sort(rows.added - work.n_real))

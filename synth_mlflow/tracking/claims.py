@@ -23,9 +23,9 @@ from synth_mlflow.tracking.write import (
     NewRun,
     delete_tag,
     discard_run,
-    ending_badly,
     is_abandoned,
     make_run,
+    marking_failure,
     resumed,
 )
 
@@ -95,11 +95,11 @@ class Claims:
         if self._others(new.key) or self._is_done(new.key, done):
             return None
         mine = make_run(self.server, new, parent, more={names.TAG_CLAIM: "undecided"})
-        with ending_badly(self.server, mine):
+        with marking_failure(self.server, mine):
             if not self._decided(new.key, mine) or self._is_done(new.key, done):
                 discard_run(self.server, mine)
                 return None
-            known = [run for run in Reader(self.server).with_key(new.key) if run.run_id != mine]
+            known = [run for run in Reader(self.server).find_by_key(new.key) if run.run_id != mine]
             if left := resumed(self.server, new, known):
                 discard_run(self.server, mine)
                 return left
@@ -118,7 +118,7 @@ class Claims:
 
     def _others(self, key: str) -> list[StoredRun]:
         """The runs under a key that a living process has not ended."""
-        return [run for run in Reader(self.server).with_key(key) if run.status in OPEN and self._is_alive(run)]
+        return [run for run in Reader(self.server).find_by_key(key) if run.status in OPEN and self._is_alive(run)]
 
     def _is_alive(self, run: StoredRun) -> bool:
         owner = run.tags.get(names.TAG_OWNER, "")
@@ -132,7 +132,7 @@ class Claims:
         return now - self._seen[run.run_id][1] < SECONDS_OF_SILENCE
 
     def _is_done(self, key: str, done: Callable[[], bool]) -> bool:
-        return any(run.counts for run in Reader(self.server).with_key(key)) and done()
+        return any(run.counts for run in Reader(self.server).find_by_key(key)) and done()
 
 
 def _taken_here(key: str) -> bool:

@@ -148,7 +148,7 @@ class Input:
 
 
 @dataclass
-class Draft:
+class RunDraft:
     """What a run will say once it is complete."""
 
     run_id: str

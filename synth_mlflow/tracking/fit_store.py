@@ -59,7 +59,7 @@ SECONDS_BETWEEN = 2.0  # two files, at least
 COST_MAX = 0.05  # share of the time that writing may take
 
 
-class KeptFits:
+class FitCache:
     """Fits on one run: files of several fits each, each vouched for by a parameter that is written after it.
 
     Parameters

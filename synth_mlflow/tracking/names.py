@@ -326,10 +326,10 @@ def effect_metric(batch: str) -> str:
     return f"synth.effect/{_plain(batch)}"
 
 
-def apart(name_of: Callable[[str], str], whose: Iterable[str]) -> dict[str, str]:
+def unique_metric_names(name_of: Callable[[str], str], whose: Iterable[str]) -> dict[str, str]:
     """The metric of each of several slices or classes; those that would share one are numbered.
 
-    >>> apart(class_metric, ["<5", ">5", "5"])
+    >>> unique_metric_names(class_metric, ["<5", ">5", "5"])
     {'<5': 'synth.recall/_5', '>5': 'synth.recall/_5:2', '5': 'synth.recall/5'}
     """
     taken: dict[str, str] = {}

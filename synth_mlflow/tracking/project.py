@@ -104,7 +104,7 @@ class Project:
                 f"project {self.server.experiment!r} has no problem statement.",
                 "First: `synth-mlflow define problem.md`.",
             )
-        self.reader.vouch(problem.run)
+        self.reader.verify_seal(problem.run)
         return problem
 
     def find_evaluation_set(self) -> EvaluationSet | None:
@@ -167,7 +167,7 @@ class Project:
                 f"project {self.server.experiment!r} has no frozen evaluation set; nothing is generated before.",
                 "First: `synth-mlflow freeze`.",
             )
-        self.reader.vouch(found.run)
+        self.reader.verify_seal(found.run)
         return found
 
     def evaluation_rows(self, frozen: EvaluationSet) -> pd.DataFrame:
@@ -198,7 +198,7 @@ class Project:
     def latest_sweep(self) -> Sweep | None:
         """The newest sweep; None before `sweep`."""
         run = self.reader.latest("sweep")
-        return None if run is None else Sweep(run, self.curve(self.reader.vouch(run)))
+        return None if run is None else Sweep(run, self.curve(self.reader.verify_seal(run)))
 
     def curve(self, run: StoredRun) -> Curve:
         """The curve that a sweep has kept."""

@@ -106,14 +106,14 @@ def _collector_paused() -> Iterator[None]:
 SHOWN = 8  # characters that are enough; pages show 12
 
 
-def spelled_out(given: str, known: Iterable[str]) -> str:
+def expand_run_id(given: str, known: Iterable[str]) -> str:
     """The one known id that begins with what was given; what was given where none does, or more than one.
 
     Examples
     --------
-    >>> spelled_out("5f0c1d2e", ["5f0c1d2e9ab3", "77aa01b2c3d4"])
+    >>> expand_run_id("5f0c1d2e", ["5f0c1d2e9ab3", "77aa01b2c3d4"])
     '5f0c1d2e9ab3'
-    >>> spelled_out("5f0c", ["5f0c1d2e9ab3"])
+    >>> expand_run_id("5f0c", ["5f0c1d2e9ab3"])
     '5f0c'
     """
     found = [run_id for run_id in known if run_id.startswith(given)] if len(given) >= SHOWN else []
@@ -159,7 +159,7 @@ class Reader:
         return self._found(experiments, [f"{each} and {where}" if where else each for each in conditions])
 
     @guard
-    def outline(self) -> list[StoredRun]:
+    def runs_without_children(self) -> list[StoredRun]:
         """Every run but those of single ratios and of checks, which in a grown project are most of them; oldest first.
 
         Over HTTP, batches are asked for beside the others.
@@ -170,7 +170,7 @@ class Reader:
         return self._found([self.server.experiment_id], [*(f"{stage} = '{each}'" for each in apart), others])
 
     @guard
-    def under(self, parents: Sequence[str], where: str) -> list[StoredRun]:
+    def children_of(self, parents: Sequence[str], where: str) -> list[StoredRun]:
         """The runs right under some others that meet a condition; under others too if ``parents`` are many."""
         few = [f"tags.`{PARENT}` = '{parent}' and {where}" for parent in parents]
         return self._found([self.server.experiment_id], few if len(few) <= FEW else [where])
@@ -216,20 +216,20 @@ class Reader:
         found = search(self.server, ids, where) + search(self.server, ids, where, view=DELETED_ONLY)
         return sorted(map(_stored, found), key=_age)
 
-    def with_key(self, key: str) -> list[StoredRun]:
+    def find_by_key(self, key: str) -> list[StoredRun]:
         """The runs that carry an idempotency key, whatever their status."""
         return self.runs(where=f"tags.`{names.TAG_KEY}` = '{key}'")
 
     def recorded(self, key: str) -> list[StoredRun]:
         """The complete runs that were written under a key; their parameter says so, since a tag may be edited."""
-        return [run for run in self.with_key(key) if run.counts and run.params.get(names.P_KEY) == key]
+        return [run for run in self.find_by_key(key) if run.counts and run.params.get(names.P_KEY) == key]
 
     def children(self, parent: str) -> list[StoredRun]:
         """The runs right under one run, oldest first."""
         return self.runs(where=f"tags.`{PARENT}` = '{parent}'")
 
     @guard
-    def that_read(self, digest: str) -> list[StoredRun]:
+    def runs_reading(self, digest: str) -> list[StoredRun]:
         """Every run on the server, of whatever tool, that logged a dataset of this content as an input."""
         condition = f"dataset.digest = '{digest[: names.DATASET_DIGEST_LENGTH]}'"
         return self._found(self._all_experiments(), [condition])
@@ -250,7 +250,7 @@ class Reader:
         logged = {(name, value) for name, _, value in history}
         return history + [(name, -1, value) for name, value in run.metrics.items() if (name, value) not in logged]
 
-    def vouch(self, run: StoredRun) -> StoredRun:
+    def verify_seal(self, run: StoredRun) -> StoredRun:
         """The run, if its parameters and metrics are those that it was sealed with; asked once a run.
 
         Raises

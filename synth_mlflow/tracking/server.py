@@ -391,21 +391,21 @@ def _advice(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Adopted:
+class MlflowProjectRun:
     """The run and the experiment that ``mlflow run`` chose."""
 
     run_id: str
     experiment_id: str
 
 
-def adopt() -> Adopted | None:
+def take_over_mlflow_run() -> MlflowProjectRun | None:
     """Take over the run of a surrounding ``mlflow run``; None outside of one.
 
     The variable is removed from the environment: while it stands there, every worker process adopts the same run.
     """
     run_id = os.environ.pop("MLFLOW_RUN_ID", None)
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    return Adopted(run_id, experiment_id) if run_id and experiment_id else None
+    return MlflowProjectRun(run_id, experiment_id) if run_id and experiment_id else None
 
 
 @guard

@@ -15,16 +15,16 @@ from typing import Any
 
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.sweep.holdout import Promise
+from synth_mlflow.sweep.holdout import HoldoutEstimate
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 
 
 @dataclass(frozen=True)
-class StatedPromise:
+class RecordedEstimate:
     """A promise, and since when it stands."""
 
-    promise: Promise
+    promise: HoldoutEstimate
     at: str
     """ISO 8601, UTC."""
 
@@ -34,7 +34,7 @@ class StatedPromise:
         return self.promise.score, self.promise.low, self.promise.high
 
 
-def promise_of(final: StoredRun) -> StatedPromise | None:
+def promise_of(final: StoredRun) -> RecordedEstimate | None:
     """What a final model is promised to score; None before its sweep was handed over.
 
     Raises
@@ -46,7 +46,7 @@ def promise_of(final: StoredRun) -> StatedPromise | None:
     return None if text is None else promise_in(text, final)
 
 
-def promise_in(text: str, final: StoredRun) -> StatedPromise:
+def promise_in(text: str, final: StoredRun) -> RecordedEstimate:
     """The promise in a parameter of a final run.
 
     Raises
@@ -67,7 +67,7 @@ def promise_in(text: str, final: StoredRun) -> StatedPromise:
     )
 
 
-def promise_text(final: StoredRun, stated: StatedPromise) -> str:
+def promise_text(final: StoredRun, stated: RecordedEstimate) -> str:
     """A promise as the parameter of a final run."""
     told = asdict(stated.promise)
     counts = Counter(stated.promise.earlier_answers)  # as counts, any number of them fits into a parameter
@@ -75,11 +75,11 @@ def promise_text(final: StoredRun, stated: StatedPromise) -> str:
     return canonical_json({**told, "sha256": _seal(final, told)})
 
 
-def _read(told: Mapping[str, Any]) -> StatedPromise:
+def _read(told: Mapping[str, Any]) -> RecordedEstimate:
     fields = dict(told)
     at = fields.pop("at")
     earlier = sorted(int(n) for n, times in fields["earlier_answers"].items() for _ in range(times))
-    return StatedPromise(Promise(**{**fields, "earlier_answers": tuple(earlier)}), at)
+    return RecordedEstimate(HoldoutEstimate(**{**fields, "earlier_answers": tuple(earlier)}), at)
 
 
 def _seal(final: StoredRun, told: Mapping[str, Any]) -> str:

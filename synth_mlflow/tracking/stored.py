@@ -146,7 +146,7 @@ def caveat_words(n_shared: int, n_evaluation: int) -> str:
 
 
 @dataclass(frozen=True)
-class TakenBack:
+class RetractionInfo:
     """Who retracted a batch, and why."""
 
     reason: str
@@ -203,10 +203,10 @@ class StoredBatch:
         return names.P_RETRACTION in self.run.params or self.run.tags.get(names.TAG_RETRACTED) == "true"
 
     @property
-    def taken_back(self) -> TakenBack | None:
+    def taken_back(self) -> RetractionInfo | None:
         """The recorded retraction; None where there is none, or somebody has only edited the tag."""
         told = self.run.params.get(names.P_RETRACTION)
-        return None if told is None else TakenBack(**json.loads(told))
+        return None if told is None else RetractionInfo(**json.loads(told))
 
 
 def distinct_batches(runs: Iterable[StoredRun]) -> list[StoredBatch]:

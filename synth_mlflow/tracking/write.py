@@ -20,7 +20,7 @@ from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.data.private import private_room
 from synth_mlflow.errors import ServerError, without_passwords
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import TAG_MAX, Draft, Input, is_gone, seal_of, this_process
+from synth_mlflow.tracking.draft import TAG_MAX, Input, RunDraft, is_gone, seal_of, this_process
 from synth_mlflow.tracking.models import archive_models
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.server import Server, guard, server_failures
@@ -75,7 +75,7 @@ class NewRun:
 
 def create_run(server: Server, new: NewRun, *, parent: str | None = None) -> str:
     """Make one run that does not count yet, or find the one that a killed process left; returns its id."""
-    known = Reader(server).with_key(new.key)
+    known = Reader(server).find_by_key(new.key)
     return _create(server, new, known, parent, "RUNNING")
 
 
@@ -179,20 +179,20 @@ def _is_left(server: Server, run: StoredRun) -> bool:
 
 
 @contextmanager
-def writing(server: Server, run_id: str) -> Iterator[Draft]:
+def writing(server: Server, run_id: str) -> Iterator[RunDraft]:
     """Fill a run; it counts when the block ends, and is FAILED or KILLED when the block raises.
 
     Nothing is sent before the block has ended well, so that a refused or interrupted run holds no half of its evidence.
     """
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
-        draft = Draft(run_id, server, Path(folder))
-        with ending_badly(server, run_id):
+        draft = RunDraft(run_id, server, Path(folder))
+        with marking_failure(server, run_id):
             yield draft
             _complete(draft)
 
 
 @contextmanager
-def ending_badly(server: Server, run_id: str) -> Iterator[None]:
+def marking_failure(server: Server, run_id: str) -> Iterator[None]:
     """Mark a run FAILED or KILLED if the block raises."""
     try:
         yield
@@ -261,7 +261,7 @@ def discard_run(server: Server, run_id: str) -> None:
             raise
 
 
-def claim(server: Server, run_id: str, name: str, value: str) -> str:
+def set_param_once(server: Server, run_id: str, name: str, value: str) -> str:
     """State a fact that only one can state: the server keeps the first; returns what stands there.
 
     The primary key of the server's table of parameters decides, whoever asks and however many at once.
@@ -293,7 +293,7 @@ def adopted_as_workflow(server: Server, run_id: str, name: str) -> None:
 
 
 @guard
-def _complete(draft: Draft) -> None:
+def _complete(draft: RunDraft) -> None:
     client, run_id = draft.server.client, draft.run_id
     files = sorted(path for path in draft.folder.rglob("*") if path.is_file())
     for path in files:
@@ -312,7 +312,7 @@ def _complete(draft: Draft) -> None:
     end_run(draft.server, run_id, "FINISHED")
 
 
-def _log(draft: Draft) -> None:
+def _log(draft: RunDraft) -> None:
     """One request for nearly every run; more only beyond what MLflow takes at once."""
     params = [Param(name, value) for name, value in draft.params.items()]
     tags = [RunTag(name, value) for name, value in draft.tags.items()]

@@ -19,7 +19,7 @@ State = Literal["due", "not due", "cannot tell"]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedState:
     """What the project recorded when its model was handed over."""
 
     generators: Mapping[str, tuple[str, ...]]
@@ -62,7 +62,7 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Present:
+class CurrentState:
     """What is known now; None or empty where nobody has said."""
 
     generators: Mapping[str, str] = field(default_factory=dict)
@@ -102,6 +102,6 @@ class Trigger(Protocol):
         """The condition in words; raises ValueError, saying what was needed, if the threshold makes no sense."""
         ...
 
-    def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
+    def evaluate(self, threshold: Any, recorded: RecordedState, present: CurrentState) -> TriggerState:
         """Compare what was recorded with what is known now; raises ValueError as ``condition`` does."""
         ...

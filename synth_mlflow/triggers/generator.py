@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from synth_mlflow.triggers import Present, Recorded, State, Trigger, TriggerState
+from synth_mlflow.triggers import CurrentState, RecordedState, State, Trigger, TriggerState
 from synth_mlflow.triggers._values import WORDS, level, same
 
 
@@ -18,7 +18,7 @@ class GeneratorVersion:
         """Which part of the version counts."""
         return f"a generator of the model's batches changes {WORDS[level(threshold)]}"
 
-    def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
+    def evaluate(self, threshold: Any, recorded: RecordedState, present: CurrentState) -> TriggerState:
         """Due if any generator's present version is none of those recorded, down to the level."""
         condition, depth = self.condition(threshold), level(threshold)
         changed = [name for name in recorded.generators if _changed(name, depth, recorded, present)]
@@ -26,12 +26,14 @@ class GeneratorVersion:
         return TriggerState("generator", condition, *_ruling(changed, unknown, recorded, present))
 
 
-def _changed(name: str, depth: str, recorded: Recorded, present: Present) -> bool:
+def _changed(name: str, depth: str, recorded: RecordedState, present: CurrentState) -> bool:
     now = present.generators.get(name)
     return now is not None and not any(same(now, before, depth) for before in recorded.generators[name])
 
 
-def _ruling(changed: list[str], unknown: list[str], recorded: Recorded, present: Present) -> tuple[State, str]:
+def _ruling(
+    changed: list[str], unknown: list[str], recorded: RecordedState, present: CurrentState
+) -> tuple[State, str]:
     if not recorded.generators:
         return "not due", "the model holds no synthetic batch"
     if changed:
@@ -45,7 +47,7 @@ def _ruling(changed: list[str], unknown: list[str], recorded: Recorded, present:
     return "not due", _versions(recorded.generators, recorded, present)
 
 
-def _versions(names: Iterable[str], recorded: Recorded, present: Present) -> str:
+def _versions(names: Iterable[str], recorded: RecordedState, present: CurrentState) -> str:
     return "; ".join(
         f"{name} {' and '.join(recorded.generators[name])} made the batches, it is {present.generators[name]} now"
         for name in names

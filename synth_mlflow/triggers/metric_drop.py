@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from synth_mlflow.triggers import Present, ProductionValue, Recorded, State, Trigger, TriggerState
+from synth_mlflow.triggers import CurrentState, ProductionValue, RecordedState, State, Trigger, TriggerState
 from synth_mlflow.triggers._values import positive
 
 _HALF_WIDTH_IN_SIGMAS = 1.96  # of the promised 95 % interval
@@ -35,7 +35,7 @@ class MetricDrop:
         """The drop, and what else is asked for."""
         return f"the metric in production falls by {_drop(threshold):g} or more, out of the promised interval"
 
-    def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
+    def evaluate(self, threshold: Any, recorded: RecordedState, present: CurrentState) -> TriggerState:
         """Due by the zone rules; *cannot tell* where nothing was promised or logged."""
         condition, drop = self.condition(threshold), _drop(threshold)
         if recorded.promised is None:

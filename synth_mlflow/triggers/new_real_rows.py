@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from synth_mlflow.triggers import DRIFT_ALPHA, Drift, Present, Recorded, Trigger, TriggerState
+from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, RecordedState, Trigger, TriggerState
 from synth_mlflow.triggers._values import positive
 
 
@@ -17,7 +17,7 @@ class NewRealRows:
         """The share in percent."""
         return f"new real rows reach {100 * _share(threshold):g} % of the known ones"
 
-    def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
+    def evaluate(self, threshold: Any, recorded: RecordedState, present: CurrentState) -> TriggerState:
         """Due if the share is reached; a drift of the new rows is told, and does not decide."""
         condition, known, new = self.condition(threshold), recorded.n_real_rows, present.n_new_rows
         if new is None and present.rows_refused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from synth_mlflow.triggers import Present, Recorded, Trigger, TriggerState
+from synth_mlflow.triggers import CurrentState, RecordedState, Trigger, TriggerState
 
 
 class TaskDefinition:
@@ -18,7 +18,7 @@ class TaskDefinition:
             raise ValueError(f"{threshold!r} was found; any is needed, since a digest cannot say how much has changed")
         return "anything changes in the problem statement or in the columns of the real rows"
 
-    def evaluate(self, threshold: Any, recorded: Recorded, present: Present) -> TriggerState:
+    def evaluate(self, threshold: Any, recorded: RecordedState, present: CurrentState) -> TriggerState:
         """Due if a digest differs; the columns count only where both of their digests are known."""
         condition = self.condition(threshold)
         changed = _changed("the statement", recorded.statement_digest, present.statement_digest)
@@ -37,7 +37,7 @@ def _changed(what: str, before: str | None, now: str | None) -> list[str]:
     return [f"the digest of {what} is {now[:12]}, {before[:12]} was frozen"]
 
 
-def _unchanged(recorded: Recorded, present: Present) -> str:
+def _unchanged(recorded: RecordedState, present: CurrentState) -> str:
     compared = recorded.schema_digest is not None and present.schema_digest is not None
     columns = ", and the columns are the same" if compared else "; the columns were not compared"
     return f"the digest of the statement still is {recorded.statement_digest[:12]}{columns}"

@@ -12,7 +12,7 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.audit.recheck import compared
-from synth_mlflow.checks import CheckResult, Probe
+from synth_mlflow.checks import CheckResult, Metric
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import seal_of
@@ -103,7 +103,7 @@ def test_a_check_that_cannot_be_run_again_is_named(done, inside, monkeypatch):
         done.sign("Ada", role="owner", champion=True)
 
 
-PROBE = Probe("ks", 0.2, 0.1, column="age", floor=0.05, p_value=0.01)
+PROBE = Metric("ks", 0.2, 0.1, column="age", floor=0.05, p_value=0.01)
 
 
 @pytest.mark.parametrize(

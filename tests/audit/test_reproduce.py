@@ -57,7 +57,7 @@ def test_rows_of_a_silo_have_to_be_given(demo_workflow: Workflow, demo: tuple[Pa
 
 
 def test_the_curve_and_a_batch_made_elsewhere(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "here", lambda: {"python": "3.99"})
+    monkeypatch.setattr(module, "installed_environment", lambda: {"python": "3.99"})
     found = done.reproduce(sweep=True)
     assert outcomes(found)["model"] == outcomes(found)["the curve"] == "identical"
     assert any(text.startswith("python ") and text.endswith("3.99 is here") for text in found.versions)

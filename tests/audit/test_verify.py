@@ -15,7 +15,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.audit.verify import Finding
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import UsageError
-from synth_mlflow.queries.run_index import rests_on
+from synth_mlflow.queries.run_index import dependents_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.sign_offs import promise_of, promise_text
 from synth_mlflow.tracking.write import set_tags
@@ -152,11 +152,13 @@ def test_what_depends_on_a_check_is_named(own: Workflow, path_of: PathOf) -> Non
 def test_the_model_depends_on_what_made_it(own: Workflow, stage: str) -> None:
     runs = own.project.reader.runs()
     run = own.project.reader.run(run_of(own, stage))
-    assert {f"sweep {run_of(own, 'sweep')}", MODEL, f"handoff {run_of(own, 'handoff')}"} <= set(rests_on(runs, run))
+    assert {f"sweep {run_of(own, 'sweep')}", MODEL, f"handoff {run_of(own, 'handoff')}"} <= set(
+        dependents_of(runs, run)
+    )
 
 
 def test_nothing_depends_on_a_handoff(own: Workflow) -> None:
-    assert rests_on(own.project.reader.runs(), own.project.reader.finished("handoff")[-1]) == ()
+    assert dependents_of(own.project.reader.runs(), own.project.reader.finished("handoff")[-1]) == ()
 
 
 def test_files_swapped_between_two_runs_are_found(own: Workflow, path_of: PathOf, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.plugins import find
-from synth_mlflow.sweep.leave_one_out import LeftOut, leave_out
+from synth_mlflow.sweep.leave_one_out import LeaveOneOutResult, leave_out
 from synth_mlflow.sweep.plan import SweepPlan
 
 TASK = Task("bought", "binary")
@@ -55,7 +55,7 @@ def law(n_rows: int, seed: int) -> pd.DataFrame:
     return normalise(frame)
 
 
-def project(setting: Setting, flipped: float, seed: int) -> LeftOut:
+def project(setting: Setting, flipped: float, seed: int) -> LeaveOneOutResult:
     """Five batches, the third with a share of its labels flipped."""
     real, evaluation = law(setting.n_real, 1000 * seed), law(setting.n_evaluation, 1000 * seed + 1)
     needed = round(setting.n_real * setting.ratio / (1 - setting.ratio))
@@ -84,7 +84,7 @@ def batch(setting: Setting, real: pd.DataFrame, n_rows: int, seed: int) -> pd.Da
     return normalise(sampler.sample(n_rows, sampling))
 
 
-def told(flipped: float, found: list[LeftOut], seconds: float) -> str:
+def told(flipped: float, found: list[LeaveOneOutResult], seconds: float) -> str:
     """One line of the table."""
     named = [set(each.to_blame) for each in found]
     on_slices = [

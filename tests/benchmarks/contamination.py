@@ -22,7 +22,7 @@ from sklearn import datasets
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from synth_mlflow.backends.real_rows import ALPHA
-from synth_mlflow.checks import Evidence, judge
+from synth_mlflow.checks import CheckInput, judge
 from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.digests import row_hashes
@@ -186,7 +186,7 @@ def passes(world: World, batch: pd.DataFrame, seed: int) -> bool:
     if KeyCounts.of(hashes, sizes).matches().beyond_chance(ALPHA):
         return False
     task = Task(str(world.training.columns[-1]), "regression")
-    result = plugin.run(Evidence(batch, world.training, world.evaluation, task, "r2", seed), plugin.defaults)
+    result = plugin.run(CheckInput(batch, world.training, world.evaluation, task, "r2", seed), plugin.defaults)
     return judge(result.probes, result.inconclusive, plugin.defaults["alpha"]).verdict == "pass"
 
 

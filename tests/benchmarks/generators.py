@@ -41,7 +41,7 @@ from peers import PEERS
 from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from synth_mlflow.checks import Evidence, judge
+from synth_mlflow.checks import CheckInput, judge
 from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.task import Task
@@ -153,7 +153,7 @@ def tstr(batch: pd.DataFrame, real: pd.DataFrame, task: Task) -> float:
 
 def attacks(batch: pd.DataFrame, data: Cut, task: Task, seed: int) -> dict[str, Any]:
     """The strongest attack of the privacy check, its verdict, and exact pairs of values."""
-    evidence = Evidence(batch, data.members, data.control, task, "", seed)
+    evidence = CheckInput(batch, data.members, data.control, task, "", seed)
     result = privacy.run(evidence, privacy.defaults)
     is_member = np.repeat([1, 0], [len(data.members), len(data.control)])
     rows = pd.concat([data.members, data.control], ignore_index=True)

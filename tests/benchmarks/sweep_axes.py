@@ -23,9 +23,9 @@ from sweep_oracles import COEFFICIENTS
 
 from synth_mlflow.data.mixing import Mix
 from synth_mlflow.data.task import Task
-from synth_mlflow.sweep.analysis import read_curve
+from synth_mlflow.sweep.analysis import analyse_sweep
 from synth_mlflow.sweep.axes import WEIGHTS, Axis
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.mix_search import lead
 from synth_mlflow.sweep.plan import ALL_ROWS, RATIOS, Fit, FitKey, SweepPlan, fit_rows
 from synth_mlflow.sweep.runner import run_fits
@@ -75,7 +75,7 @@ class Situation:
         labels = np.repeat(list(self.batches), self.per_batch)
         points = WEIGHTS if self.axis.name == "weight" else RATIOS
         plan = SweepPlan(points, n_jobs=1, mix=self.mix, seed=seed, axis=self.axis)
-        bench = Bench(Task("y", "binary"), "roc_auc", (0, 1), self.n_real, 0, trainer, evaluation[1], "", {})
+        bench = Evaluator(Task("y", "binary"), "roc_auc", (0, 1), self.n_real, 0, trainer, evaluation[1], "", {})
         is_inside = rows[0][:, INSIDE] == 1
         sliced_only = self.axis.name == "slice"
         inside = is_inside[: self.n_real] if sliced_only else None
@@ -91,7 +91,7 @@ class Situation:
             plan = lead(plan, dict.fromkeys(self.batches, self.per_batch), self.n_real, fit)
             supply |= dict.fromkeys(plan.sources, self.per_batch)
         fit(plan.keys(self.n_real))
-        curve = read_curve(bench, plan, fits, supply)
+        curve = analyse_sweep(bench, plan, fits, supply)
 
         def truly(point: float, source: str) -> float:
             keys = [FitKey("synthetic", point, ALL_ROWS - TRUTH_FROM - n, source) for n in range(TRUTH_DRAWS)]

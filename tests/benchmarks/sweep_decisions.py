@@ -26,8 +26,8 @@ from sweep_oracles import COEFFICIENTS, TREES, Logistic
 from synth_mlflow.data.mixing import Mix
 from synth_mlflow.data.task import Task
 from synth_mlflow.models.base import FitRows
-from synth_mlflow.sweep.analysis import read_curve
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.analysis import analyse_sweep
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, SweepPlan, all_rows, fit_rows
 from synth_mlflow.sweep.runner import run_fits
 
@@ -176,10 +176,10 @@ class Situation:
         made = self.made(real, n_made, rng) if self.made else self.law(n_made, rng)
         trainer = (Trees if self.trees else Line)(np.r_[real[0], made[0]], np.r_[real[1], made[1]], evaluation[0])
         plan = SweepPlan(n_jobs=1, mix=self.mix, seed=seed)
-        bench = Bench(Task("y", "binary"), "roc_auc", (0, 1), self.n_real, 0, trainer, evaluation[1], "", {})
+        bench = Evaluator(Task("y", "binary"), "roc_auc", (0, 1), self.n_real, 0, trainer, evaluation[1], "", {})
         batches = np.zeros(n_made)
         fits = run_fits(bench, plan, plan.keys(self.n_real), batches, finished={})
-        curve = read_curve(bench, plan, fits, {"": n_made})
+        curve = analyse_sweep(bench, plan, fits, {"": n_made})
 
         def truly(ratio: float) -> float:
             n_draws = TRUTH_DRAWS if ratio else 1

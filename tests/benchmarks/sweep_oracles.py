@@ -24,8 +24,8 @@ from scipy.stats import rankdata
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.models.base import FitRows
-from synth_mlflow.sweep.analysis import read_curve
-from synth_mlflow.sweep.evaluator import Bench, Trainer
+from synth_mlflow.sweep.analysis import analyse_sweep
+from synth_mlflow.sweep.evaluator import Evaluator, Trainer
 from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows
 from synth_mlflow.sweep.runner import run_fits
 
@@ -83,10 +83,10 @@ class Oracle(Trainer, Protocol):
 
 def simulated(task: Task, metric: str, n_real: int, trainer: Oracle, truth: np.ndarray, plan: SweepPlan) -> Project:
     """Sweep with three synthetic rows for each real one."""
-    bench = Bench(task, metric, (0, 1) if task.is_classification else (), n_real, 0, trainer, truth, "", {})
+    bench = Evaluator(task, metric, (0, 1) if task.is_classification else (), n_real, 0, trainer, truth, "", {})
     batches = np.zeros(3 * n_real)
     fits = run_fits(bench, plan, plan.keys(n_real), batches, finished={})
-    curve = read_curve(bench, plan, fits, {"": len(batches)})
+    curve = analyse_sweep(bench, plan, fits, {"": len(batches)})
     whole = [FitKey("synthetic", ratio, ALL_ROWS) for ratio in plan.ratios]
     return Project(
         list(plan.ratios),

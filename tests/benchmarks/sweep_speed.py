@@ -32,8 +32,8 @@ from synth_mlflow import Workflow
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.models.tuning import coarse
-from synth_mlflow.sweep.analysis import read_curve
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.analysis import analyse_sweep
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.holdout import halve
 from synth_mlflow.sweep.plan import FitKey, SweepPlan, fit_rows
 from synth_mlflow.sweep.runner import run_fits, run_sweep
@@ -49,7 +49,7 @@ def speed(n_rows: int, repeats: int, n_jobs: int) -> None:
     plan = SweepPlan(repeats=repeats, n_jobs=n_jobs)
     keys = [FitKey("synthetic", ratio, repeat) for ratio in plan.ratios for repeat in range(repeats)]
     shared, binning = _Clock(), _Memory()
-    bench = Bench.build(real, evaluation, task, "roc_auc", spec, synthetic=made)
+    bench = Evaluator.build(real, evaluation, task, "roc_auc", spec, synthetic=made)
     in_binning, fitting = binning.grown_mb(), _Memory()
     fits = run_fits(bench, plan, keys, np.zeros(len(made)), finished={})
     in_fits = fitting.grown_mb()
@@ -88,7 +88,7 @@ def whole(n_rows: int, n_jobs: int) -> None:
     outcome = run_sweep(*tables, task, "roc_auc", spec, plan)
     sweep.stop()
     reading = _Clock()
-    read_curve(outcome.bench, plan, outcome.fits, {"": len(tables[1])})
+    analyse_sweep(outcome.bench, plan, outcome.fits, {"": len(tables[1])})
     reading.stop()
     fits = sum(fit.seconds for fit in outcome.fits.values())
     print(

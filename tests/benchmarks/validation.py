@@ -23,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 from synth_mlflow import Workflow
-from synth_mlflow.checks import Check, Evidence, Ruling, judge
+from synth_mlflow.checks import Check, CheckInput, Judgement, judge
 from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.checks.utility import Utility
@@ -95,7 +95,7 @@ def known_answers(sdmetrics: Path | None) -> None:
         if not path.exists():
             continue
         members, total = tables["real" if world == "syn" else "small_real"], 0.0
-        evidence = Evidence(_table(path.stem), members, tables["holdout"], TASK, "roc_auc", 0)
+        evidence = CheckInput(_table(path.stem), members, tables["holdout"], TASK, "roc_auc", 0)
         for check, ruling, seconds in _ruled(evidence):
             total += seconds
             print(f"{path.stem:12} {check:9} {ruling.verdict:13} {seconds:6.1f} CPU s", flush=True)
@@ -138,12 +138,12 @@ def larger(n_rows: int) -> None:
     """Seconds and peak memory where members and batch are ``n_rows`` long; rows repeat, so no verdict is right."""
     world = _table("real").sample(n_rows, replace=True, random_state=0, ignore_index=True)
     batch = _table("syn_ideal").sample(n_rows, replace=True, random_state=1, ignore_index=True)
-    for check, _, seconds in _ruled(Evidence(batch, world, _table("holdout"), TASK, "roc_auc", 0)):
+    for check, _, seconds in _ruled(CheckInput(batch, world, _table("holdout"), TASK, "roc_auc", 0)):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         print(f"{n_rows:,} rows {check:9} {seconds:6.1f} CPU s, {peak:.2f} GB so far", flush=True)
 
 
-def _ruled(evidence: Evidence) -> Iterator[tuple[str, Ruling, float]]:
+def _ruled(evidence: CheckInput) -> Iterator[tuple[str, Judgement, float]]:
     for name, check in CHECKS.items():
         start = time.process_time()
         result = check.run(evidence, check.defaults)

@@ -17,7 +17,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
 
-from synth_mlflow.checks import Evidence, Ruling, judge
+from synth_mlflow.checks import CheckInput, Judgement, judge
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, normalise, schema_of
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.data.task import Task
@@ -221,9 +221,9 @@ RECIPES: dict[str, Recipe] = {
 WORLDS = ("oracle", "oracle-small", "adult", "housing", "wine")
 
 
-def judged(rows: pd.DataFrame, real: World, seed: int) -> dict[str, Ruling]:
+def judged(rows: pd.DataFrame, real: World, seed: int) -> dict[str, Judgement]:
     """What each check says of a batch."""
-    evidence = Evidence(rows, real.members, real.control, real.task, real.metric, seed)
+    evidence = CheckInput(rows, real.members, real.control, real.task, real.metric, seed)
     results = {name: load_check(name).run(evidence, load_check(name).defaults) for name in CHECKS}
     return {name: judge(found.probes, found.inconclusive, FALSE_ALARM_RATE) for name, found in results.items()}
 

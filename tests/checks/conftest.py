@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks import CheckResult, Evidence, Ruling, judge
+from synth_mlflow.checks import CheckInput, CheckResult, Judgement, judge
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
 
@@ -44,15 +44,15 @@ def fresh() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def evidence(members, control, fresh) -> Evidence:
-    return Evidence(fresh, members, control, TASK, "roc_auc", seed=0)
+def evidence(members, control, fresh) -> CheckInput:
+    return CheckInput(fresh, members, control, TASK, "roc_auc", seed=0)
 
 
 @pytest.fixture(scope="session")
-def ruled() -> Callable[..., tuple[Ruling, CheckResult]]:
+def ruled() -> Callable[..., tuple[Judgement, CheckResult]]:
     """Run a check under its default policy and judge what it recorded."""
 
-    def run(check, evidence) -> tuple[Ruling, CheckResult]:
+    def run(check, evidence) -> tuple[Judgement, CheckResult]:
         result = check.run(evidence, check.defaults)
         return judge(result.probes, result.inconclusive, check.defaults["alpha"]), result
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks import Evidence, judge
+from synth_mlflow.checks import CheckInput, judge
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
@@ -27,7 +27,7 @@ REFUSED = {
 }
 
 
-def verdict(check: str, evidence: Evidence, *, members: int = 900) -> tuple[str, str]:
+def verdict(check: str, evidence: CheckInput, *, members: int = 900) -> tuple[str, str]:
     """The verdict and its first reason."""
     plugin = load_check(check)
     found = plugin.run(replace(evidence, members=evidence.members[:members]), plugin.defaults)
@@ -87,9 +87,9 @@ def wide(n_rows: int, n_columns: int, seed: int) -> pd.DataFrame:
     return normalise(rows.assign(y=np.where(values[:, 0] + values[:, 1] > 0, "yes", "no")))
 
 
-def wide_evidence(n_rows: int, n_columns: int) -> Evidence:
+def wide_evidence(n_rows: int, n_columns: int) -> CheckInput:
     """Three tables of one law."""
-    return Evidence(*(wide(n_rows, n_columns, seed) for seed in range(3)), Task("y", "binary"), "roc_auc", 0)
+    return CheckInput(*(wide(n_rows, n_columns, seed) for seed in range(3)), Task("y", "binary"), "roc_auc", 0)
 
 
 @pytest.mark.parametrize("check", SIZED)
@@ -120,7 +120,7 @@ def test_twenty_thousand_levels(check):
         return normalise(rows.assign(code=[f"k{level}" for level in rng.integers(0, 20_000, len(rows))]))
 
     tables = (coded(wide(n_rows, 3, seed)) for seed, n_rows in enumerate((4_000, 12_000, 6_000)))
-    found = Evidence(*tables, Task("y", "binary"), "roc_auc", 0)
+    found = CheckInput(*tables, Task("y", "binary"), "roc_auc", 0)
     assert found.members["code"].nunique() > 8_000
     assert verdict(check, found, members=12_000)[0] == "pass"
     if check == "fidelity":

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks import Probe, failed_probes
+from synth_mlflow.checks import Metric, failed_probes
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.data.columns import normalise, schema_of
@@ -52,7 +52,7 @@ DAMAGES: dict[str, Any] = {
 }
 
 
-def new_probes(real: pd.DataFrame, batch: pd.DataFrame) -> list[Probe]:
+def new_probes(real: pd.DataFrame, batch: pd.DataFrame) -> list[Metric]:
     """What fidelity says of grids."""
     probes = column_probes(real, batch, schema_of(real), Fidelity.defaults, np.random.default_rng(0))
     failed = failed_probes(tuple(probes), 0.005)

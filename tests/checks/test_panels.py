@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks import Evidence
+from synth_mlflow.checks import CheckInput
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._joint import blind_test
 from synth_mlflow.checks.fidelity import Fidelity
@@ -37,9 +37,9 @@ def visits(n_patients: int, n_visits: int, seed: int, first: int = 0) -> pd.Data
 
 
 @pytest.fixture(scope="module")
-def panel() -> Evidence:
+def panel() -> CheckInput:
     members, control, fresh = (visits(90, 8, seed, first) for seed, first in ((0, 0), (1, 1_000), (2, 2_000)))
-    return Evidence(fresh, members, control, TASK, "roc_auc", seed=0)
+    return CheckInput(fresh, members, control, TASK, "roc_auc", seed=0)
 
 
 def test_two_sides_of_a_split_by_group_are_distinguished_by_row_and_not_by_group(panel):

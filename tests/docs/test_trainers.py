@@ -18,7 +18,7 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.models.base import FitRows, fit
 from synth_mlflow.models.scoring import score
 from synth_mlflow.stages.fit_commands import command_spec
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "trainers.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
@@ -55,7 +55,7 @@ def test_commands_of_the_page_fit_and_predict(
     typed = re.findall(r"-command '(.*?)'", SECTIONS["Commands"])
     monkeypatch.chdir(tmp_path)
     spec = command_spec(*(command.replace("python", sys.executable) for command in typed))
-    bench = Bench.build(
+    bench = Evaluator.build(
         normalise(customers(300, 1)), normalise(customers(200, 2)), Task("bought", "binary"), "roc_auc", spec
     )
     said = bench.trainer.predictions(FitRows(np.arange(300), np.empty(0, dtype=np.int64)), 1)

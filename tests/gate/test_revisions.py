@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synth_mlflow.checks import Probe, as_json
+from synth_mlflow.checks import Metric, as_json
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.gate.revisions import (
@@ -47,7 +47,7 @@ def judged(workflow: Workflow, check: str, verdict: str, parent: str, batch: str
         draft.param(names.P_POLICY, policy.digest)
         draft.param(names.P_THRESHOLDS, dict(policy.thresholds[check]))
         draft.param(names.P_VERDICT, verdict)
-        draft.text(names.A_PROBES, canonical_json({"probes": [as_json(Probe("x", 1.0, 0.5))], "inconclusive": ""}))
+        draft.text(names.A_PROBES, canonical_json({"probes": [as_json(Metric("x", 1.0, 0.5))], "inconclusive": ""}))
 
 
 def checks(workflow: Workflow, verdict: str):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synth_mlflow.checks import Probe, as_json
+from synth_mlflow.checks import Metric, as_json
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.policy import check_version, policy_of
@@ -14,8 +14,8 @@ from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, reco
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.write import NewRun, create_run, set_tags, writing
 
-GOOD = Probe("ks_distance", 0.01, limit=0.1, p_value=0.5)
-BAD = Probe("ks_distance", 0.90, limit=0.1, p_value=1e-9, column="age")
+GOOD = Metric("ks_distance", 0.01, limit=0.1, p_value=0.5)
+BAD = Metric("ks_distance", 0.90, limit=0.1, p_value=1e-9, column="age")
 
 
 @pytest.fixture

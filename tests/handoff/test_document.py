@@ -11,14 +11,14 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from synth_mlflow.handoff.document import Estimate, SignOff, twin_digest
-from synth_mlflow.handoff.schema import twin_schema
+from synth_mlflow.handoff.schema import handoff_json_schema
 
 PUBLISHED = json.loads(resources.files("synth_mlflow.handoff").joinpath("handoff.schema.json").read_text())
 VALIDATOR = Draft202012Validator(PUBLISHED)
 
 
 def test_published_schema_is_the_one_that_the_dataclasses_give():
-    assert twin_schema() == PUBLISHED
+    assert handoff_json_schema() == PUBLISHED
 
 
 def test_schema_is_a_schema():

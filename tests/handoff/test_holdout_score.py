@@ -13,11 +13,11 @@ import pytest
 import shop
 
 from synth_mlflow import Workflow
-from synth_mlflow.checks import CheckResult, Evidence, utility
+from synth_mlflow.checks import CheckInput, CheckResult, utility
 from synth_mlflow.handoff import holdout_score
 from synth_mlflow.handoff.holdout_score import read_predictions, write_predictions
 from synth_mlflow.sweep import holdout
-from synth_mlflow.sweep.holdout import Promise, confirm
+from synth_mlflow.sweep.holdout import HoldoutEstimate, estimate_on_confirmation_split
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import promise_of, promise_text
@@ -56,11 +56,11 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by one whenever predictions are held against the frozen rows."""
     made: list[str] = []
 
-    def counted(*args: object, **given: object) -> Promise:
+    def counted(*args: object, **given: object) -> HoldoutEstimate:
         made.append("opened")
-        return confirm(*args, **given)  # type: ignore[arg-type]
+        return estimate_on_confirmation_split(*args, **given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(holdout_score, "confirm", counted)
+    monkeypatch.setattr(holdout_score, "estimate_on_confirmation_split", counted)
     return made
 
 
@@ -74,7 +74,7 @@ def final_of(workflow: Workflow) -> StoredRun:
     return workflow.project.reader.finished("final")[-1]
 
 
-def promise(workflow: Workflow) -> Promise:
+def promise(workflow: Workflow) -> HoldoutEstimate:
     stated = promise_of(final_of(workflow))
     assert stated is not None
     return stated.promise
@@ -147,7 +147,7 @@ def test_two_reports_at_once_end_with_one_promise(halved: Workflow, monkeypatch:
     other, scored = Workflow("shop", halved.project.server.tracking_uri), holdout_score.scored
     told = []
 
-    def slowly(*args: object, **given: object) -> Promise:
+    def slowly(*args: object, **given: object) -> HoldoutEstimate:
         monkeypatch.setattr(holdout_score, "scored", scored)
         told.append(other.report().document.sweep.promise)
         return scored(*args, **{**given, "earlier_openings": [9, 9]})  # type: ignore[arg-type]
@@ -182,10 +182,10 @@ def test_predictions_come_back_as_they_were(tmp_path: Path, classes: tuple[objec
 
 @pytest.mark.slow
 def test_validation_scores_models_on_the_half_that_chooses(halved: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Evidence] = []
+    seen: list[CheckInput] = []
     run = utility.plugin.run
 
-    def watched(evidence: Evidence, policy: Mapping[str, float]) -> CheckResult:
+    def watched(evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         seen.append(evidence)
         return run(evidence, policy)
 

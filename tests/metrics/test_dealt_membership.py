@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from synth_mlflow.metrics.membership import LOW_RATES, attack_floors, deals, excess_floors, meta_floors, outcome
+from synth_mlflow.metrics.membership import (
+    LOW_RATES,
+    attack_floors,
+    excess_floors,
+    meta_floors,
+    outcome,
+    permute_membership,
+)
 
 N = 500
 
 
 @pytest.fixture(scope="module")
 def dealt() -> np.ndarray:
-    return deals(2 * N, np.random.default_rng(0))
+    return permute_membership(2 * N, np.random.default_rng(0))
 
 
 def test_half_of_the_targets_are_members_in_every_deal(dealt):

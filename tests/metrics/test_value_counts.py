@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.metrics.distances import (
-    Tally,
+    ValueCounts,
     absent_levels,
     ks_distance,
     ks_of_tally,
@@ -37,17 +37,21 @@ def test_distances_of_tallies_equal_those_of_the_values():
 @pytest.mark.parametrize(
     ("statistic", "tally", "value"),
     [
-        (missing_gap, Tally(counts(6), counts(9), (4, 1)), 0.3),
-        (missing_kept, Tally(counts(6), counts(9), (4, 1)), 0.25),
-        (missing_kept, Tally(counts(6), counts(9), (0, 1)), 1.0),  # nothing to keep
-        (marks_gap(np.array([True, False])), Tally(counts(5, 5), counts(2, 8), (0, 0)), 0.3),
-        (marks_kept(np.array([True, False])), Tally(counts(5, 5), counts(2, 8), (0, 0)), 0.4),
-        (outside_range, Tally(counts(0, 3, 3, 0), counts(1, 2, 2, 3), (0, 0)), 0.5),
-        (unseen_levels, Tally(counts(10, 0), counts(5, 5), (0, 0)), 0.5),
-        (unseen_levels, Tally(counts(5, 1, 1, 1, 1, 1, 0), counts(5, 1, 1, 1, 1, 0, 1), (0, 0)), 0.0),  # to be expected
-        (absent_levels(5), Tally(counts(50, 50), counts(100, 0), (0, 0)), 0.5),
-        (absent_levels(5), Tally(counts(98, 2), counts(100, 0), (0, 0)), 0.0),  # too rare to be missed
-        (ks_of_tally, Tally(counts(5), counts(0), (0, 5)), 0.0),
+        (missing_gap, ValueCounts(counts(6), counts(9), (4, 1)), 0.3),
+        (missing_kept, ValueCounts(counts(6), counts(9), (4, 1)), 0.25),
+        (missing_kept, ValueCounts(counts(6), counts(9), (0, 1)), 1.0),  # nothing to keep
+        (marks_gap(np.array([True, False])), ValueCounts(counts(5, 5), counts(2, 8), (0, 0)), 0.3),
+        (marks_kept(np.array([True, False])), ValueCounts(counts(5, 5), counts(2, 8), (0, 0)), 0.4),
+        (outside_range, ValueCounts(counts(0, 3, 3, 0), counts(1, 2, 2, 3), (0, 0)), 0.5),
+        (unseen_levels, ValueCounts(counts(10, 0), counts(5, 5), (0, 0)), 0.5),
+        (
+            unseen_levels,
+            ValueCounts(counts(5, 1, 1, 1, 1, 1, 0), counts(5, 1, 1, 1, 1, 0, 1), (0, 0)),
+            0.0,
+        ),  # to be expected
+        (absent_levels(5), ValueCounts(counts(50, 50), counts(100, 0), (0, 0)), 0.5),
+        (absent_levels(5), ValueCounts(counts(98, 2), counts(100, 0), (0, 0)), 0.0),  # too rare to be missed
+        (ks_of_tally, ValueCounts(counts(5), counts(0), (0, 5)), 0.0),
     ],
 )
 def test_statistics_by_hand(statistic, tally, value):

@@ -15,7 +15,7 @@ from synth_mlflow.data.task import COMMAND, ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.raw_command import command_words, read_predictions
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 
 TRAIN = "fit {train} {validation} {model} {seed} {target} {task}"
 PREDICT = "predict {model} {rows}.csv {predictions}.csv"
@@ -62,9 +62,9 @@ def rows() -> pd.DataFrame:
     )
 
 
-def bench_of(rows: pd.DataFrame, program: Program, task: Task = TASK, metric: str = "roc_auc") -> Bench:
+def bench_of(rows: pd.DataFrame, program: Program, task: Task = TASK, metric: str = "roc_auc") -> Evaluator:
     spec = ModelSpec(COMMAND, commands=FitCommands(TRAIN, PREDICT, program))
-    return Bench.build(rows[:50], rows[80:], task, metric, spec, synthetic=rows[50:80])
+    return Evaluator.build(rows[:50], rows[80:], task, metric, spec, synthetic=rows[50:80])
 
 
 def test_files_hold_features_target_and_weight_and_validation_is_real(rows: pd.DataFrame) -> None:
@@ -137,7 +137,7 @@ def test_columns_are_named_by_any_label(labels: tuple[object, ...], tmp_path: Pa
 
 def test_a_command_that_writes_no_model_is_refused(rows: pd.DataFrame) -> None:
     spec = ModelSpec(COMMAND, commands=FitCommands(TRAIN, PREDICT, lambda *_: None))
-    trainer = Bench.build(rows[:50], rows[80:], TASK, "roc_auc", spec).trainer
+    trainer = Evaluator.build(rows[:50], rows[80:], TASK, "roc_auc", spec).trainer
     with pytest.raises(UsageError, match=r"wrote nothing into {model}"):
         trainer.predictions(FitRows(np.arange(50), np.empty(0, dtype=np.int64)), 1)
 

@@ -20,7 +20,7 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.base import FitRows, fit
 from synth_mlflow.models.stopping_rows import stopping_rows
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 
 TASK = Task("churned", "binary")
 NOBODY = np.empty(0, dtype=np.int64)
@@ -178,7 +178,7 @@ def test_rows_that_decide_are_real_and_the_same_at_every_ratio(rows, own):
     Watched.shown.clear()
     real, made, evaluation = rows[:200], rows[200:300], rows[300:]
     marked = [table.assign(age=np.arange(len(table)) + at) for table, at in ((real, 0), (made, 1000))]
-    bench = Bench.build(marked[0], evaluation, TASK, "roc_auc", ModelSpec(own(Stopping)), synthetic=marked[1])
+    bench = Evaluator.build(marked[0], evaluation, TASK, "roc_auc", ModelSpec(own(Stopping)), synthetic=marked[1])
     for added in (NOBODY, np.arange(200, 220), np.arange(200, 300), np.tile(np.arange(150), 2)):
         bench.trainer.predictions(FitRows(np.arange(150), added), 7)
     held = [ages for _, ages in Watched.shown]
@@ -256,7 +256,7 @@ def test_lightgbm_weighs_rows_on_every_bench(rows, shared, monkeypatch):
     heavy = rows.assign(weight=np.where(rows["churned"] == "yes", 50, 1))
     task, spec = Task("churned", "binary", roles={"weight": "weight"}), ModelSpec(params={"n_estimators": 3})
     said = [
-        Bench.build(real, rows[300:], task, "roc_auc", spec).trainer.predictions(FitRows(np.arange(300), NOBODY), 1)
+        Evaluator.build(real, rows[300:], task, "roc_auc", spec).trainer.predictions(FitRows(np.arange(300), NOBODY), 1)
         for real in (rows[:300], heavy[:300])
     ]
     assert said[1][:, 1].mean() > said[0][:, 1].mean() + 0.05
@@ -293,9 +293,9 @@ def test_decision_function_alone_ranks(rows):
     assert np.array_equal(model.predict(rows).argmax(axis=1), model.pipeline.predict(features))
     taken = FitRows(np.arange(300), NOBODY)
     for metric in ("roc_auc", "average_precision", "balanced_accuracy"):
-        Bench.build(rows[:300], rows[300:], TASK, metric, spec).trainer.predictions(taken, 1)
+        Evaluator.build(rows[:300], rows[300:], TASK, metric, spec).trainer.predictions(taken, 1)
     with pytest.raises(UsageError, match=r"'neg_log_loss' needs probabilities .* LinearSVC has `decision_function`"):
-        Bench.build(rows[:300], rows[300:], TASK, "neg_log_loss", spec).trainer.predictions(taken, 1)
+        Evaluator.build(rows[:300], rows[300:], TASK, "neg_log_loss", spec).trainer.predictions(taken, 1)
 
 
 def test_a_class_that_a_fit_lacks_has_no_probability(rows):

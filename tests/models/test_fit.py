@@ -14,7 +14,7 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.models import lightgbm as boosted
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.raw_columns import load
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.plan import FitRows
 
 ESTIMATORS = ["lightgbm", "sklearn.linear_model:LogisticRegression", "sklearn.ensemble:RandomForestClassifier"]
@@ -95,7 +95,7 @@ def test_early_stopping_sees_no_evaluation_row(rows):
     other = evaluation.assign(churned=evaluation["churned"].map({"yes": "no", "no": "yes"}))
     taken = FitRows(np.arange(150), np.arange(200, 300))
     said = [
-        Bench.build(real, table, task, "roc_auc", spec, synthetic=made).trainer.predictions(taken, 5)
+        Evaluator.build(real, table, task, "roc_auc", spec, synthetic=made).trainer.predictions(taken, 5)
         for table in (evaluation, other)
     ]
     assert np.array_equal(*said)
@@ -112,7 +112,7 @@ def test_early_stopping_decides_on_real_rows_that_are_not_fitted_on(rows, added,
     monkeypatch.setattr(boosted, "_subset", noted)
     monkeypatch.setattr("synth_mlflow.sweep.evaluator.FRESH_BINS_MAX", 0)
     spec = ModelSpec(params={"early_stopping_rounds": 2})
-    bench = Bench.build(rows[:200], rows[300:], Task("churned", "binary"), "roc_auc", spec, synthetic=rows[200:300])
+    bench = Evaluator.build(rows[:200], rows[300:], Task("churned", "binary"), "roc_auc", spec, synthetic=rows[200:300])
     bench.trainer.model(FitRows(np.arange(150), added), 1)
     fitted, deciding = taken
     assert not set(fitted) & set(deciding)
@@ -131,7 +131,7 @@ def test_own_estimator_is_never_shown_an_evaluation_row(rows, monkeypatch):
     module = types.ModuleType("tests_watcher")
     module.Watcher = Watcher
     monkeypatch.setitem(sys.modules, "tests_watcher", module)
-    bench = Bench.build(
+    bench = Evaluator.build(
         rows[:200], rows[300:], Task("churned", "binary"), "roc_auc", ModelSpec("tests_watcher:Watcher")
     )
     bench.trainer.predictions(FitRows(np.arange(150), np.empty(0, dtype=np.int64)), 1)
@@ -174,7 +174,9 @@ def test_balanced_weights_balance_the_rows_of_each_fit(rows, monkeypatch):
     real = rows[:300]
     tables = (real, rows[300:], task, "roc_auc", spec)
     alone, beside = (
-        Bench.build(*tables, synthetic=s).trainer.predictions(FitRows(np.arange(300), np.empty(0, dtype=np.int64)), 1)
+        Evaluator.build(*tables, synthetic=s).trainer.predictions(
+            FitRows(np.arange(300), np.empty(0, dtype=np.int64)), 1
+        )
         for s in (None, rows.assign(churned="yes"))
     )
     assert np.array_equal(alone, beside)

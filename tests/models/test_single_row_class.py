@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.sweep.holdout import confirm
+from synth_mlflow.sweep.holdout import estimate_on_confirmation_split
 from synth_mlflow.sweep.plan import SweepPlan
 from synth_mlflow.sweep.runner import final_of, run_sweep
 
@@ -33,6 +33,6 @@ def test_every_number_is_finite_and_the_missing_correction_is_said() -> None:
     assert curve.chosen == 0.75
     assert (curve.corrected, curve.corrected_gain) == (curve.at(0.75).low, curve.at(0.75).gain_low)
     assert "could not be corrected" in curve.halves
-    said: Any = confirm(curve, evaluation, TASK, model.classes, model.predict(evaluation))
+    said: Any = estimate_on_confirmation_split(curve, evaluation, TASK, model.classes, model.predict(evaluation))
     assert np.isfinite([said.score, said.low, said.high]).all()
     assert "could not be corrected" in said.words

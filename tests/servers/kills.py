@@ -15,7 +15,7 @@ from started import fork, until
 
 from synth_mlflow import Workflow
 from synth_mlflow.queries.status import Status
-from synth_mlflow.sweep.holdout import Promise
+from synth_mlflow.sweep.holdout import HoldoutEstimate
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.sign_offs import promise_of
 
@@ -53,7 +53,7 @@ class Result:
     curve: str
     chosen: float
     model: str
-    promise: Promise
+    promise: HoldoutEstimate
 
 
 def go(uri: str, folder: str) -> None:

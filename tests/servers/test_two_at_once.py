@@ -14,7 +14,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.errors import GateError, SynthError
 from synth_mlflow.gate.verdicts import IS_CHECK
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.write import NewRun, claim, create_run, end_run
+from synth_mlflow.tracking.write import NewRun, create_run, end_run, set_param_once
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 SECONDS = 10  # of eight writers; 60 by `tests/benchmarks/faults.py`
@@ -94,8 +94,8 @@ def test_the_server_decides_a_claim(started):
     """Also on PostgreSQL and whatever a client believes: a parameter is written once."""
     workflow = started("a claim", freeze=False)
     server, run_id = workflow.project.server, workflow.project.problem().run.run_id
-    assert claim(server, run_id, names.P_EVALUATION_RUN, "first") == "first"
-    assert claim(server, run_id, names.P_EVALUATION_RUN, "second") == "first"
+    assert set_param_once(server, run_id, names.P_EVALUATION_RUN, "first") == "first"
+    assert set_param_once(server, run_id, names.P_EVALUATION_RUN, "second") == "first"
 
 
 def test_two_generates_of_the_same_batch_leave_one(started, tmp_path):

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from synth_mlflow import plugins
 from synth_mlflow.backends import base
-from synth_mlflow.backends.batch_writer import Spool
+from synth_mlflow.backends.batch_writer import BatchBuffer
 from synth_mlflow.data.provenance import record_in_file
 from synth_mlflow.data.splits import Panel
 from synth_mlflow.data.tables import read_table
@@ -325,8 +325,8 @@ def test_many_rows_are_made_a_chunk_at_a_time(frozen, monkeypatch):
         refs.append(weakref.ref(frame))
         original(spool, taken.pop())
 
-    taken, refs, original = [], [], Spool.add
-    monkeypatch.setattr(Spool, "add", add)
+    taken, refs, original = [], [], BatchBuffer.add
+    monkeypatch.setattr(BatchBuffer, "add", add)
     batch = frozen.generate("bootstrap_noise", rows=1_050, purpose="x")
     assert sizes == [100] * 10 + [50]
     assert max(alive) <= 1  # the one before, which the generator's loop still holds

@@ -14,10 +14,10 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.sweep.evaluator import Failed, Unscored, Work
+from synth_mlflow.sweep.evaluator import Failed, FitJob, RawFit
 from synth_mlflow.sweep.plan import FitKey, SweepPlan
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.fit_store import KeptFits
+from synth_mlflow.tracking.fit_store import FitCache
 from synth_mlflow.tracking.read import StoredRun
 
 pytestmark = pytest.mark.slow
@@ -73,13 +73,13 @@ def killed(killed_store: Path, tmp_path: Path) -> Workflow:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[FitKey]:
     """The keys of the fits that are made from now on."""
     keys: list[FitKey] = []
-    do = Work.do
+    do = FitJob.do
 
-    def noted(self: Work, key: FitKey) -> Unscored | Failed:
+    def noted(self: FitJob, key: FitKey) -> RawFit | Failed:
         keys.append(key)
         return do(self, key)
 
-    monkeypatch.setattr(Work, "do", noted)
+    monkeypatch.setattr(FitJob, "do", noted)
     return keys
 
 
@@ -91,7 +91,7 @@ def test_killed_sweep_makes_the_missing_fits_alone(
     curve = killed.sweep(repeats=REPEATS, n_jobs=1)
     after = killed.project.reader.run(left.run_id)
     assert after.counts and len(killed.project.reader.runs("sweep")) == 2
-    kept = KeptFits(killed.project.server, left.run_id, "somebody else's")
+    kept = FitCache(killed.project.server, left.run_id, "somebody else's")
     assert kept.finished == {}  # other versions made them
     plan = SweepPlan(repeats=REPEATS, n_jobs=1)
     n_made, everything = len(made), len(plan.keys(300))

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
-from synth_mlflow.sweep.evaluator import Work
+from synth_mlflow.sweep.evaluator import FitJob
 from synth_mlflow.sweep.plan import FitRows, source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
@@ -133,14 +133,14 @@ def test_held_back_rows_that_are_training_rows_are_refused_or_counted(
 
 @pytest.mark.slow
 def test_ratio_that_failed_before_refining_is_told(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    fitted = Work._predictions
+    fitted = FitJob._predictions
 
-    def failing(work: Work, rows: FitRows, seed: int) -> npt.NDArray[np.float64]:
+    def failing(work: FitJob, rows: FitRows, seed: int) -> npt.NDArray[np.float64]:
         if len(rows.added) == len(rows.real):  # at 50 % alone
             raise UsageError("no")
         return fitted(work, rows, seed)
 
-    monkeypatch.setattr(Work, "_predictions", failing)
+    monkeypatch.setattr(FitJob, "_predictions", failing)
     curve = done.sweep([0.25, 0.5], repeats=3, refine=True)
     assert 0.5 in [lost.ratio for lost in curve.failed] and "50 % was left out" in curve.decision
     left = {run.name: run.status for run in done.project.reader.runs() if not run.counts}

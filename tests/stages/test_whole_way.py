@@ -10,7 +10,7 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import UsageError
-from synth_mlflow.handoff.schema import twin_schema
+from synth_mlflow.handoff.schema import handoff_json_schema
 from synth_mlflow.tracking import names
 
 
@@ -69,7 +69,7 @@ def test_lineage_names_every_dataset_with_its_context(done: Workflow) -> None:
 def test_handoff_says_what_the_runs_say(done: Workflow, tmp_path: Path) -> None:
     handoff = done.report(tmp_path / "handoff.json")
     twin = json.loads((tmp_path / "handoff.json").read_text())
-    jsonschema.validate(twin, twin_schema())
+    jsonschema.validate(twin, handoff_json_schema())
     assert "Too few customers yet." in json.dumps(twin)
     assert handoff.owed == () and twin["sweep"]["chosen"] == done.latest_curve().chosen
     assert [batch["verdict"] for batch in twin["batches"]] == ["pass"]

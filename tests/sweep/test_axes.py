@@ -18,7 +18,7 @@ from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.estimator import check_weights
 from synth_mlflow.sweep.axes import Axis
 from synth_mlflow.sweep.curve import Curve
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.inference import Searched, Uncertainty, max_t
 from synth_mlflow.sweep.mix_search import first_mixes, lead, n_mixes
 from synth_mlflow.sweep.plan import ALL_ROWS, Fit, FitKey, SweepPlan, fit_rows
@@ -98,7 +98,7 @@ def test_every_beginning_holds_the_shares_of_a_mix():
 
 
 def bench(spec, task=TASK):
-    return Bench.build(people(80, 1), people(200, 3), task, "roc_auc", spec, synthetic=people(40, 2))
+    return Evaluator.build(people(80, 1), people(200, 3), task, "roc_auc", spec, synthetic=people(40, 2))
 
 
 TWICE = FitRows(np.arange(80), np.arange(80, 120), 2.0)

@@ -17,7 +17,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.sweep import executors
-from synth_mlflow.sweep.evaluator import Bench
+from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.executors import DaskCluster, open_engine
 from synth_mlflow.sweep.plan import Fit, FitKey, FitRows, SweepPlan
 from synth_mlflow.sweep.runner import run_sweep
@@ -53,7 +53,7 @@ def cluster() -> Iterator[Any]:
 
 
 def test_trainer_that_travelled_makes_the_same_model() -> None:
-    trainer = Bench.build(TABLES[0], TABLES[2], TASK, "roc_auc", SPEC, synthetic=TABLES[1]).trainer
+    trainer = Evaluator.build(TABLES[0], TABLES[2], TASK, "roc_auc", SPEC, synthetic=TABLES[1]).trainer
     rows = FitRows(np.arange(150), np.arange(220, 300))
     there = pickle.loads(pickle.dumps(trainer))
     assert np.array_equal(trainer.predictions(rows, 3), there.predictions(rows, 3))

@@ -9,7 +9,13 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.labels import target_values
 from synth_mlflow.models.scoring import score
-from synth_mlflow.sweep.holdout import confirm, halve, halves_of, unopened, worn_quantile
+from synth_mlflow.sweep.holdout import (
+    estimate_on_confirmation_split,
+    halve,
+    halves_of,
+    provisional_estimate,
+    reuse_adjusted_quantile,
+)
 from synth_mlflow.sweep.plan import SweepPlan
 from synth_mlflow.sweep.runner import run_sweep
 
@@ -33,7 +39,7 @@ def swept(n_evaluation):
 
 def test_large_set_is_scored_on_the_half_that_chose_nothing():
     curve, evaluation, classes, predictions = swept(2_400)
-    promise = confirm(curve, evaluation, TASK, classes, predictions)
+    promise = estimate_on_confirmation_split(curve, evaluation, TASK, classes, predictions)
     half = halve(evaluation["y"].to_numpy(dtype=float), True).confirm
     assert promise.n_rows == half.sum() == 1_200
     assert promise.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
@@ -46,10 +52,10 @@ def test_large_set_is_scored_on_the_half_that_chose_nothing():
 def test_half_that_confirms_is_worn_by_what_was_opened_and_not_by_what_chose_on_the_other():
     curve, evaluation, classes, predictions = swept(2_400)
     given = (curve, evaluation, TASK, classes, predictions)
-    new, chosen = confirm(*given), confirm(*given, other_sweeps=(4, 4))
+    new, chosen = estimate_on_confirmation_split(*given), estimate_on_confirmation_split(*given, other_sweeps=(4, 4))
     assert (chosen.low, chosen.high) == (new.low, new.high)
     assert "The former chose in 2 other sweeps, the latter are opened" in chosen.words
-    opened = confirm(*given, other_sweeps=(4, 4), earlier_openings=(4,))
+    opened = estimate_on_confirmation_split(*given, other_sweeps=(4, 4), earlier_openings=(4,))
     assert "the latter were opened for one other model before; the interval is widened" in opened.words
     width = (opened.score - opened.low) / (new.score - new.low)
     assert width == pytest.approx(
@@ -61,7 +67,7 @@ def test_half_that_confirms_is_worn_by_what_was_opened_and_not_by_what_chose_on_
 def test_before_the_opening_nothing_but_the_rows_that_chose_is_said():
     curve = swept(2_400)[0]
     point = curve.at(curve.chosen)
-    score, low, high = unopened(curve, 1.0)
+    score, low, high = provisional_estimate(curve, 1.0)
     assert score == curve.corrected
     assert score - low == pytest.approx(point.score - point.model_low)
     assert low < score < high <= 1.0
@@ -69,7 +75,10 @@ def test_before_the_opening_nothing_but_the_rows_that_chose_is_said():
 
 def test_small_set_promises_the_corrected_score_and_wears():
     curve, evaluation, classes, predictions = swept(300)
-    first, third = (confirm(curve, evaluation, TASK, classes, predictions, other_sweeps=n) for n in ((), (2, 4)))
+    first, third = (
+        estimate_on_confirmation_split(curve, evaluation, TASK, classes, predictions, other_sweeps=n)
+        for n in ((), (2, 4))
+    )
     assert first.score == third.score == curve.corrected
     assert third.low < first.low
     assert "same rows choose and confirm" in first.words
@@ -90,7 +99,7 @@ def test_every_task_is_scored_on_the_half_that_chose_nothing(kind, metric, estim
     curve = run_sweep(real, synthetic, evaluation, task, metric, spec, plan).curve
     model = fit(spec, task, real, seed=0)
     predictions = model.predict(evaluation)
-    promise = confirm(curve, evaluation, task, model.classes, predictions)
+    promise = estimate_on_confirmation_split(curve, evaluation, task, model.classes, predictions)
     half = halve(target_values(evaluation, task, model.classes), task.is_classification).confirm
     assert promise.score == score(metric, task, evaluation["y"][half], predictions[half], model.classes)
     assert promise.low < promise.score < promise.high
@@ -105,17 +114,17 @@ def of_kind(kind, n, seed):
 
 
 def test_worn_interval_is_the_union_bound():
-    assert worn_quantile([]) == pytest.approx(1.95996, abs=1e-5)
-    assert worn_quantile([3, 3]) == pytest.approx(worn_quantile([9]))
-    assert np.isfinite(worn_quantile([4] * 10_000))
+    assert reuse_adjusted_quantile([]) == pytest.approx(1.95996, abs=1e-5)
+    assert reuse_adjusted_quantile([3, 3]) == pytest.approx(reuse_adjusted_quantile([9]))
+    assert np.isfinite(reuse_adjusted_quantile([4] * 10_000))
 
 
 def test_worn_interval_holds_against_somebody_who_keeps_the_luckiest():
     """Models that are all worth 0 are swept 5 times, and the best score of all 4 ** 5 paths is promised."""
     rng = np.random.default_rng(0)
     luckiest = rng.normal(size=(300, 4**5)).max(axis=1)
-    assert (luckiest > worn_quantile([])).mean() > 0.99
-    assert (luckiest > worn_quantile([4] * 5)).mean() <= 0.05
+    assert (luckiest > reuse_adjusted_quantile([])).mean() > 0.99
+    assert (luckiest > reuse_adjusted_quantile([4] * 5)).mean() <= 0.05
 
 
 def test_halves_are_fixed_and_keep_the_classes():

@@ -8,7 +8,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import GateError
-from synth_mlflow.sweep.leave_one_out import LeftOut, leave_out
+from synth_mlflow.sweep.leave_one_out import LeaveOneOutResult, leave_out
 from synth_mlflow.sweep.plan import FitKey, SweepPlan, fit_rows
 
 TASK = Task("bought", "binary")
@@ -46,7 +46,7 @@ def test_flipped_labels_are_named_and_nothing_else(flipped):
     assert worst.batch == "b-2" and worst.overall.high < 0 < worst.overall.without - worst.overall.score
     assert worst.slices["young"].effect < 0 and worst.slices["nobody"] is None
     assert [each.overall.effect for each in flipped.effects] == sorted(each.overall.effect for each in flipped.effects)
-    assert LeftOut.from_json(flipped.to_json()) == flipped
+    assert LeaveOneOutResult.from_json(flipped.to_json()) == flipped
     assert flipped.frame()["batch"].tolist()[0] == "b-2" and "slice young" in flipped.frame()
 
 

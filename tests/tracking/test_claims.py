@@ -45,7 +45,7 @@ def claim(claims, *, done=False):
 
 
 def active(server):
-    return {run.run_id: run for run in Reader(server).with_key("key")}
+    return {run.run_id: run for run in Reader(server).find_by_key("key")}
 
 
 def test_who_comes_alone_has_the_work(server, claims):

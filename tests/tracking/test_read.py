@@ -6,9 +6,9 @@ import pytest
 
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.tracking import read
-from synth_mlflow.tracking.names import apart, slice_metric
+from synth_mlflow.tracking.names import slice_metric, unique_metric_names
 from synth_mlflow.tracking.read import Reader
-from synth_mlflow.tracking.server import Adopted, adopt, connect
+from synth_mlflow.tracking.server import MlflowProjectRun, connect, take_over_mlflow_run
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 
@@ -81,11 +81,11 @@ def test_other_projects_are_found_only_when_asked_for(server, run, uri):
 
 
 def test_the_run_of_mlflow_run_is_adopted_once(monkeypatch):
-    assert adopt() is None
+    assert take_over_mlflow_run() is None
     monkeypatch.setenv("MLFLOW_RUN_ID", "ab")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "1")
-    assert adopt() == Adopted("ab", "1")
-    assert adopt() is None
+    assert take_over_mlflow_run() == MlflowProjectRun("ab", "1")
+    assert take_over_mlflow_run() is None
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_slices_have_metrics_that_mlflow_takes(server, name, metric):
 
 
 def test_slices_whose_letters_mlflow_refuses_keep_metrics_of_their_own():
-    assert list(apart(slice_metric, ["a!", "a?", "a"]).values()) == [
+    assert list(unique_metric_names(slice_metric, ["a!", "a?", "a"]).values()) == [
         "synth.slice_score/a_",
         "synth.slice_score/a_:2",
         "synth.slice_score/a",

@@ -22,7 +22,7 @@ from synth_mlflow.tracking.write import (
     create_children,
     create_run,
     describe_experiment,
-    ending_badly,
+    marking_failure,
     set_tags,
     writing,
 )
@@ -214,7 +214,7 @@ def test_children_wait_until_somebody_writes_them(server, read):
     new = [NewRun("ratio", f"{ratio} %", f"key-{ratio}") for ratio in (0, 25)]
     children = create_children(server, parent, new)
     assert [(read.run(run_id).status, read.run(run_id).parent) for run_id in children] == [("SCHEDULED", parent)] * 2
-    with pytest.raises(RuntimeError, match="boom"), ending_badly(server, children[0]):
+    with pytest.raises(RuntimeError, match="boom"), marking_failure(server, children[0]):
         raise RuntimeError("boom")
     assert create_children(server, parent, new) == children
     assert read.run(children[0]).status == "SCHEDULED"
@@ -222,7 +222,7 @@ def test_children_wait_until_somebody_writes_them(server, read):
 
 def test_an_error_is_not_hidden_by_a_server_that_is_gone(server):
     run_id = create_run(server, PROBLEM)
-    with pytest.raises(RuntimeError, match="boom"), ending_badly(counted(server, "set_terminated"), run_id):
+    with pytest.raises(RuntimeError, match="boom"), marking_failure(counted(server, "set_terminated"), run_id):
         raise RuntimeError("boom")
 
 

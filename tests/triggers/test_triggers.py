@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from synth_mlflow.plugins import find, installed
-from synth_mlflow.triggers import Drift, Present, ProductionValue, Recorded
+from synth_mlflow.triggers import CurrentState, Drift, ProductionValue, RecordedState
 
-RECORDED = Recorded(
+RECORDED = RecordedState(
     generators={"forest": ("1.2.0",), "my-sim": ("2024-11",)},
     statement_digest="ab" * 32,
     n_real_rows=6_400,
@@ -23,7 +23,7 @@ KNOWN = {"forest": "1.9.1", "my-sim": "2024-11"}
 
 
 def ask(name, threshold, recorded=RECORDED, **present):
-    return find("triggers", name).load().evaluate(threshold, recorded, Present(**present))
+    return find("triggers", name).load().evaluate(threshold, recorded, CurrentState(**present))
 
 
 def production(*values, n_rows=1_600):
@@ -118,7 +118,7 @@ def test_metric_drop_seldom_cries_wolf_in_a_year_of_weekly_values():
         recorded = replace(RECORDED, promised=(score, score - 0.0196, score + 0.0196))
         year = production(*(0.91 + rng.normal(0, 0.01, size=52)))
         alarms += any(
-            metric_drop.evaluate(0.001, recorded, Present(production=year[: week + 1])).state == "due"
+            metric_drop.evaluate(0.001, recorded, CurrentState(production=year[: week + 1])).state == "due"
             for week in range(52)
         )
     assert alarms <= 20  # 10 are expected; *below the interval* would raise 61
