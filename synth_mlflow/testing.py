@@ -398,8 +398,8 @@ def _recorded() -> RecordedState:
         statement_digest="ab" * 32,
         n_real_rows=1_000,
         metric="roc_auc",
-        promised=(0.91, 0.90, 0.92),
-        n_promised_rows=250,
+        expected=(0.91, 0.90, 0.92),
+        n_expected_rows=250,
         schema_digest="cd" * 32,
         environment={"python": "3.11.9", "lightgbm": "4.6.0"},
     )

@@ -82,16 +82,18 @@ class _Copier:
             self.seal(ids[run_id])
 
     def seal(self, run_id: str) -> None:
-        """Write the seal that a run deserves as it is now, and that of its promise, which rests on it."""
+        """Write the seal that a run deserves as it is now, and that of its estimate, which rests on it."""
         params = dict(self.connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run_id,)))
         metrics = self.connection.execute("SELECT key, step, value FROM metrics WHERE run_uuid = ?", (run_id,))
         seal = (seal_of(params, metrics), run_id, names.P_SEAL)
         change = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
         self.connection.execute(change, seal)
-        if names.P_PROMISE in params:
-            told = {key: value for key, value in json.loads(params[names.P_PROMISE]).items() if key != "sha256"}
-            promise = canonical_json({**told, "sha256": json_digest([seal[0], told])})
-            self.connection.execute(change, (promise, run_id, names.P_PROMISE))
+        if names.P_HOLDOUT_ESTIMATE in params:
+            told = {
+                key: value for key, value in json.loads(params[names.P_HOLDOUT_ESTIMATE]).items() if key != "sha256"
+            }
+            estimate = canonical_json({**told, "sha256": json_digest([seal[0], told])})
+            self.connection.execute(change, (estimate, run_id, names.P_HOLDOUT_ESTIMATE))
 
     def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         marks = ", ".join("?" * len(columns))
@@ -100,7 +102,7 @@ class _Copier:
 
 def _retold(key: str, value: str, told: Mapping[str, str]) -> str:
     """A value as the copy states it; a noted verdict names the check runs inside its text."""
-    if not key.startswith(names.P_NOTE_PREFIX):
+    if not key.startswith(names.P_SUMMARY_PREFIX):
         return told.get(value, value)
     for old, new in told.items():
         value = value.replace(old, new)

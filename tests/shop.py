@@ -44,7 +44,7 @@ Real rows.
 
 
 def customers(n_rows: int, seed: int) -> pd.DataFrame:
-    """Mixed rows with a learnable target: numbers, texts, truth values, dates, missing values."""
+    """Mixed rows with a learnable target: numbers, texts, booleans, dates, missing values."""
     rng = np.random.default_rng(seed)
     age = rng.integers(18, 80, n_rows)
     income = np.round(rng.lognormal(10, 0.5, n_rows), 2)

@@ -93,7 +93,7 @@ def blame(
     ratio : float, optional
         The share of synthetic rows to look at; by default the model's own.
     batches : sequence of str
-        Short ids of the batches to leave out, each in turn; by default every one. Fewer suspects are told apart better.
+        Short ids of the batches to leave out, each in turn; by default every one. Fewer suspects have more power.
     repeats : int
         Draws of the rows, the first of which are those of the sweep; more tell smaller harm from noise.
     n_jobs : int
@@ -198,7 +198,7 @@ def _write(draft: RunDraft, sweep: RecordedSweep, blamed: Blame) -> None:
     draft.param(names.P_SEED, found.seed)
     draft.words(names.P_BATCHES, left_out)
     draft.words(names.P_BATCH_DIGESTS, (digests[batch] for batch in left_out))
-    draft.words(names.P_BLAMED, blamed.named)
+    draft.words(names.P_HARMFUL, blamed.named)
     draft.metric(names.M_RATIO, found.ratio)
     for each in found.effects:
         draft.metric(names.effect_metric(each.batch), each.overall.effect)

@@ -1,6 +1,6 @@
 """What a run states, computed again from its own files and rows; one function a stage.
 
-The promised score of a model, computed again from its predictions and the frozen rows.
+The expected score of a model, computed again from its predictions and the frozen rows.
 
 The row digests that a set or a batch keeps, against those that its rows give: gates compare rows by them.
 """
@@ -41,14 +41,14 @@ from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.models import champion, model_digest
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import RecordedEstimate, promise_of, recorded_sign_offs
+from synth_mlflow.tracking.sign_offs import RecordedEstimate, estimate_of, recorded_sign_offs
 from synth_mlflow.tracking.stored import StoredBatch
 
 CLOSE = 1e-9  # relative; what another processor may round differently
 
 
-def promise_contradictions(project: Project, final: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    """What a final run promises and its predictions, the frozen rows, or the handoffs of its sweep do not bear out.
+def estimate_contradictions(project: Project, final: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
+    """What a final run estimates and its predictions, the frozen rows, or the handoffs of its sweep do not bear out.
 
     Parameters
     ----------
@@ -61,34 +61,34 @@ def promise_contradictions(project: Project, final: StoredRun, runs: Sequence[St
     Raises
     ------
     EvidenceError, GateError
-        If the promise was changed, or the frozen rows or the statement are not here or not what they were.
+        If the estimate was changed, or the frozen rows or the statement are not here or not what they were.
     """
     predictions = array_digest(read_predictions(project.reader.file(final, names.A_PREDICTIONS))[0])
     if final.params[names.P_PREDICTIONS] != predictions:
         yield f"{names.A_PREDICTIONS} has digest {predictions[:12]}…, its run says {final.params[names.P_PREDICTIONS]}"
     counting = [run for run in runs if run.counts]
     handoffs = handoffs_of(counting, {final.params[names.P_SWEEP]})
-    stated = promise_of(final)
+    stated = estimate_of(final)
     if stated is None:
-        yield from (f"the promise that handoff {handoff.run_id} tells of is gone" for handoff in handoffs)
+        yield from (f"the expected score that handoff {handoff.run_id} states is gone" for handoff in handoffs)
         return
     sweep = next((run for run in counting if run.run_id == final.params[names.P_SWEEP]), None)
     if sweep is None:
         return  # told by whoever looks for missing runs
     found = _again(project, sweep, final, stated)
-    if not _alike(found, stated.promise):
-        yield f"it promises “{stated.promise.words}”, its predictions and the frozen rows give “{found.words}”"
+    if not _alike(found, stated.estimate):
+        yield f"it states “{stated.estimate.words}”, its predictions and the frozen rows give “{found.words}”"
     yield from _uses_left_out(stated, sweep, counting)
     for handoff in handoffs:
-        if handoff.params.get(names.P_PROMISED) != canonical_json(stated.interval):
-            yield f"handoff {handoff.run_id} promises {handoff.params.get(names.P_PROMISED)}, it {stated.interval}"
+        if handoff.params.get(names.P_HOLDOUT_SCORE) != canonical_json(stated.interval):
+            yield f"handoff {handoff.run_id} states {handoff.params.get(names.P_HOLDOUT_SCORE)}, it {stated.interval}"
 
 
 def _again(project: Project, sweep: StoredRun, final: StoredRun, stated: RecordedEstimate) -> HoldoutEstimate:
     """With the earlier uses that it was stated with; of the others only their number is kept, which is all it tells."""
     curve = project.curve(sweep)
-    earlier, n_others = stated.promise.earlier_answers, stated.promise.n_other_sweeps
-    others = earlier if stated.promise.shared else (1,) * n_others
+    earlier, n_others = stated.estimate.earlier_answers, stated.estimate.n_other_sweeps
+    others = earlier if stated.estimate.shared else (1,) * n_others
     return scored(project, final, curve, other_sweeps=others, earlier_openings=earlier)
 
 
@@ -98,15 +98,15 @@ def _alike(one: HoldoutEstimate, other: HoldoutEstimate) -> bool:
 
 
 def _uses_left_out(stated: RecordedEstimate, sweep: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    """Uses by this project that had ended before the promise was stated, so that it must have counted them."""
+    """Uses by this project that had ended before the estimate was stated, so that it must have counted them."""
     before = [run for run in runs if run.ended and run.ended < 1000 * datetime.fromisoformat(stated.at).timestamp()]
-    if stated.promise.shared:
+    if stated.estimate.shared:
         uses = {run.run_id for run in before if run.stage == "sweep"} - {sweep.run_id}
     else:
         uses = {run.params[names.P_SWEEP] for run in before if run.stage == "handoff"} - {sweep.run_id}
-    counted = len(stated.promise.earlier_answers)
+    counted = len(stated.estimate.earlier_answers)
     if counted < len(uses):
-        yield f"its promise counts {counted} earlier uses of the frozen set, this project alone has {len(uses)}"
+        yield f"its expected score counts {counted} earlier uses of the frozen set, this project alone has {len(uses)}"
 
 
 def digest_contradictions(project: Project, run: StoredRun, side: str, rows: pd.DataFrame) -> Iterator[str]:
@@ -202,7 +202,7 @@ def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         names.P_GENERATOR_VERSION: origin.version,
         names.P_SEED: origin.seed,
         names.P_SLICE: origin.slice or "",
-        names.P_DOOR: origin.door,
+        names.P_INGESTION: origin.door,
         names.P_SOURCE: dataclasses.asdict(origin.source),
         names.P_ROWS: record.rows,
         names.P_EVALUATION_DIGEST: record.evaluation_digest,
@@ -302,7 +302,7 @@ def _final(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     strangers = sorted(set(mix) - {"real", *run.batches})
     if strangers:
         yield f"its rows come from batches that it does not name: {', '.join(strangers)}"
-    yield from promise_contradictions(project, run, runs)
+    yield from estimate_contradictions(project, run, runs)
 
 
 def _alias(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -333,13 +333,13 @@ def _handoff(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Ite
     twin = json.loads(_text(project, run, names.A_HANDOFF_JSON))
     digest, held = twin_digest(twin), {other.run_id: other for other in runs}
     limits = _text(project, run, names.A_LIMITS) if names.A_LIMITS in run.artifacts else ""
-    sweep, promise = twin["sweep"], twin["sweep"]["promise"]
+    sweep, estimate = twin["sweep"], twin["sweep"]["estimate"]
     stated = {
         names.P_DOCUMENT: digest,
         names.P_CHOSEN: _share(sweep),
         names.P_LIMITS: text_digest(limits),
-        names.P_PROMISED: [promise["score"][end] for end in ("value", "low", "high")],
-        names.P_PROMISE_WORDS: promise["words"],
+        names.P_HOLDOUT_SCORE: [estimate["score"][end] for end in ("value", "low", "high")],
+        names.P_ESTIMATE_TEXT: estimate["words"],
     }
     yield from _differences(run, stated, "the document")
     if twin["sha256"] != digest:
@@ -380,7 +380,7 @@ def _sign_off(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> It
 def _blame(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
     found = LeaveOneOutResult.from_json(json.loads(_text(project, run, names.A_BLAME)))
     stated = {
-        **pages(names.P_BLAMED, found.to_blame),
+        **pages(names.P_HARMFUL, found.to_blame),
         **pages(names.P_BATCHES, (each.batch for each in found.effects)),
         names.P_METRIC: found.metric,
         names.P_SEED: found.seed,

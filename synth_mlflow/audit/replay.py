@@ -202,7 +202,7 @@ EXTERNAL = {
     "peer": "runs in another Python",
     "llm": "asks a language model",
 }
-"""What a door does that nobody may be made to do by a record alone."""
+"""What a source of rows does that nobody may be made to do by a record alone."""
 
 
 class CannotError(SynthError):

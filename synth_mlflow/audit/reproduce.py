@@ -94,7 +94,7 @@ def reproduce(
     handoff : str
         Its run id, ``newest`` or ``previous``.
     sources : sequence of Path
-        Real rows that batches learned from and that the server does not hold; told apart by their digests.
+        Real rows that batches learned from and that the server does not hold; recognised by their digests.
     allow_external : bool
         Whether commands may run, services be called, and code be loaded that only a record names.
     python : str, optional
@@ -152,7 +152,7 @@ def _real_rows(recorded: RecordedSweep, side: Literal["training", "evaluation"])
     def step() -> Step:
         project, params = recorded.project, recorded.frozen.run.params
         kept = project.real_file or Path(params[names.P_DATA_PATH])
-        if params[names.P_STORE] != "rows" and not kept.is_file():
+        if params[names.P_ROW_STORAGE] != "rows" and not kept.is_file():
             raise CannotError(f"they are kept by reference, and {kept} is not here: give them with `--data FILE`")
         rows = recorded.training if side == "training" else recorded.evaluation
         return Step(f"{side} rows", "identical", f"{len(rows):,} rows match the frozen digest")

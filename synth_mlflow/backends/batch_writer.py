@@ -169,7 +169,7 @@ section { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .6rem; text-align: left; border-bottom: 1px solid #ddd; white-space: nowrap; }
 """
-_POLICY = (  # nothing but this very style sheet; a page of rows that a stranger's generator made
+_POLICY = (  # nothing but this very style sheet; a page of rows that somebody else's generator made
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'"
 )
@@ -361,7 +361,7 @@ def _keep_rows(draft: RunDraft, record: Record, spool: BatchBuffer, digests: Row
 
 def _keep_pilot(draft: RunDraft, project: Project, record: Record, rows: pd.DataFrame) -> None:
     frozen, real, absent = project.evaluation_set(), None, ""
-    if frozen.run.params[names.P_STORE] != "rows":
+    if frozen.run.params[names.P_ROW_STORAGE] != "rows":
         absent = "The real rows of this project are kept by reference, and are not copied to the server."
     elif record.origin.source.kind == "file":
         absent = "The batch was learned from real rows elsewhere, which are not copied to the server."
@@ -385,7 +385,7 @@ def _state(draft: RunDraft, record: Record, frozen: EvaluationSet) -> None:
     draft.param(names.P_SEED, origin.seed)
     draft.param(names.P_SLICE, origin.slice or "")
     draft.param(names.P_PURPOSE, origin.purpose[:3_000])
-    draft.param(names.P_DOOR, origin.door)
+    draft.param(names.P_INGESTION, origin.door)
     draft.param(names.P_SOURCE, dataclasses.asdict(origin.source))
     draft.param(names.P_ROWS, record.rows)
     draft.param(names.P_EVALUATION_DIGEST, frozen.digest)

@@ -112,7 +112,7 @@ def generate_by_llm(
         asking = _asked_until(project, asked, origin, paid, timeout_seconds, kept)
     uri = registered_prompt(project.server, template.name, template.messages)
     origin = dataclasses.replace(origin, version=_version(kept), prompts=(uri,))
-    may_copy = not examples or (frozen.run.params[names.P_STORE] == "rows" and declared.kind != "file")
+    may_copy = not examples or (frozen.run.params[names.P_ROW_STORAGE] == "rows" and declared.kind != "file")
     evidence = _Evidence(asking, kept, uri, may_copy)
     account = GenerationStats(time.monotonic() - begun, {"llm": _notes(asking, kept, asked)})
     with spooling(frozen, origin, constraints) as spool:

@@ -77,7 +77,7 @@ def without_evaluation_rows(project: Project, frozen: EvaluationSet, rows: pd.Da
     try:
         training = project.training_rows(frozen)
     except EvidenceError:
-        if frozen.run.params[names.P_STORE] == "rows":
+        if frozen.run.params[names.P_ROW_STORAGE] == "rows":
             raise
         project.say(f"the training rows are not here, so {what} is held against evaluation rows by equal rows alone")
         return rows

@@ -59,7 +59,7 @@ class CheckInput:
 class Metric:
     """One question put to a batch, with the numbers that decide it.
 
-    A probe fails when its value is both *surprising* (beyond ``floor``, and ``p_value`` survives the correction over
+    A probe fails when its value is both *significant* (beyond ``floor``, and ``p_value`` survives the correction over
     all probes of the check; whichever of the two there is) and *large* (beyond ``limit``).
     """
 
@@ -151,14 +151,14 @@ def judge(probes: tuple[Metric, ...], inconclusive: str, alpha: float) -> Judgem
         )
     if not probes:
         return Judgement("inconclusive", ("no probe was made",))
-    return Judgement("pass", (f"{len(probes)} probes, none both surprising and large", *_near_misses(probes, alpha)))
+    return Judgement("pass", (f"{len(probes)} probes, none both significant and large", *_near_misses(probes, alpha)))
 
 
 def failed_probes(probes: tuple[Metric, ...], alpha: float) -> list[Metric]:
-    """The probes that are both surprising and large, in the order given."""
+    """The probes that are both significant and large, in the order given."""
     groups = {probe.group: [one for one in probes if one.group == probe.group] for probe in probes}
-    surprising = set().union(*(_holm(tuple(group), alpha / len(groups)) for group in groups.values()))
-    return [probe for probe in probes if probe in surprising and _beyond(probe, probe.limit) and _beyond_floor(probe)]
+    significant = set().union(*(_holm(tuple(group), alpha / len(groups)) for group in groups.values()))
+    return [probe for probe in probes if probe in significant and _beyond(probe, probe.limit) and _beyond_floor(probe)]
 
 
 def _near_misses(probes: tuple[Metric, ...], alpha: float) -> list[str]:
@@ -171,12 +171,12 @@ def _holm(probes: tuple[Metric, ...], alpha: float) -> set[Metric]:
     tested = sorted(
         (p for p in probes if p.value is not None and p.p_value is not None), key=lambda p: p.p_value or 0.0
     )
-    surprising: set[Metric] = set()
+    significant: set[Metric] = set()
     for rank, probe in enumerate(tested):
         if probe.p_value is None or probe.p_value > alpha / (len(tested) - rank):
             break
-        surprising.add(probe)
-    return surprising | {probe for probe in probes if probe.p_value is None}
+        significant.add(probe)
+    return significant | {probe for probe in probes if probe.p_value is None}
 
 
 def _beyond_floor(probe: Metric) -> bool:

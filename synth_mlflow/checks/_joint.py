@@ -2,7 +2,7 @@
 
 Probes of whole rows: the classifier test and its worst slices, repeated rows, and isolated ones.
 
-The blind test: can members and control be told apart without the batch? Then nothing can be judged against them.
+Test members against control without the batch: where they differ, nothing can be judged against them.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ BLIND_ALPHA = 0.001
 
 @dataclass(frozen=True)
 class ControlShiftTest:
-    """How well members and control can be told apart by themselves."""
+    """How well members and control are separated by themselves."""
 
     auc: float
     p_value: float

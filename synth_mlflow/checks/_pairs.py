@@ -68,7 +68,7 @@ def pair_families(
 
 
 def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Metric]:
-    """For each column the pair that is most surprising, paid for by Bonferroni over its partners."""
+    """For each column the pair that is most significant, paid for by Bonferroni over its partners."""
     return [
         _worst(family, place, policy[family.name])
         for family in families

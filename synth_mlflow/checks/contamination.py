@@ -4,7 +4,7 @@ The frozen evaluation rows measure everything that follows. A batch that holds s
 other rows, or handed out by a generator that learned from them, makes every score too good. Training rows, and real
 rows held against each other, say how much a batch has in common with evaluation rows by nature.
 
-Membership attacks with the sides swapped: which evaluation rows, rather than training rows, does a batch betray?
+Membership attacks with the sides swapped: which evaluation rows, rather than training rows, does a batch reveal?
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ class Fidelity:
             whole = _whole(without(tables, later), evidence, rng)
         if whole is not None:
             unknown = whole.blind.differ or _too_few_groups(tables, whole.found, evidence.task, policy)
-        # where too few rows show whether both sides follow one law, an honest batch answers for training rows alone
+        # where too few rows show whether both sides follow one distribution, a good
+        # batch answers for training rows alone
         untested = whole is None and len(tables.members) >= MIN_ROWS
         differ = untested or bool(later) or (whole is not None and bool(whole.blind.differ))
         if whole is None and not differ:

@@ -1,4 +1,4 @@
-"""Privacy: what does the batch betray about the rows that its generator learned from?
+"""Privacy: what does the batch reveal about the rows that its generator learned from?
 
 The claim is made under one attack model: somebody who holds the batch and candidate rows, but not the generator, tells
 the members among as many controls. It says nothing about attackers with the generator, with other batches, or with
@@ -147,7 +147,7 @@ def _attack_probes(name: str, battery: Battery, helps: str, policy: Mapping[str,
 
 
 def _near_copies(battery: Battery, limit: float) -> Metric:
-    """The way of being near that is most surprising, at the price of all ways (C. E. Bonferroni)."""
+    """The way of being near that is most significant, at the price of all ways (C. E. Bonferroni)."""
     how, marks = min(battery.copies.items(), key=lambda one: battery.p_value(one[1]))
     price = len(battery.copies)
     note = (

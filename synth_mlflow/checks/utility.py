@@ -403,7 +403,7 @@ def classes_of_members(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:
 
 
 def _selected(evidence: CheckInput, control: pd.DataFrame) -> pd.DataFrame:
-    """Without the rows that confirm: a batch that passes for its score on them would promise too much."""
+    """Without the rows that confirm: a batch that passes for its score on them would state too high a score."""
     return control if evidence.choosing is None else control[evidence.choosing].reset_index(drop=True)
 
 

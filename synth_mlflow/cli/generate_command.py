@@ -1,4 +1,4 @@
-"""The verb `generate`: one batch or several, through any of its doors."""
+"""The verb `generate`: one batch or several, from any source of rows."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def generate(given: GlobalOptions, **asked: Any) -> None:
     peer:Model; ask llm:MODEL with a --prompt; run a --command; or take a file in with --from and --record.
     """
     wanted = GenerateOptions(**asked)
-    _refuse_two_doors(wanted)
+    _refuse_two_sources(wanted)
     workflow = open_workflow("generate", given)
     found = _batches(workflow, wanted)
     if wanted.pilot:
@@ -156,7 +156,7 @@ def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: boo
     return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right", is_prose=True)
 
 
-def _refuse_two_doors(asked: GenerateOptions) -> None:
+def _refuse_two_sources(asked: GenerateOptions) -> None:
     if (asked.made is None) != (asked.record is None):
         raise click.UsageError(
             "--from FILE and --record FILE go together: no batch is taken in without its provenance."

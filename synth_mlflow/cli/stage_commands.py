@@ -95,7 +95,7 @@ def freeze(
                 "warning": params[names.P_WARNING],
             }
         )
-    output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_HOW]}")
+    output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_SPLIT_METHOD]}")
     output.line(f"held out: {params[names.P_BALANCE]}")
     if frozen.caveat:
         output.line(frozen.caveat)
@@ -221,7 +221,7 @@ def sweep(
     if given.as_json:
         return output.as_json(curve.to_json())
     tell_curve(curve)
-    output.line(f"{curve.halves} No score is promised before the first `report`, which states it for good.")
+    output.line(f"{curve.halves} The expected score on new data is stated by the first `report`, for good.")
     return output.next_command("synth-mlflow report --output handoff.html")
 
 
@@ -258,7 +258,7 @@ def report(
     if given.as_json:
         return output.as_json(written.document.to_json())
     output.line(f"handoff written: run {written.run_id}{f', file {target}' if target else ''}")
-    output.line(f"  {written.document.sweep.promise.words}")
+    output.line(f"  {written.document.sweep.estimate.words}")
     for item in written.owed:
         output.line(f"  DRAFT, still owed: {item}")
     return output.next_command("synth-mlflow check")

@@ -78,7 +78,7 @@ class Model:
     ratio: float
     metric: str
     score: float
-    """Promised on further rows; before a handoff, corrected for the choice on the rows that chose."""
+    """Expected on new data; before a handoff, corrected for the choice on the rows that chose."""
     batches: tuple[str, ...]
     """Ids of those inside the model; empty where real rows alone were chosen."""
     began: str

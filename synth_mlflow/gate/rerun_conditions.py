@@ -35,7 +35,7 @@ def recorded_facts(
     batches : iterable of StoredBatch
         The batches inside the model.
     stated : RecordedEstimate, optional
-        What the model is promised to score; None before its first handoff.
+        What the model is expected to score; None before its first handoff.
     """
     versions: dict[str, set[str]] = {}
     for batch in batches:
@@ -47,8 +47,8 @@ def recorded_facts(
         statement_digest=final.params[names.P_STATEMENT],
         n_real_rows=sum(int(frozen.run.params[side]) for side in sides),
         metric=problem.statement.facts.metric,
-        promised=stated.interval if stated else None,
-        n_promised_rows=stated.promise.n_rows if stated else 0,
+        expected=stated.interval if stated else None,
+        n_expected_rows=stated.estimate.n_rows if stated else 0,
         schema_digest=frozen.schema_digest,
         environment=flat_environment(json.loads(final.params[names.P_ENVIRONMENT])),
     )

@@ -375,7 +375,7 @@ def _texts(batch: StoredRun) -> Iterator[str]:
 
 
 def _name(number: int) -> str:
-    return f"{names.P_NOTE_PREFIX}{number}"
+    return f"{names.P_SUMMARY_PREFIX}{number}"
 
 
 def _parsed(text: str) -> Note | None:

@@ -174,7 +174,7 @@ def fit_table(
     if len(members) < MIN_MEMBERS:
         raise GeneratorError(
             f"{len(members):,} real rows were given, at least {MIN_MEMBERS} are needed to learn from.",
-            "Add real rows: fewer cannot be told apart from copies.",
+            "Add real rows: fewer cannot be distinguished from copies.",
         )
     kinds = schema_of(members)
     plan = _plan(roles_of(members, task.target, task.roles), slice, text)

@@ -59,7 +59,7 @@ def build_document(
     material : HandoffInputs
         The runs that it speaks of.
     stated : RecordedEstimate
-        What the model is promised to score.
+        What the model is expected to score.
     limits : mapping of str to str
         What people wrote under each heading of limits.md; blank where nobody did.
     """
@@ -186,14 +186,14 @@ def _evaluation(material: HandoffInputs) -> handoff.EvaluationSet:
         "held out": params.get(names.P_BALANCE, ""),
         "rows that equal another row": params[names.P_DUPLICATES],
         "equal rows": material.frozen.caveat or "are on one side of the split",
-        "the rows are": "stored on the run" if params[names.P_STORE] == "rows" else "kept by reference",
+        "the rows are": "stored on the run" if params[names.P_ROW_STORAGE] == "rows" else "kept by reference",
         "training rows digest": params[names.P_TRAINING_DIGEST],
         **_smallest_gain(material.curve),
     }
     return handoff.EvaluationSet(
         run_id=material.frozen.run.run_id,
         sha256=material.frozen.digest,
-        how=params[names.P_HOW],
+        how=params[names.P_SPLIT_METHOD],
         n_training=int(params[names.P_TRAINING_ROWS]),
         n_evaluation=int(params[names.P_EVALUATION_ROWS]),
         metrics=(params[names.P_METRIC],),
@@ -404,7 +404,7 @@ def describe_sweep(
         rule=curve.rule,
         shape=curve.fragility.words,
         fragility=curve.fragility.sentence,
-        promise=_promise(stated),
+        estimate=_expected_score(stated),
         decisions=(_said_once(curve),),
         slices=tuple(_slice(point, name, part) for point in curve.points for name, part in point.slices.items()),
         picture=picture,
@@ -450,15 +450,15 @@ def _mixed(curve: Curve) -> str:
     return MIXES[curve.mix]
 
 
-def _promise(stated: RecordedEstimate) -> handoff.Promise:
-    promise = stated.promise
-    return handoff.Promise(
+def _expected_score(stated: RecordedEstimate) -> handoff.ExpectedScore:
+    estimate = stated.estimate
+    return handoff.ExpectedScore(
         score=_estimate(stated.interval),
-        n_rows=promise.n_rows,
-        rows_chose=promise.shared,
-        n_earlier_uses=len(promise.earlier_answers),
-        n_other_sweeps=promise.n_other_sweeps,
-        words=promise.words,
+        n_rows=estimate.n_rows,
+        rows_chose=estimate.shared,
+        n_earlier_uses=len(estimate.earlier_answers),
+        n_other_sweeps=estimate.n_other_sweeps,
+        words=estimate.words,
         stated_at=stated.at,
     )
 

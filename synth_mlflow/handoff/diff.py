@@ -153,9 +153,9 @@ def _choice(document: Document) -> Said:
     return {
         f"chosen {sweep.noun}": value_words(sweep, sweep.chosen),
         "score": _estimate(sweep.chosen_point.score),
-        "promised on further rows": _estimate(sweep.promise.score),
+        "expected on new data": _estimate(sweep.estimate.score),
         "peak": value_words(sweep, sweep.peak),
-        "cannot be told from the peak": ", ".join(value_words(sweep, ratio) for ratio in sweep.plateau),
+        "not significantly different from the peak": ", ".join(value_words(sweep, ratio) for ratio in sweep.plateau),
         "rule": sweep.rule,
         "shape": sweep.shape,
         "success": f"{'met' if success.met else 'not met'}: {success.measured:.4f} of {success.threshold:.4g}",

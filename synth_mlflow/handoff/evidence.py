@@ -11,7 +11,7 @@ Verdict = Literal["pass", "fail", "inconclusive", "unvalidated"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with the interval it is promised to lie in."""
+    """A number with the interval it is expected to lie in."""
 
     value: float
     low: float
@@ -182,8 +182,8 @@ class SliceScore:
 
 
 @dataclass(frozen=True)
-class Promise:
-    """What the model is promised to score on further rows, stated once, when its sweep was first handed over."""
+class ExpectedScore:
+    """What the model is expected to score on further rows, stated once, when its sweep was first handed over."""
 
     score: Estimate
     n_rows: int
@@ -213,13 +213,13 @@ class Sweep:
     chosen: float
     peak: float
     plateau: tuple[float, ...]
-    """The ratios that cannot be told from the peak, the peak among them."""
+    """The ratios not significantly different from the peak, the peak among them."""
     rule: str
     """The rule that chose, stated before the numbers were known."""
     shape: Literal["sharp", "flat", "no peak"]
     fragility: str
     """The shape in words, with its numbers."""
-    promise: Promise
+    estimate: ExpectedScore
     decisions: tuple[str, ...] = ()
     """What else was concluded, with the numbers: placebo, learning curve, smallest gain that would be seen."""
     slices: tuple[SliceScore, ...] = ()

@@ -306,7 +306,7 @@ def result(probe: Probe) -> str:
     Examples
     --------
     >>> result(Probe("reused_values", 0.07, 0.02, "low", failed=False, p_value=0.2))
-    'beyond the limit, not surprising'
+    'beyond the limit, not significant'
     >>> result(Probe("ks_distance", 0.05, 0.1, "low", failed=False))
     'held'
     """
@@ -315,7 +315,7 @@ def result(probe: Probe) -> str:
     if probe.value is None:
         return "not computed"
     beyond = probe.value > probe.limit if probe.better == "low" else probe.value < probe.limit
-    return "beyond the limit, not surprising" if beyond else "held"
+    return "beyond the limit, not significant" if beyond else "held"
 
 
 FILTERS = (

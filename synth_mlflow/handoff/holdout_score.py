@@ -1,4 +1,4 @@
-"""Open the half of the frozen set that confirms: once for a sweep that is handed over, to state its promised score."""
+"""Score the final model once on the confirmation split and record the result; later reports reuse it."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from synth_mlflow.sweep.holdout import HoldoutEstimate, estimate_on_confirmation
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import RecordedEstimate, promise_in, promise_of, promise_text
+from synth_mlflow.tracking.sign_offs import RecordedEstimate, estimate_in, estimate_of, estimate_text
 from synth_mlflow.tracking.write import set_param_once
 
 
 def get_or_record_estimate(project: Project, final: StoredRun, curve: Curve) -> RecordedEstimate:
-    """The promise that stands on the run of a final model, or else the one that is stated there now, for good.
+    """The estimate that stands on the run of a final model, or else the one that is stated there now, for good.
 
     Of several reports at once the first one states it; whatever happens to them, every later one says the same.
 
     Raises
     ------
     EvidenceError
-        If the promise, the predictions or the frozen rows are not what was recorded, or the rows are elsewhere.
+        If the estimate, the predictions or the frozen rows are not what was recorded, or the rows are elsewhere.
     """
-    stands = promise_of(final)
+    stands = estimate_of(final)
     if stands is None:
         sweeps, finals = runs_on_evaluation_set(project, "sweep"), runs_on_evaluation_set(project, "final")
         keys = {run.run_id: run.params.get(names.P_KEY, run.run_id) for run in sweeps}
         own = final.params[names.P_SWEEP]
         others = _distinct({run.run_id: keys[run.run_id] for run in sweeps}, sweeps, keys.get(own, own))
-        opened = [run for run in finals if names.P_PROMISE in run.params and run.run_id != final.run_id]
+        opened = [run for run in finals if names.P_HOLDOUT_ESTIMATE in run.params and run.run_id != final.run_id]
         of_sweep = {run.run_id: keys.get(run.params[names.P_SWEEP], run.params[names.P_SWEEP]) for run in opened}
         openings = _distinct(of_sweep, opened, keys.get(own, own))
-        promise = scored(project, final, curve, other_sweeps=_answers(others), earlier_openings=_answers(openings))
-        stated = RecordedEstimate(promise, datetime.now(UTC).isoformat(timespec="seconds"))
-        text = set_param_once(project.server, final.run_id, names.P_PROMISE, promise_text(final, stated))
-        stands = promise_in(text, final)
+        estimate = scored(project, final, curve, other_sweeps=_answers(others), earlier_openings=_answers(openings))
+        stated = RecordedEstimate(estimate, datetime.now(UTC).isoformat(timespec="seconds"))
+        text = set_param_once(project.server, final.run_id, names.P_HOLDOUT_ESTIMATE, estimate_text(final, stated))
+        stands = estimate_in(text, final)
     return stands
 
 
 def scored(
     project: Project, final: StoredRun, curve: Curve, *, other_sweeps: Sequence[int], earlier_openings: Sequence[int]
 ) -> HoldoutEstimate:
-    """The promise of a final model, from its recorded predictions and the frozen rows."""
+    """The estimate of a final model, from its recorded predictions and the frozen rows."""
     predictions, classes = read_predictions(project.reader.file(final, names.A_PREDICTIONS))
     frozen = project.evaluation_set()
     rows, task = project.evaluation_rows(frozen), frozen.task_of(project.problem().statement)
@@ -61,7 +61,7 @@ def scored(
 
 
 def runs_on_evaluation_set(project: Project, stage: Literal["sweep", "final"]) -> list[StoredRun]:
-    """Every sweep, or final model, on the frozen rows, from all experiments: rows wear wherever they are asked."""
+    """All sweeps, or final models, in any experiment, that were scored on these rows: each reuse weakens them."""
     where = f"params.`{names.P_EVALUATION_DIGEST}` = '{project.evaluation_set().digest}'"
     return project.reader.finished(stage, where=where, everywhere=True)
 

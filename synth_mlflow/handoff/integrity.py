@@ -12,7 +12,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import model_digest
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import promise_of
+from synth_mlflow.tracking.sign_offs import estimate_of
 
 
 def require_intact(
@@ -92,7 +92,7 @@ def refuse_misquoted(project: Project, handoff: StoredRun, document: Document) -
 
 
 def _told(document: Document) -> dict[str, object]:
-    score = document.sweep.promise.score
+    score = document.sweep.estimate.score
     return {
         "the ratio": document.sweep.chosen,
         "the model": document.sweep.model_uri,
@@ -103,7 +103,7 @@ def _told(document: Document) -> dict[str, object]:
 
 
 def _recorded(final: StoredRun) -> dict[str, object]:
-    params, stated = final.params, promise_of(final)
+    params, stated = final.params, estimate_of(final)
     chosen = float(params[names.P_CHOSEN])
     return {
         "the ratio": chosen,

@@ -47,7 +47,7 @@ class Handoff:
 def report(project: Project, *, output: Path | None = None, limits: Path | None = None) -> Handoff:
     """Build the handoff document and keep it on a run of its own.
 
-    The first report of a sweep also states what its model is promised to score, for good; see :mod:`.opening`.
+    The first report of a sweep also states what its model is expected to score, for good; see :mod:`.opening`.
 
     Parameters
     ----------
@@ -174,9 +174,9 @@ def _write(draft: RunDraft, document: Document, limits: str) -> None:
         draft.param(names.P_MODEL_URI, sweep.model_uri)
     draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())
     draft.tag(names.TAG_SIGNED, "false")
-    told = sweep.promise.score
-    draft.param(names.P_PROMISED, [told.value, told.low, told.high])
-    draft.param(names.P_PROMISE_WORDS, sweep.promise.words)
+    told = sweep.estimate.score
+    draft.param(names.P_HOLDOUT_SCORE, [told.value, told.low, told.high])
+    draft.param(names.P_ESTIMATE_TEXT, sweep.estimate.words)
     draft.score(sweep.metric, told.value, told.low, told.high)
     draft.metric(names.M_CHOSEN, sweep.chosen_share)
     draft.describe(_description(document))
@@ -188,8 +188,8 @@ def _description(document: Document) -> str:
     inside = ", ".join(batch.batch for batch in document.batches_in_model()) or "none"
     return (
         f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"
-        f"| chosen {document.sweep.noun} | promised {document.sweep.metric} | batches in the model | model |\n"
+        f"| chosen {document.sweep.noun} | expected {document.sweep.metric} | batches in the model | model |\n"
         "|---|---|---|---|\n"
-        f"| {value_words(document.sweep, document.sweep.chosen)} | {document.sweep.promise.score.value:.4f} "
+        f"| {value_words(document.sweep, document.sweep.chosen)} | {document.sweep.estimate.score.value:.4f} "
         f"| {inside} | {document.sweep.model_uri or ''} |"
     )

@@ -17,7 +17,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
 
-MADE_HERE = ("generator", "code", "command")  # the doors whose rows can be made again by a command
+MADE_HERE = ("generator", "code", "command")  # the sources whose rows can be made again by a command
 PURPOSE_KEPT = 3_000  # characters of a purpose that a parameter keeps
 FILE = "FILE"  # stands for real rows that the server does not hold
 
@@ -82,7 +82,7 @@ def _origin(project: Project, batch: StoredBatch) -> Origin:
         seed=json.loads(params[names.P_SEED]),
         slice=params[names.P_SLICE] or None,
         purpose=params[names.P_PURPOSE],
-        door=_door(params[names.P_DOOR]),
+        door=_door(params[names.P_INGESTION]),
         source=Source(**json.loads(params[names.P_SOURCE])),
     )
 
@@ -173,7 +173,7 @@ def _new_project_steps(material: HandoffInputs) -> Iterator[tuple[str, str]]:
         f"mlflow artifacts download --run-id {problem.run.run_id} --artifact-path {names.A_STATEMENT} --dst-path .",
         "For another project, when rows or task have changed: the statement to begin with",
     )
-    if frozen.params[names.P_STORE] == "rows":
+    if frozen.params[names.P_ROW_STORAGE] == "rows":
         yield (
             f"mlflow artifacts download --run-id {frozen.run_id} --dst-path rows",
             f"And the real rows of this one: {names.A_TRAINING} and {names.A_EVALUATION}",
@@ -186,8 +186,8 @@ def _new_project_steps(material: HandoffInputs) -> Iterator[tuple[str, str]]:
 
 
 def _freeze_command(params: Mapping[str, str]) -> str:
-    words = ["synth-mlflow", "freeze", "--seed", params[names.P_SEED], "--store", params[names.P_STORE]]
-    given: dict[str, Any] = json.loads(params.get(names.P_CUT, "{}"))
+    words = ["synth-mlflow", "freeze", "--seed", params[names.P_SEED], "--store", params[names.P_ROW_STORAGE]]
+    given: dict[str, Any] = json.loads(params.get(names.P_SPLIT_PARAMS, "{}"))
     for option in ("group", "time", "equal_rows"):
         words += [f"--{option.replace('_', '-')}", given[option]] if given.get(option) else []
     return shlex.join(words)

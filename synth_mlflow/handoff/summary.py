@@ -82,7 +82,7 @@ def shared(document: Document) -> dict[str, Any]:
         "verdicts": get_args(Verdict)[:3],
         "shown_reasons": SHOWN_REASONS,
         "places": decimals(point.score for point in sweep.points),
-        "promised_places": decimals([sweep.promise.score]),
+        "expected_places": decimals([sweep.estimate.score]),
         "gain_places": decimals(point.gain for point in sweep.points),
         "slice_places": decimals(row.gain for row in sweep.slices),
     }
@@ -162,10 +162,12 @@ def why_not(point: CurvePoint, sweep: Sweep) -> str:
         return f"measurably below the peak, by {number(sweep.at(sweep.peak).score.value - point.score.value, places)}"
     more = point.n_synthetic - sweep.chosen_point.n_synthetic
     if sweep.axis == "weight":
-        return f"cannot be told from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
+        return f"is not significantly different from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
     if more > 0:
-        return f"cannot be told from the peak, and needs {more:,} synthetic rows more than the chosen one"
-    return f"cannot be told from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
+        return (
+            f"is not significantly different from the peak, and needs {more:,} synthetic rows more than the chosen one"
+        )
+    return f"is not significantly different from the peak; the rule takes {value_words(sweep, sweep.chosen)}"
 
 
 def _no_help(gain: Estimate, noun: str) -> str:

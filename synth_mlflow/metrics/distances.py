@@ -1,4 +1,4 @@
-"""How far two samples of one column are apart, and how surprising that is.
+"""How far two samples of one column are apart, and how significant that is.
 
 Every ``*_distance`` is 0 for identical samples; the ``*_p_value`` functions say how often two samples of one law would
 be as far apart.

@@ -7,7 +7,7 @@ Each row beside the few real rows that are closest to it, and what their likenes
 A row copied and altered is told from one that is close by nature by the kind of likeness: all columns nearly equal, or
 all but one equal, or half of them equal in values that few rows have.
 
-Reused values: a generator that hands out its members' own values betrays them, though no distance shows it.
+Reused values: a generator that gives out its training rows' own values reveals them, though no distance shows it.
 
 Cheapest and strongest against generators that resample leaves: on the credit world's memorising trees the count of
 exact values alone reaches AUC 0.91 where the distance to the closest record reaches 0.52.
@@ -179,7 +179,7 @@ class ValueCounts:
 
     @property
     def reused(self) -> Bools:
-        """Where a value is one target's own and yet stands in the batch; heaps and labels betray nobody."""
+        """Where a value is one target's own and yet stands in the batch; common values and labels reveal nobody."""
         return np.asarray(self.present & (self.among_targets == 1) & (self.in_batch > 0))
 
 

@@ -38,12 +38,12 @@ class ClassifierTest:
 
     @property
     def auc(self) -> float:
-        """0.5: cannot be told apart; 1: every row can."""
+        """0.5: indistinguishable; 1: fully separable."""
         return self.within(np.ones(len(self.scores), dtype=bool)).auc
 
     @property
     def p_value(self) -> float:
-        """How often two samples of one law would be told apart this well."""
+        """The p-value: how often two samples of one distribution would be separated this well."""
         return self.within(np.ones(len(self.scores), dtype=bool)).p_value
 
     def within(self, rows: Bools) -> FoldedArea:

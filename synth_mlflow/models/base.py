@@ -73,7 +73,7 @@ def fit(
     spec : ModelSpec
     task : Task
     rows : DataFrame
-        A normalised table with the target; text, missing values, truth values and moments are taken as they are.
+        A normalised table with the target; text, missing values, booleans and moments are taken as they are.
     seed : int
         The only source of randomness; the number of threads changes nothing.
     n_threads : int

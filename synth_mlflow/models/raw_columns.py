@@ -70,7 +70,7 @@ class RawColumn:
             raise ValueError(f"column {self.name!r} {error}") from error
 
     def encode(self, values: pd.Series) -> Matrix:
-        """Numbers as they are, truth values as 0 and 1, moments as seconds since 1970, text as its place in the list.
+        """Numbers as they are, booleans as 0 and 1, moments as seconds since 1970, text as its place in the list.
 
         Missing values and text without a code become NaN, which LightGBM treats as missing.
         """

@@ -137,7 +137,7 @@ def moments_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Seri
 
 
 def plain(features: pd.DataFrame) -> pd.DataFrame:
-    """Text as Python objects, truth values and moments (in seconds) as numbers: what scikit-learn understands."""
+    """Text as Python objects, booleans and moments (in seconds) as numbers: what scikit-learn understands."""
     return pd.DataFrame({name: _plain(features[name]) for name in features.columns})
 
 

@@ -18,7 +18,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import public_uri
-from synth_mlflow.tracking.sign_offs import promise_of
+from synth_mlflow.tracking.sign_offs import estimate_of
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.tracking.ui import download_url
 
@@ -131,7 +131,7 @@ def _batch(ledger: RunIndex, batch: StoredBatch) -> Batch:
 def _model(ledger: RunIndex, final: StoredRun) -> Model:
     params = final.params
     sweep = ledger.finished.get(params[names.P_SWEEP], final)
-    ratio, stated = float(params[names.P_CHOSEN]), promise_of(final)
+    ratio, stated = float(params[names.P_CHOSEN]), estimate_of(final)
     return Model(
         sweep=params[names.P_SWEEP],
         run_id=final.run_id,
@@ -139,7 +139,7 @@ def _model(ledger: RunIndex, final: StoredRun) -> Model:
         sha256=params[names.P_MODEL_SHA256],
         ratio=ratio,
         metric=params[names.P_METRIC],
-        score=stated.promise.score if stated else final.metrics[names.M_SCORE],
+        score=stated.estimate.score if stated else final.metrics[names.M_SCORE],
         batches=final.batches if ratio else (),
         began=_moment(sweep.started),
         ended=_moment(sweep.ended or sweep.started),

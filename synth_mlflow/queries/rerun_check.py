@@ -41,7 +41,7 @@ from synth_mlflow.metrics.encoding import labels, numbers
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import promise_of
+from synth_mlflow.tracking.sign_offs import estimate_of
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, TriggerState
@@ -54,13 +54,13 @@ class ColumnDrift:
     column: str
     distance: float
     """Kolmogorov-Smirnov distance of numbers and dates, total variation of labels, or the difference of the shares that
-    are missing where that is more surprising; between 0 and 1."""
+    are missing where that is more significant; between 0 and 1."""
     p_value: float
     """Corrected for the number of columns: how often rows of one law would look as different anywhere."""
 
 
 def table_drift(known: pd.DataFrame, new: pd.DataFrame, schema: Schema) -> tuple[ColumnDrift, ...]:
-    """Test every column, most surprising first.
+    """Test every column, most significant first.
 
     Parameters
     ----------
@@ -156,8 +156,8 @@ def check(
     inside = set(final.batches) if sweep.curve.chosen else set()
     batches = project.batches() if batches is None else batches
     used = [batch for batch in batches if batch.id in inside]
-    recorded = recorded_facts(problem, frozen, final, used, promise_of(final))
-    _refuse_strangers(asked.generators or {}, batches)
+    recorded = recorded_facts(problem, frozen, final, used, estimate_of(final))
+    _refuse_unknown_generators(asked.generators or {}, batches)
     news = _news(project, frozen, asked.new_data)
     digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
     present = CurrentState(
@@ -174,7 +174,7 @@ def check(
     return [*evaluate(problem, recorded, present), retracted_inside(used), *unjudged]
 
 
-def _refuse_strangers(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:
+def _refuse_unknown_generators(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:
     made = {batch.run.params[names.P_GENERATOR] for batch in batches}
     for name in versions:
         if name not in made:
@@ -251,7 +251,7 @@ def _drift(project: Project, frozen: EvaluationSet, unseen: pd.DataFrame) -> Dri
     try:
         known = pd.concat([project.training_rows(frozen), project.evaluation_rows(frozen)])
     except EvidenceError:
-        if frozen.run.params[names.P_STORE] == "rows":
+        if frozen.run.params[names.P_ROW_STORAGE] == "rows":
             raise
         return None
     found = table_drift(known, unseen, frozen.schema)

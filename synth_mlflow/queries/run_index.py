@@ -1,6 +1,6 @@
 """Every run of one project, read once, and asked in memory however many questions follow.
 
-What used a batch: the sweeps that drew their curve with it, the models that ate it, the handoffs of both.
+What used a batch: the sweeps that drew their curve with it, the models that used it, the handoffs of both.
 """
 
 from __future__ import annotations

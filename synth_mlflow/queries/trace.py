@@ -22,7 +22,7 @@ from synth_mlflow.tracking.lineage import Version
 from synth_mlflow.tracking.models import versions_that_hold
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun, expand_run_id
-from synth_mlflow.tracking.sign_offs import StoredSignOff, promise_of
+from synth_mlflow.tracking.sign_offs import StoredSignOff, estimate_of
 from synth_mlflow.tracking.stored import StoredBatch
 
 DIGEST_SHOWN = 12  # characters
@@ -106,12 +106,12 @@ def _on_axis(run: StoredRun) -> dict[str, Fact]:
 
 
 def model_node(final: StoredRun) -> Node:
-    """The registered model of a sweep: its score on the rows that chose, and what it is promised to score."""
-    ratio, stated = float(final.params[names.P_CHOSEN]), promise_of(final)
-    facts: dict[str, Fact] = {"ratio": ratio, **_score(final), "promised": "nothing before a handoff"}
+    """The registered model of a sweep: its score on the rows that chose, and what it is expected to score."""
+    ratio, stated = float(final.params[names.P_CHOSEN]), estimate_of(final)
+    facts: dict[str, Fact] = {"ratio": ratio, **_score(final), "expected": "not stated before a handoff"}
     if stated:
         score, low, high = stated.interval
-        facts["promised"] = f"{score:.4f} ({low:.4f} to {high:.4f})"
+        facts["expected"] = f"{score:.4f} ({low:.4f} to {high:.4f})"
     facts["batches inside"] = " ".join(final.batches) if ratio else "none"
     return Node("model", model_uri(final), final.run_id, facts)
 

@@ -158,8 +158,8 @@ def _write_final(
             draft.param(names.P_LOOSER, looser[:PARAM_MAX])
         draft.describe(
             f"**The model at {_chosen_words(curve, ' rows')}**: {curve.metric} {score:.4f} ({low:.4f} to "
-            f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; what it is promised "
-            f"to score is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
+            f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; its expected score "
+            f"on new data is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
             f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns. "
             f"{format_words(kept.format)}{fitted_by(outcome, final)}\n\n"
@@ -172,7 +172,7 @@ def _write_final(
 
 
 def _mixed_rows(ingredients: SweepInputs, final: Final) -> pd.DataFrame:
-    """Every row that the model has eaten: the batch it is from, or `real`, and its place there."""
+    """Every row that the model was fitted on: the batch it is from, or `real`, and its place there."""
     origin = ingredients.origin.iloc[final.synthetic_rows]
     first = ingredients.origin.reset_index().groupby("origin")["index"].min()
     places = final.synthetic_rows - origin.map(first).to_numpy()
@@ -202,7 +202,7 @@ def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, succe
         draft.param(names.P_FAILED, [lost.ratio for lost in curve.failed])
     draft.param(names.P_FRAGILITY, curve.fragility.words)
     draft.param(names.P_SUCCESS, success_words(success))
-    draft.param(names.P_EARLIER_USES, ingredients.n_earlier_sweeps)
+    draft.param(names.P_PRIOR_USES, ingredients.n_earlier_sweeps)
     draft.param(names.P_LEFT_OUT, ingredients.n_left_out)
     draft.param(names.P_MODEL_NAME, kept.name)
     draft.param(names.P_MODEL_VERSION, kept.version)

@@ -145,7 +145,7 @@ def power_words(smallest: float, asked: float | None = None) -> str:
     """
     if smallest <= 0:
         return (
-            "Every draw of the real rows scores the same here: how great a gain a sweep would find cannot be told. "
+            "Every draw of the real rows scores the same here: how great a gain a sweep would find is unknown. "
             "More rows would help, or a metric that moves."
         )
     words = (

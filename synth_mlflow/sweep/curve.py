@@ -233,7 +233,7 @@ class Curve:
     chosen: float
     peak: float
     plateau: list[float]
-    """Every ratio that cannot be told from the best."""
+    """Every ratio that is not significantly different from the best."""
     rule: str
     """How the ratio was chosen, in words."""
     fragility: Fragility

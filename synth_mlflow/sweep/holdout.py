@@ -1,6 +1,6 @@
-"""The frozen set in two fixed halves: *select* chooses, *confirm* states the promised score, once a handoff.
+"""The frozen set in two fixed splits: *select* chooses, *confirm* gives the expected score, once a handoff.
 
-The score that a handoff may promise, and how far its interval widens when the frozen set was used before.
+The expected score on new data that a handoff states, wider with each earlier use of the frozen set.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def estimate_on_confirmation_split(
 ) -> HoldoutEstimate:
     """Open the half of the frozen set that chose nothing, and score the final model on it.
 
-    In a small set, whose rows both chose and confirm, the promise is the score corrected for the choice.
+    In a small set, whose rows both chose and confirm, the estimate is the score corrected for the choice.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def estimate_on_confirmation_split(
     predictions : array of shape (n_rows,) or (n_rows, n_classes)
         Of the final model on the whole frozen set.
     other_sweeps, earlier_openings : sequence of int
-        Of every other sweep that chose on these rows, and of those whose model was promised a score on them: between
+        Of every other sweep that chose on these rows, and of those whose model was expected a score on them: between
         how many ratios it decided. The former widen the interval where the rows are shared, else the latter.
     """
     truth, groups = target_values(evaluation, task, classes), group_codes(evaluation, task)
@@ -174,14 +174,14 @@ def estimate_on_confirmation_split(
     sizes, best = Sizes.of(task, truth, groups), best_score(curve.metric, task, truth)
     low, high = score_interval(curve.metric, score, error, sizes, best=best)
     words = (
-        f"Promised of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
+        f"Expected of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
         f"{curve.halves} {_use_words(len(earlier), len(other_sweeps), halves.shared)}"
     )
     return HoldoutEstimate(score, low, high, len(truth), halves.shared, earlier, len(other_sweeps), words)
 
 
 def provisional_estimate(curve: Curve, best: float) -> tuple[float, float, float]:
-    """What can be said of the chosen model while the half that confirms is closed: score, low and high end.
+    """The provisional score of the chosen model, before the confirmation split is used: score, low and high end.
 
     The score corrected for the choice, and around it the interval of this very model on further rows.
 
@@ -222,7 +222,7 @@ def reuse_adjusted_quantile(earlier_answers: Sequence[int], alpha: float = ALPHA
 
 
 def _use_words(n_earlier: int, n_other_sweeps: int, shared: bool) -> str:
-    """How often the rows were used before: those that are shared to choose, a half of their own for other promises."""
+    """How often the rows were used before: those that are shared to choose, a half of their own for other estimates."""
     widened = "; the interval is widened accordingly." if n_earlier else "."
     if shared:
         return f"They chose in {_others(n_earlier, 'sweep')} before{widened}"

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 Percents = npt.NDArray[np.float64]
 
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # Okabe and Ito: told apart by everybody
+BLUE, ORANGE, GREEN, PURPLE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+)  # Okabe and Ito: for every kind of colour vision
 GREY = "#666666"
 _RIVAL_STYLES = ("-", "--", "-.", ":")
 _SHIFT = 0.6  # percent points: error bars of two arms stand beside each other
@@ -80,7 +85,7 @@ def _shade_plateau(axes: Axes, curve: Curve, percents: Percents) -> None:
     edges = np.r_[percents[0], (percents[1:] + percents[:-1]) / 2, percents[-1]]
     margin = 0.03 * (percents[-1] - percents[0])
     edges[0], edges[-1] = edges[0] - margin, edges[-1] + margin
-    label: str | None = "cannot be told from the best"
+    label: str | None = "not significantly different from the best"
     for place, point in enumerate(curve.points):
         if point.in_plateau:
             axes.axvspan(edges[place], edges[place + 1], color=BLUE, alpha=0.07, linewidth=0, label=label)

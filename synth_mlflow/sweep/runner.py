@@ -325,7 +325,7 @@ SOURCE = "chosen"  # what the chosen source is called within one fit
 
 @dataclass(frozen=True)
 class Final:
-    """The fitted model and the rows it has eaten."""
+    """The fitted model and the rows it was fitted on."""
 
     model: Model
     ratio: float

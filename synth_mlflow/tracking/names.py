@@ -84,12 +84,12 @@ P_TRAINING_ROWS: Final = "synth.training_rows"
 P_DUPLICATES: Final = "synth.duplicate_rows"
 P_SETTINGS: Final = "synth.model_settings"
 P_COMMANDS: Final = "synth.model_commands"  # of a sweep whose models commands have fitted
-P_HOW: Final = "synth.split_method"
-P_CUT: Final = "synth.split_params"
+P_SPLIT_METHOD: Final = "synth.split_method"
+P_SPLIT_PARAMS: Final = "synth.split_params"
 P_BALANCE: Final = "synth.class_balance"
 P_SHARED_ROWS: Final = "synth.shared_rows"  # evaluation rows that equal a training row
 P_WARNING: Final = "synth.warning"
-P_STORE: Final = "synth.row_storage"
+P_ROW_STORAGE: Final = "synth.row_storage"
 P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where they are few
 P_RARE_NEEDED: Final = "synth.rare_class_rows_needed"  # evaluation rows of it, about
 P_PANEL: Final = "synth.panel"  # which generators cannot make the table; only where it is a panel
@@ -105,7 +105,7 @@ P_GENERATOR_VERSION: Final = "synth.generator_version"
 P_GENERATOR_PARAMS: Final = "synth.generator_params"
 P_SLICE: Final = "synth.slice"
 P_PURPOSE: Final = "synth.purpose"
-P_DOOR: Final = "synth.ingestion"
+P_INGESTION: Final = "synth.ingestion"
 P_PILOT: Final = "synth.pilot"
 P_SOURCE: Final = "synth.source"
 P_ROWS: Final = "synth.rows"
@@ -124,10 +124,10 @@ P_MIX: Final = "synth.mix"
 P_RULE: Final = "synth.rule"
 P_BATCHES: Final = "synth.batches"
 P_BATCH_DIGESTS: Final = "synth.batch_digests"
-P_PROMISE: Final = "synth.holdout_estimate"  # on a final model, stated at the first handoff of its sweep
-P_PROMISED: Final = "synth.holdout_score"
-P_PROMISE_WORDS: Final = "synth.holdout_estimate_text"
-P_EARLIER_USES: Final = "synth.prior_holdout_uses"
+P_HOLDOUT_ESTIMATE: Final = "synth.holdout_estimate"  # on a final model, stated at the first handoff of its sweep
+P_HOLDOUT_SCORE: Final = "synth.holdout_score"
+P_ESTIMATE_TEXT: Final = "synth.holdout_estimate_text"
+P_PRIOR_USES: Final = "synth.prior_holdout_uses"
 P_LEFT_OUT: Final = "synth.evaluation_rows_left_out"
 P_CHOSEN: Final = "synth.chosen_ratio"
 P_AXIS: Final = "synth.axis"  # of a sweep over anything but the ratio: weight, slice or mix
@@ -159,7 +159,7 @@ P_RETRACTION: Final = "synth.retraction"
 P_PREDICTIONS: Final = "synth.predictions_sha256"  # of the final model, on the whole evaluation set
 P_OUTCOME: Final = "synth.outcome"
 P_PLUGINS: Final = "synth.plugins"  # of other packages, by kind and name: distribution and version
-P_BLAMED: Final = "synth.harmful_batches"
+P_HARMFUL: Final = "synth.harmful_batches"
 P_EVALUATION_RUN: Final = "synth.evaluation_run"  # on a problem statement: the one set that was frozen under it
 P_HANDOFF: Final = "synth.handoff_run"
 P_SIGNED_BY: Final = "synth.signed_by"
@@ -171,7 +171,7 @@ P_KEY: Final = "synth.idempotency_key"  # the tag of this name helps to find run
 P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
 P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
-P_NOTE_PREFIX: Final = (
+P_SUMMARY_PREFIX: Final = (
     "synth.verdict_summary/"  # and 1, 2, …; on a batch: what its checks said, for those who read many
 )
 
@@ -249,7 +249,7 @@ DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "problem": (P_STATEMENT, P_DATA_DIGEST),
-    "evaluation_set": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_STORE),
+    "evaluation_set": (P_EVALUATION_DIGEST, P_TRAINING_DIGEST, P_ROW_STORAGE),
     "baseline": (P_SETTINGS,),
     "batch": (P_BATCH, P_BATCH_DIGEST, P_GENERATOR),
     "sweep": (P_CHOSEN,),
@@ -266,8 +266,8 @@ def is_added_later(param: str) -> bool:
     >>> is_added_later("synth.retraction"), is_added_later("synth.sign_off/0a1b"), is_added_later("synth.rows")
     (True, True, False)
     """
-    added = (P_RETRACTION, P_EVALUATION_RUN, P_PROMISE)
-    return param in added or param.startswith((P_SIGN_OFF_PREFIX, P_NOTE_PREFIX))
+    added = (P_RETRACTION, P_EVALUATION_RUN, P_HOLDOUT_ESTIMATE)
+    return param in added or param.startswith((P_SIGN_OFF_PREFIX, P_SUMMARY_PREFIX))
 
 
 def vouches_for_fits(param: str) -> bool:

@@ -270,7 +270,7 @@ class Project:
         return record
 
     def _side(self, frozen: EvaluationSet, artifact: str, side: str, digest: str) -> pd.DataFrame:
-        stored = frozen.run.params[names.P_STORE] == "rows"
+        stored = frozen.run.params[names.P_ROW_STORAGE] == "rows"
         if stored:
             path = self.reader.file(frozen.run, artifact)
             with reading(frozen.run, artifact):

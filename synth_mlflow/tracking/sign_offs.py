@@ -1,6 +1,6 @@
 """What a handoff states of its model, and who signed it.
 
-The promise that a final model's run carries: stated once, at the first handoff of its sweep, and read back since.
+The estimate that a final model's run carries: stated once, at the first handoff of its sweep, and read back since.
 
 Who has signed which handoff, as the runs tell it.
 """
@@ -22,32 +22,32 @@ from synth_mlflow.tracking.read import StoredRun
 
 @dataclass(frozen=True)
 class RecordedEstimate:
-    """A promise, and since when it stands."""
+    """A estimate, and since when it stands."""
 
-    promise: HoldoutEstimate
+    estimate: HoldoutEstimate
     at: str
     """ISO 8601, UTC."""
 
     @property
     def interval(self) -> tuple[float, float, float]:
         """The score, and the low and the high end of its interval."""
-        return self.promise.score, self.promise.low, self.promise.high
+        return self.estimate.score, self.estimate.low, self.estimate.high
 
 
-def promise_of(final: StoredRun) -> RecordedEstimate | None:
-    """What a final model is promised to score; None before its sweep was handed over.
+def estimate_of(final: StoredRun) -> RecordedEstimate | None:
+    """What a final model is expected to score; None before its sweep was handed over.
 
     Raises
     ------
     EvidenceError
-        As :func:`promise_in`.
+        As :func:`estimate_in`.
     """
-    text = final.params.get(names.P_PROMISE)
-    return None if text is None else promise_in(text, final)
+    text = final.params.get(names.P_HOLDOUT_ESTIMATE)
+    return None if text is None else estimate_in(text, final)
 
 
-def promise_in(text: str, final: StoredRun) -> RecordedEstimate:
-    """The promise in a parameter of a final run.
+def estimate_in(text: str, final: StoredRun) -> RecordedEstimate:
+    """The estimate in a parameter of a final run.
 
     Raises
     ------
@@ -60,17 +60,17 @@ def promise_in(text: str, final: StoredRun) -> RecordedEstimate:
         if sealed == _seal(final, told):
             return _read(told)
     except (ValueError, KeyError, TypeError, AttributeError):
-        pass  # no promise that this product has written
+        pass  # no estimate that this product has written
     raise EvidenceError(
-        f"the promised score of run {final.run_id} ({final.name}) is not the one that was stated: someone changed it.",
-        f"Restore the parameter {names.P_PROMISE}; `synth-mlflow verify` says more.",
+        f"the expected score of run {final.run_id} ({final.name}) is not the one that was stated: someone changed it.",
+        f"Restore the parameter {names.P_HOLDOUT_ESTIMATE}; `synth-mlflow verify` says more.",
     )
 
 
-def promise_text(final: StoredRun, stated: RecordedEstimate) -> str:
-    """A promise as the parameter of a final run."""
-    told = asdict(stated.promise)
-    counts = Counter(stated.promise.earlier_answers)  # as counts, any number of them fits into a parameter
+def estimate_text(final: StoredRun, stated: RecordedEstimate) -> str:
+    """A estimate as the parameter of a final run."""
+    told = asdict(stated.estimate)
+    counts = Counter(stated.estimate.earlier_answers)  # as counts, any number of them fits into a parameter
     told |= {"earlier_answers": {str(n): times for n, times in counts.items()}, "at": stated.at}
     return canonical_json({**told, "sha256": _seal(final, told)})
 
@@ -83,7 +83,7 @@ def _read(told: Mapping[str, Any]) -> RecordedEstimate:
 
 
 def _seal(final: StoredRun, told: Mapping[str, Any]) -> str:
-    """Over the promise and the seal of the run that carries it."""
+    """Over the estimate and the seal of the run that carries it."""
     return json_digest([final.params.get(names.P_SEAL), told])
 
 

@@ -63,7 +63,7 @@ class EvaluationSet:
         told = {
             "evaluation rows": self.run.params[names.P_EVALUATION_ROWS],
             "training rows": self.run.params[names.P_TRAINING_ROWS],
-            "cut": self.run.params[names.P_HOW],
+            "cut": self.run.params[names.P_SPLIT_METHOD],
             "real-only baseline": f"{self.run.params[names.P_METRIC]} {self.run.metrics[names.M_SCORE]:.4f}",
         }
         return html_table(["evaluation set", self.digest[:12]], list(told.items()))
@@ -81,7 +81,7 @@ class EvaluationSet:
     @property
     def group(self) -> str | None:
         """The column whose groups were kept together by the split; None where rows were split one by one."""
-        found: str | None = json.loads(self.run.params.get(names.P_CUT, "{}")).get("group")
+        found: str | None = json.loads(self.run.params.get(names.P_SPLIT_PARAMS, "{}")).get("group")
         return found
 
     @property
@@ -93,12 +93,12 @@ class EvaluationSet:
     @property
     def has_unused_rows(self) -> bool:
         """Whether real rows may be on neither side: after a split by group and time."""
-        return {"group", "time"} <= set(json.loads(self.run.params.get(names.P_CUT, "{}")))
+        return {"group", "time"} <= set(json.loads(self.run.params.get(names.P_SPLIT_PARAMS, "{}")))
 
     @property
     def caveat(self) -> str:
         """What every page says of a split that has equal rows on both sides; nothing of any other."""
-        if json.loads(self.run.params.get(names.P_CUT, "{}")).get("equal_rows") != BOTH_SIDES:
+        if json.loads(self.run.params.get(names.P_SPLIT_PARAMS, "{}")).get("equal_rows") != BOTH_SIDES:
             return ""
         return caveat_words(int(self.run.params[names.P_SHARED_ROWS]), int(self.run.params[names.P_EVALUATION_ROWS]))
 

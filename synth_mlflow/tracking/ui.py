@@ -83,13 +83,13 @@ def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[
     inside = handoff.batches
     batches = project.reader.by_ids(batch_runs) if len(batch_runs) <= POINTING else []
     line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
-    promising = f"{line}. {handoff.params[names.P_PROMISE_WORDS]}"
-    told = [(sweep, line), *((batch, line) for batch in batches), *((final, promising) for final in finals)]
+    line_and_score = f"{line}. {handoff.params[names.P_ESTIMATE_TEXT]}"
+    told = [(sweep, line), *((batch, line) for batch in batches), *((final, line_and_score) for final in finals)]
     for run, words in told:
         set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), words)})
     for final in finals:
         name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
-        describe_model(project.server, name, version, _model_words(final, inside, promising))
+        describe_model(project.server, name, version, _model_words(final, inside, line_and_score))
 
 
 def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:

@@ -23,15 +23,15 @@ class RecordedState:
     """What the project recorded when its model was handed over."""
 
     generators: Mapping[str, tuple[str, ...]]
-    """Generator name to the versions whose batches the model ate; empty if it ate none."""
+    """Generator name to the versions whose batches the model used; empty if it used none."""
     statement_digest: str
     n_real_rows: int
     """Training and evaluation rows together."""
     metric: str
     """A scikit-learn scorer name; better high."""
-    promised: tuple[float, float, float] | None
+    expected: tuple[float, float, float] | None
     """Score, low and high end of its interval on further rows; None before the model is handed over."""
-    n_promised_rows: int = 0
+    n_expected_rows: int = 0
     """The rows of the frozen set behind this interval."""
     schema_digest: str | None = None
     """Of the real rows' columns and their kinds; None where it was not recorded."""

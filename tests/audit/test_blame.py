@@ -23,7 +23,7 @@ def test_one_batch_is_held_against_real_rows(done: Workflow) -> None:
     assert found._repr_html_().count("<table") == 1
 
     run = done.project.reader.run(found.run_id)
-    assert (run.stage, run.parent, run.params[names.P_BLAMED]) == ("blame", found.sweep_run, "")
+    assert (run.stage, run.parent, run.params[names.P_HARMFUL]) == ("blame", found.sweep_run, "")
     assert run.metrics[f"synth.effect/{batch}"] == found.found.effects[0].overall.effect
     assert done.verify().holds and "nothing" not in done.verify(found.run_id).runs
 
@@ -73,8 +73,8 @@ def test_rows_kept_by_reference_elsewhere(
     with pytest.raises(Exception, match="`--data FILE`"):
         workflow.report()
     assert workflow.project.reader.finished("handoff") == []
-    told = workflow.report(data=tmp_path / "moved.csv").document.sweep.promise
-    assert workflow.report().document.sweep.promise == told  # read back: the rows are asked for once
+    told = workflow.report(data=tmp_path / "moved.csv").document.sweep.estimate
+    assert workflow.report().document.sweep.estimate == told  # read back: the rows are asked for once
 
 
 def test_command_line(done: Workflow, call: Callable[..., tuple[int, str, str]]) -> None:

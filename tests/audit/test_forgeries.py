@@ -19,7 +19,7 @@ from synth_mlflow.handoff.document import twin_digest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import seal_of
 from synth_mlflow.tracking.read import PARENT, StoredRun
-from synth_mlflow.tracking.sign_offs import promise_of, promise_text
+from synth_mlflow.tracking.sign_offs import estimate_of, estimate_text
 
 
 def newest(workflow: Workflow, stage: str) -> StoredRun:
@@ -71,17 +71,17 @@ def test_another_version_as_champion(done: Workflow) -> None:
             done.trace(f"models:/shop/{other.version}")
 
 
-def test_a_handoff_that_promises_more_is_not_signed(done: Workflow) -> None:
+def test_a_handoff_that_estimates_more_is_not_signed(done: Workflow) -> None:
     run = newest(done, "handoff")
     twin = json.loads(done.project.reader.file(run, names.A_HANDOFF_JSON).read_text())
-    twin["sweep"]["promise"]["score"]["value"] = 0.99
+    twin["sweep"]["estimate"]["score"]["value"] = 0.99
     twin["sha256"] = twin_digest(twin)
-    score = [twin["sweep"]["promise"]["score"][end] for end in ("value", "low", "high")]
-    stated = {names.P_DOCUMENT: twin["sha256"], names.P_PROMISED: canonical_json(score)}
+    score = [twin["sweep"]["estimate"]["score"][end] for end in ("value", "low", "high")]
+    stated = {names.P_DOCUMENT: twin["sha256"], names.P_HOLDOUT_SCORE: canonical_json(score)}
     forge(done, run, stated, {names.A_HANDOFF_JSON: json.dumps(twin).encode()})
     with pytest.raises(EvidenceError, match=r"gives the expected score \(0.99, .*somebody changed it"):
         again(done).sign("Ann", role="owner")
-    assert "promises [0.99," in found(done)
+    assert "states [0.99," in found(done)
 
 
 def test_no_changed_model_becomes_champion(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,22 +134,24 @@ def test_a_set_with_digests_of_other_rows(done: Workflow) -> None:
 
 
 def test_a_verdict_noted_by_hand_opens_nothing(done: Workflow) -> None:
-    note = next(value for name, value in newest(done, "batch").params.items() if name.startswith(names.P_NOTE_PREFIX))
+    note = next(
+        value for name, value in newest(done, "batch").params.items() if name.startswith(names.P_SUMMARY_PREFIX)
+    )
     batch = done.generate("bootstrap_noise", rows=20, purpose="more")
-    done.project.server.client.log_param(batch.run_id, f"{names.P_NOTE_PREFIX}1", note)
+    done.project.server.client.log_param(batch.run_id, f"{names.P_SUMMARY_PREFIX}1", note)
     with pytest.raises(GateError, match="the gate is closed for 1 of 1"):
         again(done).sweep((0.0, 0.5), repeats=3, batches=[batch])
     assert "a verdict noted on it names the check run" in found(done)
 
 
 def test_an_expected_score_that_was_stated_before_the_report(done: Workflow) -> None:
-    stated = promise_of(newest(done, "final"))
+    stated = estimate_of(newest(done, "final"))
     assert stated is not None
     done.sweep((0.0, 0.5), repeats=3, n_jobs=1, seed=5)
     final = newest(done, "final")
-    text = promise_text(final, replace(stated, promise=replace(stated.promise, score=0.99)))
-    done.project.server.client.log_param(final.run_id, names.P_PROMISE, text)
-    assert "it promises" in found(done)
+    text = estimate_text(final, replace(stated, estimate=replace(stated.estimate, score=0.99)))
+    done.project.server.client.log_param(final.run_id, names.P_HOLDOUT_ESTIMATE, text)
+    assert "it states" in found(done)
 
 
 def test_a_looser_statement_is_named(done: Workflow, tmp_path: Path) -> None:

@@ -197,9 +197,9 @@ def metric(stage: str, name: str, value: float) -> Callable[[Intruder], None]:
     return lambda intruder: intruder.metric(stage, name, value, step=900)
 
 
-def raise_the_promise(intruder: Intruder) -> None:
-    told = json.loads(intruder.client.get_run(intruder.run("final")).data.params[names.P_PROMISE])
-    intruder.param("final", names.P_PROMISE, json.dumps({**told, "low": told["score"]}))
+def raise_the_estimate(intruder: Intruder) -> None:
+    told = json.loads(intruder.client.get_run(intruder.run("final")).data.params[names.P_HOLDOUT_ESTIMATE])
+    intruder.param("final", names.P_HOLDOUT_ESTIMATE, json.dumps({**told, "low": told["score"]}))
 
 
 CASES = (
@@ -245,9 +245,15 @@ CASES = (
     ("settings changed", param("baseline", names.P_SETTINGS, "{}"), sweep, EvidenceError, "seal"),
     ("choice changed", param("sweep", names.P_CHOSEN, "0.5000"), report, EvidenceError, "seal"),
     ("score of the model changed", metric("final", names.M_SCORE, 0.999), check, EvidenceError, "seal"),
-    ("promise changed", raise_the_promise, check, EvidenceError, "promised score .* someone changed it"),
-    ("promise changed, to report", raise_the_promise, report, EvidenceError, "promised score .* someone changed it"),
-    ("promise made up", param("final", names.P_PROMISE, '{"score": 1}'), report, EvidenceError, "promised score"),
+    ("estimate changed", raise_the_estimate, check, EvidenceError, "expected score .* someone changed it"),
+    ("estimate changed, to report", raise_the_estimate, report, EvidenceError, "expected score .* someone changed it"),
+    (
+        "estimate made up",
+        param("final", names.P_HOLDOUT_ESTIMATE, '{"score": 1}'),
+        report,
+        EvidenceError,
+        "expected score",
+    ),
     ("metric appended to a check", metric("utility", "synth.extra", 0.999), sweep, EvidenceError, "seal"),
     ("metric appended to the baseline", metric("baseline", names.M_SCORE, 0.1), report, EvidenceError, "seal"),
     ("metric appended to a ratio", metric("ratio", names.M_SCORE, 0.999), report, EvidenceError, "seal"),

@@ -17,7 +17,7 @@ from synth_mlflow.data.digests import file_digest
 from synth_mlflow.errors import UsageError
 from synth_mlflow.queries.run_index import dependents_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.sign_offs import promise_of, promise_text
+from synth_mlflow.tracking.sign_offs import estimate_of, estimate_text
 from synth_mlflow.tracking.write import set_tags
 
 Change = Callable[..., None]
@@ -218,18 +218,23 @@ def test_parameters_changed_in_the_database_are_found(own: Workflow, change: Cha
         assert any(what in text for text in texts), (stage, param, texts)
 
 
-def test_a_promise_that_was_edited_forged_or_deleted_is_found(own: Workflow, change: Change) -> None:
+def test_an_estimate_that_was_edited_forged_or_deleted_is_found(own: Workflow, change: Change) -> None:
     final = own.project.reader.run(run_of(own, "final"))
-    stated = promise_of(final)
+    stated = estimate_of(final)
     assert stated is not None
-    change(SET_PARAM, final.params[names.P_PROMISE].replace('"n_rows":', '"n_rows":9'), final.run_id, names.P_PROMISE)
+    change(
+        SET_PARAM,
+        final.params[names.P_HOLDOUT_ESTIMATE].replace('"n_rows":', '"n_rows":9'),
+        final.run_id,
+        names.P_HOLDOUT_ESTIMATE,
+    )
     assert "is not the one that was stated: someone changed it" in said(own)
-    forged = replace(stated, promise=replace(stated.promise, low=stated.promise.score))
-    change(SET_PARAM, promise_text(final, forged), final.run_id, names.P_PROMISE)
+    forged = replace(stated, estimate=replace(stated.estimate, low=stated.estimate.score))
+    change(SET_PARAM, estimate_text(final, forged), final.run_id, names.P_HOLDOUT_ESTIMATE)
     texts = said(own)
-    assert "its predictions and the frozen rows give" in texts and f"handoff {run_of(own, 'handoff')} promises" in texts
-    change("DELETE FROM params WHERE run_uuid = ? AND key = ?", final.run_id, names.P_PROMISE)
-    assert f"the promise that handoff {run_of(own, 'handoff')} tells of is gone" in said(own)
+    assert "its predictions and the frozen rows give" in texts and f"handoff {run_of(own, 'handoff')} states" in texts
+    change("DELETE FROM params WHERE run_uuid = ? AND key = ?", final.run_id, names.P_HOLDOUT_ESTIMATE)
+    assert f"the expected score that handoff {run_of(own, 'handoff')} states is gone" in said(own)
 
 
 def test_a_deleted_parameter_is_found(own: Workflow, change: Change) -> None:

@@ -221,7 +221,7 @@ def test_the_command_line_takes_it_too(frozen, module):
     done = CliRunner().invoke(cli, [*given, "--generator-version", "2", *at], catch_exceptions=False)
     assert done.exit_code == 0 and "batch shifted-" in done.output
     run = frozen.project.batches()[0].run
-    assert (run.params[names.P_DOOR], run.params[names.P_GENERATOR_PARAMS]) == ("code", '{"cents":4}')
+    assert (run.params[names.P_INGESTION], run.params[names.P_GENERATOR_PARAMS]) == ("code", '{"cents":4}')
     made = frozen.project.batches()[0]
     command = generate_command(made, frozen.project.record(made).origin)
     assert command.startswith("synth-mlflow generate own_rows:shifted --rows 5 --seed 0 --param cents=4")

@@ -25,7 +25,7 @@ LARGE_BY_CHANCE = Metric("ks_distance", 0.30, limit=0.1, p_value=0.2)
         ((), "", "inconclusive"),
     ],
 )
-def test_a_probe_fails_only_when_it_is_both_surprising_and_large(probes, inconclusive, verdict):
+def test_a_probe_fails_only_when_it_is_both_significant_and_large(probes, inconclusive, verdict):
     assert judge(probes, inconclusive, 0.01).verdict == verdict
 
 

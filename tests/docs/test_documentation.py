@@ -57,7 +57,7 @@ def test_quoted_output_is_what_the_demo_prints(demo: tuple[Path, str]) -> None:
     assert [line for line in masked(quoted.group(1)) if line not in printed] == []
 
 
-def test_searches_find_what_they_promise(demo_workflow: Workflow) -> None:
+def test_searches_find_what_they_estimate(demo_workflow: Workflow) -> None:
     server, batch = demo_workflow.project.server, demo_workflow.project.batches()[0]
     demo_workflow.generate("bootstrap_noise", params={"noise": 3}, rows=300, purpose="caught")
     demo_workflow.validate()

@@ -60,7 +60,7 @@ def test_validate_notes_what_the_check_runs_say(project: Project, batch: StoredB
 
 
 def test_a_batch_without_a_note_is_read_from_its_checks(project: Project, batch: StoredBatch) -> None:
-    bare = {name: value for name, value in batch.run.params.items() if not name.startswith(names.P_NOTE_PREFIX)}
+    bare = {name: value for name, value in batch.run.params.items() if not name.startswith(names.P_SUMMARY_PREFIX)}
     old = StoredBatch(replace(batch.run, params=bare))
     policy = policy_in(project)
     assert noted_verdict(old, policy) is None
@@ -70,7 +70,7 @@ def test_a_batch_without_a_note_is_read_from_its_checks(project: Project, batch:
 
 def test_a_note_under_another_policy_hides_no_check_run(project: Project, batch: StoredBatch) -> None:
     other = replace(policy_in(project), accepted={"utility": "a statement that people have changed since"})
-    first = f"{names.P_NOTE_PREFIX}1"
+    first = f"{names.P_SUMMARY_PREFIX}1"
     noted = json.loads(batch.run.params[first])
     told = json.dumps({"policy": other.digest, "checks": noted["checks"][:1]})
     old = StoredBatch(replace(batch.run, params={**batch.run.params, first: told}))
@@ -83,8 +83,8 @@ def test_it_is_noted_once_and_anew_when_it_changes(project: Project, batch: Stor
     for reasons in (["a"], ["a"], ["b"]):
         note_verdict(project, project.batch(batch.id), policy, verdict_of(batch, *reasons))
     found = project.batch(batch.id)
-    assert [name for name in found.run.params if name.startswith(names.P_NOTE_PREFIX)] == [
-        f"{names.P_NOTE_PREFIX}{number}" for number in (1, 2, 3)
+    assert [name for name in found.run.params if name.startswith(names.P_SUMMARY_PREFIX)] == [
+        f"{names.P_SUMMARY_PREFIX}{number}" for number in (1, 2, 3)
     ]
     noted = noted_verdict(found, policy)
     assert noted is not None and noted.checks[0].reasons == ("b",)
@@ -115,7 +115,7 @@ def test_nothing_is_noted_while_a_check_is_missing(project: Project, batch: Stor
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"policy": "p"}', '{"policy": "p", "checks": [{"check": 1}]}'])
 def test_what_is_no_note_is_passed_over_and_found(project: Project, batch: StoredBatch, text: str) -> None:
-    add_params(project.server, batch.run.run_id, {f"{names.P_NOTE_PREFIX}2": text})
+    add_params(project.server, batch.run.run_id, {f"{names.P_SUMMARY_PREFIX}2": text})
     found = project.batch(batch.id)
     assert len(newest_notes(found.run)) == 1
     assert recorded_verdicts(project, [found])[0].verdict == "pass"
@@ -126,9 +126,9 @@ def test_what_is_no_note_is_passed_over_and_found(project: Project, batch: Store
 @pytest.fixture
 def forged(project: Project, batch: StoredBatch) -> Iterator[Callable[[str, str], list[str]]]:
     def forge(old: str, new: str) -> list[str]:
-        text = batch.run.params[f"{names.P_NOTE_PREFIX}1"]
+        text = batch.run.params[f"{names.P_SUMMARY_PREFIX}1"]
         assert old in text
-        add_params(project.server, batch.run.run_id, {f"{names.P_NOTE_PREFIX}2": text.replace(old, new)})
+        add_params(project.server, batch.run.run_id, {f"{names.P_SUMMARY_PREFIX}2": text.replace(old, new)})
         runs = check_runs(project, policy_in(project), [batch])[batch.run.run_id]
         return list(contradicted_notes(project.batch(batch.id).run, runs))
 
@@ -141,7 +141,7 @@ def test_a_forged_note_is_found(forged: Callable[[str, str], list[str]]) -> None
 
 
 def test_a_note_of_a_check_that_is_gone_is_found(forged: Callable[[str, str], list[str]], batch: StoredBatch) -> None:
-    first = json.loads(batch.run.params[f"{names.P_NOTE_PREFIX}1"])["checks"][0]["run_id"]
+    first = json.loads(batch.run.params[f"{names.P_SUMMARY_PREFIX}1"])["checks"][0]["run_id"]
     assert forged(first, "0" * 32) == [f"a verdict noted on it names the check run {'0' * 32}, which is gone"]
 
 

@@ -18,12 +18,12 @@ from synth_mlflow.handoff.document import (
     EarlierSweep,
     Estimate,
     EvaluationSet,
+    ExpectedScore,
     Fact,
     Header,
     Limits,
     Probe,
     Problem,
-    Promise,
     Retraction,
     Section,
     SliceScore,
@@ -58,7 +58,7 @@ def _batch(number: int, name: str, verdict: str, **kwargs) -> Batch:
         "fidelity",
         _run(20 + number),
         "pass" if held else "fail",
-        ("41 probes, none both surprising and large",)
+        ("41 probes, none both significant and large",)
         if held
         else ("ks_distance of 'tenure' is 0.31 (limit 0.1, real against real 0.024): too many short contracts",),
         (
@@ -126,13 +126,13 @@ def _sweep() -> Sweep:
         fragility="The peak at 50 % is flat: a neighbour is not significantly different from it, and it would be the "
         "peak again in 71% "
         "of draws. Any ratio of the plateau will do; take a round one.",
-        promise=Promise(
+        estimate=ExpectedScore(
             Estimate(0.909, 0.899, 0.919),
             1_200,
             rows_chose=False,
             n_earlier_uses=0,
             n_other_sweeps=1,
-            words="Promised of this model on further rows: average_precision 0.909 (95 % interval 0.899 to 0.919).",
+            words="Expected of this model on further rows: average_precision 0.909 (95 % interval 0.899 to 0.919).",
             stated_at="2026-11-22T12:10:02+00:00",
         ),
         decisions=(

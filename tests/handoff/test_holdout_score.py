@@ -20,7 +20,7 @@ from synth_mlflow.sweep import holdout
 from synth_mlflow.sweep.holdout import HoldoutEstimate, estimate_on_confirmation_split
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
-from synth_mlflow.tracking.sign_offs import promise_of, promise_text
+from synth_mlflow.tracking.sign_offs import estimate_of, estimate_text
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +74,10 @@ def final_of(workflow: Workflow) -> StoredRun:
     return workflow.project.reader.finished("final")[-1]
 
 
-def promise(workflow: Workflow) -> HoldoutEstimate:
-    stated = promise_of(final_of(workflow))
+def estimate(workflow: Workflow) -> HoldoutEstimate:
+    stated = estimate_of(final_of(workflow))
     assert stated is not None
-    return stated.promise
+    return stated.estimate
 
 
 def holds(workflow: Workflow) -> bool:
@@ -87,24 +87,24 @@ def holds(workflow: Workflow) -> bool:
 
 def test_a_sweep_opens_nothing(halved: Workflow, openings: list[str]) -> None:
     final, run = final_of(halved), halved.project.reader.finished("sweep")[-1]
-    assert promise_of(final) is None and holds(halved) and openings == []
-    assert not {names.P_PROMISE, names.P_PROMISED, names.P_PROMISE_WORDS} & {*run.params, *final.params}
+    assert estimate_of(final) is None and holds(halved) and openings == []
+    assert not {names.P_HOLDOUT_ESTIMATE, names.P_HOLDOUT_SCORE, names.P_ESTIMATE_TEXT} & {*run.params, *final.params}
     assert final.metrics[names.M_SCORE] == halved.latest_curve().corrected
     assert "on the 151 rows that chose, corrected for the choice" in final.tags[names.TAG_NOTE]
     predictions, classes = read_predictions(halved.project.reader.file(final, names.A_PREDICTIONS))
     assert (predictions.shape[0], classes) == (301, ("no", "yes"))
 
 
-def test_two_reports_open_once_and_promise_the_same(halved: Workflow, openings: list[str], tmp_path: Path) -> None:
-    first = halved.report().document.sweep.promise
+def test_two_reports_open_once_and_estimate_the_same(halved: Workflow, openings: list[str], tmp_path: Path) -> None:
+    first = halved.report().document.sweep.estimate
     (tmp_path / "limits.md").write_text(shop.LIMITS.replace("Ever.", "At night."))
-    second = halved.report(limits=tmp_path / "limits.md").document.sweep.promise
+    second = halved.report(limits=tmp_path / "limits.md").document.sweep.estimate
     assert first == second and openings == ["opened"]
     handoffs = halved.project.reader.finished("handoff")[-2:]
     assert handoffs[0].run_id != handoffs[1].run_id
     for handoff in handoffs:
         assert handoff.metrics[names.M_SCORE] == first.score.value
-        assert handoff.params[names.P_PROMISE_WORDS] == first.words
+        assert handoff.params[names.P_ESTIMATE_TEXT] == first.words
     assert (first.n_rows, first.rows_chose, first.n_earlier_uses) == (150, False, 1)  # the first sweep's report
 
 
@@ -112,7 +112,7 @@ def test_two_reports_open_once_and_promise_the_same(halved: Workflow, openings: 
 def test_openings_widen_the_next_and_sweeps_that_nobody_handed_over_do_not(halved: Workflow) -> None:
     sweep(halved, 6)
     halved.report()
-    told = promise(halved)
+    told = estimate(halved)
     assert (told.earlier_answers, told.n_other_sweeps) == ((4,), 2)
     assert "opened for one other model before; the interval is widened accordingly." in told.words
     assert holds(halved)
@@ -122,42 +122,42 @@ def test_openings_widen_the_next_and_sweeps_that_nobody_handed_over_do_not(halve
 
 
 def leave_earlier_uses_out(workflow: Workflow) -> None:
-    """Write another promise where the newest one stands, in the database behind the server."""
+    """Write another estimate where the newest one stands, in the database behind the server."""
     final = final_of(workflow)
-    stated = promise_of(final)
+    stated = estimate_of(final)
     assert stated is not None
-    text = promise_text(final, replace(stated, promise=replace(stated.promise, earlier_answers=())))
+    text = estimate_text(final, replace(stated, estimate=replace(stated.estimate, earlier_answers=())))
     with sqlite3.connect(workflow.project.server.tracking_uri.removeprefix("sqlite:///")) as database:
         change = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
-        assert database.execute(change, (text, final.run_id, names.P_PROMISE)).rowcount == 1
+        assert database.execute(change, (text, final.run_id, names.P_HOLDOUT_ESTIMATE)).rowcount == 1
 
 
 @pytest.mark.slow
 def test_small_set_is_shared_and_worn_by_every_sweep(done: Workflow, openings: list[str]) -> None:
-    before = promise(done)
+    before = estimate(done)
     assert (before.shared, before.n_rows) == (True, 301) and "chose in no other sweep before" in before.words
     sweep(done, 5)
     done.report()
-    assert promise(done).earlier_answers == (4,) and openings == ["opened"]
+    assert estimate(done).earlier_answers == (4,) and openings == ["opened"]
     assert done.verify().holds
 
 
-def test_two_reports_at_once_end_with_one_promise(halved: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second one states its promise while the first one computes its own."""
+def test_two_reports_at_once_end_with_one_estimate(halved: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one states its estimate while the first one computes its own."""
     other, scored = Workflow("shop", halved.project.server.tracking_uri), holdout_score.scored
     told = []
 
     def slowly(*args: object, **given: object) -> HoldoutEstimate:
         monkeypatch.setattr(holdout_score, "scored", scored)
-        told.append(other.report().document.sweep.promise)
+        told.append(other.report().document.sweep.estimate)
         return scored(*args, **{**given, "earlier_openings": [9, 9]})  # type: ignore[arg-type]
 
     monkeypatch.setattr(holdout_score, "scored", slowly)
-    told.append(halved.report().document.sweep.promise)
+    told.append(halved.report().document.sweep.estimate)
     assert told[0] == told[1] and told[0].n_earlier_uses == 1
 
 
-def test_report_that_dies_after_the_opening_is_completed_with_the_same_promise(
+def test_report_that_dies_after_the_opening_is_completed_with_the_same_estimate(
     halved: Workflow, openings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object, **__: object) -> None:
@@ -166,10 +166,10 @@ def test_report_that_dies_after_the_opening_is_completed_with_the_same_promise(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("synth_mlflow.handoff.report.create_run", killed)
         halved.report()
-    stated = promise_of(final_of(halved))
+    stated = estimate_of(final_of(halved))
     assert stated is not None and holds(halved)
     handoff = halved.report()
-    assert handoff.document.sweep.promise.stated_at == stated.at and openings.count("opened") == 2  # verify's is one
+    assert handoff.document.sweep.estimate.stated_at == stated.at and openings.count("opened") == 2  # verify's is one
 
 
 @pytest.mark.parametrize("classes", [(), ("no", "yes"), (0, 1), (False, True), ("a", "b", "ü")])

@@ -17,7 +17,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.queries.status import Status
 from synth_mlflow.sweep.holdout import HoldoutEstimate
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.sign_offs import promise_of
+from synth_mlflow.tracking.sign_offs import estimate_of
 
 OPEN = ("RUNNING", "SCHEDULED")
 LAST_WORDS = "stderr.txt"  # of the process that was started last
@@ -39,7 +39,7 @@ class Account:
     at: dict[str, int] = field(default_factory=dict)
     """How many kills fell into each stage."""
     wrong: list[str] = field(default_factory=list)
-    """Every promise that did not hold."""
+    """Every estimate that did not hold."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Result:
     curve: str
     chosen: float
     model: str
-    promise: HoldoutEstimate
+    estimate: HoldoutEstimate
 
 
 def go(uri: str, folder: str) -> None:
@@ -68,8 +68,8 @@ def result_of(workflow: Workflow) -> Result:
     """What the whole way has come to."""
     frozen, curve = workflow.project.evaluation_set(), workflow.latest_curve()
     final = workflow.project.reader.finished("final")[-1]
-    stated = promise_of(final)
-    assert stated is not None, "a handoff without a promise"
+    stated = estimate_of(final)
+    assert stated is not None, "a handoff without a estimate"
     return Result(
         evaluation=frozen.digest,
         training=frozen.training_digest,
@@ -78,7 +78,7 @@ def result_of(workflow: Workflow) -> Result:
         curve=repr(curve.to_json()),
         chosen=curve.chosen,
         model=_model_bytes(workflow, final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]),
-        promise=stated.promise,
+        estimate=stated.estimate,
     )
 
 

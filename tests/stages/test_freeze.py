@@ -98,7 +98,7 @@ def test_by_time(define):
     workflow = define()
     frozen = workflow.freeze(time="day")
     assert workflow.evaluation_rows()["day"].min() == workflow.training_rows()["day"].max() + 1
-    assert frozen.run.params[names.P_HOW] == "the latest rows, from day = 60 on"
+    assert frozen.run.params[names.P_SPLIT_METHOD] == "the latest rows, from day = 60 on"
 
 
 @pytest.mark.parametrize("store", ["rows", "reference"])

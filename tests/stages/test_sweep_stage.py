@@ -168,7 +168,7 @@ def test_earlier_looks_at_the_frozen_set_are_counted(done: Workflow) -> None:
     _copied_elsewhere(done, first.run, first.run.params[names.P_KEY])  # which has looked once, however often written
     done.sweep(repeats=3, seed=1)
     sweep = done.project.latest_sweep()
-    assert sweep is not None and sweep.run.params[names.P_EARLIER_USES] == "2"
+    assert sweep is not None and sweep.run.params[names.P_PRIOR_USES] == "2"
 
 
 def _copied_elsewhere(done: Workflow, run: StoredRun, key: str) -> None:
@@ -215,7 +215,7 @@ def test_scikit_learn_estimators_are_swept_and_kept(
     mlflow.set_tracking_uri(uri)
     predicted = mlflow.pyfunc.load_model("models:/shop/1").predict(customers(5, 4).drop(columns="bought"))
     assert len(predicted) == 5 and curve.points[0].score > 0.7
-    assert workflow.report().document.sweep.promise.score.value == curve.corrected
+    assert workflow.report().document.sweep.estimate.score.value == curve.corrected
 
 
 def _move_artifacts(workflow: Workflow, run_id: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What may be promised: the confirming half, or the corrected score; wider where the set was used before."""
+"""What may be expected: the confirming half, or the corrected score; wider where the set was used before."""
 
 import numpy as np
 import pandas as pd
@@ -39,13 +39,13 @@ def swept(n_evaluation):
 
 def test_large_set_is_scored_on_the_half_that_chose_nothing():
     curve, evaluation, classes, predictions = swept(2_400)
-    promise = estimate_on_confirmation_split(curve, evaluation, TASK, classes, predictions)
+    estimate = estimate_on_confirmation_split(curve, evaluation, TASK, classes, predictions)
     half = halve(evaluation["y"].to_numpy(dtype=float), True).confirm
-    assert promise.n_rows == half.sum() == 1_200
-    assert promise.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
-    assert promise.low < promise.score < promise.high
-    assert f"roc_auc {promise.score:.4g} (95 % interval {promise.low:.4g} to {promise.high:.4g})" in promise.words
-    assert "The former chose in no other sweep, the latter are opened for the first time." in promise.words
+    assert estimate.n_rows == half.sum() == 1_200
+    assert estimate.score == score("roc_auc", TASK, evaluation["y"][half], predictions[half], classes)
+    assert estimate.low < estimate.score < estimate.high
+    assert f"roc_auc {estimate.score:.4g} (95 % interval {estimate.low:.4g} to {estimate.high:.4g})" in estimate.words
+    assert "The former chose in no other sweep, the latter are opened for the first time." in estimate.words
     assert curve.n_evaluation == 1_200
 
 
@@ -73,7 +73,7 @@ def test_before_the_opening_nothing_but_the_rows_that_chose_is_said():
     assert low < score < high <= 1.0
 
 
-def test_small_set_promises_the_corrected_score_and_wears():
+def test_small_set_estimates_the_corrected_score_and_wears():
     curve, evaluation, classes, predictions = swept(300)
     first, third = (
         estimate_on_confirmation_split(curve, evaluation, TASK, classes, predictions, other_sweeps=n)
@@ -99,10 +99,10 @@ def test_every_task_is_scored_on_the_half_that_chose_nothing(kind, metric, estim
     curve = run_sweep(real, synthetic, evaluation, task, metric, spec, plan).curve
     model = fit(spec, task, real, seed=0)
     predictions = model.predict(evaluation)
-    promise = estimate_on_confirmation_split(curve, evaluation, task, model.classes, predictions)
+    estimate = estimate_on_confirmation_split(curve, evaluation, task, model.classes, predictions)
     half = halve(target_values(evaluation, task, model.classes), task.is_classification).confirm
-    assert promise.score == score(metric, task, evaluation["y"][half], predictions[half], model.classes)
-    assert promise.low < promise.score < promise.high
+    assert estimate.score == score(metric, task, evaluation["y"][half], predictions[half], model.classes)
+    assert estimate.low < estimate.score < estimate.high
 
 
 def of_kind(kind, n, seed):
@@ -120,7 +120,7 @@ def test_worn_interval_is_the_union_bound():
 
 
 def test_worn_interval_holds_against_somebody_who_keeps_the_luckiest():
-    """Models that are all worth 0 are swept 5 times, and the best score of all 4 ** 5 paths is promised."""
+    """Models that are all worth 0 are swept 5 times, and the best score of all 4 ** 5 paths is expected."""
     rng = np.random.default_rng(0)
     luckiest = rng.normal(size=(300, 4**5)).max(axis=1)
     assert (luckiest > reuse_adjusted_quantile([])).mean() > 0.99

@@ -1,4 +1,4 @@
-"""Intervals and simultaneous tests: against textbook values, and against what they promise."""
+"""Intervals and simultaneous tests: against textbook values, and against what they estimate."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def _project(rng):
     return scores, Uncertainty(0.3 * known, np.cov(repeats, rowvar=False), 8)
 
 
-def test_intervals_from_few_repeats_cover_as_often_as_promised():
+def test_intervals_from_few_repeats_cover_as_often_as_estimated():
     rng, contrast = np.random.default_rng(4), np.array([-1.0, 0, 0, 1])
     projects = [_project(rng) for _ in range(1_500)]
     held = [abs(contrast @ scores) <= uncertain.half_width(contrast) for scores, uncertain in projects]

@@ -46,8 +46,8 @@ def test_no_gain_is_worth_nothing():
     assert worth(-0.1, error=0.01).worth == 0
 
 
-def test_interval_holds_the_true_worth_as_often_as_promised():
-    """40 projects with noisy repeats and a noisy gain, worth 100 further rows; 95 % was promised."""
+def test_interval_holds_the_true_worth_as_often_as_estimated():
+    """40 projects with noisy repeats and a noisy gain, worth 100 further rows; 95 % was expected."""
     rng, held = np.random.default_rng(2), 0
     for _ in range(40):
         repeats = law(SIZES) + rng.normal(scale=0.003, size=(8, 4)) + rng.normal(scale=0.003, size=(8, 1))

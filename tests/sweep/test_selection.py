@@ -71,7 +71,7 @@ def test_guardrail_forbids_a_ratio():
     assert choice.chosen == 3
 
 
-def test_null_claims_help_as_rarely_as_promised():
+def test_null_claims_help_as_rarely_as_estimated():
     rng, chooser = np.random.default_rng(0), Chooser.build("least", 3, UNCERTAIN)
     noise = rng.normal(scale=ERROR / np.sqrt(2), size=(4_000, 7))
     noise[:, 4:] -= 1  # a placebo that never stands in the way: the test against the baseline alone decides
@@ -79,7 +79,7 @@ def test_null_claims_help_as_rarely_as_promised():
 
 
 @pytest.mark.parametrize("best", [0, 1])
-def test_plateau_holds_the_best_as_often_as_promised(best):
+def test_plateau_holds_the_best_as_often_as_estimated(best):
     rng, chooser = np.random.default_rng(3), Chooser.build("least", 3, UNCERTAIN)
     true = np.where(np.arange(7) == best, 1e-4, 0.0)  # all but equal: the hardest case
     rows = true + rng.normal(scale=ERROR / np.sqrt(2), size=(4_000, 7))

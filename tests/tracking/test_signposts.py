@@ -43,6 +43,6 @@ def test_the_registered_model_says_what_it_is_made_of(done: Workflow) -> None:
     version = client.get_model_version(final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION])
     model = client.get_registered_model(final.params[names.P_MODEL_NAME])
     for words in (version.description, model.description):
-        assert "Promised of this model on further rows: roc_auc" in words
+        assert "Expected of this model on further rows: roc_auc" in words
         assert "the handoff document" in words
         assert f"synth-mlflow trace models:/{version.name}/{version.version}" in words

@@ -14,9 +14,9 @@ RECORDED = RecordedState(
     generators={"forest": ("1.2.0",), "my-sim": ("2024-11",)},
     statement_digest="ab" * 32,
     n_real_rows=6_400,
-    n_promised_rows=1_600,
+    n_expected_rows=1_600,
     metric="average_precision",
-    promised=(0.91, 0.90, 0.92),
+    expected=(0.91, 0.90, 0.92),
     environment={"python": "3.11.9", "lightgbm": "4.7.0"},
 )
 KNOWN = {"forest": "1.9.1", "my-sim": "2024-11"}
@@ -87,7 +87,7 @@ def test_new_real_rows_without_drift_say_so():
     [
         ((0.91,), "not due"),
         ((0.95,), "not due"),
-        ((0.895,), "not due"),  # below the interval, but less than 0.02 below the promise
+        ((0.895,), "not due"),  # below the interval, but less than 0.02 below the estimate
         ((0.89,), "not due"),  # 2.8 standard errors: once may be chance
         ((0.89, 0.91, 0.89), "due"),  # twice is not
         ((0.89, 0.91, 0.91, 0.89), "not due"),
@@ -115,7 +115,7 @@ def test_metric_drop_seldom_cries_wolf_in_a_year_of_weekly_values():
     rng, alarms, metric_drop = np.random.default_rng(7), 0, find("triggers", "metric_drop").load()
     for _ in range(100):
         score = 0.91 + rng.normal(0, 0.01)
-        recorded = replace(RECORDED, promised=(score, score - 0.0196, score + 0.0196))
+        recorded = replace(RECORDED, expected=(score, score - 0.0196, score + 0.0196))
         year = production(*(0.91 + rng.normal(0, 0.01, size=52)))
         alarms += any(
             metric_drop.evaluate(0.001, recorded, CurrentState(production=year[: week + 1])).state == "due"
@@ -124,25 +124,25 @@ def test_metric_drop_seldom_cries_wolf_in_a_year_of_weekly_values():
     assert alarms <= 20  # 10 are expected; *below the interval* would raise 61
 
 
-def test_metric_drop_within_the_promised_interval_is_never_due():
-    wide = replace(RECORDED, promised=(0.91, 0.80, 0.99))
+def test_metric_drop_within_the_estimated_interval_is_never_due():
+    wide = replace(RECORDED, expected=(0.91, 0.80, 0.99))
     assert ask("metric_drop", 0.02, wide, production=production(0.85, 0.85, 0.85)).state == "not due"
 
 
-def test_metric_drop_against_a_promise_without_width():
-    exact = replace(RECORDED, promised=(0.91, 0.91, 0.91))
+def test_metric_drop_against_a_estimate_without_width():
+    exact = replace(RECORDED, expected=(0.91, 0.91, 0.91))
     assert ask("metric_drop", 0.02, exact, production=production(0.88)).state == "due"
 
 
 def test_metric_drop_notices_a_forgotten_sign():
-    errors = replace(RECORDED, metric="neg_root_mean_squared_error", promised=(-3.0, -3.2, -2.8))
+    errors = replace(RECORDED, metric="neg_root_mean_squared_error", expected=(-3.0, -3.2, -2.8))
     state = ask("metric_drop", 0.5, errors, production=production(3.1))
     assert state.state == "cannot tell"
     assert "wrong sign" in state.reason
 
 
 def test_metric_drop_before_a_handoff():
-    state = ask("metric_drop", 0.02, replace(RECORDED, promised=None), production=production(0.9))
+    state = ask("metric_drop", 0.02, replace(RECORDED, expected=None), production=production(0.9))
     assert (state.state, "synth-mlflow report" in state.reason) == ("cannot tell", True)
 
 
