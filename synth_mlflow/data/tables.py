@@ -103,6 +103,8 @@ def given_rows(raw: RawTable) -> pd.DataFrame:
 def read_parquet(path: Path) -> pd.DataFrame:
     """A Parquet file as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
     frame = pd.read_parquet(path)
+    for place in [at for at, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.StringDtype)]:
+        pa.array(frame.iloc[:, place]).validate(full=True)  # texts of a damaged file may be no UTF-8
     schema = pq.read_schema(path)
     for name in frame.columns[frame.dtypes == "float64"]:
         if str(name) in schema.names and pa.types.is_integer(schema.field(str(name)).type):
@@ -142,6 +144,7 @@ def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
 
 def exact_pandas(table: pa.Table, *, ignore_metadata: bool = False) -> pd.DataFrame:
     """An Arrow table in pandas, whole numbers beside missing values exact."""
+    table.validate(full=True)  # texts of a damaged file may be no UTF-8
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=ignore_metadata)
     for name in table.column_names:
         if pa.types.is_integer(table.field(name).type) and name in frame and frame[name].dtype == "float64":
@@ -216,7 +219,7 @@ def _readable(path: Path) -> Iterator[None]:
     """Turns what the parsers raise on a damaged file into one message."""
     try:
         yield
-    except (ValueError, OSError, EOFError, csv.Error, zlib.error) as error:
+    except (ValueError, OSError, EOFError, csv.Error, zlib.error, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"{path} cannot be read: {reason}.", "Save it again as UTF-8 CSV with one header line, or as Parquet."

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.tables import file_metadata, read_table, restore, write_parquet
+from synth_mlflow.data.tables import file_metadata, read_table, restore, table_pieces, write_parquet
 from synth_mlflow.errors import UsageError
 
 ROWS = b"age,region\n" + b"".join(b"%d,north\n" % age for age in range(2_000))
@@ -102,6 +102,16 @@ def test_no_damaged_byte_of_a_parquet_file_ends_in_a_traceback(tmp_path):
         damaged[at] ^= 0xFF
         (tmp_path / "b.parquet").write_bytes(damaged)
         _read_or_refuse(tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_texts_of_a_parquet_file_that_are_no_utf_8_are_refused(tmp_path, use_dictionary):
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"s": ["north", "south"] * 5}).to_parquet(path, use_dictionary=use_dictionary)
+    path.write_bytes(path.read_bytes().replace(b"north", b"\xfforth"))
+    for read in (read_table, lambda file: list(table_pieces(file))):
+        with pytest.raises(UsageError, match="cannot be read"):
+            read(path)
 
 
 def _read_or_refuse(path):
