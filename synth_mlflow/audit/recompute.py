@@ -48,7 +48,7 @@ CLOSE = 1e-9  # relative; what another processor may round differently
 
 
 def estimate_contradictions(project: Project, final: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
-    """What a final run estimates and its predictions, the frozen rows, or the handoffs of its sweep do not bear out.
+    """What a final run states and its predictions, the frozen rows, or the handoffs of its sweep do not bear out.
 
     Parameters
     ----------
@@ -231,10 +231,10 @@ def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         names.P_ALPHA: policy.alpha(check),
         names.P_THRESHOLDS: policy.thresholds[check],
     }
-    yield from _differences(run, stated, "its probes under its policy")
+    yield from _differences(run, stated, "its statistics under its policy")
     for told in json.loads(run.params[names.P_DECIDING]):
         if {name: value for name, value in told.items() if name != "failed"} not in evidence["probes"]:
-            yield f"the deciding probe {told.get('name')!r} is none of those in {names.A_PROBES}"
+            yield f"the deciding statistic {told.get('name')!r} is none of those in {names.A_PROBES}"
     for batch in (other for other in runs if other.run_id == run.parent):
         yield from _differences(run, {names.P_BATCH_DIGEST: batch.params.get(names.P_BATCH_DIGEST)}, "its batch")
 

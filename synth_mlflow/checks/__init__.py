@@ -150,8 +150,10 @@ def judge(probes: tuple[Metric, ...], inconclusive: str, alpha: float) -> Judgem
             "inconclusive", tuple(reasons + [f"{_label(p)} could not be computed: {p.note}" for p in unknown])
         )
     if not probes:
-        return Judgement("inconclusive", ("no probe was made",))
-    return Judgement("pass", (f"{len(probes)} probes, none both significant and large", *_near_misses(probes, alpha)))
+        return Judgement("inconclusive", ("no statistic was computed",))
+    return Judgement(
+        "pass", (f"{len(probes)} statistics, none both significant and large", *_near_misses(probes, alpha))
+    )
 
 
 def failed_probes(probes: tuple[Metric, ...], alpha: float) -> list[Metric]:
@@ -237,8 +239,8 @@ def probe_from_json(record: Mapping[str, Any]) -> Metric:
     try:
         probe = Metric(**record)
     except TypeError as error:
-        raise EvidenceError(f"a recorded probe cannot be read: {error}.") from error
+        raise EvidenceError(f"a recorded statistic cannot be read: {error}.") from error
     numbers = (probe.value, probe.limit, probe.floor, probe.p_value)
     if not all(number is None or math.isfinite(number) for number in numbers):
-        raise EvidenceError(f"the recorded probe {_label(probe)} holds a number that is not finite.")
+        raise EvidenceError(f"the recorded statistic {_label(probe)} holds a number that is not finite.")
     return probe

@@ -149,7 +149,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
         if ruling.verdict != run.params[names.P_VERDICT]:
             raise EvidenceError(
                 f"check {run.tags.get(names.TAG_CHECK)} of batch {batch.id} recorded the verdict "
-                f"{run.params[names.P_VERDICT]!r}, its probes give {ruling.verdict!r}.",
+                f"{run.params[names.P_VERDICT]!r}, its statistics give {ruling.verdict!r}.",
                 "Validate the batch again: `synth-mlflow validate`.",
             )
         check = run.params[names.P_CHECK]

@@ -47,7 +47,7 @@ class Handoff:
 def report(project: Project, *, output: Path | None = None, limits: Path | None = None) -> Handoff:
     """Build the handoff document and keep it on a run of its own.
 
-    The first report of a sweep also states what its model is expected to score, for good; see :mod:`.opening`.
+    The first report of a sweep also states what its model is expected to score, for good; see :mod:`.holdout_score`.
 
     Parameters
     ----------

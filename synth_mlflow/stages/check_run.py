@@ -92,10 +92,10 @@ def _description(
     words = f"{result.words}\n\n" if result.words else ""
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
-        f"| probe | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n{words}"
-        f"A probe fails where it lies beyond its limit and beyond what 99 of 100 draws of real rows show, and survives "
-        f"Holm's correction at a false-alarm rate of {policy.alpha(name):g} over all {len(result.probes)} probes. They "
-        f"are in `{names.A_PROBES}`, the pictures beside it."
+        f"| statistic | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n{words}"
+        f"A statistic fails where it lies beyond its limit and beyond what 99 of 100 draws of real rows show, and "
+        f"survives Holm's correction at a false-alarm rate of {policy.alpha(name):g} over all {len(result.probes)} "
+        f"statistics. They are in `{names.A_PROBES}`, the pictures beside it."
     )
 
 

@@ -22,7 +22,7 @@ from synth_mlflow.tracking.read import StoredRun
 
 @dataclass(frozen=True)
 class RecordedEstimate:
-    """A estimate, and since when it stands."""
+    """An estimate, and since when it stands."""
 
     estimate: HoldoutEstimate
     at: str
@@ -68,7 +68,7 @@ def estimate_in(text: str, final: StoredRun) -> RecordedEstimate:
 
 
 def estimate_text(final: StoredRun, stated: RecordedEstimate) -> str:
-    """A estimate as the parameter of a final run."""
+    """An estimate as the parameter of a final run."""
     told = asdict(stated.estimate)
     counts = Counter(stated.estimate.earlier_answers)  # as counts, any number of them fits into a parameter
     told |= {"earlier_answers": {str(n): times for n, times in counts.items()}, "at": stated.at}

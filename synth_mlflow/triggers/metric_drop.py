@@ -15,7 +15,7 @@ _ASK = "log production values: `synth-mlflow log-production --metric VALUE --n R
 
 
 class MetricDrop:
-    """Compares the metric in production with the interval that the handoff expected.
+    """Compares the metric in production with the interval that the handoff states.
 
     Notes
     -----

@@ -64,7 +64,7 @@ def test_empty_real_sides_are_inconclusive(check, side, evidence):
     [
         ("fidelity", "fail", "'loan'"),
         ("utility", "pass|fail|inconclusive", ""),
-        ("privacy", "pass", "probes"),  # what is missing betrays nobody
+        ("privacy", "pass", "statistics"),  # what is missing reveals nobody
     ],
 )
 def test_a_column_of_gaps(check, wanted, said, evidence):

@@ -129,7 +129,7 @@ def test_the_newest_check_counts(judged, verdict):
 def test_probes_that_give_another_verdict_are_broken_evidence(project, batch, policy, judged):
     judged("fidelity", BAD, verdict="pass")
     judged("utility", GOOD)
-    with pytest.raises(EvidenceError, match="recorded the verdict 'pass', its probes give 'fail'"):
+    with pytest.raises(EvidenceError, match="recorded the verdict 'pass', its statistics give 'fail'"):
         require_open(project, [batch], policy)
 
 

@@ -58,7 +58,7 @@ def _batch(number: int, name: str, verdict: str, **kwargs) -> Batch:
         "fidelity",
         _run(20 + number),
         "pass" if held else "fail",
-        ("41 probes, none both significant and large",)
+        ("41 statistics, none both significant and large",)
         if held
         else ("ks_distance of 'tenure' is 0.31 (limit 0.1, real against real 0.024): too many short contracts",),
         (
