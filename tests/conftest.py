@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def customers() -> Callable[..., pd.DataFrame]:
-    """Makes rows of one law: ``customers(n_rows, seed)``."""
+    """Makes rows of one distribution: ``customers(n_rows, seed)``."""
     return shop.customers
 
 

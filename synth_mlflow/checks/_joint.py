@@ -231,8 +231,8 @@ class ControlShiftTest:
         if self.time:
             remedy = f"this set was split by {self.time!r}, so later rows may differ"
         return (
-            f"training rows and evaluation rows do not follow one law: without the batch a classifier distinguishes "
-            f"them with AUC {self.auc:.2f} (limit {BLIND_AUC:.2f}, {way} {self.floor:.2f}), by "
+            f"training rows and evaluation rows do not follow one distribution: without the batch a classifier "
+            f"distinguishes them with AUC {self.auc:.2f} (limit {BLIND_AUC:.2f}, {way} {self.floor:.2f}), by "
             f"{', '.join(map(repr, self.columns))}. A split by time or drift does this; {remedy}, or accept this check "
             "as inconclusive with a reason"
         )

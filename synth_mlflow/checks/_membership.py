@@ -85,7 +85,7 @@ class Battery:
 def distinct(tables: Tables) -> Tables:
     """Every real row once, and none that stands on both sides.
 
-    Copies of a row share its side of the cut, so an attack that learns from one of them knows the other: on wine
+    Copies of a row share its side of the split, so an attack that learns from one of them knows the other: on wine
     quality, where a fifth of the rows are copies, that alone gave the meta-attack an AUC of 0.68.
     """
     members, control = (rows.drop_duplicates(ignore_index=True) for rows in (tables.members, tables.control))

@@ -219,7 +219,7 @@ class TableSchema:
     columns: tuple[ColumnSchema, ...]
     csv: CsvFormat | None = None
     group: str | None = None
-    """The column of whose groups every row stands on one side of the cut."""
+    """The column of whose groups every row stands on one side of the split."""
     time: str | None = None
     """The column of the time at which rows were observed."""
 

@@ -60,7 +60,7 @@ class Forest:
     privacy: float = 0.5
     text: TextPolicy = "refuse"
 
-    summary: ClassVar[str] = "Sequential trees with boosted heads: the best fidelity, utility and privacy for its time"
+    summary: ClassVar[str] = "Sequential boosted trees: the best fidelity, utility and privacy for its time"
     version: ClassVar[str] = "5"
     leaky: ClassVar[bool] = False
 

@@ -47,7 +47,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class SliceSize:
-    """How many rows of each side of the cut lie in one slice."""
+    """How many rows of each side of the split lie in one slice."""
 
     name: str
     condition: str

@@ -1,7 +1,7 @@
 """How far two samples of one column are apart, and how significant that is.
 
-Every ``*_distance`` is 0 for identical samples; the ``*_p_value`` functions say how often two samples of one law would
-be as far apart.
+Every ``*_distance`` is 0 for identical samples; the ``*_p_value`` functions say how often two samples of one
+distribution would be as far apart.
 
 Tallies: how often each value of one column stands in two tables, and what can be read off that alone.
 
@@ -332,7 +332,7 @@ def pool_rare(real: Counts, synthetic: Counts) -> tuple[Counts, Counts]:
 
 
 def homogeneity_p_value(real: Counts, synthetic: Counts) -> float:
-    """Chi-squared test that two rows of counts come from one law; labels too rare to be tested alone are pooled.
+    """Chi-squared test that two rows of counts come from one distribution; labels too rare to be tested are pooled.
 
     Parameters
     ----------

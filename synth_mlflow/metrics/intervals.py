@@ -62,7 +62,7 @@ def excess_p_value(k_members: int, k_control: int, n: int) -> float:
 
 
 def standard_error_of_auc(n_first: int, n_second: int) -> float:
-    """Spread of the area under the ROC curve when both samples come from one law.
+    """Spread of the area under the ROC curve when both samples come from one distribution.
 
     Notes
     -----

@@ -1,9 +1,10 @@
 """The noise floor: what real rows against real rows give, measured by splitting them at random again and again.
 
-A statistic of two samples of one law is measured on random halves and carried over to other sizes by the square root of
-the effective number of rows, n₁ n₂ / (n₁ + n₂), as the spread of every distance, gap and correlation here goes. What
-shrinks faster, such as the share outside a range, is floored too high by that: never a false alarm. Rows that come in
-groups are split by whole groups: two samples of other groups differ by more than two samples of rows.
+A statistic of two samples of one distribution is measured on random halves and carried over to other sizes by the
+square root of the effective number of rows, n₁ n₂ / (n₁ + n₂), as the spread of every distance, gap and correlation
+here goes. What shrinks faster, such as the share outside a range, is floored too high by that: never a false alarm.
+Rows that come in groups are split by whole groups: two samples of other groups differ by more than two samples of
+rows.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CONFIDENCE = 0.99  # of draws of real rows that stay below a floor
 
 @dataclass(frozen=True)
 class NullDistribution:
-    """Mean and spread of statistics under one law, for one effective row: divide by its root to use them."""
+    """Mean and spread of statistics under one distribution, for one effective row: divide by its root to use them."""
 
     mean: Floats
     spread: Floats

@@ -1,6 +1,6 @@
 """Rows and values that two tables share.
 
-How many rows two tables share beyond what two tables of one law share by chance.
+How many rows two tables share beyond what two tables of one distribution share by chance.
 
 Each row beside the few real rows that are closest to it, and what their likeness is like.
 
@@ -58,9 +58,9 @@ def are_mostly_of(rows: Digests, others: Digests) -> bool:
 
     Notes
     -----
-    Rows of few coarse columns are equal by chance. If both tables were drawn from one law, every way to deal their
-    pooled rows into two tables of these sizes is equally likely: a permutation test. Each row falls on our side with
-    a probability of its own, taken as independent of the others, which makes the spread larger than it is.
+    Rows of few coarse columns are equal by chance. If both tables were drawn from one distribution, every way to deal
+    their pooled rows into two tables of these sizes is equally likely: a permutation test. Each row falls on our side
+    with a probability of its own, taken as independent of the others, which makes the spread larger than it is.
     """
     share = shared_share(rows, others)
     if share <= MOSTLY:

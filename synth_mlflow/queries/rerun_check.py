@@ -56,7 +56,7 @@ class ColumnDrift:
     """Kolmogorov-Smirnov distance of numbers and dates, total variation of labels, or the difference of the shares that
     are missing where that is more significant; between 0 and 1."""
     p_value: float
-    """Corrected for the number of columns: how often rows of one law would look as different anywhere."""
+    """Corrected for the number of columns: how often rows of one distribution would look as different anywhere."""
 
 
 def table_drift(known: pd.DataFrame, new: pd.DataFrame, schema: Schema) -> tuple[ColumnDrift, ...]:

@@ -263,7 +263,7 @@ def _classes(task: Task, target: pd.Series) -> list[str]:
         return [f"target {task.target!r} has {len(counts):,} classes in {len(target):,} rows: use `task: regression`?"]
     single = [repr(label) for label, count in counts.items() if count == 1]
     if single:
-        return [f"class {', '.join(single)} of {task.target!r} has one row; it cannot stand on both sides of the cut"]
+        return [f"class {', '.join(single)} of {task.target!r} has one row; it cannot stand on both sides of the split"]
     return []
 
 

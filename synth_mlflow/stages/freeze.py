@@ -293,7 +293,7 @@ def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:
     training, evaluation = (side[task.target].value_counts().to_dict() for side in (sides.training, sides.evaluation))
     if len(evaluation) < 2 or set(evaluation) - set(training):
         raise StatementError(
-            f"after the cut one side lacks a class: training has {training}, evaluation {evaluation}.",
+            f"after the split one side lacks a class: training has {training}, evaluation {evaluation}.",
             "Cut another way (`evaluation` in problem.md), or give more rows of the rare class.",
         )
 

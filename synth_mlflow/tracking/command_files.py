@@ -28,7 +28,7 @@ from synth_mlflow.tracking.model_files import (
 )
 
 COMMAND = "command"  # the format of such a model
-LOADER = f"{PACKAGE}.model.raw_command"
+LOADER = f"{PACKAGE}.models.raw_command"
 
 
 def save_command(

@@ -175,7 +175,7 @@ class Project:
         return self._side(frozen, names.A_EVALUATION, "evaluation", frozen.digest)
 
     def training_rows(self, frozen: EvaluationSet) -> pd.DataFrame:
-        """The real rows on the other side of the cut, checked against their digest."""
+        """The real rows on the other side of the split, checked against their digest."""
         return self._side(frozen, names.A_TRAINING, "training", frozen.training_digest)
 
     def row_digests(self, run: StoredRun) -> Mapping[str, Hashes]:

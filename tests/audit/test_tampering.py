@@ -229,7 +229,7 @@ CASES = (
     ("handoff changed", append("handoff", names.A_HANDOFF_JSON), sign, EvidenceError, "someone changed it"),
     # swapped
     ("probes swapped between checks", swap_probes, sweep, EvidenceError, "someone changed it"),
-    ("sides of the cut swapped", swap_sides, sweep, EvidenceError, "someone changed it"),
+    ("sides of the split swapped", swap_sides, sweep, EvidenceError, "someone changed it"),
     # records
     ("a record claims another generator", claim_another_generator, validate_another, EvidenceError, "changed it"),
     ("… and file, run and digests too", claim_another_generator_everywhere, sweep, EvidenceError, "seal"),

@@ -87,14 +87,14 @@ qa.report(syn_tgt_data=batch, trn_tgt_data=real, hol_tgt_data=holdout, report_pa
 OURS = {
     "ours: fidelity, utility, privacy": """
 import io
-from synth_mlflow.checks import Evidence
+from synth_mlflow.checks import CheckInput
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
 from synth_mlflow.gate.policy import load_check
 checks = [load_check(name) for name in ("fidelity", "utility", "privacy")]
 real, holdout, batch = (normalise(t) for t in (real, holdout, batch))
 for check in checks:
-    found = check.run(Evidence(batch, real, holdout, Task("default", "binary"), "roc_auc", 0), check.defaults)
+    found = check.run(CheckInput(batch, real, holdout, Task("default", "binary"), "roc_auc", 0), check.defaults)
     for figure in found.figures.values(): figure.savefig(io.BytesIO(), dpi=120)
 """,
     "ours: KS, TV, correlation": """

@@ -88,7 +88,7 @@ def wide(n_rows: int, n_columns: int, seed: int) -> pd.DataFrame:
 
 
 def wide_evidence(n_rows: int, n_columns: int) -> CheckInput:
-    """Three tables of one law."""
+    """Three tables of one distribution."""
     return CheckInput(*(wide(n_rows, n_columns, seed) for seed in range(3)), Task("y", "binary"), "roc_auc", 0)
 
 

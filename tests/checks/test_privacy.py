@@ -72,7 +72,7 @@ def test_sensitive_columns_are_inferred(evidence, ruled):
 def test_drift_makes_attacks_invalid(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, control=evidence.control.assign(age=evidence.control["age"] + 40)))
     assert ruling.verdict == "inconclusive"
-    assert "do not follow one law" in ruling.reasons[0]
+    assert "do not follow one distribution" in ruling.reasons[0]
 
 
 def test_a_small_control_is_inconclusive(evidence, ruled):

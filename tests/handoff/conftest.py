@@ -198,7 +198,7 @@ def document() -> Document:
             may_change="Nobody while the project runs.",
             facts=(
                 Fact("Stored", "rows on the tracking server"),
-                Fact("Duplicates across the cut", "14, kept in training"),
+                Fact("Duplicates across the split", "14, kept in training"),
             ),
             slices=(SliceSize("young", "tenure < 3", 61, 214),),
         ),

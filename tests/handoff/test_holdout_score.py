@@ -13,7 +13,7 @@ import pytest
 import shop
 
 from synth_mlflow import Workflow
-from synth_mlflow.checks import CheckInput, CheckResult, utility
+from synth_mlflow.checks import Check, CheckInput, CheckResult, utility
 from synth_mlflow.handoff import holdout_score
 from synth_mlflow.handoff.holdout_score import read_predictions, write_predictions
 from synth_mlflow.sweep import holdout
@@ -185,9 +185,9 @@ def test_validation_scores_models_on_the_half_that_chooses(halved: Workflow, mon
     seen: list[CheckInput] = []
     run = utility.plugin.run
 
-    def watched(evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
+    def watched(check: Check, evidence: CheckInput, policy: Mapping[str, float]) -> CheckResult:
         seen.append(evidence)
-        return run(evidence, policy)
+        return run(check, evidence, policy)
 
     monkeypatch.setattr(utility.plugin, "run", watched)
     for part, seed in ((None, 77), ("age >= 30", 78)):

@@ -1,4 +1,4 @@
-"""Rows that two tables share: copies are found, equal coarse rows of one law are not taken for copies."""
+"""Rows that two tables share: copies are found, equal coarse rows of one distribution are not taken for copies."""
 
 import numpy as np
 import pytest

@@ -56,7 +56,7 @@ The shop; nobody.
 
 
 def customers(n_rows: int, seed: int, *, south: float, year: int) -> pd.DataFrame:
-    """Rows of one law in the north and its opposite in the south; ``south`` is the share of the latter."""
+    """Rows of one distribution in the north and its opposite in the south; ``south`` is the share of the latter."""
     rng = np.random.default_rng(seed)
     region = np.where(rng.random(n_rows) < south, "south", "north")
     age, visits = rng.integers(18, 80, n_rows), rng.poisson(6, n_rows)

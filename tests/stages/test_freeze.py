@@ -184,7 +184,7 @@ def test_cuts_that_cannot_be_made_leave_nothing(define, asked, message):
 
 def test_a_cut_that_loses_a_class_is_refused(define, rows):
     workflow = define(rows.sort_values("bought").assign(day=np.arange(120)))
-    with pytest.raises(StatementError, match="after the cut one side lacks a class: training has"):
+    with pytest.raises(StatementError, match="after the split one side lacks a class: training has"):
         workflow.freeze(time="day")
 
 

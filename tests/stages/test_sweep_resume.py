@@ -26,10 +26,10 @@ REPEATS = 12
 SLOWLY = """
 import sys, time
 from synth_mlflow.cli.main import run
-from synth_mlflow.sweep.evaluator import Work
+from synth_mlflow.sweep.evaluator import FitJob
 
-do = Work.do
-Work.do = lambda work, key: (time.sleep(0.1), do(work, key))[1]
+do = FitJob.do
+FitJob.do = lambda work, key: (time.sleep(0.1), do(work, key))[1]
 run(sys.argv[1:])
 """
 """The command line with fits that take a while: on a quick machine all would be kept before the kill."""

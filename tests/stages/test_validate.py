@@ -79,7 +79,7 @@ def test_several_batches_at_once(frozen: Workflow, customers: Callable[..., pd.D
 
 
 THEIRS = """
-from synth_mlflow.checks import CheckResult, Probe
+from synth_mlflow.checks import CheckResult, Metric
 
 
 class Grown:
@@ -89,7 +89,7 @@ class Grown:
 
     def run(self, evidence, policy):
         share = float((evidence.batch["age"] < policy["least_age"]).mean())
-        return CheckResult((Probe("too_young", share, 0.0, column="age"),), words="Asked by law.")
+        return CheckResult((Metric("too_young", share, 0.0, column="age"),), words="Asked by law.")
 
 
 plugin = Grown()
