@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +35,15 @@ def test_no_room_imports_a_private_file_of_another() -> None:
 def test_every_room_stands_in_the_table() -> None:
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert sorted(room for room in rooms if f"`{room}/`" not in ROOMS) == []
+
+
+def test_nothing_that_an_extra_brings_is_needed_to_start() -> None:
+    """Where the extras are not installed, only the file that needs one refuses to load."""
+    absent = "'distributed', 'dask', 'catboost', 'duckdb'"
+    code = f"import sys; sys.modules.update(dict.fromkeys([{absent}])); import pkgutil, importlib, synth_mlflow\n" + (
+        "for each in pkgutil.walk_packages(synth_mlflow.__path__, 'synth_mlflow.'):\n"
+        "    if not each.name.endswith(('__main__', '.dask_executor')):\n"
+        "        importlib.import_module(each.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -443,8 +443,6 @@ def allowed_model(spec: ModelSpec) -> ModelSpec:
     """
     if spec.estimator != BOOSTED:
         require_allowed(spec.estimator, "the estimator of the problem statement")
-        pass  # takes a second to import
-
         with importable_here():
             load_estimator(spec.estimator)
     return spec

@@ -16,9 +16,10 @@ from distributed import Client, LocalCluster
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
-from synth_mlflow.sweep import executors
+from synth_mlflow.sweep import dask_executor
+from synth_mlflow.sweep.dask_executor import DaskCluster
 from synth_mlflow.sweep.evaluator import Evaluator
-from synth_mlflow.sweep.executors import DaskCluster, open_engine
+from synth_mlflow.sweep.executors import open_engine
 from synth_mlflow.sweep.plan import Fit, FitKey, FitRows, SweepPlan
 from synth_mlflow.sweep.runner import run_sweep
 
@@ -107,15 +108,15 @@ def _arrivals() -> int:
 
 @pytest.mark.slow
 def test_worker_with_other_versions_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "MATTERING", ("lightgbm",))
-    monkeypatch.setattr(executors, "_version", lambda name: "0.1")
+    monkeypatch.setattr(dask_executor, "MATTERING", ("lightgbm",))
+    monkeypatch.setattr(dask_executor, "_version", lambda name: "0.1")
     with pytest.raises(UsageError, match=r"worker tcp://\S+ has lightgbm \d\S+, this machine 0.1: the numbers"):
         run_sweep(*TABLES, TASK, "roc_auc", SPEC, PLAN, engine=DaskCluster(cluster.scheduler_address))
 
 
 @pytest.mark.slow
 def test_scheduler_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "SECONDS_TO_WAIT", 0.5)
+    monkeypatch.setattr(dask_executor, "SECONDS_TO_WAIT", 0.5)
     with (
         LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty,  # type: ignore[no-untyped-call]
         pytest.raises(SynthError, match=r"has no worker, after 0\.5 s"),
@@ -134,6 +135,6 @@ def test_senseless_engines_are_refused(engine: Any, scheduler: str, words: str) 
 
 @pytest.mark.slow
 def test_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "SECONDS_TO_CONNECT", 0.5)
+    monkeypatch.setattr(dask_executor, "SECONDS_TO_CONNECT", 0.5)
     with pytest.raises(UsageError, match=r"tcp://127.0.0.1:9 does not answer"):
         run_sweep(*TABLES, TASK, "roc_auc", SPEC, PLAN, engine=DaskCluster("tcp://127.0.0.1:9"))
