@@ -8,12 +8,9 @@ of the synthetic rows at hand. A claim is *false* where the chosen mix is truly 
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -21,6 +18,7 @@ import lightgbm
 import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
+from simulated import run
 from sweep_oracles import COEFFICIENTS, TREES, Logistic
 
 from synth_mlflow.data.mixing import Mix
@@ -278,33 +276,5 @@ def _covered(intervals: np.ndarray, true: np.ndarray) -> str:
     return f"{((intervals[:, :, 0] <= true) & (true <= intervals[:, :, -1])).mean():.1%}"
 
 
-def simulate(n_projects: int, first: int, only: str, store: Path) -> dict[str, list[Decision]]:
-    """Every situation whose name contains ``only``; projects in the store are read, the others appended."""
-    store.touch()
-    records = [json.loads(line) for line in store.read_text().splitlines()]
-    kept = {(record["situation"], record["seed"]): Decision(**record["decision"]) for record in records}
-    found: dict[str, list[Decision]] = {}
-    for name, situation in SITUATIONS.items():
-        found[name] = []
-        for seed in range(first, first + n_projects if only in name else first):
-            decision = kept.get((name, seed)) or situation.decide(seed)
-            if (name, seed) not in kept:
-                with store.open("a") as file:
-                    file.write(json.dumps({"situation": name, "seed": seed, "decision": asdict(decision)}) + "\n")
-            found[name].append(decision)
-    return found
-
-
-def main() -> None:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--projects", type=int, default=100)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--only", default="", help="situations whose name contains this")
-    parser.add_argument("--store", type=Path, required=True, help="a file of JSON lines to go on from")
-    given = parser.parse_args()
-    print("\n".join(table(simulate(given.projects, given.first, given.only, given.store))))
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, SITUATIONS, Decision, table)
