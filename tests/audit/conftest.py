@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow import Workflow
-
-PATHS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-)
+from synth_mlflow.tracking.moved import PATHS
 
 
 @pytest.fixture
