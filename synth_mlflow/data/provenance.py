@@ -272,10 +272,6 @@ def _constraint(name: str, _: Any) -> dict[str, Any] | None:
     return COUNT if name.startswith("n_") else None
 
 
-if __name__ == "__main__":
-    print(json.dumps(record_schema(), indent=2, ensure_ascii=False))
-
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SHA256: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 MOMENT: dict[str, Any] = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)$"}
@@ -336,3 +332,7 @@ def _container(
     if origin in (Union, types.UnionType):
         return {"anyOf": [_value(argument, definitions, constrain) for argument in arguments]}
     raise TypeError(f"{origin}{arguments} has no JSON schema")
+
+
+if __name__ == "__main__":
+    print(json.dumps(record_schema(), indent=2, ensure_ascii=False))

@@ -64,10 +64,6 @@ def _constraint(name: str, hint: Any) -> dict[str, Any] | None:
     return COUNT if name.startswith("n_") and hint is int else None
 
 
-if __name__ == "__main__":
-    print(json.dumps(handoff_json_schema(), indent=2, ensure_ascii=False))
-
-
 def document_of(twin: Mapping[str, Any]) -> Document:
     """The document whose ``to_json()`` is this twin.
 
@@ -102,3 +98,7 @@ def _content(twin: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def _adapter() -> TypeAdapter[Document]:
     return TypeAdapter(Document)
+
+
+if __name__ == "__main__":
+    print(json.dumps(handoff_json_schema(), indent=2, ensure_ascii=False))
