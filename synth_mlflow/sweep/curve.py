@@ -240,7 +240,7 @@ class Curve:
     naive: float
     """Score at the chosen ratio."""
     corrected: float
-    """That score without the luck of having been chosen."""
+    """That score, corrected for selection bias."""
     corrected_gain: float
     """Gain over ratio 0, corrected in the same way."""
     smallest_detectable: float

@@ -26,7 +26,7 @@ class Success:
     kind: Kind
     threshold: float
     measured: float
-    """The gain or the score at the chosen ratio, corrected for the luck of having been chosen."""
+    """The gain or the score at the chosen ratio, corrected for selection bias."""
     low: float
     """95 % interval of the expected score on new data, or of its gain, moved to the corrected estimate."""
     high: float

@@ -187,7 +187,7 @@ class Chooser:
 
 @dataclass(frozen=True)
 class Corrected:
-    """The chosen ratio without the luck of having been chosen."""
+    """The chosen ratio, corrected for selection bias."""
 
     score: float
     gain: float
