@@ -51,7 +51,7 @@ def command_spec(train: str, predict: str, timeout_seconds: float = TIMEOUT_SECO
     refuse_secrets([*words[0], *words[1]])
     # another machine has another interpreter under /usr/bin: what is installed is no part of the commands
     named = [word for each in words for at, word in enumerate(each) if at or not Path(word).is_absolute()]
-    return ModelSpec(COMMAND, commands=FitCommands(train, predict, commands.run, file_digests(named)))
+    return ModelSpec(COMMAND, commands=replace(commands, files=file_digests(named)))
 
 
 def named_commands(train: str, predict: str, timeout_seconds: float, engine: str) -> ModelSpec | None:
