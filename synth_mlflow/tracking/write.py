@@ -151,8 +151,6 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
         _delete_whole(server, part)
     if run.stage == "final":
         archive_models(server, run.run_id)
-    if run.status in OPEN:  # whoever is killed between the two writes that put a run away leaves none that is open
-        end_run(server, run.run_id, "KILLED", LEFT_BEHIND)
     discard_run(server, run.run_id)
 
 
@@ -252,7 +250,12 @@ def log_lineage(server: Server, run_id: str, inputs: Sequence[Input], tags: Mapp
 
 @guard
 def discard_run(server: Server, run_id: str) -> None:
-    """Put a run away: out of sight as MLflow deletes, and marked so that it never counts again."""
+    """Put a run away: out of sight as MLflow deletes, and marked so that it never counts again.
+
+    An open run is ended first, so that whoever is killed between these writes leaves none that is open and not listed.
+    """
+    if server.client.get_run(run_id).info.status in OPEN:
+        end_run(server, run_id, "KILLED", LEFT_BEHIND)
     server.client.set_tag(run_id, names.TAG_DISCARDED, "true")
     try:
         server.client.delete_run(run_id)

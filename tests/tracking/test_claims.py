@@ -1,5 +1,6 @@
 """Of several processes that come for the same work one does it; the others wait, or take it over from the dead."""
 
+import contextlib
 import os
 import threading
 
@@ -11,7 +12,7 @@ from synth_mlflow.tracking.claims import SECONDS_OF_SILENCE, Claims
 from synth_mlflow.tracking.draft import _birth, this_process
 from synth_mlflow.tracking.read import Reader
 from synth_mlflow.tracking.server import connect
-from synth_mlflow.tracking.write import NewRun, end_run, make_run
+from synth_mlflow.tracking.write import OPEN, NewRun, end_run, make_run
 
 NEW = NewRun("sweep", "sweep", "key")
 MACHINE = this_process().rpartition(" ")[0].rpartition(" ")[0]
@@ -72,6 +73,20 @@ def test_what_a_dead_process_had_not_decided_is_put_away(server, claims):
     theirs = other(server, DEAD, **{names.TAG_CLAIM: "undecided"})
     assert claim(claims) not in (None, theirs)
     assert theirs not in active(server)
+
+
+@pytest.mark.parametrize("write", ["set_terminated", "set_tag", "delete_run"])
+def test_killed_while_it_gives_way_it_leaves_no_open_run_that_status_leaves_out(server, claims, monkeypatch, write):
+    other(server, DEAD)
+
+    def killed(*_, **__):
+        raise SystemExit
+
+    monkeypatch.setattr(claims_module, "marking_failure", lambda *_: contextlib.nullcontext())  # as kill -9
+    monkeypatch.setattr(server.client, write, killed)
+    with pytest.raises(SystemExit):
+        claim(claims)
+    assert [run.run_id for run in active(server).values() if run.status in OPEN and run.discarded] == []
 
 
 def test_of_two_undecided_the_smaller_id_has_the_work(server, claims, monkeypatch):
