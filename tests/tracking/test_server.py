@@ -54,6 +54,9 @@ def test_passwords_are_never_shown(port, uri, password):
     [
         ("API request to http://ann:s@e:cret@host/api failed", "API request to http://ann@host/api failed"),
         ("cannot reach postgresql://:secret@db/x", "cannot reach postgresql://@db/x"),
+        ("cannot reach mysql+pymysql://ann:12/34@db:3306/x", "cannot reach mysql+pymysql://ann@db:3306/x"),
+        ("at postgresql://db:5432/x?application=b@c", "at postgresql://db:5432/x?application=b@c"),
+        ("at http://host:5000/@scope/b", "at http://host:5000/@scope/b"),
         ("at http://host:5000/a?to=b@c", "at http://host:5000/a?to=b@c"),
         ("\n\nfirst line.\nTraceback", "first line"),
         ("", "OSError"),
