@@ -125,7 +125,13 @@ def _refuse_lines_before(path: Path, form: CsvFormat, header: list[str], first: 
 
 
 def read_texts(path: Path, form: CsvFormat) -> pa.Table:
-    """Every cell as a text; only the empty cell is missing."""
+    """Every cell as a text; only the empty cell is missing.
+
+    Raises
+    ------
+    UsageError
+        If the header cannot be used, or a row has fewer cells than the header.
+    """
     names = checked_header(path, form)
     options = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()),
@@ -150,7 +156,31 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
             na_values=[""],
             low_memory=False,
         )
+        _refuse_short_rows(path, form, len(names))
         return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _refuse_short_rows(path: Path, form: CsvFormat, n_columns: int) -> None:
+    """A UsageError that names rows which a line break in a cell may have cut; pandas reads their ends as missing."""
+    with open_text(path, form.encoding) as lines:
+        reader = csv.reader(lines, delimiter=form.separator, quotechar=form.quote)
+        short = [(reader.line_num, len(row)) for row in reader if 0 < len(row) < n_columns]
+    if not short:
+        return
+    named = ", ".join(f"line {line} ({n_cells} cells)" for line, n_cells in short[:5])
+    whole = f"{path.name.partition('.')[0]}_whole.csv"
+    code = f"import pandas; pandas.read_csv({path.name!r}, dtype=str, keep_default_na=False"
+    code += "".join(
+        f", {name}={value!r}"
+        for name, value, usual in (("sep", form.separator, ","), ("encoding", form.encoding, "utf-8"))
+        if value != usual
+    )
+    raise UsageError(
+        f"{path}: its header has {n_columns} cells; rows with fewer ({len(short):,} in all): {named}"
+        f"{', …' if len(short) > 5 else ''}.",
+        "Mend lines that were cut in two. If only empty cells at the ends of rows are left out, write them and name "
+        f'the new file in problem.md: `python -c "{code}).to_csv({whole!r}, index=False)"`.',
+    )
 
 
 def _encoding(path: Path) -> str:

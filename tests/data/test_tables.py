@@ -1,6 +1,8 @@
 """Tables: what can be read, and one clear message for every kind of file that cannot."""
 
 import gzip
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -148,3 +150,18 @@ def test_restore_keeps_order_and_types(tmp_path):
     write_parquet(frame, tmp_path / "a.parquet")
     again = restore(pd.read_parquet(tmp_path / "a.parquet")[["x", "b"]], schema_of(frame))
     pd.testing.assert_frame_equal(again, frame)
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"), [("a,b,c\n1,2,3\n4,5\n\n6,7,8\n", ""), ("a;b;c\n1;2;3\n4;5\n\n6;7;8\n", ", sep=';'")]
+)
+def test_rows_with_fewer_cells_than_the_header_are_named_with_a_command_that_writes_the_cells(tmp_path, text, reading):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(
+        UsageError, match=r"header has 3 cells; rows with fewer \(1 in all\): line 3 \(2 cells\)"
+    ) as refusal:
+        read_table(tmp_path / "rows.csv")
+    assert reading in refusal.value.fix
+    code = refusal.value.fix.split('python -c "')[1].removesuffix('"`.')
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert read_table(tmp_path / "rows_whole.csv")["c"].isna().tolist() == [False, True, False]
