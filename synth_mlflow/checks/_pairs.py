@@ -15,10 +15,9 @@ from synth_mlflow.data.columns import CATEGORICAL_KINDS, schema_of
 from synth_mlflow.metrics.associations import (
     Codes,
     SharedBins,
+    compared_pairs,
     correlations,
-    cramers_v,
-    joint_shares,
-    pair_distances,
+    pair_counts,
     ranks,
 )
 from synth_mlflow.metrics.distances import homogeneity_p_value
@@ -80,22 +79,22 @@ def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Met
 def _binned(
     bins: SharedBins, real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator, groups: Places | None
 ) -> list[Family]:
-    codes, widths = bins.codes(real), bins.widths
-    shares, shares_batch = joint_shares(codes, widths), joint_shares(bins.codes(batch), widths)
+    codes, codes_batch, widths = bins.codes(real), bins.codes(batch), bins.widths
 
-    def compare(first: Floats, second: Floats, n_first: int, n_second: int) -> Floats:
-        gap = _stable(cramers_v(second, widths, n_second)) - _stable(cramers_v(first, widths, n_first))
-        return np.stack([pair_distances(first, second, widths), gap])
-
-    def between(first: Places, second: Places) -> Floats:
-        return compare(joint_shares(codes[first], widths), joint_shares(codes[second], widths), len(first), len(second))
+    def compare(first: Codes, second: Codes) -> tuple[Floats, tuple[Floats, Floats]]:
+        """Distance and gap of the pairs, and both associations."""
+        found = compared_pairs(first, second, widths)
+        gap = _stable(found.association[1]) - _stable(found.association[0])
+        return np.stack([found.distance, gap]), found.association
 
     sizes = len(real), len(batch)
-    floor = split_floor(between, min(len(real), SPLIT_ROWS), rng, groups=groups)
-    distance, gap = compare(shares, shares_batch, *sizes)
+    floor = split_floor(
+        lambda first, second: compare(codes[first], codes[second])[0], min(len(real), SPLIT_ROWS), rng, groups=groups
+    )
+    (distance, gap), (strength, strength_batch) = compare(codes, codes_batch)
     upper = floor.upper(*sizes)
     crowded = _crowded(distance / np.maximum(upper[0], TINY))
-    p_values = _homogeneity(crowded, shares * sizes[0], shares_batch * sizes[1], widths)
+    p_values = _homogeneity(crowded, codes, codes_batch, widths)
     if groups is not None:  # exact tests take each row for a draw of its own
         p_values = np.maximum(p_values, floor.p_values(np.stack([distance, gap]), *sizes)[0])
     distance = np.maximum(distance - floor.expected(*sizes)[0], 0)  # what real rows of these sizes show by chance
@@ -106,7 +105,7 @@ def _binned(
     )  # associations near zero are not normal: the joint law must differ too
     ordered = np.isin(bins.columns, list(bins.edges))
     associated[np.outer(ordered, ordered)] = np.nan  # rank correlation says it better where both are ordered
-    shown = cramers_v(shares_batch, widths, sizes[1]) - cramers_v(shares, widths, sizes[0])
+    shown = strength_batch - strength
     return [
         Family("pair_distance", bins.columns, distance, upper[0], p_values),
         Family("association_gap", bins.columns, shown, floor.symmetric().upper(*sizes)[1], associated),
@@ -126,12 +125,10 @@ def _crowded(ratio: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(chosen | chosen.T)
 
 
-def _homogeneity(chosen: npt.NDArray[np.bool_], real: Floats, batch: Floats, widths: Codes) -> Floats:
-    ends = np.cumsum(widths)
+def _homogeneity(chosen: npt.NDArray[np.bool_], real: Codes, batch: Codes, widths: Codes) -> Floats:
     p_values = np.ones((len(widths), len(widths)))
     for first, second in np.argwhere(np.triu(chosen, 1)):
-        block = np.s_[ends[first] - widths[first] : ends[first], ends[second] - widths[second] : ends[second]]
-        counts = [np.rint(side[block]).astype(np.int64).ravel() for side in (real, batch)]
+        counts = [pair_counts(codes, widths, first, second) for codes in (real, batch)]
         p_values[first, second] = p_values[second, first] = homogeneity_p_value(*counts)
     return p_values
 

@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 CHUNK_ROWS = 10_000  # one-hot blocks of this many rows keep memory flat
+STRIP_CELLS = 20_000_000  # cells of joint shares at a time, 160 MB
 
 
 def correlation(first: pd.Series, second: pd.Series, method: Literal["pearson", "spearman"] = "pearson") -> float:
@@ -140,34 +141,91 @@ class SharedBins:
         return np.column_stack(coded).astype(np.int64)
 
 
-def joint_shares(codes: Codes, widths: Codes) -> Floats:
-    """Shares of rows in every cell of every pair of columns: shape (sum of widths, sum of widths)."""
-    starts = np.concatenate([[0], np.cumsum(widths)[:-1]])
-    total = np.zeros((int(widths.sum()), int(widths.sum())), dtype=np.float64)
-    for begin in range(0, len(codes), CHUNK_ROWS):
-        chunk = codes[begin : begin + CHUNK_ROWS] + starts
-        hot = np.zeros((len(chunk), len(total)), dtype=np.float32)
-        np.put_along_axis(hot, chunk, 1.0, axis=1)
-        total += hot.T @ hot
-    return total / max(len(codes), 1)
+@dataclass(frozen=True)
+class ComparedPairs:
+    """All pairs of columns in two tables; each array has the shape (n_columns, n_columns)."""
+
+    distance: Floats
+    """Total variation between the joint shares of a pair."""
+    association: tuple[Floats, Floats]
+    """Cramer's V in the first table and in the second: 0 for none, 1 for a function."""
 
 
-def pair_distances(real: Floats, synthetic: Floats, widths: Codes) -> Floats:
-    """Total variation of the joint shares of each pair of columns: shape (n_columns, n_columns)."""
-    return _block_sums(np.abs(real - synthetic), widths) / 2
+def compared_pairs(first: Codes, second: Codes, widths: Codes) -> ComparedPairs:
+    """Compare the joint shares of all pairs of columns of two tables, in strips of columns that fit into memory.
 
-
-def cramers_v(shares: Floats, widths: Codes, n_rows: int) -> Floats:
-    """Association of each pair of columns, 0 for none and 1 for a function: shape (n_columns, n_columns).
+    Parameters
+    ----------
+    first, second : array of shape (n_rows, n_columns)
+        Codes on the same bins.
+    widths : array of shape (n_columns,)
+        Bins of each column.
 
     Notes
     -----
-    With the correction of W. Bergsma, Journal of the Korean Statistical Society 42 (2013),
+    Cramer's V with the correction of W. Bergsma, Journal of the Korean Statistical Society 42 (2013),
     doi 10.1016/j.jkss.2012.10.002.
     """
-    margins = np.diag(shares)
-    expected = np.outer(margins, margins)
-    phi2 = _block_sums(np.divide(shares**2, expected, out=np.zeros_like(shares), where=expected > 0), widths) - 1
+    n_columns = len(widths)
+    distance, phi2 = np.zeros((n_columns, n_columns)), [np.zeros((n_columns, n_columns)) for _ in range(2)]
+    margins = [_margins(codes, widths) for codes in (first, second)]
+    for strip in _strips(widths):
+        shares = [joint_shares(codes, widths, strip) for codes in (first, second)]
+        distance[strip] = _block_sums(np.abs(shares[0] - shares[1]), widths[strip], widths) / 2
+        for side in range(2):
+            phi2[side][strip] = _phi_squared(shares[side], margins[side], widths, strip)
+    return ComparedPairs(
+        distance,
+        (_cramers_v(phi2[0], margins[0], widths, len(first)), _cramers_v(phi2[1], margins[1], widths, len(second))),
+    )
+
+
+def joint_shares(codes: Codes, widths: Codes, strip: slice = slice(None)) -> Floats:
+    """Shares of rows in every cell of the pairs of some columns with all: (sum of their widths, sum of widths)."""
+    starts = np.concatenate([[0], np.cumsum(widths)[:-1]])
+    cells = _cells(widths, strip)
+    total = np.zeros((cells.stop - cells.start, int(widths.sum())), dtype=np.float64)
+    for begin in range(0, len(codes), CHUNK_ROWS):
+        chunk = codes[begin : begin + CHUNK_ROWS] + starts
+        hot = np.zeros((len(chunk), total.shape[1]), dtype=np.float32)
+        np.put_along_axis(hot, chunk, 1.0, axis=1)
+        total += hot[:, cells].T @ hot
+    return total / max(len(codes), 1)
+
+
+def pair_counts(codes: Codes, widths: Codes, first: int, second: int) -> Codes:
+    """Rows in every cell of one pair of columns: shape (width of the first times that of the second,)."""
+    cells = codes[:, first] * widths[second] + codes[:, second]
+    return np.bincount(cells, minlength=int(widths[first] * widths[second])).astype(np.int64)
+
+
+def _strips(widths: Codes) -> list[slice]:
+    """Runs of columns whose pairs with all columns have few enough cells; one run where all have."""
+    n_cells = int(widths.sum())
+    run = np.cumsum(widths) * n_cells // STRIP_CELLS
+    ends = [*np.flatnonzero(np.diff(run)) + 1, len(widths)]
+    return [slice(int(start), int(end)) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _cells(widths: Codes, strip: slice) -> slice:
+    ends = np.concatenate([[0], np.cumsum(widths)])
+    start, stop, _ = strip.indices(len(widths))
+    return slice(int(ends[start]), int(ends[stop]))
+
+
+def _margins(codes: Codes, widths: Codes) -> Floats:
+    """Shares of rows in every bin of every column: shape (sum of widths,)."""
+    counts = [np.bincount(column, minlength=width) for column, width in zip(codes.T, widths, strict=True)]
+    return np.asarray(np.concatenate(counts) / max(len(codes), 1))
+
+
+def _phi_squared(shares: Floats, margins: Floats, widths: Codes, strip: slice) -> Floats:
+    expected = np.outer(margins[_cells(widths, strip)], margins)
+    parts = np.divide(shares**2, expected, out=np.zeros_like(shares), where=expected > 0)
+    return _block_sums(parts, widths[strip], widths) - 1
+
+
+def _cramers_v(phi2: Floats, margins: Floats, widths: Codes, n_rows: int) -> Floats:
     filled = np.add.reduceat((margins > 0).astype(np.float64), np.concatenate([[0], np.cumsum(widths)[:-1]]))
     degrees = np.outer(filled - 1, filled - 1)
     corrected = np.maximum(phi2 - degrees / max(n_rows - 1, 1), 0)
@@ -205,6 +263,6 @@ def _top_levels(column: pd.Series, n_levels: int) -> npt.NDArray[np.object_]:
     return np.asarray(pd.Series(labels(column), dtype=object).value_counts().index[:n_levels], dtype=object)
 
 
-def _block_sums(cells: Floats, widths: Codes) -> Floats:
-    starts = np.concatenate([[0], np.cumsum(widths)[:-1]])
-    return np.asarray(np.add.reduceat(np.add.reduceat(cells, starts, axis=0), starts, axis=1))
+def _block_sums(cells: Floats, heights: Codes, widths: Codes) -> Floats:
+    rows, columns = (np.concatenate([[0], np.cumsum(sizes)[:-1]]) for sizes in (heights, widths))
+    return np.asarray(np.add.reduceat(np.add.reduceat(cells, rows, axis=0), columns, axis=1))

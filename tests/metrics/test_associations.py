@@ -6,14 +6,15 @@ import pytest
 from scipy import stats
 
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.metrics import associations
 from synth_mlflow.metrics.associations import (
     SharedBins,
+    compared_pairs,
     contingency_distance,
     correlation,
     correlations,
-    cramers_v,
     joint_shares,
-    pair_distances,
+    pair_counts,
     ranks,
 )
 
@@ -70,7 +71,31 @@ def test_joint_shares_are_a_cross_table():
     expected = pd.crosstab(bins.codes(rows)[:, 0], bins.codes(rows)[:, 1], normalize=True)
     block = shares[:width, width : width + int(bins.widths[1])]
     assert np.allclose(block[block.sum(1) > 0][:, block.sum(0) > 0], expected.to_numpy())
-    assert np.allclose(pair_distances(shares, shares, bins.widths), 0)
+    assert pair_counts(bins.codes(rows), bins.widths, 0, 1).tolist() == (block * 500).round().ravel().tolist()
+
+
+def _other(n: int) -> pd.DataFrame:
+    rows = _table(n, 1)
+    return rows.assign(sign=np.random.default_rng(2).permutation(rows["sign"]))
+
+
+def test_a_pair_that_broke_is_far_and_no_table_is_far_from_itself():
+    bins = SharedBins.learn(_table(500), n_bins=4)
+    first, second = bins.codes(_table(500)), bins.codes(_other(500))
+    assert np.allclose(compared_pairs(first, first, bins.widths).distance, 0)
+    distance = pd.DataFrame(compared_pairs(first, second, bins.widths).distance, bins.columns, bins.columns)
+    assert distance.loc["x", "sign"] > 0.3 > 0.1 > distance.loc["x", "y"]
+
+
+def test_strips_of_columns_give_the_same_as_all_at_once(monkeypatch):
+    bins = SharedBins.learn(_table(500), n_bins=4)
+    codes = bins.codes(_table(500)), bins.codes(_other(400))
+    whole = compared_pairs(*codes, bins.widths)
+    monkeypatch.setattr(associations, "STRIP_CELLS", 60)
+    assert len(associations._strips(bins.widths)) > 1
+    parts = compared_pairs(*codes, bins.widths)
+    assert np.array_equal(parts.distance, whole.distance)
+    assert all(map(np.array_equal, parts.association, whole.association))
 
 
 def test_cramers_v_is_high_for_a_function_and_zero_for_noise():
@@ -78,7 +103,8 @@ def test_cramers_v_is_high_for_a_function_and_zero_for_noise():
     rows = pd.DataFrame({"a": rng.integers(0, 4, 5000).astype(str), "noise": rng.integers(0, 4, 5000).astype(str)})
     rows["copy"] = rows["a"]
     bins = SharedBins.learn(rows)
-    found = pd.DataFrame(cramers_v(joint_shares(bins.codes(rows), bins.widths), bins.widths, 5000))
+    codes = bins.codes(rows)
+    found = pd.DataFrame(compared_pairs(codes, codes[:4000], bins.widths).association[0])
     found.index = found.columns = pd.Index(bins.columns)
     assert found.loc["a", "copy"] == pytest.approx(1)
     assert found.loc["a", "noise"] < 0.05
@@ -94,5 +120,5 @@ def test_a_column_that_is_mostly_one_value_still_has_two_bins():
     rows = normalise(pd.DataFrame({"late": [0] * 90 + [1] * 6 + [2] * 4, "who": ["a"] * 90 + ["b"] * 10}))
     bins = SharedBins.learn(rows, n_bins=4)
     assert bins.edges["late"].tolist() == [1.0]
-    shares = joint_shares(bins.codes(rows), bins.widths)
-    assert cramers_v(shares, bins.widths, len(rows))[0, 1] > 0.9
+    codes = bins.codes(rows)
+    assert compared_pairs(codes, codes, bins.widths).association[1][0, 1] > 0.9
