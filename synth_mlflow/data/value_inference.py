@@ -238,7 +238,7 @@ def date_formats(sample: pd.Series) -> list[DateText]:
     if months:
         plain = DateText("", months=months).in_english(plain)
     first = str(plain.iloc[0])
-    fits = [each for each in _candidates() if _pattern(each).fullmatch(first)]
+    fits = [each for each in _candidates(first) if _pattern(each).fullmatch(first)]
     fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
     words = DateText("", months=months, ordinal=ordinal)
     found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
@@ -250,7 +250,8 @@ def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
     """Formats that read at least this share of a sample, but not all of it."""
     shapes = sample.str.replace(r"\d", "9", regex=True)
     usual = sample[shapes == shapes.mode().iloc[0]].head(20)
-    fits = [each for each in _candidates() if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
+    possible = _candidates(str(usual.iloc[0]))
+    fits = [each for each in possible if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
     found = [DateText(each) for each in fits]
     return [each for each in found if share <= each.parse(sample).notna().mean() < 1]
 
@@ -261,11 +262,25 @@ def date_text(format_: str, sample: pd.Series) -> DateText | None:
     return _fitted(words, sample, zone, words=DateText("", months=month_names(sample)))
 
 
+def _candidates(text: str) -> Sequence[str]:
+    """The formats with the marks of a text between their letters and digits: no other can read it."""
+    return _formats_by_marks().get(_marks_between(text), ())
+
+
 @functools.cache
-def _candidates() -> tuple[str, ...]:
+def _formats_by_marks() -> Mapping[str, Sequence[str]]:
     moments = [f"{day}{gap}{time}" for day, gap, time in itertools.product(_DATES, (" ", "T", ", "), _TIMES)]
     moments += [f"%d/%b/%Y:{time}" for time in _TIMES]
-    return (*_DATES, *(f"{moment}{zone}" for moment in moments for zone in _ZONES))
+    found: dict[str, list[str]] = {}
+    for each in (*_DATES, *(f"{moment}{zone}" for moment in moments for zone in _ZONES)):
+        without_codes = re.sub("%(:?)([A-Za-z])", lambda code: f"+{code[1]}" if code[2] == "z" else "", each)
+        found.setdefault(_marks_between(without_codes), []).append(each)
+    return found
+
+
+def _marks_between(text: str) -> str:
+    """What is neither letter nor digit; a zone may be ahead or behind."""
+    return re.sub(r"\w", "", text).replace("+", "-")
 
 
 @functools.cache
