@@ -26,7 +26,8 @@ from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import Mix
 from synth_mlflow.data.private import Rare, as_missing
 from synth_mlflow.data.provenance import Origin
-from synth_mlflow.data.tables import read_parquet, restore
+from synth_mlflow.data.table_files import read_parquet
+from synth_mlflow.data.tables import restore
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, PluginError, SynthError, UsageError, closest
 from synth_mlflow.gate.in_force import kept_constraints

@@ -33,7 +33,8 @@ from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.private import private_room, secret_in
 from synth_mlflow.data.provenance import Origin, record_in_file
 from synth_mlflow.data.splits import refuse_negative_seed
-from synth_mlflow.data.tables import SUFFIXES, table_pieces, write_parquet
+from synth_mlflow.data.table_files import SUFFIXES
+from synth_mlflow.data.tables import table_pieces, write_parquet
 from synth_mlflow.errors import GeneratorError, UsageError, closest
 from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.tracking.project import Project

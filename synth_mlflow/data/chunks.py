@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from synth_mlflow.data.columns import Kind, Schema
 from synth_mlflow.data.digests import BLOCK_ROWS, TableDigest, cell_hashes
 from synth_mlflow.data.schema import arrow_schema, present
-from synth_mlflow.data.tables import exact_pandas, restore
+from synth_mlflow.data.table_files import exact_pandas
+from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import UsageError
 
 _TYPES: Mapping[Kind, pa.DataType] = {

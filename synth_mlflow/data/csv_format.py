@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from synth_mlflow.data.table_files import open_bytes
 from synth_mlflow.errors import UsageError
 
 SAMPLE_LINES = 200
@@ -76,11 +77,9 @@ def _quote_of(sample: str) -> str:
 
 
 def open_text(path: Path, encoding: str) -> IO[str]:
-    """The text of a CSV file, gzipped or not."""
+    """The text of a CSV file, packed or not."""
     encoding = "utf-8-sig" if encoding == "utf-8" else encoding
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rt", encoding=encoding, newline="")
-    return path.open(encoding=encoding, newline="")
+    return io.TextIOWrapper(open_bytes(path), encoding=encoding, newline="")
 
 
 def checked_header(path: Path, form: CsvFormat) -> list[str]:
@@ -143,7 +142,7 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
     encoding = {"utf-8": "utf8", "utf-8-sig": "utf8"}.get(form.encoding, form.encoding)
     reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=1 << 23)
     try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        with open_bytes(path) as file:
             return pa_csv.read_csv(file, reading, parse, options)
     except pa.ArrowInvalid:  # lines of other lengths, long lines: pandas reads some of them, or says what is wrong
         frame = pd.read_csv(
@@ -211,7 +210,7 @@ def _other_encoding(sample: bytes, error: UnicodeDecodeError) -> str:
 
 
 def _bytes(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+    with open_bytes(path) as file:
         while piece := file.read(SAMPLE_BYTES):
             yield piece
 

@@ -1,4 +1,4 @@
-"""Read and write tables: CSV (also gzipped) and Parquet in, Parquet out.
+"""Read and write tables: the files of :mod:`synth_mlflow.data.table_files` in, Parquet out.
 
 Room in memory: a small file may hold a table that no machine can, so it is asked how large it is first.
 """
@@ -6,7 +6,7 @@ Room in memory: a small file may hold a table that no machine can, so it is aske
 from __future__ import annotations
 
 import csv
-import gzip
+import lzma
 import os
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -15,17 +15,26 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth_mlflow.data.columns import EXACT, Schema, as_kind, check_names, conform, normalise
+from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, normalise
 from synth_mlflow.data.csv_format import CsvFormat, csv_format, read_texts
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import RawTable, infer_table
+from synth_mlflow.data.table_files import (
+    PARQUET,
+    PIECE_ROWS,
+    exact_pandas,
+    is_packed,
+    is_typed,
+    open_bytes,
+    parquet_files,
+    read_typed,
+    suffix_of,
+    typed_names,
+    typed_pieces,
+)
 from synth_mlflow.errors import UsageError
-
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-PIECE_ROWS = 100_000
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -40,18 +49,18 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def raw_table(path: Path, *, separator: str | None = None, encoding: str | None = None) -> RawTable:
-    """A table as its file holds it: the texts of a CSV file, the types of a Parquet file.
+    """A table as its file holds it: the texts of a CSV file, the types of one that has types.
 
     Raises
     ------
     UsageError
         If the file is missing, empty, or no table.
     """
-    is_parquet = _suffix(path) == ".parquet"
+    typed = is_typed(path)
     with _readable(path):
         refuse_larger_than_memory(path)
-        if is_parquet:
-            raw = RawTable(_named(read_parquet(path)))
+        if typed:
+            raw = RawTable(_named(read_typed(path)))
         else:
             form = csv_format(path, separator=separator, encoding=encoding)
             texts = read_texts(path, form)
@@ -87,7 +96,7 @@ def read_as(path: Path, schema: Schema, *, csv: CsvFormat | None = None, ignored
 def read_real(path: Path, table: TableSchema) -> pd.DataFrame:
     """The real rows that a schema was inferred from, or others of it; without the ignored columns."""
     ignored = [column.name for column in table.columns if column.role == "ignored"]
-    csv = table.csv if _suffix(path) != ".parquet" else None
+    csv = None if is_typed(path) else table.csv
     return read_as(path, table.schema, csv=csv, ignored=ignored)
 
 
@@ -100,56 +109,38 @@ def given_rows(raw: RawTable) -> pd.DataFrame:
     return pd.DataFrame({name: column.reset_index(drop=True) for name, column in columns.items()})
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
-    """A Parquet file as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
-    frame = pd.read_parquet(path)
-    for place in [at for at, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.StringDtype)]:
-        pa.array(frame.iloc[:, place]).validate(full=True)  # texts of a damaged file may be no UTF-8
-    schema = pq.read_schema(path)
-    for name in frame.columns[frame.dtypes == "float64"]:
-        if str(name) in schema.names and pa.types.is_integer(schema.field(str(name)).type):
-            exact = pq.read_table(path, columns=[str(name)]).column(0)
-            limits = pc.min_max(exact).as_py()
-            if max(limits["max"] or 0, -(limits["min"] or 0)) > EXACT:
-                whole = exact.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
-                frame[name] = pd.Series(whole.array, index=frame.index, name=name)
-    return frame
-
-
 def _named(frame: pd.DataFrame) -> dict[str, pd.Series]:
     check_names(frame.columns)
     return {str(name): frame[name] for name in frame.columns}
 
 
 def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
-    """The rows of a file in pieces, as it holds them: a Parquet file is never in memory as a whole, a CSV file is.
+    """The rows of a file in pieces, as it holds them: Parquet is never in memory as a whole, other files are.
 
     Raises
     ------
     UsageError
         As in `read_table`.
     """
-    if _suffix(path) != ".parquet":
+    if suffix_of(path) != PARQUET:
         yield given_rows(raw_table(path))
         return
     n_rows = 0
-    with _readable(path), pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(PIECE_ROWS):
-            piece = exact_pandas(pa.Table.from_batches([batch]))
-            n_rows += len(piece)
-            yield piece.reset_index(drop=True)
+    with _readable(path):
+        for rows in _parquet_pieces(path):
+            n_rows += len(rows)
+            yield rows.reset_index(drop=True)
     if not n_rows:
         raise _no_rows(path)
 
 
-def exact_pandas(table: pa.Table, *, ignore_metadata: bool = False) -> pd.DataFrame:
-    """An Arrow table in pandas, whole numbers beside missing values exact."""
-    table.validate(full=True)  # texts of a damaged file may be no UTF-8
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=ignore_metadata)
-    for name in table.column_names:
-        if pa.types.is_integer(table.field(name).type) and name in frame and frame[name].dtype == "float64":
-            frame[name] = table.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype()).set_axis(frame.index)
-    return frame
+def _parquet_pieces(path: Path) -> Iterator[pd.DataFrame]:
+    if not path.is_file():
+        yield from (exact_pandas(piece, ignore_metadata=True) for piece in typed_pieces(path))
+        return
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(PIECE_ROWS):
+            yield exact_pandas(pa.Table.from_batches([batch]))
 
 
 def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -162,12 +153,12 @@ def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...
     UsageError
         If the file is missing, or no table.
     """
-    is_parquet = _suffix(path) == ".parquet"
+    typed = is_typed(path)
     with _readable(path):
-        if is_parquet:
-            names = [str(name) for name in pq.read_schema(path).names]
+        if typed:
+            names = typed_names(path)
             known = [name for name in names if name in schema.kinds]
-            frame = exact_pandas(pq.read_table(path, columns=known), ignore_metadata=True)
+            frame = read_typed(path, known)
         else:
             texts = read_texts(path, csv_format(path))
             names = texts.column_names
@@ -184,7 +175,7 @@ def write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, byte
 
 def file_metadata(path: Path) -> dict[bytes, bytes]:
     """The key-value metadata of a Parquet file; empty for any other kind of file."""
-    if not path.name.lower().endswith(".parquet"):
+    if path.is_dir() or not path.name.lower().endswith(PARQUET):
         return {}
     with _readable(path):
         return dict(pq.read_schema(path).metadata or {})
@@ -203,23 +194,12 @@ def _no_rows(path: Path) -> UsageError:
     return UsageError(f"{path} holds no rows.", "Give a table with a header and at least one row.")
 
 
-def _suffix(path: Path) -> str:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}.", f"Give the path of a table: {', '.join(SUFFIXES)}.")
-    for suffix in SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return suffix
-    raise UsageError(
-        f"{path} is not a kind of table that is read here.", f"Convert it to one of {', '.join(SUFFIXES)}."
-    )
-
-
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     """Turns what the parsers raise on a damaged file into one message."""
     try:
         yield
-    except (ValueError, OSError, EOFError, csv.Error, zlib.error, pa.ArrowException) as error:
+    except (ValueError, OSError, EOFError, csv.Error, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"{path} cannot be read: {reason}.", "Save it again as UTF-8 CSV with one header line, or as Parquet."
@@ -239,12 +219,12 @@ PIECE = 1 << 22
 
 
 def refuse_larger_than_memory(path: Path, *, room: int | None = None) -> None:
-    """Refuse a compressed file whose content would not fit into this machine's memory.
+    """Refuse a table whose content would not fit into this machine's memory.
 
     Parameters
     ----------
     path : Path
-        A Parquet file, or a gzipped text.
+        Parquet, or a file that is packed.
     room : int, optional
         Bytes; by default what the machine has.
 
@@ -254,15 +234,14 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None) -> None:
         With both sizes.
     """
     room = memory() if room is None else room
-    name = path.name.lower()
     needed = 0
-    if name.endswith(".parquet"):
-        needed = _parquet_bytes(path)
-    elif name.endswith(".gz"):
+    if suffix_of(path) == PARQUET:
+        needed = sum(map(_parquet_bytes, parquet_files(path)))
+    elif is_packed(path):
         needed = _text_bytes(path, room)
     if needed > room:
         raise UsageError(
-            f"{path} has {path.stat().st_size:,} bytes and unfolds to {needed:,} or more; this machine has {room:,}.",
+            f"{path} unfolds to {needed:,} bytes or more; this machine has {room:,}.",
             "Give fewer rows, or use a larger machine.",
         )
 
@@ -280,9 +259,9 @@ def _parquet_bytes(path: Path) -> int:
 
 
 def _text_bytes(path: Path, room: int) -> int:
-    """How long a gzipped text is, looked at no further than the room there is."""
+    """How long a packed text is, looked at no further than the room there is."""
     total = 0
-    with gzip.open(path) as text:
+    with open_bytes(path) as text:
         while total <= room and (piece := text.read(PIECE)):
             total += len(piece)
     return total

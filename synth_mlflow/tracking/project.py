@@ -17,7 +17,8 @@ from synth_mlflow.data.digests import Hashes, row_digests, table_digest
 from synth_mlflow.data.provenance import Record, record_in_file
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import Statement, parse_statement
-from synth_mlflow.data.tables import read_parquet, read_real, read_table, restore
+from synth_mlflow.data.table_files import read_parquet
+from synth_mlflow.data.tables import read_real, read_table, restore
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.tracking import names
@@ -290,7 +291,7 @@ class Project:
 
     def _referenced(self, frozen: EvaluationSet, side: str) -> pd.DataFrame:
         path = frozen.real_file or Path(frozen.run.params[names.P_DATA_PATH])
-        if not path.is_file():
+        if not path.exists():
             raise EvidenceError(
                 f"the real rows of this project are kept by reference, and {path} is not on this machine.",
                 "Run this where that file is, put it there, or name it with `--data FILE`; its key stands beside it.",

@@ -9,7 +9,8 @@ from synth_mlflow.data import chunks, digests
 from synth_mlflow.data.chunks import ChunkWriter, distinctive_rows, file_table_digest, read_chunks
 from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.digests import TableDigest, file_digest, table_digest
-from synth_mlflow.data.tables import read_parquet, restore
+from synth_mlflow.data.table_files import read_parquet
+from synth_mlflow.data.tables import restore
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.digests import row_hashes, table_digest
 from synth_mlflow.data.schema import TableSchema, Wishes, present
 from synth_mlflow.data.schema_inference import infer_table
-from synth_mlflow.data.tables import raw_table, read_as, read_parquet, restore
+from synth_mlflow.data.table_files import read_parquet
+from synth_mlflow.data.tables import raw_table, read_as, restore
 from synth_mlflow.data.task import Task
 from synth_mlflow.generators.forest import plugin as forest
 

@@ -1,0 +1,219 @@
+"""Kinds of files that hold a table: what they are called, how they are opened, and the cells of those that have types.
+
+Typed are Parquet (a file, a folder of files or a pattern such as ``rows/*.parquet``), Feather and JSON lines; the cells
+of CSV and TSV are texts, see :mod:`synth_mlflow.data.csv_format`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import json
+import lzma
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+import pyarrow.feather as pa_feather
+import pyarrow.parquet as pq
+
+from synth_mlflow.data.columns import EXACT
+from synth_mlflow.errors import UsageError
+
+OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+TEXT_SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv") for packed in ("", *OPENERS))
+JSON_SUFFIXES = tuple(f".{kind}{packed}" for kind in ("jsonl", "ndjson") for packed in ("", *OPENERS))
+FEATHER_SUFFIXES = (".feather", ".arrow")
+PARQUET = ".parquet"
+SUFFIXES = (*TEXT_SUFFIXES, PARQUET, *FEATHER_SUFFIXES, *JSON_SUFFIXES)
+USUAL = ".csv, .tsv (also .gz, .bz2, .xz), .parquet (also a folder of such files), .feather, .jsonl"
+PIECE_ROWS = 100_000
+_INDEX = re.compile(r"__index_level_\d+__")  # by pandas, in place of an index without a name
+
+
+def suffix_of(path: Path) -> str:
+    """What kind of table a path names, by its ending; a folder and a pattern hold Parquet files.
+
+    Raises
+    ------
+    UsageError
+        If nothing is there, or no table.
+    """
+    if path.is_dir() or _is_pattern(path):
+        parquet_files(path)
+        return PARQUET
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}.", f"Give the path of a table: {USUAL}.")
+    name = path.name.lower()
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.endswith(suffix):
+            return suffix
+    raise UsageError(f"{path} is not a kind of table that is read here.", f"Convert it to one of {USUAL}.")
+
+
+def is_typed(path: Path) -> bool:
+    """Whether the cells of a table have types, and are not all texts."""
+    return suffix_of(path) not in TEXT_SUFFIXES
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """The content of a file, unpacked where its ending says that it is packed."""
+    opener = OPENERS.get(path.suffix.lower())
+    return path.open("rb") if opener is None else opener(path, "rb")  # type: ignore[operator]
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file unfolds to more than it has."""
+    return path.suffix.lower() in OPENERS
+
+
+def parquet_files(path: Path) -> list[Path]:
+    """The Parquet files that a path names, in the order of their names; hidden ones and those of Spark are left out.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if path.is_file():
+        return [path]
+    base, found = _base(path), path.rglob(f"*{PARQUET}")
+    if _is_pattern(path):
+        found = (Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - an absolute pattern
+    files = sorted(each for each in found if each.is_file() and not _is_hidden(each, base))
+    if not files:
+        what = "no file has this pattern" if _is_pattern(path) else "the folder holds no Parquet file"
+        raise UsageError(f"{path}: {what}.", f"Give the path of a table: {USUAL}.")
+    other = [each for each in files if not each.name.lower().endswith(PARQUET)]
+    if other:
+        raise UsageError(
+            f"{path} names {other[0].name}, and of several files only Parquet is read.",
+            f"Name one file, or a pattern that ends in {PARQUET}.",
+        )
+    return files
+
+
+def _is_pattern(path: Path) -> bool:
+    return not path.exists() and any(mark in str(path) for mark in "*?[")
+
+
+def _base(path: Path) -> Path:
+    """The folder that names of partitions are relative to."""
+    if not _is_pattern(path):
+        return path
+    plain = [part for part in path.parents if not any(mark in str(part) for mark in "*?[")]
+    return plain[0]
+
+
+def _is_hidden(path: Path, base: Path) -> bool:
+    return any(part.startswith((".", "_")) for part in path.relative_to(base).parts)
+
+
+def read_typed(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """A typed table as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
+    if path.is_file() and path.name.lower().endswith(PARQUET) and columns is None:
+        return read_parquet(path)
+    parts = [exact_pandas(piece, ignore_metadata=True) for piece in typed_pieces(path, columns)]
+    if len(parts) == 1:
+        return parts[0]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=typed_names(path))
+
+
+def typed_names(path: Path) -> list[str]:
+    """The columns of a typed table."""
+    if suffix_of(path) == PARQUET:
+        return [name for name in _dataset(path).schema.names if path.is_file() or not _INDEX.fullmatch(name)]
+    return list(_whole(path).column_names)
+
+
+def typed_pieces(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """A typed table in pieces, as Arrow holds it; Parquet is never in memory as a whole."""
+    if suffix_of(path) == PARQUET:
+        columns = typed_names(path) if columns is None else list(columns)
+        for batch in _dataset(path).to_batches(columns=columns, batch_size=PIECE_ROWS, use_threads=False):
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+        return
+    table = _whole(path)
+    yield table if columns is None else table.select(list(columns))
+
+
+def _dataset(path: Path) -> pa_dataset.Dataset:
+    """Several Parquet files as one table, with the columns that names of folders such as ``year=2024`` give."""
+    files = parquet_files(path)
+    base = _base(path) if not path.is_file() else path.parent
+    hive = None if path.is_file() else pa_dataset.HivePartitioning.discover(infer_dictionary=False)
+    return pa_dataset.dataset(
+        [str(each) for each in files], format="parquet", partitioning=hive, partition_base_dir=str(base)
+    )
+
+
+def _whole(path: Path) -> pa.Table:
+    if suffix_of(path) in FEATHER_SUFFIXES:
+        return pa_feather.read_table(path, memory_map=False)
+    return _json_lines(path)
+
+
+def _json_lines(path: Path) -> pa.Table:
+    """One object a line; a name that a line lacks is missing there. Texts stay texts: the schema says what they are."""
+    rows: list[dict[str, object]] = []
+    with open_bytes(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UsageError(
+                    f"{path}: line {number} is no JSON: {error}.", "Write one object in braces a line."
+                ) from error
+            if not isinstance(row, dict):
+                raise UsageError(
+                    f"{path}: line {number} holds no object in braces, and one a line was needed.",
+                    "pandas writes such lines by `frame.to_json(FILE, orient='records', lines=True)`.",
+                )
+            rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: _column(path, name, [row.get(name) for row in rows]) for name in names})
+
+
+def _column(path: Path, name: str, values: list[object]) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        kinds = sorted({type(value).__name__ for value in values if value is not None})
+        raise UsageError(
+            f"{path}: column {name!r} mixes types ({', '.join(kinds)}).", "Make it one type in every line."
+        ) from error
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
+    frame = pd.read_parquet(path)
+    for place in [at for at, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.StringDtype)]:
+        pa.array(frame.iloc[:, place]).validate(full=True)  # texts of a damaged file may be no UTF-8
+    schema = pq.read_schema(path)
+    for name in frame.columns[frame.dtypes == "float64"]:
+        if str(name) in schema.names and pa.types.is_integer(schema.field(str(name)).type):
+            exact = pq.read_table(path, columns=[str(name)]).column(0)
+            limits = pc.min_max(exact).as_py()
+            if max(limits["max"] or 0, -(limits["min"] or 0)) > EXACT:
+                whole = exact.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+                frame[name] = pd.Series(whole.array, index=frame.index, name=name)
+    return frame
+
+
+def exact_pandas(table: pa.Table, *, ignore_metadata: bool = False) -> pd.DataFrame:
+    """An Arrow table in pandas, whole numbers beside missing values exact."""
+    table.validate(full=True)  # texts of a damaged file may be no UTF-8
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=ignore_metadata)
+    for name in table.column_names:
+        if pa.types.is_integer(table.field(name).type) and name in frame and frame[name].dtype == "float64":
+            frame[name] = table.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype()).set_axis(frame.index)
+    return frame
