@@ -14,6 +14,7 @@
 ==================  ===========================================================================================
 
 `frozen`, `done` and `demo_workflow` copy the database alone: artifacts are shared, and never rewritten.
+The package is imported by the fixtures: the process that only hands out tests to others needs seconds less.
 """
 
 from __future__ import annotations
@@ -26,16 +27,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
-import mlflow
-import pandas as pd
 import pytest
-import shop
 
-from synth_mlflow.cli.main import run
-from synth_mlflow.tracking.server import connect
-from synth_mlflow.workflow import Workflow
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synth_mlflow.workflow import Workflow
 
 hypothesis.settings.register_profile(
     "suite",
@@ -60,12 +60,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def customers() -> Callable[..., pd.DataFrame]:
     """Makes rows of one distribution: ``customers(n_rows, seed)``."""
+    import shop
+
     return shop.customers
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with MLflow's tables and nothing in it: making one takes seconds, copying it none."""
+    from synth_mlflow.tracking.server import connect
+
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
     connect("nobody", f"sqlite:///{path}", create=True).client.delete_experiment("1")
     return path
@@ -89,6 +93,8 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees another's working directory, environment or MLflow state."""
+    import mlflow
+
     for name in [
         name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
     ]:
@@ -111,6 +117,7 @@ def uri(empty_store: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def write_project(tmp_path: Path) -> Callable[..., Path]:
     """Writes rows.csv, problem.md and limits.md; returns the path of problem.md."""
+    import shop
 
     def write(rows: pd.DataFrame | None = None, *, name: str = "shop", more: str = "", **changes: str) -> Path:
         real = shop.customers(600, seed=1) if rows is None else rows
@@ -122,6 +129,8 @@ def write_project(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def defined(uri: str, write_project: Callable[..., Path]) -> Workflow:
     """A project with its problem statement."""
+    from synth_mlflow.workflow import Workflow
+
     workflow = Workflow("shop", uri)
     workflow.define(write_project())
     return workflow
@@ -130,6 +139,10 @@ def defined(uri: str, write_project: Callable[..., Path]) -> Workflow:
 @pytest.fixture(scope="session")
 def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a frozen project, made once a session."""
+    import shop
+
+    from synth_mlflow.workflow import Workflow
+
     folder = tmp_path_factory.mktemp("frozen")
     shutil.copy(empty_store, folder / "mlflow.db")
     shop.write_shop(folder, shop.customers(600, seed=1))
@@ -147,6 +160,8 @@ def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
     """A project with its frozen evaluation set; a copy whose artifacts are shared and never rewritten."""
+    from synth_mlflow.workflow import Workflow
+
     shutil.copy(frozen_folder / "mlflow.db", tmp_path / "mlflow.db")
     for name in ("rows.csv", "problem.md", "limits.md"):
         shutil.copy(frozen_folder / name, tmp_path / name)
@@ -156,6 +171,7 @@ def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command line; returns its exit code, what it printed, and its errors."""
+    from synth_mlflow.cli.main import run
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as leaving:
@@ -171,6 +187,8 @@ def done_folder(
     frozen_folder: Path, customers: Callable[..., pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A store whose project has a batch that passed, a sweep and a handoff."""
+    from synth_mlflow.workflow import Workflow
+
     folder = tmp_path_factory.mktemp("done")
     for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
         shutil.copy(frozen_folder / name, folder / name)
@@ -192,6 +210,8 @@ def done_folder(
 @pytest.fixture
 def done(done_folder: Path, tmp_path: Path) -> Workflow:
     """The whole way, on a copy of its store; artifacts are shared and never rewritten."""
+    from synth_mlflow.workflow import Workflow
+
     for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
         shutil.copy(done_folder / name, tmp_path / name)
     return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -208,6 +228,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder in which `synth-mlflow demo` was run once, in this process, and what it printed."""
+    from synth_mlflow.cli.main import run
+
     folder, printed = tmp_path_factory.mktemp("demo"), io.StringIO()
     shutil.copy(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), pytest.raises(SystemExit) as left:
@@ -221,5 +243,7 @@ def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 @pytest.fixture
 def demo_workflow(demo: tuple[Path, str], tmp_path: Path) -> Workflow:
     """The demo's project on a copy of its store."""
+    from synth_mlflow.workflow import Workflow
+
     shutil.copy(demo[0] / "mlflow.db", tmp_path / "mlflow.db")
     return Workflow(None, f"sqlite:///{tmp_path / 'mlflow.db'}")

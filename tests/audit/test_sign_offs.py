@@ -17,12 +17,6 @@ MODEL = "models:/demo-breast-cancer/1"
 SET_PARAM = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
 
 
-@pytest.fixture
-def signed(own: Workflow) -> str:
-    """The run of a sign-off that made the champion."""
-    return own.sign("Ada Lind", role="owner", champion=True, sources=[partner(own)]).run_id
-
-
 def partner(workflow: Workflow) -> Path:
     """The rows that the demo's batch was learned from."""
     folder = Path(workflow.project.server.tracking_uri.removeprefix("sqlite:///")).parent
