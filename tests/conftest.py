@@ -23,9 +23,10 @@ import io
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import chdir, closing, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Fills a folder in one process for all that run tests: ``made_once(name, fill)`` gives the folder.
+
+    The others wait; a lock of SQLite holds on every system and ends with its process.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made_once(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, made = root / f"shared-{name}", root / f"shared-{name}.made"
+        with closing(sqlite3.connect(root / f"shared-{name}.lock", timeout=600, isolation_level=None)) as lock:
+            lock.execute("BEGIN EXCLUSIVE")
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+                folder.mkdir()
+                fill(folder)
+                made.touch()
+        return folder
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
 def customers() -> Callable[..., pd.DataFrame]:
     """Makes rows of one distribution: ``customers(n_rows, seed)``."""
     import shop
@@ -66,13 +90,14 @@ def customers() -> Callable[..., pd.DataFrame]:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A database with MLflow's tables and nothing in it: making one takes seconds, copying it none."""
     from synth_mlflow.tracking.server import connect
 
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect("nobody", f"sqlite:///{path}", create=True).client.delete_experiment("1")
-    return path
+    def fill(folder: Path) -> None:
+        connect("nobody", f"sqlite:///{folder / 'mlflow.db'}", create=True).client.delete_experiment("1")
+
+    return made_once("empty", fill) / "mlflow.db"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,35 +162,29 @@ def defined(uri: str, write_project: Callable[..., Path]) -> Workflow:
 
 
 @pytest.fixture(scope="session")
-def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def frozen_folder(empty_store: Path, made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A store with a frozen project, made once a session."""
     import shop
 
     from synth_mlflow.workflow import Workflow
 
-    folder = tmp_path_factory.mktemp("frozen")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    shop.write_shop(folder, shop.customers(600, seed=1))
-    before = Path.cwd()
-    os.chdir(folder)  # MLflow puts artifacts under the working directory
-    try:
-        workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
-        workflow.define(folder / "problem.md")
-        workflow.freeze()
-    finally:
-        os.chdir(before)
-    return folder
+    def fill(folder: Path) -> None:
+        shutil.copy(empty_store, folder / "mlflow.db")
+        shop.write_shop(folder, shop.customers(600, seed=1))
+        with chdir(folder):  # MLflow puts artifacts under the working directory
+            workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
+            workflow.define(folder / "problem.md")
+            workflow.freeze()
+
+    return made_once("frozen", fill)
 
 
 @pytest.fixture
 def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
     """A project with its frozen evaluation set; a copy whose artifacts are shared and never rewritten."""
-    from synth_mlflow.workflow import Workflow
+    import shop
 
-    shutil.copy(frozen_folder / "mlflow.db", tmp_path / "mlflow.db")
-    for name in ("rows.csv", "problem.md", "limits.md"):
-        shutil.copy(frozen_folder / name, tmp_path / name)
-    return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return shop.on_copy(frozen_folder, tmp_path)
 
 
 @pytest.fixture
@@ -184,37 +203,32 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, st
 
 @pytest.fixture(scope="session")
 def done_folder(
-    frozen_folder: Path, customers: Callable[..., pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
+    frozen_folder: Path,
+    customers: Callable[..., pd.DataFrame],
+    made_once: Callable[[str, Callable[[Path], None]], Path],
 ) -> Path:
     """A store whose project has a batch that passed, a sweep and a handoff."""
-    from synth_mlflow.workflow import Workflow
+    import shop
 
-    folder = tmp_path_factory.mktemp("done")
-    for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
-        shutil.copy(frozen_folder / name, folder / name)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
-        law = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None}
-        with workflow.batch(**law, purpose="more rows", source="none") as b:
-            b.write(customers(1000, 2))  # a perfect generator: further rows of the same law
-        workflow.validate()
-        workflow.sweep(repeats=3)
-        workflow.report(folder / "handoff.html")
-    finally:
-        os.chdir(before)
-    return folder
+    def fill(folder: Path) -> None:
+        workflow = shop.on_copy(frozen_folder, folder)
+        with chdir(folder):
+            law = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None}
+            with workflow.batch(**law, purpose="more rows", source="none") as b:
+                b.write(customers(1000, 2))  # a perfect generator: further rows of the same law
+            workflow.validate()
+            workflow.sweep(repeats=3)
+            workflow.report(folder / "handoff.html")
+
+    return made_once("done", fill)
 
 
 @pytest.fixture
 def done(done_folder: Path, tmp_path: Path) -> Workflow:
     """The whole way, on a copy of its store; artifacts are shared and never rewritten."""
-    from synth_mlflow.workflow import Workflow
+    import shop
 
-    for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
-        shutil.copy(done_folder / name, tmp_path / name)
-    return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    return shop.on_copy(done_folder, tmp_path)
 
 
 @pytest.fixture
