@@ -73,6 +73,7 @@ def test_a_document_that_was_edited_and_rehashed_is_still_missed_by_who_signed_i
     assert affected == {"sign-off of Ada Lind"}
 
 
+@pytest.mark.slow
 def test_an_alias_that_somebody_set_or_took_by_hand_is_found(own: Workflow) -> None:
     client = own.project.server.client
     client.set_registered_model_alias("demo-breast-cancer", names.CHAMPION, "1")
