@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from synth_mlflow.allowed_code import refuse_standard_library, require_allowed
@@ -98,10 +101,8 @@ class Plugin:
 
 def installed(folder: str) -> dict[str, Plugin]:
     """Every plugin of one folder, such as ``generators`` or ``exports``, by name; built-in ones first."""
-    found = {plugin.name: plugin for plugin in _built_in(folder)}
-    for plugin in _third_party(folder):
-        found.setdefault(plugin.name, plugin)
-    return found
+    package = importlib.import_module(f"synth_mlflow.{folder}")
+    return dict(_installed(folder, metadata.entry_points, _changed((*package.__path__, *sys.path))))
 
 
 def find(folder: str, name: str) -> Plugin:
@@ -140,6 +141,25 @@ def provenance(folder: str, names: Iterable[str]) -> dict[str, str]:
     return {name: f"{plugin.origin} {plugin.version}" for name, plugin in others.items()}
 
 
+def _changed(folders: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Each folder with the time of its last change: whoever installs a package changes one of those to import from."""
+    paths = [Path(folder) for folder in folders]
+    return tuple((str(path), path.stat().st_mtime_ns) for path in paths if path.exists())
+
+
+@lru_cache(maxsize=64)
+def _installed(
+    folder: str,
+    entry_points: Callable[..., Iterable[metadata.EntryPoint]],
+    changed: tuple[tuple[str, int], ...],  # noqa: ARG001 - part of the cache's key
+) -> dict[str, Plugin]:
+    """Read the metadata of all installed packages once, not at every question."""
+    found = {plugin.name: plugin for plugin in _built_in(folder)}
+    for plugin in _third_party(entry_points(group=f"synth_mlflow.{folder}"), folder):
+        found.setdefault(plugin.name, plugin)
+    return found
+
+
 def _built_in(folder: str) -> list[Plugin]:
     package = importlib.import_module(f"synth_mlflow.{folder}")
     return [
@@ -155,7 +175,7 @@ def _built_in(folder: str) -> list[Plugin]:
     ]
 
 
-def _third_party(folder: str) -> list[Plugin]:
+def _third_party(entries: Iterable[metadata.EntryPoint], folder: str) -> list[Plugin]:
     return [
         Plugin(
             entry.name,
@@ -164,7 +184,7 @@ def _third_party(folder: str) -> list[Plugin]:
             entry.dist.version if entry.dist else "unknown",
             entry.value,
         )
-        for entry in metadata.entry_points(group=f"synth_mlflow.{folder}")
+        for entry in entries
     ]
 
 

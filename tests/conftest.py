@@ -14,6 +14,7 @@
 ==================  ===========================================================================================
 
 `frozen`, `done` and `demo_workflow` copy the database alone: artifacts are shared, and never rewritten.
+The package is imported by the fixtures: the process that only hands out tests to others needs seconds less.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ import io
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import chdir, closing, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
-import mlflow
-import pandas as pd
 import pytest
-import shop
 
-from synth_mlflow.cli.main import run
-from synth_mlflow.tracking.server import connect
-from synth_mlflow.workflow import Workflow
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synth_mlflow.workflow import Workflow
 
 hypothesis.settings.register_profile(
     "suite",
@@ -58,17 +59,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Fills a folder in one process for all that run tests: ``made_once(name, fill)`` gives the folder.
+
+    The others wait; a lock of SQLite holds on every system and ends with its process.
+    """
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made_once(name: str, fill: Callable[[Path], None]) -> Path:
+        folder, made = root / f"shared-{name}", root / f"shared-{name}.made"
+        with closing(sqlite3.connect(root / f"shared-{name}.lock", timeout=600, isolation_level=None)) as lock:
+            lock.execute("BEGIN EXCLUSIVE")
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+                folder.mkdir()
+                fill(folder)
+                made.touch()
+        return folder
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
 def customers() -> Callable[..., pd.DataFrame]:
     """Makes rows of one distribution: ``customers(n_rows, seed)``."""
+    import shop
+
     return shop.customers
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A database with MLflow's tables and nothing in it: making one takes seconds, copying it none."""
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    connect("nobody", f"sqlite:///{path}", create=True).client.delete_experiment("1")
-    return path
+    from synth_mlflow.tracking.server import connect
+
+    def fill(folder: Path) -> None:
+        connect("nobody", f"sqlite:///{folder / 'mlflow.db'}", create=True).client.delete_experiment("1")
+
+    return made_once("empty", fill) / "mlflow.db"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -89,6 +118,8 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees another's working directory, environment or MLflow state."""
+    import mlflow
+
     for name in [
         name for name in os.environ if name.startswith("MLFLOW_") and name != "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
     ]:
@@ -111,6 +142,7 @@ def uri(empty_store: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def write_project(tmp_path: Path) -> Callable[..., Path]:
     """Writes rows.csv, problem.md and limits.md; returns the path of problem.md."""
+    import shop
 
     def write(rows: pd.DataFrame | None = None, *, name: str = "shop", more: str = "", **changes: str) -> Path:
         real = shop.customers(600, seed=1) if rows is None else rows
@@ -122,40 +154,43 @@ def write_project(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def defined(uri: str, write_project: Callable[..., Path]) -> Workflow:
     """A project with its problem statement."""
+    from synth_mlflow.workflow import Workflow
+
     workflow = Workflow("shop", uri)
     workflow.define(write_project())
     return workflow
 
 
 @pytest.fixture(scope="session")
-def frozen_folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def frozen_folder(empty_store: Path, made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """A store with a frozen project, made once a session."""
-    folder = tmp_path_factory.mktemp("frozen")
-    shutil.copy(empty_store, folder / "mlflow.db")
-    shop.write_shop(folder, shop.customers(600, seed=1))
-    before = Path.cwd()
-    os.chdir(folder)  # MLflow puts artifacts under the working directory
-    try:
-        workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
-        workflow.define(folder / "problem.md")
-        workflow.freeze()
-    finally:
-        os.chdir(before)
-    return folder
+    import shop
+
+    from synth_mlflow.workflow import Workflow
+
+    def fill(folder: Path) -> None:
+        shutil.copy(empty_store, folder / "mlflow.db")
+        shop.write_shop(folder, shop.customers(600, seed=1))
+        with chdir(folder):  # MLflow puts artifacts under the working directory
+            workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
+            workflow.define(folder / "problem.md")
+            workflow.freeze()
+
+    return made_once("frozen", fill)
 
 
 @pytest.fixture
 def frozen(frozen_folder: Path, tmp_path: Path) -> Workflow:
     """A project with its frozen evaluation set; a copy whose artifacts are shared and never rewritten."""
-    shutil.copy(frozen_folder / "mlflow.db", tmp_path / "mlflow.db")
-    for name in ("rows.csv", "problem.md", "limits.md"):
-        shutil.copy(frozen_folder / name, tmp_path / name)
-    return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    import shop
+
+    return shop.on_copy(frozen_folder, tmp_path)
 
 
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command line; returns its exit code, what it printed, and its errors."""
+    from synth_mlflow.cli.main import run
 
     def call(*arguments: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as leaving:
@@ -168,33 +203,32 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, st
 
 @pytest.fixture(scope="session")
 def done_folder(
-    frozen_folder: Path, customers: Callable[..., pd.DataFrame], tmp_path_factory: pytest.TempPathFactory
+    frozen_folder: Path,
+    customers: Callable[..., pd.DataFrame],
+    made_once: Callable[[str, Callable[[Path], None]], Path],
 ) -> Path:
     """A store whose project has a batch that passed, a sweep and a handoff."""
-    folder = tmp_path_factory.mktemp("done")
-    for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
-        shutil.copy(frozen_folder / name, folder / name)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        workflow = Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}")
-        law = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None}
-        with workflow.batch(**law, purpose="more rows", source="none") as b:
-            b.write(customers(1000, 2))  # a perfect generator: further rows of the same law
-        workflow.validate()
-        workflow.sweep(repeats=3)
-        workflow.report(folder / "handoff.html")
-    finally:
-        os.chdir(before)
-    return folder
+    import shop
+
+    def fill(folder: Path) -> None:
+        workflow = shop.on_copy(frozen_folder, folder)
+        with chdir(folder):
+            law = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None}
+            with workflow.batch(**law, purpose="more rows", source="none") as b:
+                b.write(customers(1000, 2))  # a perfect generator: further rows of the same law
+            workflow.validate()
+            workflow.sweep(repeats=3)
+            workflow.report(folder / "handoff.html")
+
+    return made_once("done", fill)
 
 
 @pytest.fixture
 def done(done_folder: Path, tmp_path: Path) -> Workflow:
     """The whole way, on a copy of its store; artifacts are shared and never rewritten."""
-    for name in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
-        shutil.copy(done_folder / name, tmp_path / name)
-    return Workflow("shop", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    import shop
+
+    return shop.on_copy(done_folder, tmp_path)
 
 
 @pytest.fixture
@@ -208,6 +242,8 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder in which `synth-mlflow demo` was run once, in this process, and what it printed."""
+    from synth_mlflow.cli.main import run
+
     folder, printed = tmp_path_factory.mktemp("demo"), io.StringIO()
     shutil.copy(empty_store, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), pytest.raises(SystemExit) as left:
@@ -221,5 +257,7 @@ def demo(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 @pytest.fixture
 def demo_workflow(demo: tuple[Path, str], tmp_path: Path) -> Workflow:
     """The demo's project on a copy of its store."""
+    from synth_mlflow.workflow import Workflow
+
     shutil.copy(demo[0] / "mlflow.db", tmp_path / "mlflow.db")
     return Workflow(None, f"sqlite:///{tmp_path / 'mlflow.db'}")

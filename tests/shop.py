@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,13 @@ def write_shop(folder: Path, rows: pd.DataFrame, *, name: str = "shop", more: st
         text = "\n".join(lines) + "\n"
     (folder / "problem.md").write_text(text)
     return folder / "problem.md"
+
+
+def on_copy(source: Path, target: Path, name: str = "shop") -> Workflow:
+    """The project of one folder on a copy of its store in another; artifacts are shared, so never rewrite them."""
+    for file in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
+        shutil.copy(source / file, target / file)
+    return Workflow(name, f"sqlite:///{target / 'mlflow.db'}")
 
 
 def hand_over(workflow: Workflow) -> None:

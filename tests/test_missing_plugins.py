@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import metadata
 
 import pytest
@@ -33,30 +34,39 @@ def _allowed():
         yield
 
 
+def install_for(patch, **groups):
+    """Install plugins of another package by group and name; the next call takes them away again."""
+    known = {f"synth_mlflow.{group}": [Entry(*each) for each in entries.items()] for group, entries in groups.items()}
+    patch.setattr(metadata, "entry_points", lambda group: known.get(group, []))
+
+
 @pytest.fixture
 def install(monkeypatch):
-    """Install plugins of another package by group and name; the next call takes them away again."""
+    return partial(install_for, monkeypatch)
 
-    def install(**groups):
-        known = {
-            f"synth_mlflow.{group}": [Entry(*each) for each in entries.items()] for group, entries in groups.items()
-        }
-        monkeypatch.setattr(metadata, "entry_points", lambda group: known.get(group, []))
 
-    return install
+@pytest.fixture(scope="module")
+def judged_folder(done_folder, tmp_path_factory):
+    """A finished project whose statement asks for a check and a trigger of another package."""
+    folder = tmp_path_factory.mktemp("judged")
+    workflow = shop.on_copy(done_folder, folder)
+    text = (folder / "problem.md").read_text()
+    more = "validation: {required: [tide]}\nrerun_when: {moon: full, task: off}\n"
+    (folder / "problem.md").write_text(text.replace("---\n", f"---\n{more}", 1))
+    with pytest.MonkeyPatch.context() as patch, allowing(["their_plugins"]):
+        patch.chdir(folder)
+        install_for(patch, checks={"tide": "tide"}, triggers={"moon": "moon"})
+        workflow.define(folder / "problem.md")
+        (verdict,) = workflow.validate()
+    assert verdict.gate_open, verdict
+    return folder
 
 
 @pytest.fixture
-def judged(install, done, tmp_path):
-    """A finished project whose statement asks for a check and a trigger of another package."""
+def judged(install, judged_folder, tmp_path):
+    """The project on a copy of its store; both plugins are installed."""
     install(checks={"tide": "tide"}, triggers={"moon": "moon"})
-    text = (tmp_path / "problem.md").read_text()
-    more = "validation: {required: [tide]}\nrerun_when: {moon: full, task: off}\n"
-    (tmp_path / "problem.md").write_text(text.replace("---\n", f"---\n{more}", 1))
-    done.define(tmp_path / "problem.md")
-    (verdict,) = done.validate()
-    assert verdict.gate_open, verdict
-    return done
+    return shop.on_copy(judged_folder, tmp_path)
 
 
 def test_what_another_package_brings_is_recorded_with_every_use(judged):

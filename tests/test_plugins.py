@@ -55,10 +55,11 @@ def test_a_plugin_that_cannot_be_loaded_says_why(others, name):
         find("generators", name).load()
 
 
-def test_a_checkout_that_was_not_installed_has_no_version(monkeypatch):
+def test_a_checkout_that_was_not_installed_has_no_version(monkeypatch, tmp_path):
     def unknown(name):
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", unknown)
+    monkeypatch.syspath_prepend(tmp_path)  # where to import from has changed: plugins are looked for again
     assert {plugin.version for plugin in plugins.installed("triggers").values()} == {"checkout"}
     assert Plugin("x", "checks", "built in", "1", "math:pi").load() == pytest.approx(3.14159, abs=1e-5)

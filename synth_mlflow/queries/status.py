@@ -98,7 +98,7 @@ def status(project: Project) -> Status:
     left = tuple(
         f"{run.name} ({run.status.lower()}, run {run.run_id})"
         for run in project.reader.runs(where="attributes.status != 'FINISHED'")
-        if run.stage != "workflow" and run.parent not in told and not run.discarded
+        if run.stage != "workflow" and (run.status in OPEN or run.parent not in told) and not run.discarded
     )
     left += tuple(
         f"{run.name} (no run of this package: it carries the tag {names.TAG_STAGE}, and lacks the parameter "

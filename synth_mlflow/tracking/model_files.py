@@ -20,12 +20,10 @@ import cloudpickle
 import mlflow.lightgbm
 import mlflow.sklearn
 import pandas as pd
-import skops.io
 from mlflow.models import Model, ModelSignature, infer_signature
 from mlflow.types.schema import AnyType, ColSpec, Schema
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
-from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
 from synth_mlflow.data import value_formats
 from synth_mlflow.data.columns import schema_of
@@ -201,6 +199,9 @@ def without_code(pipeline: Any) -> tuple[Any | None, tuple[str, ...]]:
     bare = _bare(pipeline)
     if bare is None:
         return None, ()
+    import skops.io  # takes more than a second, which each command would pay
+    from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
+
     try:
         content = skops.io.dumps(bare)
         trusted = tuple(skops.io.get_untrusted_types(data=content))

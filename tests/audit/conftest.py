@@ -13,15 +13,38 @@ from synth_mlflow import Workflow
 from synth_mlflow.tracking.moved import PATHS
 
 
-@pytest.fixture
-def own(demo: tuple[Path, str], tmp_path: Path) -> Workflow:
-    """A whole copy of the demo's project."""
-    folder = tmp_path / "own"
-    shutil.copytree(demo[0], folder)
-    with sqlite3.connect(folder / "mlflow.db") as database:
+def whole_copy(source: Path, target: Path) -> Workflow:
+    """A project with its artifacts in another folder."""
+    shutil.copytree(source, target)
+    with sqlite3.connect(target / "mlflow.db") as database:
         for table, column in PATHS:
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(demo[0]), str(folder)))
-    return Workflow(None, f"sqlite:///{folder / 'mlflow.db'}")
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target)))
+    return Workflow(None, f"sqlite:///{target / 'mlflow.db'}")
+
+
+@pytest.fixture(scope="session")
+def signed_demo(demo: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with the demo's project, signed with its champion, and the run of the sign-off.
+
+    Checks are run again for a champion, which takes seconds.
+    """
+    folder = tmp_path_factory.mktemp("signed") / "demo"
+    rows = folder / "synth-mlflow-demo" / "partner_clinic.csv"  # the demo's batch was learned from them
+    signed = whole_copy(demo[0], folder).sign("Ada Lind", role="owner", champion=True, sources=[rows])
+    return folder, signed.run_id
+
+
+@pytest.fixture
+def own(request: pytest.FixtureRequest, demo: tuple[Path, str], tmp_path: Path) -> Workflow:
+    """A whole copy of the demo's project; signed where the test takes `signed`."""
+    source = request.getfixturevalue("signed_demo")[0] if "signed" in request.fixturenames else demo[0]
+    return whole_copy(source, tmp_path / "own")
+
+
+@pytest.fixture
+def signed(signed_demo: tuple[Path, str]) -> str:
+    """The run of the sign-off, in the project `own`."""
+    return signed_demo[1]
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def found_in(folder: Path, values: list[str]) -> set[tuple[str, str]]:
     return {(value, name) for name, text in pieces for value in values if value.encode() in text}
 
 
+@pytest.mark.slow
 def test_no_value_of_a_real_row_is_on_the_server(
     uri: str, write_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,9 @@ def test_a_sweep_without_its_model(done: Workflow) -> None:
         again(done).sign("Ann", role="owner")
 
 
-@pytest.mark.parametrize("content", [b"{}", b"junk", b"[1]", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "content", [b"junk", *(pytest.param(c, marks=pytest.mark.slow) for c in (b"{}", b"[1]", b"\xff\xfe"))]
+)
 def test_a_curve_that_is_none(done: Workflow, content: bytes) -> None:
     run_id = forge(done, newest(done, "sweep"), files={names.A_CURVE: content})
     assert f"curve.json of run {run_id}" in " ".join(again(done).status().broken)
@@ -144,6 +146,7 @@ def test_a_verdict_noted_by_hand_opens_nothing(done: Workflow) -> None:
     assert "a verdict noted on it names the check run" in found(done)
 
 
+@pytest.mark.slow
 def test_an_expected_score_that_was_stated_before_the_report(done: Workflow) -> None:
     stated = estimate_of(newest(done, "final"))
     assert stated is not None
@@ -154,6 +157,7 @@ def test_an_expected_score_that_was_stated_before_the_report(done: Workflow) -> 
     assert "it states" in found(done)
 
 
+@pytest.mark.slow
 def test_a_looser_statement_is_named(done: Workflow, tmp_path: Path) -> None:
     run = newest(done, "problem")
     text = done.project.reader.file(run, names.A_STATEMENT).read_text()

@@ -70,6 +70,7 @@ def inside(monkeypatch):
     return inside
 
 
+@pytest.mark.slow
 def test_forged_checks_are_found_before_their_model_becomes_champion(attacked, inside):
     workflow, batch = attacked
     inside(workflow.project.batch(batch))

@@ -17,12 +17,6 @@ MODEL = "models:/demo-breast-cancer/1"
 SET_PARAM = "UPDATE params SET value = ? WHERE run_uuid = ? AND key = ?"
 
 
-@pytest.fixture
-def signed(own: Workflow) -> str:
-    """The run of a sign-off that made the champion."""
-    return own.sign("Ada Lind", role="owner", champion=True, sources=[partner(own)]).run_id
-
-
 def partner(workflow: Workflow) -> Path:
     """The rows that the demo's batch was learned from."""
     folder = Path(workflow.project.server.tracking_uri.removeprefix("sqlite:///")).parent
@@ -79,6 +73,7 @@ def test_a_document_that_was_edited_and_rehashed_is_still_missed_by_who_signed_i
     assert affected == {"sign-off of Ada Lind"}
 
 
+@pytest.mark.slow
 def test_an_alias_that_somebody_set_or_took_by_hand_is_found(own: Workflow) -> None:
     client = own.project.server.client
     client.set_registered_model_alias("demo-breast-cancer", names.CHAMPION, "1")

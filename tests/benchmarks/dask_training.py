@@ -35,7 +35,7 @@ def main(n_rows: int, n_pieces: int = 8) -> None:
     """Print the time and the AUC of both."""
     size = n_rows // n_pieces
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         pieces = [

@@ -80,7 +80,7 @@ def test_fits_on_a_cluster_give_the_numbers_of_one_machine(prepare, call):
     arguments = ("sweep", "--ratios", "0,50", "--repeats", "3")
     assert call(*arguments, "--jobs", "1", *at)[0] == 0
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as cluster:
         code, out, err = call(*arguments, "--engine", "dask", "--scheduler", cluster.scheduler_address, *on_cluster)
     assert code == 0, (out, err)

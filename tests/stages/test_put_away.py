@@ -62,6 +62,13 @@ def test_a_kill_while_a_run_is_put_away_leaves_none_open(done, monkeypatch):
     assert done.status().unfinished == () and done.repair().left == ()
 
 
+def test_an_open_run_below_a_finished_sweep_is_listed(done):
+    """A finished sweep says why a ratio failed; of a run that is open it says nothing."""
+    ratio = done.project.reader.latest("ratio")
+    done.project.server.client.update_run(ratio.run_id, status="RUNNING")
+    assert [ratio.run_id in words for words in done.status().unfinished] == [True]
+
+
 def lost(method):
     """A request that is done, and whose answer is an error."""
 

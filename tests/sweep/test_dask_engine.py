@@ -48,7 +48,7 @@ def _shared_bins(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     with LocalCluster(  # type: ignore[no-untyped-call]
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as running:
         yield running
 
@@ -118,7 +118,7 @@ def test_worker_with_other_versions_is_refused(cluster: Any, monkeypatch: pytest
 def test_scheduler_without_workers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_executor, "SECONDS_TO_WAIT", 0.5)
     with (
-        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as empty,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty,  # type: ignore[no-untyped-call]
         pytest.raises(SynthError, match=r"has no worker, after 0\.5 s"),
     ):
         run_sweep(*TABLES, TASK, "roc_auc", SPEC, PLAN, engine=DaskCluster(empty.scheduler_address))
