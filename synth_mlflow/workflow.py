@@ -29,10 +29,12 @@ from synth_mlflow.data.chunks import as_pandas
 from synth_mlflow.data.mixing import Mix
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.data.schema import present
-from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.errors import GateError, SynthError, UsageError
+from synth_mlflow.gate.attempts import GeneratorSearch
 from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.handoff.diff import Difference, diff
+from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
 from synth_mlflow.handoff.report import Handoff, report
 from synth_mlflow.queries.export import export
 from synth_mlflow.queries.identify import Identified, identify
@@ -45,6 +47,7 @@ from synth_mlflow.queries.trace import Trace, trace
 from synth_mlflow.stages.define import define
 from synth_mlflow.stages.freeze import EqualRows, Store, freeze
 from synth_mlflow.stages.generate import adopt_file, generate
+from synth_mlflow.stages.generator_search import search_generators
 from synth_mlflow.stages.sweep import By, sweep
 from synth_mlflow.stages.training_data import Batch as Batch
 from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
@@ -193,6 +196,17 @@ class Workflow:
         )
 
     @_writes("generate")
+    def search_generators(
+        self,
+        *,
+        seed: int = 0,
+        slice: str | None = None,  # noqa: A002 - the word that users know
+        source: str | Path | None = None,
+    ) -> GeneratorSearch:
+        """Before stage 3: which generator fits; see :func:`~synth_mlflow.stages.generator_search.search_generators`."""
+        return search_generators(self.project, seed=seed, slice=slice, source=_path(source))
+
+    @_writes("generate")
     def generate(
         self,
         generator: str,
@@ -208,7 +222,7 @@ class Workflow:
         timeout_seconds: float | None = None,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: make a batch with an installed generator, ``module:callable``, or ``peer:Model`` in another Python.
+        """Stage 3: make a batch with an installed generator, ``auto``, ``module:callable``, or a ``peer:Model``.
 
         See :func:`synth_mlflow.stages.generate.generate`, :mod:`synth_mlflow.backends.in_process` for the contract
         of your own code, and :mod:`synth_mlflow.peers`.
@@ -410,6 +424,14 @@ class Workflow:
         """Stage 6: write the handoff document; see :func:`synth_mlflow.handoff.report.report`."""
         with self._real_rows_in(data):
             return report(self.project, output=_path(output), limits=_path(limits))
+
+    @_writes("report")
+    def draft_handoff(self, error: SynthError, output: str | Path | None = None) -> DraftHandoff:
+        """Instead of stage 6, where an error has stopped the work: what was tried, why, and what to do next.
+
+        See :func:`synth_mlflow.handoff.draft_handoff.draft_handoff`.
+        """
+        return draft_handoff(self.project, error, _path(output))
 
     @_writes("sign")
     def sign(

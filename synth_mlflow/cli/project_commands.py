@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import GlobalOptions, OptionalPath, Ratios, Rows, real_rows_option, shared
+from synth_mlflow.cli.options import GlobalOptions, OptionalPath, Ratios, Rows, Setting, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import SynthError
 
@@ -59,7 +59,9 @@ def init(
 
 @click.command("run")
 @click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
-@click.option("--generator", default="forest", show_default=True, help="The generator of the batch.")
+@click.option("--generator", default="auto", show_default=True,
+              help="The generator of the batch; auto tries several on training rows.")  # fmt: skip
+@click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
 @click.option("--source", type=OptionalPath(), help="Learn from these real rows instead of the training rows.")
@@ -72,6 +74,7 @@ def run_all(
     given: GlobalOptions,
     problem: Path,
     generator: str,
+    params: tuple[tuple[str, Any], ...],
     rows: int | None,
     seed: int,
     source: Path | None,
@@ -82,7 +85,7 @@ def run_all(
     """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
     from synth_mlflow.cli.run_command import Plan, run_whole
 
-    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios)
+    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios, dict(params))
     return run_whole(plan, given)
 
 

@@ -112,7 +112,7 @@ def freeze(
         output.line(params[names.P_RARE])
     if names.P_PANEL in params:
         output.line(f"warning: {params[names.P_PANEL]}")
-    return output.next_command('synth-mlflow generate forest --purpose "…"')
+    return output.next_command('synth-mlflow generate auto --purpose "…"')
 
 
 @click.command()
