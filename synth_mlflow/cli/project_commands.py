@@ -40,16 +40,29 @@ def demo(
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--from", "table", type=OptionalPath(), metavar="TABLE",
+              help="Fill in what this table shows: target, task, metric, columns.")  # fmt: skip
+@click.option("--target", metavar="COLUMN", help="With --from: the column to predict.")
 @shared
 def init(
     given: GlobalOptions,
-    folder: Path,
+    folder: Path | None,
+    table: Path | None,
+    target: str | None,
 ) -> None:
-    """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`."""
+    """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`.
+
+    With --from, FOLDER may be left out: it is named after the table.
+    """
+    if table is None and (folder is None or target is not None):
+        raise click.UsageError("a FOLDER was needed, or --from TABLE (with which --target goes).")
     from synth_mlflow.cli.templates import write_templates
 
-    written = write_templates(folder)
+    folder = folder or Path(table.name.partition(".")[0] if table else "")
+    if folder.is_file():
+        raise click.UsageError(f"{folder} is a file, a folder was needed; a table is given with `--from {folder}`.")
+    written = write_templates(folder, table, target)
     if given.as_json:
         return output.as_json({"written": written})
     for path in written:

@@ -75,6 +75,7 @@ def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
 
 def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     from synth_mlflow.handoff.report import refuse_output
+    from synth_mlflow.tracking import names
 
     say = workflow.project.say
     refuse_output(plan.handoff)
@@ -83,7 +84,10 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     workflow.define(plan.problem)
     say("stage 2 of 6: freeze")
     if workflow.project.find_evaluation_set() is None:
-        workflow.freeze(seed=plan.seed)
+        frozen = workflow.freeze(seed=plan.seed)
+        for outlook in (names.P_RARE, names.P_OUTLOOK):
+            if outlook in frozen.run.params:
+                say(frozen.run.params[outlook])
     try:
         return _from_batch_to_handoff(workflow, plan, show=show)
     except (GateError, GeneratorError, StatementError, UsageError) as error:

@@ -205,7 +205,8 @@ def _no_rows(path: Path) -> UsageError:
 
 def _suffix(path: Path) -> str:
     if not path.is_file():
-        raise UsageError(f"there is no file {path}.", f"Give the path of a table: {', '.join(SUFFIXES)}.")
+        what = f"{path} is a folder, and a table was needed." if path.is_dir() else f"there is no file {path}."
+        raise UsageError(what, f"Give the path of a table: {', '.join(SUFFIXES)}.")
     for suffix in SUFFIXES:
         if path.name.lower().endswith(suffix):
             return suffix

@@ -94,6 +94,7 @@ P_WARNING: Final = "synth.warning"
 P_ROW_STORAGE: Final = "synth.row_storage"
 P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where they are few
 P_RARE_NEEDED: Final = "synth.rare_class_rows_needed"  # evaluation rows of it, about
+P_OUTLOOK: Final = "synth.utility_outlook"  # only where utility will probably not decide
 P_PANEL: Final = "synth.panel"  # which generators cannot make the table; only where it is a panel
 P_SALT: Final = "synth.salt"  # of row digests; not where real rows are kept by reference
 P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with rows kept by reference
