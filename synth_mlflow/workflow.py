@@ -8,60 +8,100 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import allowing
-from synth_mlflow.audit.blame import REPEATS as BLAME_REPEATS
-from synth_mlflow.audit.blame import Blame, blame
-from synth_mlflow.audit.reproduce import Reproduction, reproduce
-from synth_mlflow.audit.retract import Retraction, retract
-from synth_mlflow.audit.sign import SignedOff, SignRequest, sign
-from synth_mlflow.audit.verify import Verification, verify
-from synth_mlflow.backends.batch_writer import BatchDraft, spooling, user_name, write_spooled
-from synth_mlflow.backends.command import generate_by_command
-from synth_mlflow.backends.llm import generate_by_llm
-from synth_mlflow.backends.real_rows import declared_source
-from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
-from synth_mlflow.data.chunks import as_pandas
-from synth_mlflow.data.mixing import Mix
+from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError, SynthError, UsageError
-from synth_mlflow.gate.attempts import GeneratorSearch
-from synth_mlflow.gate.in_force import kept_constraints
-from synth_mlflow.gate.verdicts import Verdict
-from synth_mlflow.handoff.diff import Difference, diff
-from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
-from synth_mlflow.handoff.report import Handoff, report
-from synth_mlflow.queries.export import export
-from synth_mlflow.queries.identify import Identified, identify
-from synth_mlflow.queries.rerun_check import GivenState
-from synth_mlflow.queries.rerun_check import check as check_triggers
-from synth_mlflow.queries.rerun_check import log_production as record_production
-from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
-from synth_mlflow.queries.status import status as read_status
-from synth_mlflow.queries.trace import Trace, trace
-from synth_mlflow.stages.define import define
-from synth_mlflow.stages.freeze import EqualRows, Store, freeze
-from synth_mlflow.stages.generate import adopt_file, generate
-from synth_mlflow.stages.generator_search import search_generators
-from synth_mlflow.stages.sweep import By, sweep
-from synth_mlflow.stages.training_data import Batch as Batch
-from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
-from synth_mlflow.stages.validate import validate
-from synth_mlflow.sweep.axes import AxisName
-from synth_mlflow.sweep.curve import Curve
-from synth_mlflow.sweep.executors import EngineName
-from synth_mlflow.sweep.plan import RATIOS, Rule
+from synth_mlflow.later import later
+from synth_mlflow.sweep.plan import BLAME_REPEATS, RATIOS, Rule
 from synth_mlflow.tracking.caller import undisturbed
 from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import connect, exists, refuse_read_only
-from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
-from synth_mlflow.triggers import TriggerState
+
+if TYPE_CHECKING:
+    from synth_mlflow.audit.blame import Blame, blame
+    from synth_mlflow.audit.reproduce import Reproduction, reproduce
+    from synth_mlflow.audit.retract import Retraction, retract
+    from synth_mlflow.audit.sign import SignedOff, SignRequest, sign
+    from synth_mlflow.audit.verify import Verification, verify
+    from synth_mlflow.backends.batch_writer import BatchDraft, spooling, user_name, write_spooled
+    from synth_mlflow.backends.command import generate_by_command
+    from synth_mlflow.backends.llm import generate_by_llm
+    from synth_mlflow.backends.real_rows import declared_source
+    from synth_mlflow.data.chunks import as_pandas
+    from synth_mlflow.data.mixing import Mix
+    from synth_mlflow.gate.attempts import GeneratorSearch
+    from synth_mlflow.gate.in_force import kept_constraints
+    from synth_mlflow.gate.verdicts import Verdict
+    from synth_mlflow.handoff.diff import Difference, diff
+    from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
+    from synth_mlflow.handoff.report import Handoff, report
+    from synth_mlflow.queries.export import export
+    from synth_mlflow.queries.identify import Identified, identify
+    from synth_mlflow.queries.rerun_check import GivenState
+    from synth_mlflow.queries.rerun_check import check as check_triggers
+    from synth_mlflow.queries.rerun_check import log_production as record_production
+    from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
+    from synth_mlflow.queries.status import status as read_status
+    from synth_mlflow.queries.trace import Trace, trace
+    from synth_mlflow.stages.define import define
+    from synth_mlflow.stages.freeze import EqualRows, Store, freeze
+    from synth_mlflow.stages.generate import adopt_file, generate
+    from synth_mlflow.stages.generator_search import search_generators
+    from synth_mlflow.stages.sweep import By, sweep
+    from synth_mlflow.stages.training_data import Batch as Batch
+    from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
+    from synth_mlflow.stages.validate import validate
+    from synth_mlflow.sweep.axes import AxisName
+    from synth_mlflow.sweep.curve import Curve
+    from synth_mlflow.sweep.executors import EngineName
+    from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
+    from synth_mlflow.triggers import TriggerState
+else:  # so that each verb loads what it uses
+    blame = later("synth_mlflow.audit.blame", "blame")
+    reproduce = later("synth_mlflow.audit.reproduce", "reproduce")
+    retract = later("synth_mlflow.audit.retract", "retract")
+    SignRequest = later("synth_mlflow.audit.sign", "SignRequest")
+    sign = later("synth_mlflow.audit.sign", "sign")
+    verify = later("synth_mlflow.audit.verify", "verify")
+    BatchDraft = later("synth_mlflow.backends.batch_writer", "BatchDraft")
+    spooling = later("synth_mlflow.backends.batch_writer", "spooling")
+    user_name = later("synth_mlflow.backends.batch_writer", "user_name")
+    write_spooled = later("synth_mlflow.backends.batch_writer", "write_spooled")
+    generate_by_command = later("synth_mlflow.backends.command", "generate_by_command")
+    generate_by_llm = later("synth_mlflow.backends.llm", "generate_by_llm")
+    declared_source = later("synth_mlflow.backends.real_rows", "declared_source")
+    as_pandas = later("synth_mlflow.data.chunks", "as_pandas")
+    kept_constraints = later("synth_mlflow.gate.in_force", "kept_constraints")
+    diff = later("synth_mlflow.handoff.diff", "diff")
+    draft_handoff = later("synth_mlflow.handoff.draft_handoff", "draft_handoff")
+    report = later("synth_mlflow.handoff.report", "report")
+    export = later("synth_mlflow.queries.export", "export")
+    identify = later("synth_mlflow.queries.identify", "identify")
+    GivenState = later("synth_mlflow.queries.rerun_check", "GivenState")
+    check_triggers = later("synth_mlflow.queries.rerun_check", "check")
+    record_production = later("synth_mlflow.queries.rerun_check", "log_production")
+    batches_table = later("synth_mlflow.queries.status", "batches_table")
+    checks_table = later("synth_mlflow.queries.status", "checks_table")
+    repair = later("synth_mlflow.queries.status", "repair")
+    read_status = later("synth_mlflow.queries.status", "status")
+    trace = later("synth_mlflow.queries.trace", "trace")
+    define = later("synth_mlflow.stages.define", "define")
+    freeze = later("synth_mlflow.stages.freeze", "freeze")
+    adopt_file = later("synth_mlflow.stages.generate", "adopt_file")
+    generate = later("synth_mlflow.stages.generate", "generate")
+    search_generators = later("synth_mlflow.stages.generator_search", "search_generators")
+    sweep = later("synth_mlflow.stages.sweep", "sweep")
+    BatchWriter = later("synth_mlflow.stages.training_data", "BatchWriter")
+    training_data = later("synth_mlflow.stages.training_data", "training_data")
+    validate = later("synth_mlflow.stages.validate", "validate")
 
 SETTLES = "status --repair"  # the one verb that may write to a project which was moved
 
@@ -366,7 +406,7 @@ class Workflow:
         """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`."""
         if batch is None:
             return validate(self.project, source=_path(source))
-        return validate(self.project, batch.batch if isinstance(batch, Batch) else batch, source=_path(source))[0]
+        return validate(self.project, _batch_id(batch), source=_path(source))[0]
 
     @_writes("sweep")
     def sweep(
@@ -393,7 +433,7 @@ class Workflow:
         rows: int | None = None,
     ) -> Curve:
         """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
-        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        wanted = [_batch_id(batch) for batch in batches]
         return sweep(
             self.project,
             ratios=ratios,
@@ -495,7 +535,7 @@ class Workflow:
     def retract(self, batch: Batch | str, *, reason: str, by: str | None = None) -> Retraction:
         """Take a batch back for good, by default in your user name; see
         :func:`synth_mlflow.audit.retract.retract`."""
-        batch_id = batch.batch if isinstance(batch, Batch) else batch
+        batch_id = _batch_id(batch)
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
 
     @_writes("blame")
@@ -517,7 +557,7 @@ class Workflow:
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
-        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        wanted = [_batch_id(batch) for batch in batches]
         with self._real_rows_in(data):
             return blame(
                 self.project,
@@ -627,7 +667,7 @@ class Workflow:
 
         See :func:`synth_mlflow.stages.training_data.training_data`.
         """
-        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        wanted = [_batch_id(batch) for batch in batches]
         return training_data(self.project, ratio, batches=wanted, mix=mix, seed=seed, run_id=run_id)
 
     @_reads
@@ -652,6 +692,8 @@ class Workflow:
             self.project.real_file = before
 
     def _batch(self, found: StoredBatch) -> Batch:
+        from synth_mlflow.stages.training_data import Batch
+
         return Batch.of(self.project, found)
 
 
@@ -668,3 +710,7 @@ def _file(given: str | Path) -> Path:
             "Give the path of a CSV or Parquet file; write a table to one first.",
         )
     return Path(given)
+
+
+def _batch_id(batch: Batch | str) -> str:
+    return batch if isinstance(batch, str) else batch.batch

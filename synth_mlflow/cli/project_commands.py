@@ -240,7 +240,7 @@ def list_installed(given: GlobalOptions) -> None:
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
                 with plugin.guarded():
-                    loaded = plugin.load(is_typed=True)
+                    loaded = plugin.load(is_typed=True) if folder == "peers" else plugin.declared(is_typed=True)
                     told["version"] = getattr(loaded, "version", plugin.version)
                     if folder == "peers":
                         told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
