@@ -15,6 +15,7 @@ import pandas as pd
 
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
+from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError, SynthError, UsageError
@@ -202,6 +203,12 @@ class Workflow:
         workflow = cls.__new__(cls)
         workflow._project = project
         return workflow
+
+    def _repr_html_(self) -> str:
+        """How far the project is; its name alone where nothing is recorded yet."""
+        if self._project is None:
+            return html_table(["project", "state"], [[self._where[0], "nothing is recorded yet"]])
+        return self.status()._repr_html_()
 
     @property
     def project(self) -> Project:

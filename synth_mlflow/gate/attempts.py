@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from synth_mlflow.data.markup import html_table
+
 AttemptOutcome = Literal["pass", "fail", "inconclusive", "error"]
 
 ORDER: tuple[AttemptOutcome, ...] = ("pass", "inconclusive", "fail", "error")  # best first
@@ -124,6 +126,10 @@ class GeneratorSearch:
         """The search that an artifact holds."""
         kept = json.loads(text)
         return cls(tuple(map(_attempt, kept["attempts"])), kept["n_fitted"], kept["n_held_back"], kept["run_id"])
+
+    def _repr_html_(self) -> str:
+        columns, rows = self.table()
+        return html_table(columns, rows)
 
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
         """Columns and rows for people."""
