@@ -19,7 +19,7 @@ from synth_mlflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from synth_mlflow.workflow import Batch as Batch
+    from synth_mlflow.stages.training_data import Batch as Batch
     from synth_mlflow.workflow import Workflow as Workflow
 
 __all__ = [
@@ -35,11 +35,14 @@ __all__ = [
 ]
 
 
+_HOMES = {"Batch": "synth_mlflow.stages.training_data", "Workflow": "synth_mlflow.workflow"}
+
+
 def __getattr__(name: str) -> Any:
-    if name not in {"Batch", "Workflow"}:
+    if name not in _HOMES:
         raise AttributeError(f"module 'synth_mlflow' has no attribute {name!r}")
     try:
-        return getattr(importlib.import_module("synth_mlflow.workflow"), name)
+        return getattr(importlib.import_module(_HOMES[name]), name)
     except OSError as error:
         if "libgomp" not in str(error):
             raise

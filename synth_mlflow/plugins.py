@@ -6,15 +6,19 @@ A built-in plugin is a module of the folder whose name does not start with an un
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
+import importlib.abc
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from synth_mlflow.allowed_code import refuse_standard_library, require_allowed
@@ -98,6 +102,56 @@ class Plugin:
                 "Install what it needs, or name another one: `synth-mlflow list`.",
             ) from error
 
+    def declared(self, *, is_typed: bool = False) -> Any:
+        """What the plugin says of itself in constants of its class: its version, its summary, its thresholds.
+
+        Those of a built-in plugin are read from its source, without importing what its work needs.
+
+        Raises
+        ------
+        UsageError, PluginError
+            As :meth:`load`, which all others are read by.
+        """
+        module, _, attribute = self.target.partition(":")
+        if self.origin != BUILT_IN or module in sys.modules:
+            return self.load(is_typed=is_typed)
+        constants = _constants_of(module, attribute)
+        return self.load(is_typed=is_typed) if constants is None else SimpleNamespace(**constants)
+
+
+@functools.cache
+def _constants_of(module: str, attribute: str) -> dict[str, Any] | None:
+    """The constants of the class that a module gives a name at its end; None where one is no literal."""
+    tree = ast.parse(_source(module) or "")
+    named = [
+        node.value.id
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        and isinstance(node.value, ast.Name)
+        and any(isinstance(target, ast.Name) and target.id == attribute for target in _targets(node))
+    ]
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in named]
+    try:
+        return {
+            target.id: ast.literal_eval(node.value)
+            for node in (classes[0].body if classes else [])
+            if isinstance(node, ast.AnnAssign) and node.value is not None and "ClassVar" in ast.unparse(node.annotation)
+            for target in _targets(node)
+            if isinstance(target, ast.Name)
+        } or None
+    except ValueError:
+        return None
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+def _source(module: str) -> str | None:
+    found = importlib.util.find_spec(module)
+    loader = None if found is None else found.loader
+    return loader.get_source(module) if isinstance(loader, importlib.abc.InspectLoader) else None
+
 
 def installed(folder: str) -> dict[str, Plugin]:
     """Every plugin of one folder, such as ``generators`` or ``exports``, by name; built-in ones first."""
@@ -147,7 +201,7 @@ def _changed(folders: Iterable[str]) -> tuple[tuple[str, int], ...]:
     return tuple((str(path), path.stat().st_mtime_ns) for path in paths if path.exists())
 
 
-@lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=64)
 def _installed(
     folder: str,
     entry_points: Callable[..., Iterable[metadata.EntryPoint]],

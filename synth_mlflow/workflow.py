@@ -8,57 +8,101 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from synth_mlflow.allowed_code import allowing
-from synth_mlflow.audit.blame import REPEATS as BLAME_REPEATS
-from synth_mlflow.audit.blame import Blame, blame
-from synth_mlflow.audit.reproduce import Reproduction, reproduce
-from synth_mlflow.audit.retract import Retraction, retract
-from synth_mlflow.audit.sign import SignedOff, SignRequest, sign
-from synth_mlflow.audit.verify import Verification, verify
-from synth_mlflow.backends.batch_writer import BatchDraft, spooling, user_name, write_spooled
-from synth_mlflow.backends.command import generate_by_command
-from synth_mlflow.backends.llm import generate_by_llm
-from synth_mlflow.backends.real_rows import declared_source
-from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
-from synth_mlflow.data.chunks import as_pandas
-from synth_mlflow.data.mixing import Mix
+from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
+from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.data.schema import present
-from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.gate.in_force import kept_constraints
-from synth_mlflow.gate.verdicts import Verdict
-from synth_mlflow.handoff.diff import Difference, diff
-from synth_mlflow.handoff.report import Handoff, report
-from synth_mlflow.queries.export import export
-from synth_mlflow.queries.identify import Identified, identify
-from synth_mlflow.queries.rerun_check import GivenState
-from synth_mlflow.queries.rerun_check import check as check_triggers
-from synth_mlflow.queries.rerun_check import log_production as record_production
-from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
-from synth_mlflow.queries.status import status as read_status
-from synth_mlflow.queries.trace import Trace, trace
-from synth_mlflow.stages.define import define
-from synth_mlflow.stages.freeze import EqualRows, Store, freeze
-from synth_mlflow.stages.generate import adopt_file, generate
-from synth_mlflow.stages.sweep import By, sweep
-from synth_mlflow.stages.training_data import Batch as Batch
-from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
-from synth_mlflow.stages.validate import validate
-from synth_mlflow.sweep.axes import AxisName
-from synth_mlflow.sweep.curve import Curve
-from synth_mlflow.sweep.executors import EngineName
-from synth_mlflow.sweep.plan import RATIOS, Rule
+from synth_mlflow.errors import GateError, SynthError, UsageError
+from synth_mlflow.later import later
+from synth_mlflow.sweep.plan import BLAME_REPEATS, RATIOS, Rule
 from synth_mlflow.tracking.caller import undisturbed
 from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import connect, exists, refuse_read_only
-from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
-from synth_mlflow.triggers import TriggerState
+
+if TYPE_CHECKING:
+    from synth_mlflow.audit.blame import Blame, blame
+    from synth_mlflow.audit.reproduce import Reproduction, reproduce
+    from synth_mlflow.audit.retract import Retraction, retract
+    from synth_mlflow.audit.sign import SignedOff, SignRequest, sign
+    from synth_mlflow.audit.verify import Verification, verify
+    from synth_mlflow.backends.batch_writer import BatchDraft, spooling, user_name, write_spooled
+    from synth_mlflow.backends.command import generate_by_command
+    from synth_mlflow.backends.llm import generate_by_llm
+    from synth_mlflow.backends.real_rows import declared_source
+    from synth_mlflow.data.chunks import as_pandas
+    from synth_mlflow.data.mixing import Mix
+    from synth_mlflow.gate.attempts import GeneratorSearch
+    from synth_mlflow.gate.in_force import kept_constraints
+    from synth_mlflow.gate.verdicts import Verdict
+    from synth_mlflow.handoff.diff import Difference, diff
+    from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
+    from synth_mlflow.handoff.report import Handoff, report
+    from synth_mlflow.queries.export import export
+    from synth_mlflow.queries.identify import Identified, identify
+    from synth_mlflow.queries.rerun_check import GivenState
+    from synth_mlflow.queries.rerun_check import check as check_triggers
+    from synth_mlflow.queries.rerun_check import log_production as record_production
+    from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
+    from synth_mlflow.queries.status import status as read_status
+    from synth_mlflow.queries.trace import Trace, trace
+    from synth_mlflow.stages.define import define
+    from synth_mlflow.stages.freeze import EqualRows, Store, freeze
+    from synth_mlflow.stages.generate import adopt_file, generate
+    from synth_mlflow.stages.generator_search import search_generators
+    from synth_mlflow.stages.sweep import By, sweep
+    from synth_mlflow.stages.training_data import Batch as Batch
+    from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
+    from synth_mlflow.stages.validate import validate
+    from synth_mlflow.sweep.axes import AxisName
+    from synth_mlflow.sweep.curve import Curve
+    from synth_mlflow.sweep.executors import EngineName
+    from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
+    from synth_mlflow.triggers import TriggerState
+else:  # so that each verb loads what it uses
+    blame = later("synth_mlflow.audit.blame", "blame")
+    reproduce = later("synth_mlflow.audit.reproduce", "reproduce")
+    retract = later("synth_mlflow.audit.retract", "retract")
+    SignRequest = later("synth_mlflow.audit.sign", "SignRequest")
+    sign = later("synth_mlflow.audit.sign", "sign")
+    verify = later("synth_mlflow.audit.verify", "verify")
+    BatchDraft = later("synth_mlflow.backends.batch_writer", "BatchDraft")
+    spooling = later("synth_mlflow.backends.batch_writer", "spooling")
+    user_name = later("synth_mlflow.backends.batch_writer", "user_name")
+    write_spooled = later("synth_mlflow.backends.batch_writer", "write_spooled")
+    generate_by_command = later("synth_mlflow.backends.command", "generate_by_command")
+    generate_by_llm = later("synth_mlflow.backends.llm", "generate_by_llm")
+    declared_source = later("synth_mlflow.backends.real_rows", "declared_source")
+    as_pandas = later("synth_mlflow.data.chunks", "as_pandas")
+    kept_constraints = later("synth_mlflow.gate.in_force", "kept_constraints")
+    diff = later("synth_mlflow.handoff.diff", "diff")
+    draft_handoff = later("synth_mlflow.handoff.draft_handoff", "draft_handoff")
+    report = later("synth_mlflow.handoff.report", "report")
+    export = later("synth_mlflow.queries.export", "export")
+    identify = later("synth_mlflow.queries.identify", "identify")
+    GivenState = later("synth_mlflow.queries.rerun_check", "GivenState")
+    check_triggers = later("synth_mlflow.queries.rerun_check", "check")
+    record_production = later("synth_mlflow.queries.rerun_check", "log_production")
+    batches_table = later("synth_mlflow.queries.status", "batches_table")
+    checks_table = later("synth_mlflow.queries.status", "checks_table")
+    repair = later("synth_mlflow.queries.status", "repair")
+    read_status = later("synth_mlflow.queries.status", "status")
+    trace = later("synth_mlflow.queries.trace", "trace")
+    define = later("synth_mlflow.stages.define", "define")
+    freeze = later("synth_mlflow.stages.freeze", "freeze")
+    adopt_file = later("synth_mlflow.stages.generate", "adopt_file")
+    generate = later("synth_mlflow.stages.generate", "generate")
+    search_generators = later("synth_mlflow.stages.generator_search", "search_generators")
+    sweep = later("synth_mlflow.stages.sweep", "sweep")
+    BatchWriter = later("synth_mlflow.stages.training_data", "BatchWriter")
+    training_data = later("synth_mlflow.stages.training_data", "training_data")
+    validate = later("synth_mlflow.stages.validate", "validate")
 
 SETTLES = "status --repair"  # the one verb that may write to a project which was moved
 
@@ -160,6 +204,12 @@ class Workflow:
         workflow._project = project
         return workflow
 
+    def _repr_html_(self) -> str:
+        """How far the project is; its name alone where nothing is recorded yet."""
+        if self._project is None:
+            return html_table(["project", "state"], [[self._where[0], "nothing is recorded yet"]])
+        return self.status()._repr_html_()
+
     @property
     def project(self) -> Project:
         """What the project has recorded; its experiment is made if it is missing."""
@@ -193,6 +243,17 @@ class Workflow:
         )
 
     @_writes("generate")
+    def search_generators(
+        self,
+        *,
+        seed: int = 0,
+        slice: str | None = None,  # noqa: A002 - the word that users know
+        source: str | Path | None = None,
+    ) -> GeneratorSearch:
+        """Before stage 3: which generator fits; see :func:`~synth_mlflow.stages.generator_search.search_generators`."""
+        return search_generators(self.project, seed=seed, slice=slice, source=_path(source))
+
+    @_writes("generate")
     def generate(
         self,
         generator: str,
@@ -208,7 +269,7 @@ class Workflow:
         timeout_seconds: float | None = None,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: make a batch with an installed generator, ``module:callable``, or ``peer:Model`` in another Python.
+        """Stage 3: make a batch with an installed generator, ``auto``, ``module:callable``, or a ``peer:Model``.
 
         See :func:`synth_mlflow.stages.generate.generate`, :mod:`synth_mlflow.backends.in_process` for the contract
         of your own code, and :mod:`synth_mlflow.peers`.
@@ -352,7 +413,7 @@ class Workflow:
         """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`."""
         if batch is None:
             return validate(self.project, source=_path(source))
-        return validate(self.project, batch.batch if isinstance(batch, Batch) else batch, source=_path(source))[0]
+        return validate(self.project, _batch_id(batch), source=_path(source))[0]
 
     @_writes("sweep")
     def sweep(
@@ -379,7 +440,7 @@ class Workflow:
         rows: int | None = None,
     ) -> Curve:
         """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
-        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        wanted = [_batch_id(batch) for batch in batches]
         return sweep(
             self.project,
             ratios=ratios,
@@ -410,6 +471,14 @@ class Workflow:
         """Stage 6: write the handoff document; see :func:`synth_mlflow.handoff.report.report`."""
         with self._real_rows_in(data):
             return report(self.project, output=_path(output), limits=_path(limits))
+
+    @_writes("report")
+    def draft_handoff(self, error: SynthError, output: str | Path | None = None) -> DraftHandoff:
+        """Instead of stage 6, where an error has stopped the work: what was tried, why, and what to do next.
+
+        See :func:`synth_mlflow.handoff.draft_handoff.draft_handoff`.
+        """
+        return draft_handoff(self.project, error, _path(output))
 
     @_writes("sign")
     def sign(
@@ -473,7 +542,7 @@ class Workflow:
     def retract(self, batch: Batch | str, *, reason: str, by: str | None = None) -> Retraction:
         """Take a batch back for good, by default in your user name; see
         :func:`synth_mlflow.audit.retract.retract`."""
-        batch_id = batch.batch if isinstance(batch, Batch) else batch
+        batch_id = _batch_id(batch)
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
 
     @_writes("blame")
@@ -495,7 +564,7 @@ class Workflow:
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
-        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        wanted = [_batch_id(batch) for batch in batches]
         with self._real_rows_in(data):
             return blame(
                 self.project,
@@ -605,7 +674,7 @@ class Workflow:
 
         See :func:`synth_mlflow.stages.training_data.training_data`.
         """
-        wanted = [batch.batch if isinstance(batch, Batch) else batch for batch in batches]
+        wanted = [_batch_id(batch) for batch in batches]
         return training_data(self.project, ratio, batches=wanted, mix=mix, seed=seed, run_id=run_id)
 
     @_reads
@@ -630,6 +699,8 @@ class Workflow:
             self.project.real_file = before
 
     def _batch(self, found: StoredBatch) -> Batch:
+        from synth_mlflow.stages.training_data import Batch
+
         return Batch.of(self.project, found)
 
 
@@ -646,3 +717,7 @@ def _file(given: str | Path) -> Path:
             "Give the path of a CSV or Parquet file; write a table to one first.",
         )
     return Path(given)
+
+
+def _batch_id(batch: Batch | str) -> str:
+    return batch if isinstance(batch, str) else batch.batch

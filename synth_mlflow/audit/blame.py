@@ -22,14 +22,12 @@ from synth_mlflow.handoff.formatting import count
 from synth_mlflow.queries.run_index import model_uri
 from synth_mlflow.sweep.axes import RATIO
 from synth_mlflow.sweep.leave_one_out import BatchEffect, LeaveOneOutResult, leave_out
-from synth_mlflow.sweep.plan import EVERYTHING, SweepPlan
+from synth_mlflow.sweep.plan import BLAME_REPEATS, EVERYTHING, SweepPlan
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
-
-REPEATS = 16  # twice a sweep's: one batch is a small part of a mix
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def blame(
     *,
     ratio: float | None = None,
     batches: Sequence[str] = (),
-    repeats: int = REPEATS,
+    repeats: int = BLAME_REPEATS,
     n_jobs: int = -1,
     allow_external: bool = False,
 ) -> Blame:

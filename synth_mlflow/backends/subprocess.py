@@ -28,10 +28,10 @@ from typing import IO, Any
 import pandas as pd
 
 from synth_mlflow.backends.base import GeneratedRows, GenerationRequest, GeneratorRunner
+from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS as TIMEOUT_SECONDS
 from synth_mlflow.data.private import private_room, without_secrets
 from synth_mlflow.errors import GeneratorError, SynthError, UsageError
 
-TIMEOUT_SECONDS = 3600.0
 SHOWN_LINES = 10
 SHOWN_BYTES = 4_000
 

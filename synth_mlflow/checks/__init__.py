@@ -13,14 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 

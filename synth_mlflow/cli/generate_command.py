@@ -16,6 +16,7 @@ from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_verdicts
 
 PILOT_ROWS = 200
+AUTO = "auto"
 LLM = "llm:"
 FOR_MAKING = {"rows", "seed", "purpose", "part", "params", "batches", "source", "version", "timeout"}
 """Parameters that say how rows are made: with --from, the record says that."""
@@ -85,7 +86,7 @@ class GenerateOptions:
 @real_rows_option
 @shared
 def generate(given: GlobalOptions, **asked: Any) -> None:
-    """Stage 3: make a synthetic batch with GENERATOR, which is the name of an installed one, module:callable or
+    """Stage 3: make a synthetic batch with GENERATOR: `auto` for what fits best, an installed one, module:callable or
     peer:Model; ask llm:MODEL with a --prompt; run a --command; or take a file in with --from and --record.
     """
     wanted = GenerateOptions(**asked)
@@ -105,21 +106,37 @@ def generate(given: GlobalOptions, **asked: Any) -> None:
     return output.next_command("synth-mlflow validate")
 
 
-def auto_rows(workflow: Any, ratios: Sequence[float] | None = None) -> int:
-    """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios."""
+def auto_rows(
+    workflow: Any,
+    ratios: Sequence[float] | None = None,
+    *,
+    generator: str | None = None,
+    seed: int = 0,
+    part: str | None = None,
+    source: Path | None = None,
+) -> int:
+    """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios.
+
+    Where `auto` chooses the generator, with a reserve for rows that equal an evaluation row by chance.
+    """
     from synth_mlflow.data.mixing import mix_counts
     from synth_mlflow.sweep.plan import RATIOS
     from synth_mlflow.tracking import names
 
-    n_real = int(workflow.project.evaluation_set().run.params[names.P_TRAINING_ROWS])
-    return mix_counts(max(ratios or RATIOS), n_real)[1]
+    params = workflow.project.evaluation_set().run.params
+    needed = mix_counts(max(ratios or RATIOS), int(params[names.P_TRAINING_ROWS]))[1]
+    if generator != AUTO:
+        return needed
+    search = workflow.search_generators(seed=seed, slice=part, source=source)
+    return int(search.rows_for(needed, int(params[names.P_EVALUATION_ROWS])))
 
 
 def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:
     if asked.made is not None:
         return [workflow.adopt_file(asked.made, asked.record)]
     rows = PILOT_ROWS if asked.pilot else asked.rows
-    rows = auto_rows(workflow) if rows is None else rows
+    if rows is None:
+        rows = auto_rows(workflow, generator=asked.name, seed=asked.seed, part=asked.part, source=asked.source)
     return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import GlobalOptions, OptionalPath, Ratios, Rows, real_rows_option, shared
+from synth_mlflow.cli.options import GlobalOptions, OptionalPath, Ratios, Rows, Setting, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import SynthError
 
@@ -40,16 +40,29 @@ def demo(
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option("--from", "table", type=OptionalPath(), metavar="TABLE",
+              help="Fill in what this table shows: target, task, metric, columns.")  # fmt: skip
+@click.option("--target", metavar="COLUMN", help="With --from: the column to predict.")
 @shared
 def init(
     given: GlobalOptions,
-    folder: Path,
+    folder: Path | None,
+    table: Path | None,
+    target: str | None,
 ) -> None:
-    """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`."""
+    """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`.
+
+    With --from, FOLDER may be left out: it is named after the table.
+    """
+    if table is None and (folder is None or target is not None):
+        raise click.UsageError("a FOLDER was needed, or --from TABLE (with which --target goes).")
     from synth_mlflow.cli.templates import write_templates
 
-    written = write_templates(folder)
+    folder = folder or Path(table.name.partition(".")[0] if table else "")
+    if folder.is_file():
+        raise click.UsageError(f"{folder} is a file, a folder was needed; a table is given with `--from {folder}`.")
+    written = write_templates(folder, table, target)
     if given.as_json:
         return output.as_json({"written": written})
     for path in written:
@@ -59,7 +72,9 @@ def init(
 
 @click.command("run")
 @click.argument("problem", type=click.Path(path_type=Path), default="problem.md")
-@click.option("--generator", default="forest", show_default=True, help="The generator of the batch.")
+@click.option("--generator", default="auto", show_default=True,
+              help="The generator of the batch; auto tries several on training rows.")  # fmt: skip
+@click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
 @click.option("--source", type=OptionalPath(), help="Learn from these real rows instead of the training rows.")
@@ -72,6 +87,7 @@ def run_all(
     given: GlobalOptions,
     problem: Path,
     generator: str,
+    params: tuple[tuple[str, Any], ...],
     rows: int | None,
     seed: int,
     source: Path | None,
@@ -82,7 +98,7 @@ def run_all(
     """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
     from synth_mlflow.cli.run_command import Plan, run_whole
 
-    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios)
+    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios, dict(params))
     return run_whole(plan, given)
 
 
@@ -224,7 +240,7 @@ def list_installed(given: GlobalOptions) -> None:
             told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
                 with plugin.guarded():
-                    loaded = plugin.load(is_typed=True)
+                    loaded = plugin.load(is_typed=True) if folder == "peers" else plugin.declared(is_typed=True)
                     told["version"] = getattr(loaded, "version", plugin.version)
                     if folder == "peers":
                         told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}

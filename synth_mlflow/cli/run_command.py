@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synth_mlflow.cli import output
 from synth_mlflow.cli.generate_command import auto_rows
@@ -14,10 +15,11 @@ from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
 from synth_mlflow.data.mixing import percent, read_ratios
-from synth_mlflow.errors import GateError
+from synth_mlflow.errors import GateError, GeneratorError, StatementError, SynthError, UsageError
 from synth_mlflow.sweep.plan import RATIOS
 
 if TYPE_CHECKING:
+    from synth_mlflow.handoff.draft_handoff import DraftHandoff
     from synth_mlflow.handoff.report import Handoff
     from synth_mlflow.sweep.curve import Curve
     from synth_mlflow.workflow import Workflow
@@ -28,7 +30,7 @@ class Plan:
     """What to run."""
 
     problem: Path
-    generator: str = "forest"
+    generator: str = "auto"
     rows: int | None = None
     """None for as many as the greatest ratio needs."""
     seed: int = 0
@@ -38,6 +40,8 @@ class Plan:
     """Other real rows that the generator learns from; None for the training rows."""
     ratios: tuple[float, ...] = RATIOS
     """Shares of synthetic rows that are swept."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Of the generator."""
 
 
 def run_whole(plan: Plan, given: GlobalOptions) -> None:
@@ -70,17 +74,46 @@ def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
 
 
 def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
+    from synth_mlflow.handoff.report import refuse_output
+    from synth_mlflow.tracking import names
+
     say = workflow.project.say
+    refuse_output(plan.handoff)
     read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
     say("stage 1 of 6: define")
-    problem = workflow.define(plan.problem)
+    workflow.define(plan.problem)
     say("stage 2 of 6: freeze")
     if workflow.project.find_evaluation_set() is None:
-        workflow.freeze(seed=plan.seed)
-    rows = _rows(workflow, plan)
+        frozen = workflow.freeze(seed=plan.seed)
+        for outlook in (names.P_RARE, names.P_OUTLOOK):
+            if outlook in frozen.run.params:
+                say(frozen.run.params[outlook])
+    try:
+        return _from_batch_to_handoff(workflow, plan, show=show)
+    except (GateError, GeneratorError, StatementError, UsageError) as error:
+        drafted = workflow.draft_handoff(error, plan.handoff)
+        say(f"DRAFT handoff: {drafted.path.resolve() if drafted.path else f'run {drafted.run_id}'}")
+        raise _with_next_steps(error, drafted) from error
+
+
+def _with_next_steps(error: SynthError, drafted: DraftHandoff) -> SynthError:
+    """The same error, with the first of the lines that may help."""
+    step = drafted.steps[0]
+    where = "" if step.where == "terminal" else f" (in {step.where})"
+    lines = "\n".join(f"  {text}" for text in step.lines)
+    written = f"What was tried and what else may help: {drafted.path or f'run {drafted.run_id}'}."
+    told = error.fix if step.why in (error.fix, error.found) else f"{step.why}{where}\n{lines}"
+    return type(error)(error.found, f"{told}\n{written}")
+
+
+def _from_batch_to_handoff(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
+    say, problem = workflow.project.say, workflow.project.problem()
     say("stage 3 of 6: generate")
+    rows = _rows(workflow, plan)
     purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
-    batch = workflow.generate(plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source)
+    batch = workflow.generate(
+        plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source, params=plan.params
+    )
     say("stage 4 of 6: validate")
     verdict = workflow.validate(batch, source=plan.source)
     if show:
@@ -96,7 +129,7 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
 def _rows(workflow: Workflow, plan: Plan) -> int:
     """How many rows to make; a GateError before any is made where the sweep would need more than there can be."""
     if plan.rows is None:
-        return auto_rows(workflow, plan.ratios)
+        return auto_rows(workflow, plan.ratios, generator=plan.generator, seed=plan.seed, source=plan.source)
     n_made = sum(batch.n_rows for batch in workflow.project.batches() if not batch.retracted)
     needed = auto_rows(workflow, plan.ratios)
     if needed > n_made + plan.rows:

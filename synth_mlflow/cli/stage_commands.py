@@ -50,8 +50,29 @@ def define(
 
     if names.P_PANEL in found.run.params:
         output.line(f"warning: {found.run.params[names.P_PANEL]}")
+    if workflow.project.find_evaluation_set() is None:
+        output.line(_held_out(found))
     following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
     return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
+
+
+FEW_EVALUATION_ROWS = 500
+LARGER_SHARE = 0.4
+
+
+def _held_out(problem: Any) -> str:
+    """How many rows `freeze` will hold out, while that can still be changed."""
+    from synth_mlflow.tracking import names
+
+    n_rows, share = int(problem.run.params[names.P_DATA_ROWS]), problem.statement.facts.evaluation.share
+    n_held = round(n_rows * share)
+    told = f"`freeze` will hold out about {n_held:,} of {n_rows:,} rows, for good."
+    if n_held >= FEW_EVALUATION_ROWS or share >= LARGER_SHARE:
+        return told
+    return (
+        f"{told} So few decide little: `evaluation: {{share: {LARGER_SHARE}}}` in problem.md would hold out "
+        f"{round(n_rows * LARGER_SHARE):,}; run `define` again after the change."
+    )
 
 
 @click.command()
@@ -108,11 +129,12 @@ def freeze(
     output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
     if params[names.P_WARNING]:
         output.line(f"warning: {params[names.P_WARNING]}")
-    if names.P_RARE in params:
-        output.line(params[names.P_RARE])
+    for outlook in (names.P_RARE, names.P_OUTLOOK):
+        if outlook in params:
+            output.line(params[outlook])
     if names.P_PANEL in params:
         output.line(f"warning: {params[names.P_PANEL]}")
-    return output.next_command('synth-mlflow generate forest --purpose "…"')
+    return output.next_command('synth-mlflow generate auto --purpose "…"')
 
 
 @click.command()

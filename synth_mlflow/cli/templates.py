@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.proposal import facts_as_text, propose
 from synth_mlflow.errors import UsageError
 
 TEMPLATES = ("problem.md", "limits.md")
@@ -28,8 +30,15 @@ LARGE_AREA = 750  # before that year, larger tumours went elsewhere
 DEMO_SEED = 0
 
 
-def write_templates(folder: Path) -> list[Path]:
+def write_templates(folder: Path, table: Path | None = None, target: str | None = None) -> list[Path]:
     """Write problem.md and limits.md to be filled in, and the MLproject of `mlflow run` where there is none.
+
+    Parameters
+    ----------
+    table : Path, optional
+        Real rows from which the facts at the top of problem.md are filled in, as far as they show them.
+    target : str, optional
+        The column to predict, where it is known.
 
     Raises
     ------
@@ -42,11 +51,23 @@ def write_templates(folder: Path) -> list[Path]:
             f"{folder} holds {' and '.join(existing)} already; nothing was written.",
             "Name another folder, or edit them.",
         )
+    texts = {name: _text(name) for name in TEMPLATES}
+    if table is not None:
+        texts["problem.md"] = _filled_in(texts["problem.md"], folder, table, target)
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        written = [_write(folder / name, _text(name)) for name in TEMPLATES]
+        written = [_write(folder / name, text) for name, text in texts.items()]
         project = folder / MLPROJECT
         return [*written, *([] if project.exists() else [_write(project, _text(MLPROJECT))])]
+
+
+def _filled_in(template: str, folder: Path, table: Path, target: str | None) -> str:
+    """The template with the facts that the table shows; the questions to people stay."""
+    found = propose(table, target)
+    data = os.path.relpath(table.resolve(), folder.resolve())
+    facts = facts_as_text(found, table.name.partition(".")[0], Path(data).as_posix())
+    _, _, prose = template.removeprefix("---\n").partition("\n---\n")
+    return f"---\n{facts}\n---\n{prose}"
 
 
 @contextmanager

@@ -214,6 +214,12 @@ def _infer_objects(values: pd.Series) -> pd.Series:
         return pd.to_timedelta(values)
     if inferred == "time":
         return values.map(_seconds).astype("float64")
+    if any(isinstance(value, list | dict | tuple | np.ndarray) for value in values):
+        raise UsageError(
+            f"column {values.name!r} holds lists, and one value a cell was needed.",
+            "Make columns of its parts, or leave it out before you save the table: "
+            f"`frame.drop(columns=[{str(values.name)!r}])`.",
+        )
     raise UsageError(
         f"column {values.name!r} mixes types ({inferred}).",
         "Make it one type: text, numbers, true/false or dates.",

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from synth_mlflow.data.digests import text_digest
 from synth_mlflow.errors import UsageError, closest
 
+TIMEOUT_SECONDS = 3600.0
 MAX_CHARACTERS = 2_000  # of each command, which is recorded whole
 _TRAIN = {"needed": ("train", "model"), "files": ("train", "validation"), "others": ("seed", "target", "task")}
 _PREDICT = {"needed": ("model", "rows", "predictions"), "files": ("rows", "predictions"), "others": ("target", "task")}

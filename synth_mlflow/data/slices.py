@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, Schema, schema_of
+from synth_mlflow.data.single_equal import refuse_single_equal
 from synth_mlflow.data.text_forms import ISO_DATE
 from synth_mlflow.errors import UsageError, closest
 
@@ -178,6 +179,7 @@ class _Parser:
         while self.text[at:].strip():
             match = _TOKEN.match(self.text, at)
             if match is None or match.lastgroup is None:
+                refuse_single_equal(self.text, self.text[at:].strip())
                 raise UsageError(
                     f"slice {self.text!r} cannot be read at {self.text[at:].strip()[:20]!r}.",
                     'Write conditions like `age < 25 and region == "north"`.',

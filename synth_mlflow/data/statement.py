@@ -67,6 +67,13 @@ class Success(_Strict):
             raise ValueError("needs a number")  # noqa: TRY004 (pydantic reports ValueErrors alone)
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _says_which(cls, value: object) -> object:
+        if isinstance(value, dict | Success):
+            return value
+        raise ValueError("needs `{gain_at_least: 0.02}`, over real rows alone, or `{at_least: 0.45}`")
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.gain_at_least is None) == (self.at_least is None):
@@ -129,7 +136,7 @@ class Facts(_Strict):
     task: TaskKind
     metric: Text
     success: Success
-    gap: Literal["coverage hole", "cold start", "privacy block", "cost target"]
+    gap: Literal["coverage hole", "class imbalance", "cold start", "privacy block", "cost target"]
     privacy: Text
     slices: dict[Name, Text] = {}
     guardrail: GuardrailFacts | None = None
@@ -164,6 +171,15 @@ class Facts(_Strict):
         if idle:
             raise ValueError(f"only a default can be switched off, and {idle[0]!r} is none of {', '.join(RERUN_WHEN)}")
         return {name: threshold for name, threshold in {**RERUN_WHEN, **value}.items() if threshold not in OFF}
+
+    @field_validator("privacy", mode="before")
+    @classmethod
+    def _no_yes_or_no(cls, value: object) -> object:
+        said = {"true": "yes", "yes": "yes", "false": "no", "no": "no"}.get(str(value).strip().lower())
+        if said is None:
+            return value
+        line = "privacy: relevant" if said == "yes" else 'privacy: "not relevant: <why>"'
+        raise ValueError(f"is no question of yes or no: for {said}, write `{line}`")
 
     @field_validator("privacy")
     @classmethod
@@ -302,6 +318,10 @@ def _answer(text: str) -> str:
 
 
 def _read(path: Path) -> str:
+    if path.is_dir():
+        inside = path / "problem.md"
+        fix = f"Name the file: {inside}." if inside.is_file() else f"`synth-mlflow init {path}` writes a file in it."
+        raise UsageError(f"{path} is a folder, and a file was needed.", fix)
     if not path.is_file():
         raise UsageError(f"there is no file {path}.", "`synth-mlflow init DIR` writes one to fill in.")
     if path.stat().st_size > MAX_BYTES:

@@ -21,7 +21,6 @@ from synth_mlflow.data.digests import Hashes, row_digests
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import EvidenceError, GateError, PluginError, SynthError
 from synth_mlflow.gate.policy import Policy, policy_of
-from synth_mlflow.metrics.row_pairs import are_mostly_of
 from synth_mlflow.plugins import installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
@@ -187,6 +186,8 @@ def _other_retracted(project: Project, run_id: str, digest: str) -> list[StoredR
 def _reasons(
     project: Project, frozen: EvaluationSet, runs: list[StoredRun], rows: Hashes, digest: str
 ) -> Iterator[str]:
+    from synth_mlflow.metrics.row_pairs import are_mostly_of  # which loads scikit-learn
+
     for run in runs:
         name = run.params.get(names.P_BATCH, run.run_id)
         if run.params.get(names.P_BATCH_DIGEST) == digest:
@@ -208,6 +209,7 @@ def _digests_of(project: Project, frozen: EvaluationSet, run: StoredRun) -> tupl
 
     Real rows are left out of the latter: generators that copy them make the same ones again.
     """
+
     real = np.concatenate(list(project.row_digests(frozen.run).values()))
     if run.params.get(names.P_EVALUATION_DIGEST) == frozen.digest:
         found = project.row_digests(run)

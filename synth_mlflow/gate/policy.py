@@ -45,6 +45,11 @@ def load_check(name: str) -> Check:
     return check
 
 
+def declared_check(name: str) -> Any:
+    """What an installed check says of itself: version, defaults, and whether they may be loosened."""
+    return find("checks", name).declared()
+
+
 def looser_than_default(policy: Policy) -> tuple[str, ...]:
     """In which points a policy lets more through than the default, in words; empty if it does not.
 
@@ -54,7 +59,7 @@ def looser_than_default(policy: Policy) -> tuple[str, ...]:
     for check in policy.required:
         if find("checks", check).origin != BUILT_IN:
             continue
-        defaults = load_check(check).defaults
+        defaults = declared_check(check).defaults
         for name, value in sorted(policy.thresholds[check].items()):
             looser = value < defaults[name] if name in LOWER_IS_LOOSER else value > defaults[name]
             words += [f"{check} {name} {value:g} (default {defaults[name]:g})"] if looser else []
@@ -63,7 +68,7 @@ def looser_than_default(policy: Policy) -> tuple[str, ...]:
 
 def check_version(name: str) -> str:
     """The version of an installed check; verdicts count for no other."""
-    return load_check(name).version
+    return str(declared_check(name).version)
 
 
 def counts_here(name: str, version: str) -> bool:
@@ -110,7 +115,7 @@ def policy_of(statement: Statement) -> Policy:
 def _refuse_doubt(accepted: Mapping[str, str]) -> None:
     """A StatementError where people would let evaluation rows into training because nobody could tell."""
     for name in accepted:
-        if getattr(load_check(name), "always_decides", False):
+        if getattr(declared_check(name), "always_decides", False):
             raise StatementError(
                 f"`validation.accept_inconclusive` names {name!r}: without its verdict no score of the project holds.",
                 f"Take {name} out of `accept_inconclusive`, and make batches large enough for it.",
@@ -119,7 +124,7 @@ def _refuse_doubt(accepted: Mapping[str, str]) -> None:
 
 def _refuse_looser(check: str, key: str, value: float, default: float) -> None:
     """A StatementError where a threshold lets more through than the default, of a check that forbids it."""
-    stricter = getattr(load_check(check), "stricter", {}).get(key)
+    stricter = getattr(declared_check(check), "stricter", {}).get(key)
     looser = value > default if stricter == "lower" else value < default
     if stricter is not None and looser:
         raise StatementError(
@@ -142,7 +147,7 @@ def _names(value: Any) -> list[str]:
 
 
 def _thresholds(name: str, overrides: Any) -> dict[str, float]:
-    defaults = dict(load_check(name).defaults)
+    defaults = dict(declared_check(name).defaults)
     all_shares = find("checks", name).origin == BUILT_IN  # and rates, AUCs, distances from 0 to 1
     if not isinstance(overrides, dict):
         raise StatementError(f"`validation.{name}` needs `threshold: number` pairs, found {overrides!r}.")

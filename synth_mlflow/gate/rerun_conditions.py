@@ -61,7 +61,7 @@ def installed_generators(wanted: Iterable[str]) -> dict[str, str]:
         try:
             plugin = find("generators", name)
             with plugin.guarded():
-                found[name] = str(plugin.load().version)
+                found[name] = str(plugin.declared().version)
         except SynthError:  # installed, and not loadable: nothing is known about its version
             continue
     return found

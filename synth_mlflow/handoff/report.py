@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synth_mlflow.data.digests import json_digest, text_digest
+from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.statement import LIMITS, read_limits, sections
 from synth_mlflow.errors import UsageError
 from synth_mlflow.handoff.build import build_document
@@ -41,7 +42,17 @@ class Handoff:
         return self.document.header.owed
 
     def _repr_html_(self) -> str:
-        return to_html(self.document)
+        """The answer in a few lines; the document itself is at `path`, and on its run."""
+        sweep = self.document.sweep
+        rows = [
+            ["chosen", value_words(sweep, sweep.chosen)],
+            [f"expected {sweep.metric}", f"{sweep.estimate.score.value:.4f}"],
+            ["model", sweep.model_uri or "none"],
+            *(["still missing", item] for item in self.owed),
+            ["document", str(self.path) if self.path else f"{names.A_HANDOFF_HTML} of run {self.run_id}"],
+        ]
+        state = "DRAFT handoff" if self.owed else "handoff"
+        return html_table([state, self.document.header.project], rows)
 
 
 def report(project: Project, *, output: Path | None = None, limits: Path | None = None) -> Handoff:

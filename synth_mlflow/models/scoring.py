@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.metrics import get_scorer, get_scorer_names, log_loss
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.models.labels import Labels
+from synth_mlflow.models.metric_names import USUAL, scorer_called
 
 Vector = npt.NDArray[np.float64]
 
@@ -86,13 +88,33 @@ def check_metric(metric: str, task: Task) -> None:
     UsageError
         With the nearest metric that does fit.
     """
-    _scorer(metric)
-    if not _fits(metric, task):
-        fitting = [name for name in get_scorer_names() if _fits(name, task)]
-        raise UsageError(
-            f"metric {metric!r} does not fit a {task.kind} task. {closest(metric, fitting)}",
-            f"Metrics that fit: {', '.join(fitting)}.",
-        )
+    known = get_scorer_names()
+    if metric in known and _fits(metric, task):
+        return
+    wrong = f"does not fit a {task.kind} task" if metric in known else "is no name of a scorer of scikit-learn"
+    meant = scorer_called(metric, task.kind)
+    if meant is not None:
+        raise UsageError(f"metric {metric!r} {wrong}.", f"Write `metric: {meant}`; a greater value is better.")
+    fitting = [name for name in known if _fits(name, task)]
+    near = get_close_matches(metric.lower(), fitting, n=1)
+    raise UsageError(
+        f"metric {metric!r} {wrong}.{f' Did you mean {near[0]!r}?' if near else ''}",
+        f"Usual ones that fit: {', '.join(USUAL[task.kind])}. All that fit: {', '.join(fitting)}.",
+    )
+
+
+def floor(metric: str) -> float:
+    """The least value that a metric can take on any rows; minus infinity where there is none.
+
+    Examples
+    --------
+    >>> floor("roc_auc"), floor("matthews_corrcoef"), floor("r2"), floor("neg_log_loss")
+    (0.0, -1.0, -inf, -inf)
+    """
+    if metric in ("matthews_corrcoef", "adjusted_rand_score", "adjusted_mutual_info_score"):
+        return -1.0
+    open_below = metric.startswith(("neg_", "d2_")) or metric in ("r2", "explained_variance")
+    return float("-inf") if open_below else 0.0
 
 
 def needs_probabilities(metric: str, task: Task) -> bool:

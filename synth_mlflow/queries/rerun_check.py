@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -29,15 +30,7 @@ from synth_mlflow.gate.rerun_conditions import (
     retracted_inside,
     unjudged_inside,
 )
-from synth_mlflow.metrics.distances import (
-    counted_tv_distance,
-    homogeneity_p_value,
-    ks_p_value,
-    label_counts,
-    share_p_value,
-    sorted_ks_distance,
-)
-from synth_mlflow.metrics.encoding import labels, numbers
+from synth_mlflow.later import later
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
@@ -45,6 +38,26 @@ from synth_mlflow.tracking.sign_offs import estimate_of
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, TriggerState
+
+if TYPE_CHECKING:
+    from synth_mlflow.metrics.distances import (
+        counted_tv_distance,
+        homogeneity_p_value,
+        ks_p_value,
+        label_counts,
+        share_p_value,
+        sorted_ks_distance,
+    )
+    from synth_mlflow.metrics.encoding import labels, numbers
+else:  # only rows to compare need them, and what they load
+    counted_tv_distance = later("synth_mlflow.metrics.distances", "counted_tv_distance")
+    homogeneity_p_value = later("synth_mlflow.metrics.distances", "homogeneity_p_value")
+    ks_p_value = later("synth_mlflow.metrics.distances", "ks_p_value")
+    label_counts = later("synth_mlflow.metrics.distances", "label_counts")
+    share_p_value = later("synth_mlflow.metrics.distances", "share_p_value")
+    sorted_ks_distance = later("synth_mlflow.metrics.distances", "sorted_ks_distance")
+    labels = later("synth_mlflow.metrics.encoding", "labels")
+    numbers = later("synth_mlflow.metrics.encoding", "numbers")
 
 
 @dataclass(frozen=True)

@@ -192,7 +192,7 @@ def _next(stages: tuple[StageStatus, ...], n_passed: int) -> str:
     commands = {
         "define": "synth-mlflow define problem.md",
         "freeze": "synth-mlflow freeze",
-        "generate": 'synth-mlflow generate forest --rows N --purpose "…"',
+        "generate": 'synth-mlflow generate auto --purpose "…"',
         "validate": "synth-mlflow validate",
         "sweep": "synth-mlflow sweep",
         "report": "synth-mlflow report --output handoff.html",

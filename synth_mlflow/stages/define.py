@@ -21,7 +21,7 @@ from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GateError, StatementError, SynthError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
-from synth_mlflow.models.scoring import ceiling, check_metric
+from synth_mlflow.models.scoring import ceiling, check_metric, floor
 from synth_mlflow.plugins import find, provenance
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import pages
@@ -202,10 +202,16 @@ def _named_columns(statement: Statement, rows: pd.DataFrame) -> list[str]:
 
 
 def _success(statement: Statement, _rows: pd.DataFrame) -> list[str]:
-    metric, asked = statement.facts.metric, statement.facts.success.at_least
-    if asked is None or asked <= ceiling(metric):
-        return []
-    return [f"`success.at_least` is {asked:g}, and {metric} is at most {ceiling(metric):g}: no model reaches it"]
+    metric, success = statement.facts.metric, statement.facts.success
+    best, worst = ceiling(metric), floor(metric)
+    if success.at_least is not None and success.at_least > best:
+        return [f"`success.at_least` is {success.at_least:g}, and {metric} is at most {best:g}: no model reaches it"]
+    if success.gain_at_least is not None and success.gain_at_least > best - worst:
+        return [
+            f"`success.gain_at_least` is {success.gain_at_least:g}, and {metric} lies between {worst:g} and {best:g}: "
+            f"no model gains that much; a gain of {success.gain_at_least:g} percent is {success.gain_at_least / 100:g}"
+        ]
+    return []
 
 
 def _features(statement: Statement, rows: pd.DataFrame) -> list[str]:

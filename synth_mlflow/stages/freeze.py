@@ -36,6 +36,7 @@ from synth_mlflow.data.statement import BOTH_SIDES, Evaluation, Statement
 from synth_mlflow.data.tables import read_real, read_table, write_parquet
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
+from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.models.tuning import Settings, settle
 from synth_mlflow.sweep.baseline import (
@@ -46,6 +47,7 @@ from synth_mlflow.sweep.baseline import (
     needed_by,
     power_words,
     rare_class_words,
+    utility_outlook,
 )
 from synth_mlflow.sweep.plan import REPEATS
 from synth_mlflow.tracking import names
@@ -317,10 +319,13 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
             seed=sides.seed,
             slices=statement.slices,
         )
+        _refuse_out_of_reach(statement, baseline)
         warning = baseline_warning(baseline, training, evaluation, task, sides.seed)
         record_split(draft, problem, sides, path, store)
         draft.param(names.P_WARNING, warning)
-        rare = _rare_class(draft, task, sides, baseline, statement.facts.metric)
+        rare = _rare_class(draft, task, sides, baseline, statement.facts.metric) or _outlook(
+            draft, statement, baseline, sides
+        )
         panel = panel_words(sides.training, task.roles)
         if panel:
             draft.param(names.P_PANEL, panel)
@@ -329,6 +334,21 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
+
+
+def _refuse_out_of_reach(statement: Statement, baseline: Baseline) -> None:
+    """A StatementError where the best score there is would be too small a gain: the sweep could only answer no."""
+    asked, left = statement.facts.success.gain_at_least, baseline.best - baseline.score
+    if asked is None or not asked > left:
+        return
+    raise StatementError(
+        f"real rows alone reach {statement.facts.metric} {baseline.score:.4f} on this evaluation set, of "
+        f"{baseline.best:g} at most: a gain of {asked:g}, which the statement asks for, is out of reach. Nothing was "
+        "frozen.",
+        f"Ask for less than {left:.2g} in problem.md, or take another metric; where the score is perfect, look "
+        "whether a column holds what is known only together with the target, and take it out of the table. Then run "
+        "`synth-mlflow define` again.",
+    )
 
 
 def _rare_class(draft: RunDraft, task: Task, sides: Cut, baseline: Baseline, metric: str) -> str:
@@ -341,6 +361,17 @@ def _rare_class(draft: RunDraft, task: Task, sides: Cut, baseline: Baseline, met
     words = rare_class_words(label, int((sides.training[task.target] == label).sum()), n_rows, needed)
     draft.param(names.P_RARE, words)
     draft.param(names.P_RARE_NEEDED, needed)
+    return words
+
+
+def _outlook(draft: RunDraft, statement: Statement, baseline: Baseline, sides: Cut) -> str:
+    """Whether utility will be able to decide, recorded where it will probably not; or nothing."""
+    thresholds = policy_of(statement).thresholds["utility"]
+    n_rows = len(sides.evaluation) + len(sides.training)
+    share = len(sides.evaluation) / n_rows
+    words = utility_outlook(baseline, thresholds["alpha"], thresholds["detectable_share"], share)
+    if words:
+        draft.param(names.P_OUTLOOK, words)
     return words
 
 

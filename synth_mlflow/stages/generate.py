@@ -32,6 +32,9 @@ from synth_mlflow.data.tables import table_pieces
 from synth_mlflow.errors import UsageError
 from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.plugins import installed
+from synth_mlflow.stages.generator_search import AUTO, search_generators
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
@@ -57,8 +60,9 @@ def generate(
     ----------
     project : Project
     generator : str
-        The name of an installed generator, ``module:callable`` (see :mod:`synth_mlflow.backends.in_process`), or
-        ``peer:Model`` (see :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
+        ``auto`` for what fits best (see :mod:`.generator_search`), the name of an installed generator,
+        ``module:callable`` (see :mod:`synth_mlflow.backends.in_process`), or ``peer:Model`` (see
+        :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
     rows : int
         How many rows to make.
     seed : int
@@ -98,8 +102,13 @@ def generate(
     if timeout_seconds is not None:
         refuse_time_limit(timeout_seconds)
     part = parsed_slice(slice, frozen.schema)
+    chosen = ""
+    if generator == AUTO:
+        generator, params, chosen = _searched(project, params, version or python, seed, slice, source)
     with importable_here():
         maker = _maker(generator, params or {}, version, python, timeout_seconds)
+        if chosen:
+            maker = dataclasses.replace(maker, facts={**maker.facts, "chosen_by_search": chosen})
         members, declared = real_members(project, frozen, source)
         origin = Origin(
             generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
@@ -113,7 +122,35 @@ def generate(
             wanted = GenerationRequest(rows, seed, statement.task, part, statement.constraints)
             notes = maker.run(members, wanted, _counted(project, spool, rows))
             account = GenerationStats(time.monotonic() - begun, notes, maker.environment)
-            return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot))
+            return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot, _linked(chosen)))
+
+
+def _searched(
+    project: Project,
+    params: Mapping[str, Any] | None,
+    foreign: str | None,
+    seed: int,
+    part: str | None,
+    source: Path | None,
+) -> tuple[str, Mapping[str, Any], str]:
+    """The generator that fits best, its parameters, and the run of the search."""
+    if params or foreign:
+        raise UsageError(
+            "`auto` chooses the generator and its parameters, and some were given.",
+            "Name the generator that they belong to: `synth-mlflow list` shows them.",
+        )
+    frozen = project.evaluation_set()
+    if source is None:  # a file that is read later
+        _refuse_panel(frozen, project.training_rows(frozen), "a built-in generator")
+    search = search_generators(project, seed=seed, slice=part, source=source)
+    best = search.best
+    assert best is not None  # else the search has raised an error
+    project.say(f"chosen among {len(search.attempts)} attempts: {best.candidate.words} ({best.verdict} in its trial)")
+    return best.candidate.generator, best.candidate.params, search.run_id
+
+
+def _linked(search_run: str) -> Callable[[RunDraft], None] | None:
+    return (lambda draft: draft.param(names.P_SEARCH, search_run)) if search_run else None
 
 
 def _refuse_panel(frozen: EvaluationSet, members: pd.DataFrame, generator: str) -> None:

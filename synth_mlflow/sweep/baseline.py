@@ -159,6 +159,39 @@ def power_words(smallest: float, asked: float | None = None) -> str:
     )
 
 
+def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, share: float) -> str:
+    """Whether the check of utility will be able to decide on this evaluation set; nothing where it will.
+
+    The check compares a batch with real rows by models of 80 % of the rows, as the repeats of the baseline are.
+
+    Parameters
+    ----------
+    alpha, detectable_share : float
+        Thresholds of the check.
+    share : float
+        Of the rows that were held out.
+    """
+    training = 2 * float(np.var(baseline.repeats, ddof=1)) if len(baseline.repeats) > 1 else 0.0
+    testing = (baseline.smallest_detectable / (_DUNNETT + _POWER)) ** 2
+    needed = (float(stats.norm.isf(alpha)) + _POWER) * float(np.sqrt(training + testing))
+    gain = baseline.score - baseline.chance
+    if not gain > 0 or needed <= (1 - detectable_share) * gain:
+        return ""
+    times = (needed / ((1 - detectable_share) * gain)) ** 2
+    seen = 1 - needed / gain
+    least = f"a batch that keeps less than {seen:.0%} of what real rows teach" if seen > 0 else "no damage at all"
+    options = ['accept it now in problem.md: `validation: {accept_inconclusive: {utility: "why"}}`']
+    if share < LARGER_SHARE and times < LARGER_SHARE / share:
+        options.insert(0, f"hold out more in a new project: `evaluation: {{share: {LARGER_SHARE}}}`")
+    rows = f"{baseline.n_evaluation:,} evaluation rows and {baseline.n_real:,} training rows"
+    return (
+        f"Utility will probably be inconclusive with {rows}: it could notice {least}, and the policy asks for "
+        f"{detectable_share:.0%}. About {times:.1f} times as many rows would decide. Bring more rows, or "
+        f"{' or '.join(options)}."
+    )
+
+
+LARGER_SHARE = 0.4
 _DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one control, known variance
 _POWER = 0.84  # normal quantile of 80 %
 

@@ -21,12 +21,13 @@ import pandas as pd
 
 from synth_mlflow.data.mixing import percent
 from synth_mlflow.sweep.axes import RATIO, Axis
-from synth_mlflow.sweep.inference import Vector
 from synth_mlflow.sweep.learning_curve import LearningCurve
 from synth_mlflow.sweep.plan import source_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from synth_mlflow.sweep.inference import Vector
 
 
 Shape = Literal["sharp", "flat", "no peak"]

@@ -20,6 +20,7 @@ from synth_mlflow.models.labels import Labels, target_values
 from synth_mlflow.models.scoring import best_score, score_codes
 from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.curve import Curve
+from synth_mlflow.sweep.holdout_estimate import HoldoutEstimate as HoldoutEstimate
 from synth_mlflow.sweep.inference import ALPHA
 from synth_mlflow.sweep.score_interval import Sizes, score_interval
 
@@ -114,24 +115,6 @@ def halves_of(rows: pd.DataFrame, task: Task) -> HoldoutSplit:
     """
     truth = pd.factorize(rows[task.target], sort=True)[0].astype(np.float64)
     return halve(truth, task.is_classification, group_codes(rows, task))
-
-
-@dataclass(frozen=True)
-class HoldoutEstimate:
-    """What one model scores on rows that did not choose it."""
-
-    score: float
-    low: float
-    high: float
-    """Interval of this model on further rows; 95 % however often the set was used before."""
-    n_rows: int
-    shared: bool
-    """Whether these rows chose as well, since the frozen set is small."""
-    earlier_answers: tuple[int, ...]
-    """What the interval is widened for, ascending: between how many ratios each earlier use of these rows decided."""
-    n_other_sweeps: int
-    """How many other sweeps chose on the frozen set."""
-    words: str
 
 
 def estimate_on_confirmation_split(

@@ -16,6 +16,7 @@ import mlflow.utils.autologging_utils as autologging
 
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 """MLflow retries a dead server for four minutes; these hold where the user has set nothing."""
+QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar a file, and a verb reads many
 TRACEBACKS = "mlflow.store.db.utils"  # a logger that writes a traceback of what is raised anyway
 
 _lock = threading.RLock()
@@ -53,7 +54,7 @@ def n_retries() -> int:
 def _settings() -> ExitStack:
     """Make the settings; closing what is returned takes them back."""
     stack = ExitStack()
-    for name, value in PATIENCE.items():
+    for name, value in (PATIENCE | QUIET).items():
         if name not in os.environ:
             os.environ[name] = value
             stack.callback(_unset, name, value)

@@ -15,6 +15,7 @@ STAGES: Final = (
     "problem",
     "evaluation_set",
     "baseline",
+    "search",
     "batch",
     "contamination",
     "fidelity",
@@ -25,6 +26,7 @@ STAGES: Final = (
     "final",
     "blame",
     "handoff",
+    "draft",
     "sign-off",
     "reproduction",
     "production",
@@ -92,6 +94,7 @@ P_WARNING: Final = "synth.warning"
 P_ROW_STORAGE: Final = "synth.row_storage"
 P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where they are few
 P_RARE_NEEDED: Final = "synth.rare_class_rows_needed"  # evaluation rows of it, about
+P_OUTLOOK: Final = "synth.utility_outlook"  # only where utility will probably not decide
 P_PANEL: Final = "synth.panel"  # which generators cannot make the table; only where it is a panel
 P_SALT: Final = "synth.salt"  # of row digests; not where real rows are kept by reference
 P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with rows kept by reference
@@ -103,6 +106,7 @@ P_RECORD: Final = "synth.record_sha256"
 P_GENERATOR: Final = "synth.generator"
 P_GENERATOR_VERSION: Final = "synth.generator_version"
 P_GENERATOR_PARAMS: Final = "synth.generator_params"
+P_SEARCH: Final = "synth.search_run"  # of a batch whose generator a search has chosen
 P_SLICE: Final = "synth.slice"
 P_PURPOSE: Final = "synth.purpose"
 P_INGESTION: Final = "synth.ingestion"
@@ -198,6 +202,7 @@ M_ROWS: Final = "synth.rows"
 M_SHARE: Final = "synth.evaluation_share"
 M_REAL_ROWS: Final = "synth.real_rows"
 M_SYNTHETIC_ROWS: Final = "synth.synthetic_rows"
+M_ATTEMPTS: Final = "synth.attempts"  # candidates that a search has tried
 M_SECONDS: Final = "synth.seconds"
 M_EQUAL_ROWS: Final = "synth.rows_equal_to_evaluation_rows"
 M_CHOSEN: Final = "synth.chosen_ratio"
@@ -221,6 +226,8 @@ A_RECORD: Final = "batch/record.json"
 A_ANSWERS: Final = "batch/answers.jsonl"
 A_PREVIEW: Final = "batch/preview.json"
 A_PILOT: Final = "batch/pilot.html"
+A_ATTEMPTS: Final = "search/attempts.json"
+A_ATTEMPTS_TABLE: Final = "search/attempts_table.json"
 A_POLICY: Final = "policy.json"
 A_PROBES: Final = "evidence.json"
 A_MIX: Final = "mix.parquet"

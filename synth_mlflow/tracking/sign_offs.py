@@ -15,7 +15,7 @@ from typing import Any
 
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.errors import EvidenceError
-from synth_mlflow.sweep.holdout import HoldoutEstimate
+from synth_mlflow.sweep.holdout_estimate import HoldoutEstimate
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 

@@ -21,7 +21,6 @@ from synth_mlflow.data.private import private_room
 from synth_mlflow.errors import ServerError, without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import TAG_MAX, Input, RunDraft, is_gone, seal_of, this_process
-from synth_mlflow.tracking.models import archive_models
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.server import Server, guard, server_failures
 
@@ -150,6 +149,8 @@ def _delete_whole(server: Server, run: StoredRun) -> None:
     for part in Reader(server).children(run.run_id) if run.stage != "workflow" else ():
         _delete_whole(server, part)
     if run.stage == "final":
+        from synth_mlflow.tracking.models import archive_models  # which loads what writes models
+
         archive_models(server, run.run_id)
     discard_run(server, run.run_id)
 

@@ -72,7 +72,10 @@ def test_the_demos_statement_is_complete():
         ("metric: '  '", "`metric` is blank|`metric`: String should have at least 1 character"),
         ("metrics: roc_auc", "`metrics` is unknown. Did you mean 'metric'"),
         ("task: clustering", "`task`: Input should be 'binary', 'multiclass' or 'regression'"),
-        ("gap: lazy", "`gap`: Input should be 'coverage hole', 'cold start', 'privacy block' or 'cost target'"),
+        (
+            "gap: lazy",
+            "`gap`: Input should be 'coverage hole', 'class imbalance', 'cold start', 'privacy block' or 'cost target'",
+        ),
         ("target: 5", "`target`: Input should be a valid string"),
         ("privacy: not relevant", '`privacy`: must be `relevant`, or `"not relevant: <why>"` with the reason'),
         ("privacy: 'not relevant:  '", "`privacy`: must be"),
@@ -82,7 +85,9 @@ def test_the_demos_statement_is_complete():
         ("success: {gain_at_least: .inf}", "`success.gain_at_least`: Input should be a finite number"),
         ("success: {gain_at_least: true}", "`success.gain_at_least`: needs a number"),
         ("success: {gains: 0.1}", "`success.gains` is unknown"),
-        ("success: 0.1", "`success`: Input should be"),
+        ("success: 0.1", "`success`: needs `{gain_at_least: 0.02}`, over real rows alone, or"),
+        ("privacy: yes", "`privacy`: is no question of yes or no: for yes, write `privacy: relevant`"),
+        ("privacy: no", '`privacy`: is no question of yes or no: for no, write `privacy: "not relevant'),
     ],
 )
 def test_wrong_facts_are_named(line, message):

@@ -57,7 +57,7 @@ def test_undefined_score_is_nan():
     ("metric", "task", "hint"),
     [
         ("roc_auk", BINARY, "Did you mean 'roc_auc'"),
-        ("roc_auc", MULTICLASS, "Did you mean 'roc_auc_ov"),
+        ("roc_auc", MULTICLASS, "Write `metric: roc_auc_ovr`"),
         ("f1", MULTICLASS, "does not fit a multiclass task"),
         ("r2", BINARY, "does not fit a binary task"),
         ("accuracy", REGRESSION, "does not fit a regression task"),

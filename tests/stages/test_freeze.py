@@ -242,7 +242,15 @@ def test_equal_rows_on_both_sides_need_a_split_at_random(define):
         workflow.freeze(equal_rows="bothsides")
 
 
-def test_a_baseline_that_knows_the_target_is_warned_of(define, rows):
+def test_a_gain_that_no_score_leaves_room_for_is_refused_before_the_set_is_frozen(define, rows):
     workflow = define(rows.assign(paid=(rows["bought"] == "yes") * 9), more="columns: {paid: {role: number}}")
+    with pytest.raises(StatementError, match=r"reach roc_auc 1\.0000 .* a gain of 0\.01, .* is out of reach"):
+        workflow.freeze()
+    assert workflow.project.find_evaluation_set() is None
+
+
+def test_a_baseline_that_knows_the_target_is_warned_of(define, rows):
+    paid = rows.assign(paid=(rows["bought"] == "yes") * 9)
+    workflow = define(paid, more="columns: {paid: {role: number}}", success="{at_least: 0.9}")
     warning = workflow.freeze().run.params[names.P_WARNING]
     assert "is the best score there is" in warning and "'paid' 1.0000" in warning

@@ -1,0 +1,223 @@
+"""The facts of a first problem statement, as far as a table shows them; what only people know is left open."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from synth_mlflow.data.column_inference import CsvFacts
+from synth_mlflow.data.columns import NUMERIC_KINDS
+from synth_mlflow.data.schema import TableSchema, Wishes
+from synth_mlflow.data.schema_inference import infer_table
+from synth_mlflow.data.splits import panel_of
+from synth_mlflow.data.tables import raw_table
+from synth_mlflow.data.task import TaskKind
+from synth_mlflow.data.text_inference import Question
+from synth_mlflow.errors import UsageError, closest
+
+N_TARGETS = 4  # candidates that are named
+MAX_CLASSES = 20
+RARE_CLASS = 0.1  # share below which precision says more than an area under the ROC curve
+FEW_EVALUATION_ROWS = 500
+LARGER_SHARE = 0.4
+REPEATED = 0.2  # of the rows: above it, keeping equal rows together would change the split
+SLICE_SHARES = (0.05, 0.35)
+N_SLICES = 2
+_TARGET_NAME = re.compile(
+    r"(?i)(^|[_\W])(target|label|class|outcome|response|y|result|diagnosis|default|churn(ed)?|survived|quality|price|"
+    r"rating|status|approved|fraud|income|salary)s?([_\W]|$)"
+)
+_MODELLED = {"number", "category", "boolean", "target"}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a table says about its problem statement."""
+
+    targets: tuple[str, ...]
+    """Columns that may be what is predicted, likeliest first; at least one."""
+    task: TaskKind
+    metric: str
+    slices: tuple[tuple[str, str], ...]
+    """Name and condition of parts of the table."""
+    questions: tuple[Question, ...]
+    n_rows: int
+    n_equal: int
+    """Rows that equal another row."""
+    group: str | None
+    time: str | None
+
+    @property
+    def target(self) -> str:
+        """The likeliest one."""
+        return self.targets[0]
+
+
+def propose(path: Path, target: str | None = None) -> Proposal:
+    """Look at a table as `define` will, and say what its facts probably are.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or Parquet.
+    target : str, optional
+        The column to predict, where it is known.
+
+    Raises
+    ------
+    UsageError
+        If the file is no table, lacks that column, or has none that a model could predict.
+    """
+    raw = raw_table(path, separator=CsvFacts().separator, encoding=CsvFacts().encoding)
+    if target is not None and target not in raw.columns:
+        raise UsageError(f"{path} has no column {target!r}. {closest(target, raw.columns)}")
+    found = infer_table(raw, Wishes())
+    targets = (target,) if target is not None else tuple(_targets(found.table, found.rows))
+    if not targets:
+        raise UsageError(
+            f"{path} has no column that a model could predict: each is constant, a text, a time or an identifier.",
+            "Name the column all the same: `--target COLUMN`.",
+        )
+    values = found.rows[targets[0]] if targets[0] in found.rows else pd.Series(dtype="object")
+    task = _task(values)
+    panel = panel_of(found.rows, found.table.roles)
+    keys = [column.name for column in found.table.columns if column.role == "group key"]
+    return Proposal(
+        targets[:N_TARGETS],
+        task,
+        _metric(values, task),
+        tuple(_slices(found.table, found.rows, targets[0])),
+        found.questions,
+        len(found.rows),
+        int(found.rows.duplicated(keep=False).sum()),
+        panel.group if panel else next(iter(keys), None),
+        panel.time if panel else None,
+    )
+
+
+def _targets(table: TableSchema, rows: pd.DataFrame) -> Iterator[str]:
+    """Names that are usual for targets first, from the last to the first; then both ends, and columns of two values."""
+    usable = [
+        column.name
+        for column in table.columns
+        if column.role in _MODELLED and not column.missing
+        and 1 < rows[column.name].nunique() <= (len(rows) if column.kind in NUMERIC_KINDS else MAX_CLASSES)
+    ]  # fmt: skip
+    named = [name for name in usable if _TARGET_NAME.search(name)]
+    ends = [
+        name for name in (*reversed([one.name for one in table.columns[-1:]]), table.columns[0].name) if name in usable
+    ]
+    two = [name for name in usable if rows[name].nunique() == 2]
+    yield from dict.fromkeys([*reversed(named), *ends, *two, *usable])
+
+
+def _task(values: pd.Series) -> TaskKind:
+    n_values = values.nunique()
+    if n_values == 2:
+        return "binary"
+    return "regression" if pd.api.types.is_numeric_dtype(values.dtype) else "multiclass"
+
+
+def _metric(values: pd.Series, task: TaskKind) -> str:
+    if task == "regression":
+        return "r2"
+    if task == "multiclass":
+        return "balanced_accuracy"
+    rarest = float(values.value_counts(normalize=True).min()) if len(values) else 0.5
+    return "average_precision" if rarest < RARE_CLASS else "roc_auc"
+
+
+def _slices(table: TableSchema, rows: pd.DataFrame, target: str) -> Iterator[tuple[str, str]]:
+    """Categories that a small part of the rows has: parts in which a gap may be."""
+    found: list[tuple[float, str, str]] = []
+    for column in table.columns:
+        if column.name == target or column.kind != "string" or column.role != "category":
+            continue
+        shares = rows[column.name].value_counts(normalize=True)
+        for value, share in shares.items():
+            if SLICE_SHARES[0] <= share <= SLICE_SHARES[1] and '"' not in str(value) and "`" not in column.name:
+                name = re.sub(r"\W+", "_", f"{column.name} {value}").strip("_").lower()
+                found.append((float(share), name, f'{_name(column.name)} == "{value}"'))
+    yield from ((name, condition) for _, name, condition in sorted(found)[:N_SLICES])
+
+
+def _name(column: str) -> str:
+    return column if re.fullmatch(r"[^\W\d]\w*", column) else f"`{column}`"
+
+
+def facts_as_text(proposal: Proposal, name: str, data: str) -> str:
+    """The front matter of problem.md: facts filled in, and blank where only people can say it.
+
+    Parameters
+    ----------
+    name : str
+        Of the project.
+    data : str
+        The path of the table, relative to problem.md.
+    """
+    others = f"  # or: {', '.join(proposal.targets[1:])}" if len(proposal.targets) > 1 else ""
+    unit = "0.02" if proposal.task != "regression" else "0.01"
+    lines = [
+        "# Filled in from the table: check these lines. Blank: only you can say it; every blank must be filled.",
+        f"name: {_yaml(name)}",
+        f"data: {_yaml(data)}",
+        f"target: {_yaml(proposal.target)}{others}",
+        f"task: {proposal.task}",
+        f"metric: {proposal.metric}  # any scikit-learn scorer name; higher is better",
+        f"success: {{gain_at_least: }}  # over real rows alone, such as {unit}; or {{at_least: SCORE}}",
+        "gap:  # coverage hole | class imbalance | cold start | privacy block | cost target",
+        'privacy:  # relevant, or "not relevant: <why>"',
+        *_evaluation(proposal),
+        *_columns(proposal),
+    ]
+    if proposal.slices:
+        told = ", ".join(f"{name}: {json.dumps(condition, ensure_ascii=False)}" for name, condition in proposal.slices)
+        lines.append(f"# slices: {{{told}}}  # parts of the table on which the score is followed")
+    return "\n".join(lines)
+
+
+def _evaluation(proposal: Proposal) -> Iterator[str]:
+    share = LARGER_SHARE if 0.25 * proposal.n_rows < FEW_EVALUATION_ROWS else None
+    parts = [f"share: {share}"] if share else []
+    if proposal.group:
+        inside = ", ".join([*parts, f"group: {_yaml(proposal.group)}"])
+        yield f"# {proposal.group} names groups of rows that belong together. Keep each on one side of the split:"
+        yield f"evaluation: {{{inside}}}"
+        return
+    if proposal.n_equal > REPEATED * proposal.n_rows:
+        yield f"# {proposal.n_equal:,} of {proposal.n_rows:,} rows equal another row. Are they different things that "
+        yield "# look alike? Then take the # away from the next line. Were they entered twice? Then remove them."
+        yield f"# evaluation: {{{', '.join([*parts, 'equal_rows: both-sides'])}}}"
+        return
+    if share:
+        yield f"evaluation: {{share: {share}}}  # a quarter of {proposal.n_rows:,} rows would decide little"
+
+
+def _columns(proposal: Proposal) -> Iterator[str]:
+    if proposal.questions:
+        yield "columns:  # these can be read in more than one way; the likeliest is chosen, check each"
+    for question in proposal.questions:
+        first, *others = question.lines
+        yield f"  # {question.column}: {' '.join(question.found.split())}"
+        told = "" if not others else f"  # or: {' or: '.join(f'{{{other}}}' for other in others)}"
+        yield f"  {_yaml(question.column)}: {{{first}}}{told}"
+
+
+def _yaml(text: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in (
+        "yes",
+        "no",
+        "on",
+        "off",
+        "true",
+        "false",
+        "null",
+        "y",
+        "n",
+    )
+    return text if plain else json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,184 @@
+"""What to do where no batch has passed: lines to paste that name checks, columns, constraints and parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
+from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
+
+N_OTHERS = 2  # candidates of the search that are offered beside the one that was judged
+N_COLUMNS = 3
+FAR = 0.75  # of the range of `privacy` of `forest`
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """One thing that may help."""
+
+    why: str
+    """In words, as a sentence."""
+    where: str
+    """What the lines are for: ``terminal``, or ``problem.md``, between its two lines of ``---``."""
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Where a run has stopped, and what is known by then."""
+
+    experiment: str
+    statement: str
+    """The path of problem.md."""
+    data: str
+    """The path of the real rows."""
+    facts: Mapping[str, Any]
+    """Of the statement: its constraints and its validation, as they stand there."""
+    verdicts: Sequence[Verdict]
+    """Of the batches that may still enter training, oldest first."""
+    made: Mapping[str, Any]
+    """Generator and parameters of the newest batch; empty before one."""
+    search: GeneratorSearch | None
+    n_evaluation: int
+    share: float
+    """Of the rows that were held out."""
+    found: str
+    fix: str
+    """Of the error that has stopped the run."""
+
+    @property
+    def run(self) -> str:
+        """The command that goes on."""
+        return f"synth-mlflow run {shlex.quote(self.statement)}"
+
+
+def next_steps(stopped: Stopped) -> tuple[NextStep, ...]:
+    """What may help, most promising first; at least one step."""
+    newest = stopped.verdicts[-1] if stopped.verdicts else None
+    if newest is None or newest.gate_open:
+        return (_as_the_error_says(stopped),)
+    failed = [check for check in newest.checks if check.verdict == "fail"]
+    open_doubts = [check for check in newest.checks if check.verdict == "inconclusive" and not check.accepted]
+    steps = [*_constraints(stopped), *_contaminated(failed), *_privacy(failed, stopped), *_others(failed, stopped)]
+    steps += [*_columns(failed, stopped), *_doubts(open_doubts, failed, stopped)]
+    return tuple(steps) or (_as_the_error_says(stopped),)
+
+
+def _constraints(stopped: Stopped) -> Iterator[NextStep]:
+    """What the search has found to help, beside what the statement declares."""
+    found = None if stopped.search is None else stopped.search.found
+    if found is None:
+        return
+    texts = [*stopped.facts.get("constraints", ()), *found.candidate.constraints]
+    yield NextStep(
+        f"With {' and '.join(found.candidate.constraints)} the same generator passed its trial: these columns keep the "
+        "combinations that real rows have.",
+        "problem.md",
+        (f"constraints: {json.dumps(texts, ensure_ascii=False)}",),
+    )
+    yield NextStep("Then go on.", "terminal", (stopped.run,))
+
+
+def _contaminated(failed: Sequence[CheckVerdict]) -> Iterator[NextStep]:
+    if any(check.check == "contamination" for check in failed):
+        yield NextStep(
+            "The batch holds evaluation rows, or was learned from them. Which rows these are:",
+            "terminal",
+            ("synth-mlflow verify --deep",),
+        )
+
+
+def _privacy(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
+    """Farther from the members than any setting that was judged."""
+    privacy = [check for check in failed if check.check == "privacy"]
+    params = stopped.made.get("params", {})
+    if privacy and stopped.made.get("generator") == "forest" and params.get("privacy", 0) < 1:
+        level = FAR if params.get("privacy", 0) < FAR else 1
+        yield NextStep(
+            f"Attacks find training rows in the batch ({privacy[0].reasons[0]}). "
+            "A greater `privacy` keeps rows farther from them.",
+            "terminal",
+            (f"{stopped.run} --generator forest --param privacy={level}",),
+        )
+
+
+def _others(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
+    """Candidates that did well in the trial and have made no batch yet."""
+    if not failed or stopped.search is None:
+        return
+    left = [one for one in stopped.search.attempts if _is_offered(one, stopped)]
+    for one in sorted(left, key=lambda one: one.rank)[:N_OTHERS]:
+        yield NextStep(
+            f"{one.candidate.words} was next best in its trial ({one.verdict}).",
+            "terminal",
+            (f"{stopped.run} --generator {one.candidate.options}",),
+        )
+
+
+def _is_offered(one: Attempt, stopped: Stopped) -> bool:
+    params = stopped.made.get("params", {})
+    is_made = one.candidate.generator == stopped.made.get("generator") and all(
+        params.get(name) == value for name, value in one.candidate.params.items()
+    )
+    is_default = not one.candidate.params and one.candidate.generator == stopped.made.get("generator")
+    return one.verdict in ("pass", "inconclusive") and not (is_made or is_default or one.candidate.constraints)
+
+
+def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
+    """Columns that the failing statistics name, where the model can do without them."""
+    reasons = [reason for check in failed if check.check in ("fidelity", "privacy") for reason in check.reasons]
+    named = re.findall(r"^\w+ of '(.+?)' is ", "\n".join(reasons), flags=re.MULTILINE)
+    columns = [name for name in dict.fromkeys(named) if name != stopped.facts["target"]][:N_COLUMNS]
+    if columns:
+        read = "read_parquet" if stopped.facts["data"].endswith(".parquet") else "read_csv"
+        code = f"import pandas as pd; pd.{read}({stopped.data!r}).drop(columns={columns!r})"
+        code += ".to_csv('without.csv', index=False)"
+        yield NextStep(
+            f"The generator does not reproduce {', '.join(columns)}. If the model can do without, begin a new "
+            "project with a table that lacks them. This writes the table; `name` and `data` in problem.md name both.",
+            "terminal",
+            (f"python -c {shlex.quote(code)}",),
+        )
+
+
+def _doubts(doubts: Sequence[CheckVerdict], failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
+    """More rows, or an acceptance with the reason of a person; the second only where nothing has failed."""
+    if not doubts:
+        return
+    names = " and ".join(check.check for check in doubts)
+    told = "; ".join(f"{check.check}: {reason}" for check in doubts for reason in check.reasons[:1])
+    if not failed:
+        accepted = {**stopped.facts.get("validation", {}).get("accept_inconclusive", {})}
+        accepted |= {check.check: "WRITE WHY" for check in doubts}
+        validation = {**stopped.facts.get("validation", {}), "accept_inconclusive": accepted}
+        yield NextStep(
+            f"{names} cannot decide with these rows ({told}). If that is acceptable, say why; every later "
+            "document quotes the reason.",
+            "problem.md",
+            (f"validation: {json.dumps(validation, ensure_ascii=False)}",),
+        )
+        yield NextStep("Then go on.", "terminal", (stopped.run,))
+    if stopped.share < LARGER:
+        evaluation = {**stopped.facts.get("evaluation", {}), "share": LARGER}
+        yield NextStep(
+            f"Or hold out more than the present {stopped.n_evaluation:,} rows, in a new project: the evaluation set "
+            "of this one is frozen.",
+            "problem.md",
+            (
+                f"name: {json.dumps(stopped.facts['name'] + '-larger-evaluation', ensure_ascii=False)}",
+                f"evaluation: {json.dumps(evaluation, ensure_ascii=False)}",
+            ),
+        )
+
+
+LARGER = 0.4  # of the rows
+
+
+def _as_the_error_says(stopped: Stopped) -> NextStep:
+    commands = tuple(command for command in re.findall(r"`(synth-mlflow [^`]+)`", stopped.fix))
+    return NextStep(stopped.fix or stopped.found, "terminal", commands or (stopped.run,))

@@ -1,0 +1,344 @@
+"""Which generator fits a table: candidates learn from a part of the training rows, and the other part judges them.
+
+No evaluation row is used: whoever chooses among many candidates by the evaluation rows finds one that looks good there
+by chance. The best candidate makes the batch, and the gate judges that one batch as it judges any other.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from synth_mlflow.backends.base import GenerationRequest, installed_maker
+from synth_mlflow.backends.batch_writer import parsed_slice
+from synth_mlflow.backends.real_rows import real_members
+from synth_mlflow.checks import CheckInput, CheckResult, Metric, failed_probes, judge
+from synth_mlflow.checks.contamination import plugin as contamination
+from synth_mlflow.data.columns import conform
+from synth_mlflow.data.constraints import as_texts, parse_constraints
+from synth_mlflow.data.digests import json_digest, row_hashes, table_digest
+from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.statement import Statement
+from synth_mlflow.data.task import Task
+from synth_mlflow.errors import GeneratorError, SynthError
+from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch, finite
+from synth_mlflow.gate.in_force import policy_in_force
+from synth_mlflow.gate.policy import Policy
+from synth_mlflow.generators import Generator
+from synth_mlflow.models.estimator import allowed_model
+from synth_mlflow.plugins import BUILT_IN, find, installed
+from synth_mlflow.stages.hidden_labels import without_rare_labels
+from synth_mlflow.stages.validate import check_result
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet
+from synth_mlflow.tracking.write import NewRun, create_run, writing
+
+AUTO = "auto"
+FITTED_SHARE = 2 / 3  # of the rows of a trial; the others judge
+TRIAL_ROWS = 6_000  # training rows at most: both checks look at no more than some thousand
+MIN_TRIAL_ROWS = 30
+MAX_EXTRA = 2  # combinations of columns that are tried as constraints
+SETTINGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "forest": ({}, {"privacy": 0.25}, {"privacy": 0.75}),
+    "bayes_net": ({},),
+    "gaussian_copula": ({},),
+}
+"""Of built-in generators, in the order in which they are tried; others that are installed and do not leak follow."""
+OPEN_SETTINGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {"forest": ({}, {"privacy": 0.25}, {"privacy": 0.0})}
+"""Instead, where the rows hide nothing."""
+
+
+def search_generators(
+    project: Project,
+    *,
+    seed: int = 0,
+    slice: str | None = None,  # noqa: A002 - the word that users know
+    source: Path | None = None,
+) -> GeneratorSearch:
+    """Try generators and settings on a part of the training rows, and record every attempt with its verdict.
+
+    Candidates are tried in a stated order until one passes every check with nothing near a limit.
+
+    Parameters
+    ----------
+    project : Project
+    seed : int
+        Of the division of the rows, the fits and the draws.
+    slice : str, optional
+        What the batch is to be made for.
+    source : Path, optional
+        Real rows to learn from instead of the training rows.
+
+    Returns
+    -------
+    GeneratorSearch
+        A search of the same rows under the same policy is read back, not made again.
+
+    Raises
+    ------
+    GateError
+        Before `freeze`.
+    GeneratorError
+        If there are too few rows to try anything, or every candidate raises an error.
+    """
+    frozen, problem = project.evaluation_set(), project.problem()
+    statement, policy = problem.statement, policy_in_force(problem)
+    members, declared = real_members(project, frozen, source)
+    trial = _Trial.on(members, frozen, statement, policy, parsed_slice(slice, frozen.schema), seed)
+    found = candidates(statement, frozen)
+    key = json_digest(
+        ["search", declared.digest, policy.digest, statement.digest, slice or "", seed, *map(_identity, found)]
+    )
+    recorded = project.reader.recorded(key)
+    if recorded:
+        project.say(f"this very search is recorded already as run {recorded[-1].run_id}")
+        text = project.reader.file(project.reader.verify_seal(recorded[-1]), names.A_ATTEMPTS)
+        return _usable(replace(GeneratorSearch.from_json(text.read_text("utf-8")), run_id=recorded[-1].run_id))
+    project.say(
+        f"trying generators: each learns from {len(trial.fitted):,} training rows, and {len(trial.held_back):,} others "
+        "judge it"
+    )
+    attempts = tuple(_tried(trial, found, project.say))
+    search = GeneratorSearch(attempts, len(trial.fitted), len(trial.held_back))
+    return _usable(_write(project, search, trial, key))
+
+
+def candidates(statement: Statement, frozen: EvaluationSet) -> tuple[Candidate, ...]:
+    """What is tried, in this order; generators that are known to reveal their members are not."""
+    settings = dict(SETTINGS)
+    if not statement.privacy_matters:
+        settings |= OPEN_SETTINGS
+    plugins = {name: plugin for name, plugin in installed("generators").items() if plugin.origin == BUILT_IN}
+    texts = [] if frozen.table is None else [name for name, role in frozen.table.roles.items() if role == "text"]
+    more = {"text": "resample"} if texts and not statement.privacy_matters else {}
+    return tuple(
+        Candidate(name, {**params, **more})
+        for name in settings
+        if name in plugins and not _plugin(name).leaky
+        for params in settings[name]
+    )
+
+
+def _plugin(name: str) -> type[Generator]:
+    made_of: type[Generator] = find("generators", name).load(is_typed=True)
+    return made_of
+
+
+def _identity(candidate: Candidate) -> list[object]:
+    return [candidate.generator, _plugin(candidate.generator).version, dict(candidate.params)]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The rows of all attempts, and how they are judged."""
+
+    fitted: pd.DataFrame
+    held_back: pd.DataFrame
+    statement: Statement
+    policy: Policy
+    task: Task
+    part: Slice | None
+    frozen: EvaluationSet
+    seed: int
+
+    @classmethod
+    def on(
+        cls,
+        members: pd.DataFrame,
+        frozen: EvaluationSet,
+        statement: Statement,
+        policy: Policy,
+        part: Slice | None,
+        seed: int,
+    ) -> _Trial:
+        """Divide training rows; rows of one group, and equal rows, as the evaluation set was divided."""
+        if len(members) < MIN_TRIAL_ROWS:
+            raise GeneratorError(
+                f"{len(members):,} training rows are too few to try generators on, {MIN_TRIAL_ROWS} are needed.",
+                'Name one: `synth-mlflow generate forest --purpose "…"`.',
+            )
+        task, rng = frozen.task_of(statement), np.random.default_rng([seed, 71])
+        groups = group_codes(members, task)
+        units = np.arange(len(members)) if groups is None else groups
+        place = rng.permutation(int(units.max()) + 1)[units]
+        order = np.argsort(place, kind="stable")[:TRIAL_ROWS]
+        n_fitted = int(np.searchsorted(place[order], place[order[int(FITTED_SHARE * len(order))]]))  # whole groups
+        fitted, held = (members.iloc[np.sort(side)].reset_index(drop=True) for side in np.split(order, [n_fitted]))
+        return cls(fitted, held, statement, policy, task, part, frozen, seed)
+
+    @property
+    def checks(self) -> list[str]:
+        """All that a batch must pass but for contamination: it looks for evaluation rows, and none are here."""
+        return [name for name in self.policy.required if find("checks", name).load() is not contamination]
+
+    def attempt(self, candidate: Candidate) -> tuple[Attempt, tuple[Metric, ...]]:
+        """Fit, draw and judge; with the statistics that failed."""
+        begun = time.monotonic()
+        try:
+            batch = self._drawn(candidate)
+            results = {
+                name: check_result(name, self._evidence(batch), self.policy.thresholds[name]) for name in self.checks
+            }
+        except SynthError as error:
+            told = " ".join(filter(None, (error.found, error.fix)))
+            return Attempt(candidate, "error", {}, (told,), 0, 1.0, time.monotonic() - begun), ()
+        found, failed = self._judged(candidate, results, time.monotonic() - begun)
+        return replace(found, equal_share=self._equal_share(batch)), failed
+
+    def _equal_share(self, batch: pd.DataFrame) -> float:
+        drawn, learned, held = (row_hashes(rows) for rows in (batch, self.fitted, self.held_back))
+        return float(np.mean(np.isin(drawn, held) & ~np.isin(drawn, learned)))
+
+    def _drawn(self, candidate: Candidate) -> pd.DataFrame:
+        maker = installed_maker(candidate.generator, candidate.params)
+        declared = [one.text for one in self.statement.constraints]
+        wanted = GenerationRequest(
+            len(self.fitted), self.seed, self.task, self.part, parse_constraints([*declared, *candidate.constraints])
+        )
+        pieces: list[pd.DataFrame] = []
+        maker.run(self.fitted, wanted, pieces.append)
+        return conform(pd.concat(pieces, ignore_index=True), self.frozen.schema, "the batch")
+
+    def _evidence(self, batch: pd.DataFrame) -> CheckInput:
+        statement = self.statement
+        evidence = CheckInput(
+            batch=batch,
+            members=self.fitted,
+            control=self.held_back,
+            task=self.task,
+            metric=statement.facts.metric,
+            seed=self.seed,
+            model=allowed_model(statement.model),
+            slice=self.part,
+            slices=statement.slices,
+            sensitive=tuple(statement.facts.sensitive),
+        )
+        return without_rare_labels(evidence, statement) if self.frozen.keeps_values else evidence
+
+    def _judged(
+        self, candidate: Candidate, results: Mapping[str, CheckResult], seconds: float
+    ) -> tuple[Attempt, tuple[Metric, ...]]:
+        checks, reasons, near, failed = dict[str, str](), list[str](), 0, list[Metric]()
+        for name, result in results.items():
+            alpha = self.policy.alpha(name)
+            ruling = judge(result.probes, result.inconclusive, alpha)
+            checks[name] = ruling.verdict
+            reasons += [f"{name}: {reason}" for reason in ruling.reasons if ruling.verdict != "pass"]
+            beyond = failed_probes(result.probes, min(10 * alpha, 0.5))
+            near += len(beyond)
+            failed += beyond
+        outcome: AttemptOutcome = "pass"
+        if "fail" in checks.values():
+            outcome = "fail"
+        elif "inconclusive" in checks.values():
+            outcome = "inconclusive"
+        excess = max((_times(probe) for probe in failed), default=1.0)
+        found = Attempt(candidate, outcome, checks, tuple(reasons), near, finite(excess), seconds)
+        return found, tuple(failed)
+
+
+def _times(probe: Metric) -> float:
+    value = probe.value or 0.0
+    over, under = (value, probe.limit) if probe.better == "low" else (probe.limit, value)
+    return over / under if under > 0 else float("inf")
+
+
+def _tried(trial: _Trial, found: tuple[Candidate, ...], say: Callable[[str], None]) -> Iterator[Attempt]:
+    """Each attempt as it is made; the best of those that fail is tried once more, with constraints that may help."""
+    best: tuple[Attempt, tuple[Metric, ...]] | None = None
+    for candidate in found:
+        with threadpool_limits(1, user_api="blas"):
+            attempt, failed = trial.attempt(candidate)
+        say(f"{candidate.words}: {attempt.verdict}{f' ({attempt.reasons[0]})' if attempt.reasons else ''}")
+        yield attempt
+        if attempt.is_clear:
+            return
+        if best is None or attempt.rank < best[0].rank:
+            best = attempt, failed
+    if best is None or best[0].verdict != "fail":
+        return
+    more = combinations_that_may_help(best[1], trial.fitted, trial.task.target)
+    if more:
+        attempt, _ = trial.attempt(replace(best[0].candidate, constraints=more))
+        say(f"{attempt.candidate.words}: {attempt.verdict}")
+        yield attempt
+
+
+def combinations_that_may_help(failed: tuple[Metric, ...], rows: pd.DataFrame, target: str) -> tuple[str, ...]:
+    """Constraints `fixed(a, b)` for pairs of columns whose dependence a batch has lost.
+
+    Parameters
+    ----------
+    failed : tuple of Metric
+        Statistics that failed; those of pairs name the other column in their note.
+    rows : DataFrame
+        Training rows: a pair of which each row has a combination of its own is left out, and so is the target.
+    """
+    found: list[str] = []
+    for probe in failed:
+        other = re.match(r"with '(.+?)'", probe.note)
+        pair = sorted({probe.column or "", other.group(1)}) if other else []
+        if len(pair) != 2 or target in pair or not set(pair) <= set(rows.columns):
+            continue
+        (text,) = as_texts({"fixed": pair})
+        if text not in found and not parse_constraints([text]).problems(rows):
+            found.append(text)
+    return tuple(found[:MAX_EXTRA])
+
+
+def _usable(search: GeneratorSearch) -> GeneratorSearch:
+    """The search; a GeneratorError with what the first candidate said where none could make any row."""
+    if search.best is not None:
+        return search
+    first = search.attempts[0]
+    raise GeneratorError(
+        f"none of {len(search.attempts)} candidates can make rows of this table. {first.candidate.words}: "
+        f"{first.reasons[0]}",
+        f"All attempts are on run {search.run_id}.",
+    )
+
+
+def _write(project: Project, search: GeneratorSearch, trial: _Trial, key: str) -> GeneratorSearch:
+    best, n = search.best, len(search.attempts)
+    title = "none works" if best is None else f"{best.candidate.words}: {best.verdict}"
+    run_id = create_run(project.server, NewRun("search", f"search · {title}", key), parent=project.workflow_run)
+    search = replace(search, run_id=run_id)
+    with writing(project.server, run_id) as draft:
+        draft.param(names.P_KEY, key)
+        draft.param(names.P_POLICY, trial.policy.digest)
+        draft.param(names.P_TRAINING_DIGEST, table_digest(trial.fitted, trial.frozen.schema))
+        draft.param(names.P_SEED, trial.seed)
+        if best is not None:
+            draft.param(names.P_GENERATOR, best.candidate.generator)
+            draft.param(names.P_GENERATOR_PARAMS, dict(best.candidate.params))
+            draft.tag(names.TAG_GENERATOR, best.candidate.generator)
+            draft.tag(names.TAG_VERDICT, best.verdict)
+        draft.metric(names.M_ATTEMPTS, n)
+        draft.metric(names.M_SECONDS, sum(one.seconds for one in search.attempts))
+        draft.text(names.A_ATTEMPTS, search.to_json())
+        draft.table(names.A_ATTEMPTS_TABLE, *search.table())
+        draft.describe(_description(search, title))
+    return search
+
+
+def _description(search: GeneratorSearch, title: str) -> str:
+    rows = "\n".join(
+        f"| {as_text(one.candidate.words)} | {one.verdict} | {as_text(one.reasons[0] if one.reasons else '')} |"
+        for one in search.attempts
+    )
+    return (
+        f"**{as_text(title)}.** Each candidate learned from {search.n_fitted:,} training rows and was judged by "
+        f"{search.n_held_back:,} other training rows. No evaluation row was used, so the batch that the best one makes "
+        f"is judged as any other.\n\n| candidate | verdict | why |\n|---|---|---|\n{rows}"
+    )

@@ -1,0 +1,88 @@
+"""The search among generators: recorded, repeated, and blind to the evaluation rows."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from synth_mlflow import UsageError, Workflow
+from synth_mlflow.checks import Metric
+from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch
+from synth_mlflow.stages.generator_search import candidates, combinations_that_may_help
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
+
+
+def attempt(name: str, verdict: AttemptOutcome, *, near: int = 0, excess: float = 1.0, more: str = "") -> Attempt:
+    added = (more,) if more else ()
+    return Attempt(Candidate(name, {}, added), verdict, {"fidelity": verdict}, (), near, excess, 0.1)
+
+
+def test_a_search_is_recorded_once_and_sees_no_evaluation_row(
+    frozen: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> pd.DataFrame:
+        raise AssertionError("a search has asked for evaluation rows")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Project, "evaluation_rows", refuse)
+        search = frozen.search_generators()
+    assert search.attempts
+    assert frozen.search_generators() == search
+    (run,) = frozen.project.reader.finished("search")
+    assert (run.run_id, run.metrics[names.M_ATTEMPTS]) == (search.run_id, len(search.attempts))
+    assert search.n_fitted + search.n_held_back == len(frozen.training_rows())
+    batch = frozen.generate("auto", rows=60, purpose="more customers")
+    assert search.best is not None
+    assert batch.record.origin.generator == search.best.candidate.generator
+    assert batch.record.notes["chosen_by_search"] == search.run_id
+    assert frozen.project.batch(batch.batch).run.params[names.P_SEARCH] == search.run_id
+
+
+def test_auto_takes_no_parameters_of_its_own(frozen: Workflow) -> None:
+    with pytest.raises(UsageError, match="`auto` chooses the generator"):
+        frozen.generate("auto", rows=10, purpose="x", params={"privacy": 1})
+
+
+def test_no_candidate_is_known_to_leak(frozen: Workflow) -> None:
+    found = candidates(frozen.project.problem().statement, frozen.project.evaluation_set())
+    assert {one.generator for one in found} == {"forest", "bayes_net", "gaussian_copula"}
+    assert found[0] == Candidate("forest", {})
+
+
+@pytest.mark.parametrize(
+    ("attempts", "best"),
+    [
+        ([attempt("a", "fail"), attempt("b", "inconclusive"), attempt("c", "pass")], "c"),
+        ([attempt("a", "pass", near=2), attempt("b", "pass", near=1)], "b"),
+        ([attempt("a", "fail", excess=3), attempt("b", "fail", excess=2)], "b"),
+        ([attempt("a", "error"), attempt("b", "fail"), attempt("c", "pass", more="fixed(x, y)")], "b"),
+        ([attempt("a", "pass"), attempt("b", "pass")], "a"),
+    ],
+)
+def test_the_best_passes_most_clearly_without_further_constraints(attempts: list[Attempt], best: str) -> None:
+    found = GeneratorSearch(tuple(attempts), 200, 100).best
+    assert found is not None
+    assert found.candidate.generator == best
+
+
+def test_a_search_comes_back_from_json_as_it_was() -> None:
+    search = GeneratorSearch((attempt("a", "pass", more="fixed(x, y)"), attempt("b", "fail")), 200, 100, "run")
+    assert GeneratorSearch.from_json(search.to_json()) == search
+    assert search.found == search.attempts[0]
+
+
+def test_rows_that_equal_evaluation_rows_are_made_on_top() -> None:
+    one = Attempt(Candidate("a", {}), "pass", {}, (), 0, 1.0, 0.1, equal_share=0.01)
+    assert GeneratorSearch((one,), 10_000, 500).rows_for(1_000, 500) == 1_014  # 1 % + 3 · 0.1 %, of 1,000 / 0.987
+    assert GeneratorSearch((one,), 10_000, 500).rows_for(1_000, 1_000) == 1_027
+
+
+def test_pairs_of_columns_become_constraints_but_for_the_target_and_for_rows_of_their_own() -> None:
+    rows = pd.DataFrame({"a": [0, 1, 2] * 40, "b": [5, 6, 7] * 40, "y": [0, 1] * 60, "own": range(120)})
+    failed = tuple(
+        Metric("correlation_gap", 0.3, 0.1, column=column, note=f"with {other!r}")
+        for column, other in (("a", "b"), ("b", "a"), ("a", "y"), ("a", "own"))
+    )
+    assert combinations_that_may_help(failed, rows, "y") == ("fixed(a, b)",)
+    assert combinations_that_may_help((Metric("column_distance", 0.3, 0.1, column="a"),), rows, "y") == ()

@@ -1,0 +1,97 @@
+"""The slips that everybody makes once, each with the sentence that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth_mlflow import StatementError, UsageError, Workflow
+from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.statement import read_statement
+from synth_mlflow.data.tables import read_table
+from synth_mlflow.data.task import Task, TaskKind
+from synth_mlflow.models.metric_names import _KNOWN, USUAL
+from synth_mlflow.models.scoring import check_metric
+from synth_mlflow.sweep.baseline import Baseline, utility_outlook
+
+
+@pytest.mark.parametrize("kind", list(_KNOWN))
+def test_every_scorer_that_is_named_exists_and_fits(kind: TaskKind) -> None:
+    for metric in {*_KNOWN[kind].values(), *USUAL[kind]}:
+        check_metric(metric, Task("y", kind))
+
+
+def test_a_metric_by_its_usual_name_is_answered_with_the_scorer() -> None:
+    with pytest.raises(UsageError, match="Write `metric: roc_auc`"):
+        check_metric("AUC", Task("y", "binary"))
+    with pytest.raises(UsageError, match=r"does not fit a multiclass task\.\nWrite `metric: f1_macro`"):
+        check_metric("f1", Task("y", "multiclass"))
+    with pytest.raises(UsageError, match="Usual ones that fit: r2, neg_mean_absolute_error"):
+        check_metric("goodness", Task("y", "regression"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"success": "{gain_at_least: 2}"}, "no model gains that much; a gain of 2 percent is 0.02"),
+        ({"success": "{at_least: 2}"}, "roc_auc is at most 1"),
+        ({"metric": "AUC"}, "Write `metric: roc_auc`"),
+    ],
+)
+def test_goals_that_cannot_be_met_are_refused_by_define(
+    uri: str, write_project: Callable[..., Path], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(StatementError, match=message):
+        Workflow("shop", uri).define(write_project(**changes))
+
+
+def test_a_gain_of_more_than_one_is_no_error_where_scores_have_no_floor(
+    uri: str, write_project: Callable[..., Path]
+) -> None:
+    changed = write_project(metric="neg_log_loss", success="{gain_at_least: 2}")
+    assert Workflow("shop", uri).define(changed).statement.facts.success.gain_at_least == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("foreign = A201", '`foreign == "A201"`'),
+        ("age < 25 and foreign=yes or a == 3", '`age < 25 and foreign== "yes" or a == 3`'),
+        ("age = 25", "`age == 25`"),
+        ("member = true", "`member == true`"),
+    ],
+)
+def test_a_single_equal_sign_is_answered_with_the_condition(text: str, meant: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        Slice.parse(text)
+    assert meant in refusal.value.found
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the folder holds no Parquet file"):
+        read_table(tmp_path)
+    with pytest.raises(UsageError, match="there is no file"):
+        read_table(tmp_path / "no.csv")
+    with pytest.raises(UsageError, match="is a folder, and a file was needed"):
+        read_statement(tmp_path)
+    pd.DataFrame({"tags": [[1], [2]], "y": [1, 2]}).to_parquet(tmp_path / "lists.parquet")
+    with pytest.raises(UsageError, match=r"column 'tags' holds lists.*\n.*drop\(columns=\['tags'\]\)"):
+        read_table(tmp_path / "lists.parquet")
+
+
+def test_utility_is_foreseen_as_inconclusive_where_its_own_rule_will_say_so() -> None:
+    scores = tuple(0.7 + 0.01 * np.array([-1, 1, -1, 1, -1, 1]))
+    worked = Baseline("roc_auc", 0.7, 0.6, 0.8, 0.6, 0.8, scores, {}, 600, 250, 0.029, "", 0.5, 1.0)
+    # training: 2 · 0.00012, testing: 0.01²; needed 3.418 · 0.01844 = 0.0630, half of the gain of 0.2 is there: 0.1
+    assert utility_outlook(worked, 0.005, 0.5, 0.25) == ""
+    told = utility_outlook(worked, 0.005, 0.8, 0.25)  # 0.04 must be seen: (0.0630 / 0.04)² = 2.5 times the rows
+    assert "250 evaluation rows and 600 training rows" in told
+    assert "keeps less than 69% of what real rows teach" in told
+    assert "About 2.5 times as many rows" in told
+    assert "evaluation: {share: 0.4}" not in told  # which gives 1.6 times as many
+    assert "evaluation: {share: 0.4}" in utility_outlook(worked, 0.005, 0.7, 0.25)  # 1.1 times
