@@ -28,12 +28,15 @@ from synth_mlflow.checks._joint import (
 )
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._plots import bars, heat, marginals
+from synth_mlflow.checks._smallest_effect import level_of_each, smallest_column_distance, smallest_effect
 from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
+from synth_mlflow.data.columns import CATEGORICAL_KINDS
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.encoding import Encoding
-from synth_mlflow.metrics.intervals import rows_for_auc
+from synth_mlflow.metrics.intervals import rows_for_auc, standard_error_of_auc
+from synth_mlflow.metrics.null_distribution import effective_root
 from synth_mlflow.metrics.two_sample import SPREAD_INFLATION
 
 MAX_PANELS = 16
@@ -106,7 +109,9 @@ class Fidelity:
         if evidence.slice is not None:
             probes = [replace(probe, note=probe.note.replace(*WITHIN)) for probe in probes]
         shown = _shown(judged, whole, probes, families, policy, rng)
-        return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group))
+        smallest = _smallest(probes, None if unknown else whole, judged, policy["alpha"])
+        shown["metrics"] |= smallest
+        return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group, smallest))
 
 
 def _names_of(evidence: CheckInput) -> frozenset[str]:
@@ -168,7 +173,38 @@ def _too_few_groups(tables: Tables, found: Classified, task: Task, policy: Mappi
     )
 
 
-def _words(differ: bool, group: str | None) -> str:
+def _smallest(probes: Sequence[Metric], whole: Whole | None, judged: Compared, alpha: float) -> dict[str, float]:
+    """What the classifier test, and the distance of the number that is compared worst, would have found."""
+    level, smallest = level_of_each(probes, alpha), {}
+    found = [
+        smallest_column_distance(probe, int(judged.real[name].count()), int(judged.batch[name].count()), level)
+        for probe in probes
+        if probe.name == "column_distance" and probe.value is not None and (name := _number(judged, probe))
+    ]
+    if found:
+        smallest["detectable_column_distance"] = max(found)
+    if whole is not None:
+        probe = next(one for one in probes if one.name == "classifier_auc")
+        smallest["detectable_classifier_auc"] = _smallest_auc(probe, whole.found, level)
+    return smallest
+
+
+def _number(judged: Compared, probe: Metric) -> str:
+    """The column that a statistic is about, if it is a number."""
+    name = probe.column or ""
+    return name if name and judged.encoding.schema[name] not in CATEGORICAL_KINDS else ""
+
+
+def _smallest_auc(probe: Metric, found: Classified, level: float) -> float:
+    """The spread is that of real rows against real rows, or what the rank law says where that is larger."""
+    sizes = len(found.control), len(found.batch)
+    measured = float(found.floor.spread.ravel()[0]) / effective_root(*sizes)
+    spread = max(measured, standard_error_of_auc(*sizes))
+    limits = (probe.limit - 0.5, (probe.floor or 0.5) - 0.5)
+    return min(0.5 + smallest_effect(spread, alpha=level, limit=limits[0], floor=limits[1]), 1.0)
+
+
+def _words(differ: bool, group: str | None, smallest: Mapping[str, float]) -> str:
     words = (
         "Columns and pairs were compared with training rows alone, since evaluation rows differ from them, or too few "
         "rows show that they do not. "
@@ -179,6 +215,13 @@ def _words(differ: bool, group: str | None) -> str:
         words += (
             f"The set was split by {group!r}: real rows were compared by whole groups, and that column was left out."
         )
+    names = {
+        "detectable_classifier_auc": "a classifier test of AUC",
+        "detectable_column_distance": "a Kolmogorov–Smirnov distance of any number of",
+    }
+    effects = [f"{name} {smallest[key]:.3f}" for key, name in names.items() if key in smallest]
+    if effects:
+        words += f" At these sizes, {' or '.join(effects)} would have failed in four of five cases."
     return words.strip()
 
 

@@ -17,6 +17,7 @@ from scipy import stats
 
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._plots import REAL, SYNTHETIC, Dots, dots
+from synth_mlflow.checks._smallest_effect import level_of_each, smallest_effect
 from synth_mlflow.checks._tables import Tables, judged_tables, subsample, too_few
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.data.splits import Positions, group_codes
@@ -34,6 +35,7 @@ WHOLE = "all rows"
 N_BOOTSTRAPS = 60
 TINY = 1e-12
 NOTICEABLE_DEVIATIONS = 3.0
+FLOOR_DEVIATIONS = 2.33  # 99 of 100 draws of real rows
 BESIDE = (
     "The slice is defined by the target, or leaves one class of it. Both arms learned from rows of the slice beside "
     "real rows of the rest and were scored on all evaluation rows; the gain is that over real rows of the rest alone."
@@ -104,8 +106,10 @@ class Utility:
             "tables": {"utility": pd.DataFrame([_row(part) for part in parts]), **_not_judged(arms, evidence, parts)},
             "figures": {"utility": _picture(parts, evidence, policy)},
         }
-        words = BESIDE if arms.beside_rest else ""
         probes = unusable + _probes(parts, evidence.task, policy)
+        smallest = _smallest(whole, probes, policy)
+        shown["metrics"] |= smallest
+        words = f"{BESIDE if arms.beside_rest else ''} {_in_words(smallest)}".strip()
         weak = _weak(whole, arms.without, policy, _rarest(arms, evidence, whole))
         return CheckResult(probes, weak, words=words, **shown)
 
@@ -264,13 +268,33 @@ def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest:
     return ""
 
 
+def _smallest(whole: _Comparison, probes: tuple[Metric, ...], policy: Mapping[str, float]) -> dict[str, float]:
+    """The largest share of the real gain that would have failed in four of five cases; may lie below zero."""
+    if whole.gain <= 0:
+        return {}
+    error = whole.standard_error / whole.gain
+    level = level_of_each(probes, policy["alpha"])
+    floor, limit = FLOOR_DEVIATIONS * error, 1 - policy["gain_share"]
+    lost = smallest_effect(error, alpha=level, limit=limit, floor=floor, degrees=whole.degrees)
+    return {"detectable_gain_share": 1 - lost}
+
+
+def _in_words(smallest: Mapping[str, float]) -> str:
+    share = smallest.get("detectable_gain_share")
+    if share is None:
+        return ""
+    if share <= 0:
+        return "At these sizes, no batch that keeps anything of the real gain would have failed in four of five cases."
+    return f"At these sizes, a batch that keeps {share:.0%} of the real gain would have failed in four of five cases."
+
+
 def _probes(parts: list[_Comparison], task: Task, policy: Mapping[str, float]) -> tuple[Metric, ...]:
     return tuple(_probe(part, task, policy) for part in parts if part.gain > 0)
 
 
 def _probe(part: _Comparison, task: Task, policy: Mapping[str, float]) -> Metric:
     name = "gain_share" if part.name == WHOLE else f"gain_share_{part.name.replace(' ', '_')}"
-    floor = 1 - 2.33 * part.standard_error / part.gain
+    floor = 1 - FLOOR_DEVIATIONS * part.standard_error / part.gain
     scores = f"synthetic {part.synthetic:.3f}, real {part.real:.3f}, chance {part.chance:.3f}"
     note = f"{scores} on {part.n_rows:,} real rows"
     return Metric(name, part.share, _limit(part, policy), "high", task.target, floor, part.p_value, note)
