@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from synth_mlflow.checks._tables import Tables, subsample
 from synth_mlflow.data.digests import row_hashes
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.task import Task
 from synth_mlflow.metrics import membership
 from synth_mlflow.metrics.associations import SharedBins
 from synth_mlflow.metrics.encoding import Encoding, Scale
 from synth_mlflow.metrics.intervals import excess_p_value
-from synth_mlflow.metrics.membership import attack_floors, meta_floors, permute_membership
+from synth_mlflow.metrics.membership import (
+    attack_floors,
+    dealt_excess,
+    dealt_p_value,
+    dealt_rates,
+    meta_floors,
+    meta_null,
+    meta_p_values,
+    permute_membership,
+)
+from synth_mlflow.metrics.null_distribution import Places
 from synth_mlflow.metrics.row_pairs import ValueCounts, count_values, exact_values, surplus_by_column
 from synth_mlflow.metrics.two_sample import roc_area
 
@@ -34,7 +46,9 @@ class Targets:
     rows: pd.DataFrame
     is_member: membership.Bools
     others: pd.DataFrame
-    """The members that are left."""
+    """The members that are left; where rows come in groups, those of groups without a target."""
+    groups: Places | None = None
+    """The group of each target; None where every row stands for itself."""
 
     @property
     def n(self) -> int:
@@ -79,7 +93,12 @@ class Battery:
 
     def p_value(self, marks: membership.Bools) -> float:
         """How often so many marks would fall on members if membership did not matter."""
-        return excess_p_value(*self.counted(marks), self.targets.n)
+        k_members, k_control = self.counted(marks)
+        exact = excess_p_value(k_members, k_control, self.targets.n)
+        if self.targets.groups is None:
+            return exact
+        dealt = dealt_excess(marks[:, None], self.dealt)[:, 0]
+        return max(exact, dealt_p_value((k_members - k_control) / self.targets.n, dealt))
 
 
 def distinct(tables: Tables) -> Tables:
@@ -95,14 +114,49 @@ def distinct(tables: Tables) -> Tables:
     return Tables(tables.batch, *(rows.reset_index(drop=True) for rows in kept))
 
 
-def draw_targets(tables: Tables, rng: np.random.Generator) -> Targets:
-    """Members and controls of equal number: with unequal numbers an attack looks better or worse than it is."""
+def draw_targets(tables: Tables, rng: np.random.Generator, task: Task | None = None) -> Targets:
+    """Members and controls of equal number: with unequal numbers an attack looks better or worse than it is.
+
+    Whole groups are drawn, but for the last, where ``task`` names the column of groups.
+    """
     n = min(len(tables.members), len(tables.control), MAX_TARGETS)
-    drawn = rng.permutation(len(tables.members))
-    members, others = tables.members.iloc[drawn[:n]], tables.members.iloc[drawn[n:]]
+    by_table = [None if task is None else group_codes(rows, task) for rows in (tables.members, tables.control)]
+    places, left = _drawn(len(tables.members), n, rng, by_table[0])
+    controls = subsample(tables.control, n, rng)
+    if by_table[1] is not None:
+        controls = tables.control.iloc[_drawn(len(tables.control), n, rng, by_table[1])[0]]
     order = rng.permutation(2 * n)
-    pooled = pd.concat([members, subsample(tables.control, n, rng)], ignore_index=True).iloc[order]
-    return Targets(pooled.reset_index(drop=True), np.asarray(order < n), others)
+    pooled = pd.concat([tables.members.iloc[places], controls], ignore_index=True).iloc[order]
+    rows = pooled.reset_index(drop=True)
+    groups = None if task is None else group_codes(rows, task)
+    several = groups if groups is not None and groups.max() > 0 else None
+    return Targets(rows, np.asarray(order < n), tables.members.iloc[left], several)
+
+
+def _drawn(n_all: int, n: int, rng: np.random.Generator, groups: Places | None) -> tuple[Places, Places]:
+    """Places of ``n`` rows, and of all rows that have nothing to do with them."""
+    if groups is None:
+        order = rng.permutation(n_all)
+        return order[:n], order[n:]
+    rank = rng.permutation(int(groups.max()) + 1)[groups]
+    order = np.argsort(rank, kind="stable")
+    return order[:n], order[~np.isin(groups[order], groups[order[:n]])]
+
+
+def by_group(found: membership.Outcome, scores: membership.Floats, dealt: membership.Bools) -> membership.Outcome:
+    """The same outcome with p-values of deals by group: exact tests take each row for a draw of its own."""
+    values = (found.auc, *(rate.true_positive_rate for rate in found.rates))
+    by_deal = zip(values, dealt_rates(scores, dealt), strict=True)
+    return _at_least(found, [dealt_p_value(value, deals) for value, deals in by_deal])
+
+
+def _at_least(found: membership.Outcome, p_values: list[float]) -> membership.Outcome:
+    """The same outcome; no p-value is below those given, of the area and of the two low rates."""
+    area, *rest = p_values
+    rates = tuple(
+        replace(rate, p_value=max(rate.p_value, least)) for rate, least in zip(found.rates, rest, strict=True)
+    )
+    return replace(found, p_value=max(found.p_value, area), rates=rates)
 
 
 def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed: int) -> Battery:
@@ -120,13 +174,18 @@ def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed:
         name: membership.outcome(name, score, targets.is_member, confidence=confidence)
         for name, score in scores.items()
     }
-    dealt = permute_membership(2 * targets.n, rng)
+    dealt = permute_membership(2 * targets.n, rng, targets.groups)
     floors = {name: attack_floors(score, dealt) for name, score in scores.items()}
     distances = [side for one in near.values() for side in (one.to_batch, one.to_real)]
     known = np.column_stack([*scores.values(), *distances, counts.reused.astype(np.float64)])
-    scores["meta"], folds = membership.meta_attack(known, targets.is_member, seed=seed)
+    scores["meta"], folds = membership.meta_attack(known, targets.is_member, seed=seed, groups=targets.groups)
     outcomes["meta"] = membership.outcome("meta", scores["meta"], targets.is_member, confidence=confidence, folds=folds)
-    floors["meta"] = meta_floors(known, rng)
+    null = meta_null(known, rng, targets.groups)
+    floors["meta"] = meta_floors(null, targets.n)
+    if targets.groups is not None:
+        learned = _at_least(outcomes["meta"], meta_p_values(outcomes["meta"], null, targets.n).tolist())
+        outcomes = {name: by_group(found, scores[name], dealt) for name, found in outcomes.items() if name != "meta"}
+        outcomes["meta"] = learned
     copies = {
         f"{ratio:g} of the way, in {scale}": membership.near_copies(one, ratio)
         for scale, one in near.items()

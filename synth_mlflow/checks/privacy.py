@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import whole_rows
 from synth_mlflow.checks._joint import blind_test
-from synth_mlflow.checks._membership import Battery, distinct, draw_targets, run_attacks
+from synth_mlflow.checks._membership import Battery, by_group, distinct, draw_targets, run_attacks
 from synth_mlflow.checks._plots import bars, low_rate_roc
 from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
 from synth_mlflow.metrics import membership
@@ -74,7 +74,7 @@ class Privacy:
         short = too_few(tables, needed=needed, needed_batch=needed // 2, why=why)
         if short:
             return CheckResult((), short)
-        targets = draw_targets(tables, np.random.default_rng([evidence.seed, 23]))
+        targets = draw_targets(tables, np.random.default_rng([evidence.seed, 23]), evidence.task)
         encoding = Encoding.learn(targets.rows)
         told_by = Encoding.learn(targets.rows.drop(columns=evidence.task.group)) if evidence.task.group else encoding
         blind = blind_test(tables.members, tables.control, told_by, seed=evidence.seed, task=evidence.task)
@@ -181,6 +181,8 @@ def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float)
         return Metric("inference_auc", None, limit, column=column, note="the column has fewer than two values")
     scores = inference_scores(rows, batch, column)
     found = membership.outcome("inference", scores, is_member)
+    if battery.targets.groups is not None:
+        found = by_group(found, scores, battery.dealt)
     floor = attack_floors(scores, battery.dealt)[0]
     note = "the batch gives away this value of members better than that of controls; coarsen it, or what goes with it"
     return Metric(

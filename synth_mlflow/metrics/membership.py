@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import NearestNeighbors
 
 from synth_mlflow.metrics.encoding import Matrix
 from synth_mlflow.metrics.intervals import clopper_pearson, epsilon_lower_bound, excess_p_value
-from synth_mlflow.metrics.null_distribution import CONFIDENCE, Places, split_floor
+from synth_mlflow.metrics.null_distribution import CONFIDENCE, NullDistribution, Places, group_halves, split_floor
 from synth_mlflow.metrics.two_sample import folded_area, log_odds, train_classifier
 
 Floats = npt.NDArray[np.float64]
@@ -127,7 +127,9 @@ def density_classifier(targets: Floats, batch: Floats, *, seed: int, categorical
     return score
 
 
-def meta_attack(scores: Floats, is_member: Bools, *, seed: int, n_folds: int = META_FOLDS) -> tuple[Floats, Places]:
+def meta_attack(
+    scores: Floats, is_member: Bools, *, seed: int, n_folds: int = META_FOLDS, groups: Places | None = None
+) -> tuple[Floats, Places]:
     """What a model makes of all attacks together, cross-fitted: no target is scored by a model that knew its answer.
 
     Returns the scores, as ranks within their fold, and the fold that each target was scored in.
@@ -136,9 +138,12 @@ def meta_attack(scores: Floats, is_member: Bools, *, seed: int, n_folds: int = M
     ----------
     scores : array of shape (n_targets, n_attacks)
     is_member : array of shape (n_targets,)
+    groups : array of shape (n_targets,), optional
+        No target is scored by a model that has seen its group, whose rows are all members or all controls.
     """
     found, fold_of = np.zeros(len(scores)), np.zeros(len(scores), dtype=np.int64)
-    splits = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(scores, is_member)
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    splits = splitter(n_folds, shuffle=True, random_state=seed).split(scores, is_member, groups)
     for fold, (train, test) in enumerate(splits):
         model = train_classifier(scores[train], is_member[train].astype(np.int64), n_rounds=30, learning_rate=0.05)
         raw = log_odds(model, scores[test])
@@ -194,74 +199,117 @@ def _cell_numbers(codes: Codes) -> Codes:
 N_DEALS = 200
 N_META_DEALS = 10  # each trains the attack anew
 MAX_META_TARGETS = 3_000
+META_CHANCE = (0.5, *LOW_RATES)
 
 
-def permute_membership(n_targets: int, rng: np.random.Generator) -> Bools:
-    """Random memberships, half of the targets each: shape (N_DEALS, n_targets)."""
-    half = np.arange(n_targets) < n_targets // 2
-    return np.stack([rng.permutation(half) for _ in range(N_DEALS)])
+def permute_membership(n_targets: int, rng: np.random.Generator, groups: Places | None = None) -> Bools:
+    """Random memberships, half of the targets each: shape (N_DEALS, n_targets).
+
+    Parameters
+    ----------
+    groups : array of shape (n_targets,), optional
+        Codes 0, 1, … of two groups at least: whole groups are members or not, about half of the targets in each deal.
+    """
+    if groups is None:
+        half = np.arange(n_targets) < n_targets // 2
+        return np.stack([rng.permutation(half) for _ in range(N_DEALS)])
+    dealt = np.zeros((N_DEALS, n_targets), dtype=np.bool_)
+    for deal in dealt:
+        deal[group_halves(groups, n_targets, rng)[int(rng.integers(2))]] = True
+    return dealt
 
 
-def excess_floors(marks: Bools, dealt: Bools) -> Floats:
-    """What 99 of 100 deals stay below: share of members with a mark, beyond that of controls.
+def dealt_excess(marks: Bools, dealt: Bools) -> Floats:
+    """Share of members with a mark, beyond that of controls: shape (n_deals, n_marks).
 
     Parameters
     ----------
     marks : array of shape (n_targets, n_marks)
     dealt : array of shape (n_deals, n_targets)
-
-    Returns
-    -------
-    array of shape (n_marks,)
     """
     of_members = dealt.astype(np.float32) @ marks.astype(np.float32)
-    excess = (2 * of_members - marks.sum(axis=0)) / (len(marks) / 2)
-    return np.asarray(np.quantile(excess, CONFIDENCE, axis=0), dtype=np.float64)
+    n_members = dealt.sum(axis=1)[:, None]
+    return np.asarray(of_members / n_members - (marks.sum(axis=0) - of_members) / (dealt.shape[1] - n_members))
 
 
-def attack_floors(scores: Floats, dealt: Bools) -> tuple[float, ...]:
-    """What 99 of 100 deals stay below: the area, and the true-positive rate at each low rate.
+def excess_floors(marks: Bools, dealt: Bools) -> Floats:
+    """What 99 of 100 deals stay below, of :func:`dealt_excess`: shape (n_marks,)."""
+    return np.asarray(np.quantile(dealt_excess(marks, dealt), CONFIDENCE, axis=0), dtype=np.float64)
+
+
+def dealt_rates(scores: Floats, dealt: Bools) -> tuple[Floats, ...]:
+    """The area, and the true-positive rate at each low rate, of every deal.
 
     Parameters
     ----------
     scores : array of shape (n_targets,)
     dealt : array of shape (n_deals, n_targets)
     """
-    n = scores.shape[0] // 2
-    ranked = stats.rankdata(scores)
-    areas = ((dealt @ ranked) / n - (n + 1) / 2) / n
+    n_targets, n_members = len(scores), dealt.sum(axis=1)
+    n_control, ranked = n_targets - n_members, stats.rankdata(scores)
+    areas = (dealt @ ranked - n_members * (n_members + 1) / 2) / (n_members * n_control)
     order = np.argsort(-scores, kind="stable")
-    n_top = min(2 * n, 8 * int(max(LOW_RATES) * n) + 200)  # holds the first controls of every deal
-    ordered = dealt[:, order[:n_top]]
+    halves = bool((n_members == n_control).all())
+    n_top = min(n_targets, 8 * int(max(LOW_RATES) * n_targets / 2) + 200) if halves else n_targets
+    ordered = dealt[:, order[:n_top]]  # holds the first controls of every deal
     members, controls = np.cumsum(ordered, axis=1), np.cumsum(~ordered, axis=1)
     first_of_ties = np.searchsorted(-scores[order], -scores[order], side="left")
-    found = [areas]
+    found = [np.asarray(areas, dtype=np.float64)]
     for rate in LOW_RATES:
-        allowed = min(int(rate * n), n - 1)
-        threshold = np.argmax(controls > allowed, axis=1)  # the first control too many
+        allowed = np.minimum((rate * n_control).astype(np.int64), n_control - 1)
+        threshold = np.argmax(controls > allowed[:, None], axis=1)  # the first control too many
         above = first_of_ties[threshold]
         hits = np.where(above > 0, members[np.arange(len(dealt)), above - 1], 0)
-        found.append(hits / n)
-    return tuple(float(np.quantile(one, CONFIDENCE)) for one in found)
+        found.append(hits / n_members)
+    return tuple(found)
 
 
-def meta_floors(known: Floats, rng: np.random.Generator) -> tuple[float, ...]:
-    """As :func:`attack_floors`, for the attack that learns from membership: trained anew on every deal.
+def attack_floors(scores: Floats, dealt: Bools) -> tuple[float, ...]:
+    """What 99 of 100 deals stay below, of :func:`dealt_rates`."""
+    return tuple(float(np.quantile(one, CONFIDENCE)) for one in dealt_rates(scores, dealt))
+
+
+def dealt_p_value(value: float, dealt: Floats) -> float:
+    """How often a deal gives more than ``value``, by Student's law, since mean and spread are measured.
+
+    Examples
+    --------
+    >>> dealt_p_value(0.5, np.array([0.45, 0.5, 0.55]))
+    0.5
+    """
+    spread = max(float(dealt.std(ddof=1)), _TINY)
+    return float(stats.t.sf((value - float(dealt.mean())) / spread, len(dealt) - 1))
+
+
+def meta_null(known: Floats, rng: np.random.Generator, groups: Places | None = None) -> NullDistribution:
+    """As :func:`dealt_rates`, beyond chance, for the attack that learns from membership: trained anew on every deal.
 
     Parameters
     ----------
     known : array of shape (n_targets, n_features)
+    groups : array of shape (n_targets,), optional
+        Codes 0, 1, …; membership is then dealt by group.
     """
 
     def beyond_chance(members: Places, control: Places) -> Floats:
         is_member = np.arange(len(members) + len(control)) < len(members)
         rows = np.concatenate([members, control])
-        scores, folds = meta_attack(known[rows], is_member, seed=int(members[0]))
+        inside = None if groups is None else groups[rows]
+        scores, folds = meta_attack(known[rows], is_member, seed=int(members[0]), groups=inside)
         rates = [true_positive_rate(scores, is_member, rate).true_positive_rate - rate for rate in LOW_RATES]
         return np.array([folded_area(scores, is_member, folds).auc - 0.5, *rates])
 
     n_rows = min(len(known), MAX_META_TARGETS)
-    floor = split_floor(beyond_chance, n_rows, rng, n_splits=N_META_DEALS, n_all=len(known))
-    n = len(known) // 2
-    beyond = np.maximum(floor.upper(n, n), 0)
-    return tuple(float(chance + reach) for chance, reach in zip((0.5, *LOW_RATES), beyond, strict=True))
+    return split_floor(beyond_chance, n_rows, rng, n_splits=N_META_DEALS, n_all=len(known), groups=groups)
+
+
+def meta_floors(null: NullDistribution, n_members: int) -> tuple[float, ...]:
+    """As :func:`attack_floors`, for :func:`meta_null` and as many members as controls."""
+    beyond = np.maximum(null.upper(n_members, n_members), 0)
+    return tuple(float(chance + reach) for chance, reach in zip(META_CHANCE, beyond, strict=True))
+
+
+def meta_p_values(found: Outcome, null: NullDistribution, n_members: int) -> Floats:
+    """How often a deal gives a larger area, and larger rates at the low rates."""
+    values = np.array([found.auc, *(one.true_positive_rate for one in found.rates)])
+    return null.p_values(np.maximum(values - META_CHANCE, 0), n_members, n_members)

@@ -9,16 +9,21 @@ import pytest
 from synth_mlflow.checks import CheckInput
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._joint import blind_test
+from synth_mlflow.checks._membership import draw_targets
+from synth_mlflow.checks._tables import Tables
 from synth_mlflow.checks.fidelity import Fidelity
+from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.checks.utility import Utility, _drawn, _redraws
 from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.encoding import Encoding
+from synth_mlflow.metrics.membership import permute_membership
 from synth_mlflow.metrics.null_distribution import group_halves, split_floor
 
 fidelity = Fidelity()
 utility = Utility()
+privacy = Privacy()
 
 TASK = Task("y", "binary", group="patient")
 
@@ -110,3 +115,32 @@ def test_a_time_that_only_evaluation_rows_have_is_no_reason_to_refuse_a_batch(pa
     assert told.verdict == "inconclusive" and "'day'" in told.reasons[0]
     early = replace(later, batch=later.batch.assign(day=later.batch["day"] // 30))
     assert ruled(Fidelity(), early)[0].verdict == "fail"
+
+
+def test_privacy_deals_whole_patients(panel, ruled):
+    """By row, a model that has seen one visit of a patient knows on which side the others lie."""
+    wide = replace(panel, members=visits(150, 8, 3), control=visits(150, 8, 4, 1_000), batch=visits(150, 8, 5, 2_000))
+    ruling, result = ruled(privacy, wide)
+    assert ruling.verdict == "pass"
+    meta = next(probe for probe in result.probes if probe.name == "meta_auc")
+    assert meta.floor is not None and 0.5 < meta.floor < 0.7
+
+
+def test_visits_of_members_that_are_handed_out_still_fail(panel, ruled):
+    copied = panel.members.assign(pressure=panel.members["pressure"] + 0.01, patient="new")
+    ruling, _ = ruled(privacy, replace(panel, batch=normalise(copied)))
+    assert ruling.verdict == "fail" and not any("exact_copies" in reason for reason in ruling.reasons)
+
+
+def test_targets_are_whole_patients_and_the_others_are_of_other_patients(panel):
+    few = Tables(panel.batch, panel.members, panel.control[:200])
+    targets = draw_targets(few, np.random.default_rng(0), TASK)
+    members = set(targets.rows["patient"][targets.is_member])
+    assert targets.n == 200 and len(members) == 25 and not members & set(targets.others["patient"])
+
+
+def test_groups_are_dealt_as_wholes():
+    groups = np.repeat(np.arange(40), 5)
+    dealt = permute_membership(200, np.random.default_rng(0), groups)
+    assert all(len(np.unique(deal[groups == one])) == 1 for deal in dealt[:20] for one in range(40))
+    assert np.abs(dealt.mean(axis=1) - 0.5).max() < 0.05

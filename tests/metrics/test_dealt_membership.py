@@ -9,6 +9,7 @@ from synth_mlflow.metrics.membership import (
     attack_floors,
     excess_floors,
     meta_floors,
+    meta_null,
     outcome,
     permute_membership,
 )
@@ -44,6 +45,6 @@ def test_the_floor_of_marks_agrees_with_the_exact_law(dealt):
 
 def test_an_attack_that_learns_has_a_wider_floor_than_the_rank_law_says():
     known = np.random.default_rng(2).normal(size=(2 * N, 6))
-    area, *rates = meta_floors(known, np.random.default_rng(3))
+    area, *rates = meta_floors(meta_null(known, np.random.default_rng(3)), N)
     assert 0.52 < area < 0.65
     assert all(rate >= low for rate, low in zip(rates, LOW_RATES, strict=True))
