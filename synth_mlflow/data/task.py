@@ -63,8 +63,10 @@ class Guardrail:
 
 BOOSTED = "lightgbm"  # the estimator that is built in
 COMMAND = "command"  # stands for two programs that a person named for a sweep
-Columns = Literal["named", "encoded"]
-"""How an estimator is shown the features: a DataFrame with pandas categories, or an array of numbers alone."""
+Columns = Literal["named", "encoded", "texts"]
+"""How an estimator is shown the features: a DataFrame with pandas categories, an array of numbers alone, or a sparse
+matrix in which free text has its words (for the built-in linear model only)."""
+TEXTS: Literal["texts"] = "texts"
 
 
 @dataclass(frozen=True)

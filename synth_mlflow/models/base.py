@@ -88,6 +88,10 @@ def fit(
         If the target has missing values or too few classes, or the estimator cannot be loaded or fitted.
     """
     labels = classes_of(rows, task) if classes is None else classes
+    if spec.estimator == BOOSTED and "text" in spec.params:
+        from synth_mlflow.models.text import linear_spec  # scikit-learn takes 1 s to import
+
+        spec = linear_spec(spec, task, rows)
     if spec.estimator == BOOSTED:
         from synth_mlflow.models.lightgbm import fit_boosted  # takes 1 s to import
 

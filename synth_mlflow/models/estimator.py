@@ -25,7 +25,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from synth_mlflow.allowed_code import importable_here, load_callable, require_allowed
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.task import BOOSTED, COMMAND, Columns, ModelSpec, Task
+from synth_mlflow.data.task import BOOSTED, COMMAND, TEXTS, Columns, ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.models.class_weights import column_weights, product, row_weights, weights_by_code
 from synth_mlflow.models.labels import Labels, target_values
@@ -34,6 +34,7 @@ from synth_mlflow.models.raw_estimator import gives_probabilities, named
 from synth_mlflow.models.raw_values import plain
 from synth_mlflow.models.scoring import needs_probabilities
 from synth_mlflow.models.stopping_rows import Aside
+from synth_mlflow.models.text import text_encoder, text_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,6 +209,8 @@ class EstimatorModel:
     classes: Labels
     codes: tuple[int, ...] = ()
     """Places in ``classes`` of those that the pipeline has seen; empty for regression."""
+    texts: tuple[str, ...] = ()
+    """Columns that it reads word by word; what is kept of the model holds none of their values."""
 
     @property
     def known_classes(self) -> Labels:
@@ -276,7 +279,8 @@ def fit_estimator(
     weight = product(column_weights(rows, task.weight), row_weights(target, weights, target))
     shown = target.astype(np.int64) if codes else target
     _guarded(pipeline, "fit", lambda: habits.fit(pipeline, features, shown, weight, aside))
-    return EstimatorModel(pipeline, tuple(features.columns), classes, codes)
+    texts = tuple(text_features(rows, task)) if columns == TEXTS else ()
+    return EstimatorModel(pipeline, tuple(features.columns), classes, codes, texts)
 
 
 def made(spec: ModelSpec, params: Mapping[str, Any], task: Task) -> Any:
@@ -377,6 +381,8 @@ def encoder(features: pd.DataFrame) -> Pipeline:
 
 def _with_front(estimator: Any, features: pd.DataFrame, task: Task, columns: Columns, habits: Habits) -> Pipeline:
     """The estimator behind what makes its input of raw columns."""
+    if columns == TEXTS:
+        return make_pipeline(text_encoder(features, task), estimator)
     if columns == "encoded":
         return make_pipeline(encoder(features), estimator)
     text = schema_of(features).of_kind("string")

@@ -20,8 +20,11 @@ from threadpoolctl import threadpool_limits
 
 from synth_mlflow.data.mixing import Places
 from synth_mlflow.data.task import ModelSpec, Task
+from synth_mlflow.models.base import fit
 from synth_mlflow.models.labels import Labels, classes_of, target_values
 from synth_mlflow.models.scoring import score_codes
+from synth_mlflow.models.text import GRID as LINEAR_GRID
+from synth_mlflow.models.text import text_features
 
 FOLDS = 5
 MAX_ROWS = 20_000  # to choose settings on; more rows hardly change the choice
@@ -55,7 +58,10 @@ class Settings:
 def settle(
     spec: ModelSpec, task: Task, metric: str, real: pd.DataFrame, *, seed: int = 0, n_jobs: int = -1
 ) -> Settings:
-    """Choose LightGBM's settings by cross-validation, unless the statement gives some.
+    """Choose the settings by cross-validation, unless the statement gives some.
+
+    LightGBM reads free text as it reads categories, that is not at all where no two texts are equal. A table with such
+    a column is therefore also given to a linear model on its words, and the better of both is chosen.
 
     Parameters
     ----------
@@ -77,9 +83,15 @@ def settle(
     folds = _folds(sample, task, seed)
     classes = classes_of(sample, task)
     jobs = [(params, train, test) for params in grid for train, test in folds]
+    linear = LINEAR_GRID if text_features(sample, task) else ()
+    texts = [(params, train, test) for params in linear for train, test in folds]
     with threadpool_limits(limits=1):
         found = Parallel(n_jobs=n_jobs, require="sharedmem")(
             delayed(_staged_predictions)(params, task, sample, train, test, seed) for params, train, test in jobs
+        )
+        of_texts = Parallel(n_jobs=n_jobs, require="sharedmem")(
+            delayed(_predictions)(replace(spec, params=params), task, sample, train, test, seed)
+            for params, train, test in texts
         )
     truths = [target_values(sample.iloc[test], task, classes) for _, _, test in jobs]
     scores = [[score_codes(metric, task, t, said) for said in stages] for t, stages in zip(truths, found, strict=True)]
@@ -89,6 +101,10 @@ def settle(
         for i, params in enumerate(grid)
         for j, rounds in enumerate(ROUNDS)
     ]
+    for place, params in enumerate(linear):
+        said = zip(folds, of_texts[place * len(folds) :], strict=False)
+        each = [score_codes(metric, task, target_values(sample.iloc[test], task, classes), p) for (_, test), p in said]
+        trials.append((dict(params), float(np.nanmean(each))))
     best, score = max(trials, key=lambda trial: trial[1])
     words = (
         f"The model's settings were chosen on {len(sample):,} real training rows alone, by {len(folds)}-fold "
@@ -131,6 +147,12 @@ def _staged_predictions(
     predictor = fit_boosted(given, task, rows.iloc[train], classes_of(rows, task), seed=seed, n_threads=1).predictor
     matrix = predictor.columns.matrix(rows.iloc[test])
     return [predictor.scores_of_matrix(matrix, rounds) for rounds in ROUNDS]
+
+
+def _predictions(spec: ModelSpec, task: Task, rows: pd.DataFrame, train: Places, test: Places, seed: int) -> Vector:
+    """What the linear model on texts says on the test rows."""
+    model = fit(spec, task, rows.iloc[train].reset_index(drop=True), seed=seed, classes=classes_of(rows, task))
+    return model.predict(rows.iloc[test])
 
 
 def _named(params: Mapping[str, Any]) -> str:

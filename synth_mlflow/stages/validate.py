@@ -26,6 +26,7 @@ from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.check_run import new_check_run, write_check
 from synth_mlflow.stages.hidden_labels import without_rare_labels
+from synth_mlflow.stages.sweep_inputs import settled_model
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
@@ -207,7 +208,7 @@ def evidence_of(
         task=task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
-        model=allowed_model(statement.model),
+        model=settled_model(project, frozen) if task.texts else allowed_model(statement.model),
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),

@@ -27,6 +27,7 @@ from synth_mlflow.models.estimator import EstimatorModel
 from synth_mlflow.models.labels import Labels, classes_of, target_values
 from synth_mlflow.models.scoring import best_score, check_metric, score_codes
 from synth_mlflow.models.stopping_rows import Aside, stopping_rows
+from synth_mlflow.models.text import is_linear
 from synth_mlflow.sweep.axes import RATIO, Axis
 from synth_mlflow.sweep.bootstrap import FAST, noise_draws, weighted_scorer
 from synth_mlflow.sweep.holdout import halve
@@ -275,15 +276,18 @@ def _trainer(
     groups: Positions | None,
 ) -> Trainer:
     # weights of a binned table are fixed, and those of the whole pool balance none of the mixes
-    can_share = spec.params.get("class_weight") != "balanced"
-    if spec.estimator == BOOSTED and can_share and sum(map(len, parts)) > FRESH_BINS_MAX:
+    can_share, boosted = (
+        spec.params.get("class_weight") != "balanced",
+        spec.estimator == BOOSTED and not is_linear(spec),
+    )
+    if boosted and can_share and sum(map(len, parts)) > FRESH_BINS_MAX:
         from synth_mlflow.models.lightgbm import BoostedTrainer  # takes 1 s to import
 
         return BoostedTrainer.build(spec.params, task, parts, evaluation, classes)
     pool = pd.concat(parts, ignore_index=True)
     if spec.commands is not None:
         return CommandTrainer(spec.commands, task, pool, evaluation, classes, groups)
-    if spec.estimator == BOOSTED:
+    if boosted:
         from synth_mlflow.models.lightgbm import BoostedSettings, FreshTrainer
 
         settings = BoostedSettings.read(spec.params, task, classes, seed=0, n_threads=1)

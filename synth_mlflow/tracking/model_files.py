@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
@@ -120,7 +120,7 @@ def _without_ranges(path: Path) -> None:
 def _save_estimator(
     model: EstimatorModel, features: pd.DataFrame, folder: Path, meta: Model, forms: Mapping[str, Form]
 ) -> str:
-    columns = as_given(columns_of(features[list(model.features)]), features, forms)
+    columns = as_given(columns_of(features[list(model.features)], model.texts), features, forms)
     predictor = RawEstimator(model.pipeline, columns, model.known_classes)
     signature = signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS)))
     bare, trusted = without_code(model.pipeline)
@@ -162,9 +162,10 @@ def as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, Fo
     return RawColumns(tuple(found))
 
 
-def columns_of(features: pd.DataFrame) -> RawColumns:
+def columns_of(features: pd.DataFrame, texts: Collection[str] = ()) -> RawColumns:
     kinds = schema_of(features).kinds
-    return RawColumns(tuple(RawColumn(name, kind, _texts(features[name], kind)) for name, kind in kinds.items()))
+    values = {name: () if name in texts else _texts(features[name], kind) for name, kind in kinds.items()}
+    return RawColumns(tuple(RawColumn(name, kind, values[name]) for name, kind in kinds.items()))
 
 
 def _texts(values: pd.Series, kind: str) -> tuple[str, ...]:
