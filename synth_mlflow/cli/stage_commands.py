@@ -56,22 +56,19 @@ def define(
     return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
 
 
-FEW_EVALUATION_ROWS = 500
-LARGER_SHARE = 0.4
-
-
 def _held_out(problem: Any) -> str:
     """How many rows `freeze` will hold out, while that can still be changed."""
+    from synth_mlflow.data.statement import larger_share
     from synth_mlflow.tracking import names
 
     n_rows, share = int(problem.run.params[names.P_DATA_ROWS]), problem.statement.facts.evaluation.share
-    n_held = round(n_rows * share)
-    told = f"`freeze` will hold out about {n_held:,} of {n_rows:,} rows, for good."
-    if n_held >= FEW_EVALUATION_ROWS or share >= LARGER_SHARE:
+    told = f"`freeze` will hold out about {round(n_rows * share):,} of {n_rows:,} rows, for good."
+    larger = larger_share(n_rows, share)
+    if larger is None:
         return told
     return (
-        f"{told} So few decide little: `evaluation: {{share: {LARGER_SHARE}}}` in problem.md would hold out "
-        f"{round(n_rows * LARGER_SHARE):,}; run `define` again after the change."
+        f"{told} So few decide little: `evaluation: {{share: {larger}}}` in problem.md would hold out "
+        f"{round(n_rows * larger):,}; run `define` again after the change."
     )
 
 

@@ -15,6 +15,7 @@ from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import infer_table
 from synth_mlflow.data.splits import panel_of
+from synth_mlflow.data.statement import Evaluation, larger_share
 from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.task import TaskKind
 from synth_mlflow.data.text_inference import Question
@@ -23,8 +24,6 @@ from synth_mlflow.errors import UsageError, closest
 N_TARGETS = 4  # candidates that are named
 MAX_CLASSES = 20
 RARE_CLASS = 0.1  # share below which precision says more than an area under the ROC curve
-FEW_EVALUATION_ROWS = 500
-LARGER_SHARE = 0.4
 REPEATED = 0.2  # of the rows: above it, keeping equal rows together would change the split
 SLICE_SHARES = (0.05, 0.35)
 N_SLICES = 2
@@ -182,7 +181,7 @@ def facts_as_text(proposal: Proposal, name: str, data: str) -> str:
 
 
 def _evaluation(proposal: Proposal) -> Iterator[str]:
-    share = LARGER_SHARE if 0.25 * proposal.n_rows < FEW_EVALUATION_ROWS else None
+    share = larger_share(proposal.n_rows, Evaluation().share)
     parts = [f"share: {share}"] if share else []
     if proposal.group:
         inside = ", ".join([*parts, f"group: {_yaml(proposal.group)}"])

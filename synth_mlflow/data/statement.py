@@ -88,6 +88,19 @@ class GuardrailFacts(_Strict):
     accept_inconclusive: Text | None = None
 
 
+FEW_EVALUATION_ROWS = 500  # an AUC of .75 then has an interval of about ± .04
+LARGER_SHARE = 0.4
+
+
+def larger_share(n_rows: int, share: float) -> float | None:
+    """The share to hold out where ``share`` of so many rows would decide little; None where it will do.
+
+    >>> larger_share(300, 0.25), larger_share(300, 0.5), larger_share(5_000, 0.25)
+    (0.4, None, None)
+    """
+    return LARGER_SHARE if round(n_rows * share) < FEW_EVALUATION_ROWS and share < LARGER_SHARE else None
+
+
 class Evaluation(_Strict):
     """How the evaluation set is cut off the real rows."""
 

@@ -160,5 +160,7 @@ def _thresholds(name: str, overrides: Any) -> dict[str, float]:
             raise StatementError(f"`validation.{name}.alpha` needs a rate between 0 and 0.5, found {value!r}.")
         if all_shares and not 0 <= value <= 1:
             raise StatementError(f"`validation.{name}.{key}` needs a number from 0 to 1, found {value!r}.")
+        if key == "detectable_share" and value == 1:
+            raise StatementError(f"`validation.{name}.{key}` is 1: nobody can see a batch that has lost nothing.")
         _refuse_looser(name, key, float(value), defaults[key])
     return {**defaults, **{key: float(value) for key, value in overrides.items()}}

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.statement import LARGER_SHARE
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.labels import classes_of
@@ -191,7 +192,6 @@ def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, s
     )
 
 
-LARGER_SHARE = 0.4
 _DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one control, known variance
 _POWER = 0.84  # normal quantile of 80 %
 

@@ -68,6 +68,7 @@ def test_the_same_policy_has_the_same_digest():
             "`validation.fidelity.classifier_auc` needs a number from 0 to 1",
         ),
         ("{utility: {gain_share: -0.1}}", "`validation.utility.gain_share` needs a number from 0 to 1, found -0.1"),
+        ("{utility: {detectable_share: 1}}", "nobody can see a batch that has lost nothing"),
         ("{accept_inconclusive: privacy}", "needs a reason for each check"),
         ("{accept_inconclusive: {privacy: ' '}}", "needs a reason for each check"),
         ("{accept_inconclusive: {contamination: why}}", "without its verdict no score of the project holds"),
