@@ -21,7 +21,7 @@ from synth_mlflow.backends.base import GenerationRequest, installed_maker
 from synth_mlflow.backends.batch_writer import parsed_slice
 from synth_mlflow.backends.real_rows import real_members
 from synth_mlflow.checks import CheckInput, CheckResult, Metric, failed_probes, judge
-from synth_mlflow.checks.contamination import plugin as contamination
+from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.constraints import as_texts, parse_constraints
 from synth_mlflow.data.digests import json_digest, row_hashes, table_digest
@@ -180,7 +180,7 @@ class _Trial:
     @property
     def checks(self) -> list[str]:
         """All that a batch must pass but for contamination: it looks for evaluation rows, and none are here."""
-        return [name for name in self.policy.required if find("checks", name).load() is not contamination]
+        return [name for name in self.policy.required if not isinstance(find("checks", name).load(), Contamination)]
 
     def attempt(self, candidate: Candidate) -> tuple[Attempt, tuple[Metric, ...]]:
         """Fit, draw and judge; with the statistics that failed."""

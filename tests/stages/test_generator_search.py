@@ -28,6 +28,7 @@ def test_a_search_is_recorded_once_and_sees_no_evaluation_row(
         patch.setattr(Project, "evaluation_rows", refuse)
         search = frozen.search_generators()
     assert search.attempts
+    assert all(one.checks and "contamination" not in one.checks for one in search.attempts)
     assert frozen.search_generators() == search
     (run,) = frozen.project.reader.finished("search")
     assert (run.run_id, run.metrics[names.M_ATTEMPTS]) == (search.run_id, len(search.attempts))
