@@ -67,7 +67,7 @@ def test_status_of_a_deleted_experiment_says_so(frozen, call):
 def test_sigterm_says_something(tmp_path):
     code = (
         "import os, signal, sys\nfrom synth_mlflow.cli import templates\nfrom synth_mlflow.cli import main as app\n"
-        "templates.write_templates = lambda folder: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
+        "templates.write_templates = lambda *_: os.kill(os.getpid(), signal.SIGTERM) or signal.pause()\n"
         "app.run(['init', 'new'])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)

@@ -58,7 +58,7 @@ def test_the_index_is_made_anew():
         (pd.DataFrame({" ": [1]}), "a column has an empty name"),
         (pd.DataFrame({"a": [1, np.inf, -np.inf]}), "'a' holds 2 infinite values"),
         (pd.DataFrame({"a": objects(1, "x")}), "'a' mixes types"),
-        (pd.DataFrame({"a": objects([1], [2])}), "'a' mixes types"),
+        (pd.DataFrame({"a": objects([1], [2])}), "'a' holds lists"),
         (pd.DataFrame({"a": objects(b"x", b"y")}), r"'a' mixes types \(bytes\)"),
         (
             pd.DataFrame({"a": pd.Series([1, 2**63], dtype="uint64")}),

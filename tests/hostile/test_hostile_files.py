@@ -109,7 +109,7 @@ def test_a_parquet_bomb_is_refused_from_its_footer(tmp_path):
         for _ in range(3):
             writer.write_table(piece)
     assert path.stat().st_size < 200_000
-    with pytest.raises(UsageError, match=r"unfolds to 240,000,000 or more; this machine has 100,000,000"):
+    with pytest.raises(UsageError, match=r"unfolds to 240,000,000 bytes or more; this machine has 100,000,000"):
         refuse_larger_than_memory(path, room=100_000_000)
 
 
