@@ -28,6 +28,7 @@ from synth_mlflow.checks._evaluation_matches import (
     whole_rows,
 )
 from synth_mlflow.checks._membership import distinct, draw_targets
+from synth_mlflow.checks._near_texts import TextMatches, near_evaluation_texts, worst
 from synth_mlflow.checks._tables import Tables, judged_tables, subsample, too_few, without
 from synth_mlflow.metrics.encoding import Encoding, Matrix
 from synth_mlflow.metrics.intervals import Matches, smallest_detectable
@@ -35,7 +36,7 @@ from synth_mlflow.metrics.membership import Bools, Floats, distance_attacks, nei
 from synth_mlflow.metrics.row_pairs import count_values, exact_values
 from synth_mlflow.metrics.shared_keys import identifying_columns
 
-N_PROBES = 8
+N_PROBES = 9
 EXPLAINED_BY_TRAINING = {
     "numbers moved slightly": 0.75,
     "numbers moved": 0.75,
@@ -87,6 +88,7 @@ class Contamination:
         rng = np.random.default_rng([evidence.seed, 61])
         equal, rounded = whole_rows(tables), whole_rows(tables, rounded=True)
         near, shared = near_rows(tables, rng), combinations(tables, rng)
+        texts = near_evaluation_texts(tables, evidence.task, rng)
         attacks = swapped_attacks(tables, rng) if evidence.training is None else []  # else of another law
         n_batch = len(tables.batch)
         probes = [
@@ -94,10 +96,11 @@ class Contamination:
             _whole("rounded_rows", rounded, n_batch, policy, "equal rows of the batch once numbers are rounded"),
             *_near(near, n_batch, policy),
             *_combined(shared, n_batch, policy),
+            *_near_texts(texts, n_batch, policy),
             *_attacked(attacks, policy["attack_auc"]),
         ]
         metrics = _metrics(equal, near, attacks, n_batch, policy["alpha"] / N_PROBES)
-        table = _table(equal, rounded, near, shared)
+        table = _table(equal, rounded, near, shared, texts)
         return CheckResult(tuple(probes), metrics=metrics, tables={"matches": table}, words=_words(metrics))
 
 
@@ -200,6 +203,20 @@ def _new_values(each: Sequence[NewKeys], limit: float) -> Metric:
     )
 
 
+def _near_texts(texts: Sequence[TextMatches], n_batch: int, policy: Mapping[str, float]) -> list[Metric]:
+    """The column and the similarity that are most significant, at the price of all."""
+    if not texts:
+        return []
+    found = worst(texts)
+    note = (
+        f"{found.found:,} evaluation rows stand in the batch with an edited text; as many other real rows would be "
+        f"near to about {found.expected:,.1f}: {WHAT_TO_DO}"
+    )
+    excess = max(found.found - found.expected, 0.0) / n_batch
+    p_value = min(len(texts) * found.p_value, 1.0)
+    return [Metric("near_texts", excess, policy["matched_rows"], column=found.column, p_value=p_value, note=note)]
+
+
 def _attacked(attacks: Sequence[Swapped], limit: float) -> list[Metric]:
     if not attacks:
         return []
@@ -254,12 +271,18 @@ def _words(metrics: Mapping[str, float]) -> str:
     return f"{words}. A batch that passes may hold fewer. No value of an evaluation row is told."
 
 
-def _table(equal: Matches, rounded: Matches, near: Sequence[NearMatches], shared: Combinations) -> pd.DataFrame:
+def _table(
+    equal: Matches,
+    rounded: Matches,
+    near: Sequence[NearMatches],
+    shared: Combinations,
+    texts: Sequence[TextMatches],
+) -> pd.DataFrame:
     named = [("equal rows", equal), ("rounded rows", rounded)]
     named += [(f"near rows, {one.alteration}", one.matches) for one in near]
     best = sorted(shared.sets, key=lambda one: one.matches.p_value)[:10]
     named += [(f"values of {', '.join(one.columns)}", one.matches) for one in best]
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "matched by": name,
             "evaluation rows": one.evaluation,
@@ -269,6 +292,15 @@ def _table(equal: Matches, rounded: Matches, near: Sequence[NearMatches], shared
             "p_value": one.p_value,
         }
         for name, one in named
+    ]
+    rows += [
+        {
+            "matched by": f"texts of {one.column}, similarity {one.similar:g}",
+            "evaluation rows": one.found,
+            "expected of real rows": one.expected,
+            "p_value": one.p_value,
+        }
+        for one in texts
     ]
     return pd.DataFrame(rows)
 

@@ -30,6 +30,7 @@ from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._plots import bars, heat, marginals
 from synth_mlflow.checks._smallest_effect import level_of_each, smallest_column_distance, smallest_effect
 from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
+from synth_mlflow.checks._texts import text_findings
 from synth_mlflow.data.columns import CATEGORICAL_KINDS
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.splits import group_codes
@@ -71,6 +72,9 @@ class Fidelity:
         "association_gap": 0.12,
         "correlation_gap": 0.12,
         "repeated_rows": 0.02,
+        "text_classifier_auc": 0.90,  # of free text: another language or subject, not another hand
+        "near_duplicate_texts": 0.10,
+        "refusals": 0.005,
         "detectable_auc": 0.75,  # what the classifier test must be able to find before a verdict is given
     }
 
@@ -98,6 +102,7 @@ class Fidelity:
             tables = without(tables, later_columns(evidence, tables))
         judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
         families = pair_families(judged.real, judged.batch, rng, judged.groups)
+        texts = text_findings(judged.real, judged.batch, evidence.task, policy, rng, judged.groups)
         probes = [
             *(_of_whole_rows(whole.found, evidence, policy) if whole is not None and not unknown else ()),
             *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
@@ -105,12 +110,15 @@ class Fidelity:
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
             *name_probes(all_columns, named, policy, rng),
+            *texts.probes,
         ]
         if evidence.slice is not None:
             probes = [replace(probe, note=probe.note.replace(*WITHIN)) for probe in probes]
         shown = _shown(judged, whole, probes, families, policy, rng)
         smallest = _smallest(probes, None if unknown else whole, judged, policy["alpha"])
         shown["metrics"] |= smallest
+        if len(texts.worst):
+            shown["tables"]["worst_texts"] = texts.worst
         return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group, smallest))
 
 

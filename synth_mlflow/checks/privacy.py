@@ -18,6 +18,7 @@ from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import whole_rows
 from synth_mlflow.checks._joint import blind_test
 from synth_mlflow.checks._membership import Battery, by_group, distinct, draw_targets, run_attacks
+from synth_mlflow.checks._near_texts import near_target_texts
 from synth_mlflow.checks._plots import bars, low_rate_roc
 from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
 from synth_mlflow.metrics import membership
@@ -94,7 +95,8 @@ class Privacy:
         if blind.differ:
             return CheckResult((), blind.differ, **shown)
         inferred = [_inference(battery, tables.batch, name, policy["inference_auc"]) for name in evidence.sensitive]
-        return CheckResult((copies, *_probes(battery, leaking, policy), *inferred), **shown)
+        texts = _near_texts(battery, tables.batch, evidence, policy["near_copies"])
+        return CheckResult((copies, *_probes(battery, leaking, policy), *texts, *inferred), **shown)
 
 
 def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Metric, ...]:
@@ -154,6 +156,17 @@ def _near_copies(battery: Battery, limit: float) -> Metric:
         f"rows of the batch that sit on single members (nearer than {how}); add noise, or drop rows that are this close"
     )
     return _excess("near_copies", marks, battery, limit, note=note, price=price)
+
+
+def _near_texts(battery: Battery, batch: pd.DataFrame, evidence: CheckInput, limit: float) -> list[Metric]:
+    """Of each column of texts the similarity that is most significant, at the price of all."""
+    probes = []
+    for column, by_similarity in near_target_texts(battery.targets, batch, evidence.task).items():
+        marks = min(by_similarity.values(), key=battery.p_value)
+        note = "edited copies of members' texts stand in the batch; write new ones, or drop those that are this near"
+        price = len(by_similarity)
+        probes.append(_excess("near_texts", marks, battery, limit, column=column, note=note, price=price))
+    return probes
 
 
 def _excess(

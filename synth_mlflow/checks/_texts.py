@@ -1,0 +1,165 @@
+"""Free text of a batch beside that of real rows: is it told apart, does it repeat itself, did an assistant refuse?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_union
+
+from synth_mlflow.checks import Metric
+from synth_mlflow.checks._near_texts import MIN_TEXTS, text_columns
+from synth_mlflow.checks._tables import thinned
+from synth_mlflow.data.task import Task
+from synth_mlflow.metrics.intervals import excess_p_value
+from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
+from synth_mlflow.metrics.null_distribution import Places, group_halves
+
+MAX_TEXTS = 2_000  # of each side
+MIN_JUDGED = 2 * MIN_TEXTS
+SIMILAR = 0.65  # two texts that differ by a few words
+N_SHOWN = 5  # texts of the batch that are shown for each finding
+SHOWN_LETTERS = 300
+REFUSALS = re.compile(
+    r"(?i)\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
+    r"|\bI(?:'|’)?(?:m| am) (?:sorry|afraid)\b[^.]{0,40}\b(?:can(?:'|’)?t|cannot|can not|unable)\b"
+    r"|\bI (?:cannot|can(?:'|’)t|can not|won(?:'|’)t|am unable to|am not able to)"
+    r" (?:help|assist|comply|fulfil|fulfill|provide|generate|create|write|continue|do that)"
+    r"|\bI (?:do not|don(?:'|’)t) (?:have|possess) (?:personal|feelings|opinions|access to)\b"
+    r"|^\s*(?:sure|certainly|of course)[,!:.]? (?:here|below) (?:is|are|(?:'|’)s)\b"
+    r"|^\s*here(?:'|’)?s? (?:is|are) (?:a|an|the|your|some) "
+    r"(?:\w+ )?(?:review|text|example|sentence|message|row)s?\b"
+)
+"""What assistants say in place of a text or around it, in English: they write such remarks in it, whatever they are
+asked to write."""
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class TextFindings:
+    """What was found in the texts of a batch."""
+
+    probes: tuple[Metric, ...]
+    worst: pd.DataFrame
+    """Texts of the batch that speak most for each finding; columns ``column``, ``finding`` and ``text``."""
+
+
+def text_findings(
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    task: Task,
+    policy: Mapping[str, float],
+    rng: np.random.Generator,
+    groups: Places | None = None,
+) -> TextFindings:
+    """Judge every column of free text; ``groups`` has the group of each real row, where rows come in groups."""
+    probes, shown = list[Metric](), list[pd.DataFrame]()
+    for name in text_columns(task, real):
+        made = batch[name].dropna()
+        there = real[name].notna().to_numpy()
+        texts, of_group = real.loc[there, name], None if groups is None else groups[there]
+        if min(len(made), len(texts)) < MIN_JUDGED:
+            continue
+        for probe, weight in _judged(texts, made, policy, rng, of_group):
+            probes.append(_named(probe, name))
+            worst = made.iloc[np.argsort(-weight, kind="stable")[:N_SHOWN]].str.slice(0, SHOWN_LETTERS)
+            shown.append(pd.DataFrame({"column": name, "finding": probe.name, "text": worst.to_numpy()}))
+    return TextFindings(tuple(probes), pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
+
+
+def _named(probe: Metric, column: str) -> Metric:
+    return Metric(
+        probe.name, probe.value, probe.limit, column=column, floor=probe.floor, p_value=probe.p_value, note=probe.note
+    )
+
+
+def _judged(
+    real: pd.Series, batch: pd.Series, policy: Mapping[str, float], rng: np.random.Generator, groups: Places | None
+) -> Iterator[tuple[Metric, Floats]]:
+    """Each statistic, with how much each text of the batch speaks for it."""
+    yield _told_apart(real, batch, policy["text_classifier_auc"], rng, groups)
+    yield _near_duplicates(real, batch, policy["near_duplicate_texts"], rng)
+    yield _refusals(real, batch, policy["refusals"])
+
+
+def _told_apart(
+    real: pd.Series, batch: pd.Series, limit: float, rng: np.random.Generator, groups: Places | None
+) -> tuple[Metric, Floats]:
+    """A linear model on words and pieces of words learns from one half, and is asked about the other.
+
+    Notes
+    -----
+    The texts asked are new to the model, so the rank test is exact for texts that were drawn alone (D. Lopez-Paz, M.
+    Oquab, ICLR 2017).
+    """
+    learned, asked = _halves(len(real), rng, groups)
+    order = rng.permutation(len(batch))
+    learned_batch, asked_batch = (order[place::2][: MAX_TEXTS // 2] for place in range(2))
+    words = make_union(
+        HashingVectorizer(ngram_range=(1, 2), n_features=2**16, alternate_sign=False),
+        HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16, alternate_sign=False),
+    )
+    first, second = real.iloc[learned].astype(str), batch.iloc[learned_batch].astype(str)
+    labels = np.repeat([0, 1], [len(first), len(second)])
+    model = LogisticRegression(C=10.0, max_iter=300, class_weight="balanced", solver="liblinear", random_state=0)
+    model.fit(words.transform(pd.concat([first, second])), labels)
+    scores = model.decision_function(words.transform(batch.astype(str)))
+    of_real = model.decision_function(words.transform(real.iloc[asked].astype(str)))
+    found = stats.mannwhitneyu(scores[asked_batch], of_real, alternative="greater", method="asymptotic")
+    auc = float(found.statistic) / (len(asked_batch) * len(asked))
+    note = (
+        "by words and letters alone the texts are told from real ones: another language, subject, length or spelling; "
+        "read `worst_texts`, and let the generator write what real rows have"
+    )
+    return Metric("text_classifier_auc", auc, limit, p_value=float(found.pvalue), note=note), scores
+
+
+def _halves(n: int, rng: np.random.Generator, groups: Places | None) -> tuple[Places, Places]:
+    if groups is not None and groups.max() > 0:
+        codes = np.unique(groups, return_inverse=True)[1]
+        return group_halves(codes, min(n, MAX_TEXTS), rng)
+    order = rng.permutation(n)[:MAX_TEXTS]
+    return order[::2], order[1::2]
+
+
+def _near_duplicates(
+    real: pd.Series, batch: pd.Series, limit: float, rng: np.random.Generator
+) -> tuple[Metric, Floats]:
+    """Texts that have a near copy in their own table, of as many texts of both."""
+    n = min(len(real), len(batch), MAX_TEXTS)
+    drawn = thinned(len(batch), n, rng)
+    some, others = batch.iloc[drawn], real.iloc[thinned(len(real), n, rng)]
+    known = TextPieces.learn(others)
+    similarity = [nearest_texts(made, made, itself=True).similarity for made in map(known.pieces, (some, others))]
+    repeated, by_nature = (int((one >= SIMILAR).sum()) for one in similarity)
+    note = (
+        f"{repeated:,} of {n:,} texts have a near duplicate in the batch, of as many real texts {by_nature:,}: one "
+        "text or template many times teaches little; ask for more variety, or drop the near duplicates"
+    )
+    excess = max(repeated - by_nature, 0) / n
+    p_value = excess_p_value(repeated, by_nature, n)
+    weight = np.zeros(len(batch))
+    weight[drawn] = similarity[0]
+    return Metric("near_duplicate_texts", excess, limit, p_value=p_value, note=note), weight
+
+
+def _refusals(real: pd.Series, batch: pd.Series, limit: float) -> tuple[Metric, Floats]:
+    found, by_nature = (texts.astype(str).str.contains(REFUSALS).to_numpy(dtype=bool) for texts in (batch, real))
+    table = np.array([[int(side.sum()), int((~side).sum())] for side in (found, by_nature)])
+    p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+    note = (
+        f"{found.sum():,} texts are refusals or remarks of an assistant, of {len(real):,} real texts "
+        f"{by_nature.sum():,}: drop them, and ask again"
+    )
+    return Metric("refusals", max(float(found.mean() - by_nature.mean()), 0.0), limit, p_value=p_value, note=note), (
+        found.astype(np.float64)
+    )

@@ -1,0 +1,120 @@
+"""Texts that are nearly equal: how much of the pieces of one stands in another, and where the nearest ones are.
+
+A text is the set of its pieces of five letters within words, each weighed by how few real texts have it. An edit, a
+typing error or another order of the clauses leaves most pieces as they are; two texts that people wrote on one subject
+share few that are rare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+from sklearn.feature_extraction.text import HashingVectorizer
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+Pieces = Any  # a sparse matrix of shape (n_texts, 2^20)
+
+LENGTH = 5  # letters of a piece
+PLACES = 2**20  # that pieces are hashed to
+COMMON = 0.1  # of the real texts: pieces that more of them have name no text
+MAX_LETTERS = 20_000  # of a text that is looked at
+BLOCK_ROWS = 500
+
+
+@dataclass(frozen=True)
+class TextPieces:
+    """The weights of pieces, learned from real texts."""
+
+    weights: Floats
+    """Of shape (2^20,): the inverse document frequency."""
+    rare: npt.NDArray[np.float32]
+    """Of shape (2^20,): 1 for pieces that few real texts have, else 0."""
+
+    @classmethod
+    def learn(cls, texts: pd.Series) -> TextPieces:
+        """From real texts.
+
+        Notes
+        -----
+        K. Spärck Jones, Journal of Documentation 28 (1972): the logarithm of how many texts there are for one that has
+        the piece.
+        """
+        found = np.asarray(_counted(texts).sum(axis=0)).ravel()
+        weights = np.log((1 + len(texts)) / (1 + np.maximum(found, 1)))  # a new piece weighs as much as one seen once
+        return cls(weights, (found <= max(COMMON * len(texts), 2)).astype(np.float32))
+
+    def pieces(self, texts: pd.Series) -> Pieces:
+        """Texts as rows of unit length; common pieces count for the length, and are left out after it."""
+        weighed = _counted(texts).multiply(self.weights).tocsr()
+        length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
+        kept = weighed.multiply(self.rare).tocsr()
+        kept.eliminate_zeros()
+        return (sparse.diags(1 / np.where(length > 0, length, 1.0)) @ kept).tocsr().astype(np.float32)
+
+
+def _counted(texts: pd.Series) -> Pieces:
+    """Which pieces each text has; a missing text has none."""
+    vectorizer = HashingVectorizer(
+        analyzer="char_wb",
+        ngram_range=(LENGTH, LENGTH),
+        n_features=PLACES,
+        binary=True,
+        norm=None,
+        alternate_sign=False,
+    )
+    return vectorizer.transform(texts.fillna("").astype(str).str.slice(0, MAX_LETTERS))
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Of each text, the nearest one among others."""
+
+    similarity: Floats
+    """Of shape (n_texts,): the cosine, 1 for equal texts; 0 where none shares a rare piece."""
+    place: Places
+    """Of shape (n_texts,): where among the others it stands."""
+
+
+def nearest_texts(texts: Pieces, others: Pieces, *, itself: bool = False) -> Nearest:
+    """The nearest of ``others`` for each text.
+
+    Parameters
+    ----------
+    texts, others : sparse matrix of shape (n_texts, 2^20)
+        As :meth:`TextPieces.pieces` gives them.
+    itself : bool
+        Whether the two are one table, in which no text counts as its own neighbour.
+
+    Examples
+    --------
+    >>> real = pd.Series(["the cat sat on the mat", "dogs bark loudly at strangers", "rain fell on the roof all night"])
+    >>> known = TextPieces.learn(real)
+    >>> edited = known.pieces(pd.Series(["dogs bark quietly at strangers"]))
+    >>> found = nearest_texts(edited, known.pieces(real))
+    >>> int(found.place[0]), bool(found.similarity[0] > 0.5)
+    (1, True)
+    """
+    blocks = list(_blocks(texts, others, itself=itself))
+    if not blocks:
+        return Nearest(np.zeros(0), np.zeros(0, dtype=np.int64))
+    similarity, place = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return Nearest(similarity, place)
+
+
+def _blocks(texts: Pieces, others: Pieces, *, itself: bool) -> Iterator[tuple[Floats, Places]]:
+    turned = others.T.tocsc()
+    for start in range(0, texts.shape[0], BLOCK_ROWS):
+        shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
+        if itself:
+            pairs = shared.tocoo()
+            apart = pairs.row + start != pairs.col
+            shared = sparse.csr_matrix((pairs.data[apart], (pairs.row[apart], pairs.col[apart])), shared.shape)
+        best = np.asarray(shared.max(axis=1).todense(), dtype=np.float64).ravel()
+        yield best, np.asarray(shared.argmax(axis=1), dtype=np.int64).ravel()
