@@ -16,6 +16,7 @@ from synth_mlflow.errors import (
     StatementError,
     SynthError,
     UsageError,
+    missing_library,
 )
 
 if TYPE_CHECKING:
@@ -44,10 +45,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(importlib.import_module(_HOMES[name]), name)
     except OSError as error:
-        if "libgomp" not in str(error):
+        told = missing_library(error)
+        if told is None:
             raise
-        raise SynthError(
-            "LightGBM needs the system's OpenMP library libgomp, which is not on this machine.",
-            "Install it: `apt-get install libgomp1` (Debian, Ubuntu), `dnf install libgomp` (Fedora, RHEL), "
-            "`apk add libgomp` (Alpine).",
-        ) from error
+        raise told from error

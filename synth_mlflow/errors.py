@@ -81,6 +81,17 @@ class ServerError(SynthError):
     """The tracking server cannot be reached, read or written."""
 
 
+def missing_library(error: OSError) -> SynthError | None:
+    """What to install where LightGBM could not be loaded for want of a library of the system; else None."""
+    if "libgomp" not in str(error):
+        return None
+    return SynthError(
+        "LightGBM needs the system's OpenMP library libgomp, which is not on this machine.",
+        "Install it: `apt-get install libgomp1` (Debian, Ubuntu), `dnf install libgomp` (Fedora, RHEL), "
+        "`apk add libgomp` (Alpine).",
+    )
+
+
 def without_passwords(text: str) -> str:
     """A text without the passwords, tokens and keys of the URIs in it, also where a path has swallowed a slash.
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from synth_mlflow.errors import missing_library
+
 
 def later(module: str, name: str) -> Callable[..., Any]:
     """What stands for a function or a class until it is called.
@@ -17,7 +19,14 @@ def later(module: str, name: str) -> Callable[..., Any]:
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        return getattr(import_module(module), name)(*args, **kwargs)
+        try:
+            made = getattr(import_module(module), name)
+        except OSError as error:
+            told = missing_library(error)
+            if told is None:
+                raise
+            raise told from error
+        return made(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     return call

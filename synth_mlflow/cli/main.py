@@ -21,7 +21,7 @@ from synth_mlflow.cli.project_commands import check, demo, init, list_installed,
 from synth_mlflow.cli.query_commands import blame, diff, export, identify, reproduce, retract, trace
 from synth_mlflow.cli.query_commands import verify as verify_evidence
 from synth_mlflow.cli.stage_commands import define, freeze, report, sweep, validate
-from synth_mlflow.errors import SynthError, UsageError, closest, without_passwords
+from synth_mlflow.errors import SynthError, UsageError, closest, missing_library, without_passwords
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 TERMINATED = 143  # and after SIGTERM
@@ -111,7 +111,8 @@ def _exit_code(arguments: list[str]) -> int:
         return _tell(error, "--debug" in arguments, "--json" in arguments)
     except OSError as error:  # a file of the user's that cannot be read or written
         named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        told = UsageError(f"{named}.", "Choose another place, or make this one readable and writable for you.")
+        place = UsageError(f"{named}.", "Choose another place, or make this one readable and writable for you.")
+        told = missing_library(error) or place
         return _tell(told, "--debug" in arguments, "--json" in arguments, error)
     finally:
         hide()

@@ -214,7 +214,7 @@ def test_missing_libgomp_names_the_package(tmp_path: Path) -> None:
     broken.mkdir()
     message = "libgomp.so.1: cannot open shared object file: No such file or directory"
     (broken / "__init__.py").write_text(f"raise OSError({message!r})\n")
-    code = "import sys; sys.path.insert(0, '.'); from synth_mlflow.cli.main import run; run(['status'])"
+    code = "import sys; sys.path.insert(0, '.'); from synth_mlflow.cli.main import run; run(['demo', 'demo', '-q'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1 and "apt-get install libgomp1" in done.stderr and "Traceback" not in done.stderr
 

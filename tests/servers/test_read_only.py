@@ -5,7 +5,7 @@ import shop
 
 from synth_mlflow import Workflow
 from synth_mlflow.cli.main import _exit_code
-from synth_mlflow.errors import ServerError
+from synth_mlflow.errors import GateError, ServerError
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
@@ -35,9 +35,11 @@ WRITES = {
         "x", generator="x", version="1", rows=1, purpose="x"
     ),
     "generate --from": lambda workflow: workflow.adopt_file("rows.csv", "record.yaml"),
+    "generate auto": lambda workflow: workflow.search_generators(),
     "validate": lambda workflow: workflow.validate(),
     "sweep": lambda workflow: workflow.sweep(),
     "report": lambda workflow: workflow.report(),
+    "report a draft": lambda workflow: workflow.draft_handoff(GateError("x")),
     "sign": lambda workflow: workflow.sign(name="Ann", role="owner"),
     "log-production": lambda workflow: workflow.log_production(0.5),
     "retract": lambda workflow: workflow.retract(workflow.batches().loc[0, "batch"], reason="x"),
@@ -60,7 +62,17 @@ def test_every_method_that_writes_is_among_them():
     """A verb that is added later is tested too."""
     reads = {"of", "status", "check", "verify", "identify", "trace", "batches", "checks", "curve", "latest_curve"}
     reads |= {"training_rows", "evaluation_rows", "training_data", "diff", "export", "project", "allow_code"}
-    tested = {"batch", "generate_by_command", "generate_by_llm", "adopt_file", "log_production", "repair", *WRITES}
+    tested = {
+        "batch",
+        "search_generators",
+        "draft_handoff",
+        "generate_by_command",
+        "generate_by_llm",
+        "adopt_file",
+        "log_production",
+        "repair",
+        *WRITES,
+    }
     assert {name for name in vars(Workflow) if not name.startswith("_")} - reads <= tested
 
 
