@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pandas as pd
 
 from synth_mlflow import Workflow
 from synth_mlflow.audit.reproduce import Step
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import this_process
 
 STATEMENT = """---
 name: {name}
@@ -73,9 +77,14 @@ def write_shop(folder: Path, rows: pd.DataFrame, *, name: str = "shop", more: st
 
 
 def on_copy(source: Path, target: Path, name: str = "shop") -> Workflow:
-    """The project of one folder on a copy of its store in another; artifacts are shared, so never rewrite them."""
+    """The project of one folder on a copy of its store in another; artifacts are shared, so never rewrite them.
+
+    Its runs are those of this process: another one of the tests may have made them, and lives.
+    """
     for file in ("mlflow.db", "rows.csv", "problem.md", "limits.md"):
         shutil.copy(source / file, target / file)
+    with closing(sqlite3.connect(target / "mlflow.db")) as store, store:
+        store.execute("UPDATE tags SET value = ? WHERE key = ?", (this_process(), names.TAG_OWNER))
     return Workflow(name, f"sqlite:///{target / 'mlflow.db'}")
 
 
