@@ -26,6 +26,7 @@ from synth_mlflow.checks._joint import (
     repeated_rows,
     worst_slices,
 )
+from synth_mlflow.checks._near_texts import text_columns
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._plots import bars, heat, marginals
 from synth_mlflow.checks._smallest_effect import level_of_each, smallest_column_distance, smallest_effect
@@ -106,7 +107,7 @@ class Fidelity:
         probes = [
             *(_of_whole_rows(whole.found, evidence, policy) if whole is not None and not unknown else ()),
             *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
-            *isolated_rows(judged.real, judged.batch, judged.encoding, policy["clean_share"], rng, judged.groups),
+            *_isolated(judged, evidence.task, policy["clean_share"], rng),
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
             *name_probes(all_columns, named, policy, rng),
@@ -147,6 +148,16 @@ class Compared:
         if self.groups is not None and self.groups.max() < 1:
             self.groups = None  # one group cannot be split
         self.encoding = Encoding.learn(self.real)
+
+
+def _isolated(judged: Compared, task: Task, limit: float, rng: np.random.Generator) -> Iterator[Metric]:
+    """Odd rows by all columns but free text: that some real rows have one text in common makes no other row odd."""
+    texts = text_columns(task, judged.real)
+    if not texts:
+        yield from isolated_rows(judged.real, judged.batch, judged.encoding, limit, rng, judged.groups)
+    elif len(texts) < judged.real.shape[1]:
+        real, batch = (rows.drop(columns=texts) for rows in (judged.real, judged.batch))
+        yield from isolated_rows(real, batch, Encoding.learn(real), limit, rng, judged.groups)
 
 
 def _of_whole_rows(found: Classified, evidence: CheckInput, policy: Mapping[str, float]) -> Iterator[Metric]:
