@@ -5,7 +5,6 @@ The public names are loaded when they are first asked for, so that ``import synt
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from synth_mlflow.errors import (
@@ -16,8 +15,8 @@ from synth_mlflow.errors import (
     StatementError,
     SynthError,
     UsageError,
-    missing_library,
 )
+from synth_mlflow.later import imported
 
 if TYPE_CHECKING:
     from synth_mlflow.stages.training_data import Batch as Batch
@@ -42,10 +41,4 @@ _HOMES = {"Batch": "synth_mlflow.stages.training_data", "Workflow": "synth_mlflo
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'synth_mlflow' has no attribute {name!r}")
-    try:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    except OSError as error:
-        told = missing_library(error)
-        if told is None:
-            raise
-        raise told from error
+    return imported(_HOMES[name], name)

@@ -9,6 +9,23 @@ from typing import Any
 from synth_mlflow.errors import missing_library
 
 
+def imported(module: str, name: str) -> Any:
+    """A name of a module.
+
+    Raises
+    ------
+    SynthError
+        If a library of the system is missing, with what to install.
+    """
+    try:
+        return getattr(import_module(module), name)
+    except OSError as error:
+        told = missing_library(error)
+        if told is None:
+            raise
+        raise told from error
+
+
 def later(module: str, name: str) -> Callable[..., Any]:
     """What stands for a function or a class until it is called.
 
@@ -19,14 +36,7 @@ def later(module: str, name: str) -> Callable[..., Any]:
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            made = getattr(import_module(module), name)
-        except OSError as error:
-            told = missing_library(error)
-            if told is None:
-                raise
-            raise told from error
-        return made(*args, **kwargs)
+        return imported(module, name)(*args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -1,10 +1,10 @@
-"""Free text of a batch beside that of real rows: is it told apart, does it repeat itself, did an assistant refuse?"""
+"""Free text of a batch beside that of real rows: is it separable, does it repeat itself, did an assistant refuse?"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -70,28 +70,22 @@ def text_findings(
         if min(len(made), len(texts)) < MIN_JUDGED:
             continue
         for probe, weight in _judged(texts, made, policy, rng, of_group):
-            probes.append(_named(probe, name))
+            probes.append(replace(probe, column=name))
             worst = made.iloc[np.argsort(-weight, kind="stable")[:N_SHOWN]].str.slice(0, SHOWN_LETTERS)
             shown.append(pd.DataFrame({"column": name, "finding": probe.name, "text": worst.to_numpy()}))
     return TextFindings(tuple(probes), pd.concat(shown, ignore_index=True) if shown else pd.DataFrame())
-
-
-def _named(probe: Metric, column: str) -> Metric:
-    return Metric(
-        probe.name, probe.value, probe.limit, column=column, floor=probe.floor, p_value=probe.p_value, note=probe.note
-    )
 
 
 def _judged(
     real: pd.Series, batch: pd.Series, policy: Mapping[str, float], rng: np.random.Generator, groups: Places | None
 ) -> Iterator[tuple[Metric, Floats]]:
     """Each statistic, with how much each text of the batch speaks for it."""
-    yield _told_apart(real, batch, policy["text_classifier_auc"], rng, groups)
+    yield _separated(real, batch, policy["text_classifier_auc"], rng, groups)
     yield _near_duplicates(real, batch, policy["near_duplicate_texts"], rng)
     yield _refusals(real, batch, policy["refusals"])
 
 
-def _told_apart(
+def _separated(
     real: pd.Series, batch: pd.Series, limit: float, rng: np.random.Generator, groups: Places | None
 ) -> tuple[Metric, Floats]:
     """A linear model on words and pieces of words learns from one half, and is asked about the other.
@@ -117,7 +111,7 @@ def _told_apart(
     found = stats.mannwhitneyu(scores[asked_batch], of_real, alternative="greater", method="asymptotic")
     auc = float(found.statistic) / (len(asked_batch) * len(asked))
     note = (
-        "by words and letters alone the texts are told from real ones: another language, subject, length or spelling; "
+        "words and letters alone separate the texts from real ones: another language, subject, length or spelling; "
         "read `worst_texts`, and let the generator write what real rows have"
     )
     return Metric("text_classifier_auc", auc, limit, p_value=float(found.pvalue), note=note), scores

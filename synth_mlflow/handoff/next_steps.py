@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synth_mlflow.data.statement import LARGER_SHARE
 from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 
@@ -163,8 +164,8 @@ def _doubts(doubts: Sequence[CheckVerdict], failed: Sequence[CheckVerdict], stop
             (f"validation: {json.dumps(validation, ensure_ascii=False)}",),
         )
         yield NextStep("Then go on.", "terminal", (stopped.run,))
-    if stopped.share < LARGER:
-        evaluation = {**stopped.facts.get("evaluation", {}), "share": LARGER}
+    if stopped.share < LARGER_SHARE:
+        evaluation = {**stopped.facts.get("evaluation", {}), "share": LARGER_SHARE}
         yield NextStep(
             f"Or hold out more than the present {stopped.n_evaluation:,} rows, in a new project: the evaluation set "
             "of this one is frozen.",
@@ -174,9 +175,6 @@ def _doubts(doubts: Sequence[CheckVerdict], failed: Sequence[CheckVerdict], stop
                 f"evaluation: {json.dumps(evaluation, ensure_ascii=False)}",
             ),
         )
-
-
-LARGER = 0.4  # of the rows
 
 
 def _as_the_error_says(stopped: Stopped) -> NextStep:
