@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 
 from synth_mlflow.checks import CheckInput
 from synth_mlflow.data.columns import NUMERIC_KINDS, conform, schema_of
+from synth_mlflow.data.grids import grid_step
+from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.splits import Positions
 
 
@@ -45,9 +47,39 @@ def judged_tables(evidence: CheckInput) -> Tables:
     batch = conform(evidence.batch, schema, "the batch")
     control = conform(evidence.control, schema, "the control")
     if evidence.slice is None:
-        return Tables(batch, evidence.members, control)
+        return _without_dust(Tables(batch, evidence.members, control))
     inside = (rows[evidence.slice.mask(rows)].reset_index(drop=True) for rows in (batch, evidence.members, control))
-    return Tables(*inside)
+    return _without_dust(Tables(*inside))
+
+
+def _without_dust(tables: Tables) -> Tables:
+    """The same rows, with equal numbers where shifting and scaling have left differences in the last digits.
+
+    A generator that has not seen a value can meet its place on the grid of a standardised column, not its last bit:
+    compared bit by bit, the values of members alone would be found in its batch.
+    """
+    units = {
+        name: unit
+        for name in tables.members.columns
+        if (unit := _scaled_unit([tables.members[name], tables.control[name]])) is not None
+    }
+    return Tables(*(_exact(rows, units) for rows in (tables.batch, tables.members, tables.control)))
+
+
+def _scaled_unit(real: Sequence[pd.Series]) -> ScaledUnit | None:
+    if any(values.dtype != "float64" for values in real):
+        return None
+    distinct, counts = np.unique(pd.concat(real).dropna().to_numpy(), return_counts=True)
+    return None if not len(distinct) or grid_step(distinct) is not None else ScaledUnit.of(distinct, counts)
+
+
+def _exact(rows: pd.DataFrame, units: Mapping[str, ScaledUnit]) -> pd.DataFrame:
+    found = {
+        name: unit.without_dust(rows[name].to_numpy(dtype=np.float64))
+        for name, unit in units.items()
+        if rows[name].dtype == "float64"
+    }
+    return rows.assign(**found)
 
 
 def without(tables: Tables, columns: Sequence[str]) -> Tables:

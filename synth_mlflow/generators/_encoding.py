@@ -24,6 +24,7 @@ from synth_mlflow.data.grids import (
     on_grid,
     whole_numbers_grid,
 )
+from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.generators._numeric import LADDER, Cycle, Floats, Ints, Numbers, Smoothing
 
@@ -45,14 +46,20 @@ class NumberColumn:
     """What 1 of the grid stands for: 1, or a power of ten below it."""
     width: type[np.floating[Any]]
     """The narrowest type of floats that holds the real values."""
+    scaled: ScaledUnit | None = None
+    """The grid of decimals that keep to no power of ten."""
 
     def encode(self, column: pd.Series) -> Floats:
         """Values as floats, NaN where missing; shape (n_rows,)."""
+        if self.scaled is not None:
+            return self.scaled.places(column.to_numpy(dtype=np.float64, na_value=np.nan))
         return _codes(column, self.grid, self.step)
 
     def decode(self, values: Floats) -> pd.Series:
         """The physical type that a normalised table has for these values."""
         missing = np.isnan(values)
+        if self.scaled is not None:
+            return pd.Series(self.scaled.values(values), name=self.name, dtype="float64")
         if self.grid is None:
             found: npt.NDArray[Any] = values
         else:
@@ -154,9 +161,11 @@ def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Numbe
         grid: Chain | None = moments_grid(*np.unique(_ticks(present), return_counts=True))
         return _on_grid(NumberColumn(name, kind, _NOTHING, grid, 1.0, np.float64), present, smoothing)
     floats = present.to_numpy(dtype=np.float64)
-    step = 1.0 if kind == "integer" else grid_step(np.unique(floats))
+    distinct, counts = np.unique(floats, return_counts=True)
+    step = 1.0 if kind == "integer" else grid_step(distinct)
     grid = None if step is None else _grid_of(present, step)
-    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, float_width(floats, step))
+    scaled = ScaledUnit.of(distinct, counts) if step is None else None
+    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, float_width(floats, step), scaled)
     return _on_grid(column, present, smoothing)
 
 
