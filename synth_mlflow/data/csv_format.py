@@ -23,6 +23,7 @@ from synth_mlflow.errors import UsageError
 
 SAMPLE_LINES = 200
 SAMPLE_CHARACTERS = 100_000
+SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
 SAMPLE_BYTES = 1_000_000
 SEPARATORS = (",", ";", "\t", "|")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -238,7 +239,7 @@ def _sniffed(sample: str) -> tuple[str, str]:
     import clevercsv
 
     try:
-        found = clevercsv.Sniffer().sniff(sample, delimiters="".join(SEPARATORS))
+        found = clevercsv.Sniffer().sniff(sample[:SNIFFED_CHARACTERS], delimiters="".join(SEPARATORS))
     except clevercsv.Error:
         found = None
     if found is None:
