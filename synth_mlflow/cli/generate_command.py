@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,9 @@ from synth_mlflow.cli import options, output
 from synth_mlflow.cli.options import GlobalOptions, OptionalPath, OptionalText, Rows, Setting, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_verdicts
+
+if TYPE_CHECKING:
+    from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
 
 PILOT_ROWS = 200
 AUTO = "auto"
@@ -114,10 +117,12 @@ def auto_rows(
     seed: int = 0,
     part: str | None = None,
     source: Path | None = None,
+    maker: tuple[GeneratorSearch, Attempt] | None = None,
 ) -> int:
     """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios.
 
-    Where `auto` chooses the generator, with a reserve for rows that equal an evaluation row by chance.
+    Where `auto` chooses the generator, or an attempt of a search is the ``maker``, with a reserve for rows that equal
+    an evaluation row by chance.
     """
     from synth_mlflow.data.mixing import mix_counts
     from synth_mlflow.sweep.plan import RATIOS
@@ -125,10 +130,13 @@ def auto_rows(
 
     params = workflow.project.evaluation_set().run.params
     needed = mix_counts(max(ratios or RATIOS), int(params[names.P_TRAINING_ROWS]))[1]
+    n_evaluation = int(params[names.P_EVALUATION_ROWS])
+    if maker is not None:
+        return maker[0].rows_for(needed, n_evaluation, maker[1])
     if generator != AUTO:
         return needed
     search = workflow.search_generators(seed=seed, slice=part, source=source)
-    return int(search.rows_for(needed, int(params[names.P_EVALUATION_ROWS])))
+    return int(search.rows_for(needed, n_evaluation))
 
 
 def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:

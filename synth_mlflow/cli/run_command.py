@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.generate_command import auto_rows
+from synth_mlflow.cli.generate_command import AUTO, auto_rows
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
@@ -19,10 +19,14 @@ from synth_mlflow.errors import GateError, GeneratorError, StatementError, Synth
 from synth_mlflow.sweep.plan import RATIOS
 
 if TYPE_CHECKING:
+    from synth_mlflow.gate.verdicts import Verdict
     from synth_mlflow.handoff.draft_handoff import DraftHandoff
     from synth_mlflow.handoff.report import Handoff
+    from synth_mlflow.stages.training_data import Batch
     from synth_mlflow.sweep.curve import Curve
     from synth_mlflow.workflow import Workflow
+
+MAX_RUNNERS_UP = 2  # candidates that make a batch in full after the best one
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,13 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
     say("stage 1 of 6: define")
     workflow.define(plan.problem)
-    say("stage 2 of 6: freeze")
-    if workflow.project.find_evaluation_set() is None:
-        frozen = workflow.freeze(seed=plan.seed)
-        for outlook in (names.P_RARE, names.P_OUTLOOK):
-            if outlook in frozen.run.params:
-                say(frozen.run.params[outlook])
     try:
+        say("stage 2 of 6: freeze")
+        if workflow.project.find_evaluation_set() is None:
+            frozen = workflow.freeze(seed=plan.seed)
+            for outlook in (names.P_RARE, names.P_OUTLOOK):
+                if outlook in frozen.run.params:
+                    say(frozen.run.params[outlook])
         return _from_batch_to_handoff(workflow, plan, show=show)
     except (GateError, GeneratorError, StatementError, UsageError) as error:
         drafted = workflow.draft_handoff(error, plan.handoff)
@@ -115,15 +119,46 @@ def _from_batch_to_handoff(workflow: Workflow, plan: Plan, *, show: bool) -> Han
         plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source, params=plan.params
     )
     say("stage 4 of 6: validate")
-    verdict = workflow.validate(batch, source=plan.source)
-    if show:
-        tell_verdicts(verdict if isinstance(verdict, list) else [verdict])
+    verdict = _validated(workflow, plan, batch, show=show)
+    if plan.generator == AUTO and verdict.verdict == "fail":
+        _by_runners_up(workflow, plan, purpose, show=show)
     say("stage 5 of 6: sweep")
     curve: Curve = workflow.sweep(plan.ratios, plan.repeats, seed=plan.seed)
     if show:
         tell_curve(curve)
     say("stage 6 of 6: report")
     return workflow.report(plan.handoff)
+
+
+def _validated(workflow: Workflow, plan: Plan, batch: Batch, *, show: bool) -> Verdict:
+    found = workflow.validate(batch, source=plan.source)
+    assert not isinstance(found, list)  # one batch was given
+    if show:
+        tell_verdicts([found])
+    return found
+
+
+def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) -> None:
+    """Where the batch of the best candidate has failed: batches of the next best, until one does not fail.
+
+    The trial had fewer rows than the batch, and each batch stays recorded with its verdict.
+    """
+    project = workflow.project
+    search = workflow.search_generators(seed=plan.seed, source=plan.source)
+    for runner_up in search.runners_up[:MAX_RUNNERS_UP]:
+        candidate = runner_up.candidate
+        project.say(f"next best in its trial: {candidate.words} ({runner_up.verdict})")
+        rows = plan.rows or auto_rows(workflow, plan.ratios, maker=(search, runner_up))
+        batch = workflow.generate(
+            candidate.generator,
+            rows=rows,
+            seed=plan.seed,
+            purpose=purpose,
+            source=plan.source,
+            params=candidate.params,
+        )
+        if _validated(workflow, plan, batch, show=show).verdict != "fail":
+            return
 
 
 def _rows(workflow: Workflow, plan: Plan) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,10 @@ import pandas as pd
 
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
+from synth_mlflow.data.csv_format import CsvFormat
+from synth_mlflow.data.rewriting import rows_with
 from synth_mlflow.data.schema import TableSchema, Wishes
-from synth_mlflow.data.schema_inference import infer_table
+from synth_mlflow.data.schema_inference import ReadTable, infer_table
 from synth_mlflow.data.splits import panel_of
 from synth_mlflow.data.statement import Evaluation, larger_share
 from synth_mlflow.data.tables import raw_table
@@ -83,6 +86,7 @@ def propose(path: Path, target: str | None = None) -> Proposal:
             "Name the column all the same: `--target COLUMN`.",
         )
     values = found.rows[targets[0]] if targets[0] in found.rows else pd.Series(dtype="object")
+    _refuse_missing(values, path, found)
     task = _task(values)
     panel = panel_of(found.rows, found.table.roles)
     keys = [column.name for column in found.table.columns if column.role == "group key"]
@@ -96,6 +100,19 @@ def propose(path: Path, target: str | None = None) -> Proposal:
         int(found.rows.duplicated(keep=False).sum()),
         panel.group if panel else next(iter(keys), None),
         panel.time if panel else None,
+    )
+
+
+def _refuse_missing(target: pd.Series, path: Path, found: ReadTable) -> None:
+    n_missing = int(target.isna().sum())
+    if not 0 < n_missing < len(target):
+        return
+    copy = rows_with(str(target.name), str(path), form=found.table.csv or CsvFormat())
+    begin = f"synth-mlflow init --from {shlex.quote(copy.path)} --target {shlex.quote(str(target.name))}"
+    raise UsageError(
+        f"{path}: the target {str(target.name)!r} is missing in {n_missing:,} of {len(target):,} rows; a row without "
+        "it can neither train nor judge a model.",
+        f"Write a table of the other rows and begin with it:\n  {copy.command}\n  {begin}",
     )
 
 

@@ -89,10 +89,20 @@ class GeneratorSearch:
     run_id: str = ""
 
     @property
+    def ranked(self) -> tuple[Attempt, ...]:
+        """The attempts that need no constraint which the statement lacks and raised no error, best first."""
+        usable = (one for one in self.attempts if one.verdict != "error" and not one.candidate.constraints)
+        return tuple(sorted(usable, key=lambda one: one.rank))
+
+    @property
     def best(self) -> Attempt | None:
-        """The best among those that need no constraint which the statement lacks; None if each raised an error."""
-        usable = [one for one in self.attempts if one.verdict != "error" and not one.candidate.constraints]
-        return min(usable, key=lambda one: one.rank, default=None)
+        """The first of :attr:`ranked`; None if there is none."""
+        return next(iter(self.ranked), None)
+
+    @property
+    def runners_up(self) -> tuple[Attempt, ...]:
+        """Who may make a batch where that of the best does not pass: what has not failed its own trial, best first."""
+        return tuple(one for one in self.ranked[1:] if one.verdict in ("pass", "inconclusive"))
 
     @property
     def found(self) -> Attempt | None:
@@ -100,8 +110,8 @@ class GeneratorSearch:
         with_more = (one for one in self.attempts if one.candidate.constraints and one.verdict == "pass")
         return next(with_more, None)
 
-    def rows_for(self, n_rows: int, n_evaluation: int) -> int:
-        """How many rows the best candidate should make so that ``n_rows`` are left for models.
+    def rows_for(self, n_rows: int, n_evaluation: int, maker: Attempt | None = None) -> int:
+        """How many rows a candidate, by default the best, should make so that ``n_rows`` are left for models.
 
         Rows that equal an evaluation row by chance are given to no model. Their share grows with the evaluation rows;
         it is taken at three standard errors above what the trial has shown.
@@ -111,7 +121,8 @@ class GeneratorSearch:
         >>> GeneratorSearch((), 900, 300).rows_for(500, 300)
         500
         """
-        share = 0.0 if self.best is None else self.best.equal_share
+        maker = maker or self.best
+        share = 0.0 if maker is None else maker.equal_share
         if not share:
             return n_rows
         upper = share + 3 * math.sqrt(share * (1 - share) / self.n_fitted)

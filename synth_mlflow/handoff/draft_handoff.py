@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.markup import as_text, html_table
 from synth_mlflow.data.statement import success_in_words
@@ -21,6 +22,7 @@ from synth_mlflow.handoff.next_steps import NextStep, Stopped, next_steps
 from synth_mlflow.handoff.report import FORMATS, refuse_output
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.stored import EvaluationSet
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 N_REASONS = 5  # of a batch
@@ -78,7 +80,7 @@ def draft_handoff(project: Project, error: SynthError, output: Path | None = Non
     Parameters
     ----------
     project : Project
-        With a frozen evaluation set.
+        With a recorded problem statement.
     error : SynthError
         What has stopped the run.
     output : Path, optional
@@ -87,24 +89,19 @@ def draft_handoff(project: Project, error: SynthError, output: Path | None = Non
     Raises
     ------
     GateError
-        Before `freeze`.
+        Before `define`.
     UsageError
         If ``output`` has another ending, or its folder does not exist.
     """
     refuse_output(output)
-    stopped, frozen = _stopped(project, error), project.evaluation_set()
+    stopped, frozen = _stopped(project, error), project.find_evaluation_set()
     statement = project.problem().statement
     steps = next_steps(stopped)
     facts = statement.facts
     problem = f"{facts.gap}; {facts.metric} of {facts.target}; success is {success_in_words(statement)}."
-    run, metrics = frozen.run, frozen.run.metrics
-    baseline = (
-        f"{facts.metric} {metrics[names.M_SCORE]:.4f} ({metrics[names.M_SCORE_LOW]:.4f} to "
-        f"{metrics[names.M_SCORE_HIGH]:.4f}) on {stopped.n_evaluation:,} evaluation rows, learned from "
-        f"{int(run.params[names.P_TRAINING_ROWS]):,} real training rows"
-    )
+    baseline = "" if frozen is None else _baseline(facts.metric, stopped, frozen)
     content = [stopped.found, stopped.fix, [asdict(step) for step in steps], [one.batch for one in stopped.verdicts]]
-    key = json_digest(["draft", statement.digest, run.run_id, content])
+    key = json_digest(["draft", statement.digest, None if frozen is None else frozen.run.run_id, content])
     recorded = project.reader.recorded(key)
     new = NewRun("draft", "DRAFT · no model yet", key)
     run_id = recorded[-1].run_id if recorded else create_run(project.server, new, parent=project.workflow_run)
@@ -116,7 +113,8 @@ def draft_handoff(project: Project, error: SynthError, output: Path | None = Non
                 draft.text(artifact, page)
             draft.param(names.P_KEY, key)
             draft.param(names.P_STATEMENT, statement.digest)
-            draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
+            if frozen is not None:
+                draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
             draft.tag(names.TAG_DRAFT, "true")
             draft.describe(pages[names.A_HANDOFF_MARKDOWN])
     if output is not None:
@@ -124,8 +122,17 @@ def draft_handoff(project: Project, error: SynthError, output: Path | None = Non
     return drafted
 
 
+def _baseline(metric: str, stopped: Stopped, frozen: EvaluationSet) -> str:
+    params, metrics = frozen.run.params, frozen.run.metrics
+    interval = f"{metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f}"
+    return (
+        f"{metric} {metrics[names.M_SCORE]:.4f} ({interval}) on {stopped.n_evaluation:,} evaluation rows, learned "
+        f"from {int(params[names.P_TRAINING_ROWS]):,} real training rows"
+    )
+
+
 def _stopped(project: Project, error: SynthError) -> Stopped:
-    problem, frozen = project.problem(), project.evaluation_set()
+    problem, frozen = project.problem(), project.find_evaluation_set()
     batches = [batch for batch in project.batches() if not batch.retracted]
     verdicts = recorded_verdicts(project, batches)
     made: dict[str, object] = {}
@@ -136,12 +143,13 @@ def _stopped(project: Project, error: SynthError) -> Stopped:
         project.server.experiment,
         problem.run.params[names.P_STATEMENT_PATH],
         problem.run.params[names.P_DATA_PATH],
+        (frozen.table.csv if frozen is not None and frozen.table is not None else None) or CsvFormat(),
         problem.statement.facts.model_dump(mode="json", exclude_defaults=True),
         verdicts,
         made,
         _newest_search(project),
-        int(frozen.run.params[names.P_EVALUATION_ROWS]),
-        frozen.run.metrics[names.M_SHARE],
+        0 if frozen is None else int(frozen.run.params[names.P_EVALUATION_ROWS]),
+        0.0 if frozen is None else frozen.run.metrics[names.M_SHARE],
         error.found,
         error.fix,
     )
@@ -168,9 +176,10 @@ def _title(drafted: DraftHandoff) -> str:
 
 
 def _opening(drafted: DraftHandoff) -> str:
+    use = f"Real rows alone are what there is to use: {drafted.baseline}" if drafted.baseline else "Nothing is frozen"
     return (
-        "No synthetic row has entered training. Real rows alone are what there is to use: "
-        f"{drafted.baseline}. Below: why the work has stopped, what may help, and what was tried."
+        f"No synthetic row has entered training. {use}. Below: why the work has stopped, what may help, and what was "
+        "tried."
     )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synth_mlflow.data.csv_format import CsvFormat
+from synth_mlflow.data.rewriting import without_columns
 from synth_mlflow.data.statement import LARGER_SHARE
 from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
@@ -38,6 +40,8 @@ class Stopped:
     """The path of problem.md."""
     data: str
     """The path of the real rows."""
+    form: CsvFormat
+    """Of that file, where it is one of texts."""
     facts: Mapping[str, Any]
     """Of the statement: its constraints and its validation, as they stand there."""
     verdicts: Sequence[Verdict]
@@ -136,14 +140,13 @@ def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
     named = re.findall(r"^\w+ of '(.+?)' is ", "\n".join(reasons), flags=re.MULTILINE)
     columns = [name for name in dict.fromkeys(named) if name != stopped.facts["target"]][:N_COLUMNS]
     if columns:
-        read = "read_parquet" if stopped.facts["data"].endswith(".parquet") else "read_csv"
-        code = f"import pandas as pd; pd.{read}({stopped.data!r}).drop(columns={columns!r})"
-        code += ".to_csv('without.csv', index=False)"
+        copy = without_columns(columns, stopped.data, stopped.form)
         yield NextStep(
             f"The generator does not reproduce {', '.join(columns)}. If the model can do without, begin a new "
-            "project with a table that lacks them. This writes the table; `name` and `data` in problem.md name both.",
+            f"project with a table that lacks them. This writes it; give problem.md another `name`, and the new table "
+            f"as `data: {copy.path}`.",
             "terminal",
-            (f"python -c {shlex.quote(code)}",),
+            (copy.command,),
         )
 
 

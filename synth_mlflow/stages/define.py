@@ -11,9 +11,11 @@ import pandas as pd
 from synth_mlflow.backends.real_rows import refuse_synthetic
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
+from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markup import as_lines, as_text
-from synth_mlflow.data.schema import TableSchema
+from synth_mlflow.data.rewriting import rows_with
+from synth_mlflow.data.schema import ColumnRule, TableSchema
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.splits import panel_words
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
@@ -53,7 +55,7 @@ def define(project: Project, path: Path) -> Problem:
     data_path = (path.parent / statement.facts.data).resolve()
     found = _read(statement, data_path)
     rows = found.rows
-    _refuse_misfits(statement, rows)
+    _refuse_misfits(statement, found)
     refuse_open_questions(found.questions, statement.facts.data, statement.wishes.rules)
     refuse_synthetic(project, data_path, rows)
     digest = table_digest(rows, found.table.schema)
@@ -154,9 +156,9 @@ def _refuse_moving_goalposts(project: Project, statement: Statement, data_digest
         )
 
 
-def _refuse_misfits(statement: Statement, rows: pd.DataFrame) -> None:
+def _refuse_misfits(statement: Statement, found: ReadTable) -> None:
     """Everything in which statement and data disagree, in one message."""
-    problems = [problem for look in _LOOKS for problem in look(statement, rows)]
+    problems = [problem for look in _LOOKS for problem in look(statement, found.rows)]
     for attempt in (
         lambda: check_metric(statement.facts.metric, statement.task),
         lambda: policy_of(statement),
@@ -169,8 +171,22 @@ def _refuse_misfits(statement: Statement, rows: pd.DataFrame) -> None:
     if problems:
         shown = "\n".join(f"  - {problem}" for problem in problems)
         raise StatementError(
-            f"the statement and {statement.facts.data} do not fit together:\n{shown}", "Correct problem.md or the data."
+            f"the statement and {statement.facts.data} do not fit together:\n{shown}",
+            f"Correct problem.md or the data.{_with_target(statement, found)}",
         )
+
+
+def _with_target(statement: Statement, found: ReadTable) -> str:
+    """What helps where the target is missing in some rows."""
+    target, rows = statement.facts.target, found.rows
+    if target not in rows or not rows[target].isna().any() or rows[target].isna().all():
+        return ""
+    missing = statement.wishes.rules.get(target, ColumnRule()).missing
+    copy = rows_with(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
+    return (
+        " A row without its target can neither train nor judge a model. Beside problem.md, this writes the other rows, "
+        f"which are named there by `data: {copy.path}`:\n  {copy.command}"
+    )
 
 
 def _trigger_check(name: str, threshold: object) -> Callable[[], None]:

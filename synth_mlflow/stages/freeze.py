@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -42,7 +42,9 @@ from synth_mlflow.models.tuning import Settings, settle
 from synth_mlflow.sweep.baseline import (
     Baseline,
     baseline_warning,
+    best_columns,
     few_rows,
+    in_words,
     measure_baseline,
     needed_by,
     power_words,
@@ -319,7 +321,9 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
             seed=sides.seed,
             slices=statement.slices,
         )
-        _refuse_out_of_reach(statement, baseline)
+        _refuse_out_of_reach(
+            statement, baseline, lambda: best_columns(baseline, training, evaluation, task, sides.seed)
+        )
         warning = baseline_warning(baseline, training, evaluation, task, sides.seed)
         record_split(draft, problem, sides, path, store)
         draft.param(names.P_WARNING, warning)
@@ -336,17 +340,19 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
 
 
-def _refuse_out_of_reach(statement: Statement, baseline: Baseline) -> None:
+def _refuse_out_of_reach(statement: Statement, baseline: Baseline, look: Callable[[], list[tuple[str, float]]]) -> None:
     """A StatementError where the best score there is would be too small a gain: the sweep could only answer no."""
     asked, left = statement.facts.success.gain_at_least, baseline.best - baseline.score
     if asked is None or not asked > left:
         return
+    best = look()
     raise StatementError(
         f"real rows alone reach {statement.facts.metric} {baseline.score:.4f} on this evaluation set, of "
         f"{baseline.best:g} at most: a gain of {asked:g}, which the statement asks for, is out of reach. Nothing was "
         "frozen.",
-        f"Ask for less than {left:.2g} in problem.md, or take another metric; where the score is perfect, look "
-        "whether a column holds what is known only together with the target, and take it out of the table. Then run "
+        f"Ask for less than {left:.2g} in problem.md, or take another metric. Single columns alone score: "
+        f"{in_words(best)}. If one holds what is known only together with the target, leave it out in problem.md: "
+        f"`columns: {{{json.dumps(best[0][0] if best else 'COLUMN')}: {{role: ignored}}}}`. Then run "
         "`synth-mlflow define` again.",
     )
 

@@ -186,8 +186,9 @@ def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, s
         options.insert(0, f"hold out more in a new project: `evaluation: {{share: {LARGER_SHARE}}}`")
     rows = f"{baseline.n_evaluation:,} evaluation rows and {baseline.n_real:,} training rows"
     return (
-        f"Utility will probably be inconclusive with {rows}: it could notice {least}, and the policy asks for "
-        f"{detectable_share:.0%}. About {times:.1f} times as many rows would decide. Bring more rows, or "
+        f"Utility will probably be inconclusive for batches that are learned from these training rows ({rows}): it "
+        f"could notice {least}, and the policy asks for {detectable_share:.0%}. About {times:.1f} times as many rows "
+        "would decide. Bring more rows, or let generators learn from more real rows (`generate --source FILE`), or "
         f"{' or '.join(options)}."
     )
 
@@ -218,7 +219,7 @@ def baseline_warning(baseline: Baseline, real: pd.DataFrame, evaluation: pd.Data
         Training rows and the frozen set.
     """
     if baseline.share_of_best >= PERFECT:
-        told = _best_columns(baseline, real, evaluation, task, seed)
+        told = in_words(best_columns(baseline, real, evaluation, task, seed))
         return (
             f"The baseline of {baseline.score:.4f} is the best score there is: no synthetic row can add to it, and a "
             f"column may hold what is known only together with the target. Single columns alone score: {told}. Take "
@@ -227,7 +228,7 @@ def baseline_warning(baseline: Baseline, real: pd.DataFrame, evaluation: pd.Data
     if baseline.score - baseline.chance > CHANCE_DEVIATIONS * (baseline.score - baseline.model_low):
         return ""
     than = "worse than" if baseline.model_high < baseline.chance else "not measurably better than"
-    told = _best_columns(baseline, real, evaluation, task, seed)
+    told = in_words(best_columns(baseline, real, evaluation, task, seed))
     return (
         f"The baseline of {baseline.score:.4f} is {than} a constant prediction ({baseline.chance:.4f}): nothing was "
         f"learned that a sweep could compare with. Single columns alone score: {told}. Look at the target, the columns "
@@ -259,10 +260,17 @@ def column_scores(
     return sorted(found, key=lambda item: -item[1])
 
 
-def _best_columns(baseline: Baseline, real: pd.DataFrame, evaluation: pd.DataFrame, task: Task, seed: int) -> str:
+def best_columns(
+    baseline: Baseline, real: pd.DataFrame, evaluation: pd.DataFrame, task: Task, seed: int
+) -> list[tuple[str, float]]:
+    """The columns that alone score best on the evaluation rows that choose, with their scores, best first."""
     chosen = evaluation[halves_of(evaluation, task).select].reset_index(drop=True)
-    best = column_scores(baseline.metric, real, chosen, task, seed)[:N_TOLD]
-    return ", ".join(f"{name!r} {value:.4f}" for name, value in best) or "none is defined"
+    return column_scores(baseline.metric, real, chosen, task, seed)[:N_TOLD]
+
+
+def in_words(scores: list[tuple[str, float]]) -> str:
+    """Columns with their scores, for people."""
+    return ", ".join(f"{name!r} {value:.4f}" for name, value in scores) or "none is defined"
 
 
 FEW_ROWS = 20  # evaluation rows of a class; the spread of a score over fewer cannot be estimated

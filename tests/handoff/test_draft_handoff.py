@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow import GateError, Workflow
+from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.gate.attempts import Attempt, Candidate, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 from synth_mlflow.handoff.next_steps import Stopped, next_steps
@@ -20,7 +21,9 @@ def stopped(*checks: CheckVerdict, search: GeneratorSearch | None = None) -> Sto
     verdict = Verdict("forest-1a2b", "fail", ("why",), checks)
     facts = {"name": "shop", "data": "rows.csv", "target": "bought", "constraints": ["age >= 17"]}
     made = {"generator": "forest", "params": {"privacy": 0.5}}
-    return Stopped("shop", "my problem.md", "/d/rows.csv", facts, (verdict,), made, search, 90, 0.25, "the gate", "fix")
+    told = ("the gate", "fix")
+    data = ("/d/rows.csv", CsvFormat())
+    return Stopped("shop", "my problem.md", *data, facts, (verdict,), made, search, 90, 0.25, *told)
 
 
 FIDELITY = CheckVerdict("fidelity", "fail", ("column_distance of 'd\u2019age \"x\"' is 0.3 (limit 0.1)",), "r1")
@@ -91,6 +94,18 @@ def test_run_ends_in_a_draft_where_the_gate_stays_shut(
     text = draft.read_text()
     assert "What to do next" in text
     assert "accept_inconclusive" in text
+
+
+def test_a_freeze_that_refuses_leaves_a_draft_too(
+    call: Callable[..., tuple[int, str, str]], write_project: Callable[..., Path], uri: str, tmp_path: Path
+) -> None:
+    problem, draft = write_project(), tmp_path / "handoff.md"
+    problem.write_text(problem.read_text().replace("gain_at_least: 0.01", "gain_at_least: 0.45"))
+    code, _, errors = call("run", str(problem), "--output", str(draft), "--tracking-uri", uri)
+    assert code == 2
+    assert "Single columns alone score: 'age'" in errors
+    assert 'columns: {"age": {role: ignored}}' in errors
+    assert "Nothing is frozen" in draft.read_text()
 
 
 @pytest.mark.parametrize("output", ["handoff.pdf", "nowhere/handoff.html"])

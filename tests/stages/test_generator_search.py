@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from synth_mlflow import UsageError, Workflow
 from synth_mlflow.checks import Metric
+from synth_mlflow.cli.run_command import Plan, _by_runners_up
 from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch
+from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.stages.generator_search import candidates, combinations_that_may_help
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
@@ -65,6 +69,25 @@ def test_the_best_passes_most_clearly_without_further_constraints(attempts: list
     found = GeneratorSearch(tuple(attempts), 200, 100).best
     assert found is not None
     assert found.candidate.generator == best
+
+
+def test_runners_up_have_not_failed_and_need_nothing_more() -> None:
+    tried = [attempt("a", "fail"), attempt("b", "pass", near=1), attempt("c", "pass"), attempt("d", "inconclusive")]
+    search = GeneratorSearch((*tried, attempt("e", "pass", more="fixed(x, y)")), 200, 100)
+    assert [one.candidate.generator for one in search.runners_up] == ["b", "d"]
+
+
+def test_where_the_best_fails_in_full_the_next_best_make_batches_until_one_does_not(
+    frozen: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = [attempt(name, "pass", near=near) for near, name in enumerate(["forest", "bootstrap_noise", "bayes_net"])]
+    search = GeneratorSearch((*tried, attempt("gaussian_copula", "pass", near=9)), 200, 100, "r")
+    monkeypatch.setattr(Workflow, "search_generators", lambda *_, **__: search)
+    outcomes = iter(("fail", "pass"))
+    monkeypatch.setattr(Workflow, "validate", lambda _, batch, **__: Verdict(batch.batch, next(outcomes), (), ()))
+    _by_runners_up(frozen, Plan(Path("problem.md"), rows=40), "more", show=False)
+    made = [frozen.project.record(batch).origin.generator for batch in frozen.project.batches()]
+    assert made == ["bootstrap_noise", "bayes_net"]
 
 
 def test_a_search_comes_back_from_json_as_it_was() -> None:

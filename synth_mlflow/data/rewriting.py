@@ -1,0 +1,95 @@
+"""Commands that write a changed copy of a table: what a message offers where rows or columns must be left out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from synth_mlflow.data.csv_format import CsvFormat
+from synth_mlflow.data.table_files import FEATHER_SUFFIXES, JSON_SUFFIXES, TEXT_SUFFIXES
+
+PLAIN = CsvFormat()
+N_NAMED = 2  # columns that the new file's name tells
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """A command, and the file that it writes beside the table."""
+
+    command: str
+    path: str
+
+
+def rows_with(column: str, path: str, *, missing: Collection[str] = (), form: CsvFormat = PLAIN) -> Rewriting:
+    """Keep the rows whose value in a column is present.
+
+    Parameters
+    ----------
+    column : str
+    path : str
+        The table, as the reader may name it.
+    missing : collection of str
+        Texts that stand for a missing value in this column, beside the empty one.
+    form : CsvFormat, optional
+        Of a table of texts.
+
+    Examples
+    --------
+    >>> rows_with("wage", "people.parquet").path
+    'people_with_wage.parquet'
+    """
+    name = _quoted(column)
+    change = f".dropna(subset=[{name}])"
+    if path.lower().endswith(TEXT_SUFFIXES):
+        change = f"[lambda rows: ~rows[{name}].isin({_quoted(['', *missing])})]"
+    return _rewriting(path, f"with_{column}", change, form)
+
+
+def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN) -> Rewriting:
+    """Leave some columns out.
+
+    Examples
+    --------
+    >>> without_columns(["id", "name"], "data/people.csv").path
+    'data/people_without_id_name.csv'
+    """
+    told = "_".join(list(columns)[:N_NAMED])
+    return _rewriting(path, f"without_{told}", f".drop(columns={_quoted(list(columns))})", form)
+
+
+def _rewriting(path: str, change_in_words: str, change: str, form: CsvFormat) -> Rewriting:
+    stem = Path(path).name.partition(".")[0]
+    read, write, suffix = _calls(path.lower(), form)
+    word = re.sub(r"\W+", "_", change_in_words)
+    written = str(Path(path).with_name(f"{stem}_{word}{suffix}"))
+    code = (
+        f"import pandas as pd; pd.{read.format(_quoted(path))}{change}.reset_index(drop=True)"
+        f".{write.format(_quoted(written))}"
+    )
+    return Rewriting(f"python -c {shlex.quote(code)}", written)
+
+
+def _calls(path: str, form: CsvFormat) -> tuple[str, str, str]:
+    """How pandas reads and writes such a table with every cell as it is; {} stands for the path."""
+    if path.endswith(JSON_SUFFIXES):
+        read = "read_json({}, lines=True, dtype=False, convert_dates=False)"
+        return read, 'to_json({}, orient="records", lines=True, force_ascii=False)', ".jsonl"
+    if path.endswith(FEATHER_SUFFIXES):
+        return "read_feather({})", "to_feather({})", ".feather"
+    if not path.endswith(TEXT_SUFFIXES):
+        return "read_parquet({})", "to_parquet({}, index=False)", ".parquet"
+    separator = "\t" if ".tsv" in path and form == PLAIN else form.separator
+    options = ", dtype=str, keep_default_na=False"
+    options += "" if separator == "," else f", sep={_quoted(separator)}"
+    options += "" if form.encoding == "utf-8" else f", encoding={_quoted(form.encoding)}"
+    options += "" if form.quote == '"' else f", quotechar={_quoted(form.quote)}"
+    return f"read_csv({{}}{options})", "to_csv({}, index=False)", ".csv"
+
+
+def _quoted(value: object) -> str:
+    """As Python writes it, in double quotes: a shell then takes the whole code in single ones."""
+    return json.dumps(value, ensure_ascii=False)
