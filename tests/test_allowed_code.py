@@ -50,6 +50,7 @@ def named(uri, write_project):
     return named
 
 
+@pytest.mark.slow
 def test_an_estimator_of_ones_own_runs_only_where_it_was_allowed(mine, named, call, uri):
     workflow = named("mine:Mine")
     with pytest.raises(UsageError, match="nobody has allowed to run") as refusal:
@@ -76,6 +77,7 @@ def test_a_settings_file_allows_once_and_for_all(mine, named, monkeypatch):
     assert named("mine:Mine").freeze().digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ANYWAY)
 def test_the_standard_library_is_refused_in_every_way(target, frozen):
     module = target.partition(":")[0]
@@ -91,6 +93,7 @@ def test_the_standard_library_is_refused_in_every_way(target, frozen):
             attempt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "message"),
     [

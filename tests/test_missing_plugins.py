@@ -69,6 +69,7 @@ def judged(install, judged_folder, tmp_path):
     return shop.on_copy(judged_folder, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_another_package_brings_is_recorded_with_every_use(judged):
     problem = judged.project.find_problem().run
     assert problem.params[names.P_PLUGINS] == (
@@ -79,6 +80,7 @@ def test_what_another_package_brings_is_recorded_with_every_use(judged):
     assert names.P_PLUGINS not in judged.project.reader.finished("fidelity")[0].params
 
 
+@pytest.mark.slow
 def test_verbs_that_read_show_what_is_recorded(judged, install):
     before = judged.status().verdicts
     install()
@@ -105,6 +107,7 @@ def test_other_verbs_refuse_in_one_sentence(judged, install):
             verb()
 
 
+@pytest.mark.slow
 def test_a_trigger_that_raises_takes_nothing_with_it(judged, install):
     install(checks={"tide": "tide"}, triggers={"moon": "broken"})
     (moon,) = (state for state in judged.status().triggers if state.name == "moon")
@@ -120,6 +123,7 @@ def test_a_trigger_that_returns_nonsense_cannot_tell(judged, monkeypatch):
     assert moon.state == "cannot tell" and "returned 'due', a TriggerState was needed" in moon.reason
 
 
+@pytest.mark.slow
 def test_a_check_that_raises_is_one_sentence_and_leaves_no_verdict(judged, install):
     with judged.batch(**LAW | {"seed": 3}) as b:
         b.write(shop.customers(300, 3))

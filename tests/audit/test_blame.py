@@ -14,6 +14,7 @@ from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.tracking import names
 
 
+@pytest.mark.slow
 def test_one_batch_is_held_against_real_rows(done: Workflow) -> None:
     batch, chosen = done.project.batches()[0].id, done.latest_curve().chosen
     found = done.blame(ratio=None if chosen else 0.5, repeats=3)

@@ -145,6 +145,7 @@ def matched_guesses(workflow: Workflow, folder: Path, guesses: pd.DataFrame) -> 
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["reference", "rows"])
 def test_no_row_can_be_guessed_from_a_digest(
     uri: str, write_project: Callable[..., Path], tmp_path: Path, store: Literal["reference", "rows"]
@@ -183,6 +184,7 @@ def by_reference(uri: str, write_project: Callable[..., Path]) -> Workflow:
     return workflow
 
 
+@pytest.mark.slow
 def test_the_key_is_its_users_alone_and_found_beside_renamed_data(by_reference: Workflow, tmp_path: Path) -> None:
     path = key_path(tmp_path / "rows.csv")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -59,6 +59,7 @@ def found(workflow: Workflow) -> str:
     return "\n".join(finding.what for finding in again(workflow).verify().findings)
 
 
+@pytest.mark.slow
 def test_another_version_as_champion(done: Workflow) -> None:
     client, ours = done.project.server.client, done.project.server.client.get_model_version("shop", "1")
     for maker in (None, ours.run_id):
@@ -71,6 +72,7 @@ def test_another_version_as_champion(done: Workflow) -> None:
             done.trace(f"models:/shop/{other.version}")
 
 
+@pytest.mark.slow
 def test_a_handoff_that_estimates_more_is_not_signed(done: Workflow) -> None:
     run = newest(done, "handoff")
     twin = json.loads(done.project.reader.file(run, names.A_HANDOFF_JSON).read_text())
@@ -111,6 +113,7 @@ def test_a_curve_that_is_none(done: Workflow, content: bytes) -> None:
     assert "cannot be read" in found(done)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [names.A_BATCH, names.A_RECORD, names.A_ROW_DIGESTS])
 def test_a_batch_that_is_none(done: Workflow, path: str) -> None:
     run = newest(done, "batch")
@@ -121,6 +124,7 @@ def test_a_batch_that_is_none(done: Workflow, path: str) -> None:
         again(done).sweep((0.0, 0.5), repeats=3, seed=9)
 
 
+@pytest.mark.slow
 def test_a_set_with_digests_of_other_rows(done: Workflow) -> None:
     """What keeps evaluation rows out of training would find none of them."""
     client, run = done.project.server.client, newest(done, "evaluation_set")
@@ -135,6 +139,7 @@ def test_a_set_with_digests_of_other_rows(done: Workflow) -> None:
     assert f"{names.A_ROW_DIGESTS} does not hold the digests of its evaluation rows" in found(done)
 
 
+@pytest.mark.slow
 def test_a_verdict_noted_by_hand_opens_nothing(done: Workflow) -> None:
     note = next(
         value for name, value in newest(done, "batch").params.items() if name.startswith(names.P_SUMMARY_PREFIX)

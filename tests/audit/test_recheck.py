@@ -83,6 +83,7 @@ def test_forged_checks_are_found_before_their_model_becomes_champion(attacked, i
     assert len(found.rechecked) > 3 and not found.not_rechecked
 
 
+@pytest.mark.slow
 def test_a_champion_says_which_checks_were_run_again_and_one_by_chance_is_verified(done, inside):
     batch = done.project.batches()[0]
     inside(batch)

@@ -35,6 +35,7 @@ def silo(demo: tuple[Path, str]) -> Path:
     return demo[0] / "synth-mlflow-demo" / "partner_clinic.csv"
 
 
+@pytest.mark.slow
 def test_everything_comes_out_again(demo_workflow: Workflow, silo: Path) -> None:
     batch = demo_workflow.project.batches()[0].id
     found = demo_workflow.reproduce(sources=[silo])
@@ -56,6 +57,7 @@ def test_rows_of_a_silo_have_to_be_given(demo_workflow: Workflow, demo: tuple[Pa
     assert outcomes(wrong)[f"batch {batch}"] == "cannot"
 
 
+@pytest.mark.slow
 def test_the_curve_and_a_batch_made_elsewhere(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "installed_environment", lambda: {"python": "3.99"})
     found = done.reproduce(sweep=True)

@@ -91,6 +91,7 @@ def test_what_cannot_be_signed(frozen: Workflow) -> None:
         frozen.sign("Ada", role="owner")
 
 
+@pytest.mark.slow
 def test_drafts_and_superseded_documents_are_not_signed(done: Workflow, tmp_path) -> None:
     with pytest.raises(UsageError, match="no handoff 'nowhere'"):
         done.sign("Ada", role="owner", handoff="nowhere")

@@ -27,11 +27,13 @@ def said(workflow: Workflow) -> str:
     return "\n".join(f.what for f in Workflow(None, workflow.project.server.tracking_uri).verify().findings)
 
 
+@pytest.mark.slow
 def test_a_sign_off_breaks_no_seal(own: Workflow, signed: str) -> None:
     found = own.verify()
     assert found.findings == () and found.runs["sign-off"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("param", "value", "what"),
     [
@@ -53,12 +55,14 @@ def test_a_deleted_sign_off_is_missed_by_its_handoff(own: Workflow, signed: str)
     assert f"its sign-off run {signed} is gone" in said(own)
 
 
+@pytest.mark.slow
 def test_a_sign_off_that_no_handoff_names_does_not_count(own: Workflow, signed: str, change: Change) -> None:
     change("DELETE FROM params WHERE key = ?", names.P_SIGN_OFF_PREFIX + signed)
     assert "does not name it: it does not count" in said(own)
     assert "not signed" in own.status().stages[-1].words
 
 
+@pytest.mark.slow
 def test_a_document_that_was_edited_and_rehashed_is_still_missed_by_who_signed_it(
     own: Workflow, signed: str, change: Change, path_of
 ) -> None:

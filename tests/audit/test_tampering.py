@@ -307,6 +307,7 @@ def test_a_key_in_a_tag_is_not_believed(intruder):
     assert workflow.sweep((0.0, 0.5), repeats=3, n_jobs=1, seed=5).seed == 5
 
 
+@pytest.mark.slow
 def test_a_restored_batch_is_what_it_was(intruder):
     """MLflow does not say that a run was deleted for a while; its evidence is judged as it stands."""
     run_id = intruder.run("batch")

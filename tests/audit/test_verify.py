@@ -103,6 +103,7 @@ def test_an_untouched_project_holds(own: Workflow) -> None:
     assert found.n_files > 20
 
 
+@pytest.mark.slow
 def test_as_much_of_an_id_as_a_page_shows_is_enough(own: Workflow) -> None:
     handoff = own.project.reader.latest("handoff")
     assert handoff is not None
@@ -114,12 +115,14 @@ def test_as_much_of_an_id_as_a_page_shows_is_enough(own: Workflow) -> None:
         own.verify(handoff.run_id[:6])
 
 
+@pytest.mark.slow
 def test_a_tag_is_no_evidence(own: Workflow) -> None:
     for run in own.project.reader.runs():
         set_tags(own.project.server, run.run_id, {names.TAG_VERDICT: "fail", names.TAG_REASON: "?", "mine": "x"})
     assert findings(own) == ()
 
 
+@pytest.mark.slow
 def test_a_retraction_breaks_no_seal(own: Workflow) -> None:
     own.retract(own.project.batches()[0].id, reason="flipped labels", by="Ann")
     assert findings(own) == ()
@@ -218,6 +221,7 @@ def test_parameters_changed_in_the_database_are_found(own: Workflow, change: Cha
         assert any(what in text for text in texts), (stage, param, texts)
 
 
+@pytest.mark.slow
 def test_an_estimate_that_was_edited_forged_or_deleted_is_found(own: Workflow, change: Change) -> None:
     final = own.project.reader.run(run_of(own, "final"))
     stated = estimate_of(final)
@@ -244,6 +248,7 @@ def test_a_deleted_parameter_is_found(own: Workflow, change: Change) -> None:
     assert "nothing vouches" in texts and f"{names.P_RATIOS} says nothing" in texts
 
 
+@pytest.mark.slow
 def test_a_file_with_a_new_digest_still_breaks_the_seal(own: Workflow, change: Change, path_of: PathOf) -> None:
     path = path_of("batch", names.A_BATCH)
     frame = pd.read_parquet(path)

@@ -58,6 +58,7 @@ def python(code: str, rest: str = "{output}") -> str:
     return f"{PYTHON} -c {shlex.quote(code)} {rest}"
 
 
+@pytest.mark.slow
 def test_the_record_has_the_command_and_how_it_went(frozen, ask, tmp_path):
     batch = ask()
     origin, notes = batch.record.origin, batch.record.notes["command"]
@@ -70,11 +71,13 @@ def test_the_record_has_the_command_and_how_it_went(frozen, ask, tmp_path):
     assert ask().run_id == batch.run_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_the_ending_chooses_the_kind_of_file(ask, ending):
     assert ask(CALL.replace("{output}", f"{{output}}{ending}")).digest == ask().digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "kind", "n_rows"), [(None, "training", 299), ("silo.csv", "file", 40)])
 def test_members_are_the_training_rows_or_the_source(ask, customers, source, kind, n_rows):
     customers(40, 8).to_csv("silo.csv", index=False)
@@ -82,6 +85,7 @@ def test_members_are_the_training_rows_or_the_source(ask, customers, source, kin
     assert (found.kind, found.n_rows) == (kind, n_rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["none", "training"])
 def test_without_members_the_source_is_declared(ask, source):
     assert ask(source=source).record.origin.source.kind == source
@@ -116,6 +120,7 @@ def test_another_number_of_rows_is_refused(refused):
     refused("wrote 6 rows, 7 were asked for", CALL.replace("{rows}", "6"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -178,6 +183,7 @@ def test_nothing_stays_in_the_temporary_folder(ask, tmp_path, monkeypatch):
     assert list((tmp_path / "tmp").glob("synth-command-*")) == []
 
 
+@pytest.mark.slow
 def test_secrets_of_the_environment_are_never_recorded(frozen, ask, refused, monkeypatch, tmp_path):
     monkeypatch.setenv("MAKER_API_KEY", "sk-12345678")
     refused("holds the value of the environment variable MAKER_API_KEY", f"{CALL} sk-12345678", error=UsageError)
@@ -195,6 +201,7 @@ def test_nothing_runs_before_the_set_is_frozen(defined):
     assert not Path("ran").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_makes_it_and_the_handoff_tells_how(frozen, ask, tmp_path):
     at = ["--tracking-uri", frozen.project.server.tracking_uri, "--purpose", "x", "--rows", "7", "--batches", "2"]
     given = ["generate", "--command", CALL, "--generator", "simulator", "--generator-version", "1.2", "--timeout", "60"]

@@ -102,6 +102,7 @@ def test_the_record_says_who_was_asked_what_and_what_came(frozen, ask, server):
     assert server.asked[0]["path"] == "/v1/chat/completions"
 
 
+@pytest.mark.slow
 def test_prompt_and_calls_stand_in_mlflow(frozen, ask):
     batch, client = ask(), frozen.project.server.client
     prompt = client.load_prompt(batch.record.origin.prompts[0])
@@ -118,6 +119,7 @@ def test_prompt_and_calls_stand_in_mlflow(frozen, ask):
     assert ask(seed=5).record.origin.prompts == ("prompts:/shop-prompt-prompt/2",)
 
 
+@pytest.mark.slow
 def test_asking_again_costs_nothing(ask, server):
     batch = ask()
     assert len(server.asked) == 3
@@ -171,6 +173,7 @@ def test_a_server_in_trouble_is_asked_again(ask, server, well, trouble):
         assert min(one["at"] for one in server.asked[2:]) - server.asked[0]["at"] >= 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "text", "message"),
     [
@@ -250,6 +253,7 @@ def test_examples_are_counted_and_may_not_come_back(ask, server, well):
     assert 4 < told["real_rows_sent"] <= 16
 
 
+@pytest.mark.slow
 def test_real_rows_that_may_not_be_copied_are_in_no_trace(frozen, ask, customers):
     customers(40, 8).to_csv("silo.csv", index=False)
     batch = ask(examples=2, source="silo.csv", rows=5)
@@ -315,6 +319,7 @@ def test_requests_keep_to_a_rate(ask, server):
     assert begun[2] - begun[0] >= 0.35
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -346,6 +351,7 @@ def test_nothing_is_asked_before_the_set_is_frozen(defined):
         defined.generate_by_llm("tiny", prompt="prompt.j2", rows=5, purpose="x")
 
 
+@pytest.mark.slow
 def test_prices_give_the_cost_where_the_server_does_not(ask, server, rows):
     assert ask(params={"price_prompt": 2, "price_completion": 10}).record.notes["llm"]["cost"] == pytest.approx(0.0021)
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.5}

@@ -131,6 +131,7 @@ def test_without_distribution_or_commit_the_version_must_be_given(frozen, module
     assert (record.origin.version, record.notes["code"]["sha256"]) == ("1.2", file_digest(module))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "params", "version", "leaky"),
     [("Plain", {"cents": 1}, "3", None), ("Record", {"cents": 2}, "4", True)],
@@ -144,6 +145,7 @@ def test_a_class_keeps_the_contract_of_the_plugins(frozen, module, name, params,
     assert given.origin.params == {"cents": 7}
 
 
+@pytest.mark.slow
 def test_a_distribution_gives_its_version_and_a_file_of_the_same_name_does_not(monkeypatch, tmp_path):
     import click
 
@@ -176,6 +178,7 @@ def test_a_function_cannot_change_the_real_rows(frozen, module):
     assert frozen.training_rows().equals(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "asked", "error", "message"),
     [

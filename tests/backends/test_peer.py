@@ -31,6 +31,7 @@ def ask(frozen, sdv_python):
     return ask
 
 
+@pytest.mark.slow
 def test_the_record_has_the_model_its_parameters_and_its_environment(frozen, ask):
     batch = ask(params={"shift": 2.5})
     record = batch.record
@@ -53,6 +54,7 @@ def test_the_same_seed_gives_the_same_rows(ask, monkeypatch):
     assert ask().digest == ask(purpose="again").digest != ask(seed=4).digest
 
 
+@pytest.mark.slow
 def test_a_slice_is_learned_alone_and_kept(frozen, ask):
     batch = ask(slice="age < 30")
     schema = frozen.project.evaluation_set().schema
@@ -96,6 +98,7 @@ def test_what_goes_wrong_over_there_is_told_and_leaves_no_run(frozen, ask, chang
     assert frozen.project.reader.runs("batch") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -123,6 +126,7 @@ def test_list_says_how_to_make_the_environment():
     assert next(item for item in as_json if item["name"] == "sdv:MODEL")["setup"].startswith("python3 -m venv")
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_the_python(frozen, sdv_python):
     words = [MODEL, "--python", sdv_python, "--rows", "9", "--purpose", "x", "--param", "shift=1", "--timeout", "60"]
     done = CliRunner().invoke(cli, ["generate", *words, "--experiment", "shop", "--json"], catch_exceptions=False)

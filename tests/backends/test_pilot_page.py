@@ -30,6 +30,7 @@ def test_nothing_in_the_rows_becomes_markup():
     assert page.count("&lt;script&gt;") == 50
 
 
+@pytest.mark.slow
 def test_a_page_of_25_beside_25(frozen):
     batch = frozen.generate("bootstrap_noise", rows=40, seed=1, purpose="x", pilot=True)
     synthetic, real = ages_of(page_of(frozen, batch))
@@ -43,6 +44,7 @@ def test_real_rows_lie_in_the_slice(frozen):
     assert all(ages and max(ages) < 30 for ages in ages_of(page_of(frozen, batch)))
 
 
+@pytest.mark.slow
 def test_real_rows_of_a_silo_are_not_copied(frozen, customers):
     customers(100, 8).to_csv("silo.csv", index=False)
     page = page_of(frozen, frozen.generate("bootstrap_noise", rows=30, purpose="x", source="silo.csv", pilot=True))

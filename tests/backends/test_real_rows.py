@@ -52,6 +52,7 @@ def test_a_few_of_them_among_real_rows_are_found_in_any_order(define_elsewhere, 
         define_elsewhere(mixed[mixed.columns[::-1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("also", [(), ("batch",), ("batch", "digests"), ("batch", "salt")])
 def test_rows_of_a_batch_are_known_though_its_evaluation_set_is_gone(define_elsewhere, frozen, batch, customers, also):
     client, evaluation_run = frozen.project.server.client, frozen.project.evaluation_set().run.run_id

@@ -46,6 +46,7 @@ def test_a_limit_changes_no_row(frozen, ask, generator, version):
     assert made.record.notes == again.record.notes
 
 
+@pytest.mark.slow
 def test_pieces_come_one_by_one(ask):
     assert ask(params={"what": "pieces"}).n_rows == 20
 

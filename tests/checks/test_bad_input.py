@@ -59,6 +59,7 @@ def test_empty_real_sides_are_inconclusive(check, side, evidence):
     assert f"{side} 0 (needs " in reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("check", "wanted", "said"),
     [
@@ -92,6 +93,7 @@ def wide_evidence(n_rows: int, n_columns: int) -> CheckInput:
     return CheckInput(*(wide(n_rows, n_columns, seed) for seed in range(3)), Task("y", "binary"), "roc_auc", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", SIZED)
 def test_more_columns_than_rows(check):
     outcome, reason = verdict(check, wide_evidence(50, 60))
@@ -128,6 +130,7 @@ def test_twenty_thousand_levels(check):
         assert outcome == "fail" and "'code'" in reason
 
 
+@pytest.mark.slow
 def test_what_could_not_be_computed_is_listed_and_does_not_pass(evidence):
     same = {side: getattr(evidence, side).assign(job="clerk") for side in ("batch", "members", "control")}
     outcome, reason = verdict("privacy", replace(evidence, **same, sensitive=("job",)))

@@ -41,6 +41,7 @@ def test_the_columns_that_were_kept_are_found(tables):
     assert found and all(len(one) >= 5 and set(one) <= set(KEPT) for one in found)
 
 
+@pytest.mark.slow
 def test_parts_of_evaluation_rows_fail_and_the_columns_are_named(tables, evidence, ruled):
     members, control, batch = tables
     task = replace(evidence.task, target="c0", kind="multiclass")
@@ -50,6 +51,7 @@ def test_parts_of_evaluation_rows_fail_and_the_columns_are_named(tables, evidenc
     assert ruling.verdict == "fail" and "evaluation rows" in said and "'c1', 'c4', 'c6'" in said
 
 
+@pytest.mark.slow
 def test_parts_of_training_rows_and_other_rows_pass(tables, evidence, ruled):
     members, control, batch = tables
     task = replace(evidence.task, target="c0", kind="multiclass")

@@ -105,6 +105,7 @@ def test_a_generator_that_learned_from_everything_fails(ruled, evidence, members
     assert ruling.verdict == "fail" and "evaluation rows" in ruling.reasons[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaf", [5, 60])
 def test_trees_that_have_seen_training_rows_alone_are_not_accused(leaf, ruled, evidence, members, rng):
     made = trees(members, 900, rng, leaf=leaf)
@@ -123,6 +124,7 @@ def test_rows_that_repeat_by_nature_pass(ruled, evidence):
     assert result.metrics["evaluation_rows_equal"] > 0
 
 
+@pytest.mark.slow
 def test_numbers_of_customers_that_fall_between_known_ones_are_no_leak(ruled, evidence, members, control, fresh):
     drawn = np.random.default_rng(0).permutation(3_000)
     ends = (drawn[:900], drawn[900:1_600], drawn[900:1_800])  # the batch's are those that training rows leave free

@@ -41,6 +41,7 @@ def test_a_fresh_draw_passes(evidence, ruled):
     assert all(np.isfinite(list(result.metrics.values())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_fails_and_is_named(damage, evidence, ruled):
     spoil, named = DAMAGES[damage]
@@ -57,6 +58,7 @@ def test_clipped_tails_are_too_clean(evidence, ruled):
     assert any("tails_kept of 'income'" in reason and "too clean" in reason for reason in ruling.reasons)
 
 
+@pytest.mark.slow
 def test_drift_between_members_and_control_is_inconclusive(evidence, ruled):
     older = evidence.control.assign(age=evidence.control["age"] + 40)
     ruling, result = ruled(plugin, replace(evidence, control=older))
@@ -72,6 +74,7 @@ DOUBTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doubt", DOUBTS)
 def test_columns_and_pairs_are_judged_where_whole_rows_cannot_be(doubt, evidence, ruled):
     doubtful = DOUBTS[doubt](evidence)
@@ -88,6 +91,7 @@ def test_few_rows_are_inconclusive_and_the_needed_number_is_given(evidence, rule
     assert "batch 10 (needs " in ruling.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_batch_is_judged_within_its_slice(evidence, ruled):
     young = Slice.parse("age < 50")
     batch = evidence.batch[young.mask(evidence.batch)].reset_index(drop=True)
@@ -95,6 +99,7 @@ def test_a_batch_is_judged_within_its_slice(evidence, ruled):
     assert ruled(plugin, replace(evidence, batch=batch, slice=young))[0].verdict == "pass"
 
 
+@pytest.mark.slow
 def test_high_cardinality_names_of_one_law_pass(evidence, ruled):
     rng = np.random.default_rng(0)
 
@@ -111,6 +116,7 @@ def test_a_missing_column_is_refused(evidence):
         plugin.run(replace(evidence, batch=evidence.batch.drop(columns="loan")), plugin.defaults)
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(evidence):
     first, second = (plugin.run(evidence, plugin.defaults) for _ in range(2))
     assert first.probes == second.probes

@@ -82,6 +82,7 @@ def with_copies(evidence, originals, share):
     return replace(evidence, batch=pd.concat([copies, evidence.batch.iloc[n:]], ignore_index=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [Contamination(), Privacy(), Fidelity()])
 def test_other_real_texts_pass(evidence, check):
     ruling, found = ruled(check, evidence)
@@ -97,6 +98,7 @@ def test_edited_evaluation_texts_fail_contamination_and_are_not_shown(evidence, 
     assert not any(text in " ".join(ruling.reasons) for text in evidence.control["said"])
 
 
+@pytest.mark.slow
 def test_edited_training_texts_fail_privacy_alone(evidence):
     copied = with_copies(evidence, evidence.members, 0.5)
     ruling, _ = ruled(Privacy(), copied)
@@ -104,6 +106,7 @@ def test_edited_training_texts_fail_privacy_alone(evidence):
     assert ruled(Contamination(), copied)[0].verdict == "pass"
 
 
+@pytest.mark.slow
 def test_texts_that_repeat_by_nature_are_no_leak(evidence):
     """Every text stands in several forms, as licences and product names do."""
     rng = np.random.default_rng(8)
@@ -128,6 +131,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", BAD)
 def test_texts_that_nobody_would_write_fail_and_are_shown(evidence, statistic):
     rng = np.random.default_rng(6)

@@ -47,6 +47,7 @@ def panel() -> CheckInput:
     return CheckInput(fresh, members, control, TASK, "roc_auc", seed=0)
 
 
+@pytest.mark.slow
 def test_two_sides_of_a_split_by_group_are_distinguished_by_row_and_not_by_group(panel):
     encoding = Encoding.learn(pd.concat([panel.members, panel.control]).drop(columns="patient"))
     by_row = blind_test(panel.members, panel.control, encoding, seed=0)
@@ -62,6 +63,7 @@ def test_a_real_difference_between_groups_is_told_without_advising_rows_at_rando
     assert "'age'" in said and "random splits by 'patient'" in said and "drawn at random" not in said
 
 
+@pytest.mark.slow
 def test_rows_of_other_patients_pass_and_damaged_ones_fail(panel, ruled):
     assert ruled(fidelity, panel)[0].verdict == "pass"
     spoilt = replace(panel, batch=panel.batch.assign(pressure=panel.batch["pressure"] + 25))
@@ -101,6 +103,7 @@ def test_a_few_patients_beyond_the_known_range_are_no_damage():
         assert probe.p_value is not None and (probe.p_value < 1e-4) == significant
 
 
+@pytest.mark.slow
 def test_a_time_that_only_evaluation_rows_have_is_no_reason_to_refuse_a_batch(panel, ruled):
     day = {side: pd.Series(np.arange(len(getattr(panel, side))) % 90) for side in ("batch", "members", "control")}
     later = replace(
@@ -117,6 +120,7 @@ def test_a_time_that_only_evaluation_rows_have_is_no_reason_to_refuse_a_batch(pa
     assert ruled(Fidelity(), early)[0].verdict == "fail"
 
 
+@pytest.mark.slow
 def test_privacy_deals_whole_patients(panel, ruled):
     """By row, a model that has seen one visit of a patient knows on which side the others lie."""
     wide = replace(panel, members=visits(150, 8, 3), control=visits(150, 8, 4, 1_000), batch=visits(150, 8, 5, 2_000))
@@ -126,6 +130,7 @@ def test_privacy_deals_whole_patients(panel, ruled):
     assert meta.floor is not None and 0.5 < meta.floor < 0.7
 
 
+@pytest.mark.slow
 def test_visits_of_members_that_are_handed_out_still_fail(panel, ruled):
     copied = panel.members.assign(pressure=panel.members["pressure"] + 0.01, patient="new")
     ruling, _ = ruled(privacy, replace(panel, batch=normalise(copied)))

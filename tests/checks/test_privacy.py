@@ -26,6 +26,7 @@ def test_a_fresh_draw_passes(evidence, ruled):
     assert result.metrics["detectable_auc"] < plugin.defaults["detectable_auc"]
 
 
+@pytest.mark.slow
 def test_jittered_copies_of_members_fail(evidence, ruled):
     leaky = pd.concat([_jittered(evidence.members, 90), evidence.batch[90:]], ignore_index=True)
     ruling, _ = ruled(plugin, replace(evidence, batch=normalise(leaky)))
@@ -33,6 +34,7 @@ def test_jittered_copies_of_members_fail(evidence, ruled):
     assert any("near_copies" in reason for reason in ruling.reasons)
 
 
+@pytest.mark.slow
 def test_jittered_copies_of_strangers_pass(evidence, fresh, ruled):
     harmless = pd.concat([_jittered(fresh[:400], 90), evidence.batch[400:]], ignore_index=True)
     assert ruled(plugin, replace(evidence, batch=normalise(harmless)))[0].verdict == "pass"
@@ -43,6 +45,7 @@ def test_exact_copies_fail(evidence, ruled):
     assert any("exact_copies" in reason for reason in ruling.reasons)
 
 
+@pytest.mark.slow
 def test_ten_members_as_they_are_fail(evidence, ruled):
     few = pd.concat([evidence.members[:10], evidence.batch[10:]], ignore_index=True)
     ruling, result = ruled(plugin, replace(evidence, batch=few))
@@ -51,6 +54,7 @@ def test_ten_members_as_they_are_fail(evidence, ruled):
     assert "in four of five cases" in result.words
 
 
+@pytest.mark.slow
 def test_reused_values_fail_and_name_the_column(evidence, ruled):
     values = evidence.members["income"].dropna().sample(len(evidence.batch), replace=True, random_state=0)
     ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch.assign(income=values.to_numpy())))
@@ -69,6 +73,7 @@ def test_sensitive_columns_are_inferred(evidence, ruled):
     assert any("inference_auc of 'income'" in reason for reason in ruling.reasons)
 
 
+@pytest.mark.slow
 def test_drift_makes_attacks_invalid(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, control=evidence.control.assign(age=evidence.control["age"] + 40)))
     assert ruling.verdict == "inconclusive"

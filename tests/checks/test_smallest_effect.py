@@ -41,6 +41,7 @@ def test_utility_finds_the_share_that_it_states(error, gain):
     assert low < 0.65 and high > 0.85
 
 
+@pytest.mark.slow
 def test_fidelity_finds_the_distance_of_a_column_that_it_states():
     names = ["c0", "c1"]
 
@@ -76,6 +77,7 @@ def test_groups_that_widen_the_floor_widen_what_is_stated():
     assert smallest_column_distance(wide, N, N, 1e-3) > 2 * smallest_column_distance(probe, N, N, 1e-3)
 
 
+@pytest.mark.slow
 def test_both_checks_state_it_on_their_run(evidence, ruled):
     _, of_fidelity = ruled(fidelity, evidence)
     _, of_utility = ruled(utility, evidence)

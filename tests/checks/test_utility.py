@@ -33,6 +33,7 @@ def test_a_constant_label_fails(evidence, ruled):
     assert result.metrics["gain_share"] == 0
 
 
+@pytest.mark.slow
 def test_regression_and_its_inverted_target(evidence, ruled):
     numeric = replace(evidence, task=Task("age", "regression"), metric="r2")
     assert ruled(plugin, numeric)[0].verdict == "pass"
@@ -64,6 +65,7 @@ def test_too_few_rows(evidence, ruled):
     assert ruling.verdict == "inconclusive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("label", "what"), [(None, "missing"), ("maybe", "of a class that no real training row has")])
 @pytest.mark.parametrize("n_bad", [3, None])
 def test_a_batch_with_targets_that_nothing_can_be_trained_on_fails(evidence, ruled, label, what, n_bad):
@@ -74,6 +76,7 @@ def test_a_batch_with_targets_that_nothing_can_be_trained_on_fails(evidence, rul
     assert f"{n_bad or len(batch):,} of {len(batch):,} targets are {what}: no model" in ruling.reasons[0]
 
 
+@pytest.mark.slow
 def test_no_model_is_scored_on_the_rows_that_confirm(evidence, ruled):
     choosing = np.arange(len(evidence.control)) % 2 == 0
     halved = replace(evidence, choosing=choosing)
@@ -92,6 +95,7 @@ def of_slice(evidence, part, **changes):
     return replace(evidence, batch=batch, slice=part, **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_slice_of_one_class_is_judged_beside_real_rows_of_the_rest(evidence, ruled, metric):
     ruling, result = ruled(plugin, of_slice(evidence, PAID, metric=metric))
@@ -107,6 +111,7 @@ def test_a_slice_of_one_class_whose_rows_are_wrong_fails(evidence, ruled):
     assert ruled(plugin, replace(wrong, batch=swapped.assign(default="yes")))[0].verdict == "fail"
 
 
+@pytest.mark.slow
 def test_a_slice_of_one_class_is_scored_on_the_rows_that_choose(evidence, ruled):
     choosing = np.arange(len(evidence.control)) % 2 == 0
     _, result = ruled(plugin, of_slice(evidence, PAID, choosing=choosing))
@@ -115,12 +120,14 @@ def test_a_slice_of_one_class_is_scored_on_the_rows_that_choose(evidence, ruled)
     assert within.tables["utility"]["n_rows"].tolist() == [int((evidence.control["age"] < 50).sum())]
 
 
+@pytest.mark.slow
 def test_a_slice_of_one_of_three_classes_is_judged(evidence, ruled):
     cut = of_slice(evidence, Slice.parse("job == 'clerk'"), task=Task("job", "multiclass"), metric="accuracy")
     ruling, result = ruled(plugin, cut)
     assert ruling.verdict != "fail" and result.tables["utility"]["n_rows"].iloc[0] == len(evidence.control)
 
 
+@pytest.mark.slow
 def test_a_slice_of_a_number_that_is_the_target_is_judged(evidence, ruled):
     old = of_slice(evidence, Slice.parse("age > 45"), task=Task("age", "regression"), metric="r2")
     assert ruled(plugin, old)[0].verdict == "pass"
@@ -140,6 +147,7 @@ def test_a_slice_on_which_the_metric_is_undefined_is_listed(evidence, ruled):
     assert result.tables["not_judged"]["why"].tolist() == ["roc_auc is undefined there, as where one class is left"]
 
 
+@pytest.mark.slow
 def test_few_positives_need_as_many_as_freeze_said(evidence, ruled):
     few = {}
     for side, n in (("batch", 6), ("members", 6), ("control", 4)):

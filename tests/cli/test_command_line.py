@@ -155,6 +155,7 @@ def test_the_next_command_tells_no_password() -> None:
     assert found.output == "next: synth-mlflow check --experiment 'a b'\n"
 
 
+@pytest.mark.slow
 def test_retract_and_verify(call: Callable[..., tuple[int, str, str]], demo_workflow: Workflow) -> None:
     server, batch = demo_workflow.project.server, demo_workflow.project.batches()[0].id
     at = ("--tracking-uri", server.tracking_uri)
@@ -193,6 +194,7 @@ def test_list_tells_what_is_leaky(call: Callable[..., tuple[int, str, str]]) -> 
     assert "LEAKY" in call("list")[1]
 
 
+@pytest.mark.slow
 def test_run_goes_on_where_it_stopped(
     call: Callable[..., tuple[int, str, str]], demo: tuple[Path, str], demo_workflow: Workflow
 ) -> None:
@@ -219,6 +221,7 @@ def test_missing_libgomp_names_the_package(tmp_path: Path) -> None:
     assert done.returncode == 1 and "apt-get install libgomp1" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_run_says_at_once_that_rows_will_not_suffice(call, uri, write_project) -> None:
     given = ("run", str(write_project()), "--rows", "100", "--ratios", "0,50", "--tracking-uri", uri, "-q")
     code, _, err = call(*given)

@@ -103,6 +103,7 @@ def test_an_interrupt_is_no_error_of_files(monkeypatch, capfd):
     assert _exit_code([]) == 130 and "stopped by Ctrl-C" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_cannot_show_all_letters(frozen, encoding):
     """As in a Windows console, or where the output goes into a file there."""
@@ -117,6 +118,7 @@ def test_a_terminal_that_cannot_show_all_letters(frozen, encoding):
     assert b"next: synth-mlflow generate" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["text", "folder"])
 def test_a_tracking_file_that_is_no_database(kind, call, tmp_path):
     path = tmp_path / "other.db"

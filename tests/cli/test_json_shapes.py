@@ -51,6 +51,7 @@ def _arguments(verb: str, done: Workflow, folder: Path) -> list[str]:
 ASKED = ["define", "validate", "sweep", "report", "status", "check", "log-production", "retract", "verify", "identify"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [*ASKED, "trace", "blame", "reproduce", "diff", "show", "list", "init", "completion"])
 def test_the_shape_is_what_is_printed(call: Call, done: Workflow, tmp_path: Path, verb: str) -> None:
     uri = done.project.server.tracking_uri
@@ -60,6 +61,7 @@ def test_the_shape_is_what_is_printed(call: Call, done: Workflow, tmp_path: Path
     assert set(found[0] if isinstance(found, list) else found) == _keys(verb)
 
 
+@pytest.mark.slow
 def test_stages_that_come_before(call: Call, defined: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
     at = ("--json", "--tracking-uri", defined.project.server.tracking_uri)
     assert set(json.loads(call("freeze", *at)[1])) == _keys("freeze")

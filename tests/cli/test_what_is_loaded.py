@@ -27,16 +27,19 @@ def loaded(watched: tuple[str, ...], *arguments: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["status", "check"])
 def test_what_only_reads_loads_no_statistics_and_no_models(done: Workflow, verb: str) -> None:
     assert loaded(HEAVY, verb, "--tracking-uri", done.project.server.tracking_uri) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list",), ("frobnicate",), ("generate",), ("show", "nowhere.parquet")])
 def test_without_a_project_mlflow_is_not_loaded_either(arguments: tuple[str, ...]) -> None:
     assert loaded((*HEAVY, "mlflow"), *arguments) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "names"), [("checks", ("defaults", "version")), ("generators", ("version", "leaky"))]
 )

@@ -60,6 +60,7 @@ def test_what_it_refuses(text, match):
         parse_constraints([text])
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 def test_no_text_does_anything_but_parse_or_be_refused(text):
     with contextlib.suppress(UsageError):

@@ -37,6 +37,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("tables")
 
 
+@pytest.mark.slow
 @given(table=tables())
 def test_parquet_keeps_both_digests(folder, table):
     write_parquet(table, folder / "a.parquet")
@@ -45,6 +46,7 @@ def test_parquet_keeps_both_digests(folder, table):
     assert np.array_equal(row_hashes(again), row_hashes(table))
 
 
+@pytest.mark.slow
 @given(table=tables())
 def test_csv_keeps_the_digests_of_rows(folder, table):
     table.to_csv(folder / "a.csv", index=False)

@@ -25,6 +25,7 @@ def started(code, folder):
     return process, Path(process.stdout.readline().strip())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="locks and modes of POSIX")
 def test_what_a_killed_process_left_is_removed_by_the_next_and_a_living_one_keeps_its_room(tmp_path):
     killed, left = started(f"{ROWS}; import time; time.sleep(600)", tmp_path)

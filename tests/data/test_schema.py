@@ -94,6 +94,7 @@ def test_years_and_measures_that_are_all_different_are_no_identifiers():
     assert role_of(pd.Series(RNG.choice(10**6, 60, replace=False), name="people"), "integer") == "number"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "message"),
     [

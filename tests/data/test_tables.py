@@ -96,6 +96,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, name):
         read_table(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_no_damaged_byte_of_a_parquet_file_ends_in_a_traceback(tmp_path):
     write_parquet(pd.DataFrame({"a": [1, 2], "s": pd.Series(["x", None], dtype="str")}), tmp_path / "a.parquet")
     content = (tmp_path / "a.parquet").read_bytes()
@@ -152,6 +153,7 @@ def test_restore_keeps_order_and_types(tmp_path):
     pd.testing.assert_frame_equal(again, frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "reading"), [("a,b,c\n1,2,3\n4,5\n\n6,7,8\n", ""), ("a;b;c\n1;2;3\n4;5\n\n6;7;8\n", ", sep=';'")]
 )

@@ -57,6 +57,7 @@ def test_quoted_output_is_what_the_demo_prints(demo: tuple[Path, str]) -> None:
     assert [line for line in masked(quoted.group(1)) if line not in printed] == []
 
 
+@pytest.mark.slow
 def test_searches_find_what_they_estimate(demo_workflow: Workflow) -> None:
     server, batch = demo_workflow.project.server, demo_workflow.project.batches()[0]
     demo_workflow.generate("bootstrap_noise", params={"noise": 3}, rows=300, purpose="caught")
@@ -99,6 +100,7 @@ def test_registered_model_takes_raw_columns(demo: tuple[Path, str]) -> None:
     assert set(predicted["prediction"]) <= {"benign", "malignant"}
 
 
+@pytest.mark.slow
 def test_python_block_of_imported_batches_runs(
     frozen: object, customers: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_python_block_of_imported_batches_runs(
     assert names["b"].batch.n_rows == 300  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_example_statement_is_complete(tmp_path: Path, uri: str) -> None:
     example = re.search(r"```markdown\n(---\nname: wine-quality.*?)```", README, re.DOTALL)
     assert example

@@ -64,6 +64,7 @@ def bare(provenance: Provenance) -> Provenance:
     return replace(provenance, batches=(), models=(), handoffs=(), limits="")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda p: p, odd, bare])
 def test_croissant_is_valid(provenance: Provenance, change: Any) -> None:
     provenance = change(provenance)
@@ -88,6 +89,7 @@ def test_croissant_reads_the_rows(provenance: Provenance, demo_workflow: Workflo
     assert len(rows) == batch.n_rows and len(rows[0]) == len(provenance.columns)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda p: p, odd, bare])
 def test_prov_json_is_read_back_whole(provenance: Provenance, change: Any) -> None:
     text = rendered("prov_json", change(provenance))
@@ -115,6 +117,7 @@ def test_prov_json_says_which_rows_are_synthetic_and_what_made_them(provenance: 
     assert not any(f"sha256:{evaluation}" in pair for pair in derived)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda p: p, odd, bare])
 def test_openlineage_events_are_what_the_client_would_send(provenance: Provenance, change: Any) -> None:
     """The client's classes are generated from the specification's JSON Schema; an unknown or missing key raises."""

@@ -76,6 +76,7 @@ def test_an_acceptance_that_was_taken_back_begins_anew(frozen, revise):
     assert accepted_since(revisions, "utility") == revisions[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("later", "told"),
     [

@@ -102,6 +102,7 @@ def test_a_second_freeze_ends_what_rested_on_the_first(done, tmp_path):
     assert again.validate() == again.validate()  # many are passed over with a line
 
 
+@pytest.mark.slow
 def test_retracted_rows_are_known_under_another_evaluation_set(done, customers, tmp_path):
     done.retract(done.project.batches()[0].id, reason="wrong rate", by="Ada")
     client = done.project.server.client

@@ -113,6 +113,7 @@ def test_nothing_is_noted_while_a_check_is_missing(project: Project, batch: Stor
     assert project.batch(batch.id).run.params == batch.run.params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"policy": "p"}', '{"policy": "p", "checks": [{"check": 1}]}'])
 def test_what_is_no_note_is_passed_over_and_found(project: Project, batch: StoredBatch, text: str) -> None:
     add_params(project.server, batch.run.run_id, {f"{names.P_SUMMARY_PREFIX}2": text})
@@ -145,6 +146,7 @@ def test_a_note_of_a_check_that_is_gone_is_found(forged: Callable[[str, str], li
     assert forged(first, "0" * 32) == [f"a verdict noted on it names the check run {'0' * 32}, which is gone"]
 
 
+@pytest.mark.slow
 def test_a_note_says_nothing_once_a_check_is_deleted(demo_workflow: Workflow, batch: StoredBatch) -> None:
     project = demo_workflow.project
     check = check_runs(project, policy_in(project), [batch])[batch.run.run_id][0]

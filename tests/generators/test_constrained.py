@@ -109,6 +109,7 @@ def test_spans_are_those_of_the_members(orders: pd.DataFrame) -> None:
     assert days[1].mean() == pytest.approx(days[0].mean(), abs=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", ['shipped >= "2024-06-01"', "total > 200 and net > 150", 'city == "Truro"', "parts is missing"]
 )
@@ -119,6 +120,7 @@ def test_constraints_go_together_with_slices(name: str, where: str, orders: pd.D
     assert parse_constraints(DECLARED).seen_in(orders).broken(drawn) == {}
 
 
+@pytest.mark.slow
 def test_same_seed_same_rows_and_pieces_have_unique_identifiers(orders: pd.DataFrame) -> None:
     first, again = (fit("forest", orders).sample(100, np.random.default_rng(1)) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)

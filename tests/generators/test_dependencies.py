@@ -79,6 +79,7 @@ def test_every_row_keeps_it(rows: pd.DataFrame, generator: Forest | GaussianCopu
     assert (made["trend_ads"] == (made["trend"] * 37) % 23 * 10).all()
 
 
+@pytest.mark.slow
 def test_independent_columns_and_one_exception_give_none(rows: pd.DataFrame) -> None:
     found = 0
     for seed in range(60):

@@ -55,12 +55,14 @@ def test_missing_values_stay_as_frequent(sampler: Sampler, mixed: pd.DataFrame) 
     assert np.abs(drawn.isna().mean() - mixed.isna().mean()).max() < 0.05
 
 
+@pytest.mark.slow
 def test_same_seed_same_rows_and_another_seed_others(name: str, mixed: pd.DataFrame, churn: Task) -> None:
     first, again = (fit(name, mixed, churn, seed=3).sample(50, np.random.default_rng(4)) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(fit(name, mixed, churn, seed=3).sample(50, np.random.default_rng(5)))
 
 
+@pytest.mark.slow
 def test_the_thread_count_changes_nothing(name: str, mixed: pd.DataFrame, churn: Task) -> None:
     batches = []
     for n_threads in (1, 2):
@@ -100,6 +102,7 @@ def test_no_rows_have_the_columns(sampler: Sampler, mixed: pd.DataFrame) -> None
     assert nothing.empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", SLICES)
 def test_every_row_lies_in_the_slice(name: str, where: str, mixed: pd.DataFrame, churn: Task) -> None:
     sampler = fit(name, mixed, churn, where=where)

@@ -79,6 +79,7 @@ def test_a_slice_that_is_hardly_ever_drawn_is_refused_with_the_numbers() -> None
         sampler.sample(1_000, rng)
 
 
+@pytest.mark.slow
 def test_wide_tables_look_at_the_columns_that_matter() -> None:
     rng = np.random.default_rng(0)
     members = pd.DataFrame(rng.normal(size=(300, 50)), columns=[f"c{i}" for i in range(50)])

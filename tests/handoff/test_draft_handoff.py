@@ -82,6 +82,7 @@ def test_the_draft_is_kept_once_and_written(frozen: Workflow, tmp_path: Path) ->
     assert json.loads(json.dumps(first.to_json()))["next_steps"]
 
 
+@pytest.mark.slow
 def test_run_ends_in_a_draft_where_the_gate_stays_shut(
     call: Callable[..., tuple[int, str, str]], write_project: Callable[..., Path], uri: str, tmp_path: Path
 ) -> None:

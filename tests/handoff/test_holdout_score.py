@@ -85,6 +85,7 @@ def holds(workflow: Workflow) -> bool:
     return workflow.verify(workflow.project.reader.finished("sweep")[-1].run_id).holds
 
 
+@pytest.mark.slow
 def test_a_sweep_opens_nothing(halved: Workflow, openings: list[str]) -> None:
     final, run = final_of(halved), halved.project.reader.finished("sweep")[-1]
     assert estimate_of(final) is None and holds(halved) and openings == []
@@ -95,6 +96,7 @@ def test_a_sweep_opens_nothing(halved: Workflow, openings: list[str]) -> None:
     assert (predictions.shape[0], classes) == (301, ("no", "yes"))
 
 
+@pytest.mark.slow
 def test_two_reports_open_once_and_estimate_the_same(halved: Workflow, openings: list[str], tmp_path: Path) -> None:
     first = halved.report().document.sweep.estimate
     (tmp_path / "limits.md").write_text(shop.LIMITS.replace("Ever.", "At night."))
@@ -142,6 +144,7 @@ def test_small_set_is_shared_and_worn_by_every_sweep(done: Workflow, openings: l
     assert done.verify().holds
 
 
+@pytest.mark.slow
 def test_two_reports_at_once_end_with_one_estimate(halved: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one states its estimate while the first one computes its own."""
     other, scored = Workflow("shop", halved.project.server.tracking_uri), holdout_score.scored
@@ -157,6 +160,7 @@ def test_two_reports_at_once_end_with_one_estimate(halved: Workflow, monkeypatch
     assert told[0] == told[1] and told[0].n_earlier_uses == 1
 
 
+@pytest.mark.slow
 def test_report_that_dies_after_the_opening_is_completed_with_the_same_estimate(
     halved: Workflow, openings: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

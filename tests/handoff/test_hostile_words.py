@@ -126,6 +126,7 @@ def test_names_add_no_markup_to_the_markdown(document, word):
     assert all(address.startswith((MLFLOW, BRIEF)) for address in shape.addresses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [word for word in NASTY if word])
 def test_names_break_no_table_and_no_heading(document, word):
     plain, named = (_Shape(_rendered(to_markdown(_named(document, w)))).tags for w in ("plain", word))
@@ -143,6 +144,7 @@ def test_people_cannot_write_markup_into_the_page(document, word):
     assert not any(address.lower().startswith(("javascript", "vbscript", "data:text")) for address in shape.addresses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "word", [*NASTY, "```\nnever closed", "<!-- never closed", "[x]: javascript:alert(1)\n\n[x]", "<details>"]
 )

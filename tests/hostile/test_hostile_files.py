@@ -76,6 +76,7 @@ def test_slices_never_run_code(text):
         Slice.parse(text).mask(pd.DataFrame({"age": [1]}))
 
 
+@pytest.mark.slow
 def test_nothing_in_the_package_runs_or_unpickles_what_it_reads():
     """Looked at in the source itself: no eval, exec, pickle or YAML loader with tags; NumPy files without objects."""
     root = Path(synth_mlflow.__file__).parent

@@ -34,6 +34,7 @@ def test_one_value_or_half_of_them_are_other_rows(real):
     assert one.dtypes.equals(real.dtypes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALTERATIONS)
 def test_altered_copies_score_above_natural_pairs(real, kind):
     rng = np.random.default_rng(2)

@@ -33,6 +33,7 @@ def test_columns(batch, real, expected):
         assert 1 - distance(real[name], synthetic[name]) == pytest.approx(scores[key], abs=1e-9), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", ["syn_ideal", "syn_clean"])
 def test_pairs(batch, real, expected):
     synthetic = pd.read_parquet(ORACLES / f"{batch}.parquet")

@@ -27,6 +27,7 @@ def test_the_side_test_is_binomial():
     assert matches(2, 0, 0).side_p_value == pytest.approx(0.25**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expected", [0.3, 1.0, 4.0, 20.0])
 def test_the_rate_test_keeps_its_level(expected):
     rng = np.random.default_rng(1)

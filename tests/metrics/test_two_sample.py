@@ -14,6 +14,7 @@ def _draw(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, 4))
 
 
+@pytest.mark.slow
 def test_one_law_is_not_told_apart():
     found = [classifier_test(_draw(300, seed), _draw(300, 1000 + seed), seed=seed, n_rounds=10) for seed in range(30)]
     assert np.mean([one.auc for one in found]) == pytest.approx(0.5, abs=0.02)

@@ -85,6 +85,7 @@ def test_columns_arrive_as_a_named_frame_with_categories(rows, own):
     assert [str(shown[name].dtype) for name in ("age", "notes")] == ["int64", "str"]
 
 
+@pytest.mark.slow
 def test_a_statement_says_how_columns_are_shown(rows, own):
     Watched.shown.clear()
     fit(ModelSpec(own(Watched), columns="encoded"), TASK, rows, seed=1)

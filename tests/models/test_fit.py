@@ -72,6 +72,7 @@ def test_unseen_text_is_predicted_as_missing_text_is(rows, estimator):
         assert np.array_equal(strange, model.predict(rows.assign(region=pd.Series([None] * 400, dtype="str"))))
 
 
+@pytest.mark.slow
 def test_threads_and_repetition_change_nothing(rows):
     spec, task = ModelSpec(params={"subsample": 0.7, "subsample_freq": 1}), Task("churned", "binary")
     first, again = (fit(spec, task, rows, seed=3, n_threads=n).predict(rows) for n in (1, 2))

@@ -63,6 +63,7 @@ def auc(rows: pd.DataFrame, predictions: np.ndarray) -> float:
     return roc_auc_score(rows["liked"] == "yes", predictions[:, 1])
 
 
+@pytest.mark.slow
 def test_texts_beside_other_columns_are_read(rows):
     table, fresh = rows.drop(columns="stars"), made(300, 1)
     assert auc(fresh, fit(LINEAR, TASK, table, seed=0).predict(fresh)) > 0.95
@@ -74,6 +75,7 @@ def test_a_number_is_predicted_from_texts(rows):
     assert r2_score(fresh["stars"], model.predict(fresh)) > 0.7
 
 
+@pytest.mark.slow
 def test_cross_validation_chooses_the_linear_model_where_texts_say_the_label(rows):
     settings = settle(ModelSpec(), TASK, "roc_auc", rows[["said", "liked"]], n_jobs=1)
     assert settings.spec.params["text"] == "linear"
@@ -92,6 +94,7 @@ def test_sweeps_fit_what_was_settled(rows):
     assert type(bench.trainer).__name__ == "_EstimatorTrainer"
 
 
+@pytest.mark.slow
 def test_it_is_served_by_plain_mlflow_and_keeps_no_text(rows, tmp_path):
     table, folder = rows.drop(columns="stars"), tmp_path / "model"
     model = fit(LINEAR, TASK, table, seed=0)

@@ -18,6 +18,7 @@ def rows() -> pd.DataFrame:
     return normalise(pd.DataFrame(X, columns=["a", "b"]).assign(y=(X[:, 0] > 0).astype(int), z=X[:, 0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "metric"), [(Task("y", "binary"), "roc_auc"), (Task("z", "regression"), "r2")])
 def test_small_table_gets_careful_settings(rows, task, metric):
     settings = settle(ModelSpec(), task, metric, rows, n_jobs=1)
@@ -39,6 +40,7 @@ def test_class_of_one_row_can_be_settled(rows):
     assert settle(ModelSpec(), Task("y", "binary"), "accuracy", rare, n_jobs=1).trials
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [coarse(params) for params in GRID])
 def test_coarse_settings_fit_and_do_not_depend_on_the_number_of_threads(params):
     rng = np.random.default_rng(1)

@@ -44,6 +44,7 @@ def test_rows_of_a_frame(frozen, batch, mixed):
     assert "training" in found._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["again.csv", "again.csv.gz", "again.parquet"])
 def test_rows_that_were_saved_again_in_another_order_with_more_columns(frozen, mixed, tmp_path, name):
     again = mixed.assign(comment="seen").sample(frac=1, random_state=3)[["comment", *mixed.columns[::-1]]]
@@ -78,6 +79,7 @@ def test_a_row_on_two_sides_is_ambiguous(frozen, batch, customers):
     assert {each.name: each.n_only_here for each in found.found_in}[batch.batch] == 1
 
 
+@pytest.mark.slow
 def test_many_batches_that_share_a_row_are_not_all_named(frozen, customers):
     rows = customers(40, seed=2)
     for n_rows in range(30, 35):

@@ -20,6 +20,7 @@ def shop(uri, write_project):
     return workflow
 
 
+@pytest.mark.slow
 def test_a_generator_keeps_them_and_the_record_says_how(shop):
     batch = shop.generate("gaussian_copula", rows=200, seed=1, purpose="more rows", slice='region == "north"')
     notes = batch.record.notes["constraints"]
@@ -53,6 +54,7 @@ def test_so_are_files(shop, bad, tmp_path):
         shop.adopt_file(tmp_path / "made.parquet", tmp_path / "record.yaml")
 
 
+@pytest.mark.slow
 def test_so_are_functions_and_classes_may_try_again(shop, bad, tmp_path):
     bad.to_csv(tmp_path / "bad.csv", index=False)
     (tmp_path / "mine.py").write_text(
@@ -90,6 +92,7 @@ def test_what_is_never_drawn_is_an_error_and_no_run(shop, tmp_path):
     assert len(shop.batches()) == 0
 
 
+@pytest.mark.slow
 def test_combinations_of_a_silo_count_as_real(shop, customers, tmp_path):
     silo = customers(300, seed=5).assign(region="west")
     silo.to_csv(tmp_path / "silo.csv", index=False)
@@ -99,6 +102,7 @@ def test_combinations_of_a_silo_count_as_real(shop, customers, tmp_path):
         b.write(customers(50, seed=6).assign(region="west"))
 
 
+@pytest.mark.slow
 def test_silo_rows_that_break_one_are_counted(shop, customers, tmp_path):
     silo = customers(300, seed=5)
     silo.loc[:4, "age"] = pd.Series([3, 4, 5, 6, 7])

@@ -57,6 +57,7 @@ def rows(customers):
     return customers(60, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bought", "task", "message"),
     [
@@ -76,6 +77,7 @@ def test_targets_that_cannot_be_learned_are_refused(refusal, rows, bought, task,
     refusal(message, rows.assign(bought=np.resize(np.array(bought, dtype=object), 60)), task=task, metric=metric)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

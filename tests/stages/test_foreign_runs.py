@@ -26,6 +26,7 @@ def odd_run(client, experiment, stage, params=()):
 STAGES = ["problem", "evaluation_set", "baseline", "batch", "sweep", "final", "handoff", "sign-off"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", ["0", "own"])
 def test_odd_runs_change_no_answer(done, tmp_path, experiment):
     client = MlflowClient(done.project.server.tracking_uri)
@@ -43,6 +44,7 @@ def test_odd_runs_change_no_answer(done, tmp_path, experiment):
     assert done.check() and done.verify().holds and len(done.batches()) == 1
 
 
+@pytest.mark.slow
 def test_another_projects_missing_files_are_said(uri, tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()

@@ -59,6 +59,7 @@ def test_the_baseline_is_a_child_with_repeats_and_an_interval(frozen):
     assert baseline.params[names.P_EVALUATION_DIGEST] == frozen.project.evaluation_set().digest
 
 
+@pytest.mark.slow
 def test_the_smallest_gain_that_the_set_can_show_is_said_up_front(define):
     workflow = define()
     run = workflow.freeze().run
@@ -101,6 +102,7 @@ def test_by_time(define):
     assert frozen.run.params[names.P_SPLIT_METHOD] == "the latest rows, from day = 60 on"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("store", ["rows", "reference"])
 def test_by_group_and_time_rows_between_are_on_neither_side_and_not_new(define, store, rows):
     workflow = define(evaluation="{share: 0.25, group: shop, time: day}")
@@ -165,6 +167,7 @@ def test_data_may_have_moved(define, tmp_path):
     assert frozen.run.params[names.P_DATA_PATH].endswith("same.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
@@ -188,6 +191,7 @@ def test_a_cut_that_loses_a_class_is_refused(define, rows):
         workflow.freeze(time="day")
 
 
+@pytest.mark.slow
 def test_a_killed_freeze_is_completed_and_not_duplicated(define, monkeypatch):
     workflow = define()
     write = freezing._write_baseline
@@ -206,6 +210,7 @@ def test_a_killed_freeze_is_completed_and_not_duplicated(define, monkeypatch):
     assert len(workflow.project.reader.children(left.run_id)) == 1
 
 
+@pytest.mark.slow
 def test_changed_rows_on_the_server_are_detected(define):
     workflow = define()
     frozen = workflow.freeze()
@@ -216,6 +221,7 @@ def test_changed_rows_on_the_server_are_detected(define):
         workflow.evaluation_rows()
 
 
+@pytest.mark.slow
 def test_a_table_of_few_different_rows_is_split_only_as_somebody_says(define, rows, write_project):
     few = rows.assign(age=rows["age"] // 20, shop=1, day=1)
     workflow = define(few)

@@ -80,6 +80,7 @@ def test_an_equal_batch_is_recorded_once(frozen, write, customers):
     assert len(frozen.batches()) == 2
 
 
+@pytest.mark.slow
 def test_the_same_rows_under_many_records_keep_ids_apart(write, customers):
     ids = {write(customers(5, seed=2), purpose=f"purpose {n}").batch for n in range(6)}
     assert len(ids) == 6
@@ -97,6 +98,7 @@ def test_nothing_enters_before_the_set_is_frozen(defined, customers):
             attempt()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -115,6 +117,7 @@ def test_incomplete_or_untrue_records_are_refused(refused, customers, changes, m
     refused(message, customers(50, seed=2), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -156,6 +159,7 @@ def test_copies_of_evaluation_rows_are_refused_however_they_stand(frozen, refuse
     refused("rows of the batch are rows of the frozen evaluation set", pd.concat([customers(50, seed=2), told, more]))
 
 
+@pytest.mark.slow
 def test_a_source_with_changed_evaluation_rows_is_refused(frozen, customers, tmp_path):
     changed = frozen.evaluation_rows().head(30).assign(age=30)
     pd.concat([customers(200, seed=8), changed]).to_csv(tmp_path / "silo.csv", index=False)
@@ -185,6 +189,7 @@ def file(tmp_path, customers):
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["made.csv", "made.parquet"])
 def test_the_file_door_writes_what_the_python_door_writes(frozen, file, write, customers, name):
     batch = frozen.adopt_file(*file(name))
@@ -208,6 +213,7 @@ def test_a_batch_is_not_adopted_twice_under_another_record(frozen, write, custom
         frozen.adopt_file(path, file()[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "kind"), [("training", "training"), ("none", "none"), ("silo.csv", "file"), (None, "not declared")]
 )
@@ -252,6 +258,7 @@ def test_a_slice_holds_for_every_row(frozen):
     assert frozen.project.batch_rows(frozen.project.batch(batch.batch), schema)["age"].max() < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

@@ -22,6 +22,7 @@ def attempt(name: str, verdict: AttemptOutcome, *, near: int = 0, excess: float 
     return Attempt(Candidate(name, {}, added), verdict, {"fidelity": verdict}, (), near, excess, 0.1)
 
 
+@pytest.mark.slow
 def test_a_search_is_recorded_once_and_sees_no_evaluation_row(
     frozen: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ def copied(done_folder, frozen_folder, tmp_path):
     return new
 
 
+@pytest.mark.slow
 def test_files_are_read_beside_the_database(copied):
     workflow = Workflow("shop", f"sqlite:///{copied}/mlflow.db")
     frozen = workflow.project.evaluation_set()
@@ -38,6 +39,7 @@ def test_a_changed_copy_is_noticed(copied):
         Workflow("shop", f"sqlite:///{copied}/mlflow.db").training_rows()
 
 
+@pytest.mark.slow
 def test_writing_is_refused_until_the_database_names_the_new_folder(copied):
     uri = f"sqlite:///{copied}/mlflow.db"
     workflow = Workflow("shop", uri)

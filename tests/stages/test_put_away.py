@@ -24,6 +24,7 @@ def killed(done):
     return done
 
 
+@pytest.mark.slow
 def test_its_model_is_archived_and_found_by_its_own_tags(killed):
     client, batch = killed.project.server.client, killed.batches()["batch"][0]
     first, second = (client.get_model_version("shop", version) for version in ("1", "2"))
@@ -33,6 +34,7 @@ def test_its_model_is_archived_and_found_by_its_own_tags(killed):
     assert "models:/shop/1" in killed.retract(batch, reason="wrong units", by="Ann").models
 
 
+@pytest.mark.slow
 def test_restored_runs_do_not_count(killed):
     server, reader = killed.project.server, killed.project.reader
     before = [(run.run_id, run.counts) for run in reader.runs() if run.counts]
@@ -109,6 +111,7 @@ def test_writes_that_did_not_happen_still_fail(done, monkeypatch):
             attempt()
 
 
+@pytest.mark.slow
 def test_a_report_that_is_repeated_is_the_same_handoff(done, tmp_path):
     first, again = done.report(tmp_path / "a.html"), done.report(tmp_path / "b.html")
     assert first.run_id == again.run_id and first.document.sha256 == again.document.sha256

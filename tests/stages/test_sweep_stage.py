@@ -35,6 +35,7 @@ def test_the_same_sweep_is_not_done_twice(done: Workflow) -> None:
     assert curve == done.latest_curve()
 
 
+@pytest.mark.slow
 def test_a_batch_that_has_not_passed_is_refused_by_name(done: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
     with done.batch(**LAW) as b:
         b.write(customers(50, 3))
@@ -110,6 +111,7 @@ def test_a_failing_model_leaves_failed_runs_and_no_evidence(done: Workflow, monk
     assert stages_of(done).count("sweep") == 2
 
 
+@pytest.mark.slow
 def test_refined_sweep_adds_the_midpoints(done: Workflow) -> None:
     curve = done.sweep([0, 0.5], repeats=3, refine=True)
     assert len(curve.points) in {3, 4} and {0.0, 0.5} < {point.ratio for point in curve.points}
@@ -161,6 +163,7 @@ def test_comparison_by_anything_else_is_refused(done: Workflow) -> None:
         done.sweep(repeats=3, by="batch")  # type: ignore[arg-type]  # what a user may write
 
 
+@pytest.mark.slow
 def test_earlier_looks_at_the_frozen_set_are_counted(done: Workflow) -> None:
     first = done.project.latest_sweep()
     assert first is not None

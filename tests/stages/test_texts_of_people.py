@@ -1,11 +1,14 @@
 """What people write stays text in the descriptions that MLflow's pages show; passwords are shown nowhere."""
 
+import pytest
+
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.tracking import names
 
 HOSTILE = "**PASS.** validated by <b>Ann</b> ![seal](https://evil.example/seal.png) | x |\n\n# Signed"
 
 
+@pytest.mark.slow
 def test_a_purpose_and_a_retraction_cannot_pose_as_a_verdict(frozen, customers):
     law = {"generator": "law", "version": "<i>1</i>", "params": {}, "seed": 2, "slice": None}
     with frozen.batch(**law, purpose=HOSTILE, source="none") as b:
@@ -46,6 +49,7 @@ def test_no_command_prints_a_password(call, uri):
         assert code and "topsecret" not in out + err
 
 
+@pytest.mark.slow
 def test_a_looser_policy_is_named_on_the_model_and_in_the_handoff(frozen, customers, tmp_path):
     path = tmp_path / "problem.md"
     path.write_text(path.read_text().replace("slices:", "validation: {fidelity: {column_distance: 0.4}}\nslices:", 1))

@@ -28,6 +28,7 @@ def written(workflow: Workflow, rows: pd.DataFrame, **more: Any) -> Batch:
     return b.batch
 
 
+@pytest.mark.slow
 def test_killed_validation_is_completed_and_repeats_nothing(
     frozen: Workflow, customers: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_source_that_no_batch_was_learned_from_is_refused(
     assert frozen.project.reader.children(batch.run_id) == []
 
 
+@pytest.mark.slow
 def test_doubt_that_nobody_accepted_says_how_to(frozen: Workflow, customers: Callable[..., pd.DataFrame]) -> None:
     batch = written(frozen, customers(20, 3))
     frozen.validate(batch)
@@ -145,6 +147,7 @@ def test_doubt_that_nobody_accepted_says_how_to(frozen: Workflow, customers: Cal
     assert 'accept_inconclusive: {CHECK: "why"}' in refusal.value.fix
 
 
+@pytest.mark.slow
 def test_doubt_that_was_accepted_is_told_on_every_run(
     frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:
@@ -169,6 +172,7 @@ def test_doubt_that_was_accepted_is_told_on_every_run(
     assert all("accepted beforehand: cold start" in reason for reason in doubted_rows["reason"])
 
 
+@pytest.mark.slow
 def test_doubt_that_was_accepted_once_it_was_known_is_told_so(
     frozen: Workflow, customers: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:

@@ -196,6 +196,7 @@ def tables():
     return people(60, 1), made, people(500, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axis", "points", "words"),
     [

@@ -85,6 +85,7 @@ def test_small_set_estimates_the_corrected_score_and_wears():
     assert "chose in 2 other sweeps before" in third.words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "metric", "estimator"),
     [

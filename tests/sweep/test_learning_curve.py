@@ -46,6 +46,7 @@ def test_no_gain_is_worth_nothing():
     assert worth(-0.1, error=0.01).worth == 0
 
 
+@pytest.mark.slow
 def test_interval_holds_the_true_worth_as_often_as_estimated():
     """40 projects with noisy repeats and a noisy gain, worth 100 further rows; 95 % was expected."""
     rng, held = np.random.default_rng(2), 0

@@ -40,6 +40,7 @@ def flipped(left_out):
     return left_out(1.0, slices={"young": Slice.parse("age < 40"), "nobody": Slice.parse("age < 18")})
 
 
+@pytest.mark.slow
 def test_flipped_labels_are_named_and_nothing_else(flipped):
     assert flipped.to_blame == ("b-2",)
     worst = flipped.effects[0]

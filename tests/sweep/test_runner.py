@@ -246,6 +246,7 @@ def rivals(tables):
     return run_sweep(real, made, evaluation, TASK, "roc_auc", SPEC, plan, batches=labels, sources=sources)
 
 
+@pytest.mark.slow
 def test_generators_are_swept_beside_each_other(rivals):
     curve = rivals.curve
     assert curve.source == "good" and set(curve.rivals) == {"", "bad"}
@@ -258,6 +259,7 @@ def test_generators_are_swept_beside_each_other(rivals):
     assert set(curve.frame()["source"]) == {"good", "bad", "all together"}
 
 
+@pytest.mark.slow
 def test_family_of_a_sweep_by_generator_is_larger(tables, rivals):
     real, good, evaluation = tables
     plan = SweepPlan((0.5, 0.75), repeats=4, n_jobs=1, rule="peak")
@@ -361,6 +363,7 @@ def test_estimator_that_fails_at_every_ratio_is_refused(tables, picky):
         run_sweep(*tables, TASK, "roc_auc", picky(60), SweepPlan((0.25,), repeats=4, n_jobs=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "kind", "metric"),
     [("bought", "binary", "f1"), ("region", "multiclass", "f1_macro"), ("a", "regression", "r2")],

@@ -26,6 +26,7 @@ def covered(metric, n_rows, distance, n_sets=80):
     return held / n_sets, flat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("metric", "distance"), [("accuracy", 4.65), ("roc_auc", 3.3), ("roc_auc", 1.5)])
 def test_interval_of_sixty_rows_holds_the_truth(metric, distance):
     share, flat = covered(metric, 60, distance)

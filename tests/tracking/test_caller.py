@@ -36,6 +36,7 @@ before = state()
 """
 
 
+@pytest.mark.slow
 def test_importing_the_package_changes_nothing():
     after = (
         "import synth_mlflow, synth_mlflow.workflow, synth_mlflow.cli.main\nafter = state()\n"
@@ -132,6 +133,7 @@ def test_autologging_sees_none_of_our_fits(uri, tmp_path, write_project, monkeyp
     assert all("synth.stage" in run.data.tags for run in ours)
 
 
+@pytest.mark.slow
 def test_the_callers_registry_takes_the_model(done, empty_store, tmp_path, monkeypatch):
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
     (tmp_path / "registry.db").write_bytes(empty_store.read_bytes())

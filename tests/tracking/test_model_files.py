@@ -85,6 +85,7 @@ FORMATS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "kept_as"), FORMATS.items())
 def test_a_format_without_code_is_taken_where_there_is_one(estimator, kept_as, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
@@ -130,6 +131,7 @@ FRAMES: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", FRAMES.values(), ids=FRAMES)
 def test_frames_of_the_same_values_give_the_same(served: Any, change: Callable[..., pd.DataFrame]) -> None:
     model, features, scores = served

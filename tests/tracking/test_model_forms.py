@@ -71,6 +71,7 @@ def served(table: ReadTable, folder: Path, spec: ModelSpec) -> tuple[Any, pd.Dat
     return loaded, loaded.predict(table.rows)
 
 
+@pytest.mark.slow
 def test_files_that_pandas_reads_predict_as_the_rows_of_training(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     texts().to_csv(path, index=False)

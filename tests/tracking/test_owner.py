@@ -4,6 +4,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from synth_mlflow.tracking.draft import HOURS_OF_SILENCE, is_gone, this_process
 
 NOW = int(time.time() * 1000)
@@ -11,6 +13,7 @@ LONG_AGO = NOW - (HOURS_OF_SILENCE * 3600 + 60) * 1000
 SAY = "from synth_mlflow.tracking.draft import this_process; print(this_process(), flush=True); input()"
 
 
+@pytest.mark.slow
 def test_a_process_of_this_machine_is_asked():
     with subprocess.Popen(
         [sys.executable, "-c", SAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
