@@ -102,6 +102,15 @@ def test_correction_takes_the_luck_out():
     assert abs(np.mean(corrected)) < np.mean(naive) / 4
 
 
+def test_a_metric_that_is_higher_on_fewer_rows_does_not_raise_the_corrected_score():
+    noise = np.random.default_rng(4).normal(scale=0.01, size=(200, 1))
+    chooser, found = Chooser.build("peak", 3, UNCERTAIN), scores([0.5, 0.7, 0.5])
+    draws = found + noise
+    corrected = correct(chooser, chooser.choose(found), found, draws, draws[:, :4] + 0.2)
+    assert corrected.score == pytest.approx(found[chooser.choose(found).chosen])
+    assert corrected.gain == pytest.approx(found[chooser.choose(found).chosen] - found[0])
+
+
 def test_baseline_was_not_chosen_for_its_score_and_keeps_it():
     noise = np.random.default_rng(4).normal(scale=0.1, size=(20, 1))
     chooser, draws = Chooser.build("peak", 3, UNCERTAIN), scores([0.5, 0.5, 0.5]) + noise
