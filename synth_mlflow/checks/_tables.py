@@ -10,7 +10,7 @@ import pandas as pd
 
 from synth_mlflow.checks import CheckInput
 from synth_mlflow.data.columns import NUMERIC_KINDS, conform, schema_of
-from synth_mlflow.data.grids import grid_step
+from synth_mlflow.data.grids import float_width, grid_step
 from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.splits import Positions
 
@@ -70,7 +70,10 @@ def _scaled_unit(real: Sequence[pd.Series]) -> ScaledUnit | None:
     if any(values.dtype != "float64" for values in real):
         return None
     distinct, counts = np.unique(pd.concat(real).dropna().to_numpy(), return_counts=True)
-    return None if not len(distinct) or grid_step(distinct) is not None else ScaledUnit.of(distinct, counts)
+    step = grid_step(distinct)
+    if not len(distinct) or step is not None or float_width(distinct, step) is not np.float64:
+        return None
+    return ScaledUnit.of(distinct, counts)
 
 
 def _exact(rows: pd.DataFrame, units: Mapping[str, ScaledUnit]) -> pd.DataFrame:

@@ -164,8 +164,9 @@ def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Numbe
     distinct, counts = np.unique(floats, return_counts=True)
     step = 1.0 if kind == "integer" else grid_step(distinct)
     grid = None if step is None else _grid_of(present, step)
-    scaled = ScaledUnit.of(distinct, counts) if step is None else None
-    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, float_width(floats, step), scaled)
+    width = float_width(distinct, step)
+    scaled = ScaledUnit.of(distinct, counts) if step is None and width is np.float64 else None
+    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, width, scaled)
     return _on_grid(column, present, smoothing)
 
 

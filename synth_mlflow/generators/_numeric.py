@@ -14,7 +14,9 @@ A value that is redrawn then keeps the hour, the weekday or the last digit of it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-HEAP_RATIO = 1.5  # how much more often than chance a rounder value must occur to count as a habit
+HEAP_EXCESS = 0.5  # of its share by chance, times the share of the others: how much commoner a rounder value must be
 MIN_HEAP_ROWS = 30
 COARSE_VALUES = 150  # a column with more distinct values is fine: sharing one may be chance
 MIN_REACH = 8.0  # ranks; with fewer members between two knots each would show
@@ -126,6 +128,8 @@ class Numbers:
     """Loose values by roundness."""
     cycle: Cycle | None = None
     """Where its parts are uneven, the roundness of a value of the group ``g`` of parts is ``-1 - g``."""
+    coarser: Mapping[int, int] = field(default_factory=dict)
+    """The next roundness above each, where there is one."""
 
     @classmethod
     def of(
@@ -143,6 +147,7 @@ class Numbers:
         step = grid_step(values)
         reach = min(smoothing.reach, max(MIN_REACH, REACH_SHARE * len(present)))
         roundness = _roundness(present, values, step, ladder)
+        levels = [int(level) for level in np.unique(roundness)]
         is_atom = _atoms(values, counts, roundness, step, smoothing)
         roundness[is_atom] = 0
         if cycle is not None and step is not None:
@@ -161,7 +166,7 @@ class Numbers:
         for level in np.unique(roundness[~is_atom]):
             own = roundness == level
             loose[int(level)] = InterpolatedValues.of(values[own], counts[own], reach)
-        return cls(step, values, roundness, loose, cycle)
+        return cls(step, values, roundness, loose, cycle, dict(itertools.pairwise(levels)))
 
     @property
     def n_atoms(self) -> int:
@@ -176,8 +181,22 @@ class Numbers:
             chosen = level == rounding
             if chosen.any():
                 nearby = population.nearby(drawn[chosen], rng)
-                drawn[chosen] = self.round(nearby, rounding) if rounding > 0 else self._in_parts(nearby, drawn[chosen])
+                if rounding > 0:
+                    drawn[chosen] = self._as_round(nearby, rounding, rng)
+                else:
+                    drawn[chosen] = self._in_parts(nearby, drawn[chosen])
         return drawn
+
+    def _as_round(self, values: Floats, multiple: int, rng: np.random.Generator) -> Floats:
+        """Values nearby of this very roundness: what is rounder has its own share already."""
+        rounded, rounder = self.round(values, multiple), self.coarser.get(multiple)
+        if self.step is None or rounder is None:
+            return rounded
+        is_rounder = np.round(rounded / self.step) % rounder == 0
+        most = max(1, (rounder // multiple - 1) // 2)  # all values between two rounder ones are as likely
+        away = self.step * multiple * rng.integers(1, most + 1, len(values)) * np.where(values >= rounded, 1, -1)
+        beyond = (rounded + away > self.values[-1]) | (rounded + away < self.values[0])
+        return on_grid(np.where(is_rounder, rounded + np.where(beyond, -away, away), rounded), self.step)
 
     def round(self, values: Floats, multiple: int = 1) -> Floats:
         """The nearest values on the grid, or on a coarser one."""
@@ -202,9 +221,10 @@ def _roundness(present: Floats, values: Floats, step: float | None, ladder: tupl
     accepted = 1
     for multiple in ladder[1:]:
         coarser = all_in_steps[all_in_steps % accepted == 0]
-        n_rounder = int((coarser % multiple == 0).sum())
-        expected = len(coarser) * accepted / multiple
-        if n_rounder >= MIN_HEAP_ROWS and n_rounder > HEAP_RATIO * expected + 3.0 * np.sqrt(expected):
+        n_rounder, chance = int((coarser % multiple == 0).sum()), accepted / multiple
+        error = np.sqrt(len(coarser) * chance * (1.0 - chance))
+        least = len(coarser) * chance * (1.0 + HEAP_EXCESS * (1.0 - chance)) + 3.0 * error
+        if n_rounder >= MIN_HEAP_ROWS and n_rounder > least:
             level[in_steps % multiple == 0] = multiple
             accepted = multiple
     return level

@@ -135,10 +135,7 @@ def _stopped(project: Project, error: SynthError) -> Stopped:
     problem, frozen = project.problem(), project.find_evaluation_set()
     batches = [batch for batch in project.batches() if not batch.retracted]
     verdicts = recorded_verdicts(project, batches)
-    made: dict[str, object] = {}
-    if batches:
-        origin = project.record(batches[-1]).origin
-        made = {"generator": origin.generator, "params": dict(origin.params)}
+    origins = [project.record(batch).origin for batch in batches]
     return Stopped(
         project.server.experiment,
         problem.run.params[names.P_STATEMENT_PATH],
@@ -146,7 +143,7 @@ def _stopped(project: Project, error: SynthError) -> Stopped:
         (frozen.table.csv if frozen is not None and frozen.table is not None else None) or CsvFormat(),
         problem.statement.facts.model_dump(mode="json", exclude_defaults=True),
         verdicts,
-        made,
+        [{"generator": origin.generator, "params": dict(origin.params)} for origin in origins],
         _newest_search(project),
         0 if frozen is None else int(frozen.run.params[names.P_EVALUATION_ROWS]),
         0.0 if frozen is None else frozen.run.metrics[names.M_SHARE],

@@ -12,7 +12,7 @@ from typing import Any
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.rewriting import without_columns
 from synth_mlflow.data.statement import LARGER_SHARE
-from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
+from synth_mlflow.gate.attempts import Attempt, Candidate, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 
 N_OTHERS = 2  # candidates of the search that are offered beside the one that was judged
@@ -46,8 +46,8 @@ class Stopped:
     """Of the statement: its constraints and its validation, as they stand there."""
     verdicts: Sequence[Verdict]
     """Of the batches that may still enter training, oldest first."""
-    made: Mapping[str, Any]
-    """Generator and parameters of the newest batch; empty before one."""
+    made: Sequence[Mapping[str, Any]]
+    """Generator and parameters of each batch, oldest first."""
     search: GeneratorSearch | None
     n_evaluation: int
     share: float
@@ -101,9 +101,9 @@ def _contaminated(failed: Sequence[CheckVerdict]) -> Iterator[NextStep]:
 def _privacy(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
     """Farther from the members than any setting that was judged."""
     privacy = [check for check in failed if check.check == "privacy"]
-    params = stopped.made.get("params", {})
-    if privacy and stopped.made.get("generator") == "forest" and params.get("privacy", 0) < 1:
-        level = FAR if params.get("privacy", 0) < FAR else 1
+    levels = [made["params"].get("privacy", 0) for made in stopped.made if made["generator"] == "forest"]
+    if privacy and levels and max(levels) < 1:
+        level = FAR if max(levels) < FAR else 1
         yield NextStep(
             f"Attacks find training rows in the batch ({privacy[0].reasons[0]}). "
             "A greater `privacy` keeps rows farther from them.",
@@ -116,7 +116,7 @@ def _others(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextSt
     """Candidates that did well in the trial and have made no batch yet."""
     if not failed or stopped.search is None:
         return
-    left = [one for one in stopped.search.attempts if _is_offered(one, stopped)]
+    left = [one for one in stopped.search.attempts if _is_offered(one, stopped.search, stopped)]
     for one in sorted(left, key=lambda one: one.rank)[:N_OTHERS]:
         yield NextStep(
             f"{one.candidate.words} was next best in its trial ({one.verdict}).",
@@ -125,13 +125,22 @@ def _others(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextSt
         )
 
 
-def _is_offered(one: Attempt, stopped: Stopped) -> bool:
-    params = stopped.made.get("params", {})
-    is_made = one.candidate.generator == stopped.made.get("generator") and all(
-        params.get(name) == value for name, value in one.candidate.params.items()
-    )
-    is_default = not one.candidate.params and one.candidate.generator == stopped.made.get("generator")
-    return one.verdict in ("pass", "inconclusive") and not (is_made or is_default or one.candidate.constraints)
+def _is_offered(one: Attempt, search: GeneratorSearch, stopped: Stopped) -> bool:
+    """Whether a candidate did well, needs no further constraint and has made no batch."""
+    is_made = any(_maker(made, search) == one.candidate for made in stopped.made)
+    return one.verdict in ("pass", "inconclusive") and not (is_made or one.candidate.constraints)
+
+
+def _maker(made: Mapping[str, Any], search: GeneratorSearch) -> Candidate | None:
+    """The candidate that a batch came from: of those whose parameters it has, the one that sets most."""
+    fitting = [
+        one.candidate
+        for one in search.attempts
+        if one.candidate.generator == made["generator"]
+        and not one.candidate.constraints
+        and all(made["params"].get(name) == value for name, value in one.candidate.params.items())
+    ]
+    return max(fitting, key=lambda candidate: len(candidate.params), default=None)
 
 
 def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:

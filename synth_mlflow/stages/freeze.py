@@ -340,19 +340,26 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
 
 
+NEARLY_ALL = 0.95  # of what real rows teach: a column that alone gives as much is named as one to leave out
+TINY = 1e-6
+
+
 def _refuse_out_of_reach(statement: Statement, baseline: Baseline, look: Callable[[], list[tuple[str, float]]]) -> None:
     """A StatementError where the best score there is would be too small a gain: the sweep could only answer no."""
     asked, left = statement.facts.success.gain_at_least, baseline.best - baseline.score
     if asked is None or not asked > left:
         return
     best = look()
+    near = baseline.chance + NEARLY_ALL * (baseline.score - baseline.chance)
+    named = [name for name, score in best if score >= near] or [name for name, _ in best[:1]]
+    ignored = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {{role: ignored}}" for name in named)
+    less = f"Ask for less than {left:.2g} in problem.md, or " if left > TINY else "In problem.md, "
     raise StatementError(
         f"real rows alone reach {statement.facts.metric} {baseline.score:.4f} on this evaluation set, of "
         f"{baseline.best:g} at most: a gain of {asked:g}, which the statement asks for, is out of reach. Nothing was "
         "frozen.",
-        f"Ask for less than {left:.2g} in problem.md, or take another metric. Single columns alone score: "
-        f"{in_words(best)}. If one holds what is known only together with the target, leave it out in problem.md: "
-        f"`columns: {{{json.dumps(best[0][0] if best else 'COLUMN')}: {{role: ignored}}}}`. Then run "
+        f"{less}take another metric. Single columns alone score: {in_words(best)}. If one holds what is known only "
+        f"together with the target, leave it out in problem.md: `columns: {{{ignored}}}`. Then run "
         "`synth-mlflow define` again.",
     )
 

@@ -20,7 +20,7 @@ from synth_mlflow.tracking import names
 def stopped(*checks: CheckVerdict, search: GeneratorSearch | None = None) -> Stopped:
     verdict = Verdict("forest-1a2b", "fail", ("why",), checks)
     facts = {"name": "shop", "data": "rows.csv", "target": "bought", "constraints": ["age >= 17"]}
-    made = {"generator": "forest", "params": {"privacy": 0.5}}
+    made = [{"generator": "forest", "params": {"privacy": 0.5}}]
     told = ("the gate", "fix")
     data = ("/d/rows.csv", CsvFormat())
     return Stopped("shop", "my problem.md", *data, facts, (verdict,), made, search, 90, 0.25, *told)
@@ -48,6 +48,17 @@ def test_other_candidates_are_offered_with_their_parameters() -> None:
     assert not [line for line in lines if "bayes_net" in line]
     drop = next(line for line in lines if line.startswith("python -c"))
     assert "d\u2019age" in drop
+
+
+def test_no_candidate_is_offered_whose_batch_has_failed() -> None:
+    tried = [
+        Attempt(Candidate("forest", {"privacy": at} if at else {}), "pass", {}, (), 0, 1.0, 0.1) for at in (0, 0.25)
+    ]
+    search = GeneratorSearch(tuple(tried), 200, 100)
+    failed = replace(stopped(FIDELITY, search=search), made=[{"generator": "forest", "params": {"privacy": 0.25}}])
+    lines = [line for step in next_steps(failed) for line in step.lines]
+    assert "synth-mlflow run 'my problem.md' --generator forest" in lines
+    assert not [line for line in lines if "privacy=0.25" in line]
 
 
 def test_what_attacks_find_is_answered_by_more_privacy() -> None:
