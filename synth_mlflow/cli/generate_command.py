@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -14,9 +14,6 @@ from synth_mlflow.cli import options, output
 from synth_mlflow.cli.options import GlobalOptions, OptionalPath, OptionalText, Rows, Setting, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_verdicts
-
-if TYPE_CHECKING:
-    from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
 
 PILOT_ROWS = 200
 AUTO = "auto"
@@ -117,26 +114,29 @@ def auto_rows(
     seed: int = 0,
     part: str | None = None,
     source: Path | None = None,
-    maker: tuple[GeneratorSearch, Attempt] | None = None,
+    params: Mapping[str, Any] | None = None,
 ) -> int:
     """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios.
 
-    Where `auto` chooses the generator, or an attempt of a search is the ``maker``, with a reserve for rows that equal
-    an evaluation row by chance.
+    Where a search has tried generators, with a reserve for rows that equal an evaluation row by chance.
     """
     from synth_mlflow.data.mixing import mix_counts
+    from synth_mlflow.gate.attempts import newest_search
     from synth_mlflow.sweep.plan import RATIOS
     from synth_mlflow.tracking import names
 
-    params = workflow.project.evaluation_set().run.params
-    needed = mix_counts(max(ratios or RATIOS), int(params[names.P_TRAINING_ROWS]))[1]
-    n_evaluation = int(params[names.P_EVALUATION_ROWS])
-    if maker is not None:
-        return maker[0].rows_for(needed, n_evaluation, maker[1])
-    if generator != AUTO:
+    frozen = workflow.project.evaluation_set().run.params
+    needed = mix_counts(max(ratios or RATIOS), int(frozen[names.P_TRAINING_ROWS]))[1]
+    if generator is None:
         return needed
-    search = workflow.search_generators(seed=seed, slice=part, source=source)
-    return int(search.rows_for(needed, n_evaluation))
+    if generator == AUTO:
+        search = workflow.search_generators(seed=seed, slice=part, source=source)
+    else:
+        search = newest_search(workflow.project)
+    if search is None:
+        return needed
+    maker = search.maker_of(generator, params or {})
+    return int(search.rows_for(needed, int(frozen[names.P_EVALUATION_ROWS]), maker))
 
 
 def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:
@@ -144,7 +144,14 @@ def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:
         return [workflow.adopt_file(asked.made, asked.record)]
     rows = PILOT_ROWS if asked.pilot else asked.rows
     if rows is None:
-        rows = auto_rows(workflow, generator=asked.name, seed=asked.seed, part=asked.part, source=asked.source)
+        rows = auto_rows(
+            workflow,
+            generator=asked.name,
+            seed=asked.seed,
+            part=asked.part,
+            source=asked.source,
+            params=dict(asked.params),
+        )
     return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
 
 

@@ -148,7 +148,7 @@ def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) 
     for runner_up in search.runners_up[:MAX_RUNNERS_UP]:
         candidate = runner_up.candidate
         project.say(f"next best in its trial: {candidate.words} ({runner_up.verdict})")
-        rows = plan.rows or auto_rows(workflow, plan.ratios, maker=(search, runner_up))
+        rows = plan.rows or auto_rows(workflow, plan.ratios, generator=candidate.generator, params=candidate.params)
         batch = workflow.generate(
             candidate.generator,
             rows=rows,
@@ -164,7 +164,14 @@ def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) 
 def _rows(workflow: Workflow, plan: Plan) -> int:
     """How many rows to make; a GateError before any is made where the sweep would need more than there can be."""
     if plan.rows is None:
-        return auto_rows(workflow, plan.ratios, generator=plan.generator, seed=plan.seed, source=plan.source)
+        return auto_rows(
+            workflow,
+            plan.ratios,
+            generator=plan.generator,
+            seed=plan.seed,
+            source=plan.source,
+            params=plan.params,
+        )
     n_made = sum(batch.n_rows for batch in workflow.project.batches() if not batch.retracted)
     needed = auto_rows(workflow, plan.ratios)
     if needed > n_made + plan.rows:

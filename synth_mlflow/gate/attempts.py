@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from synth_mlflow.data.markup import html_table
+from synth_mlflow.tracking import names
+from synth_mlflow.tracking.project import Project
 
 AttemptOutcome = Literal["pass", "fail", "inconclusive", "error"]
 
@@ -104,6 +106,17 @@ class GeneratorSearch:
         """Who may make a batch where that of the best does not pass: what has not failed its own trial, best first."""
         return tuple(one for one in self.ranked[1:] if one.verdict in ("pass", "inconclusive"))
 
+    def maker_of(self, generator: str, params: Mapping[str, Any]) -> Attempt | None:
+        """The attempt that a batch came from: of those whose parameters it has, the one that sets most."""
+        fitting = [
+            one
+            for one in self.attempts
+            if one.candidate.generator == generator
+            and not one.candidate.constraints
+            and all(params.get(name) == value for name, value in one.candidate.params.items())
+        ]
+        return max(fitting, key=lambda one: len(one.candidate.params), default=None)
+
     @property
     def found(self) -> Attempt | None:
         """The first attempt that passed with constraints which the statement lacks; None if there is none."""
@@ -114,18 +127,17 @@ class GeneratorSearch:
         """How many rows a candidate, by default the best, should make so that ``n_rows`` are left for models.
 
         Rows that equal an evaluation row by chance are given to no model. Their share grows with the evaluation rows;
-        it is taken at three standard errors above what the trial has shown.
+        it is taken at three standard errors above what the trial has shown, and where it has shown none, at the upper
+        end of its 95 % interval, 3 in as many rows as were drawn (J. Hanley, A. Lippman-Hand, JAMA 249 (1983)).
 
         Examples
         --------
         >>> GeneratorSearch((), 900, 300).rows_for(500, 300)
-        500
+        502
         """
         maker = maker or self.best
         share = 0.0 if maker is None else maker.equal_share
-        if not share:
-            return n_rows
-        upper = share + 3 * math.sqrt(share * (1 - share) / self.n_fitted)
+        upper = share + 3 * math.sqrt(share * (1 - share) / self.n_fitted) if share else 3 / self.n_fitted
         return math.ceil(n_rows / (1 - min(upper * n_evaluation / self.n_held_back, 0.5)))
 
     def to_json(self) -> str:
@@ -169,3 +181,11 @@ def _plain(value: object) -> str:
 def finite(value: float) -> float:
     """A number that JSON holds: an excess without bound is a very large one."""
     return value if math.isfinite(value) else 1e9
+
+
+def newest_search(project: Project) -> GeneratorSearch | None:
+    """The search that a project has recorded last; None before one."""
+    run = project.reader.latest("search")
+    if run is None:
+        return None
+    return GeneratorSearch.from_json(project.reader.file(run, names.A_ATTEMPTS).read_text(encoding="utf-8"))

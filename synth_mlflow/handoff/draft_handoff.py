@@ -16,7 +16,7 @@ from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.markup import as_text, html_table
 from synth_mlflow.data.statement import success_in_words
 from synth_mlflow.errors import SynthError
-from synth_mlflow.gate.attempts import GeneratorSearch
+from synth_mlflow.gate.attempts import newest_search
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.handoff.next_steps import NextStep, Stopped, next_steps
 from synth_mlflow.handoff.report import FORMATS, refuse_output
@@ -144,19 +144,12 @@ def _stopped(project: Project, error: SynthError) -> Stopped:
         problem.statement.facts.model_dump(mode="json", exclude_defaults=True),
         verdicts,
         [{"generator": origin.generator, "params": dict(origin.params)} for origin in origins],
-        _newest_search(project),
+        newest_search(project),
         0 if frozen is None else int(frozen.run.params[names.P_EVALUATION_ROWS]),
         0.0 if frozen is None else frozen.run.metrics[names.M_SHARE],
         error.found,
         error.fix,
     )
-
-
-def _newest_search(project: Project) -> GeneratorSearch | None:
-    run = project.reader.latest("search")
-    if run is None:
-        return None
-    return GeneratorSearch.from_json(project.reader.file(run, names.A_ATTEMPTS).read_text(encoding="utf-8"))
 
 
 def rendered_draft(drafted: DraftHandoff) -> dict[str, str]:

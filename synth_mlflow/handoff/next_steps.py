@@ -12,7 +12,7 @@ from typing import Any
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.rewriting import without_columns
 from synth_mlflow.data.statement import LARGER_SHARE
-from synth_mlflow.gate.attempts import Attempt, Candidate, GeneratorSearch
+from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 
 N_OTHERS = 2  # candidates of the search that are offered beside the one that was judged
@@ -127,20 +127,8 @@ def _others(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextSt
 
 def _is_offered(one: Attempt, search: GeneratorSearch, stopped: Stopped) -> bool:
     """Whether a candidate did well, needs no further constraint and has made no batch."""
-    is_made = any(_maker(made, search) == one.candidate for made in stopped.made)
+    is_made = any(search.maker_of(made["generator"], made["params"]) == one for made in stopped.made)
     return one.verdict in ("pass", "inconclusive") and not (is_made or one.candidate.constraints)
-
-
-def _maker(made: Mapping[str, Any], search: GeneratorSearch) -> Candidate | None:
-    """The candidate that a batch came from: of those whose parameters it has, the one that sets most."""
-    fitting = [
-        one.candidate
-        for one in search.attempts
-        if one.candidate.generator == made["generator"]
-        and not one.candidate.constraints
-        and all(made["params"].get(name) == value for name, value in one.candidate.params.items())
-    ]
-    return max(fitting, key=lambda candidate: len(candidate.params), default=None)
 
 
 def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
