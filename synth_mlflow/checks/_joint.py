@@ -27,6 +27,7 @@ from synth_mlflow.metrics.encoding import Encoding
 from synth_mlflow.metrics.null_distribution import Floats, NullDistribution, Places, group_halves, split_floor
 from synth_mlflow.metrics.two_sample import ClassifierTest, FoldedArea, classifier_floor, classifier_test
 
+MAX_BESIDE = 1_000  # rows of a batch that few control rows are compared with
 MAX_CLASSIFIER_ROWS = 10_000
 REPEATS_MATTER = 0.25  # of real rows: so coarse a table repeats by its law; fewer copies are entered twice, and no loss
 MAX_ISOLATION_ROWS = 4_000
@@ -70,7 +71,7 @@ def classify(tables: Tables, encoding: Encoding, task: Task, seed: int, rng: np.
     """
     control, batch = (_entered_once(rows) for rows in (tables.control, tables.batch))
     first = subsample(control, MAX_CLASSIFIER_ROWS, rng)
-    second = subsample(batch, max(len(first), min(len(batch), 1_000)), rng)
+    second = subsample(batch, max(len(first), min(len(batch), MAX_BESIDE)), rng)
     real = subsample(_entered_once(tables.real), 2 * MAX_CLASSIFIER_ROWS, rng)
     by_table = [group_codes(rows, task) for rows in (first, second, real)]
     groups = None if by_table[0] is None or by_table[1] is None else (by_table[0], by_table[1])

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._joint import (
+    MAX_BESIDE,
     Classified,
     ControlShiftTest,
     blind_test,
@@ -30,14 +31,14 @@ from synth_mlflow.checks._near_texts import text_columns
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._plots import bars, heat, marginals
 from synth_mlflow.checks._smallest_effect import level_of_each, smallest_column_distance, smallest_effect
-from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
+from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, without
 from synth_mlflow.checks._texts import text_findings
 from synth_mlflow.data.columns import CATEGORICAL_KINDS
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.encoding import Encoding
-from synth_mlflow.metrics.intervals import rows_for_auc, standard_error_of_auc
+from synth_mlflow.metrics.intervals import rows_beside, rows_for_auc, standard_error_of_auc
 from synth_mlflow.metrics.null_distribution import effective_root
 from synth_mlflow.metrics.two_sample import SPREAD_INFLATION
 
@@ -175,10 +176,17 @@ def _whole(tables: Tables, evidence: CheckInput, rng: np.random.Generator) -> Wh
 
 
 def _too_few(tables: Tables, policy: Mapping[str, float]) -> str:
-    alpha = policy["alpha"] / (PROBES_A_COLUMN * tables.members.shape[1])
-    needed = rows_for_auc(policy["detectable_auc"], alpha=alpha, inflation=SPREAD_INFLATION)
-    why = f"find a classifier test of {policy['detectable_auc']:.2f} at a false-alarm rate of {policy['alpha']:g}"
-    return too_few(tables, needed=needed, needed_batch=needed, why=why)
+    """Why whole rows cannot be judged: the batch beside the control, and members beside the control without a batch."""
+    target, alpha = policy["detectable_auc"], policy["alpha"]
+    each = alpha / (PROBES_A_COLUMN * tables.members.shape[1])
+    sizes = {name: len(getattr(tables, name)) for name in ("batch", "members", "control")}
+    few, many = sorted(("batch", "control"), key=lambda name: min(sizes[name], MAX_BESIDE))
+    needed = dict.fromkeys(("members", "control"), rows_for_auc(target, alpha=alpha, inflation=SPREAD_INFLATION))
+    beside = rows_beside(min(sizes[many], MAX_BESIDE), target, alpha=each, inflation=SPREAD_INFLATION)
+    needed[few] = max(beside, needed.get(few, 0))
+    short = [f"{name} {sizes[name]:,} (needs {least:,})" for name, least in needed.items() if sizes[name] < least]
+    why = f"find a classifier test of {target:.2f} at a false-alarm rate of {alpha:g}"
+    return f"too few rows to {why}: {', '.join(short)}" if short else ""
 
 
 def _too_few_groups(tables: Tables, found: Classified, task: Task, policy: Mapping[str, float]) -> str:

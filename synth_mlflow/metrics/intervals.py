@@ -13,6 +13,7 @@ rows the same batch matches.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,6 +97,26 @@ def rows_for_auc(auc: float, *, alpha: float, power: float = 0.8, inflation: flo
     while standard_error_of_auc(n, n) > ratio:
         n += 1
     return n
+
+
+def rows_beside(n_other: int, auc: float, *, alpha: float, power: float = 0.8, inflation: float = 1.0) -> int:
+    """How many rows of one side make ``auc`` detectable beside so many of the other side.
+
+    Where no number would do, that of equal sides: see :func:`rows_for_auc`.
+
+    Examples
+    --------
+    >>> n = rows_beside(400, 0.65, alpha=1e-4)
+    >>> detectable_auc(n, 400, alpha=1e-4) <= 0.65 < detectable_auc(n - 1, 400, alpha=1e-4)
+    True
+    """
+    ratio = (auc - 0.5) / (inflation * _needed_deviations(alpha, power))
+    left = 12 * n_other * ratio**2 - 1  # (n + m + 1) / (12 n m) is the square of the spread
+    return (
+        math.ceil((n_other + 1) / left)
+        if left > 0
+        else rows_for_auc(auc, alpha=alpha, power=power, inflation=inflation)
+    )
 
 
 def epsilon_lower_bound(guesses: Floats, is_member: npt.NDArray[np.bool_], *, confidence: float = 0.95) -> float:
