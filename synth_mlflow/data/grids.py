@@ -33,6 +33,8 @@ def grid_step(values: Floats) -> float | None:
     --------
     >>> grid_step(np.array([0.25, 3.0])), grid_step(np.array([10.0, 20.0])), grid_step(np.array([np.pi]))
     (0.01, 1.0, None)
+    >>> grid_step(np.array([8.8, 0.1], dtype=np.float32).astype(np.float64))
+    0.1
     """
     steps = (float(10.0**-decimals) for decimals in range(MAX_DECIMALS + 1))
     return next((step for step in steps if are_multiples(values, step).all()), None)
@@ -41,8 +43,8 @@ def grid_step(values: Floats) -> float | None:
 def are_multiples(values: Floats, step: float) -> Bools:
     """Which values are multiples of a power of ten, but for the dust of binary fractions and of 32-bit floats."""
     decimals = round(-np.log10(step))
-    dust = 4.0 * np.spacing(np.abs(values))
-    return np.asarray(np.abs(np.round(values, decimals) - values) <= dust + 1e-6 * step)
+    dust, decimal = 4.0 * np.spacing(np.abs(values)), np.round(values, decimals)
+    return np.asarray((np.abs(decimal - values) <= dust + 1e-6 * step) | (decimal.astype(np.float32) == values))
 
 
 def on_grid(values: Floats, step: float) -> Floats:

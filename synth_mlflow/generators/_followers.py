@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.grids import grid_step, on_grid, time_unit_us
+from synth_mlflow.data.grids import float_width, grid_step, on_grid, time_unit_us
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.generators._numeric import Floats, Ints
 
@@ -83,7 +83,7 @@ class Curve:
         known, first = np.unique(as_floats(rows[source]), return_index=True)
         values = as_floats(rows[column])[first]
         present = ~np.isnan(known)
-        return cls(column, source, known[present], values[present], _step(rows[column]), str(rows[column].dtype))
+        return cls(column, source, known[present], values[present], _step(rows[column]), _dtype(rows[column]))
 
     @property
     def text(self) -> str:
@@ -125,7 +125,7 @@ class Line:
         terms = tuple((weight, name) for name, weight in rounded.items())
         constant = _round(float(np.nanmedian(rest)))
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
-        return cls(column, terms, constant, _step(rows[column]), str(rows[column].dtype), low, high)
+        return cls(column, terms, constant, _step(rows[column]), _dtype(rows[column]), low, high)
 
     @property
     def text(self) -> str:
@@ -206,6 +206,13 @@ def _step(column: pd.Series) -> float | None:
     return grid_step(present)
 
 
+def _dtype(column: pd.Series) -> str:
+    """The type of a column; of floats, the narrowest that holds them."""
+    if column.dtype != "float64":
+        return str(column.dtype)
+    return np.dtype(float_width(as_floats(column.dropna()), _step(column))).name
+
+
 def _typed(values: Floats, step: float | None, dtype: str) -> pd.Series:
     missing = np.isnan(values)
     values = np.where(missing, 0.0, values if step is None else on_grid(values, step))
@@ -215,5 +222,6 @@ def _typed(values: Floats, step: float | None, dtype: str) -> pd.Series:
         return pd.Series(moments)
     if dtype == "int64" and not missing.any():
         return pd.Series(values.astype(np.int64))
-    found = pd.Series(np.where(missing, np.nan, values))
+    narrow = np.dtype(dtype if dtype.startswith("float") else "float64")
+    found = pd.Series(np.where(missing, np.nan, values).astype(narrow).astype(np.float64))
     return found.astype("Int64") if dtype == "Int64" else found

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_mlflow.backends.base import GenerationRequest, installed_maker
 from synth_mlflow.checks import CheckInput
 from synth_mlflow.checks._tables import judged_tables
+from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.task import Task
 from synth_mlflow.generators._encoding import encode
@@ -56,3 +58,20 @@ def test_checks_take_numbers_that_differ_by_dust_for_equal() -> None:
     pd.testing.assert_frame_equal(tables.batch, tables.members)
     far = judged_tables(CheckInput(rows.assign(age=values + 0.01), rows, rows, Task("y", "binary"), "roc_auc", 0))
     np.testing.assert_array_equal(far.batch["age"], values + 0.01)
+
+
+def test_a_column_that_follows_from_32_bit_floats_has_32_bits_too() -> None:
+    rng = np.random.default_rng(1)
+    pay = rng.integers(0, 900, 400).astype(np.float32) / np.float32(10)
+    rows = normalise(pd.DataFrame({"pay": pay, "squared": pay**2, "y": rng.integers(0, 2, 400)}))
+    drawn = fit_and_draw(rows)
+    for name in ("pay", "squared"):
+        np.testing.assert_array_equal(drawn[name].astype("float32").astype("float64"), drawn[name])
+    assert (np.round(drawn["pay"], 1).astype("float32") == drawn["pay"]).all()
+
+
+def fit_and_draw(rows: pd.DataFrame) -> pd.DataFrame:
+    pieces: list[pd.DataFrame] = []
+    wanted = GenerationRequest(200, 1, Task("y", "binary"), None, ())
+    installed_maker("forest", {}).run(rows, wanted, pieces.append)
+    return pd.concat(pieces, ignore_index=True)
