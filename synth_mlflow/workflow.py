@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from synth_mlflow.stages.generator_search import search_generators
     from synth_mlflow.stages.sweep import By, sweep
     from synth_mlflow.stages.training_data import Batch as Batch
-    from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data
+    from synth_mlflow.stages.training_data import BatchWriter, TrainingData, training_data, write_jsonl
     from synth_mlflow.stages.validate import validate
     from synth_mlflow.sweep.axes import AxisName
     from synth_mlflow.sweep.curve import Curve
@@ -103,6 +103,7 @@ else:  # so that each verb loads what it uses
     BatchWriter = later("synth_mlflow.stages.training_data", "BatchWriter")
     training_data = later("synth_mlflow.stages.training_data", "training_data")
     validate = later("synth_mlflow.stages.validate", "validate")
+    write_jsonl = later("synth_mlflow.stages.training_data", "write_jsonl")
 
 SETTLES = "status --repair"  # the one verb that may write to a project which was moved
 
@@ -688,6 +689,24 @@ class Workflow:
         """The frozen evaluation rows, in the form and the types that they came in."""
         frozen = self.project.evaluation_set()
         return present(self.project.evaluation_rows(frozen), frozen.schema)
+
+    @_reads
+    def write_jsonl(self, rows: pd.DataFrame | TrainingData | Batch | str, path: str | Path) -> Path:
+        """Write rows as JSON lines, in the style of the project's data: conversations as lists of turns.
+
+        Parameters
+        ----------
+        rows : DataFrame, TrainingData, Batch or str
+            What `training_data`, `training_rows` or `evaluation_rows` gave, or a batch or its short id.
+        path : str or Path
+            Is replaced where it is there.
+
+        Raises
+        ------
+        UsageError
+            If the columns are not those of the project's rows.
+        """
+        return write_jsonl(self.project, rows, Path(path))
 
     @contextmanager
     def _real_rows_in(self, data: str | Path | None) -> Iterator[None]:

@@ -22,12 +22,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.conversation_text import JsonText, canonical, without_gaps
 from synth_mlflow.data.text_forms import PLAIN, Form, as_fine, parse_texts
+from synth_mlflow.data.value_formats import over_distinct
 from synth_mlflow.errors import UsageError, closest
 
 Kind = Literal["integer", "number", "boolean", "string", "datetime"]
@@ -111,7 +113,7 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
     UsageError
         If a column is missing, unknown, or holds another kind of values; all are named at once.
     """
-    table = normalise(frame)
+    table = normalise(_with_json_texts(frame, schema))
     problems = [f"column {name!r} is missing" for name in schema if name not in table]
     problems += [
         f"column {name!r} is unknown. {closest(name, schema)}" for name in schema_of(table) if name not in schema.kinds
@@ -131,6 +133,17 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
     return pd.DataFrame(columns)
 
 
+def _with_json_texts(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The same with JSON texts in place of the lists and objects of Python, where the schema has columns of them."""
+    names = [name for name, form in schema.forms.items() if isinstance(form.format, JsonText) and name in frame]
+    given = {name: frame[name] for name in names if pd.api.types.is_object_dtype(frame[name].dtype)}
+    return frame.assign(**{name: cells.map(_json_text) for name, cells in given.items()}) if given else frame
+
+
+def _json_text(cell: Any) -> Any:
+    return canonical(without_gaps(cell)) if isinstance(cell, list | tuple | dict | np.ndarray) else cell
+
+
 def as_kind(values: pd.Series, kind: Kind, form: Form) -> pd.Series:
     """A column of a normalised table as values of a kind, and no finer than its form can write.
 
@@ -143,7 +156,21 @@ def as_kind(values: pd.Series, kind: Kind, form: Form) -> pd.Series:
         values = values.where(~values.isin(form.words))
     if kind != "string" and _kind(values) == "string" and values.notna().any():
         values = parse_texts(values, kind, form.text_format)
+    if isinstance(form.format, JsonText):
+        return _as_json(values, form.format)
     return as_fine(_cast(values, kind), form)
+
+
+def _as_json(values: pd.Series, form: JsonText) -> pd.Series:
+    """Canonical texts of JSON; a ValueError says what the first cell is that is none."""
+    texts = _cast(values, "string")
+    found = over_distinct(texts, form.parse)
+    bad = np.flatnonzero((found.isna() & texts.notna()).to_numpy())
+    if len(bad):
+        what = "conversation" if form.turns else "JSON"
+        why = form.problem(texts.iloc[bad[0]])
+        raise ValueError(f"holds {len(bad):,} cells that are no {what}; that of row {bad[0] + 1} {why}")
+    return found.astype("str")
 
 
 def check_names(columns: Iterable[object]) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from synth_mlflow.data.table_files import open_bytes
+from synth_mlflow.data.json_lines import open_bytes
 from synth_mlflow.errors import UsageError
 
 SAMPLE_LINES = 200

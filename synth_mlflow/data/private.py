@@ -133,7 +133,9 @@ def secret_in(text: str) -> str | None:
 
 FEWEST_ROWS = 10
 """Real rows that share a label before anything but a batch may hold it."""
-_FORMED = frozenset({"identifier", "group key", "text"})  # checks compare the form of their values, and show none
+_FORMED = frozenset(
+    {"identifier", "group key", "text", "conversation"}
+)  # checks compare the form of their values, and show none
 
 Rare = Mapping[str, tuple[str, ...]]
 """Rare labels in order, by column."""

@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, EXACT, Kind, Schema, all_missing
+from synth_mlflow.data.conversation_text import JsonText
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.identifier_forms import known_form
@@ -27,8 +28,8 @@ from synth_mlflow.data.text_forms import PLAIN, Form
 from synth_mlflow.data.value_formats import ClockText, DurationText, format_as_json, format_from_json, over_distinct
 
 Role = Literal[
-    "number", "category", "boolean", "datetime", "time of day", "duration", "text", "identifier", "group key",
-    "constant", "target", "weight", "ignored",
+    "number", "category", "boolean", "datetime", "time of day", "duration", "text", "conversation", "identifier",
+    "group key", "constant", "target", "weight", "ignored",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -177,6 +178,7 @@ ACTIONS: Mapping[str, str] = {
     "time of day": "learned as seconds since midnight, a feature",
     "duration": "learned as seconds, a feature",
     "text": "free text: written by an LLM or resampled",
+    "conversation": "turns: written by an LLM or a command, or imported",
     "identifier": "made afresh, judged by uniqueness and form, no feature",
     "group key": "names groups: made afresh, no feature",
     "constant": "repeated",
@@ -222,6 +224,8 @@ class TableSchema:
     """The column of whose groups every row stands on one side of the split."""
     time: str | None = None
     """The column of the time at which rows were observed."""
+    lines: JsonText | None = None
+    """How its file of JSON lines is written."""
 
     @property
     def schema(self) -> Schema:
@@ -250,7 +254,8 @@ class TableSchema:
         """As a JSON object; `from_json` reads it back."""
         columns = [{**asdict(replace(c, form=PLAIN)), "form": _form_as_json(c.form)} for c in self.columns]
         csv = None if self.csv is None else asdict(self.csv)
-        return {"version": VERSION, "columns": columns, "csv": csv, "group": self.group, "time": self.time}
+        lines = {} if self.lines is None else {"lines": format_as_json(self.lines)}
+        return {"version": VERSION, "columns": columns, "csv": csv, "group": self.group, "time": self.time, **lines}
 
     def text(self) -> str:
         """Its canonical JSON."""
@@ -261,7 +266,8 @@ class TableSchema:
         """Read back what `to_json` wrote."""
         columns = (ColumnSchema(**{**column, "form": _form_from_json(column["form"])}) for column in told["columns"])
         csv = CsvFormat(**told["csv"]) if told["csv"] else None
-        return cls(tuple(columns), csv, told["group"], told["time"])
+        lines: Any = format_from_json(told["lines"]) if "lines" in told else None
+        return cls(tuple(columns), csv, told["group"], told["time"], lines)
 
     def rows(self) -> list[tuple[str, ...]]:
         """A row of words for each column, under `HEADINGS`."""
@@ -282,7 +288,9 @@ HEADINGS = ("column", "role", "type", "format or grid", "missing", "distinct", "
 
 
 def values_role(role: Role, form: Form) -> Role:
-    """The role of a column whose texts or type say that it holds times of day or durations."""
+    """The role of a column whose texts or type say that it holds conversations, times of day or durations."""
+    if isinstance(form.format, JsonText) and form.format.turns:
+        return "conversation"
     if role not in {"number", "identifier"}:
         return role
     if isinstance(form.format, ClockText) or form.dtype == "time":

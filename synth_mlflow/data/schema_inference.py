@@ -7,6 +7,7 @@ What the values of a column keep to, in a few words: range, decimals, grid, cate
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, check_names, normalise, schema_of
+from synth_mlflow.data.conversation_text import JsonText
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.schema import (
@@ -35,6 +37,8 @@ from synth_mlflow.data.text_forms import Form
 from synth_mlflow.data.text_inference import Question, quoted
 from synth_mlflow.errors import StatementError, UsageError, closest
 
+PROMPTS = ("prompt", "completion")  # the other usual form of JSON lines for language models
+
 
 @dataclass(frozen=True)
 class RawTable:
@@ -43,6 +47,8 @@ class RawTable:
     columns: Mapping[str, pd.Series | pa.ChunkedArray]
     """Arrow texts of a CSV file, which knows no types; else pandas columns."""
     csv: CsvFormat | None = None
+    lines: JsonText | None = None
+    """How a file of JSON lines is written."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +71,17 @@ def infer_table(raw: RawTable, wishes: Wishes) -> ReadTable:
     """
     _refuse_unknown(raw, wishes)
     check_names(list(raw.columns))
-    found = {name: _column(name, column, wishes) for name, column in raw.columns.items()}
+    found = {name: _column(name, column, wishes, raw.lines) for name, column in raw.columns.items()}
     columns, questions = [], [one.question for one in found.values() if one.question is not None]
     for name, one in found.items():
         role = _role(name, one, wishes)
+        if _is_prompt(name, one, role, raw):
+            role = "text"
         columns.append(_described(name, one, role))
     kept = [column.name for column in columns if column.role != "ignored"]
     rows = normalise(pd.DataFrame({name: found[name].values for name in kept}, index=_index(found)))
     questions += disguised_targets(rows, wishes)
-    table = TableSchema(tuple(columns), raw.csv, wishes.group, wishes.time)
+    table = TableSchema(tuple(columns), raw.csv, wishes.group, wishes.time, raw.lines)
     return ReadTable(table, rows, tuple(questions))
 
 
@@ -107,14 +115,14 @@ def _refuse_unknown(raw: RawTable, wishes: Wishes) -> None:
         )
 
 
-def _column(name: str, column: pd.Series | pa.ChunkedArray, wishes: Wishes) -> Inferred:
+def _column(name: str, column: pd.Series | pa.ChunkedArray, wishes: Wishes, lines: JsonText | None) -> Inferred:
     rule = wishes.rules.get(name, ColumnRule())
     wanted = wishes.wants_values(name)
     if rule.role == "ignored":
         values = pd.Series([None] * len(column), name=name, dtype="str")
         return Inferred(values, "string")
     if isinstance(column, pd.Series):
-        return own_column(column.rename(name).reset_index(drop=True), rule, wanted=wanted)
+        return own_column(column.rename(name).reset_index(drop=True), rule, wanted=wanted, lines=lines)
     return text_column(name, column, rule, wanted=wanted, is_csv=True)
 
 
@@ -130,6 +138,13 @@ def _role(name: str, found: Inferred, wishes: Wishes) -> Role:
     if role == "identifier" and name == wishes.time:
         return "number"
     return values_role(role, found.form)
+
+
+def _is_prompt(name: str, found: Inferred, role: Role, raw: RawTable) -> bool:
+    """Whether a column is a prompt or its answer, which are texts also where they are short or repeat."""
+    if raw.lines is None or name not in PROMPTS or not raw.columns.keys() >= set(PROMPTS) or found.kind != "string":
+        return False
+    return role == "identifier" or (role == "category" and found.values.nunique() > MAX_LEVELS)
 
 
 def _described(name: str, found: Inferred, role: Role) -> ColumnSchema:
@@ -221,11 +236,19 @@ def detail_of(values: pd.Series, kind: Kind, role: Role, form: Form) -> str:
 
 
 def _texts(present: pd.Series, role: Role) -> list[str]:
+    if role == "conversation":
+        return [_turns(present)]
     if role in {"identifier", "group key"}:
         share = present.nunique() / len(present)
         name = known_form(present)
         return [*([name] if name else []), "unique" if share == 1 else f"{share:.0%} distinct"]
     return [f"{present.nunique():,} categories"] if role != "text" else []
+
+
+def _turns(present: pd.Series) -> str:
+    counts = [len(json.loads(text)) for text in present]
+    least, greatest = min(counts), max(counts)
+    return f"{least:,} to {greatest:,} turns" if least < greatest else f"{least:,} turns each"
 
 
 def _moments(present: pd.Series) -> list[str]:

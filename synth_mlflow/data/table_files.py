@@ -6,15 +6,10 @@ of CSV and TSV are texts, see :mod:`synth_mlflow.data.csv_format`.
 
 from __future__ import annotations
 
-import bz2
 import glob
-import gzip
-import json
-import lzma
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import pandas as pd
 import pyarrow as pa
@@ -24,9 +19,9 @@ import pyarrow.feather as pa_feather
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import EXACT
+from synth_mlflow.data.json_lines import OPENERS, json_lines
 from synth_mlflow.errors import UsageError
 
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 TEXT_SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv") for packed in ("", *OPENERS))
 JSON_SUFFIXES = tuple(f".{kind}{packed}" for kind in ("jsonl", "ndjson") for packed in ("", *OPENERS))
 FEATHER_SUFFIXES = (".feather", ".arrow")
@@ -60,12 +55,6 @@ def suffix_of(path: Path) -> str:
 def is_typed(path: Path) -> bool:
     """Whether the cells of a table have types, and are not all texts."""
     return suffix_of(path) not in TEXT_SUFFIXES
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """The content of a file, unpacked where its ending says that it is packed."""
-    opener = OPENERS.get(path.suffix.lower())
-    return path.open("rb") if opener is None else opener(path, "rb")  # type: ignore[operator]
 
 
 def is_packed(path: Path) -> bool:
@@ -157,40 +146,7 @@ def _dataset(path: Path) -> pa_dataset.Dataset:
 def _whole(path: Path) -> pa.Table:
     if suffix_of(path) in FEATHER_SUFFIXES:
         return pa_feather.read_table(path, memory_map=False)
-    return _json_lines(path)
-
-
-def _json_lines(path: Path) -> pa.Table:
-    """One object a line; a name that a line lacks is missing there. Texts stay texts: the schema says what they are."""
-    rows: list[dict[str, object]] = []
-    with open_bytes(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise UsageError(
-                    f"{path}: line {number} is no JSON: {error}.", "Write one object in braces a line."
-                ) from error
-            if not isinstance(row, dict):
-                raise UsageError(
-                    f"{path}: line {number} holds no object in braces, and one a line was needed.",
-                    "pandas writes such lines by `frame.to_json(FILE, orient='records', lines=True)`.",
-                )
-            rows.append(row)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return pa.table({name: _column(path, name, [row.get(name) for row in rows]) for name in names})
-
-
-def _column(path: Path, name: str, values: list[object]) -> pa.Array:
-    try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        kinds = sorted({type(value).__name__ for value in values if value is not None})
-        raise UsageError(
-            f"{path}: column {name!r} mixes types ({', '.join(kinds)}).", "Make it one type in every line."
-        ) from error
+    return json_lines(path)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

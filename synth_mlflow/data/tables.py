@@ -13,21 +13,24 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, normalise
+from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, without_gaps
 from synth_mlflow.data.csv_format import CsvFormat, csv_format, read_texts
+from synth_mlflow.data.json_lines import line_style, open_bytes
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import RawTable, infer_table
 from synth_mlflow.data.table_files import (
+    JSON_SUFFIXES,
     PARQUET,
     PIECE_ROWS,
     exact_pandas,
     is_packed,
     is_typed,
-    open_bytes,
     parquet_files,
     read_typed,
     suffix_of,
@@ -60,7 +63,8 @@ def raw_table(path: Path, *, separator: str | None = None, encoding: str | None 
     with _readable(path):
         refuse_larger_than_memory(path)
         if typed:
-            raw = RawTable(_named(read_typed(path)))
+            lines = line_style(path) if suffix_of(path) in JSON_SUFFIXES else None
+            raw = RawTable(_named(read_typed(path)), lines=lines)
         else:
             form = csv_format(path, separator=separator, encoding=encoding)
             texts = read_texts(path, form)
@@ -111,7 +115,17 @@ def given_rows(raw: RawTable) -> pd.DataFrame:
 
 def _named(frame: pd.DataFrame) -> dict[str, pd.Series]:
     check_names(frame.columns)
-    return {str(name): frame[name] for name in frame.columns}
+    return {str(name): _with_turns(frame[name]) for name in frame.columns}
+
+
+def _with_turns(column: pd.Series) -> pd.Series:
+    """Lists of turns, as Parquet holds them, as canonical texts; any other column as it is."""
+    if not pd.api.types.is_object_dtype(column.dtype):
+        return column
+    first = next((cell for cell in column if cell is not None), None)
+    if not isinstance(first, list | np.ndarray) or not looks_like_conversation(list(first)):
+        return column
+    return column.map(lambda cell: None if cell is None else canonical(without_gaps(list(cell)))).astype("str")
 
 
 def table_pieces(path: Path) -> Iterator[pd.DataFrame]:

@@ -38,8 +38,13 @@ class Task:
 
     @property
     def texts(self) -> frozenset[str]:
-        """The columns of free text."""
-        return frozenset(name for name, role in self.roles.items() if role == "text")
+        """The columns of free text, conversations among them."""
+        return frozenset(name for name, role in self.roles.items() if role in {"text", "conversation"})
+
+    @property
+    def conversations(self) -> frozenset[str]:
+        """The columns of conversations."""
+        return frozenset(name for name, role in self.roles.items() if role == "conversation")
 
     @property
     def names_rows(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ Texts that are values: how money, percent, dates, times and durations are read, 
 A format turns the distinct texts of a column into values and back. Money and numbers become numbers; times of day and
 durations become seconds; dates become datetimes in UTC. What a format cannot read becomes a missing value, and what it
 writes it can read again. This file is copied into the saved model's code folder as well, so it
-imports nothing else of the package.
+imports nothing else of the package but ``conversation_text``, which is copied too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
+
+from .conversation_text import JsonText
 
 DAY_SECONDS = 86_400
 DurationStyle = Literal["clock", "days", "iso", "units"]
@@ -204,7 +206,7 @@ class ValueFormat(Protocol):
     name: ClassVar[str]
 
     @property
-    def kind(self) -> Literal["integer", "number", "datetime"]:
+    def kind(self) -> Literal["integer", "number", "datetime", "string"]:
         """Of the values."""
         ...
 
@@ -214,7 +216,7 @@ class ValueFormat(Protocol):
         ...
 
     def parse(self, texts: pd.Series) -> pd.Series:
-        """The values of texts, float64 or datetime64[us] of the same index; missing where a text is none."""
+        """The values of texts, float64, datetime64[us] or str of the same index; missing where a text is none."""
         ...
 
     def write(self, values: pd.Series) -> pd.Series:
@@ -416,7 +418,9 @@ class ClockText:
         return DateText(self.format, fraction=self.fraction, padded=self.padded).write(moments)
 
 
-_FORMATS: Mapping[str, type[Any]] = {each.name: each for each in (NumberText, DateText, ClockText, DurationText)}
+_FORMATS: Mapping[str, type[Any]] = {
+    each.name: each for each in (NumberText, DateText, ClockText, DurationText, JsonText)
+}
 
 
 def format_as_json(found: ValueFormat) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _role(column: pd.Series, kind: Kind, target: str, known: schema.Role | None)
     found = known or schema.role_of(column, kind)
     if found in {"identifier", "group key"}:
         return "identifier"
-    return "text" if found == "text" else modelled
+    return "text" if found in {"text", "conversation"} else modelled
 
 
 MAX_FORMS = 200  # distinct patterns that are kept; the commonest ones

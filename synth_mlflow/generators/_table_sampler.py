@@ -225,7 +225,9 @@ def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _
         raise GeneratorError(
             f"column {prose[0]!r} holds free text, which this generator cannot write"
             + (f" (so do {', '.join(map(repr, prose[1:]))})." if prose[1:] else "."),
-            "Drop the column, or hand out members' own texts with `--param text=resample` (the privacy check sees it).",
+            "Texts and conversations are written by a language model (`generate llm:MODEL --prompt FILE`) or a command "
+            "(`--command TEMPLATE`), or imported (`generate --from FILE --record FILE`). Else drop the column, or hand "
+            "out members' own texts with `--param text=resample` (the privacy check sees it).",
         )
     identifier = [name for name, role in roles.items() if role == "identifier"]
     asked = sorted(set(identifier) & (slice.columns if slice else set()))

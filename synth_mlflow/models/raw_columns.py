@@ -62,12 +62,21 @@ class RawColumn:
         if self.words:
             values = values.mask(values.isin(self.words))
         if self.kind == "string":
-            return texts_of(values, self._known, self._by_number)
+            return self._texts(values)
         readers = {"datetime": moments_of, "boolean": booleans_of, "integer": whole_numbers_of}
         try:
             return readers.get(self.kind, numbers_of)(values, self.format)
         except ValueError as error:
             raise ValueError(f"column {self.name!r} {error}") from error
+
+    def _texts(self, values: pd.Series) -> pd.Series:
+        texts = texts_of(values, self._known, self._by_number)
+        if self.format is None:
+            return texts
+        read = texts.where(texts.isna(), self.format.parse(texts.fillna("")))
+        if (read.isna() & texts.notna()).any():
+            raise ValueError(f"column {self.name!r} holds texts that are no {self.format.words}")
+        return read.astype("str")
 
     def encode(self, values: pd.Series) -> Matrix:
         """Numbers as they are, booleans as 0 and 1, moments as seconds since 1970, text as its place in the list.

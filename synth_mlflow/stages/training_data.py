@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.backends.batch_writer import BatchBuffer
+from synth_mlflow.data.columns import conform
+from synth_mlflow.data.json_lines import json_forms, write_json_lines
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.mixing import Mix, check_rows, check_supply, percent, read_ratio, read_shares
 from synth_mlflow.data.provenance import Record
@@ -210,6 +213,35 @@ def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
     _log(project, frozen, recipe, used, run_id)
     ids, weight = tuple(batch.id for batch in used), recipe.axis.weight(recipe.ratio) or 1.0
     return TrainingData(present(rows, frozen.schema), origin, target, _share(recipe), ids, run_id, weight)
+
+
+def write_jsonl(project: Project, rows: pd.DataFrame | TrainingData | Batch | str, path: Path) -> Path:
+    """Write rows as JSON lines, in the style of the project's data.
+
+    Parameters
+    ----------
+    project : Project
+    rows : DataFrame, TrainingData, Batch or str
+        Rows in the project's own form, a mix, or a batch or its short id.
+    path : Path
+        Is replaced where it is there.
+
+    Raises
+    ------
+    UsageError
+        If the columns are not those of the project's rows.
+    """
+    frozen = project.evaluation_set()
+    schema = frozen.schema
+    if isinstance(rows, TrainingData):
+        found = rows.rows
+    elif isinstance(rows, pd.DataFrame):
+        found = present(conform(rows, schema, "the table"), schema)
+    else:
+        batch = project.batch(rows if isinstance(rows, str) else rows.batch)
+        found = present(project.batch_rows(batch, schema), schema)
+    write_json_lines(found, path, json_forms(schema), None if frozen.table is None else frozen.table.lines)
+    return path
 
 
 def _taken(

@@ -61,7 +61,16 @@ def test_verbs_that_write_say_what_is_needed(reader, verb):
 def test_every_method_that_writes_is_among_them():
     """A verb that is added later is tested too."""
     reads = {"of", "status", "check", "verify", "identify", "trace", "batches", "checks", "curve", "latest_curve"}
-    reads |= {"training_rows", "evaluation_rows", "training_data", "diff", "export", "project", "allow_code"}
+    reads |= {
+        "training_rows",
+        "evaluation_rows",
+        "training_data",
+        "write_jsonl",
+        "diff",
+        "export",
+        "project",
+        "allow_code",
+    }
     tested = {
         "batch",
         "search_generators",

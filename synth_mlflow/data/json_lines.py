@@ -1,0 +1,218 @@
+"""JSON lines: one object a line, conversations and what stands beside them as canonical texts, and the style of a file.
+
+A list or an object in a cell is read only where the file holds conversations; a table has one value a cell.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from synth_mlflow.data.columns import Schema
+from synth_mlflow.data.conversation_text import JsonText, canonical, json_line, looks_like_conversation, problem_of
+from synth_mlflow.errors import UsageError
+
+OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+CONVERSATIONS = ("messages", "conversations")  # what such a column is called in the usual files
+CHAT = "docs/how-to/conversations.md"
+PROBLEMS_SHOWN = 3
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """The content of a file, unpacked where its ending says that it is packed."""
+    opener = OPENERS.get(path.suffix.lower())
+    return path.open("rb") if opener is None else opener(path, "rb")  # type: ignore[operator]
+
+
+class _Nested(str):
+    """A list or an object, as its canonical text."""
+
+    __slots__ = ()
+
+
+@dataclass
+class _Found:
+    """What the lines read so far hold."""
+
+    path: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    """The line of each row."""
+    nested: Counter[str] = field(default_factory=Counter)
+    """Lists and objects by column."""
+    conversations: dict[str, None] = field(default_factory=dict)
+    """Columns of which a cell is a conversation, or should be one by its name."""
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    """Lists that are no conversations, by column."""
+
+    def add(self, number: int, row: Mapping[str, Any]) -> None:
+        self.rows.append({name: self._cell(number, name, value) for name, value in row.items()})
+        self.numbers.append(number)
+
+    def _cell(self, number: int, name: str, value: object) -> object:
+        if not isinstance(value, list | dict):
+            return value
+        self.nested[name] += 1
+        if name in CONVERSATIONS or looks_like_conversation(value):
+            self.conversations.setdefault(name)
+        problem = problem_of(value)
+        if problem:
+            self.problems.setdefault(name, []).append(f"line {number}: {name!r} {problem}")
+        return _Nested(canonical(value))
+
+    def refuse_others(self) -> None:
+        """A UsageError for lists in a file without conversations, and for those that are none in a file with some."""
+        for name in self.nested:
+            if not self.conversations:
+                raise UsageError(
+                    f"{self.path}: column {name!r} holds lists or objects, and one value a cell was needed.",
+                    "Make columns of its parts, or leave it out. Conversations are read as lists of turns, "
+                    f'`{{"messages": [{{"role": "user", "content": "…"}}, …]}}`; see {CHAT}.',
+                )
+        problems = [text for name in self.conversations for text in self.problems.get(name, ())]
+        problems += self._without() if self.conversations else []
+        if problems:
+            more = f"; and {len(problems) - PROBLEMS_SHOWN:,} more" if len(problems) > PROBLEMS_SHOWN else ""
+            raise UsageError(
+                f"{self.path} holds {len(problems):,} lines that are no conversations: "
+                f"{'; '.join(problems[:PROBLEMS_SHOWN])}{more}.",
+                'Correct or leave out these lines: `{"messages": [{"role": "user", "content": "…"}, …]}`; see ' + CHAT,
+            )
+
+    def _without(self) -> list[str]:
+        named = " or ".join(map(repr, self.conversations))
+        places = zip(self.numbers, self.rows, strict=True)
+        nothing = [
+            (number, [row.get(name) for name in self.conversations])
+            for number, row in places
+            if not any(isinstance(row.get(name), _Nested) for name in self.conversations)
+        ]
+        return [
+            f"line {number}: it has no {named}"
+            if not any(value is not None for value in values)
+            else f"line {number}: {named} is no list of turns"
+            for number, values in nothing
+        ]
+
+
+def json_lines(path: Path) -> pa.Table:
+    """One object a line; a name that a line lacks is missing there. Texts stay texts: the schema says what they are.
+
+    Raises
+    ------
+    UsageError
+        If a line is no JSON object, a column mixes types, or lists stand where no conversations are.
+    """
+    found = _Found(path)
+    for number, row in _objects(path):
+        found.add(number, row)
+    found.refuse_others()
+    names = dict.fromkeys(name for row in found.rows for name in row)
+    return pa.table({name: _column(path, name, [row.get(name) for row in found.rows]) for name in names})
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with open_bytes(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield number, _object(path, number, line)
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: line {number} is no JSON: {error}.", "Write one object in braces a line.") from error
+    if not isinstance(row, dict):
+        raise UsageError(
+            f"{path}: line {number} holds no object in braces, and one a line was needed.",
+            "pandas writes such lines by `frame.to_json(FILE, orient='records', lines=True)`.",
+        )
+    return row
+
+
+def _column(path: Path, name: str, values: list[object]) -> pa.Array:
+    nested = [isinstance(value, _Nested) for value in values]
+    mixed = any(nested) and any(value is not None and not is_one for value, is_one in zip(values, nested, strict=True))
+    try:
+        if not mixed:
+            return pa.array(values, from_pandas=True)
+        reason: Exception | None = None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        reason = error
+    kinds = sorted({_kind(value) for value in values if value is not None})
+    raise UsageError(
+        f"{path}: column {name!r} mixes types ({', '.join(kinds)}).", "Make it one type in every line."
+    ) from reason
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, _Nested):
+        return "list" if value.startswith("[") else "object"
+    return type(value).__name__
+
+
+def line_style(path: Path) -> JsonText:
+    """How the lines of a file are written; what is in doubt is as Python's ``json.dumps`` writes it."""
+    spaced, slashes, escapes, others, nulls, text_first = True, False, False, False, False, False
+    is_first = True
+    with open_bytes(path) as lines:
+        for line in lines:
+            if is_first and line.strip():
+                spaced, is_first = b'": ' in line, False
+                text_first = any(0 <= line.find(text) < line.find(role) for role, text in _PAIRS)
+            slashes = slashes or b"\\/" in line
+            escapes = escapes or b"\\u" in line
+            others = others or not line.isascii()
+            nulls = nulls or (b"null" in line and None in json.loads(line).values())
+    return JsonText(spaced=spaced, escaped=escapes and not others, slashes=slashes, text_first=text_first, nulls=nulls)
+
+
+_PAIRS = ((b'"role"', b'"content"'), (b'"from"', b'"value"'))
+
+
+def json_forms(schema: Schema) -> dict[str, JsonText]:
+    """The columns that hold JSON texts, and how they are written."""
+    return {name: form.format for name, form in schema.forms.items() if isinstance(form.format, JsonText)}
+
+
+def write_json_lines(
+    rows: pd.DataFrame, path: Path, json_columns: Mapping[str, JsonText], style: JsonText | None = None
+) -> None:
+    """Write rows as JSON lines.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Cells of the columns of JSON are JSON texts.
+    path : Path
+    json_columns : mapping of str to JsonText
+        Those columns, and how they are written.
+    style : JsonText, optional
+        How the lines are written; by default as the first of these columns, else as Python's ``json.dumps`` does.
+    """
+    style = style or next(iter(json_columns.values()), JsonText(spaced=True))
+    columns = {str(name): _cells(rows[name]) for name in rows.columns}
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for at in range(len(rows)):
+            file.write(json_line({name: cells[at] for name, cells in columns.items()}, json_columns, style) + "\n")
+
+
+def _cells(values: pd.Series) -> list[Any]:
+    """The values of a column as JSON has them: moments as ISO 8601, missing ones as None."""
+    return [None if pd.isna(value) else _plain(value) for value in values]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") and not isinstance(value, pd.Timestamp) else value
+    return value if isinstance(value, bool | int | float | str) else str(value)
