@@ -85,7 +85,7 @@ def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: 
 
 def _policy(project: Project, run: StoredRun) -> Policy:
     found = json.loads(project.reader.file(run, names.A_POLICY).read_text(encoding="utf-8"))
-    return Policy(tuple(found["required"]), found["thresholds"], found["accepted"])
+    return Policy.from_json(found)
 
 
 def _source_of(batch: StoredBatch, frozen: EvaluationSet, sources: Sequence[Path]) -> Path | None:

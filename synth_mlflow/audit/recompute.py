@@ -220,7 +220,7 @@ def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
 
 def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     recorded = json.loads(_text(project, run, names.A_POLICY))
-    policy = Policy(tuple(recorded["required"]), recorded["thresholds"], recorded["accepted"])
+    policy = Policy.from_json(recorded)
     check = run.params[names.P_CHECK]
     evidence = json.loads(_text(project, run, names.A_PROBES))
     probes = tuple(probe_from_json(probe) for probe in evidence["probes"])

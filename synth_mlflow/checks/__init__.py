@@ -20,6 +20,7 @@ import pandas as pd
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import EvidenceError
+from synth_mlflow.metrics.passages import Tokenizer, tokens
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +54,10 @@ class CheckInput:
     choosing: Mask | None = None
     """The evaluation rows that models may be scored on: the others give the expected score of the final model. None
     where all may choose. Within a slice, which has few rows to lose, all of its rows are scored."""
+    benchmarks: Mapping[str, pd.Series] = field(default_factory=dict)
+    """The texts of the benchmarks that the statement names, by file."""
+    tokenize: Tokenizer = tokens
+    """The tokens of a text; the statement's where it names one."""
     rare_class_needs: int | None = None
     """Evaluation rows of the rarest class that `freeze` said are needed; None where it has enough."""
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from synth_mlflow.checks._membership import Targets
 from synth_mlflow.checks._tables import Tables, thinned
+from synth_mlflow.data.conversation_text import spoken
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import rate_p_value
 from synth_mlflow.metrics.near_texts import Nearest, TextPieces, nearest_texts
@@ -26,6 +27,11 @@ Bools = npt.NDArray[np.bool_]
 def text_columns(task: Task, rows: pd.DataFrame) -> list[str]:
     """The columns of free text, in the order of the table."""
     return [name for name in rows if name in task.texts]
+
+
+def texts_of(rows: pd.DataFrame, name: str, task: Task) -> pd.Series:
+    """A column of free text as it is; of conversations what is said in them."""
+    return spoken(rows[name]) if name in task.conversations else rows[name]
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,13 @@ def near_evaluation_texts(tables: Tables, task: Task, rng: np.random.Generator) 
     A text of the batch counts where an evaluation text is nearer to it than every training text is: what was made from
     training rows is nearest to those.
     """
-    return [found for name in text_columns(task, tables.members) for found in _of_column(tables, name, rng)]
+    return [found for name in text_columns(task, tables.members) for found in _of_column(tables, name, task, rng)]
 
 
-def _of_column(tables: Tables, name: str, rng: np.random.Generator) -> Iterator[TextMatches]:
+def _of_column(tables: Tables, name: str, task: Task, rng: np.random.Generator) -> Iterator[TextMatches]:
     batch, training, evaluation = (
-        rows[name].dropna().reset_index(drop=True) for rows in (tables.batch, tables.members, tables.control)
+        texts_of(rows, name, task).dropna().reset_index(drop=True)
+        for rows in (tables.batch, tables.members, tables.control)
     )
     if min(len(training), len(evaluation)) < MIN_TEXTS or batch.empty:
         return
@@ -84,7 +91,7 @@ def near_target_texts(targets: Targets, batch: pd.DataFrame, task: Task) -> dict
     """
     found: dict[str, dict[float, Bools]] = {}
     for name in text_columns(task, targets.rows):
-        real, made = targets.rows[name], batch[name].dropna()
+        real, made = texts_of(targets.rows, name, task), texts_of(batch, name, task).dropna()
         if real.notna().sum() < MIN_TEXTS or made.empty:
             continue
         known = TextPieces.learn(real.dropna())

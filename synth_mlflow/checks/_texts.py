@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_union
 
 from synth_mlflow.checks import Metric
-from synth_mlflow.checks._near_texts import MIN_TEXTS, text_columns
+from synth_mlflow.checks._near_texts import MIN_TEXTS, text_columns, texts_of
 from synth_mlflow.checks._tables import thinned
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import excess_p_value
@@ -64,9 +64,9 @@ def text_findings(
     """Judge every column of free text; ``groups`` has the group of each real row, where rows come in groups."""
     probes, shown = list[Metric](), list[pd.DataFrame]()
     for name in text_columns(task, real):
-        made = batch[name].dropna()
-        there = real[name].notna().to_numpy()
-        texts, of_group = real.loc[there, name], None if groups is None else groups[there]
+        made, known = (texts_of(rows, name, task) for rows in (batch, real))
+        made, there = made.dropna(), known.notna().to_numpy()
+        texts, of_group = known[there], None if groups is None else groups[there]
         if min(len(made), len(texts)) < MIN_JUDGED:
             continue
         for probe, weight in _judged(texts, made, policy, rng, of_group):

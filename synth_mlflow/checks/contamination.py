@@ -29,6 +29,7 @@ from synth_mlflow.checks._evaluation_matches import (
 )
 from synth_mlflow.checks._membership import distinct, draw_targets
 from synth_mlflow.checks._near_texts import TextMatches, near_evaluation_texts, worst
+from synth_mlflow.checks._passages import benchmark_passages, evaluation_passages, passage_probes, passage_table
 from synth_mlflow.checks._tables import Tables, judged_tables, subsample, too_few, without
 from synth_mlflow.metrics.encoding import Encoding, Matrix
 from synth_mlflow.metrics.intervals import Matches, smallest_detectable
@@ -89,6 +90,8 @@ class Contamination:
         equal, rounded = whole_rows(tables), whole_rows(tables, rounded=True)
         near, shared = near_rows(tables, rng), combinations(tables, rng)
         texts = near_evaluation_texts(tables, evidence.task, rng)
+        passages = evaluation_passages(tables, evidence.task, evidence.tokenize)
+        benchmarks = benchmark_passages(tables, evidence.task, evidence.benchmarks, evidence.tokenize)
         attacks = swapped_attacks(tables, rng) if evidence.training is None else []  # else of another law
         n_batch = len(tables.batch)
         probes = [
@@ -97,11 +100,16 @@ class Contamination:
             *_near(near, n_batch, policy),
             *_combined(shared, n_batch, policy),
             *_near_texts(texts, n_batch, policy),
+            *passage_probes(passages, n_batch, policy["matched_rows"]),
+            *passage_probes(benchmarks, n_batch, policy["matched_rows"]),
             *_attacked(attacks, policy["attack_auc"]),
         ]
         metrics = _metrics(equal, near, attacks, n_batch, policy["alpha"] / N_PROBES)
         table = _table(equal, rounded, near, shared, texts)
-        return CheckResult(tuple(probes), metrics=metrics, tables={"matches": table}, words=_words(metrics))
+        shown = {"matches": table}
+        if passages or benchmarks:
+            shown["passages"] = passage_table([*passages, *benchmarks])
+        return CheckResult(tuple(probes), metrics=metrics, tables=shown, words=_words(metrics))
 
 
 def _tables(evidence: CheckInput) -> Tables:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._columns import column_probes
+from synth_mlflow.checks._conversations import conversation_findings
 from synth_mlflow.checks._joint import (
     MAX_BESIDE,
     Classified,
@@ -77,6 +78,8 @@ class Fidelity:
         "text_classifier_auc": 0.90,  # of free text: another language or subject, not another hand
         "near_duplicate_texts": 0.10,
         "refusals": 0.005,
+        "malformed_conversations": 0.01,  # turns out of order, empty ones, unknown speakers
+        "conversation_length": 0.2,  # Kolmogorov–Smirnov, in tokens and in turns
         "detectable_auc": 0.75,  # what the classifier test must be able to find before a verdict is given
     }
 
@@ -105,6 +108,9 @@ class Fidelity:
         judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
         families = pair_families(judged.real, judged.batch, rng, judged.groups)
         texts = text_findings(judged.real, judged.batch, evidence.task, policy, rng, judged.groups)
+        turns = conversation_findings(
+            judged.real, judged.batch, evidence.task, policy, evidence.tokenize, judged.groups
+        )
         probes = [
             *(_of_whole_rows(whole.found, evidence, policy) if whole is not None and not unknown else ()),
             *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
@@ -113,14 +119,16 @@ class Fidelity:
             *pair_probes(families, policy),
             *name_probes(all_columns, named, policy, rng),
             *texts.probes,
+            *turns.probes,
         ]
         if evidence.slice is not None:
             probes = [replace(probe, note=probe.note.replace(*WITHIN)) for probe in probes]
         shown = _shown(judged, whole, probes, families, policy, rng)
         smallest = _smallest(probes, None if unknown else whole, judged, policy["alpha"])
         shown["metrics"] |= smallest
-        if len(texts.worst):
-            shown["tables"]["worst_texts"] = texts.worst
+        worst = [each for each in (texts.worst, turns.worst) if len(each)]
+        if worst:
+            shown["tables"]["worst_texts"] = pd.concat(worst, ignore_index=True)
         return CheckResult(tuple(probes), unknown, **shown, words=_words(differ, group, smallest))
 
 

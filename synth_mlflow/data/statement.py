@@ -155,6 +155,8 @@ class Facts(_Strict):
     guardrail: GuardrailFacts | None = None
     sensitive: list[Text] = []
     constraints: list[Text] = []
+    benchmarks: list[Text] = []
+    tokenizer: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.]+:[\w.]+$")] | None = None
     columns: dict[str, ColumnFacts] | None = None
     csv: CsvFacts | None = None
     evaluation: Evaluation = Evaluation()

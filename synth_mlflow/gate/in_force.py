@@ -62,7 +62,7 @@ def readable_policy(project: Project, problem: Problem) -> Policy:
         pass
     kept = _kept(project, problem.run)
     told = json.loads(project.reader.file(kept, names.A_POLICY).read_text(encoding="utf-8"))
-    policy = Policy(tuple(told["required"]), told["thresholds"], told["accepted"])
+    policy = Policy.from_json(told)
     if policy.digest != problem.run.params[names.P_POLICY]:
         raise EvidenceError(f"the policy that run {kept.run_id} keeps is not the one of the problem statement.")
     return policy

@@ -28,11 +28,26 @@ class Policy:
     """Check name to its complete thresholds."""
     accepted: Mapping[str, str]
     """Check name to the reason why an inconclusive verdict of it is accepted."""
+    benchmarks: tuple[str, ...] = ()
+    """Files whose texts no batch may hold."""
+    tokenizer: str = ""
+    """``module:callable`` that tokenizes texts; empty for the built-in one."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; what texts alone need is left out where it is not said."""
+        told = asdict(self)
+        return {name: value for name, value in told.items() if value or name not in ("benchmarks", "tokenizer")}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Policy:
+        """Read back what `to_json` wrote."""
+        files = tuple(told.get("benchmarks", ()))
+        return cls(tuple(told["required"]), told["thresholds"], told["accepted"], files, told.get("tokenizer", ""))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the policy."""
-        return json_digest(asdict(self))
+        return json_digest(self.to_json())
 
     def alpha(self, check: str) -> float:
         """The false-alarm rate that one check may spend on all its probes together."""
@@ -109,7 +124,8 @@ def policy_of(statement: Statement) -> Policy:
         )
     _refuse_doubt(accepted)
     thresholds = {name: _thresholds(name, asked.get(name, {})) for name in required}
-    return Policy(tuple(required), thresholds, accepted)
+    facts = statement.facts
+    return Policy(tuple(required), thresholds, accepted, tuple(facts.benchmarks), facts.tokenizer or "")
 
 
 def _refuse_doubt(accepted: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from synth_mlflow.checks import CheckResult, Judgement, Metric, as_json, failed_probes
 from synth_mlflow.data.digests import canonical_json, json_digest
@@ -67,7 +67,7 @@ def write_check(
         draft.param(names.P_DECIDING, _kept(result.probes, failed))
         draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
-        draft.text(names.A_POLICY, canonical_json(asdict(policy)))
+        draft.text(names.A_POLICY, canonical_json(policy.to_json()))
         notes = [*accepted.words, *([frozen.caveat] if frozen.caveat else [])]
         draft.describe(_description(batch, name, policy, result, ruling, notes))
 

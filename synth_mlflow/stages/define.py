@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +24,7 @@ from synth_mlflow.errors import GateError, StatementError, SynthError, UsageErro
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.models.scoring import ceiling, check_metric, floor
 from synth_mlflow.plugins import find, provenance
+from synth_mlflow.stages.benchmarks import benchmark_texts
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.project import Project
@@ -56,6 +56,7 @@ def define(project: Project, path: Path) -> Problem:
     found = _read(statement, data_path)
     rows = found.rows
     _refuse_misfits(statement, found)
+    benchmark_texts(statement.facts.benchmarks, path.parent)  # refused before anything is recorded
     refuse_open_questions(found.questions, statement.facts.data, statement.wishes.rules)
     refuse_synthetic(project, data_path, rows)
     digest = table_digest(rows, found.table.schema)
@@ -108,7 +109,7 @@ def _write(
         draft.param(names.P_PRIVACY, facts.privacy)
         policy = policy_of(statement)
         draft.param(names.P_POLICY, policy.digest)
-        draft.text(names.A_POLICY, canonical_json(asdict(policy)))
+        draft.text(names.A_POLICY, canonical_json(policy.to_json()))
         used = {"checks": provenance("checks", policy.required), "triggers": provenance("triggers", facts.rerun_when)}
         if any(used.values()):
             draft.param(names.P_PLUGINS, used)

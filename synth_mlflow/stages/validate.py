@@ -24,6 +24,7 @@ from synth_mlflow.gate.policy import Policy, load_check
 from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, note_verdict, recomputed_verdict
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
+from synth_mlflow.stages.benchmarks import benchmark_texts, tokenizer_of
 from synth_mlflow.stages.check_run import new_check_run, write_check
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.sweep_inputs import settled_model
@@ -214,9 +215,17 @@ def evidence_of(
         sensitive=tuple(statement.facts.sensitive),
         training=project.training_rows(frozen) if elsewhere else None,
         choosing=halves_of(control, task).select,
+        benchmarks=benchmark_texts(statement.facts.benchmarks, _beside(project, statement)),
+        tokenize=tokenizer_of(statement.facts.tokenizer),
         rare_class_needs=frozen.rare_class_needs,
     )
     return without_rare_labels(evidence, statement) if frozen.keeps_values else evidence
+
+
+def _beside(project: Project, statement: Statement) -> Path:
+    """The folder that the files of a statement are named from."""
+    runs = [run for run in project.problems() if run.params[names.P_STATEMENT] == statement.digest]
+    return Path(runs[-1].params[names.P_STATEMENT_PATH]).parent
 
 
 def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Source, given: Path | None) -> pd.DataFrame:

@@ -1,0 +1,138 @@
+"""Passages that texts have in common: runs of so many tokens, looked up by their hashes.
+
+Notes
+-----
+Runs of 13 tokens are how T. Brown et al., NeurIPS 2020 (appendix C), looked for benchmarks in training texts; runs of 8
+are those of A. Chowdhery et al., JMLR 24 (2023).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Hashes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Tokenizer = Callable[[str], Sequence[object]]
+"""The tokens of a text; anything that has a text of its own."""
+
+LENGTHS = (8, 13)  # tokens of a passage
+TOKEN = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"  # written without spaces
+    r"|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+|[^\w\s]"
+)
+_FACTOR = 0x9E3779B97F4A7C15  # odd, so that products keep what they are made of
+
+
+def tokens(text: str) -> list[str]:
+    """Words, punctuation marks, and each letter of languages that are written without spaces; in lower case.
+
+    Examples
+    --------
+    >>> tokens("Don't say 東京!")
+    ['don', "'", 't', 'say', '東', '京', '!']
+    """
+    return TOKEN.findall(text.lower())
+
+
+@dataclass(frozen=True)
+class Passages:
+    """The passages of a column of texts, each once a text."""
+
+    hashes: Hashes
+    """Of shape (n_passages,), in ascending order."""
+    text: Places
+    """Of shape (n_passages,): the text that a passage stands in."""
+    n_texts: int
+
+    def within(self, known: Hashes) -> Passages:
+        """Those that stand among others."""
+        return self._only(np.isin(self.hashes, known))
+
+    def without(self, known: Hashes) -> Passages:
+        """Those that do not stand among others."""
+        return self._only(~np.isin(self.hashes, known))
+
+    def of_one_text(self) -> Passages:
+        """Those that one text alone has."""
+        first = np.r_[True, np.diff(self.hashes) != 0] if len(self.hashes) else np.zeros(0, dtype=np.bool_)
+        last = np.r_[first[1:], True] if len(self.hashes) else first
+        return self._only(first & last)
+
+    @property
+    def n_matched(self) -> int:
+        """How many texts have one."""
+        return len(np.unique(self.text))
+
+    def _only(self, kept: Bools) -> Passages:
+        return Passages(self.hashes[kept], self.text[kept], self.n_texts)
+
+
+def passages_of(texts: pd.Series, tokenize: Tokenizer = tokens) -> dict[int, Passages]:
+    """The passages of each of the `LENGTHS`; a missing text has none.
+
+    Examples
+    --------
+    >>> texts = pd.Series(["a b c d e f g h i", "a b c"])
+    >>> {length: len(found.hashes) for length, found in passages_of(texts).items()}
+    {8: 2, 13: 0}
+    """
+    codes, found = _Codes(), {length: list[tuple[int, Hashes]]() for length in LENGTHS}
+    for at, text in enumerate(texts):
+        words = codes.of([] if pd.isna(text) else [str(token) for token in tokenize(str(text))])
+        for length, parts in found.items():
+            hashes = np.unique(_runs(words, length))
+            if len(hashes):
+                parts.append((at, hashes))
+    return {length: _sorted(parts, len(texts)) for length, parts in found.items()}
+
+
+class _Codes:
+    """A number of 64 bits for each token, the same in every process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def of(self, words: Sequence[str]) -> Hashes:
+        """Of each token."""
+        return np.array([self._code(word) for word in words], dtype=np.uint64)
+
+    def _code(self, word: str) -> int:
+        code = self._known.get(word)
+        if code is None:
+            data = word.encode("utf-8", "surrogatepass")
+            code = self._known[word] = (zlib.crc32(data) << 32) | zlib.crc32(data[::-1], len(data))
+        return code
+
+
+def _runs(words: Hashes, length: int) -> Hashes:
+    """The hash of each run of tokens."""
+    n = len(words) - length + 1
+    if n <= 0:
+        return words[:0]
+    total = np.zeros(n, dtype=np.uint64)
+    for at in range(length):
+        total = total * np.uint64(_FACTOR) + words[at : at + n]
+    total ^= total >> np.uint64(29)
+    return total * np.uint64(_FACTOR)
+
+
+def _sorted(parts: Sequence[tuple[int, Hashes]], n_texts: int) -> Passages:
+    if not parts:
+        return Passages(np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64), n_texts)
+    hashes = np.concatenate([hashes for _, hashes in parts])
+    text = np.repeat([at for at, _ in parts], [len(hashes) for _, hashes in parts]).astype(np.int64)
+    order = np.argsort(hashes, kind="stable")
+    return Passages(hashes[order], text[order], n_texts)
+
+
+def token_counts(texts: pd.Series, tokenize: Tokenizer = tokens) -> npt.NDArray[np.float64]:
+    """How many tokens each text has; NaN for missing ones."""
+    return np.array([np.nan if pd.isna(text) else float(len(tokenize(str(text)))) for text in texts], dtype=np.float64)
