@@ -13,7 +13,7 @@ from synth_mlflow.checks._near_texts import MIN_TEXTS, text_columns, texts_of
 from synth_mlflow.checks._tables import Tables
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import rate_p_value
-from synth_mlflow.metrics.passages import LENGTHS, Passages, Tokenizer, passages_of
+from synth_mlflow.metrics.passages import LENGTHS, Passages, Shared, Tokenizer, passages_of
 
 ByLength = Mapping[int, Passages]
 
@@ -76,13 +76,22 @@ def _passages_of_rows(rows: pd.DataFrame, names: Sequence[str], task: Task, toke
 def _shared(
     column: str | None, where: str, made: ByLength, real: ByLength, others: ByLength
 ) -> Iterator[SharedPassages]:
-    """What ``others`` share with the batch alone, and what they share with one real text alone."""
+    """What ``others`` share with the batch alone, beside what they share with one real text alone.
+
+    Texts on both sides are counted, and the less significant number decides: one passage in many texts is one event.
+    """
     for length in LENGTHS:
-        new = others[length].without(real[length].hashes).within(made[length].hashes).n_matched
-        fresh = others[length].within(real[length].of_one_text().hashes).n_matched
         n_batch, n_real = made[length].n_texts, real[length].n_texts
-        p_value = rate_p_value(new, float(n_batch), fresh, float(n_real))
-        yield SharedPassages(column, where, length, new, fresh * n_batch / max(n_real, 1), p_value)
+        new = Shared.of(others[length].without(real[length].hashes), made[length])
+        fresh = Shared.of(others[length], real[length].of_one_text())
+        by_nature = fresh.expected(n_batch, n_real)
+        pairs = ((new.n_known, by_nature), (new.n_made, fresh.n_made * n_batch / max(n_real, 1)))
+        p_value = max(_p_value(found, expected, n_batch, n_real) for found, expected in pairs)
+        yield SharedPassages(column, where, length, new.n_known, by_nature, p_value)
+
+
+def _p_value(found: int, expected: float, n_batch: int, n_real: int) -> float:
+    return rate_p_value(found, float(n_batch), round(expected * n_real / n_batch), float(n_real))
 
 
 def passage_probes(found: Sequence[SharedPassages], n_batch: int, limit: float) -> list[Metric]:

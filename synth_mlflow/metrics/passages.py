@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -52,10 +53,6 @@ class Passages:
     """Of shape (n_passages,): the text that a passage stands in."""
     n_texts: int
 
-    def within(self, known: Hashes) -> Passages:
-        """Those that stand among others."""
-        return self._only(np.isin(self.hashes, known))
-
     def without(self, known: Hashes) -> Passages:
         """Those that do not stand among others."""
         return self._only(~np.isin(self.hashes, known))
@@ -66,13 +63,60 @@ class Passages:
         last = np.r_[first[1:], True] if len(self.hashes) else first
         return self._only(first & last)
 
-    @property
-    def n_matched(self) -> int:
-        """How many texts have one."""
-        return len(np.unique(self.text))
-
     def _only(self, kept: Bools) -> Passages:
         return Passages(self.hashes[kept], self.text[kept], self.n_texts)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Pairs of texts that have a passage in common."""
+
+    known: Places
+    """Of shape (n_pairs,): the texts that are looked for, each pair once."""
+    made: Places
+    """Of shape (n_pairs,): the text that has a passage of it."""
+
+    @classmethod
+    def of(cls, known: Passages, made: Passages) -> Shared:
+        """Of the first ``MOST_PAIRS`` texts that have a passage, each is a pair with each text that it stands in."""
+        first = np.searchsorted(made.hashes, known.hashes, side="left")
+        last = np.searchsorted(made.hashes, known.hashes, side="right")
+        sizes = np.minimum(last - first, MOST_PAIRS)
+        starts = np.repeat(first - np.r_[0, np.cumsum(sizes)[:-1]] if len(sizes) else first, sizes)
+        places = starts + np.arange(sizes.sum())
+        pairs = np.unique(np.column_stack([np.repeat(known.text, sizes), made.text[places]]), axis=0)
+        return cls(pairs[:, 0], pairs[:, 1])
+
+    @property
+    def n_known(self) -> int:
+        """How many texts that are looked for have a passage in common with any other."""
+        return len(np.unique(self.known))
+
+    @property
+    def n_made(self) -> int:
+        """How many texts have a passage of any of them."""
+        return len(np.unique(self.made))
+
+    def expected(self, n_drawn: int, n_texts: int) -> float:
+        """How many would be found by ``n_drawn`` of the ``n_texts`` texts, drawn at random.
+
+        Notes
+        -----
+        Rarefaction: S. H. Hurlbert, Ecology 52 (1971). Beyond all texts the number grows by proportion, which is more
+        than it would be.
+
+        Examples
+        --------
+        >>> Shared(np.array([0, 0, 1]), np.array([4, 5, 5])).expected(5, 10)  # 1 - C(8, 5) / C(10, 5), and 5 / 10
+        1.2777777777777777
+        """
+        matches = np.unique(self.known, return_counts=True)[1]
+        drawn = min(n_drawn, n_texts)
+        none = stats.hypergeom.pmf(0, n_texts, matches, drawn)
+        return float(np.sum(1 - none)) * max(n_drawn / max(n_texts, 1), 1.0)
+
+
+MOST_PAIRS = 1_000  # texts in which one passage is looked up
 
 
 def passages_of(texts: pd.Series, tokenize: Tokenizer = tokens) -> dict[int, Passages]:
