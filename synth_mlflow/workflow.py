@@ -237,10 +237,22 @@ class Workflow:
         equal_rows: EqualRows | None = None,
         store: Store = "rows",
         seed: int = 0,
+        train_command: str = "",
+        predict_command: str = "",
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> EvaluationSet:
         """Stage 2: freeze the evaluation set; see :func:`synth_mlflow.stages.freeze.freeze`."""
         return freeze(
-            self.project, data=_path(data), group=group, time=time, equal_rows=equal_rows, store=store, seed=seed
+            self.project,
+            data=_path(data),
+            group=group,
+            time=time,
+            equal_rows=equal_rows,
+            store=store,
+            seed=seed,
+            train_command=train_command,
+            predict_command=predict_command,
+            timeout_seconds=timeout_seconds,
         )
 
     @_writes("generate")

@@ -165,7 +165,7 @@ def _problem(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterat
     stated = {
         names.P_STATEMENT: statement.digest,
         names.P_TASK_DIGEST: statement.task_digest,
-        names.P_TARGET: facts.target,
+        names.P_TARGET: facts.target or "",
         names.P_TASK: facts.task,
         names.P_METRIC: facts.metric,
         names.P_SUCCESS: facts.success.model_dump(exclude_none=True),

@@ -200,3 +200,17 @@ def completion(ctx: click.Context, given: GlobalOptions, shell: str) -> None:
         return output.as_json({"shell": shell, "script": script, "file": file, "line": line})
     output.line(script)
     return output.line(f"# to keep it, put this line into {file}:  {line}")
+
+
+def fit_commands(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that name a trainer which is another program."""
+    for option in (
+        click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
+                     metavar="SECONDS", help="Kill a command after so long."),
+        click.option("--predict-command", type=OptionalText(), metavar="TEMPLATE",
+                     help='Predict by this one: "python predict.py {model} {rows} {predictions}".'),
+        click.option("--train-command", type=OptionalText(), metavar="TEMPLATE",
+                     help='Fit by this program: "python fit.py {train} {validation} {model}".'),
+    ):  # fmt: skip
+        command = option(command)
+    return command

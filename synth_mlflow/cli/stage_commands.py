@@ -17,6 +17,7 @@ from synth_mlflow.cli.options import (
     Ratios,
     Rows,
     Weights,
+    fit_commands,
     real_rows_option,
     shared,
 )
@@ -83,6 +84,7 @@ def _held_out(problem: Any) -> str:
               help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
 @click.option("--data", type=OptionalPath(), help="Where the real rows are now, if not where `define` found them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random cut.")
+@fit_commands
 @shared
 def freeze(
     given: GlobalOptions,
@@ -92,10 +94,23 @@ def freeze(
     store: Any,
     data: Path | None,
     seed: int,
+    train_command: str,
+    predict_command: str,
+    timeout: float,
 ) -> None:
     """Stage 2: freeze the real evaluation set and measure the baseline."""
     workflow = open_workflow("freeze", given)
-    frozen = workflow.freeze(data=data, group=group, time=time, equal_rows=equal_rows, store=store, seed=seed)
+    frozen = workflow.freeze(
+        data=data,
+        group=group,
+        time=time,
+        equal_rows=equal_rows,
+        store=store,
+        seed=seed,
+        train_command=train_command,
+        predict_command=predict_command,
+        timeout_seconds=timeout,
+    )
     from synth_mlflow.sweep.baseline import power_words
     from synth_mlflow.tracking import names
 
@@ -183,12 +198,7 @@ def validate(
 @click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
               help="Where the fits run.")  # fmt: skip
 @click.option("--scheduler", type=OptionalText(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
-@click.option("--train-command", type=OptionalText(), metavar="TEMPLATE",
-              help='Fit by this program: "python fit.py {train} {validation} {model}".')  # fmt: skip
-@click.option("--predict-command", type=OptionalText(), metavar="TEMPLATE",
-              help='Predict by this one: "python predict.py {model} {rows} {predictions}".')  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
-              metavar="SECONDS", help="Kill a command after so long.")  # fmt: skip
+@fit_commands
 @real_rows_option
 @shared
 def sweep(

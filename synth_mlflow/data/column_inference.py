@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
 from synth_mlflow.data.columns import Kind, normalise, schema_of
-from synth_mlflow.data.conversation_text import FORMS, JsonText, canonical, problem_of, speakers_of
+from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of, speakers_of
+from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import ColumnRule
 from synth_mlflow.data.text_forms import ISO_DATE, MISSING_WORDS, PLAIN, Form, read_texts_as
 from synth_mlflow.data.text_inference import Finding, Levels, Question, find_format, formats_of

@@ -27,7 +27,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.conversation_text import JsonText, canonical, without_gaps
+from synth_mlflow.data.conversation_text import canonical, without_gaps
+from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.text_forms import PLAIN, Form, as_fine, parse_texts
 from synth_mlflow.data.value_formats import over_distinct
 from synth_mlflow.errors import UsageError, closest

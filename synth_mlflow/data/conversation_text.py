@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -69,7 +69,8 @@ def _speaker_first(turn: object) -> object:
     return _swapped(turn, by_speaker=True)
 
 
-def _text_first(turn: object) -> object:
+def text_first(turn: object) -> object:
+    """A turn whose text stands before its speaker."""
     return _swapped(turn, by_speaker=False)
 
 
@@ -192,99 +193,6 @@ def spoken(texts: pd.Series) -> pd.Series:
     """
     said = [np.nan if pd.isna(text) else "\n".join(turn.said for turn in turns_of(text)) for text in texts]
     return pd.Series(said, index=texts.index, name=texts.name, dtype="str")
-
-
-@dataclass(frozen=True)
-class JsonText:
-    """How the lists and objects of JSON lines are written: as Python, JavaScript or pandas write them.
-
-    >>> JsonText(spaced=True, escaped=True).written('[{"role":"user","content":"é"}]')
-    '[{"role": "user", "content": "\\\\u00e9"}]'
-    """
-
-    name: ClassVar[str] = "json"
-    turns: bool = True
-    """Whether the values are conversations."""
-    spaced: bool = False
-    """Whether a space stands behind each comma and colon."""
-    escaped: bool = False
-    """Whether letters beyond ASCII are escaped."""
-    slashes: bool = False
-    """Whether slashes are escaped, as pandas does."""
-    text_first: bool = False
-    """Whether the text of a turn stands before its speaker."""
-    nulls: bool = False
-    """Whether a line names the columns that are missing there, as null."""
-    speakers: tuple[str, ...] = ()
-    """The names of the speakers, in the order in which they occur; the first ten."""
-
-    @property
-    def kind(self) -> Literal["string"]:
-        """Always a text."""
-        return "string"
-
-    @property
-    def words(self) -> str:
-        """The form, and who speaks."""
-        if not self.turns:
-            return "JSON"
-        return f"turns of {', '.join(self.speakers)}" if self.speakers else "turns"
-
-    def parse(self, texts: pd.Series) -> pd.Series:
-        """The canonical texts; missing where a text is no value of this kind."""
-        return pd.Series([self._read(text) for text in texts], index=texts.index, dtype="str")
-
-    def write(self, values: pd.Series) -> pd.Series:
-        """The texts as the file had them."""
-        return pd.Series([self.written(text) for text in values], index=values.index, dtype="str")
-
-    def problem(self, text: object) -> str:
-        """Why a text is no value of this kind; empty if it is one."""
-        try:
-            value = json.loads(str(text))
-        except (ValueError, RecursionError) as error:
-            return f"is no JSON: {error}"
-        return problem_of(value) if self.turns else ""
-
-    def _read(self, text: object) -> str | None:
-        return None if self.problem(text) else canonical(json.loads(str(text)))
-
-    def written(self, text: str) -> str:
-        """A canonical text as the file had it."""
-        if self == _canonical_like(self):
-            return text
-        value = json.loads(text)
-        if self.text_first and isinstance(value, list):
-            value = [_text_first(turn) for turn in value]
-        return self.dumps(value)
-
-    def dumps(self, value: object) -> str:
-        """Any JSON value in this style."""
-        separators = (", ", ": ") if self.spaced else (",", ":")
-        text = json.dumps(value, ensure_ascii=self.escaped, separators=separators)
-        return text.replace("/", "\\/") if self.slashes else text
-
-
-def _canonical_like(form: JsonText) -> JsonText:
-    return JsonText(turns=form.turns, nulls=form.nulls, speakers=form.speakers)
-
-
-def json_line(cells: Mapping[str, Any], json_columns: Iterable[str], style: JsonText) -> str:
-    """One row as a JSON object; the cells of ``json_columns`` are canonical JSON texts.
-
-    Examples
-    --------
-    >>> json_line({"messages": '[{"role":"user","content":"Hi"}]', "n": 2, "note": None}, ["messages"], JsonText())
-    '{"messages":[{"role":"user","content":"Hi"}],"n":2}'
-    """
-    nested, colon = set(json_columns), ": " if style.spaced else ":"
-    parts = []
-    for name, cell in cells.items():
-        if cell is None and not style.nulls:
-            continue
-        text = style.written(cell) if name in nested and cell is not None else style.dumps(cell)
-        parts.append(f"{style.dumps(name)}{colon}{text}")
-    return "{" + (", " if style.spaced else ",").join(parts) + "}"
 
 
 MAX_SPEAKERS = 10

@@ -97,8 +97,9 @@ def _check(option: str, command: str, places: Mapping[str, tuple[str, ...]]) -> 
     for name, ending in found:
         if name not in known:
             raise UsageError(f"{option} has a place {{{name}}} that nothing belongs to. {closest(name, known)}")
-        if name in places["files"] and ending not in ("", ".csv", ".parquet"):
-            raise UsageError(f"{option} has a file {{{name}}}{ending}; `.csv` and `.parquet` are known.")
+        known_endings = (".csv", ".parquet") if name == "predictions" else (".csv", ".parquet", ".jsonl")
+        if name in places["files"] and ending not in ("", *known_endings):
+            raise UsageError(f"{option} has a file {{{name}}}{ending}; {', '.join(known_endings)} are known.")
     for name in places["files"]:
         if len({ending for each, ending in found if each == name}) > 1:
             raise UsageError(f"{option} names {{{name}}} with two endings; it is one file.")

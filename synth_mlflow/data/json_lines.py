@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
 import pyarrow as pa
 
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.conversation_text import JsonText, canonical, json_line, looks_like_conversation, problem_of
+from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, problem_of
+from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.errors import UsageError
 
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -184,35 +184,3 @@ _PAIRS = ((b'"role"', b'"content"'), (b'"from"', b'"value"'))
 def json_forms(schema: Schema) -> dict[str, JsonText]:
     """The columns that hold JSON texts, and how they are written."""
     return {name: form.format for name, form in schema.forms.items() if isinstance(form.format, JsonText)}
-
-
-def write_json_lines(
-    rows: pd.DataFrame, path: Path, json_columns: Mapping[str, JsonText], style: JsonText | None = None
-) -> None:
-    """Write rows as JSON lines.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Cells of the columns of JSON are JSON texts.
-    path : Path
-    json_columns : mapping of str to JsonText
-        Those columns, and how they are written.
-    style : JsonText, optional
-        How the lines are written; by default as the first of these columns, else as Python's ``json.dumps`` does.
-    """
-    style = style or next(iter(json_columns.values()), JsonText(spaced=True))
-    columns = {str(name): _cells(rows[name]) for name in rows.columns}
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for at in range(len(rows)):
-            file.write(json_line({name: cells[at] for name, cells in columns.items()}, json_columns, style) + "\n")
-
-
-def _cells(values: pd.Series) -> list[Any]:
-    """The values of a column as JSON has them: moments as ISO 8601, missing ones as None."""
-    return [None if pd.isna(value) else _plain(value) for value in values]
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") and not isinstance(value, pd.Timestamp) else value
-    return value if isinstance(value, bool | int | float | str) else str(value)

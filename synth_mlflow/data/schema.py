@@ -20,10 +20,10 @@ import pandas as pd
 import pyarrow as pa
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, EXACT, Kind, Schema, all_missing
-from synth_mlflow.data.conversation_text import JsonText
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.text_forms import PLAIN, Form
 from synth_mlflow.data.value_formats import ClockText, DurationText, format_as_json, format_from_json, over_distinct
 
@@ -142,7 +142,7 @@ def arrow_schema(schema: Schema) -> pa.Schema:
 
 
 def _own(values: Any, form: Form | None) -> Any:
-    if form is None:
+    if form is None or isinstance(form.format, JsonText):  # JSON lines alone have a style of their own
         return values
     if form.format is not None:
         return over_distinct(values, form.format.write).astype("str")

@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, check_names, normalise, schema_of
-from synth_mlflow.data.conversation_text import JsonText
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import (
     FEW_GROUPS,
     ColumnRule,

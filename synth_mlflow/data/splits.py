@@ -280,7 +280,7 @@ class Balance:
 
 def balance_of(rows: pd.DataFrame, task: Task, split: Split) -> Balance:
     """The share and the class balance that a split really has; no classes for a regression."""
-    shares = [_shares(rows[task.target].iloc[side], task) for side in (split.training, split.evaluation)]
+    shares = [_shares(task.targets(rows).iloc[side], task) for side in (split.training, split.evaluation)]
     return Balance(len(split.evaluation) / (len(split.evaluation) + len(split.training)), *shares)
 
 

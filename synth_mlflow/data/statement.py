@@ -29,7 +29,7 @@ from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
 from synth_mlflow.data.markup import read_plain
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.task import Guardrail, ModelSpec, Task, TaskKind
+from synth_mlflow.data.task import SCORED, Guardrail, ModelSpec, Task, TaskKind
 from synth_mlflow.errors import StatementError, UsageError, closest, without_passwords
 
 QUESTIONS = (
@@ -145,7 +145,7 @@ class Facts(_Strict):
 
     name: Name
     data: Text
-    target: Text
+    target: Text | None = None
     task: TaskKind
     metric: Text
     success: Success
@@ -250,8 +250,8 @@ class Statement:
         """The learning task."""
         facts, table = self.facts, self.table
         if table is None:
-            return Task(facts.target, facts.task)
-        return Task(facts.target, facts.task, table.group, table.roles, table.time)
+            return Task(facts.target or "", facts.task)
+        return Task(facts.target or "", facts.task, table.group, table.roles, table.time)
 
     @property
     def wishes(self) -> Wishes:
@@ -306,7 +306,7 @@ def parse_statement(text: str, what: str = "problem.md") -> Statement:
     answers = sections(prose, QUESTIONS)
     problems += [f"`## {question}` has no answer" for question in QUESTIONS if not answers[question]]
     if facts is not None:
-        problems += _slice_problems(facts) + _constraint_problems(facts)
+        problems += _target_problems(facts) + _slice_problems(facts) + _constraint_problems(facts)
     if problems or facts is None:
         shown = "\n".join(f"  - {problem}" for problem in problems)
         raise StatementError(
@@ -388,6 +388,13 @@ def _problem(detail: Any, value: dict[str, Any]) -> str:
     return (
         f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (found {without_passwords(repr(detail['input']))})"
     )
+
+
+def _target_problems(facts: Facts) -> list[str]:
+    if facts.task != SCORED:
+        return [] if facts.target else ["`target` is blank"]
+    told = {"target": facts.target, "evaluation.stratify": facts.evaluation.stratify}
+    return [f"`{name}` does not belong to `task: {SCORED}`, which has no target" for name in told if told[name]]
 
 
 def _slice_problems(facts: Facts) -> list[str]:

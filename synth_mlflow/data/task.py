@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import pandas as pd
+
 from synth_mlflow.data.fit_commands import FitCommands
 from synth_mlflow.data.schema import NO_FEATURES, Role
 
-TaskKind = Literal["binary", "multiclass", "regression"]
+TaskKind = Literal["binary", "multiclass", "regression", "scored"]
+SCORED: TaskKind = "scored"  # no target: a program gives each row a score
+MEAN_SCORE = "mean_score"  # its metric
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,7 @@ class Task:
     """The target column, the kind of task, and which rows depend on each other."""
 
     target: str
+    """Empty where a program scores rows that have none."""
     kind: TaskKind
     group: str | None = None
     """The column whose groups of rows were kept together when the evaluation set was split off; None where rows are
@@ -54,7 +59,11 @@ class Task:
     @property
     def is_classification(self) -> bool:
         """Whether the target is a class label."""
-        return self.kind != "regression"
+        return self.kind in {"binary", "multiclass"}
+
+    def targets(self, rows: pd.DataFrame) -> pd.Series:
+        """The target of each row; zeros where there is none."""
+        return rows[self.target] if self.target else pd.Series(0.0, index=rows.index, name="none")
 
 
 @dataclass(frozen=True)

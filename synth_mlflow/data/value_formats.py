@@ -7,7 +7,7 @@ Texts that are values: how money, percent, dates, times and durations are read, 
 A format turns the distinct texts of a column into values and back. Money and numbers become numbers; times of day and
 durations become seconds; dates become datetimes in UTC. What a format cannot read becomes a missing value, and what it
 writes it can read again. This file is copied into the saved model's code folder as well, so it
-imports nothing else of the package but ``conversation_text``, which is copied too.
+imports nothing else of the package but ``json_text``, which is copied too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from .conversation_text import JsonText
+from .json_text import JsonText
 
 DAY_SECONDS = 86_400
 DurationStyle = Literal["clock", "days", "iso", "units"]

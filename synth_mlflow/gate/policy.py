@@ -11,6 +11,7 @@ from typing import Any
 from synth_mlflow.checks import Check
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.statement import Statement
+from synth_mlflow.data.task import SCORED
 from synth_mlflow.errors import StatementError, SynthError, closest
 from synth_mlflow.plugins import BUILT_IN, find, installed
 
@@ -109,7 +110,8 @@ def policy_of(statement: Statement) -> Policy:
     asked = dict(statement.facts.validation)
     accepted = _accepted(asked.pop("accept_inconclusive", {}))
     extra = _names(asked.pop("required", []))
-    required = [*ALWAYS, *(["privacy"] if statement.privacy_matters else [])]
+    always = [name for name in ALWAYS if name != "utility" or statement.facts.task != SCORED]
+    required = [*always, *(["privacy"] if statement.privacy_matters else [])]
     required += [name for name in extra if name not in required]
     known = installed("checks")
     for name in {*extra, *accepted, *asked}:

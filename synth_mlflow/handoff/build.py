@@ -122,7 +122,7 @@ def _problem(problem: Problem, revisions: Sequence[Revision]) -> handoff.Problem
     told = {
         "gap": facts.gap,
         "data": facts.data,
-        "target": facts.target,
+        "target": facts.target or "none: a program scores each row",
         "task": facts.task,
         "metric": facts.metric,
         "success": success_in_words(problem.statement),

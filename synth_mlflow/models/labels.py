@@ -43,7 +43,7 @@ def target_values(rows: pd.DataFrame, task: Task, classes: Labels) -> npt.NDArra
     UsageError
         If the target is missing in a row or has a label outside ``classes``.
     """
-    target = rows[task.target]
+    target = task.targets(rows)
     n_missing = int(target.isna().sum())
     if n_missing:
         raise UsageError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from synth_mlflow.data.task import TaskKind
+from synth_mlflow.data.task import MEAN_SCORE, TaskKind
 
 _BINARY: Mapping[str, str] = {
     "auc": "roc_auc", "auroc": "roc_auc", "rocauc": "roc_auc", "roc": "roc_auc", "gini": "roc_auc",
@@ -33,12 +33,13 @@ _REGRESSION: Mapping[str, str] = {
     "msle": "neg_mean_squared_log_error", "rmsle": "neg_root_mean_squared_log_error",
 }  # fmt: skip
 _KNOWN: Mapping[TaskKind, Mapping[str, str]] = {
-    "binary": _BINARY, "multiclass": _MULTICLASS, "regression": _REGRESSION,
+    "binary": _BINARY, "multiclass": _MULTICLASS, "regression": _REGRESSION, "scored": {},
 }  # fmt: skip
 USUAL: Mapping[TaskKind, Sequence[str]] = {
     "binary": ("roc_auc", "average_precision", "f1", "accuracy", "balanced_accuracy", "neg_log_loss"),
     "multiclass": ("roc_auc_ovr", "f1_macro", "accuracy", "balanced_accuracy", "neg_log_loss"),
     "regression": ("r2", "neg_mean_absolute_error", "neg_root_mean_squared_error"),
+    "scored": (MEAN_SCORE,),
 }
 """The scorers that are used most, by kind of task."""
 

@@ -1,7 +1,7 @@
 """A model that a command has fitted: files for its commands, and what they may answer. Travels with the saved model.
 
-Like ``raw_columns``, whose columns it reads, it imports nothing else of the package. A saved model runs its recorded
-command only where the environment variable ``SYNTH_MLFLOW_ALLOW_COMMAND`` holds the digest of that command.
+Like ``raw_columns``, whose columns it reads, it imports nothing of the package but what travels too. A saved model runs
+its recorded command only where ``SYNTH_MLFLOW_ALLOW_COMMAND`` in the environment holds the digest of that command.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ..data.json_text import json_columns_of, write_json_lines
 from .raw_columns import COLUMNS_FILE, RawColumns, _read_csv_as_text
 from .raw_estimator import answer
 
@@ -29,7 +30,7 @@ COMMAND_FILE = "command.json"
 FOLDER = "model"
 ALLOW = "SYNTH_MLFLOW_ALLOW_COMMAND"
 DIGITS = 12  # of a digest that a person types
-CSV, PARQUET = ".csv", ".parquet"
+CSV, PARQUET, JSONL = ".csv", ".parquet", ".jsonl"
 SUM_TOLERANCE = 1e-3  # of the probabilities of a row, which programs often write as 32-bit numbers
 SHOWN_CHARACTERS = 2_000
 _PLACE = re.compile(r"\{(\w+)\}((?:\.\w+)*)")
@@ -59,7 +60,7 @@ def command_words(command: str, values: Mapping[str, str]) -> list[str]:
 
 def file_ending(command: str, place: str) -> str:
     """The kind of file that stands in a place of a command: what follows it, else Parquet."""
-    found = [ending for name, ending in _PLACE.findall(command) if name == place and ending in (CSV, PARQUET)]
+    found = [ending for name, ending in _PLACE.findall(command) if name == place and ending in (CSV, PARQUET, JSONL)]
     return str(found[0]) if found else PARQUET
 
 
@@ -69,8 +70,13 @@ def command_digest(command: str) -> str:
 
 
 def write_table(rows: pd.DataFrame, path: Path) -> None:
-    """Write rows as Parquet, or as CSV in UTF-8 with a header: an empty cell is missing, moments are ISO 8601."""
-    if path.suffix == CSV:
+    """Write rows as Parquet, or as CSV in UTF-8 with a header: an empty cell is missing, moments are ISO 8601.
+
+    As JSON lines conversations are lists of turns, and what is missing is left out.
+    """
+    if path.suffix == JSONL:
+        write_json_lines(rows, path, json_columns_of(rows))
+    elif path.suffix == CSV:
         rows.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%S.%f")
     else:
         rows.to_parquet(path, index=False)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import get_scorer, get_scorer_names, log_loss
 
-from synth_mlflow.data.task import Task
+from synth_mlflow.data.task import MEAN_SCORE, SCORED, Task
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.models.labels import Labels
 from synth_mlflow.models.metric_names import USUAL, scorer_called
@@ -65,7 +65,9 @@ def score(
 def score_codes(
     metric: str, task: Task, truth: npt.NDArray[Any], predictions: Vector, sample_weight: Vector | None = None
 ) -> float:
-    """As :func:`score`, for labels that are given as codes 0, 1, … already."""
+    """As :func:`score`, for labels that are given as codes 0, 1, … already; the mean of what a program has scored."""
+    if metric == MEAN_SCORE:
+        return float(np.average(predictions, weights=sample_weight)) if len(predictions) else float("nan")
     scorer = _scorer(metric)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
     with warnings.catch_warnings():
@@ -88,6 +90,13 @@ def check_metric(metric: str, task: Task) -> None:
     UsageError
         With the nearest metric that does fit.
     """
+    if (metric == MEAN_SCORE) != (task.kind == SCORED):
+        raise UsageError(
+            f"metric {metric!r} does not fit a {task.kind} task.",
+            f"A scored task has `metric: {MEAN_SCORE}`, the mean of what the predict command writes, and no other has.",
+        )
+    if metric == MEAN_SCORE:
+        return
     known = get_scorer_names()
     if metric in known and _fits(metric, task):
         return
@@ -113,7 +122,7 @@ def floor(metric: str) -> float:
     """
     if metric in ("matthews_corrcoef", "adjusted_rand_score", "adjusted_mutual_info_score"):
         return -1.0
-    open_below = metric.startswith(("neg_", "d2_")) or metric in ("r2", "explained_variance")
+    open_below = metric.startswith(("neg_", "d2_")) or metric in ("r2", "explained_variance", MEAN_SCORE)
     return float("-inf") if open_below else 0.0
 
 
@@ -141,6 +150,8 @@ def ceiling(metric: str) -> float:
     >>> ceiling("roc_auc"), ceiling("neg_log_loss"), ceiling("mutual_info_score")
     (1.0, 0.0, inf)
     """
+    if metric == MEAN_SCORE:
+        return float("inf")
     if metric.startswith("neg_"):
         return 0.0
     return float("inf") if metric in _UNBOUNDED else 1.0
@@ -157,6 +168,8 @@ def best_score(metric: str, task: Task, truth: Vector) -> float:
     truth : array of shape (n_rows,)
         Class codes, or numbers.
     """
+    if metric == MEAN_SCORE:
+        return float("inf")
     perfect = np.eye(int(truth.max()) + 1)[truth.astype(np.int64)] if task.is_classification else truth
     return score_codes(metric, task, truth, perfect)
 

@@ -151,7 +151,7 @@ def _define_words(runs: list[StoredRun]) -> str:
     if not runs:
         return "the problem is not written down"
     params = runs[-1].params
-    return f"{params[names.P_GAP]}; {params[names.P_METRIC]} of {params[names.P_TARGET]}"
+    return f"{params[names.P_GAP]}; {params[names.P_METRIC]} of {params[names.P_TARGET] or 'a program'}"
 
 
 def _freeze_words(runs: list[StoredRun]) -> str:

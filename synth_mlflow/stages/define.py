@@ -101,7 +101,7 @@ def _write(
         panel = panel_words(rows, table.roles)
         if panel:
             draft.param(names.P_PANEL, panel)
-        draft.param(names.P_TARGET, facts.target)
+        draft.param(names.P_TARGET, facts.target or "")
         draft.param(names.P_TASK, facts.task)
         draft.param(names.P_METRIC, facts.metric)
         draft.param(names.P_SUCCESS, facts.success.model_dump(exclude_none=True))

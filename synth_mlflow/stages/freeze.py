@@ -18,6 +18,7 @@ import pandas as pd
 from synth_mlflow.backends.real_rows import refuse_synthetic
 from synth_mlflow.data.columns import Schema, schema_of
 from synth_mlflow.data.digests import canonical_json, fingerprint, json_digest, make_key, row_digests, table_digest
+from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.private import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema, present
@@ -34,11 +35,12 @@ from synth_mlflow.data.splits import (
 )
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation, Statement
 from synth_mlflow.data.tables import read_real, read_table, write_parquet
-from synth_mlflow.data.task import Task
+from synth_mlflow.data.task import SCORED, ModelSpec, Task
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.models.tuning import Settings, settle
+from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec
 from synth_mlflow.sweep.baseline import (
     Baseline,
     baseline_warning,
@@ -188,6 +190,9 @@ def freeze(
     equal_rows: EqualRows | None = None,
     store: Store = "rows",
     seed: int = 0,
+    train_command: str = "",
+    predict_command: str = "",
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> EvaluationSet:
     """Split the evaluation set, record it with its digest, and measure the baseline on it.
 
@@ -205,6 +210,10 @@ def freeze(
         Keep the rows on the server, or only digests, positions and the path where rows must not be uploaded.
     seed : int
         Of the random cut.
+    train_command, predict_command : str
+        Of a scored task: programs that measure the baseline.
+    timeout_seconds : float
+        After so long a command and all that it started are killed.
 
     Raises
     ------
@@ -224,6 +233,7 @@ def freeze(
     refuse_synthetic(project, path, rows)
     allowed_model(problem.statement.model)
     refuse_negative_seed(seed)
+    spec = _commands(problem.statement, train_command, predict_command, timeout_seconds)
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
     plan = _plan(problem.statement.facts.evaluation, group, time, equal_rows)
@@ -239,7 +249,7 @@ def freeze(
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
-        _write(project, problem, sides, path, store)
+        _write(project, problem, sides, path, store, spec)
         describe_project(project)
         return project.evaluation_set()
     end_run(project.server, begun.run_id, "FINISHED")  # its process was killed with nothing but this left to do
@@ -302,14 +312,34 @@ def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:
         )
 
 
-def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
+def _commands(statement: Statement, train: str, predict: str, timeout_seconds: float) -> ModelSpec | None:
+    """The model that measures the baseline of a scored task; None for every other task.
+
+    Raises
+    ------
+    UsageError
+        If commands are missing, or given for a task that has a target.
+    """
+    if statement.facts.task == SCORED:
+        return command_spec(train, predict, timeout_seconds)
+    if train or predict:
+        raise UsageError(
+            f"commands were given for a {statement.facts.task} task, whose baseline the model of problem.md measures.",
+            "Leave them out here; `sweep` takes them.",
+        )
+    return None
+
+
+def _write(
+    project: Project, problem: Problem, sides: Cut, path: Path, store: Store, by_command: ModelSpec | None
+) -> None:
     project.say("measuring the real-only baseline")
     statement = problem.statement
     new = NewRun("evaluation_set", f"evaluation set · {len(sides.evaluation):,} rows", sides.key)
     run_id = create_run(project.server, new, parent=project.workflow_run)
     with writing(project.server, run_id) as draft:
         training, evaluation = _for_models(statement, sides, store)
-        settings = settle(statement.model, statement.task, statement.facts.metric, training, seed=sides.seed)
+        settings = _settings(statement, training, sides.seed, by_command)
         task = replace(statement.task, group=sides.plan.group)
         baseline = measure_baseline(
             training,
@@ -317,8 +347,9 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
             task,
             statement.facts.metric,
             settings.spec,
-            repeats=REPEATS,
+            repeats=REPEATS if by_command is None else FEW_REPEATS,
             seed=sides.seed,
+            n_jobs=-1 if by_command is None else 1,
             slices=statement.slices,
         )
         _refuse_out_of_reach(
@@ -338,6 +369,12 @@ def _write(project: Project, problem: Problem, sides: Cut, path: Path, store: St
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
+
+
+def _settings(statement: Statement, training: pd.DataFrame, seed: int, by_command: ModelSpec | None) -> Settings:
+    if by_command is None:
+        return settle(statement.model, statement.task, statement.facts.metric, training, seed=seed)
+    return Settings(by_command, "Measured by the commands that `freeze` was given.", ())
 
 
 NEARLY_ALL = 0.95  # of what real rows teach: a column that alone gives as much is named as one to leave out
@@ -366,7 +403,7 @@ def _refuse_out_of_reach(statement: Statement, baseline: Baseline, look: Callabl
 
 def _rare_class(draft: RunDraft, task: Task, sides: Cut, baseline: Baseline, metric: str) -> str:
     """What is said of a class with few rows, and recorded with the number that utility says again; or nothing."""
-    found = few_rows(task, sides.evaluation[task.target])
+    found = few_rows(task, task.targets(sides.evaluation))
     if found is None:
         return ""
     label, n_rows = found
@@ -379,7 +416,9 @@ def _rare_class(draft: RunDraft, task: Task, sides: Cut, baseline: Baseline, met
 
 def _outlook(draft: RunDraft, statement: Statement, baseline: Baseline, sides: Cut) -> str:
     """Whether utility will be able to decide, recorded where it will probably not; or nothing."""
-    thresholds = policy_of(statement).thresholds["utility"]
+    thresholds = policy_of(statement).thresholds.get("utility")
+    if thresholds is None:
+        return ""
     n_rows = len(sides.evaluation) + len(sides.training)
     share = len(sides.evaluation) / n_rows
     words = utility_outlook(baseline, thresholds["alpha"], thresholds["detectable_share"], share)

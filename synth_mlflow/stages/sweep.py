@@ -14,7 +14,7 @@ from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import code_of, environment
 from synth_mlflow.data.mixing import Mix, check_kinds, check_supply, percent, read_shares
-from synth_mlflow.data.task import BOOSTED, COMMAND, ModelSpec
+from synth_mlflow.data.task import BOOSTED, COMMAND, SCORED, ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.models.estimator import load_estimator
 from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
@@ -130,6 +130,12 @@ def sweep(
     if by is not None and by not in BYS:
         raise UsageError(f"a sweep by {by!r} is unknown. {closest(by, BYS)}", 'Give `by="generator"`, or leave it out.')
     by_command = named_commands(train_command, predict_command, timeout_seconds, engine)
+    if by_command is None and project.problem().statement.facts.task == SCORED:
+        raise UsageError(
+            "a scored task has no model of its own: two commands fit it and score rows.",
+            "`synth-mlflow sweep --train-command 'python fit.py {train}.jsonl {model}' --predict-command "
+            "'python score.py {model} {rows}.jsonl {predictions}'`.",
+        )
     given = {"--refine": refine, "--by": by, "--extra-real": extra_real if axis != "mix" else None}
     others = tuple(option for option, value in given.items() if value)
     swept, points = AxisOptions(axis, ratios, weights, slice, rows, mix, others).settle()

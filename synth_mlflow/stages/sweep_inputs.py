@@ -14,7 +14,7 @@ from synth_mlflow.backends.real_rows import read_source
 from synth_mlflow.data.digests import json_digest, row_digests, table_digest
 from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.data.private import as_missing
-from synth_mlflow.data.task import ModelSpec
+from synth_mlflow.data.task import SCORED, ModelSpec
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
@@ -250,8 +250,11 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
         raise EvidenceError(
             f"baseline {baselines[-1].run_id} was measured on another evaluation set; scores are compared on one only."
         )
+    statement = project.problem().statement
+    if statement.facts.task == SCORED:  # what a record names is never run by a sweep
+        return statement.model
     settings = json.loads(baselines[-1].params[names.P_SETTINGS])
-    stated = project.problem().statement.model.estimator
+    stated = statement.model.estimator
     if settings["estimator"] != stated:
         raise EvidenceError(
             f"baseline {baselines[-1].run_id} says that it was measured with {settings['estimator']!r}, the problem "

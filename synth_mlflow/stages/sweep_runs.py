@@ -120,7 +120,7 @@ def _write_final(
         final = final_of(outcome)
         predictions = final.model.predict(ingredients.evaluation)
         score, low, high = provisional_estimate(curve, outcome.bench.best_score)
-        features = ingredients.training.drop(columns=[statement.task.target])
+        features = ingredients.training.drop(columns=statement.task.target or [])
         used = ingredients.of(curve.source) if curve.chosen else ()
         tags = {
             names.TAG_BATCHES: " ".join(batch.id for batch in used),

@@ -16,12 +16,13 @@ import pandas as pd
 
 from synth_mlflow.backends.batch_writer import BatchBuffer
 from synth_mlflow.data.columns import conform
-from synth_mlflow.data.json_lines import json_forms, write_json_lines
+from synth_mlflow.data.json_lines import json_forms
+from synth_mlflow.data.json_text import write_json_lines
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.mixing import Mix, check_rows, check_supply, percent, read_ratio, read_shares
 from synth_mlflow.data.provenance import Record
 from synth_mlflow.data.schema import present
-from synth_mlflow.errors import GateError
+from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.models.base import FitRows
 from synth_mlflow.stages.sweep_inputs import open_batches, refuse_overlap
 from synth_mlflow.sweep.axes import RATIO, Axis
@@ -92,6 +93,7 @@ class TrainingData:
     origin: pd.Series
     """Of shape (n_rows,): ``real``, or the short id of the batch."""
     target: str
+    """Empty where there is none."""
     ratio: float
     batches: tuple[str, ...]
     """Short ids of the batches that rows were taken from."""
@@ -108,11 +110,13 @@ class TrainingData:
     @property
     def X(self) -> pd.DataFrame:  # noqa: N802 - the field's name
         """The features."""
-        return self.rows.drop(columns=[self.target])
+        return self.rows.drop(columns=self.target or [])
 
     @property
     def y(self) -> pd.Series:
-        """The target."""
+        """The target; a UsageError where there is none."""
+        if not self.target:
+            raise UsageError("a scored task has no target.", "Train on `rows`.")
         return self.rows[self.target]
 
     def _repr_html_(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from synth_mlflow.data.task import Task
+from synth_mlflow.data.task import MEAN_SCORE, Task
 from synth_mlflow.models.scoring import score_codes
 
 DRAWS = 1_000
@@ -280,5 +280,6 @@ FAST: dict[str, Callable[[Vector, Vector], Scorer]] = {
     "neg_mean_squared_error": _mean_of(lambda truth, prediction: -((truth - prediction) ** 2)),
     "neg_mean_absolute_error": _mean_of(lambda truth, prediction: -np.abs(truth - prediction)),
     "neg_root_mean_squared_error": _root_mean_squared,
+    MEAN_SCORE: _mean_of(lambda _, prediction: prediction),
 }
 """Metrics of binary tasks (AUC, average precision), of all classifications, and of regression."""

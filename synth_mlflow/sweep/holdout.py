@@ -113,7 +113,7 @@ def halves_of(rows: pd.DataFrame, task: Task) -> HoldoutSplit:
         The whole frozen set with its target.
     task : Task
     """
-    truth = pd.factorize(rows[task.target], sort=True)[0].astype(np.float64)
+    truth = pd.factorize(task.targets(rows), sort=True)[0].astype(np.float64)
     return halve(truth, task.is_classification, group_codes(rows, task))
 
 

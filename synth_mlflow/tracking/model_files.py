@@ -25,7 +25,7 @@ from mlflow.types.schema import AnyType, ColSpec, Schema
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from synth_mlflow.data import conversation_text, value_formats
+from synth_mlflow.data import conversation_text, json_text, value_formats
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.text_forms import PLAIN, Form
@@ -35,7 +35,7 @@ from synth_mlflow.models.estimator import EstimatorModel
 from synth_mlflow.models.lightgbm import BoostedModel
 from synth_mlflow.models.raw_columns import RawColumn, RawColumns, RawEstimator
 
-TRAVELLING = (conversation_text, raw_columns, raw_command, raw_estimator, raw_values, value_formats)
+TRAVELLING = (conversation_text, json_text, raw_columns, raw_command, raw_estimator, raw_values, value_formats)
 PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
 LOADER = f"{PACKAGE}.models.raw_columns"
 LIGHTGBM, SKOPS, CLOUDPICKLE = "lightgbm", "skops", "cloudpickle"

@@ -29,7 +29,12 @@ class Problem:
 
     def _repr_html_(self) -> str:
         facts = self.statement.facts
-        rows = [["gap", facts.gap], ["target", facts.target], ["metric", facts.metric], ["run", self.run.run_id]]
+        rows = [
+            ["gap", facts.gap],
+            ["target", facts.target or "none"],
+            ["metric", facts.metric],
+            ["run", self.run.run_id],
+        ]
         return html_table(["problem", facts.name], rows)
 
 

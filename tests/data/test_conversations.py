@@ -9,7 +9,8 @@ import pytest
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.conversation_text import canonical, spoken, turns_of
 from synth_mlflow.data.digests import table_digest
-from synth_mlflow.data.json_lines import json_forms, write_json_lines
+from synth_mlflow.data.json_lines import json_forms
+from synth_mlflow.data.json_text import write_json_lines
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present
 from synth_mlflow.data.schema_inference import infer_table
 from synth_mlflow.data.tables import raw_table, read_real
