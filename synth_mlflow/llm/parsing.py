@@ -26,6 +26,7 @@ from typing import Any, Self
 import pandas as pd
 
 from synth_mlflow.data.columns import MAX_INTEGER, Kind, schema_of
+from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
@@ -45,14 +46,24 @@ class Column:
     levels: tuple[str, ...] | None
     """The texts that it may hold; None for any."""
     may_be_missing: bool
+    turns: tuple[str, ...] = ()
+    """Of conversations: the names of speaker and text in a turn."""
 
 
 def columns_of(members: pd.DataFrame, task: Task) -> tuple[Column, ...]:
     """The columns of real rows; no text of fewer than `MIN_SHARED` rows is told, but for the target's classes."""
     return tuple(
-        Column(name, kind, _levels(members[name], kind, name == task.target), bool(members[name].isna().any()))
+        _conversation(members[name])
+        if name in task.conversations
+        else Column(name, kind, _levels(members[name], kind, name == task.target), bool(members[name].isna().any()))
         for name, kind in schema_of(members).kinds.items()
     )
+
+
+def _conversation(column: pd.Series) -> Column:
+    first = column.dropna().iloc[0]
+    turns = next(names for names in FORMS if names[0] in json.loads(first)[0])
+    return Column(str(column.name), "string", None, bool(column.isna().any()), turns)
 
 
 def _levels(column: pd.Series, kind: Kind, is_target: bool) -> tuple[str, ...] | None:
@@ -84,6 +95,14 @@ def answer_schema(columns: Sequence[Column]) -> dict[str, Any]:
 def _property(column: Column) -> Mapping[str, Any]:
     kind = _JSON[column.kind]
     told: dict[str, Any] = {"type": [kind, "null"] if column.may_be_missing else kind}
+    if column.turns:
+        told["type"] = ["array", "null"] if column.may_be_missing else "array"
+        told["items"] = {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in column.turns},
+            "required": list(column.turns),
+            "additionalProperties": False,
+        }
     if column.kind == "datetime":
         told["description"] = "ISO 8601, such as 2024-01-31 or 2024-01-31T13:45:00"
     if column.levels is not None:
@@ -255,6 +274,8 @@ def fitted(row: object, columns: Sequence[Column]) -> tuple[dict[str, Any], bool
 
 
 def _differs(given: object, kept: object, column: Column) -> bool:
+    if column.turns:
+        return isinstance(given, str)
     if column.kind == "datetime":
         return kept is None and given is not None
     return (type(given) is not type(kept) and not (column.kind == "number" and isinstance(given, int))) or given != kept
@@ -310,7 +331,17 @@ def _boolean(value: Any, _: Column) -> bool:
     return text in TRUE
 
 
+def _turns(value: Any) -> str:
+    turns = json.loads(value) if isinstance(value, str) else value
+    found = problem_of(turns)
+    if found:
+        raise MisfitError(f"is no conversation: it {found}")
+    return canonical(turns)
+
+
 def _text(value: Any, column: Column) -> str:
+    if column.turns:
+        return _turns(value)
     if isinstance(value, dict | list):
         raise TypeError
     text = value if isinstance(value, str) else json.dumps(value)
