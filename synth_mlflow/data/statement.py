@@ -302,7 +302,10 @@ def read_statement(path: Path) -> Statement:
 def parse_statement(text: str, what: str = "problem.md") -> Statement:
     """Read a problem statement from its text; see :func:`read_statement`."""
     front, prose = _split(text, what)
-    facts, problems = _facts(_yaml(front, what))
+    given = _yaml(front, what)
+    facts, problems = _facts(given)
+    if given.get("target") is None and given.get("task") != SCORED:
+        problems.append("`target` is blank")
     answers = sections(prose, QUESTIONS)
     problems += [f"`## {question}` has no answer" for question in QUESTIONS if not answers[question]]
     if facts is not None:
@@ -392,7 +395,7 @@ def _problem(detail: Any, value: dict[str, Any]) -> str:
 
 def _target_problems(facts: Facts) -> list[str]:
     if facts.task != SCORED:
-        return [] if facts.target else ["`target` is blank"]
+        return []
     told = {"target": facts.target, "evaluation.stratify": facts.evaluation.stratify}
     return [f"`{name}` does not belong to `task: {SCORED}`, which has no target" for name in told if told[name]]
 

@@ -8,6 +8,7 @@ are those of A. Chowdhery et al., JMLR 24 (2023).
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -107,13 +107,23 @@ class Shared:
 
         Examples
         --------
-        >>> Shared(np.array([0, 0, 1]), np.array([4, 5, 5])).expected(5, 10)  # 1 - C(8, 5) / C(10, 5), and 5 / 10
-        1.2777777777777777
+        >>> found = Shared(np.array([0, 0, 1]), np.array([4, 5, 5]))
+        >>> round(found.expected(5, 10), 4)  # 1 - C(8, 5) / C(10, 5), and 5 / 10
+        1.2778
         """
         matches = np.unique(self.known, return_counts=True)[1]
-        drawn = min(n_drawn, n_texts)
-        none = stats.hypergeom.pmf(0, n_texts, matches, drawn)
-        return float(np.sum(1 - none)) * max(n_drawn / max(n_texts, 1), 1.0)
+        found = sum(1 - _none_drawn(int(each), min(n_drawn, n_texts), n_texts) for each in matches)
+        return found * max(n_drawn / max(n_texts, 1), 1.0)
+
+
+def _none_drawn(n_marked: int, n_drawn: int, n_texts: int) -> float:
+    """The chance that none of so many marked texts is among those drawn."""
+    left = n_texts - n_marked - n_drawn
+    if left < 0:
+        return 0.0
+    logs = (math.lgamma(n + 1) for n in (n_texts - n_marked, n_texts - n_drawn, left, n_texts))
+    without, others, both, every = logs
+    return math.exp(without + others - both - every)
 
 
 MOST_PAIRS = 1_000  # texts in which one passage is looked up

@@ -7,6 +7,7 @@ import pytest
 from synth_mlflow.data.statement import LIMITS, MAX_BYTES, QUESTIONS, parse_statement, read_limits, read_statement
 from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import StatementError, UsageError
+from synth_mlflow.gate.policy import Policy, policy_of
 
 FORMS = resources.files("synth_mlflow.cli") / "forms"
 FRONT = """name: churn
@@ -71,7 +72,7 @@ def test_the_demos_statement_is_complete():
         ("metric: ''", "`metric` is blank"),
         ("metric: '  '", "`metric` is blank|`metric`: String should have at least 1 character"),
         ("metrics: roc_auc", "`metrics` is unknown. Did you mean 'metric'"),
-        ("task: clustering", "`task`: Input should be 'binary', 'multiclass' or 'regression'"),
+        ("task: clustering", "`task`: Input should be 'binary', 'multiclass', 'regression' or 'scored'"),
         (
             "gap: lazy",
             "`gap`: Input should be 'coverage hole', 'class imbalance', 'cold start', 'privacy block' or 'cost target'",
@@ -259,3 +260,35 @@ def test_a_password_in_data_is_refused_without_being_shown():
     with pytest.raises(StatementError, match="holds a password") as refusal:
         statement(changed("data", 'data: "postgresql://ann:topsecret@db/rows?token=othersecret"'))
     assert "topsecret" not in str(refusal.value) and "othersecret" not in str(refusal.value)
+
+
+def scored(*lines):
+    front = FRONT.replace("target: churned\n", "").replace("binary", "scored").replace("roc_auc", "mean_score")
+    return statement(front + "".join(f"{line}\n" for line in lines))
+
+
+def test_a_scored_task_has_no_target_and_no_utility():
+    found = scored("benchmarks: [b.jsonl]")
+    assert found.task.target == "" and not found.task.is_classification
+    policy = policy_of(found)
+    assert policy.required == ("contamination", "fidelity", "privacy") and policy.benchmarks == ("b.jsonl",)
+    assert Policy.from_json(policy.to_json()) == policy
+    assert "benchmarks" not in policy_of(statement()).to_json()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("target: a", "`target` does not belong to `task: scored`"),
+        ("evaluation: {stratify: true}", "`evaluation.stratify` does not belong"),
+        ("tokenizer: words", "`tokenizer`"),
+    ],
+)
+def test_what_does_not_belong_to_a_scored_task_is_named(line, words):
+    with pytest.raises(StatementError, match=words):
+        scored(line)
+
+
+def test_every_other_task_needs_a_target():
+    with pytest.raises(StatementError, match="`target` is blank"):
+        statement(FRONT.replace("target: churned\n", ""))

@@ -148,7 +148,7 @@ def test_a_command_that_writes_no_model_is_refused(rows: pd.DataFrame) -> None:
         ("fit {train}", PREDICT, r"has no place {model}"),
         (TRAIN, "predict {model} {rows}", r"has no place {predictions}"),
         ("fit {train} {model} {modle}", PREDICT, r"a place {modle} that nothing belongs to. Did you mean 'model'"),
-        ("fit {train}.xlsx {model}", PREDICT, r"`.csv` and `.parquet` are known"),
+        ("fit {train}.xlsx {model}", PREDICT, r".csv, .parquet, .jsonl are known"),
         ("fit {train}.csv {train} {model}", PREDICT, "two endings"),
         ("", PREDICT, "0 words"),
         ("fit 'open {train} {model}", PREDICT, "cannot be split into words"),

@@ -84,5 +84,8 @@ def test_files_import_nothing_of_the_package(module):
         "raw_values",
         "raw_estimator",
         "data.value_formats",
+        "data.json_text",
+        "json_text",
+        "conversation_text",
         "duration_format",
     }  # the modules that travel together
