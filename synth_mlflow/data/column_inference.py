@@ -6,10 +6,9 @@ What problem.md says of columns and of the CSV file, where it is not found out r
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
 
 from synth_mlflow.data.columns import Kind, normalise, schema_of
-from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of, speakers_of
+from synth_mlflow.data.json_inference import json_column
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import ColumnRule
 from synth_mlflow.data.text_forms import ISO_DATE, MISSING_WORDS, PLAIN, Form, read_texts_as
@@ -58,7 +57,7 @@ def text_column(
     as_text = rule.role in TEXT_ROLES and rule.format is None
     nested = None if as_text else json_column(name, texts, rule, lines)
     if nested is not None:
-        return nested
+        return Inferred(nested.cells, "string", Form(nested.format))
     if not as_text and rule.format is None and is_csv:
         plain = _plain(name, texts)
         if plain is not None:
@@ -89,65 +88,6 @@ def own_column(column: pd.Series, rule: ColumnRule, *, wanted: bool, lines: Json
             "Save it as text or as the type `category`, or leave the line out.",
         )
     return _ordered(Inferred(values, kind, form), rule)
-
-
-def json_column(name: str, texts: pa.ChunkedArray, rule: ColumnRule, lines: JsonText | None) -> Inferred | None:
-    """A column of conversations, or of other lists and objects in a file of JSON lines; None where it is none.
-
-    Raises
-    ------
-    UsageError
-        If a person says that it holds conversations, and a cell is none.
-    """
-    wanted = rule.role == "conversation"
-    first = next((text.as_py() for text in texts if text.is_valid), "")
-    if not wanted and not first.lstrip().startswith(("[", "{") if lines else "["):
-        return None
-    values: list[Any] = [None if text is None else _json(text) for text in texts.to_pylist()]
-    present = [value for value in values if value is not None]
-    problems = [problem_of(value) for value in present]
-    if wanted and any(problems):
-        _refuse_other_than_turns(name, problems)
-    if any(problems) and (lines is None or any(isinstance(value, _NoJson) for value in present)):
-        return None
-    style = lines or _style_of(texts)
-    form = replace(style, turns=not any(problems), speakers=() if any(problems) else speakers_of(present))
-    cells = [None if value is None else canonical(value) for value in values]
-    return Inferred(pd.Series(cells, name=name, dtype="str"), "string", Form(form))
-
-
-class _NoJson:
-    """Stands for a text that is no list or object in JSON."""
-
-
-def _json(text: str) -> object:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return _NoJson()
-    return value if isinstance(value, list | dict) else _NoJson()
-
-
-def _refuse_other_than_turns(name: str, problems: list[str]) -> None:
-    places = [at for at, problem in enumerate(problems) if problem]
-    why = problems[places[0]].replace("is _NoJson", "is no JSON")
-    raise UsageError(
-        f"`columns` says that {name!r} is a conversation, and {len(places):,} of its {len(problems):,} cells are none: "
-        f"the first {why}.",
-        'Write each as a list of turns, `[{"role": "user", "content": "…"}, …]`, or leave the line out.',
-    )
-
-
-def _style_of(texts: pa.ChunkedArray) -> JsonText:
-    """How the JSON in cells of texts is written; the same questions as of a whole file."""
-    given = [text for text in texts.to_pylist() if text is not None]
-    sample = given[0]
-    return JsonText(
-        spaced='": ' in sample,
-        escaped=all(map(str.isascii, given)) and any("\\u" in text for text in given),
-        slashes=any("\\/" in text for text in given),
-        text_first=any(0 <= sample.find(f'"{text}"') < sample.find(f'"{role}"') for role, text in FORMS),
-    )
 
 
 def _is_texts(column: pd.Series) -> bool:

@@ -180,7 +180,7 @@ def _refuse_misfits(statement: Statement, found: ReadTable) -> None:
 def _with_target(statement: Statement, found: ReadTable) -> str:
     """What helps where the target is missing in some rows."""
     target, rows = statement.facts.target, found.rows
-    if target not in rows or not rows[target].isna().any() or rows[target].isna().all():
+    if target is None or target not in rows or not rows[target].isna().any() or rows[target].isna().all():
         return ""
     missing = statement.wishes.rules.get(target, ColumnRule()).missing
     copy = rows_with(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
