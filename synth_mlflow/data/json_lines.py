@@ -129,16 +129,39 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    as_lines = _AS_LINES if line.lstrip().startswith(b"[") else ""
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_once)
+        json.dumps(row, ensure_ascii=False).encode() if b"\\ud" in line.lower() else None
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{path}: line {number} holds half a character: {error}.", "Save it again as UTF-8."
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: line {number} is no JSON: {error}.", "Write one object in braces a line.") from error
+        raise UsageError(
+            f"{path}: line {number} is no JSON: {error}.", f"Write one object in braces a line.{as_lines}"
+        ) from error
     if not isinstance(row, dict):
         raise UsageError(
             f"{path}: line {number} holds no object in braces, and one a line was needed.",
-            "pandas writes such lines by `frame.to_json(FILE, orient='records', lines=True)`.",
+            f"pandas writes such lines by `frame.to_json(FILE, orient='records', lines=True)`.{as_lines}",
         )
     return row
+
+
+_AS_LINES = (
+    ' A list of all of them becomes lines by `python -c "import json, sys; [print(json.dumps(row)) for row in '
+    'json.load(open(sys.argv[1]))]" FILE > FILE.jsonl`.'
+)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, none of whose keys stands twice: the first would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
+        raise ValueError(f"the key {twice!r} stands twice in an object")
+    return found
 
 
 def _column(path: Path, name: str, values: list[object]) -> pa.Array:

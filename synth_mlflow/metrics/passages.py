@@ -13,13 +13,14 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+Places = npt.NDArray[np.integer[Any]]
 Bools = npt.NDArray[np.bool_]
 Tokenizer = Callable[[str], Sequence[object]]
 """The tokens of a text; anything that has a text of its own."""
@@ -138,14 +139,18 @@ def passages_of(texts: pd.Series, tokenize: Tokenizer = tokens) -> dict[int, Pas
     >>> {length: len(found.hashes) for length, found in passages_of(texts).items()}
     {8: 2, 13: 0}
     """
-    codes, found = _Codes(), {length: list[tuple[int, Hashes]]() for length in LENGTHS}
-    for at, text in enumerate(texts):
-        words = codes.of([] if pd.isna(text) else [str(token) for token in tokenize(str(text))])
-        for length, parts in found.items():
-            hashes = np.unique(_runs(words, length))
-            if len(hashes):
-                parts.append((at, hashes))
-    return {length: _sorted(parts, len(texts)) for length, parts in found.items()}
+    codes = _Codes()
+    words = [codes.of([] if pd.isna(text) else [str(token) for token in tokenize(str(text))]) for text in texts]
+    return {length: _of_length(words, length) for length in LENGTHS}  # one at a time: they take the most memory
+
+
+def _of_length(words: Sequence[Hashes], length: int) -> Passages:
+    parts = [np.unique(_runs(each, length)) for each in words]
+    text = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
+    hashes = np.concatenate([*parts, np.zeros(0, dtype=np.uint64)])
+    del parts
+    order = np.argsort(hashes, kind="stable")
+    return Passages(hashes[order], text[order], len(words))
 
 
 class _Codes:
@@ -176,17 +181,3 @@ def _runs(words: Hashes, length: int) -> Hashes:
         total = total * np.uint64(_FACTOR) + words[at : at + n]
     total ^= total >> np.uint64(29)
     return total * np.uint64(_FACTOR)
-
-
-def _sorted(parts: Sequence[tuple[int, Hashes]], n_texts: int) -> Passages:
-    if not parts:
-        return Passages(np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64), n_texts)
-    hashes = np.concatenate([hashes for _, hashes in parts])
-    text = np.repeat([at for at, _ in parts], [len(hashes) for _, hashes in parts]).astype(np.int64)
-    order = np.argsort(hashes, kind="stable")
-    return Passages(hashes[order], text[order], n_texts)
-
-
-def token_counts(texts: pd.Series, tokenize: Tokenizer = tokens) -> npt.NDArray[np.float64]:
-    """How many tokens each text has; NaN for missing ones."""
-    return np.array([np.nan if pd.isna(text) else float(len(tokenize(str(text)))) for text in texts], dtype=np.float64)

@@ -130,6 +130,8 @@ def test_a_role_that_a_person_gives_holds(tmp_path):
     [
         ('{"messages": [', "line 2 is no JSON"),
         ("[1]", "line 2 holds no object in braces"),
+        ('{"messages": [{"role": "user", "role": "a", "content": "b"}]}', "the key 'role' stands twice"),
+        ('{"messages": [{"role": "user", "content": "\\ud800"}]}', "line 2 holds half a character"),
         ('{"text": "none"}', "line 2: it has no 'messages'"),
         ('{"messages": null}', "line 2: it has no 'messages'"),
         ('{"messages": "Hello"}', "line 2: 'messages' is no list of turns"),

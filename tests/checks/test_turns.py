@@ -75,6 +75,7 @@ def test_a_fault_that_real_conversations_lack_fails(name, evidence):
     assert name in set(found.worst["finding"])
 
 
+@pytest.mark.slow
 def test_other_real_conversations_pass(evidence):
     for check in (Fidelity(), Contamination()):
         found = check.run(evidence, check.defaults)
