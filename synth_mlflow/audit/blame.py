@@ -24,7 +24,7 @@ from synth_mlflow.sweep.axes import RATIO
 from synth_mlflow.sweep.leave_one_out import BatchEffect, LeaveOneOutResult, leave_out
 from synth_mlflow.sweep.plan import BLAME_REPEATS, EVERYTHING, SweepPlan
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft
+from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import NewRun, create_run, writing
@@ -108,6 +108,7 @@ def blame(
     EvidenceError
         If any table is no longer what was recorded.
     """
+    began = now_ms()
     sweep = recorded_sweep(project, what)
     suspects = _suspects(sweep, batches)
     plan = _plan(sweep, ratio, repeats, n_jobs)
@@ -118,10 +119,10 @@ def blame(
         return recorded_blame(project, existing[-1], sweep)
     with allowing_external(allow_external):
         found = _leave_out(sweep, plan, suspects)
-    new = NewRun("blame", f"blame · {', '.join(found.to_blame) or 'nobody'}", key)
+    new = NewRun("blame", f"blame · {', '.join(found.to_blame) or 'nobody'}", key, began=began)
     run_id = create_run(project.server, new, parent=project.workflow_run or sweep.run.run_id)
     blamed = Blame(run_id, sweep.run.run_id, model_uri(sweep.final), found)
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, "blame") as draft:
         _write(draft, sweep, blamed)
     return blamed
 

@@ -33,7 +33,7 @@ from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.plan import ALL_ROWS, DESIGN
 from synth_mlflow.sweep.runner import run_sweep
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft
+from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
@@ -116,6 +116,7 @@ def reproduce(
 def _reproduce(
     project: Project, handoff: str, sources: Sequence[Path], allow_external: bool, python: str | None, sweep: bool
 ) -> Reproduction:
+    began = now_ms()
     found = handoff_run(project, handoff)
     recorded = recorded_sweep(project, found.run_id)
     workshop = BatchReplayer(project, recorded.frozen, _by_digest(recorded, sources), allow_external, python)
@@ -128,7 +129,8 @@ def _reproduce(
     if sweep:
         project.say("measuring the whole curve again")
         steps.append(_tried("the curve", lambda: _curve_step(recorded.curve, swept_again(recorded))))
-    return _recorded(project, found.run_id, recorded, _versions(recorded, remade), tuple(steps))
+    new = NewRun("reproduction", "reproduction", uuid.uuid4().hex, began=began)
+    return _recorded(project, new, found.run_id, recorded, (_versions(recorded, remade), tuple(steps)))
 
 
 def _by_digest(recorded: RecordedSweep, sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
@@ -251,12 +253,15 @@ def _versions(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -> t
 
 
 def _recorded(
-    project: Project, handoff: str, recorded: RecordedSweep, versions: tuple[str, ...], steps: tuple[Step, ...]
+    project: Project,
+    new: NewRun,
+    handoff: str,
+    recorded: RecordedSweep,
+    versions_and_steps: tuple[tuple[str, ...], tuple[Step, ...]],
 ) -> Reproduction:
-    new = NewRun("reproduction", "reproduction", uuid.uuid4().hex)
     run_id = create_run(project.server, new, parent=project.workflow_run or handoff)
-    found = Reproduction(run_id, handoff, model_uri(recorded.final), versions, steps)
-    with writing(project.server, run_id) as draft:
+    found = Reproduction(run_id, handoff, model_uri(recorded.final), *versions_and_steps)
+    with writing(project.server, run_id, "reproduction") as draft:
         _write(draft, recorded, found)
     return found
 

@@ -229,7 +229,7 @@ class _Signing:
         run_id = create_run(self.project.server, NewRun("sign-off", name, key), parent=self.handoff.run_id)
         at = datetime.now(UTC).isoformat(timespec="seconds")
         mine = SignOff(self.asked.name, self.asked.role, at, self.document.sha256, run_id)
-        with writing(self.project.server, run_id) as draft:
+        with writing(self.project.server, run_id, "sign-off") as draft:
             self._state(draft, at)
             for path, content in rendered(replace(self.document, sign_offs=(*self.others, mine))).items():
                 draft.text(path, content)

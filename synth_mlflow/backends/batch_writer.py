@@ -38,7 +38,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import retracted_like
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft
+from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.lineage import record_input
 from synth_mlflow.tracking.pandas_digest import pandas_digest
 from synth_mlflow.tracking.project import Project
@@ -73,6 +73,7 @@ class BatchBuffer:
 
     def __init__(self, folder: Path, frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> None:
         self.path = folder / "rows.parquet"
+        self.began = now_ms()
         self.preview = pd.DataFrame()
         """The first rows."""
         self._frozen = frozen
@@ -257,8 +258,8 @@ def write_spooled(project: Project, spool: BatchBuffer, made: BatchDraft) -> Sto
     if existing:
         project.say(f"this very batch is recorded already as run {existing[-1].run_id}")
         return StoredBatch(existing[-1])
-    run_id = create_run(project.server, _new_run(record, key), parent=project.workflow_run)
-    with writing(project.server, run_id) as draft:
+    run_id = create_run(project.server, _new_run(record, key, _began(spool, made)), parent=project.workflow_run)
+    with writing(project.server, run_id, "batch") as draft:
         _keep_rows(draft, record, spool, digests)
         if made.pilot:
             _keep_pilot(draft, project, record, spool.preview)
@@ -335,7 +336,12 @@ def user_name() -> str:
         return "unknown"
 
 
-def _new_run(record: Record, key: str) -> NewRun:
+def _began(spool: BatchBuffer, made: BatchDraft) -> int:
+    """When the work on a batch began; some rows are made before any is taken in."""
+    return min(spool.began, now_ms() - round(made.account.seconds * 1000))
+
+
+def _new_run(record: Record, key: str, began: int) -> NewRun:
     origin = record.origin
     seed = "" if origin.seed is None else f" · seed {origin.seed}"
     tags = {
@@ -347,7 +353,7 @@ def _new_run(record: Record, key: str) -> NewRun:
         names.TAG_VERDICT: "unvalidated",
         names.TAG_RETRACTED: "false",
     }
-    return NewRun("batch", f"{record.batch} · {record.rows:,} rows{seed}", key, tags)
+    return NewRun("batch", f"{record.batch} · {record.rows:,} rows{seed}", key, tags, began)
 
 
 def _keep_rows(draft: RunDraft, record: Record, spool: BatchBuffer, digests: RowDigests) -> None:

@@ -61,19 +61,24 @@ def run_whole(plan: Plan, given: GlobalOptions) -> None:
 
 
 def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
-    from synth_mlflow.tracking.write import NewRun, create_run, writing
+    from synth_mlflow.handoff.root_run import result_of
+    from synth_mlflow.tracking.write import NewRun, create_run, show_on_run, writing
 
     project = workflow.project
     if project.workflow_run is not None:  # made by `mlflow run`, which also ends it
-        return _stages(workflow, plan, show=show)
-    new = NewRun("workflow", "workflow", uuid.uuid4().hex)
-    project.workflow_run = create_run(project.server, new)
-    with writing(project.server, project.workflow_run) as draft:
         handoff = _stages(workflow, plan, show=show)
-        draft.describe(
-            f"**One pass through all six stages.** Begin reading at the run `handoff` below; chosen ratio: "
-            f"{percent(handoff.document.sweep.chosen)} synthetic."
-        )
+        result = result_of(handoff.document)
+        show_on_run(project.server, project.workflow_run, result.all_tags, result.metrics)
+        return handoff
+    new = NewRun("workflow", f"{project.server.experiment}: all six stages", uuid.uuid4().hex)
+    project.workflow_run = create_run(project.server, new)
+    with writing(project.server, project.workflow_run, new.stage) as draft:
+        handoff = _stages(workflow, plan, show=show)
+        result = result_of(handoff.document)
+        for tag, words in result.all_tags.items():
+            draft.tag(tag, words)
+        for name, value in result.metrics.items():
+            draft.metric(name, value)
     return handoff
 
 
@@ -96,8 +101,18 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
         return _from_batch_to_handoff(workflow, plan, show=show)
     except (GateError, GeneratorError, StatementError, UsageError) as error:
         drafted = workflow.draft_handoff(error, plan.handoff)
+        _show_no_model(workflow, drafted)
         say(f"DRAFT handoff: {drafted.path.resolve() if drafted.path else f'run {drafted.run_id}'}")
         raise _with_next_steps(error, drafted) from error
+
+
+def _show_no_model(workflow: Workflow, drafted: DraftHandoff) -> None:
+    from synth_mlflow.handoff.root_run import result_without_model
+    from synth_mlflow.tracking.write import show_on_run
+
+    result, root = result_without_model(drafted), workflow.project.workflow_run
+    assert root is not None  # everything is done under one
+    show_on_run(workflow.project.server, root, result.all_tags, result.metrics)
 
 
 def _with_next_steps(error: SynthError, drafted: DraftHandoff) -> SynthError:

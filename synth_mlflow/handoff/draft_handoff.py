@@ -108,7 +108,7 @@ def draft_handoff(project: Project, error: SynthError, output: Path | None = Non
     drafted = DraftHandoff(run_id, stopped, steps, problem, baseline, output)
     pages = rendered_draft(drafted)
     if not recorded:
-        with writing(project.server, run_id) as draft:
+        with writing(project.server, run_id, "draft") as draft:
             for artifact, page in pages.items():
                 draft.text(artifact, page)
             draft.param(names.P_KEY, key)

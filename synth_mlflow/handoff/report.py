@@ -18,7 +18,7 @@ from synth_mlflow.handoff.holdout_score import get_or_record_estimate
 from synth_mlflow.handoff.render import to_html, to_markdown
 from synth_mlflow.handoff.schema import document_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft
+from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.ui import describe_project, point_to_handoff
@@ -78,6 +78,7 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
         If what the model rests on is no longer what was recorded, or the frozen rows, which are asked for once, are
         kept by reference and are not here.
     """
+    began = now_ms()
     refuse_output(output)
     text = _limits_text(project, limits)
     material = gather_material(project)
@@ -88,11 +89,11 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     newest = project.reader.latest("handoff")
     if newest is not None and newest.params.get(names.P_KEY) == key:
         return _written_before(project, newest, output)
-    new = NewRun("handoff", f"{draft_or_final}handoff", key)
+    new = NewRun("handoff", f"{draft_or_final}handoff", key, began=began)
     run_id = create_run(project.server, new, parent=project.workflow_run)
     document = document.headed(replace(document.header, run_id=run_id))
     pages = rendered(document)
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, "handoff") as draft:
         for path, content in pages.items():
             draft.text(path, content)
         _write(draft, document, text)

@@ -26,6 +26,7 @@ from synth_mlflow.models.scoring import ceiling, check_metric, floor
 from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.benchmarks import benchmark_texts
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import now_ms
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import Problem
@@ -51,6 +52,7 @@ def define(project: Project, path: Path) -> Problem:
     GateError
         If the evaluation set is frozen and the statement changes what may not change any more.
     """
+    began = now_ms()
     statement = read_statement(path)
     data_path = (path.parent / statement.facts.data).resolve()
     found = _read(statement, data_path)
@@ -69,7 +71,8 @@ def define(project: Project, path: Path) -> Problem:
     ):
         project.say("this very statement is recorded already")
         return existing
-    run_id = _write(project, statement, found, (path.resolve(), data_path), (digest, key))
+    new = NewRun("problem", f"problem · {statement.facts.name}", key, began=began)
+    run_id = _write(project, new, statement, found, (path.resolve(), data_path), digest)
     return _in_force(project, run_id)
 
 
@@ -79,14 +82,12 @@ def _read(statement: Statement, path: Path) -> ReadTable:
 
 
 def _write(
-    project: Project, statement: Statement, found: ReadTable, paths: tuple[Path, Path], digest_and_key: tuple[str, str]
+    project: Project, new: NewRun, statement: Statement, found: ReadTable, paths: tuple[Path, Path], digest: str
 ) -> str:
     facts, rows, table = statement.facts, found.rows, found.table
-    digest, key = digest_and_key
-    new = NewRun("problem", f"problem · {facts.name}", key)
     superseded = [run.run_id for run in project.problems()]
     run_id = create_run(project.server, new, parent=project.workflow_run)
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, "problem") as draft:
         for name, value in pages(names.P_SUPERSEDES, superseded).items():
             draft.param(name, value)
         draft.text(names.A_STATEMENT, statement.text)

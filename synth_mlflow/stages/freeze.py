@@ -55,7 +55,7 @@ from synth_mlflow.sweep.baseline import (
 )
 from synth_mlflow.sweep.plan import REPEATS
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft
+from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.lineage import evaluation_input, real_input
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, caveat_words
@@ -224,6 +224,7 @@ def freeze(
     UsageError
         If rows cannot be split this way, or keeping equal rows together moves the split by more than a fifth.
     """
+    began = now_ms()
     problem = project.problem()
     frozen = project.find_evaluation_set()
     if frozen is not None:
@@ -249,7 +250,8 @@ def freeze(
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
-        _write(project, problem, sides, path, store, spec)
+        new = NewRun("evaluation_set", f"evaluation set · {len(sides.evaluation):,} rows", sides.key, began=began)
+        _write(project, new, problem, sides, path, store, spec)
         describe_project(project)
         return project.evaluation_set()
     end_run(project.server, begun.run_id, "FINISHED")  # its process was killed with nothing but this left to do
@@ -331,13 +333,19 @@ def _commands(statement: Statement, train: str, predict: str, timeout_seconds: f
 
 
 def _write(
-    project: Project, problem: Problem, sides: Cut, path: Path, store: Store, by_command: ModelSpec | None
+    project: Project,
+    new: NewRun,
+    problem: Problem,
+    sides: Cut,
+    path: Path,
+    store: Store,
+    by_command: ModelSpec | None,
 ) -> None:
     project.say("measuring the real-only baseline")
     statement = problem.statement
-    new = NewRun("evaluation_set", f"evaluation set · {len(sides.evaluation):,} rows", sides.key)
     run_id = create_run(project.server, new, parent=project.workflow_run)
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, new.stage) as draft:
+        measured_from = now_ms()
         training, evaluation = _for_models(statement, sides, store)
         settings = _settings(statement, training, sides.seed, by_command)
         task = replace(statement.task, group=sides.plan.group)
@@ -352,6 +360,7 @@ def _write(
             n_jobs=-1 if by_command is None else 1,
             slices=statement.slices,
         )
+        measured = measured_from, now_ms()
         _refuse_out_of_reach(
             statement, baseline, lambda: best_columns(baseline, training, evaluation, task, sides.seed)
         )
@@ -364,7 +373,7 @@ def _write(
         panel = panel_words(sides.training, task.roles)
         if panel:
             draft.param(names.P_PANEL, panel)
-        baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id)
+        baseline_run = _write_baseline(project, problem, sides, baseline, settings, run_id, measured)
         draft.before_it_counts = lambda: _claim(project, run_id, baseline_run)
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         draft.metric(names.M_SMALLEST_GAIN, baseline.smallest_detectable)
@@ -450,12 +459,18 @@ def _claim(project: Project, run_id: str, baseline: str) -> None:
 
 
 def _write_baseline(
-    project: Project, problem: Problem, sides: Cut, baseline: Baseline, settings: Settings, evaluation_run: str
+    project: Project,
+    problem: Problem,
+    sides: Cut,
+    baseline: Baseline,
+    settings: Settings,
+    evaluation_run: str,
+    measured: tuple[int, int],
 ) -> str:
-    key = json_digest(["baseline", sides.key])
-    new = NewRun("baseline", "baseline · real rows only", key)
+    key, (began, ended) = json_digest(["baseline", sides.key]), measured
+    new = NewRun("baseline", "baseline · real rows only", key, began=began)
     run_id = create_run(project.server, new, parent=evaluation_run)
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, new.stage, ended) as draft:
         draft.param(names.P_EVALUATION_DIGEST, table_digest(sides.evaluation, sides.schema))
         draft.param(names.P_TRAINING_DIGEST, table_digest(sides.training, sides.schema))
         draft.param(names.P_METRIC, problem.statement.facts.metric)

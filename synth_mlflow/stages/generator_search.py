@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from synth_mlflow.plugins import BUILT_IN, find, installed
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.validate import check_result
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.draft import now_ms
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet
 from synth_mlflow.tracking.write import NewRun, create_run, writing
@@ -155,6 +156,8 @@ class _Trial:
     part: Slice | None
     frozen: EvaluationSet
     seed: int
+    began: int = field(default_factory=now_ms)
+    """When the search began."""
 
     @classmethod
     def on(
@@ -316,9 +319,10 @@ def _usable(search: GeneratorSearch) -> GeneratorSearch:
 def _write(project: Project, search: GeneratorSearch, trial: _Trial, key: str) -> GeneratorSearch:
     best, n = search.best, len(search.attempts)
     title = "none works" if best is None else f"{best.candidate.words}: {best.verdict}"
-    run_id = create_run(project.server, NewRun("search", f"search · {title}", key), parent=project.workflow_run)
+    new = NewRun("search", f"search · {title}", key, began=trial.began)
+    run_id = create_run(project.server, new, parent=project.workflow_run)
     search = replace(search, run_id=run_id)
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, "search") as draft:
         draft.param(names.P_KEY, key)
         draft.param(names.P_POLICY, trial.policy.digest)
         draft.param(names.P_TRAINING_DIGEST, table_digest(trial.fitted, trial.frozen.schema))

@@ -13,19 +13,18 @@ from typing import Literal, get_args
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import code_of, environment
-from synth_mlflow.data.mixing import Mix, check_kinds, check_supply, percent, read_shares
+from synth_mlflow.data.mixing import Mix, check_kinds, check_supply, percent
 from synth_mlflow.data.task import BOOSTED, COMMAND, SCORED, ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.models.estimator import load_estimator
 from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
-from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, search_cells, settled
+from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, settled
 from synth_mlflow.stages.sweep_inputs import SweepInputs, load_sweep_inputs
-from synth_mlflow.stages.sweep_runs import Child, SweepContext, write_sweep
+from synth_mlflow.stages.sweep_runs import SweepContext, write_sweep
 from synth_mlflow.sweep.axes import AxisName
 from synth_mlflow.sweep.curve import Curve, FailedRatio
 from synth_mlflow.sweep.executors import Engine, EngineName, open_engine
 from synth_mlflow.sweep.plan import (
-    EVERYTHING,
     RATIOS,
     REPEATS,
     Fit,
@@ -33,18 +32,17 @@ from synth_mlflow.sweep.plan import (
     Rule,
     SweepPlan,
     n_drawn,
-    source_name,
     unfinished,
 )
 from synth_mlflow.sweep.runner import SweepOutcome, run_sweep, supply_sources
 from synth_mlflow.sweep.selection import refined_ratios
-from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
+from synth_mlflow.tracking.draft import now_ms
 from synth_mlflow.tracking.fit_store import FitCache
 from synth_mlflow.tracking.models import registered_name
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.ui import describe_project
-from synth_mlflow.tracking.write import NewRun, create_children, ending_children_badly, marking_failure
+from synth_mlflow.tracking.write import NewRun, marking_failure
 
 By = Literal["generator"]
 BYS: tuple[By, ...] = get_args(By)
@@ -127,6 +125,7 @@ def sweep(
     EvidenceError
         If any table is no longer what was recorded.
     """
+    began = now_ms()
     if by is not None and by not in BYS:
         raise UsageError(f"a sweep by {by!r} is unknown. {closest(by, BYS)}", 'Give `by="generator"`, or leave it out.')
     by_command = named_commands(train_command, predict_command, timeout_seconds, engine)
@@ -160,14 +159,15 @@ def sweep(
     if by_command is not None and repeats is None:
         ingredients, first = affordable(project, ingredients)
     opened = open_engine(engine, n_jobs=n_jobs, scheduler=scheduler)
-    return _swept_once(project, ingredients, Timed(opened, n_jobs, project.say) if by_command else opened, first)
+    title = f"sweep · {len(ingredients.plan.ratios)} {ingredients.plan.axis.noun}s × {ingredients.plan.repeats} repeats"
+    new = NewRun("sweep", title, ingredients.key, began=began)
+    return _swept_once(project, new, ingredients, Timed(opened, n_jobs, project.say) if by_command else opened, first)
 
 
-def _swept_once(project: Project, ingredients: SweepInputs, engine: Engine, first: Fit | None) -> Curve:
+def _swept_once(project: Project, new: NewRun, ingredients: SweepInputs, engine: Engine, first: Fit | None) -> Curve:
     """The curve of a sweep that is recorded already, or that this process or another one runs."""
     registered_name(project.server, project.server.experiment)  # refused before the work, not after it
-    plan, claims = ingredients.plan, Claims(project.server, project.say)
-    new = NewRun("sweep", f"sweep · {len(plan.ratios)} {plan.axis.noun}s × {plan.repeats} repeats", ingredients.key)
+    claims = Claims(project.server, project.say)
     while not (recorded := project.reader.recorded(new.key)):
         is_done = partial(_is_recorded, project, new.key)
         with claims.claimed(new, parent=project.workflow_run, done=is_done) as parent:
@@ -193,23 +193,12 @@ def _run(project: Project, ingredients: SweepInputs, engine: Engine, parent: str
             finished[first.key] = first
             kept.add(first)
         sweeping = SweepContext(project, ingredients, engine, parent, kept)
-        children = _children(sweeping, plan)
-        with ending_children_badly(server, list(children.values())):
-            outcome = _fit_all(sweeping, plan, finished)
-            if is_search(plan):
-                children |= _children(sweeping, outcome.plan)
-            if not ingredients.refine:
-                return _written(sweeping, outcome, children)
+        outcome = _fit_all(sweeping, plan, finished)
+        if ingredients.refine:
             plan = _refined(project, ingredients, outcome.curve)
-            children |= _children(sweeping, plan)
-        with ending_children_badly(server, list(children.values())):
             outcome = _fit_all(sweeping, plan, {**finished, **outcome.fits}, outcome.curve.failed)
-            return _written(sweeping, outcome, children)
-
-
-def _written(sweeping: SweepContext, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
-    curve = write_sweep(sweeping, outcome, children)
-    describe_project(sweeping.project)
+        curve = write_sweep(sweeping, outcome)
+    describe_project(project)
     return curve
 
 
@@ -218,29 +207,6 @@ def _maker(spec: ModelSpec) -> str:
     free = spec.estimator in (BOOSTED, COMMAND)  # files that commands name stand in the sweep's key
     own = None if free else code_of(sys.modules[load_estimator(spec.estimator).__module__])
     return json_digest([environment()["packages"], own and [own.version, own.sha256]])
-
-
-def _children(sweeping: SweepContext, plan: SweepPlan) -> dict[Child, str]:
-    """Make the run of each ratio and of the final model, before the work starts."""
-    ingredients = sweeping.ingredients
-    cells = search_cells(ingredients) if is_search(plan) else [(0.0, EVERYTHING), *plan.cells]
-    new: dict[Child, NewRun] = {(ratio, source): _child(ingredients, ratio, source) for ratio, source in cells}
-    tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.batches)}
-    new["final"] = NewRun("final", "final model", json_digest([ingredients.key, "final"]), tags)
-    run_ids = create_children(sweeping.project.server, sweeping.parent, list(new.values()))
-    return dict(zip(new, run_ids, strict=True))
-
-
-def _child(ingredients: SweepInputs, ratio: float, source: str) -> NewRun:
-    tags = {names.TAG_BATCHES: " ".join(batch.id for batch in ingredients.of(source))}
-    axis = ingredients.plan.axis
-    if axis.name != "ratio":
-        tags[names.TAG_AXIS] = axis.name
-    if source:
-        tags[names.TAG_SHARES if read_shares(source) else names.TAG_GENERATOR] = source
-    among = ratio > 0 and (source or len(ingredients.plan.sources) > 1)
-    name = f"{axis.words(ratio)} {source_name(source) if among else 'synthetic'}"
-    return NewRun("ratio", name, json_digest([ingredients.key, ratio, source]), tags)
 
 
 def _refined(project: Project, ingredients: SweepInputs, curve: Curve) -> SweepPlan:
@@ -275,6 +241,7 @@ def _fit_all(
     done = itertools.count(1)
 
     def keep(_: FitKey, fit: Fit) -> None:
+        sweeping.times.ended(fit, now_ms())
         kept.add(fit)
         sweeping.project.count(next(done), n_fits, "fits")
 

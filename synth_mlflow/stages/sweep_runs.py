@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from synth_mlflow.data.digests import array_digest, canonical_json
+from synth_mlflow.data.digests import array_digest, canonical_json, json_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.mixing import read_shares
@@ -16,26 +15,32 @@ from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.holdout_score import write_predictions
 from synth_mlflow.handoff.summary import success_words
 from synth_mlflow.stages.fit_commands import fitted_by
+from synth_mlflow.stages.fit_times import FitTimes
 from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.sweep.executors import Engine
-from synth_mlflow.sweep.explain import Success, judge_success
+from synth_mlflow.sweep.explain import Success, in_short, judge_success
 from synth_mlflow.sweep.holdout import provisional_estimate
 from synth_mlflow.sweep.plan import EVERYTHING, source_name
 from synth_mlflow.sweep.plots import curve_figure, sources_figure
 from synth_mlflow.sweep.runner import Final, SweepOutcome, final_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Input, RunDraft
+from synth_mlflow.tracking.draft import Input, RunDraft, now_ms
 from synth_mlflow.tracking.fit_store import FitCache
 from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import KeptModel, format_words, keep_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
-from synth_mlflow.tracking.write import end_run, set_tags, writing
-
-Child = tuple[float, str] | Literal["final"]
-"""A child of the sweep: its ratio and source, or the final model."""
+from synth_mlflow.tracking.write import (
+    NewRun,
+    create_children,
+    create_run,
+    end_run,
+    ending_children_badly,
+    set_tags,
+    writing,
+)
 
 
 @dataclass(frozen=True)
@@ -47,29 +52,66 @@ class SweepContext:
     engine: Engine
     parent: str
     kept: FitCache
+    times: FitTimes = field(default_factory=FitTimes)
 
 
-def write_sweep(sweeping: SweepContext, outcome: SweepOutcome, children: Mapping[Child, str]) -> Curve:
-    """Complete the children, then the final model, then the parent: the write that makes the sweep count comes last."""
+def write_sweep(sweeping: SweepContext, outcome: SweepOutcome) -> Curve:
+    """Write the children, then the final model, then the parent: the write that makes the sweep count comes last."""
     curve, project, ingredients = outcome.curve, sweeping.project, sweeping.ingredients
     success = judge_success(curve, ingredients.problem.statement.facts.success.model_dump(exclude_none=True))
-    for source, points in curve.by_source().items():
-        for point in points:
-            if point.ratio or source == curve.source:  # without synthetic rows all sources are one
-                with writing(project.server, children[point.ratio, source if point.ratio else EVERYTHING]) as draft:
-                    _write_ratio(draft, ingredients, curve, point, source)
-    for lost in curve.failed:
-        project.say(f"{curve.words(lost.ratio)} is left out: {lost.reason}")
-        for run_id in [run_id for child, run_id in children.items() if child[0] == lost.ratio]:
-            set_tags(project.server, run_id, {names.TAG_NOTE: f"**Left out of the curve**: {as_text(lost.reason)}"})
-            end_run(project.server, run_id, "FAILED", lost.reason)
+    _write_children(sweeping, outcome)
     project.say(f"fitting the final model at {curve.words(curve.chosen)}")
-    kept = _write_final(project, ingredients, outcome, sweeping.parent, children["final"])
-    with writing(project.server, sweeping.parent) as draft:
+    title = f"final model · {_in_short(curve)}"
+    new = NewRun("final", title, json_digest([ingredients.key, "final"]), _of_batches(ingredients.batches), now_ms())
+    final = create_run(project.server, new, parent=sweeping.parent)
+    kept = _write_final(project, ingredients, outcome, sweeping.parent, final)
+    with writing(project.server, sweeping.parent, "sweep") as draft:
         draft.params |= sweeping.kept.params
         draft.param(names.P_ENGINE, sweeping.engine.words)
         _write_parent(draft, ingredients, curve, success, kept)
     return curve
+
+
+def _write_children(sweeping: SweepContext, outcome: SweepOutcome) -> None:
+    """A run for each ratio, also for those that failed; each begins and ends when its fits did."""
+    curve, server, ingredients = outcome.curve, sweeping.project.server, sweeping.ingredients
+    points = {
+        (point.ratio, source if point.ratio else EVERYTHING): (point, source)
+        for source, points in curve.by_source().items()
+        for point in points
+        if point.ratio or source == curve.source  # without synthetic rows all sources are one
+    }
+    reasons = {(lost.ratio, source): lost.reason for lost in curve.failed for source in ingredients.plan.sources}
+    spans = {cell: sweeping.times.of(cell, outcome.fits.values()) for cell in (*points, *reasons)}
+    new = [_child(sweeping, *cell, began) for cell, (began, _) in spans.items()]
+    children = dict(zip(spans, create_children(server, sweeping.parent, new), strict=True))
+    with ending_children_badly(server, list(children.values())):
+        for cell, (point, source) in points.items():
+            with writing(server, children[cell], "ratio", spans[cell][1]) as draft:
+                draft.metric(names.M_SECONDS, sweeping.times.seconds(cell, outcome.fits.values()))
+                _write_ratio(draft, ingredients, curve, point, source)
+        for cell, reason in reasons.items():
+            set_tags(server, children[cell], {names.TAG_NOTE: f"**Left out of the curve**: {as_text(reason)}"})
+            end_run(server, children[cell], "FAILED", reason)
+    for lost in curve.failed:
+        sweeping.project.say(f"{curve.words(lost.ratio)} is left out: {lost.reason}")
+
+
+def _child(sweeping: SweepContext, ratio: float, source: str, began: int) -> NewRun:
+    ingredients = sweeping.ingredients
+    tags = {**_of_batches(ingredients.of(source)), names.TAG_CURVE: sweeping.parent}
+    axis = ingredients.plan.axis
+    if axis.name != "ratio":
+        tags[names.TAG_AXIS] = axis.name
+    if source:
+        tags[names.TAG_SHARES if read_shares(source) else names.TAG_GENERATOR] = source
+    among = ratio > 0 and (source or len(ingredients.plan.sources) > 1)
+    name = f"{axis.words(ratio)} {source_name(source) if among else 'synthetic'}"
+    return NewRun("ratio", name, json_digest([ingredients.key, ratio, source]), tags, began)
+
+
+def _of_batches(batches: Sequence[StoredBatch]) -> dict[str, str]:
+    return {names.TAG_BATCHES: " ".join(batch.id for batch in batches)}
 
 
 def _write_ratio(draft: RunDraft, ingredients: SweepInputs, curve: Curve, point: Point, source: str) -> None:
@@ -116,7 +158,7 @@ def _write_final(
     project: Project, ingredients: SweepInputs, outcome: SweepOutcome, parent: str, run_id: str
 ) -> KeptModel:
     curve, statement = outcome.curve, ingredients.problem.statement
-    with writing(project.server, run_id) as draft:
+    with writing(project.server, run_id, "final") as draft:
         final = final_of(outcome)
         predictions = final.model.predict(ingredients.evaluation)
         score, low, high = provisional_estimate(curve, outcome.bench.best_score)
@@ -147,6 +189,7 @@ def _write_final(
         draft.param(names.P_ENVIRONMENT, environment())
         _state_commands(draft, ingredients)
         draft.metric(names.M_RATIO, curve.chosen_share)
+        draft.metric(names.M_CHOSEN, curve.chosen_share)
         draft.score(curve.metric, score, low, high)
         draft.metric(names.M_REAL_ROWS, point.n_real)
         draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
@@ -219,6 +262,8 @@ def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, succe
     draft.score(curve.metric, chosen.score, chosen.low, chosen.high)
     draft.metric(names.M_GAIN, chosen.gain)
     draft.metric(names.M_CHOSEN, curve.chosen_share)
+    draft.tag(names.TAG_CURVE, draft.run_id)
+    draft.tag(names.TAG_NAME, f"sweep · {_in_short(curve)}")
     draft.text(names.A_CURVE, canonical_json(curve.to_json()))
     draft.frame(names.A_CURVE_TABLE, curve.frame())
     figure = curve_figure(curve, success_line=_success_line(ingredients, curve))
@@ -254,6 +299,11 @@ def _chosen_words(curve: Curve, of_ratio: str = "") -> str:
     if curve.axis.name == "mix" and curve.chosen:
         return f"{words} synthetic rows, of which {as_text(source_name(curve.source))}"
     return words if curve.axis.name in ("weight", "slice") else f"{words} synthetic{of_ratio}"
+
+
+def _in_short(curve: Curve) -> str:
+    chosen = curve.at(curve.chosen)
+    return in_short(curve.words(chosen.ratio), curve.metric, chosen.score, chosen.gain if chosen.ratio else None)
 
 
 def _steps(points: Sequence[Point]) -> dict[int, Point]:

@@ -252,3 +252,17 @@ def _slices(point: Point) -> str:
 
 def _interval(point: Point) -> str:
     return f"{point.gain:+.3g} (95 % interval {point.gain_low:+.3g} to {point.gain_high:+.3g})"
+
+
+def in_short(chosen: str, metric: str, score: float, gain: float | None) -> str:
+    """The result of a sweep in a name: what was chosen, its score, and what that gains over real rows alone.
+
+    >>> in_short("25 %", "r2", 0.92734, 0.0212), in_short("0 %", "neg_mean_absolute_error", -20345.6, None)
+    ('25 %, r2 0.927 (+0.021)', '0 %, neg_mean_absolute_error -20,346')
+    """
+    return f"{chosen}, {metric} {_brief(score)}{'' if gain is None else f' ({_brief(gain, sign=True)})'}"
+
+
+def _brief(value: float, *, sign: bool = False) -> str:
+    style = ",.0f" if abs(value) >= 1000 else ".3f" if abs(value) >= 0.01 or value == 0 else ".2g"
+    return format(value, f"{'+' if sign else ''}{style}")

@@ -59,6 +59,11 @@ def _ours(name: str) -> bool:
     return name.startswith(names.M_PREFIX)
 
 
+def now_ms() -> int:
+    """The time now as MLflow keeps it: in milliseconds since 1970."""
+    return int(time.time() * 1000)
+
+
 HOURS_OF_SILENCE = 24  # after which a run of another machine is taken for abandoned
 
 
@@ -159,6 +164,8 @@ class RunDraft:
     tags: dict[str, str] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
+    ended: int | None = None
+    """When its work ended, in milliseconds since 1970; None for when it is written."""
     before_it_counts: Callable[[], None] | None = None
     """Called when everything is written but the status; if it raises, the run does not count."""
 
@@ -190,7 +197,7 @@ class RunDraft:
         """
         if not math.isfinite(value):
             raise ValueError(f"metric {name} is {value}; only finite numbers are logged")
-        self.metrics.append(Metric(name, float(value), int(time.time() * 1000), step))
+        self.metrics.append(Metric(name, float(value), now_ms(), step))
 
     def score(self, metric: str, value: float, low: float, high: float) -> None:
         """Add a score with its interval, and the score under the metric's own name too, which people search for."""

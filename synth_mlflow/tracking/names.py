@@ -33,6 +33,25 @@ STAGES: Final = (
 )
 """What ``synth.stage`` says; a check of a third party adds its own name."""
 
+CHECKING: Final = 4  # the number of the stage that checks belong to
+STAGE_NUMBERS: Final[Mapping[str, int]] = {
+    "workflow": 0,
+    "problem": 1,
+    "evaluation_set": 2,
+    "baseline": 2,
+    "search": 3,
+    "batch": 3,
+    "sweep": 5,
+    "ratio": 5,
+    "final": 5,
+    "blame": 5,
+    "handoff": 6,
+    "draft": 6,
+    "sign-off": 6,
+    "reproduction": 6,
+}
+"""Which of the six stages a run belongs to; checks, also those of third parties, to the fourth."""
+
 # Tags
 TAG_SCHEMA: Final = "synth.schema"
 TAG_STAGE: Final = "synth.stage"
@@ -49,11 +68,13 @@ TAG_SUPERSEDED: Final = "synth.superseded"
 TAG_CHECK: Final = "synth.check"
 TAG_PROMPT: Final = "synth.prompt_sha256"  # on a version in the Prompt Registry
 TAG_NOTE: Final = "mlflow.note.content"  # what the UI shows as the description
+TAG_NAME: Final = "mlflow.runName"
 TAG_REASON: Final = "synth.reason"
 TAG_BATCHES: Final = "synth.batches"
 TAG_RATIO: Final = "synth.ratio"
 TAG_AXIS: Final = "synth.axis"  # of a sweep over anything but the ratio: weight, slice or mix
 TAG_SHARES: Final = "synth.shares"
+TAG_CURVE: Final = "synth.curve"  # on a sweep and each of its ratios: the sweep's run
 TAG_SWEEP: Final = "synth.sweep_run"
 TAG_EVALUATION: Final = "synth.evaluation_digest"
 TAG_ERROR: Final = "synth.error"
@@ -182,6 +203,7 @@ P_SUMMARY_PREFIX: Final = (
 CHAMPION: Final = "champion"  # the alias of the registered version that a sign-off has let into production
 
 # Metrics
+M_STAGE: Final = "synth.stage_number"  # 1 to 6, and 0 for one pass through all: the order of the rows in the UI
 M_RATIO: Final = "synth.ratio"
 M_AXIS_VALUE: Final = "synth.axis_value"
 M_SCORE: Final = "synth.score"
@@ -209,6 +231,9 @@ M_CHOSEN: Final = "synth.chosen_ratio"
 M_PROMPT_TOKENS: Final = "synth.prompt_tokens"
 M_COMPLETION_TOKENS: Final = "synth.completion_tokens"
 M_COST: Final = "synth.cost"
+M_BASELINE: Final = "synth.baseline_score"  # on a workflow; so are these two
+M_BATCHES: Final = "synth.batches_made"
+M_PASSED: Final = "synth.batches_passed"
 M_PREFIX: Final = "synth."
 
 # Artifacts

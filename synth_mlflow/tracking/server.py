@@ -39,6 +39,9 @@ from synth_mlflow.tracking.database_file import (
     wait_until_free,
     writers,
 )
+from synth_mlflow.tracking.views import missing_views
+
+PROJECT_TAGS = {names.TAG_SCHEMA: names.SCHEMA, "mlflow.experimentKind": "custom_model_development"}
 
 
 def find(client: MlflowClient, name: str | None) -> Experiment:
@@ -88,7 +91,7 @@ def make(client: MlflowClient, name: str) -> Experiment:
         raise _deleted(found)
     if found is None:
         try:
-            found = client.get_experiment(client.create_experiment(name))
+            found = client.get_experiment(client.create_experiment(name, tags={**PROJECT_TAGS, **missing_views({})}))
         except MlflowException:  # somebody else made it in this moment
             found = client.get_experiment_by_name(name)
             if found is None:
@@ -113,8 +116,8 @@ def mark(client: MlflowClient, experiment: Experiment) -> None:
     """Mark an experiment as a project; a UsageError if it is one of another schema."""
     refuse_other_schema(experiment)
     if experiment.tags.get(names.TAG_SCHEMA) != names.SCHEMA:
-        client.set_experiment_tag(experiment.experiment_id, names.TAG_SCHEMA, names.SCHEMA)
-        client.set_experiment_tag(experiment.experiment_id, "mlflow.experimentKind", "custom_model_development")
+        for tag, value in PROJECT_TAGS.items():
+            client.set_experiment_tag(experiment.experiment_id, tag, value)
 
 
 ACTIVE_ONLY, DELETED_ONLY, ACTIVE_AND_DELETED = ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY, ViewType.ALL

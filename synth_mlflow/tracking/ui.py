@@ -11,14 +11,14 @@ from urllib.parse import quote
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.mixing import percent
 from synth_mlflow.data.statement import Statement, success_in_words
+from synth_mlflow.sweep.explain import in_short
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import describe_model, format_words
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import Server
+from synth_mlflow.tracking.views import TRAINING, VIEWS, view_path, views_in_words
 from synth_mlflow.tracking.write import describe_experiment, set_tags
-
-TRAINING = "workflowType=machine_learning"  # without it MLflow opens its GenAI overview
 
 
 def run_path(experiment_id: str, run_id: str) -> str:
@@ -98,13 +98,27 @@ def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
         f"| {run.stage} | {_state(run)} | [open]({run_path(run.experiment_id, run.run_id)}) |" for run in runs
     )
     newest = next((_handoff_link(run) for run in runs if run.stage == "handoff"), "not written yet")
+    experiment_id = runs[0].experiment_id
     return (
-        f"**{as_text(facts.name)}**: synthetic training data, documented by synth_mlflow. Newest handoff: {newest}.\n\n"
+        f"**{as_text(facts.name)}**: {_result(facts.metric, runs)}. "
+        f"[Start here]({view_path(experiment_id, VIEWS[0])}). Newest handoff: {newest}.\n\n"
+        "Synthetic training data, documented by synth_mlflow. Saved views, which are also in the menu *Views*:\n\n"
+        f"{views_in_words(experiment_id)}\n\n"
         f"Gap: {facts.gap}. Metric: {as_text(facts.metric)}; success is {success_in_words(statement)}.\n\n"
         f"| stage | state | |\n|---|---|---|\n{rows}\n\n"
         "Every step is a run: problem, evaluation_set, batch (with its checks), sweep (with a child a ratio), handoff; "
         "filter by ``tags.`synth.stage` = 'batch'`` and the like. `synth-mlflow status` tells the rest."
     )
+
+
+def _result(metric: str, runs: Sequence[StoredRun]) -> str:
+    """What the newest sweep has come to."""
+    sweep = next((run for run in runs if run.stage == "sweep"), None)
+    if sweep is None:
+        return "no ratio is chosen yet"
+    chosen, values = float(sweep.params[names.P_CHOSEN]), sweep.metrics
+    gain = values[names.M_GAIN] if chosen else None
+    return as_text(in_short(f"{percent(chosen)} synthetic", metric, values[names.M_SCORE], gain))
 
 
 def _state(run: StoredRun) -> str:

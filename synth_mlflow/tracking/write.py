@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry
 
@@ -20,9 +20,10 @@ from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.data.private import private_room
 from synth_mlflow.errors import ServerError, without_passwords
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import TAG_MAX, Input, RunDraft, is_gone, seal_of, this_process
+from synth_mlflow.tracking.draft import TAG_MAX, Input, RunDraft, is_gone, now_ms, seal_of, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun
 from synth_mlflow.tracking.server import Server, guard, server_failures
+from synth_mlflow.tracking.views import missing_views
 
 COLLISIONS_MAX = 4  # of datasets that others log in the same moment
 CONTEXT = "mlflow.data.context"
@@ -57,7 +58,6 @@ BATCH_MAX = 100  # parameters or tags in one request
 METRICS_MAX = 900  # metrics in one request
 OPEN = ("RUNNING", "SCHEDULED")
 LEFT_BEHIND = "its process ended before it was complete; put away by a run that took its place"
-NAME = "mlflow.runName"
 TABLES = "mlflow.loggedArtifacts"  # what the UI needs to show a JSON artifact as a table
 
 
@@ -70,26 +70,28 @@ class NewRun:
     key: str
     """Its idempotency key: what a killed process left under the same key is completed, not duplicated."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    began: int | None = None
+    """When its work began, in milliseconds since 1970; None for now."""
 
 
 def create_run(server: Server, new: NewRun, *, parent: str | None = None) -> str:
     """Make one run that does not count yet, or find the one that a killed process left; returns its id."""
     known = Reader(server).find_by_key(new.key)
-    return _create(server, new, known, parent, "RUNNING")
+    return _create(server, new, known, parent)
 
 
 def create_children(server: Server, parent: str, new: Sequence[NewRun]) -> list[str]:
-    """Make the runs that work will be done for, before it starts; returns their ids in the order given."""
+    """Make the runs of several parts of a whole, in one search; returns their ids in the order given."""
     known = Reader(server).children(parent)
-    return [_create(server, item, known, parent, "SCHEDULED") for item in new]
+    return [_create(server, item, known, parent) for item in new]
 
 
 @guard
-def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None, status: str) -> str:
-    return resumed(server, new, known, status) or make_run(server, new, parent, status)
+def _create(server: Server, new: NewRun, known: Sequence[StoredRun], parent: str | None) -> str:
+    return resumed(server, new, known) or make_run(server, new, parent)
 
 
-def resumed(server: Server, new: NewRun, known: Sequence[StoredRun], status: str = "RUNNING") -> str | None:
+def resumed(server: Server, new: NewRun, known: Sequence[StoredRun]) -> str | None:
     """Take up what a dead process has left under the key of a run; its id, or None if nothing can be taken up."""
     same = [run for run in known if run.tags.get(names.TAG_KEY) == new.key and not run.discarded and is_abandoned(run)]
     left = [run for run in same if _is_left(server, run)]
@@ -101,7 +103,7 @@ def resumed(server: Server, new: NewRun, known: Sequence[StoredRun], status: str
         return None
     run = max(open_ones, key=lambda run: len(run.params))  # the one with most fits
     server.client.set_tag(run.run_id, names.TAG_OWNER, this_process())
-    _set_status(server, run.run_id, status)
+    _set_status(server, run.run_id, "RUNNING")
     if names.TAG_ERROR in run.tags:
         delete_tag(server, run.run_id, names.TAG_ERROR)
     return run.run_id
@@ -112,9 +114,7 @@ def _can_be_completed(run: StoredRun) -> bool:
     return all(map(names.vouches_for_fits, run.params)) and names.TAG_CLAIM not in run.tags
 
 
-def make_run(
-    server: Server, new: NewRun, parent: str | None, status: str = "RUNNING", more: Mapping[str, str] | None = None
-) -> str:
+def make_run(server: Server, new: NewRun, parent: str | None, more: Mapping[str, str] | None = None) -> str:
     """Make a run that does not count yet, with further tags if there are any; returns its id."""
     tags = {
         names.TAG_SCHEMA: names.SCHEMA,
@@ -126,9 +126,7 @@ def make_run(
         **{tag: value[:TAG_MAX] for tag, value in new.tags.items()},
         **(more or {}),
     }
-    made = server.client.create_run(server.experiment_id, tags=registry.resolve_tags(tags), run_name=new.name)
-    if status != "RUNNING":
-        _set_status(server, made.info.run_id, status)
+    made = server.client.create_run(server.experiment_id, new.began, registry.resolve_tags(tags), new.name)
     return str(made.info.run_id)
 
 
@@ -178,13 +176,17 @@ def _is_left(server: Server, run: StoredRun) -> bool:
 
 
 @contextmanager
-def writing(server: Server, run_id: str) -> Iterator[RunDraft]:
+def writing(server: Server, run_id: str, stage: str = "", ended: int | None = None) -> Iterator[RunDraft]:
     """Fill a run; it counts when the block ends, and is FAILED or KILLED when the block raises.
+
+    The run says the number of its stage, if it has one, and when its work ended, if that is not now.
 
     Nothing is sent before the block has ended well, so that a refused or interrupted run holds no half of its evidence.
     """
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
-        draft = RunDraft(run_id, server, Path(folder))
+        draft = RunDraft(run_id, server, Path(folder), ended=ended)
+        if stage in names.STAGE_NUMBERS:
+            draft.metric(names.M_STAGE, names.STAGE_NUMBERS[stage])
         with marking_failure(server, run_id):
             yield draft
             _complete(draft)
@@ -202,7 +204,7 @@ def marking_failure(server: Server, run_id: str) -> Iterator[None]:
 
 @contextmanager
 def ending_children_badly(server: Server, run_ids: Sequence[str]) -> Iterator[None]:
-    """If the block raises, mark as FAILED or KILLED those of the scheduled runs that nobody has finished."""
+    """If the block raises, mark as FAILED or KILLED those of the runs that nobody has finished."""
     try:
         yield
     except BaseException as error:
@@ -217,14 +219,17 @@ def _bad_status(error: BaseException) -> str:
     return "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
 
 
-def end_run(server: Server, run_id: str, status: str, reason: str = "") -> None:
-    """Give a run its final status; a server that is gone is no further error, since one is on its way already."""
+def end_run(server: Server, run_id: str, status: str, reason: str = "", ended: int | None = None) -> None:
+    """Give a run its final status; a server that is gone is no further error, since one is on its way already.
+
+    ``ended`` is when its work ended, in milliseconds since 1970; None for now.
+    """
     try:
         if status != "FINISHED" and server.client.get_run(run_id).info.status == "FINISHED":
             return  # what counts goes on counting
         if reason:
             server.client.set_tag(run_id, names.TAG_ERROR, without_passwords(reason)[:TAG_MAX])
-        server.client.set_terminated(run_id, status)
+        server.client.set_terminated(run_id, status, ended)
     except server_failures():
         if status == "FINISHED" and server.client.get_run(run_id).info.status != status:
             raise
@@ -234,6 +239,13 @@ def end_run(server: Server, run_id: str, status: str, reason: str = "") -> None:
 def set_tags(server: Server, run_id: str, tags: Mapping[str, str]) -> None:
     """Change what may legitimately change about a run."""
     server.client.log_batch(run_id, tags=[RunTag(name, value[:TAG_MAX]) for name, value in tags.items()])
+
+
+@guard
+def show_on_run(server: Server, run_id: str, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    """Show tags and numbers on a run that holds no evidence itself."""
+    told = [Metric(name, value, now_ms(), 0) for name, value in metrics.items()]
+    server.client.log_batch(run_id, told, tags=[RunTag(name, value[:TAG_MAX]) for name, value in tags.items()])
 
 
 @guard
@@ -280,8 +292,11 @@ def set_param_once(server: Server, run_id: str, name: str, value: str) -> str:
 
 @guard
 def describe_experiment(server: Server, markdown: str) -> None:
-    """What the UI shows on top of the experiment."""
-    server.client.set_experiment_tag(server.experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
+    """What the UI shows on top of the experiment; it links the saved views, and those that are missing are written."""
+    client, experiment_id = server.client, server.experiment_id
+    for tag, value in missing_views(client.get_experiment(experiment_id).tags).items():
+        client.set_experiment_tag(experiment_id, tag, value)
+    client.set_experiment_tag(experiment_id, names.TAG_NOTE, markdown[:TAG_MAX])
 
 
 def adopted_as_workflow(server: Server, run_id: str, name: str) -> None:
@@ -291,7 +306,7 @@ def adopted_as_workflow(server: Server, run_id: str, name: str) -> None:
         names.TAG_STAGE: "workflow",
         names.TAG_PROJECT: server.experiment,
         names.TAG_OWNER: this_process(),
-        NAME: name,
+        names.TAG_NAME: name,
     }
     set_tags(server, run_id, tags)
 
@@ -313,7 +328,7 @@ def _complete(draft: RunDraft) -> None:
     _log(draft)
     if draft.before_it_counts is not None:
         draft.before_it_counts()
-    end_run(draft.server, run_id, "FINISHED")
+    end_run(draft.server, run_id, "FINISHED", ended=draft.ended)
 
 
 def _log(draft: RunDraft) -> None:

@@ -104,7 +104,7 @@ def test_a_failing_model_leaves_failed_runs_and_no_evidence(done: Workflow, monk
     with pytest.raises(KeyboardInterrupt):
         done.sweep(repeats=4)
     left = [run.status for run in done.project.reader.runs() if not run.counts]
-    assert left == ["KILLED"] * 6
+    assert left == ["KILLED"]
     monkeypatch.undo()
     done.sweep(repeats=4)  # completes what was left, and duplicates nothing
     assert all(run.counts for run in done.project.reader.runs())
@@ -146,7 +146,7 @@ def test_ratio_that_failed_before_refining_is_told(done: Workflow, monkeypatch: 
     curve = done.sweep([0.25, 0.5], repeats=3, refine=True)
     assert 0.5 in [lost.ratio for lost in curve.failed] and "50 % was left out" in curve.decision
     left = {run.name: run.status for run in done.project.reader.runs() if not run.counts}
-    assert left["50 % synthetic"] == "FAILED" and "SCHEDULED" not in left.values()
+    assert left == {"50 % synthetic": "FAILED"}
 
 
 @pytest.mark.slow

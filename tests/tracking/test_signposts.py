@@ -13,13 +13,15 @@ def _experiment_note(workflow: Workflow) -> str:
 
 def test_the_experiment_says_what_it_is_and_links_the_newest_handoff(done: Workflow) -> None:
     note, handoff = _experiment_note(done), done.project.reader.latest("handoff")
-    assert note.startswith("**shop**: synthetic training data")
+    chosen = done.latest_curve().at(done.latest_curve().chosen)
+    assert note.startswith(f"**shop**: {100 * chosen.ratio:.0f} % synthetic, roc_auc {chosen.score:.3f}")
     assert f"runs/{handoff.run_id}/artifacts/report/handoff.html" in note
     assert "synthetic chosen" in note
 
 
 def test_before_a_handoff_it_says_how_far_the_project_is(frozen: Workflow) -> None:
     note = _experiment_note(frozen)
+    assert note.startswith("**shop**: no ratio is chosen yet.")
     assert "Newest handoff: not written yet." in note
     assert "real rows frozen" in note
 

@@ -209,15 +209,15 @@ def test_finished_parts_go_with_a_whole_that_cannot_be_completed(server, read):
     assert [(run.run_id, run.parent) for run in read.runs("ratio")] == [(child, parent)]
 
 
-def test_children_wait_until_somebody_writes_them(server, read):
+def test_children_are_made_together_and_taken_up_again(server, read):
     parent = create_run(server, NewRun("sweep", "sweep", "key-s"))
     new = [NewRun("ratio", f"{ratio} %", f"key-{ratio}") for ratio in (0, 25)]
     children = create_children(server, parent, new)
-    assert [(read.run(run_id).status, read.run(run_id).parent) for run_id in children] == [("SCHEDULED", parent)] * 2
+    assert [(read.run(run_id).status, read.run(run_id).parent) for run_id in children] == [("RUNNING", parent)] * 2
     with pytest.raises(RuntimeError, match="boom"), marking_failure(server, children[0]):
         raise RuntimeError("boom")
     assert create_children(server, parent, new) == children
-    assert read.run(children[0]).status == "SCHEDULED"
+    assert read.run(children[0]).status == "RUNNING"
 
 
 def test_an_error_is_not_hidden_by_a_server_that_is_gone(server):
