@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from synth_mlflow.data.mixing import Mix
     from synth_mlflow.gate.attempts import GeneratorSearch
     from synth_mlflow.gate.in_force import kept_constraints
-    from synth_mlflow.gate.verdicts import Verdict
+    from synth_mlflow.gate.verdicts import Verdict, Verdicts
     from synth_mlflow.handoff.diff import Difference, diff
     from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
     from synth_mlflow.handoff.report import Handoff, report
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from synth_mlflow.sweep.curve import Curve
     from synth_mlflow.sweep.executors import EngineName
     from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
-    from synth_mlflow.triggers import TriggerState
+    from synth_mlflow.triggers import TriggerStates
 else:  # so that each verb loads what it uses
     blame = later("synth_mlflow.audit.blame", "blame")
     reproduce = later("synth_mlflow.audit.reproduce", "reproduce")
@@ -420,9 +420,7 @@ class Workflow:
         return self._batch(adopt_file(self.project, _file(path), _file(record)))
 
     @_writes("validate")
-    def validate(
-        self, batch: Batch | str | None = None, *, source: str | Path | None = None
-    ) -> Verdict | list[Verdict]:
+    def validate(self, batch: Batch | str | None = None, *, source: str | Path | None = None) -> Verdict | Verdicts:
         """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`."""
         if batch is None:
             return validate(self.project, source=_path(source))
@@ -542,7 +540,7 @@ class Workflow:
         new_data: str | Path | None = None,
         generators: Mapping[str, str] | None = None,
         statement: str | Path | None = None,
-    ) -> list[TriggerState]:
+    ) -> TriggerStates:
         """The conditions that force a rerun; see :func:`synth_mlflow.queries.rerun_check.check`."""
         return check_triggers(self.project, GivenState(_path(new_data), generators, _path(statement)))
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from synth_mlflow.data.digests import canonical_json
-from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.markup import as_text, html_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.queries.run_index import Uses, uses_of
 from synth_mlflow.tracking import names
@@ -35,6 +35,13 @@ class Retraction:
     """Registered versions that hold rows of the batch, as ``models:/name/version``."""
     handoffs: tuple[str, ...]
     """Run ids; each is marked as superseded."""
+
+    def _repr_html_(self) -> str:
+        told = [["reason", self.reason], ["by", f"{self.by}, {self.at}"]]
+        used = {"sweep": self.sweeps, "model": self.models, "superseded handoff": self.handoffs}
+        return html_table(
+            ["retracted", self.batch], told + [[kind, each] for kind, ids in used.items() for each in ids]
+        )
 
 
 def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retraction:

@@ -12,6 +12,7 @@ from pathlib import Path
 from synth_mlflow.audit.recheck import recheck
 from synth_mlflow.backends.batch_writer import user_name
 from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.markup import html_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.in_force import refuse_other_set
 from synth_mlflow.gate.policy import policy_of
@@ -51,6 +52,11 @@ class SignedOff:
     """The registered version that carries the alias `champion` from now on; None if this was not asked for."""
     others: tuple[str, ...]
     """Everybody else who has signed this document, name and role."""
+
+    def _repr_html_(self) -> str:
+        rows = [["role", self.role], ["at", self.at], ["handoff", self.handoff], ["sha256", self.sha256]]
+        rows += [["champion", self.champion]] if self.champion else []
+        return html_table(["signed by", self.name], rows + [["signed before by", each] for each in self.others])
 
 
 @dataclass(frozen=True)

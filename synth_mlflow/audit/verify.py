@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 
 from synth_mlflow.audit.recheck import recheck
 from synth_mlflow.audit.recompute import contradictions
+from synth_mlflow.data.markup import html_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.references import ReferenceIndex
 from synth_mlflow.queries.run_index import dependents_of
@@ -52,6 +54,18 @@ class Verification:
     def holds(self) -> bool:
         """Whether everything matches."""
         return not self.findings
+
+    @property
+    def words(self) -> str:
+        """Whether everything matches, after what was looked at, in a sentence."""
+        seen = f"{sum(self.runs.values()):,} runs, {self.n_files:,} files, {self.n_params:,} parameters"
+        return f"{seen}: {'everything matches' if self.holds else f'{len(self.findings):,} mismatches'}."
+
+    def _repr_html_(self) -> str:
+        rows = [[each.run_name, each.run_id, each.what, ", ".join(each.affects)] for each in self.findings]
+        table = html_table(["run", "run id", "mismatch", "what depends on it"], rows) if rows else ""
+        again = "".join(f"<p>Not run again: {html.escape(why)}</p>" for why in set(self.not_rechecked.values()))
+        return f"<p><b>{html.escape(self.words)}</b></p>{table}{again}"
 
 
 def verify(

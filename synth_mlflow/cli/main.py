@@ -25,6 +25,7 @@ from synth_mlflow.errors import SynthError, UsageError, closest, missing_library
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 TERMINATED = 143  # and after SIGTERM
+WHOLE = 1_000  # characters: longer than any first sentence
 
 
 class OrderedGroup(click.Group):
@@ -33,6 +34,11 @@ class OrderedGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs in the order in which they were added."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each verb with its whole first sentence; click would cut it to one line."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.get_short_help_str(WHOLE)) for name, verb in self.commands.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

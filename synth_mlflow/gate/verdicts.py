@@ -90,6 +90,14 @@ class Verdict:
         return f"<p><b>{title}</b></p>{html_table(['check', 'verdict', 'reasons'], rows)}"
 
 
+class Verdicts(list[Verdict]):
+    """The verdicts of several batches; a list that notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        rows = [[each.batch, "retracted" if each.retracted else each.verdict, "; ".join(each.reasons)] for each in self]
+        return html_table(["batch", "verdict", "reasons"], rows)
+
+
 def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) -> Verdict:
     """The verdict of a batch from the verdicts of its checks."""
     found = {check.check: check for check in checks}

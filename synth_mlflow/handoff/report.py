@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from synth_mlflow.data.digests import json_digest, text_digest
 from synth_mlflow.data.markup import html_table
@@ -18,7 +21,9 @@ from synth_mlflow.handoff.holdout_score import get_or_record_estimate
 from synth_mlflow.handoff.render import to_html, to_markdown
 from synth_mlflow.handoff.schema import document_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft, now_ms
+from synth_mlflow.tracking.draft import Measured, RunDraft, now_ms
+from synth_mlflow.tracking.lineage import frozen_inputs
+from synth_mlflow.tracking.models import logged_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.ui import describe_project, point_to_handoff
@@ -42,7 +47,7 @@ class Handoff:
         return self.document.header.owed
 
     def _repr_html_(self) -> str:
-        """The answer in a few lines; the document itself is at `path`, and on its run."""
+        """The answer in a few lines, and a link to the document: the file that was written, or the page of its run."""
         sweep = self.document.sweep
         rows = [
             ["chosen", value_words(sweep, sweep.chosen)],
@@ -51,8 +56,18 @@ class Handoff:
             *(["still missing", item] for item in self.owed),
             ["document", str(self.path) if self.path else f"{names.A_HANDOFF_HTML} of run {self.run_id}"],
         ]
-        state = "DRAFT handoff" if self.owed else "handoff"
-        return html_table([state, self.document.header.project], rows)
+        state, link = "DRAFT handoff" if self.owed else "handoff", self._link()
+        opens = f'<p><a href="{html.escape(link)}" target="_blank">Open the document</a></p>' if link else ""
+        return html_table([state, self.document.header.project], rows) + opens
+
+    def _link(self) -> str:
+        """Where a notebook finds the document; empty where it was not written to a file and there is no server."""
+        if self.path:
+            return quote(os.path.relpath(self.path))
+        page = self.document.links.get(self.document.sweep.run_id)
+        return (
+            page.replace(self.document.sweep.run_id, f"{self.run_id}/artifacts/{names.A_HANDOFF_HTML}") if page else ""
+        )
 
 
 def report(project: Project, *, output: Path | None = None, limits: Path | None = None) -> Handoff:
@@ -94,13 +109,14 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
     document = document.headed(replace(document.header, run_id=run_id))
     pages = rendered(document)
     with writing(project.server, run_id, "handoff") as draft:
+        measured = _measured(project, material.final)
         for path, content in pages.items():
             draft.text(path, content)
-        _write(draft, document, text)
+        _write(draft, document, text, measured)
         draft.param(names.P_KEY, key)
         draft.tag(names.TAG_SUPERSEDED, str(bool(material.retracted)).lower())  # said: MLflow finds no missing tag
     inside = [batch.run_id for batch in document.batches_in_model()]
-    point_to_handoff(project, project.reader.run(run_id), inside)
+    point_to_handoff(project, project.reader.run(run_id), inside, document.success.outcome)
     describe_project(project)
     if output is not None:
         output.write_text(pages[FORMATS[output.suffix]], encoding="utf-8")
@@ -112,7 +128,8 @@ def _written_before(project: Project, handoff: StoredRun, output: Path | None) -
     project.say(f"this very handoff is recorded already as run {handoff.run_id}")
     twin = project.reader.file(project.reader.verify_seal(handoff), names.A_HANDOFF_JSON).read_text(encoding="utf-8")
     document = document_of(json.loads(twin))
-    point_to_handoff(project, handoff, [batch.run_id for batch in document.batches_in_model()])
+    inside = [batch.run_id for batch in document.batches_in_model()]
+    point_to_handoff(project, handoff, inside, document.success.outcome)
     describe_project(project)
     if output is not None:
         kept = project.reader.file(handoff, FORMATS[output.suffix])
@@ -171,7 +188,14 @@ def rendered(document: Document) -> dict[str, str]:
     }
 
 
-def _write(draft: RunDraft, document: Document, limits: str) -> None:
+def _measured(project: Project, final: StoredRun) -> Measured | None:
+    """The model that is handed over, as MLflow has logged it, and the rows that its score was measured on."""
+    name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
+    model_id = logged_model(project.server, name, version)
+    return Measured(model_id, frozen_inputs(project.evaluation_set())[1]) if model_id else None
+
+
+def _write(draft: RunDraft, document: Document, limits: str, measured: Measured | None) -> None:
     if limits:
         draft.text(names.A_LIMITS, limits)
     sweep = document.sweep
@@ -189,7 +213,10 @@ def _write(draft: RunDraft, document: Document, limits: str) -> None:
     told = sweep.estimate.score
     draft.param(names.P_HOLDOUT_SCORE, [told.value, told.low, told.high])
     draft.param(names.P_ESTIMATE_TEXT, sweep.estimate.words)
-    draft.score(sweep.metric, told.value, told.low, told.high)
+    draft.score(sweep.metric, told.value, told.low, told.high, measured)
+    if measured is not None:
+        draft.models.append(measured.model_id)
+        draft.inputs.append(measured.dataset)
     draft.metric(names.M_CHOSEN, sweep.chosen_share)
     draft.describe(_description(document))
 

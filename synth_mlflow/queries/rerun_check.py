@@ -37,7 +37,7 @@ from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import estimate_of
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import NewRun, create_run, writing
-from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, TriggerState
+from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, TriggerStates
 
 if TYPE_CHECKING:
     from synth_mlflow.metrics.distances import (
@@ -140,7 +140,7 @@ class GivenState:
 
 def check(
     project: Project, given: GivenState | None = None, *, batches: Sequence[StoredBatch] | None = None
-) -> list[TriggerState]:
+) -> TriggerStates:
     """Every condition of the statement, with its state and the numbers, and whether a batch was retracted.
 
     Parameters
@@ -184,7 +184,7 @@ def check(
         environment=installed_environment(),
     )
     unjudged = unjudged_inside(project.reader.finished(CONTAMINATION), [batch.id for batch in used])
-    return [*evaluate(problem, recorded, present), retracted_inside(used), *unjudged]
+    return TriggerStates([*evaluate(problem, recorded, present), retracted_inside(used), *unjudged])
 
 
 def _refuse_unknown_generators(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:

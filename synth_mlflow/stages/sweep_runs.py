@@ -25,7 +25,7 @@ from synth_mlflow.sweep.plan import EVERYTHING, source_name
 from synth_mlflow.sweep.plots import curve_figure, sources_figure
 from synth_mlflow.sweep.runner import Final, SweepOutcome, final_of
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import Input, RunDraft, now_ms
+from synth_mlflow.tracking.draft import Input, Measured, RunDraft, now_ms
 from synth_mlflow.tracking.fit_store import FitCache
 from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.long_lists import PARAM_MAX
@@ -190,7 +190,8 @@ def _write_final(
         _state_commands(draft, ingredients)
         draft.metric(names.M_RATIO, curve.chosen_share)
         draft.metric(names.M_CHOSEN, curve.chosen_share)
-        draft.score(curve.metric, score, low, high)
+        measured = Measured(kept.model_id, frozen_inputs(ingredients.frozen)[1]) if kept.model_id else None
+        draft.score(curve.metric, score, low, high, measured)
         draft.metric(names.M_REAL_ROWS, point.n_real)
         draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)

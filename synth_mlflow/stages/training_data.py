@@ -16,11 +16,12 @@ import pandas as pd
 
 from synth_mlflow.backends.batch_writer import BatchBuffer
 from synth_mlflow.data.columns import conform
+from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.json_lines import json_forms
 from synth_mlflow.data.json_text import write_json_lines
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.mixing import Mix, check_rows, check_supply, percent, read_ratio, read_shares
-from synth_mlflow.data.provenance import Record
+from synth_mlflow.data.provenance import Record, source_in_words
 from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.models.base import FitRows
@@ -53,8 +54,18 @@ class Batch:
 
     def _repr_html_(self) -> str:
         origin = self.record.origin
-        row = [self.batch, f"{self.n_rows:,}", f"{origin.generator} {origin.version}", origin.purpose]
-        return html_table(["batch", "rows", "generator", "purpose"], [row])
+        told = {
+            "rows": f"{self.n_rows:,}",
+            "generator": f"{origin.generator} {origin.version}",
+            "parameters": canonical_json(dict(origin.params)),
+            "seed": "none" if origin.seed is None else origin.seed,
+            "slice": origin.slice or "the whole table",
+            "purpose": origin.purpose,
+            "learned from": source_in_words(origin.source),
+            "run": self.run_id,
+            "next": f'workflow.validate("{self.batch}")',
+        }
+        return html_table(["batch", self.batch], list(told.items()))
 
 
 class BatchWriter:

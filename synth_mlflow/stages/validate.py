@@ -21,7 +21,7 @@ from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, load_check
-from synth_mlflow.gate.verdicts import Verdict, checks_by_batch, note_verdict, recomputed_verdict
+from synth_mlflow.gate.verdicts import Verdict, Verdicts, checks_by_batch, note_verdict, recomputed_verdict
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.benchmarks import benchmark_texts, tokenizer_of
@@ -36,7 +36,7 @@ from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import marking_failure, set_tags
 
 
-def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> list[Verdict]:
+def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> Verdicts:
     """Run the required checks on one batch, or on every batch that is unvalidated under the policy in force.
 
     Parameters
@@ -75,7 +75,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
             project.say(f"{batch.id} is validated already under the policy in force: {verdict.verdict}")
             note_verdict(project, batch, policy, verdict)  # a killed process may have left that undone
     judged = _judged(project, owed)
-    return [judged.get(batch.id, verdict) for batch, verdict in zip(wanted, verdicts, strict=True)]
+    return Verdicts(judged.get(batch.id, verdict) for batch, verdict in zip(wanted, verdicts, strict=True))
 
 
 def _missing(policy: Policy, verdict: Verdict) -> list[str]:

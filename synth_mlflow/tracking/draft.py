@@ -152,6 +152,14 @@ class Input:
     """The short id of a synthetic batch."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A logged model, and the dataset that its scores were measured on: MLflow shows them on the model's page."""
+
+    model_id: str
+    dataset: Input
+
+
 @dataclass
 class RunDraft:
     """What a run will say once it is complete."""
@@ -164,6 +172,8 @@ class RunDraft:
     tags: dict[str, str] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    """The ids of the logged models that the run looks at."""
     ended: int | None = None
     """When its work ended, in milliseconds since 1970; None for when it is written."""
     before_it_counts: Callable[[], None] | None = None
@@ -187,8 +197,8 @@ class RunDraft:
         for page, text in pages(name, words).items():
             self.param(page, text)
 
-    def metric(self, name: str, value: float, step: int = 0) -> None:
-        """Add a number for plots and sorting.
+    def metric(self, name: str, value: float, step: int = 0, measured: Measured | None = None) -> None:
+        """Add a number for plots and sorting; one that was measured of a model is shown with that model too.
 
         Raises
         ------
@@ -197,14 +207,22 @@ class RunDraft:
         """
         if not math.isfinite(value):
             raise ValueError(f"metric {name} is {value}; only finite numbers are logged")
-        self.metrics.append(Metric(name, float(value), now_ms(), step))
+        whose = (
+            {}
+            if measured is None
+            else {
+                "model_id": measured.model_id,
+                "dataset_name": measured.dataset.name,
+                "dataset_digest": measured.dataset.digest[: names.DATASET_DIGEST_LENGTH],
+            }
+        )
+        self.metrics.append(Metric(name, float(value), now_ms(), step, **whose))
 
-    def score(self, metric: str, value: float, low: float, high: float) -> None:
+    def score(self, metric: str, value: float, low: float, high: float, measured: Measured | None = None) -> None:
         """Add a score with its interval, and the score under the metric's own name too, which people search for."""
-        self.metric(names.M_SCORE, value)
-        self.metric(names.M_SCORE_LOW, low)
-        self.metric(names.M_SCORE_HIGH, high)
-        self.metric(names.own_name(metric), value)
+        scores = {names.M_SCORE: value, names.M_SCORE_LOW: low, names.M_SCORE_HIGH: high, names.own_name(metric): value}
+        for name, each in scores.items():
+            self.metric(name, each, measured=measured)
 
     def tag(self, name: str, value: str) -> None:
         """Set a tag; a longer text is cut visibly."""

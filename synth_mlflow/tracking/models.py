@@ -224,6 +224,17 @@ def model_digest(server: Server, name: str, version: str) -> str:
 
 
 @guard
+def logged_model(server: Server, name: str, version: str) -> str:
+    """The id of the logged model behind a registered version; empty if the version is gone or has none."""
+    try:
+        return server.client.get_model_version(name, version).model_id or ""
+    except MlflowException as error:
+        if error.error_code != GONE:
+            raise
+        return ""
+
+
+@guard
 def champion(server: Server, name: str) -> str | None:
     """The version of a registered model that carries the alias `champion`; None if none does."""
     try:
@@ -241,8 +252,10 @@ def make_champion(server: Server, name: str, version: str) -> None:
 
 
 @guard
-def describe_model(server: Server, name: str, version: str, markdown: str) -> None:
-    """What the UI shows on top of a registered version, and on top of its model."""
+def describe_model(server: Server, name: str, version: str, markdown: str, tags: Mapping[str, str]) -> None:
+    """What the UI shows on top of a registered version, with tags of the version, and on top of its model."""
+    for tag, value in tags.items():
+        server.client.set_model_version_tag(name, version, tag, value)
     server.client.update_model_version(name, version, markdown[:DESCRIPTION_MAX])
     server.client.update_registered_model(name, f"Version {version}: {markdown}"[:DESCRIPTION_MAX])
 

@@ -82,6 +82,8 @@ TAG_DRAFT: Final = "synth.draft"
 TAG_OWNER: Final = "synth.owner"  # the process that writes the run
 TAG_CLAIM: Final = "synth.claim"  # while it is undecided which of several processes does the work of a run
 TAG_FORMAT: Final = "synth.model_format"  # on a registered version: lightgbm, skops, or cloudpickle, which runs code
+TAG_SCORE: Final = "synth.score"  # on a registered version: what is expected on new data
+TAG_HANDOFF: Final = "synth.handoff_run"  # on a registered version
 TAG_SIGNED: Final = "synth.signed"
 TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores the run does not make it count
 

@@ -5,7 +5,7 @@ Where to read on, for people who meet a project in the MLflow UI: its experiment
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from synth_mlflow.data.markup import as_text
@@ -70,13 +70,15 @@ def describe_project(project: Project) -> None:
         describe_experiment(project.server, _about(problem.statement, [problem.run, *filter(None, newest)]))
 
 
-def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[str]) -> None:
+def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[str], outcome: str) -> None:
     """Link a handoff from what it hands over: the sweep, the final model, its batches, and the registered model.
 
     Parameters
     ----------
     batch_runs : sequence of str
         The run ids of the batches in the model; where there are more than `POINTING`, only the others are linked.
+    outcome : str
+        Whether the model does what the statement asks.
     """
     sweep = project.reader.run(handoff.params[names.P_SWEEP])
     finals = [run for run in project.reader.children(sweep.run_id) if run.stage == "final" and run.counts]
@@ -87,9 +89,14 @@ def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[
     told = [(sweep, line), *((batch, line) for batch in batches), *((final, line_and_score) for final in finals)]
     for run, words in told:
         set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), words)})
+    tags = {
+        names.TAG_SCORE: f"{handoff.metrics[names.M_SCORE]:.4f}",
+        names.TAG_VERDICT: outcome,
+        names.TAG_HANDOFF: handoff.run_id,
+    }
     for final in finals:
         name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
-        describe_model(project.server, name, version, _model_words(final, inside, line_and_score))
+        describe_model(project.server, name, version, _model_words(final, inside, line_and_score, tags), tags)
 
 
 def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
@@ -149,10 +156,11 @@ def _with_line(note: str, line: str) -> str:
     return "\n".join(kept).rstrip() + f"\n\n{line}"
 
 
-def _model_words(final: StoredRun, batches: Iterable[str], line: str) -> str:
+def _model_words(final: StoredRun, batches: Iterable[str], line: str, tags: Mapping[str, str]) -> str:
     params = final.params
     return (
-        f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}."
+        f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}. "
+        f"Expected {params[names.P_METRIC]} on new data: {tags[names.TAG_SCORE]} ({tags[names.TAG_VERDICT]})."
         f"\n\n{line}\n\n{format_words(final.tags.get(names.TAG_FORMAT, ''))}\n\nWhat it is made of: "
         f"`synth-mlflow trace models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}`."
     )

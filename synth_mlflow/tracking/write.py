@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking.context import registry
 
@@ -29,12 +29,12 @@ COLLISIONS_MAX = 4  # of datasets that others log in the same moment
 CONTEXT = "mlflow.data.context"
 
 
-def log_inputs(server: Server, run_id: str, inputs: Sequence[Input]) -> None:
+def log_inputs(server: Server, run_id: str, inputs: Sequence[Input], models: Sequence[str] = ()) -> None:
     """Two that log a dataset first, in one moment, collide in MLflow's table; asked again, it finds the other's."""
     datasets = [_dataset_input(item) for item in inputs]
     for left in reversed(range(COLLISIONS_MAX)):
         try:
-            server.client.log_inputs(run_id, datasets)
+            server.client.log_inputs(run_id, datasets, [LoggedModelInput(model_id) for model_id in models] or None)
         except MlflowException as error:
             if not left or "dataset" not in str(error):
                 raise
@@ -321,8 +321,8 @@ def _complete(draft: RunDraft) -> None:
     draft.param(names.P_SEAL, seal_of(draft.params, [(m.key, m.step, m.value) for m in draft.metrics]))
     if files:
         client.log_artifacts(run_id, str(draft.folder))
-    if draft.inputs:
-        log_inputs(draft.server, run_id, draft.inputs)
+    if draft.inputs or draft.models:
+        log_inputs(draft.server, run_id, draft.inputs, draft.models)
     if draft.tables:
         draft.tag(TABLES, canonical_json([{"path": path, "type": "table"} for path in draft.tables]))
     _log(draft)

@@ -8,9 +8,12 @@ plugins share.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
+
+from synth_mlflow.data.markup import html_table
 
 DRIFT_ALPHA = 0.01
 """Below this p-value new rows are said to differ from the known ones."""
@@ -90,6 +93,16 @@ class TriggerState:
     state: State
     reason: str
     """The numbers; for *cannot tell*, what to give."""
+
+
+class TriggerStates(list[TriggerState]):
+    """How every condition stands; a list that notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        due = [each.name for each in self if each.state == "due"]
+        words = f"A rerun is due: {', '.join(due)}." if due else "No condition asks for a rerun."
+        rows = [[each.state, each.condition, each.reason] for each in self]
+        return f"<p><b>{html.escape(words)}</b></p>{html_table(['state', 'condition', 'reason'], rows)}"
 
 
 class Trigger(Protocol):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from synth_mlflow import Workflow
 
 
@@ -11,6 +15,27 @@ def test_the_main_objects_show_themselves_shortly(done: Workflow) -> None:
     assert "report" in shown["workflow"]
     assert handoff.run_id in shown["handoff"]
     assert all(len(text) < 5_000 and "<table>" in text for text in shown.values())
+
+
+def test_a_handoff_links_its_document(done: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert '<a href="a%20page.html"' in done.report(tmp_path / "a page.html")._repr_html_()
+    assert "<a " not in done.report()._repr_html_()  # no file, and no server whose page could be opened
+
+
+def test_answers_of_the_other_verbs_show_themselves_too(done: Workflow) -> None:
+    batch = done.batches()["batch"][0]
+    shown = {
+        "check": done.check()._repr_html_(),
+        "verify": done.verify()._repr_html_(),
+        "validate": done.validate()._repr_html_(),
+        "sign": done.sign(name="<Ann>", role="owner")._repr_html_(),
+        "retract": done.retract(batch, reason="wrong <units>", by="Ann")._repr_html_(),
+        "verify after": done.verify()._repr_html_(),
+    }
+    assert "everything matches" in shown["verify"] and batch in shown["validate"]
+    assert all("<units>" not in text and "<Ann>" not in text and len(text) < 5_000 for text in shown.values())
+    assert "A rerun is due" in done.check()._repr_html_()  # by the retraction
 
 
 def test_a_workflow_without_a_project_shows_its_name(uri: str) -> None:

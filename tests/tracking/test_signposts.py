@@ -43,8 +43,25 @@ def test_what_was_handed_over_links_the_handoff_once(done: Workflow) -> None:
 def test_the_registered_model_says_what_it_is_made_of(done: Workflow) -> None:
     final, client = done.project.reader.latest("final"), done.project.server.client
     version = client.get_model_version(final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION])
+    handoff = done.project.reader.latest("handoff")
+    assert version.tags[names.TAG_HANDOFF] == handoff.run_id
+    assert version.tags[names.TAG_RATIO] == f"{handoff.metrics[names.M_CHOSEN]:g}"
+    assert version.tags[names.TAG_SCORE] == f"{handoff.metrics[names.M_SCORE]:.4f}"
+    assert version.tags[names.TAG_VERDICT] in version.description
     model = client.get_registered_model(final.params[names.P_MODEL_NAME])
     for words in (version.description, model.description):
         assert "Expected of this model on further rows: roc_auc" in words
         assert "the handoff document" in words
         assert f"synth-mlflow trace models:/{version.name}/{version.version}" in words
+
+
+def test_the_logged_model_has_its_scores_by_the_dataset_that_they_were_measured_on(done: Workflow) -> None:
+    client, handoff = done.project.server.client, done.project.reader.latest("handoff")
+    final, frozen = done.project.reader.latest("final"), done.project.evaluation_set()
+    (used,) = client.get_run(handoff.run_id).inputs.model_inputs
+    (made,) = client.get_run(final.run_id).outputs.model_outputs
+    assert used.model_id == made.model_id
+    scores = [metric for metric in client.get_logged_model(made.model_id).metrics if metric.key == names.M_SCORE]
+    assert {metric.run_id for metric in scores} == {handoff.run_id, final.run_id}
+    assert {metric.dataset_name for metric in scores} == {"frozen evaluation set"}
+    assert {metric.dataset_digest for metric in scores} == {frozen.digest[: names.DATASET_DIGEST_LENGTH]}

@@ -11,17 +11,20 @@ from ui_addresses import ML, Shown
 
 from synth_mlflow.tracking.server import connect
 from synth_mlflow.tracking.ui import runs_url
+from synth_mlflow.tracking.views import VIEWS, View, view_path
 
 pytestmark = pytest.mark.slow
 
 PageAt = Callable[..., Page]
+ROOT = "demo-breast-cancer: 25 %"
+WIDE, NARROW = (1400, 1000), (900, 1000)
 
 
 def test_the_experiment_opens_as_one_tree_under_its_description(shown: Shown, page_at: PageAt) -> None:
     server = connect("demo-breast-cancer", shown.server.uri)
     page = page_at(runs_url(server, shown.server.uri))
-    expect(page.get_by_text("synthetic training data, documented by synth_mlflow")).to_be_visible()
-    expect(page.get_by_role("link", name="workflow", exact=True)).to_be_visible()
+    expect(page.get_by_text("25 % synthetic, balanced_accuracy").first).to_be_visible()
+    expect(page.get_by_role("link", name=ROOT)).to_be_visible()
     expect(page.get_by_text("matching runs")).to_be_visible()
     handoff = page.get_by_role("link", name="the handoff document").first
     assert shown.runs["handoff"] in (handoff.get_attribute("href") or "")
@@ -51,7 +54,7 @@ def test_every_run_says_what_it_is(shown: Shown, page_at: PageAt, stage: str, wo
 
 def test_a_batch_leads_up_down_and_to_the_handoff(shown: Shown, page_at: PageAt) -> None:
     page = page_at(shown.run("batch"))
-    for name in ("workflow", f"fidelity · {shown.batch}", f"privacy · {shown.batch}"):
+    for name in (ROOT, f"fidelity · {shown.batch}", f"privacy · {shown.batch}"):
         expect(page.get_by_role("link", name=name)).to_be_visible()
     expect(page.get_by_role("link", name="the handoff document")).to_be_attached()
     expect(page.get_by_text("synthetic", exact=True)).to_be_visible()  # the dataset's context
@@ -99,3 +102,32 @@ def test_the_registered_model_says_what_it_is_made_of(shown: Shown, page_at: Pag
     page = page_at(f"{shown.server.uri}/#/models/demo-breast-cancer/versions/1?{ML}")
     expect(page.get_by_text(f"25 % synthetic rows, from {shown.batch}").first).to_be_visible()
     expect(page.get_by_role("link", name="the handoff document").first).to_be_attached()
+
+
+def test_the_menu_lists_every_view(shown: Shown, page_at: PageAt) -> None:
+    page = page_at(f"{shown.server.uri}/#/experiments/{shown.experiment_id}/runs?{ML}")
+    page.get_by_role("button", name="Views").click()
+    for view in VIEWS:
+        expect(page.get_by_text(view.name, exact=True).first).to_be_visible()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(("view", "n_runs"), [*zip(VIEWS, (8, 1, 5, 0, 2), strict=True)], ids=lambda it: str(it)[:20])
+def test_each_view_opens_by_its_link_with_its_runs(
+    shown: Shown, page_at: PageAt, view: View, n_runs: int, size: tuple[int, int], dark: bool
+) -> None:
+    page = page_at(f"{shown.server.uri}/{view_path(shown.experiment_id, view)}", size, dark=dark)
+    expect(page.get_by_role("button", name=view.name)).to_be_visible()  # of the menu: it names the view that is open
+    noun = "matching run" if n_runs == 1 else "matching runs"
+    expect(page.get_by_text(f"{n_runs} {noun}")).to_be_visible()
+    expect(page.get_by_text("Model training")).to_be_visible()
+    expect(page.get_by_text("undefined")).to_have_count(0)
+
+
+def test_the_view_of_the_curve_draws_it_and_folds_all_other_charts(shown: Shown, page_at: PageAt) -> None:
+    (curve,) = [view for view in VIEWS if view.opens_charts]
+    page = page_at(f"{shown.server.uri}/{view_path(shown.experiment_id, curve)}", WIDE)
+    expect(page.get_by_text("Score by ratio (percent)")).to_be_visible()
+    page.locator(".js-plotly-plot").first.wait_for()
+    assert page.locator(".js-plotly-plot").count() <= len(curve.charts)
