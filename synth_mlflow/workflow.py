@@ -224,7 +224,13 @@ class Workflow:
 
     @_writes("define")
     def define(self, statement: str | Path) -> Problem:
-        """Stage 1: record the problem statement; see :func:`synth_mlflow.stages.define.define`."""
+        """Stage 1: record the problem statement; see :func:`synth_mlflow.stages.define.define`.
+
+        Parameters
+        ----------
+        statement : path
+            problem.md; the data file that it names is read and checked against it.
+        """
         return define(self.project, _file(statement))
 
     @_writes("freeze")
@@ -241,7 +247,22 @@ class Workflow:
         predict_command: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> EvaluationSet:
-        """Stage 2: freeze the evaluation set; see :func:`synth_mlflow.stages.freeze.freeze`."""
+        """Stage 2: freeze the evaluation set; see :func:`synth_mlflow.stages.freeze.freeze`.
+
+        Parameters
+        ----------
+        data : Path, optional
+            Where the real rows are now, if not where `define` found them.
+        group, time : str, optional
+            Split by whole groups of a column, hold out the latest rows, or both: evaluation rows are then of other
+            groups and later than all training rows. Instead of what the statement says.
+        equal_rows : {"together", "both-sides"}, optional
+            Of a random split: whether equal rows stay on one side, or are split as all others are.
+        store : {"rows", "reference"}
+            Keep the rows on the server, or only digests, positions and the path where rows must not be uploaded.
+        seed : int
+            Of the random cut.
+        """
         return freeze(
             self.project,
             data=_path(data),
@@ -263,7 +284,17 @@ class Workflow:
         slice: str | None = None,  # noqa: A002 - the word that users know
         source: str | Path | None = None,
     ) -> GeneratorSearch:
-        """Before stage 3: which generator fits; see :func:`~synth_mlflow.stages.generator_search.search_generators`."""
+        """Before stage 3: which generator fits; see :func:`~synth_mlflow.stages.generator_search.search_generators`.
+
+        Parameters
+        ----------
+        seed : int
+            Of the division of the rows, the fits and the draws.
+        slice : str, optional
+            What the batch is to be made for.
+        source : Path, optional
+            Real rows to learn from instead of the training rows.
+        """
         return search_generators(self.project, seed=seed, slice=slice, source=_path(source))
 
     @_writes("generate")
@@ -286,6 +317,35 @@ class Workflow:
 
         See :func:`synth_mlflow.stages.generate.generate`, :mod:`synth_mlflow.backends.in_process` for the contract
         of your own code, and :mod:`synth_mlflow.peers`.
+
+        Parameters
+        ----------
+        generator : str
+            ``auto`` for what fits best (see :meth:`search_generators`), the name of an installed generator,
+            ``module:callable`` (see :mod:`synth_mlflow.backends.in_process`), or ``peer:Model`` (see
+            :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
+        rows : int
+            How many rows to make.
+        purpose : str
+            Why this batch is made, in words.
+        seed : int
+            The same seed and inputs give the same rows.
+        slice : str, optional
+            The condition that every row must satisfy.
+        params : mapping, optional
+            The generator's parameters; those not given keep their defaults.
+        source : Path, optional
+            Real rows to learn from instead of the project's training rows, such as rows that may not leave their silo;
+            recorded by digest.
+        version : str, optional
+            Of ``module:callable``, where it cannot be measured.
+        python : str, optional
+            The Python of the environment that a peer is installed in.
+        timeout_seconds : float, optional
+            After so long the generator is killed, with all that it started. By default an hour for a peer, and none for
+            others: those run in this process, and with a limit in one of their own.
+        pilot : bool
+            Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
         """
         found = generate(
             self.project,
@@ -319,7 +379,35 @@ class Workflow:
         timeout_seconds: float = TIMEOUT_SECONDS,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: run a command that makes a batch; see :func:`synth_mlflow.backends.command.generate_by_command`."""
+        """Stage 3: run a command that makes a batch; see :func:`synth_mlflow.backends.command.generate_by_command`.
+
+        Parameters
+        ----------
+        command : str
+            Its words, with ``{output}`` where it takes the path to write (``{output}.csv`` for CSV), and where it wants
+            them ``{rows}``, ``{seed}``, ``{slice}``, ``{members}`` (a Parquet file of the real rows to learn from) and
+            ``{NAME}`` for each parameter. It runs in the working directory, with this process's environment, without a
+            shell.
+        generator, version : str
+            What is to be recorded as the generator; nobody can measure it.
+        seed : int
+            Recorded as none where the command has no place for it.
+        source : Path, optional
+            Real rows to learn from instead of the project's training rows. Where the command has no place for
+            ``{members}``, it declares what the command learned from, also as ``training`` or ``none``.
+        timeout_seconds : float
+            After so long the command and all that it started are killed.
+        pilot : bool
+            As in `generate`.
+        rows : int
+            How many rows to make.
+        purpose : str
+            Why this batch is made, in words.
+        slice : str, optional
+            The condition that every row must satisfy.
+        params : mapping, optional
+            What the record says of how the rows are made.
+        """
         found = generate_by_command(
             self.project,
             command,
@@ -353,7 +441,37 @@ class Workflow:
         timeout_seconds: float = TIMEOUT_SECONDS,
         pilot: bool = False,
     ) -> Batch:
-        """Stage 3: ask a language model for rows; see :func:`synth_mlflow.backends.llm.generate_by_llm`."""
+        """Stage 3: ask a language model for rows; see :func:`synth_mlflow.backends.llm.generate_by_llm`.
+
+        Parameters
+        ----------
+        model : str
+            As the endpoint knows it.
+        prompt : Path
+            A Jinja2 template of the user's message; it may name ``rows`` (how many to write), ``columns``,
+            ``examples``, ``schema``, ``slice``, ``purpose`` and ``target``.
+        examples : int
+            Real rows shown in each request, drawn anew for each: they are sent to the endpoint, and are counted in the
+            record.
+        params : mapping, optional
+            Settings of the model and of the requests; see :class:`synth_mlflow.backends.llm.Settings`.
+        journal : Path, optional
+            Where answers are kept as they come, so that nothing is paid for twice; beside the prompt by default.
+        timeout_seconds : float
+            Of all requests together.
+        rows : int
+            How many rows to make.
+        purpose : str
+            Why this batch is made, in words.
+        seed : int
+            Of the examples, and of the model where its endpoint takes one.
+        slice : str, optional
+            The condition that every row must satisfy.
+        source : path, optional
+            Real rows that examples are taken from instead of the project's training rows.
+        pilot : bool
+            Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
+        """
         found = generate_by_llm(
             self.project,
             model,
@@ -391,6 +509,18 @@ class Workflow:
 
         Parameters
         ----------
+        generator, version : str
+            What made the rows, as it is to be recorded.
+        params : mapping
+            Its parameters.
+        seed : int or None
+            Its seed.
+        slice : str or None
+            The condition that every row satisfies.
+        purpose : str
+            Why this batch is made, in words.
+        prompts : sequence of str
+            What a language model was asked, where one made the rows.
         source : str, optional
             What the rows were learned from: ``"training"``, ``"none"`` or the path of a file of real rows. Left out,
             the record says that it was not declared.
@@ -416,12 +546,29 @@ class Workflow:
 
     @_writes("generate --from")
     def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
-        """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`."""
+        """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`.
+
+        Parameters
+        ----------
+        path : path
+            The file with the rows.
+        record : path
+            Its provenance, as YAML.
+        """
         return self._batch(adopt_file(self.project, _file(path), _file(record)))
 
     @_writes("validate")
     def validate(self, batch: Batch | str | None = None, *, source: str | Path | None = None) -> Verdict | Verdicts:
-        """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`."""
+        """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`.
+
+        Parameters
+        ----------
+        source : Path, optional
+            The real rows that a batch was learned from, where they are not the project's own: rows that stay in their
+            silo are recorded by digest only, and are needed again to judge privacy.
+        batch : Batch or str
+            The batch, or its short id or run id.
+        """
         if batch is None:
             return validate(self.project, source=_path(source))
         return validate(self.project, _batch_id(batch), source=_path(source))[0]
@@ -450,7 +597,53 @@ class Workflow:
         slice: str | None = None,  # noqa: A002 - the option's name
         rows: int | None = None,
     ) -> Curve:
-        """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`."""
+        """Stage 5: sweep the ratio, choose, fit the model; see :func:`synth_mlflow.stages.sweep.sweep`.
+
+        Parameters
+        ----------
+        ratios : sequence of float
+            Shares of synthetic rows in the mix, each in [0, 1).
+        repeats : int, optional
+            Fits on all real rows at every ratio, each with another draw of the synthetic rows and another seed; and as
+            many on parts of the real rows, for what other rows would give. By default 6, or 3 where the first fit of a
+            command takes a minute or more.
+        mix : {"augment", "replace"}
+            Keep all real rows and add synthetic ones, or keep the total.
+        rule : {"highest", "plateau", "peak", "one-standard-error", "least"}
+            How the ratio is chosen.
+        seed : int
+            Of the draws of rows and the fits.
+        batches : sequence of Batch or str
+            Short ids; by default every batch whose gate is open.
+        n_jobs : int
+            Fits at a time; -1 takes every core.
+        refine : bool
+            Sweep the midpoints around the peak of a first pass as well; its fits are kept.
+        extra_real : Path, optional
+            Real rows that were held back: an arm that shows what they would have done in place of the synthetic ones.
+        by : {"generator"}, optional
+            Sweep the batches of each generator on their own as well as all together, decide over all of them, and take
+            the final model from the one that wins.
+        engine : {"local", "dask"}
+            Where the fits run; changes no number.
+        scheduler : str
+            Address of the Dask scheduler.
+        train_command, predict_command : str
+            Programs that fit and predict in place of the statement's model; see ``docs/how-to/trainers.md``. What a
+            record names is never run by this.
+        timeout_seconds : float
+            After so long a command and all that it started are killed.
+        axis : {"ratio", "weight", "slice", "mix"}
+            What is swept: the share of synthetic rows, how much each of them counts, their share in one slice, or the
+            share together with each batch's part.
+        weights : sequence of float, optional
+            Of the axis ``weight``: how much a synthetic row counts beside a real one; 0, .1, .25, .5 and 1 by default.
+        slice : str, optional
+            Of the axis ``slice``: its name in the problem statement.
+        rows : int, optional
+            Of the axis ``weight``: the synthetic rows that every weight takes; by default all, at most three for each
+            real one.
+        """
         wanted = [_batch_id(batch) for batch in batches]
         return sweep(
             self.project,
@@ -479,7 +672,17 @@ class Workflow:
     def report(
         self, output: str | Path | None = None, *, limits: str | Path | None = None, data: str | Path | None = None
     ) -> Handoff:
-        """Stage 6: write the handoff document; see :func:`synth_mlflow.handoff.report.report`."""
+        """Stage 6: write the handoff document; see :func:`synth_mlflow.handoff.report.report`.
+
+        Parameters
+        ----------
+        output : Path, optional
+            A file to write as well; its ending chooses the format: .html, .md or .json.
+        limits : Path, optional
+            limits.md; by default the one beside the problem statement, else the one of the newest handoff.
+        data : path, optional
+            Where real rows that are kept by reference lie now.
+        """
         with self._real_rows_in(data):
             return report(self.project, output=_path(output), limits=_path(limits))
 
@@ -488,6 +691,13 @@ class Workflow:
         """Instead of stage 6, where an error has stopped the work: what was tried, why, and what to do next.
 
         See :func:`synth_mlflow.handoff.draft_handoff.draft_handoff`.
+
+        Parameters
+        ----------
+        error : SynthError
+            What has stopped the run.
+        output : Path, optional
+            A file to write as well: .html, .md or .json.
         """
         return draft_handoff(self.project, error, _path(output))
 
@@ -541,18 +751,44 @@ class Workflow:
         generators: Mapping[str, str] | None = None,
         statement: str | Path | None = None,
     ) -> TriggerStates:
-        """The conditions that force a rerun; see :func:`synth_mlflow.queries.rerun_check.check`."""
+        """The conditions that force a rerun; see :func:`synth_mlflow.queries.rerun_check.check`.
+
+        Parameters
+        ----------
+        new_data : path, optional
+            A file with the real rows of today, known ones included or not.
+        generators : mapping, optional
+            Generator name to its present version; by default what is installed.
+        statement : path, optional
+            problem.md as it stands today.
+        """
         return check_triggers(self.project, GivenState(_path(new_data), generators, _path(statement)))
 
     @_writes("log-production")
     def log_production(self, value: float, n_rows: int | None = None) -> str:
-        """Record a value of the metric measured in production; returns the run's id."""
+        """Record a value of the metric measured in production; returns the run's id.
+
+        Parameters
+        ----------
+        value : float
+            Of the metric that the statement names; greater is better.
+        n_rows : int, optional
+            How many rows it was measured on.
+        """
         return record_production(self.project, value, n_rows).run_id
 
     @_writes("retract")
     def retract(self, batch: Batch | str, *, reason: str, by: str | None = None) -> Retraction:
         """Take a batch back for good, by default in your user name; see
-        :func:`synth_mlflow.audit.retract.retract`."""
+        :func:`synth_mlflow.audit.retract.retract`.
+
+        Parameters
+        ----------
+        reason, by : str
+            Why, and who says so; both are kept on the batch as a write-once parameter.
+        batch : Batch or str
+            The batch, or its short id or run id.
+        """
         batch_id = _batch_id(batch)
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
 
@@ -572,6 +808,18 @@ class Workflow:
 
         Parameters
         ----------
+        model : str, optional
+            Its address, or the run of its sweep or handoff; by default the newest.
+        ratio : float, optional
+            The share of synthetic rows to look at; by default the model's own.
+        batches : sequence of Batch or str
+            The batches to leave out, each in turn; by default every one. Fewer suspects have more power.
+        repeats : int
+            Draws of the rows, the first of which are those of the sweep; more distinguish smaller harm from noise.
+        n_jobs : int
+            Fits at a time; -1 takes every core.
+        allow_external : bool
+            Whether the commands may run that the record of the model names.
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
@@ -589,7 +837,14 @@ class Workflow:
 
     @_reads
     def diff(self, before: str | Path, after: str | Path = "newest") -> Difference:
-        """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.handoff.diff.diff`."""
+        """What changed between two handoffs, by run id, age or file; see :func:`synth_mlflow.handoff.diff.diff`.
+
+        Parameters
+        ----------
+        before, after : str
+            Each the run id of a handoff, also of another project on the server; ``newest`` or ``previous``; or a file
+            with a document's JSON twin.
+        """
         return diff(self.project, str(before), str(after))
 
     @_writes("reproduce")
@@ -607,6 +862,16 @@ class Workflow:
 
         Parameters
         ----------
+        handoff : str
+            Its run id, ``newest`` or ``previous``.
+        sources : sequence of path
+            Real rows that batches were learned from and that the server does not hold; recognised by their digests.
+        allow_external : bool
+            Whether commands may run, services be called, and code be loaded that only a record names.
+        python : path, optional
+            The Python of the environment in which peers are installed.
+        sweep : bool
+            Whether the whole curve is measured again too.
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
@@ -625,7 +890,17 @@ class Workflow:
     def verify(
         self, run_id: str | None = None, *, deep: bool = False, sources: Sequence[str | Path] = ()
     ) -> Verification:
-        """Recompute every digest and verdict; see :func:`synth_mlflow.audit.verify.verify`."""
+        """Recompute every digest and verdict; see :func:`synth_mlflow.audit.verify.verify`.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            One run, with everything under it; by default the whole project.
+        deep : bool
+            Run every check again.
+        sources : sequence of Path
+            Real rows that batches were learned from and that the server does not hold.
+        """
         files = [_file(source) for source in sources]
         return verify(self.project, run_id, rng=np.random.default_rng(), deep=deep, sources=files)
 
@@ -635,17 +910,37 @@ class Workflow:
 
         See :func:`synth_mlflow.queries.identify.identify`; any table that
         :func:`~synth_mlflow.data.chunks.as_pandas` takes.
+
+        Parameters
+        ----------
+        table : Path or DataFrame
+            CSV, gzipped CSV or Parquet; columns in any order, further columns are left out.
         """
         return identify(self.project, Path(table) if isinstance(table, str | Path) else as_pandas(table))
 
     @_reads
     def trace(self, what: str) -> Trace:
-        """What a model, run or batch is made of or went into; see :func:`synth_mlflow.queries.trace.trace`."""
+        """What a model, run or batch is made of or went into; see :func:`synth_mlflow.queries.trace.trace`.
+
+        Parameters
+        ----------
+        what : str
+            ``models:/name/version``, ``models:/name@alias``, a batch's short id, or the id of any run: also of one that
+            another tool wrote and that logged rows of this project as a dataset.
+        """
         return trace(self.project, what)
 
     @_reads
     def export(self, format_name: str, output: str | Path | None = None) -> str:
-        """Provenance in the format of another tool; see :func:`synth_mlflow.queries.export.export`."""
+        """Provenance in the format of another tool; see :func:`synth_mlflow.queries.export.export`.
+
+        Parameters
+        ----------
+        format_name : str
+            The name of an installed export: ``croissant``, ``prov-json``, ``openlineage``, or somebody else's.
+        output : Path, optional
+            Where to write it as well.
+        """
         return export(self.project, format_name, _path(output))
 
     @_reads
@@ -684,6 +979,21 @@ class Workflow:
         """The gated mix for a model of your own, its lineage logged on the active run.
 
         See :func:`synth_mlflow.stages.training_data.training_data`.
+
+        Parameters
+        ----------
+        ratio : float, optional
+            The share of synthetic rows, in [0, 1). By default what the newest sweep chose, with that sweep's batches,
+            mix and seed: the rows of its final model.
+        batches : sequence of str
+            Short ids; by default those of that sweep, else every batch whose gate is open.
+        mix : {"augment", "replace"}, optional
+            Keep all real rows and add synthetic ones, or keep the total; by default as in that sweep, else ``augment``.
+        seed : int, optional
+            Which synthetic rows are drawn; by default that of the sweep, else 0.
+        run_id : str, optional
+            The run that trains; by default MLflow's active run. The real rows and each batch become its dataset inputs,
+            so that `trace` finds it.
         """
         wanted = [_batch_id(batch) for batch in batches]
         return training_data(self.project, ratio, batches=wanted, mix=mix, seed=seed, run_id=run_id)

@@ -94,8 +94,9 @@ def test_main_does_everything(
     assert {"problem", "evaluation_set", "batch", "fidelity", "utility", "sweep", "ratio", "final", "handoff"} <= set(
         found
     )
-    root = found["workflow"][0].info.run_id
-    assert found["sweep"][0].data.tags["mlflow.parentRunId"] == root
+    (root,) = found["workflow"]
+    assert found["sweep"][0].data.tags["mlflow.parentRunId"] == root.info.run_id
+    assert root.info.run_name.startswith("shop: ") and "synth.score" in root.data.metrics
 
 
 def test_conda_names_what_pyproject_names() -> None:

@@ -48,7 +48,7 @@ def write_check(
     accepted = _accepted(project, batch, policy, name, ruling)
     failed, frozen = failed_probes(result.probes, policy.alpha(name)), project.evaluation_set()
     with writing(project.server, run_id) as draft:
-        draft.metric(names.M_STAGE, names.CHECKING)
+        draft.stage_number = names.CHECKING
         draft.param(names.P_CHECK, name)
         draft.param(names.P_CHECK_VERSION, load_check(name).version)
         if origin := provenance("checks", [name]):

@@ -87,9 +87,9 @@ def _write_children(sweeping: SweepContext, outcome: SweepOutcome) -> None:
     children = dict(zip(spans, create_children(server, sweeping.parent, new), strict=True))
     with ending_children_badly(server, list(children.values())):
         for cell, (point, source) in points.items():
-            with writing(server, children[cell], "ratio", spans[cell][1]) as draft:
-                draft.metric(names.M_SECONDS, sweeping.times.seconds(cell, outcome.fits.values()))
+            with writing(server, children[cell], ended=spans[cell][1]) as draft:
                 _write_ratio(draft, ingredients, curve, point, source)
+                draft.metric(names.M_SECONDS, sweeping.times.seconds(cell, outcome.fits.values()))
         for cell, reason in reasons.items():
             set_tags(server, children[cell], {names.TAG_NOTE: f"**Left out of the curve**: {as_text(reason)}"})
             end_run(server, children[cell], "FAILED", reason)
@@ -124,8 +124,8 @@ def _write_ratio(draft: RunDraft, ingredients: SweepInputs, curve: Curve, point:
     draft.param(names.P_RATIO, curve.share(point))
     draft.param(names.P_ROWS, point.n_real + point.n_synthetic)
     draft.param(names.P_SCORE, point.score)
-    draft.metric(names.M_RATIO, curve.share(point))
     draft.score(curve.metric, point.score, point.low, point.high)
+    draft.metric(names.M_RATIO, curve.share(point))
     draft.metric(names.M_GAIN, point.gain)
     draft.metric(names.M_GAIN_LOW, point.gain_low)
     draft.metric(names.M_GAIN_HIGH, point.gain_high)

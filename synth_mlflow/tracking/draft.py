@@ -174,6 +174,8 @@ class RunDraft:
     tables: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     """The ids of the logged models that the run looks at."""
+    stage_number: int | None = None
+    """Of the six stages; kept as the last metric, since MLflow's comparison of runs draws the first."""
     ended: int | None = None
     """When its work ended, in milliseconds since 1970; None for when it is written."""
     before_it_counts: Callable[[], None] | None = None

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS, ErrorCode
 
-from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.data.digests import canonical_json, file_digest, text_digest
 from synth_mlflow.data.private import private_room
 from synth_mlflow.data.text_forms import Form
 from synth_mlflow.errors import EvidenceError, UsageError
@@ -32,6 +32,11 @@ from synth_mlflow.tracking.read import GONE
 from synth_mlflow.tracking.server import Server, guard
 
 DESCRIPTION_MAX = 5_000  # characters
+LOGGED_MAX = 250  # characters of a parameter of a logged model that every server takes
+MODEL_TYPE = "trained on a mix of real and synthetic rows"
+VERSIONS = (
+    "mlflow.modelVersions"  # what the page of a logged model lists; MLflow sets it for models that it logs itself
+)
 PUT_AWAY = "Put away: the sweep that made this version was not written to its end, and a later run took its place."
 UC_SCHEMA = "SYNTH_MLFLOW_UC_SCHEMA"
 THREE_PARTS, TWO_PARTS = re.compile(r"[^./\s]+\.[^./\s]+\.[^./\s]+"), re.compile(r"[^./\s]+\.[^./\s]+")
@@ -99,7 +104,10 @@ def keep_model(
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256, left[0].tags.get(names.TAG_FORMAT, ""))
-    logged = client.create_logged_model(server.experiment_id, name=logged_name, source_run_id=run_id)
+    told = {name: value for name, value in tags.items() if len(value) <= LOGGED_MAX}
+    logged = client.create_logged_model(
+        server.experiment_id, name=logged_name, source_run_id=run_id, params=told, model_type=MODEL_TYPE
+    )
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as parent:
         folder = Path(parent) / "model"
         meta = Model(model_id=logged.model_id, run_id=run_id)
@@ -118,6 +126,8 @@ def keep_model(
         tags={**tags, names.P_MODEL_SHA256: sha256, names.TAG_FORMAT: kept_as},
         model_id=logged.model_id,
     )
+    listed = canonical_json([{"name": name, "version": str(version.version)}])
+    client.set_logged_model_tags(logged.model_id, {VERSIONS: listed})
     for twin in _versions_of(server, run_id):  # of requests whose answer was lost and that MLflow sent again
         if str(twin.version) != str(version.version):
             client.delete_model_version(name, twin.version)

@@ -42,7 +42,6 @@ STAGE_NUMBERS: Final[Mapping[str, int]] = {
     "search": 3,
     "batch": 3,
     "sweep": 5,
-    "ratio": 5,
     "final": 5,
     "blame": 5,
     "handoff": 6,

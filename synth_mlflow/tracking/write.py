@@ -184,9 +184,7 @@ def writing(server: Server, run_id: str, stage: str = "", ended: int | None = No
     Nothing is sent before the block has ended well, so that a refused or interrupted run holds no half of its evidence.
     """
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as folder:
-        draft = RunDraft(run_id, server, Path(folder), ended=ended)
-        if stage in names.STAGE_NUMBERS:
-            draft.metric(names.M_STAGE, names.STAGE_NUMBERS[stage])
+        draft = RunDraft(run_id, server, Path(folder), stage_number=names.STAGE_NUMBERS.get(stage), ended=ended)
         with marking_failure(server, run_id):
             yield draft
             _complete(draft)
@@ -318,6 +316,8 @@ def _complete(draft: RunDraft) -> None:
     for path in files:
         relative = path.relative_to(draft.folder).as_posix()
         draft.param(names.P_ARTIFACT_PREFIX + relative, file_digest(path))
+    if draft.stage_number is not None:
+        draft.metric(names.M_STAGE, draft.stage_number)
     draft.param(names.P_SEAL, seal_of(draft.params, [(m.key, m.step, m.value) for m in draft.metrics]))
     if files:
         client.log_artifacts(run_id, str(draft.folder))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,14 @@ def test_answers_of_the_other_verbs_show_themselves_too(done: Workflow) -> None:
 
 def test_a_workflow_without_a_project_shows_its_name(uri: str) -> None:
     assert "&lt;shop&gt;" in Workflow("<shop>", uri)._repr_html_()
+
+
+def test_help_says_what_every_argument_is() -> None:
+    untold = [
+        f"{name}({argument})"
+        for name, verb in inspect.getmembers(Workflow, inspect.isfunction)
+        if not name.startswith("_")
+        for argument in list(inspect.signature(verb).parameters)[1:]
+        if not re.search(rf"^\s*(\w+, )*{argument}(, \w+)* :", inspect.getdoc(verb) or "", re.MULTILINE)
+    ]
+    assert untold == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.models import VERSIONS
 
 
 def _experiment_note(workflow: Workflow) -> str:
@@ -61,6 +62,7 @@ def test_the_logged_model_has_its_scores_by_the_dataset_that_they_were_measured_
     (used,) = client.get_run(handoff.run_id).inputs.model_inputs
     (made,) = client.get_run(final.run_id).outputs.model_outputs
     assert used.model_id == made.model_id
+    assert f'"version":"{final.params[names.P_MODEL_VERSION]}"' in client.get_logged_model(made.model_id).tags[VERSIONS]
     scores = [metric for metric in client.get_logged_model(made.model_id).metrics if metric.key == names.M_SCORE]
     assert {metric.run_id for metric in scores} == {handoff.run_id, final.run_id}
     assert {metric.dataset_name for metric in scores} == {"frozen evaluation set"}

@@ -48,3 +48,11 @@ def test_folded_parts_open_by_keyboard(address: str, page_at: PageAt) -> None:
     before = summary.evaluate("it => it.parentElement.open")
     page.keyboard.press("Enter")
     assert summary.evaluate("it => it.parentElement.open") is not before
+
+
+def test_on_a_phone_only_the_statistics_of_checks_have_to_be_scrolled(address: str, page_at: PageAt) -> None:
+    page = page_at(address, PHONE)
+    wide = page.locator(".scroll").evaluate_all(
+        "all => all.filter(it => it.scrollWidth > it.clientWidth + 1).map(it => it.querySelector('caption').innerText)"
+    )
+    assert set(wide) <= {"Deciding numbers"}
