@@ -190,8 +190,7 @@ def rendered(document: Document) -> dict[str, str]:
 
 def _measured(project: Project, final: StoredRun) -> Measured | None:
     """The model that is handed over, as MLflow has logged it, and the rows that its score was measured on."""
-    name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
-    model_id = logged_model(project.server, name, version)
+    model_id = logged_model(project.server, final.run_id)
     return Measured(model_id, frozen_inputs(project.evaluation_set())[1]) if model_id else None
 
 

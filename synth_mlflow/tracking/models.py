@@ -234,14 +234,10 @@ def model_digest(server: Server, name: str, version: str) -> str:
 
 
 @guard
-def logged_model(server: Server, name: str, version: str) -> str:
-    """The id of the logged model behind a registered version; empty if the version is gone or has none."""
-    try:
-        return server.client.get_model_version(name, version).model_id or ""
-    except MlflowException as error:
-        if error.error_code != GONE:
-            raise
-        return ""
+def logged_model(server: Server, run_id: str) -> str:
+    """The id of the logged model that a run has made, or nothing; versions do not name it in every store."""
+    outputs = server.client.get_run(run_id).outputs
+    return outputs.model_outputs[0].model_id if outputs and outputs.model_outputs else ""
 
 
 @guard

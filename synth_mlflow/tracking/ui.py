@@ -37,9 +37,8 @@ def run_url(server: Server, run_id: str) -> str | None:
 
 
 def runs_url(server: Server, web: str) -> str:
-    """The list of this project's runs on a UI at ``web``."""
-    condition = quote(f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'")
-    return f"{web.rstrip('/')}/#/experiments/{server.experiment_id}/runs?{TRAINING}&searchFilter={condition}"
+    """The list of this project's runs on a UI at ``web``, under the view that people begin with."""
+    return f"{web.rstrip('/')}/{view_path(server.experiment_id, VIEWS[0])}"
 
 
 def artifact_url(server: Server, web: str, run_id: str, path: str) -> str:

@@ -39,7 +39,7 @@ def main() -> None:
         with mlflow_server(folder / "server", "--backend-store-uri", uri) as server, sync_playwright() as playwright:
             chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             runs = _page(chromium, runs_url(connect(PROJECT, uri), server.uri))
-            _unfold(runs)
+            runs.get_by_role("link", name="handoff").first.wait_for()
             _take(runs, "mlflow-ui.png")
             _take(_page(chromium, next(folder.glob("**/handoff.html")).as_uri()), "handoff.png")
 
@@ -50,16 +50,6 @@ def _page(chromium: Browser, url: str) -> Page:
     page.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
     page.goto(url)
     return page
-
-
-def _unfold(page: Page) -> None:
-    """Open the tree: the root, and what then has children, from below."""
-    folded = page.locator("button[data-component-id*=runnamecellrenderer]")
-    folded.first.click()
-    page.get_by_role("link", name="handoff").first.wait_for()
-    for at in reversed(range(1, folded.count())):
-        folded.nth(at).click()
-    page.get_by_role("link", name="final").first.wait_for()
 
 
 def _take(page: Page, picture: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow import Workflow
+from synth_mlflow.triggers import TriggerState, TriggerStates
 
 
 def test_the_main_objects_show_themselves_shortly(done: Workflow) -> None:
@@ -37,7 +38,15 @@ def test_answers_of_the_other_verbs_show_themselves_too(done: Workflow) -> None:
     }
     assert "everything matches" in shown["verify"] and batch in shown["validate"]
     assert all("<units>" not in text and "<Ann>" not in text and len(text) < 5_000 for text in shown.values())
-    assert "A rerun is due" in done.check()._repr_html_()  # by the retraction
+
+
+def test_conditions_that_are_due_are_named_first() -> None:
+    states = TriggerStates(
+        [TriggerState("task", "the <task>", "due", "it was"), TriggerState("age", "", "not due", "")]
+    )
+    assert states._repr_html_().startswith("<p><b>A rerun is due: task.</b></p>")
+    assert "the &lt;task&gt;" in states._repr_html_()
+    assert "No condition asks" in TriggerStates(states[1:])._repr_html_()
 
 
 def test_a_workflow_without_a_project_shows_its_name(uri: str) -> None:

@@ -187,7 +187,7 @@ def test_mistakes_of_ours_are_not_blamed_on_the_server():
 def test_links_land_in_the_ui_and_carry_no_password():
     web = Server(None, "https://ann:secret@host/ml/", "7", "shop")
     assert run_url(web, "ab") == "https://ann@host/ml/#/experiments/7/runs/ab?workflowType=machine_learning"
-    assert "searchFilter=tags.%60synth.schema%60%20%3D%20%272%27" in runs_url(web, web.web)
+    assert "runs?workflowType=machine_learning&viewStateShareKey=synth-start-here" in runs_url(web, web.web)
     assert artifact_url(web, web.web, "ab", "a ü.json").endswith(
         "/runs/ab/artifacts/a%20%C3%BC.json?workflowType=machine_learning"
     )

@@ -20,7 +20,7 @@ ROOT = "demo-breast-cancer: 25 %"
 WIDE, NARROW = (1400, 1000), (900, 1000)
 
 
-def test_the_experiment_opens_as_one_tree_under_its_description(shown: Shown, page_at: PageAt) -> None:
+def test_the_printed_address_opens_the_stages_under_their_result(shown: Shown, page_at: PageAt) -> None:
     server = connect("demo-breast-cancer", shown.server.uri)
     page = page_at(runs_url(server, shown.server.uri))
     expect(page.get_by_text("25 % synthetic, balanced_accuracy").first).to_be_visible()
