@@ -72,7 +72,7 @@ def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
         return handoff
     new = NewRun("workflow", f"{project.server.experiment}: all six stages", uuid.uuid4().hex)
     project.workflow_run = create_run(project.server, new)
-    with writing(project.server, project.workflow_run, new.stage) as draft:
+    with writing(project.server, project.workflow_run) as draft:
         handoff = _stages(workflow, plan, show=show)
         result = result_of(handoff.document)
         for tag, words in result.all_tags.items():

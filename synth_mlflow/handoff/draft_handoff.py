@@ -23,6 +23,7 @@ from synth_mlflow.handoff.report import FORMATS, refuse_output
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet
+from synth_mlflow.tracking.ui import describe_project
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 N_REASONS = 5  # of a batch
@@ -117,6 +118,7 @@ def draft_handoff(project: Project, error: SynthError, output: Path | None = Non
                 draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
             draft.tag(names.TAG_DRAFT, "true")
             draft.describe(pages[names.A_HANDOFF_MARKDOWN])
+    describe_project(project)
     if output is not None:
         output.write_text(pages[FORMATS[output.suffix]], encoding="utf-8")
     return drafted

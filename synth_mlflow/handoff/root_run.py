@@ -12,6 +12,8 @@ from synth_mlflow.handoff.formatting import value_words
 from synth_mlflow.sweep.explain import in_short
 from synth_mlflow.tracking import names
 
+STAGE = float(names.STAGE_NUMBERS["workflow"])
+
 
 @dataclass(frozen=True)
 class RootResult:
@@ -49,7 +51,7 @@ def result_of(document: Document) -> RootResult:
         f"new data; real rows alone reach {sweep.at(0.0).score.value:.4f} where {sweep.chosen_point.score.value:.4f} "
         "was measured. Begin reading at the run of the stage `handoff` below.",
         {names.TAG_RATIO: f"{sweep.chosen_share:g}", names.TAG_BATCHES: " ".join(inside), **_verdict_tag(verdicts)},
-        {**metrics, **_counts(verdicts)},
+        {names.M_STAGE: STAGE, **metrics, **_counts(verdicts)},
     )
 
 
@@ -61,7 +63,7 @@ def result_without_model(drafted: DraftHandoff) -> RootResult:
         f"{stopped.experiment}: no model yet, {_passed(verdicts)}",
         f"**No model yet, {_passed(verdicts)}.** Why, and what may help, stands in the run of the stage `draft` below.",
         {names.TAG_DRAFT: "true", **_verdict_tag(verdicts)},
-        _counts(verdicts),
+        {names.M_STAGE: STAGE, **_counts(verdicts)},
     )
 
 

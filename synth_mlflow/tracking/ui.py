@@ -66,6 +66,7 @@ def describe_project(project: Project) -> None:
     problem = project.find_problem()
     if problem is not None:
         newest = [project.reader.latest(stage) for stage in ("evaluation_set", "sweep", "handoff")]
+        newest += [project.reader.latest("draft")] if newest[-1] is None else []
         describe_experiment(project.server, _about(problem.statement, [problem.run, *filter(None, newest)]))
 
 
@@ -103,7 +104,7 @@ def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
     rows = "\n".join(
         f"| {run.stage} | {_state(run)} | [open]({run_path(run.experiment_id, run.run_id)}) |" for run in runs
     )
-    newest = next((_handoff_link(run) for run in runs if run.stage == "handoff"), "not written yet")
+    newest = next((_handoff_link(run) for run in runs if run.stage in ("handoff", "draft")), "not written yet")
     experiment_id = runs[0].experiment_id
     return (
         f"**{as_text(facts.name)}**: {_result(facts.metric, runs)}. "
@@ -134,12 +135,14 @@ def _state(run: StoredRun) -> str:
         return f"{n_frozen:,} real rows frozen, {n_training:,} to learn from"
     if run.stage == "sweep":
         return f"{percent(float(params[names.P_CHOSEN]))} synthetic chosen"
-    if run.stage == "handoff":
+    if run.stage in ("handoff", "draft"):
         return _handoff_words(run)
     return "written by people"
 
 
 def _handoff_words(handoff: StoredRun) -> str:
+    if handoff.stage == "draft":
+        return "a draft, no model yet"
     draft = "a draft" if handoff.tags.get(names.TAG_DRAFT) == "true" else "final"
     superseded = ", superseded" if handoff.tags.get(names.TAG_SUPERSEDED) == "true" else ""
     return f"{draft}{superseded}, {percent(float(handoff.params[names.P_CHOSEN]))} synthetic"

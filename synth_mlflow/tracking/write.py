@@ -32,9 +32,10 @@ CONTEXT = "mlflow.data.context"
 def log_inputs(server: Server, run_id: str, inputs: Sequence[Input], models: Sequence[str] = ()) -> None:
     """Two that log a dataset first, in one moment, collide in MLflow's table; asked again, it finds the other's."""
     datasets = [_dataset_input(item) for item in inputs]
+    looked_at = {"models": [LoggedModelInput(model_id) for model_id in models]} if models else {}
     for left in reversed(range(COLLISIONS_MAX)):
         try:
-            server.client.log_inputs(run_id, datasets, [LoggedModelInput(model_id) for model_id in models] or None)
+            server.client.log_inputs(run_id, datasets, **looked_at)
         except MlflowException as error:
             if not left or "dataset" not in str(error):
                 raise

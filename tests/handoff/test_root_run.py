@@ -37,10 +37,13 @@ def test_where_no_batch_passed_it_says_so(frozen: Workflow) -> None:
     result = result_without_model(frozen.draft_handoff(GateError("no batch has passed.", "Make another.")))
     assert result.title == "shop: no model yet, 0 of 0 batches passed"
     server = frozen.project.server
+    note = server.client.get_experiment(server.experiment_id).tags[names.TAG_NOTE]
+    assert "[the handoff document](" in note and "(a draft, no model yet)" in note
     root = create_run(server, NewRun("workflow", "workflow", "key"))
     show_on_run(server, root, result.all_tags, result.metrics)
     shown = frozen.project.reader.run(root)
     assert (shown.name, shown.tags[names.TAG_DRAFT]) == (result.title, "true")
+    assert shown.metrics[names.M_STAGE] == 0  # the first row of the view that people begin with
 
 
 @pytest.mark.parametrize(
