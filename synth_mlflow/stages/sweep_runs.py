@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from synth_mlflow.data.digests import array_digest, canonical_json, json_digest
+from synth_mlflow.data.digests import array_digest, canonical_json
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.mixing import read_shares
@@ -16,6 +16,7 @@ from synth_mlflow.handoff.holdout_score import write_predictions
 from synth_mlflow.handoff.summary import success_words
 from synth_mlflow.stages.fit_commands import fitted_by
 from synth_mlflow.stages.fit_times import FitTimes
+from synth_mlflow.stages.sweep_children import final_run, ratio_run
 from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.sweep.executors import Engine
@@ -33,7 +34,6 @@ from synth_mlflow.tracking.models import KeptModel, format_words, keep_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import (
-    NewRun,
     create_children,
     create_run,
     end_run,
@@ -61,9 +61,7 @@ def write_sweep(sweeping: SweepContext, outcome: SweepOutcome) -> Curve:
     success = judge_success(curve, ingredients.problem.statement.facts.success.model_dump(exclude_none=True))
     _write_children(sweeping, outcome)
     project.say(f"fitting the final model at {curve.words(curve.chosen)}")
-    title = f"final model · {_in_short(curve)}"
-    new = NewRun("final", title, json_digest([ingredients.key, "final"]), _of_batches(ingredients.batches), now_ms())
-    final = create_run(project.server, new, parent=sweeping.parent)
+    final = create_run(project.server, final_run(ingredients, _in_short(curve), now_ms()), parent=sweeping.parent)
     kept = _write_final(project, ingredients, outcome, sweeping.parent, final)
     with writing(project.server, sweeping.parent, "sweep") as draft:
         draft.params |= sweeping.kept.params
@@ -74,16 +72,17 @@ def write_sweep(sweeping: SweepContext, outcome: SweepOutcome) -> Curve:
 
 def _write_children(sweeping: SweepContext, outcome: SweepOutcome) -> None:
     """A run for each ratio, also for those that failed; each begins and ends when its fits did."""
-    curve, server, ingredients = outcome.curve, sweeping.project.server, sweeping.ingredients
+    curve, plan, server, ingredients = outcome.curve, outcome.plan, sweeping.project.server, sweeping.ingredients
     points = {
         (point.ratio, source if point.ratio else EVERYTHING): (point, source)
         for source, points in curve.by_source().items()
         for point in points
         if point.ratio or source == curve.source  # without synthetic rows all sources are one
     }
-    reasons = {(lost.ratio, source): lost.reason for lost in curve.failed for source in ingredients.plan.sources}
+    swept = [source for source in plan.sources if plan.leads(source)]
+    reasons = {(lost.ratio, source): lost.reason for lost in curve.failed for source in swept}
     spans = {cell: sweeping.times.of(cell, outcome.fits.values()) for cell in (*points, *reasons)}
-    new = [_child(sweeping, *cell, began) for cell, (began, _) in spans.items()]
+    new = [ratio_run(ingredients, sweeping.parent, *cell, began) for cell, (began, _) in spans.items()]
     children = dict(zip(spans, create_children(server, sweeping.parent, new), strict=True))
     with ending_children_badly(server, list(children.values())):
         for cell, (point, source) in points.items():
@@ -95,23 +94,6 @@ def _write_children(sweeping: SweepContext, outcome: SweepOutcome) -> None:
             end_run(server, children[cell], "FAILED", reason)
     for lost in curve.failed:
         sweeping.project.say(f"{curve.words(lost.ratio)} is left out: {lost.reason}")
-
-
-def _child(sweeping: SweepContext, ratio: float, source: str, began: int) -> NewRun:
-    ingredients = sweeping.ingredients
-    tags = {**_of_batches(ingredients.of(source)), names.TAG_CURVE: sweeping.parent}
-    axis = ingredients.plan.axis
-    if axis.name != "ratio":
-        tags[names.TAG_AXIS] = axis.name
-    if source:
-        tags[names.TAG_SHARES if read_shares(source) else names.TAG_GENERATOR] = source
-    among = ratio > 0 and (source or len(ingredients.plan.sources) > 1)
-    name = f"{axis.words(ratio)} {source_name(source) if among else 'synthetic'}"
-    return NewRun("ratio", name, json_digest([ingredients.key, ratio, source]), tags, began)
-
-
-def _of_batches(batches: Sequence[StoredBatch]) -> dict[str, str]:
-    return {names.TAG_BATCHES: " ".join(batch.id for batch in batches)}
 
 
 def _write_ratio(draft: RunDraft, ingredients: SweepInputs, curve: Curve, point: Point, source: str) -> None:

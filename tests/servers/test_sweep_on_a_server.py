@@ -68,7 +68,8 @@ def test_ratio_at_which_the_estimator_fails_is_left_out(prepare, call, tmp_path,
     assert [point.ratio for point in curve.points] == [0, 0.25] and [lost.ratio for lost in curve.failed] == [0.5]
     sweep = workflow.project.latest_sweep().run
     assert json.loads(sweep.params[names.P_FAILED]) == [0.5]
-    ended = {run.name: run.status for run in workflow.project.reader.children(sweep.run_id)}
+    children = workflow.project.reader.children(sweep.run_id)
+    ended = {run.name.partition(" · ")[0]: run.status for run in children}
     assert "left unfinished" not in call("status", *at)[1]
     assert ended == {"0 % synthetic": "FINISHED", "25 % synthetic": "FINISHED", "50 % synthetic": "FAILED",
                      "final model": "FINISHED"}  # fmt: skip
