@@ -26,6 +26,7 @@ def test_a_handoff_links_its_document(done: Workflow, tmp_path: Path, monkeypatc
     assert "<a " not in done.report()._repr_html_()  # no file, and no server whose page could be opened
 
 
+@pytest.mark.slow
 def test_answers_of_the_other_verbs_show_themselves_too(done: Workflow) -> None:
     batch = done.batches()["batch"][0]
     shown = {
