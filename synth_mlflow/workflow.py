@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from synth_mlflow.handoff.diff import Difference, diff
     from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
     from synth_mlflow.handoff.report import Handoff, report
+    from synth_mlflow.llm.budget import Budget
+    from synth_mlflow.llm.relabel import Disagreement
     from synth_mlflow.queries.export import export
     from synth_mlflow.queries.identify import Identified, identify
     from synth_mlflow.queries.rerun_check import GivenState
@@ -84,6 +86,7 @@ else:  # so that each verb loads what it uses
     diff = later("synth_mlflow.handoff.diff", "diff")
     draft_handoff = later("synth_mlflow.handoff.draft_handoff", "draft_handoff")
     report = later("synth_mlflow.handoff.report", "report")
+    Budget = later("synth_mlflow.llm.budget", "Budget")
     export = later("synth_mlflow.queries.export", "export")
     identify = later("synth_mlflow.queries.identify", "identify")
     GivenState = later("synth_mlflow.queries.rerun_check", "GivenState")
@@ -432,9 +435,17 @@ class Workflow:
         prompt: str | Path,
         rows: int,
         purpose: str,
+        licence: str,
+        training_allowed: str,
         seed: int = 0,
         slice: str | None = None,  # noqa: A002 - the word that users know
         examples: int = 0,
+        relabel: str | None = None,
+        disagreement: Disagreement = "reject",
+        max_rows_asked: int | None = None,
+        max_tokens: int | None = None,
+        max_cost: float | None = None,
+        max_minutes: float | None = None,
         params: Mapping[str, Any] | None = None,
         source: str | Path | None = None,
         journal: str | Path | None = None,
@@ -478,9 +489,14 @@ class Workflow:
             prompt=_file(prompt),
             rows=rows,
             purpose=purpose,
+            licence=licence,
+            training_allowed=training_allowed,
             seed=seed,
             slice=slice,
             examples=examples,
+            relabel=relabel,
+            disagreement=disagreement,
+            budget=Budget(max_rows_asked, max_tokens, max_cost, max_minutes),
             params=params,
             source=_path(source),
             journal=_path(journal),

@@ -259,7 +259,7 @@ class BatchReplayer:
             command_again(origin, batch.n_rows, members, spool)
             return origin.version
         if origin.door == "llm":
-            return llm_again(self.project, origin, batch.n_rows, shown, spool)
+            return llm_again(self.project, self.project.record(batch), shown, spool)
         statement = self.project.problem().statement
         part = parsed_slice(origin.slice, self.frozen.schema)
         wanted = GenerationRequest(batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,26 +21,31 @@ from synth_mlflow.backends.batch_writer import (
     spooling,
     write_spooled,
 )
+from synth_mlflow.backends.llm_evidence import LLMEvidence, Teacher, llm_notes, models_answered
 from synth_mlflow.backends.real_rows import real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, refuse_time_limit
-from synth_mlflow.data.digests import canonical_json, json_digest
+from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.private import private_room
-from synth_mlflow.data.provenance import Origin
+from synth_mlflow.data.provenance import Origin, Record
 from synth_mlflow.data.splits import refuse_negative_seed
-from synth_mlflow.errors import UsageError
+from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.gate.in_force import kept_constraints
+from synth_mlflow.llm.asking import Asking, LLMRequest
+from synth_mlflow.llm.budget import Budget
 from synth_mlflow.llm.cache import AcceptedRows, Checks
-from synth_mlflow.llm.client import Asking, Endpoint, LLMRequest
-from synth_mlflow.llm.parsing import Journal, LLMResponse, answer_schema, columns_of
-from synth_mlflow.llm.prompt import Prompt, Settings
+from synth_mlflow.llm.client import Endpoint
+from synth_mlflow.llm.filters import text_filters
+from synth_mlflow.llm.journal import Journal
+from synth_mlflow.llm.parsing import columns_of
+from synth_mlflow.llm.prompt import Prompt, PromptFile
+from synth_mlflow.llm.relabel import RULES, TEXT, Disagreement, Relabeller
+from synth_mlflow.llm.settings import Settings
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.prompts import Call, link_prompt, recorded_prompt, registered_prompt, trace_calls
-from synth_mlflow.tracking.stored import StoredBatch
+from synth_mlflow.tracking.prompts import recorded_prompt, registered_prompt
+from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
-PER_MILLION = 1e-6
-NO_COPY = "left out: real rows of this project are not copied to the server"
+NO_BUDGET = Budget()
 
 
 def generate_by_llm(
@@ -50,9 +55,14 @@ def generate_by_llm(
     prompt: Path,
     rows: int,
     purpose: str,
+    licence: str,
+    training_allowed: str,
     seed: int = 0,
     slice: str | None = None,  # noqa: A002 - the word that users know
     examples: int = 0,
+    relabel: str | None = None,
+    disagreement: Disagreement = "reject",
+    budget: Budget = NO_BUDGET,
     params: Mapping[str, Any] | None = None,
     source: Path | None = None,
     journal: Path | None = None,
@@ -62,7 +72,7 @@ def generate_by_llm(
     """Ask a language model for rows, and record prompt, answers, tokens and what became of each row.
 
     The endpoint and its key come from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; neither the key nor anything else
-    that opens it is recorded.
+    that opens it is recorded. Rows are screened as they come; see :mod:`synth_mlflow.llm.filters`.
 
     Parameters
     ----------
@@ -70,11 +80,20 @@ def generate_by_llm(
         As the endpoint knows it.
     prompt : Path
         A Jinja2 template of the user's message; it may name ``rows`` (how many to write), ``columns``, ``examples``,
-        ``schema``, ``slice``, ``purpose`` and ``target``.
+        ``schema``, ``slice``, ``purpose``, ``target`` and ``classes``. Or YAML with ``steps``, each with its
+        ``columns`` and a ``prompt`` that names ``given``, the rows of the steps before.
+    licence, training_allowed : str
+        Of the model; whether its terms allow training on what it writes, as ``yes: where they say so``.
     examples : int
         Real rows shown in each request, drawn anew for each: they leave the house, and are counted in the record.
+    relabel : str, optional
+        A second model that labels the rows again; the one that the prompt file names by default.
+    disagreement : {"reject", "keep"}
+        What becomes of rows to which it gives another label.
+    budget : Budget
+        Where it ends, the batch has the rows that were kept until then.
     params : mapping, optional
-        See :class:`Settings`.
+        See :class:`~synth_mlflow.llm.settings.Settings`.
     journal : Path, optional
         Where answers are kept as they come, so that nothing is paid for twice; beside the prompt by default.
     timeout_seconds : float
@@ -83,44 +102,50 @@ def generate_by_llm(
     Raises
     ------
     GateError
-        Before `freeze`.
+        Before `freeze`, or if the model's terms do not allow training.
     UsageError
-        If prompt, settings or endpoint cannot be used.
+        If prompt, settings or endpoint cannot be used, or nothing is said of the model.
     GeneratorError
-        If the endpoint refuses, fails or no longer gives new valid rows. Then no run is made, and the answers are kept.
+        If the endpoint refuses, fails or no longer gives new valid rows, or the budget ends before the first one. Then
+        no run is made, and the answers are kept.
     """
     frozen = project.evaluation_set()
     refuse_row_count(rows)
     refuse_negative_seed(seed)
     refuse_time_limit(timeout_seconds)
-    settings, template, endpoint = Settings.of(params or {}), Prompt.read(prompt), Endpoint.from_environment()
-    _refuse_unusable(model, template, examples)
+    teacher = Teacher(model, licence, training_allowed)
+    settings, template = Settings.of(params or {}), PromptFile.read(prompt)
+    endpoint = Endpoint.from_environment()
+    _refuse_idle_examples(template, examples)
     members, declared = real_members(project, frozen, source)
-    told = {"model": model, "examples": examples, **settings.of_rows}
+    task, part = project.problem().statement.task, parsed_slice(slice, frozen.schema)
+    words = {"purpose": purpose, "target": task.target, "slice": slice or ""}
+    asked = LLMRequest(
+        model, settings, template, endpoint, columns_of(members, task), members, part, examples, seed, words
+    )
+    second = _relabeller(asked, relabel or template.relabel, disagreement)
+    told = {**teacher.params, "examples": examples, **settings.of_rows, **_of_steps(template), **_of_second(second)}
     own_seed = seed if settings.seeded or examples else None
     origin = Origin(f"llm:{model}", "not asked yet", told, own_seed, slice, purpose, door="llm", source=declared)
-    part = parsed_slice(slice, frozen.schema)
-    task = project.problem().statement.task
-    asked = LLMRequest(model, settings, template, endpoint, columns_of(members, task), members, part, examples, seed)
-    constraints = kept_constraints(project, frozen, members)
-    kept = AcceptedRows(
-        rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience
-    )
-    begun = time.monotonic()
+    work = _Work(project, frozen, asked, kept_constraints(project, frozen, members))
+    earlier = work.earlier(origin)
+    kept, begun = work.accepted(rows, earlier), time.monotonic()
     with Journal(journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
         project.say(f"asking {model} at {endpoint.public} for {rows:,} rows; answers are kept in {paid.path}")
-        asking = _asked_until(project, asked, origin, paid, timeout_seconds, kept)
-    uri = registered_prompt(project.server, template.name, template.messages)
-    origin = dataclasses.replace(origin, version=_version(kept), prompts=(uri,))
-    may_copy = not examples or (frozen.run.params[names.P_ROW_STORAGE] == "rows" and declared.kind != "file")
-    evidence = _Evidence(asking, kept, uri, may_copy)
-    account = GenerationStats(time.monotonic() - begun, {"llm": _notes(asking, kept, asked)})
-    with spooling(frozen, origin, constraints) as spool:
+        asking = Asking(asked, paid, begun + timeout_seconds, budget, second)
+        work.ask(asking, kept)
+    _tell(project, asking, kept)
+    uris = work.registered(second)
+    origin = dataclasses.replace(origin, version=_version(asking), prompts=uris)
+    is_stored = frozen.run.params[names.P_ROW_STORAGE] == "rows" and declared.kind != "file"
+    evidence = LLMEvidence(teacher, asking, kept, uris, not examples or is_stored, is_stored)
+    account = GenerationStats(time.monotonic() - begun, {"llm": llm_notes(asking, kept, earlier)})
+    with spooling(frozen, origin, work.constraints) as spool:
         spool.add(kept.frame)
         return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot, also=evidence.keep))
 
 
-def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame, spool: BatchBuffer) -> str:
+def llm_again(project: Project, record: Record, members: pd.DataFrame, spool: BatchBuffer) -> str:
     """Ask the model of a record again, at the endpoint of the environment, and give its rows to a spool.
 
     No answer of before is taken up. Returns the model as the server names it now.
@@ -134,146 +159,149 @@ def llm_again(project: Project, origin: Origin, rows: int, members: pd.DataFrame
     GeneratorError
         If the endpoint refuses, fails or no longer gives new valid rows.
     """
-    frozen = project.evaluation_set()
+    frozen, origin = project.evaluation_set(), record.origin
     told = dict(origin.params)
-    model, examples = str(told.pop("model")), int(told.pop("examples"))
+    steps, second_of = told.pop("steps", None), told.pop("relabel", None)
+    model, examples, _, _ = (told.pop(name) for name in ("model", "examples", "licence", "training_allowed"))
     settings, endpoint = Settings.of(told), Endpoint.from_environment()
-    prompt = _recorded_prompt(project, origin.prompts[0])
+    prompt = _recorded_prompt(project, origin, steps)
     part, task = parsed_slice(origin.slice, frozen.schema), project.problem().statement.task
+    words = {"purpose": origin.purpose, "target": task.target, "slice": origin.slice or ""}
     columns = columns_of(members, task)
-    asked = LLMRequest(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0)
-    constraints = kept_constraints(project, frozen, members)
-    kept = AcceptedRows(
-        rows, Checks(frozen.schema, part, constraints.holds if constraints else None), settings.patience
-    )
+    asked = LLMRequest(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0, words)
+    second = _relabeller(asked, second_of["model"], second_of["disagreement"]) if second_of else None
+    work = _Work(project, frozen, asked, kept_constraints(project, frozen, members))
+    before = [project.batch(batch) for batch in record.notes["llm"].get("earlier_batches", [])]
+    kept = work.accepted(record.rows, {one.id: project.batch_rows(one, frozen.schema) for one in before})
     with (
         tempfile.TemporaryDirectory(prefix="synth-llm-", dir=private_room()) as folder,
         Journal(Path(folder) / "answers.jsonl") as paid,
     ):
-        project.say(f"asking {model} at {endpoint.public} for {rows:,} rows again")
-        _asked_until(project, asked, origin, paid, TIMEOUT_SECONDS, kept)
+        project.say(f"asking {model} at {endpoint.public} for {record.rows:,} rows again")
+        asking = Asking(asked, paid, time.monotonic() + TIMEOUT_SECONDS, NO_BUDGET, second)
+        work.ask(asking, kept)
     spool.add(kept.frame)
-    return _version(kept)
+    return _version(asking)
 
 
-def _recorded_prompt(project: Project, uri: str) -> Prompt:
-    messages = recorded_prompt(project.server, uri)
-    prompt = Prompt("recorded", messages[-1]["content"])
+def _recorded_prompt(project: Project, origin: Origin, steps: Sequence[Sequence[str]] | None) -> PromptFile:
+    messages = recorded_prompt(project.server, origin.prompts[0])
+    columns = steps or [()] * (len(messages) - 1)
+    asked = [
+        Prompt("recorded", message["content"], tuple(names_of))
+        for message, names_of in zip(messages[1:], columns, strict=True)
+    ]
+    text = recorded_prompt(project.server, origin.prompts[1])[-1]["content"] if len(origin.prompts) > 1 else ""
+    prompt = PromptFile("recorded", tuple(asked), relabel_text=text)
     if prompt.messages != messages:
         raise UsageError(
-            f"this version of synth_mlflow puts another message before the user's than {uri} has.",
+            f"this version of synth_mlflow puts another message before the user's than {origin.prompts[0]} has.",
             "Ask again with the version that made the batch.",
         )
     return prompt
 
 
-def _asked_until(
-    project: Project, asked: LLMRequest, origin: Origin, paid: Journal, seconds: float, kept: AcceptedRows
-) -> Asking:
-    """Ask until there are enough rows."""
-    if asked.examples:
-        project.say(f"each request sends {asked.examples:,} real rows there")
-    target = project.problem().statement.task.target
-    words = {"purpose": origin.purpose, "target": target, "slice": origin.slice or ""}
-    asking = Asking(asked, words, paid, time.monotonic() + seconds)
-    asking.until(kept, lambda n_rows: project.count(n_rows, kept.wanted, "rows"))
-    return asking
+@dataclass(frozen=True)
+class _Work:
+    """What rows are asked for, and what they are held against."""
+
+    project: Project
+    frozen: EvaluationSet
+    asked: LLMRequest
+    constraints: Constraints
+
+    def __post_init__(self) -> None:
+        self.asked.prompt.helpers(column.name for column in self.asked.columns)
+
+    def earlier(self, origin: Origin) -> dict[str, pd.DataFrame]:
+        """The rows of the batches of other requests, by their ids; none where no column has free text."""
+        if not self._texts:
+            return {}
+        batches = [batch for batch in self.project.batches() if not self._is_same(self.project.record(batch), origin)]
+        return {batch.id: self.project.batch_rows(batch, self.frozen.schema) for batch in batches}
+
+    def _is_same(self, record: Record, origin: Origin) -> bool:
+        """Whether a batch came from this very request, of which more or fewer rows are asked now."""
+        asked = {"model", "examples", *self.asked.settings.of_rows}
+        known, told = record.origin, dict(origin.params)
+        return (
+            (known.generator, known.seed, known.slice, known.purpose)
+            == (origin.generator, origin.seed, origin.slice, origin.purpose)
+            and all(known.params.get(name) == told[name] for name in asked)
+            and record.notes.get("llm", {}).get("prompt_sha256") == self.asked.prompt.sha256
+        )
+
+    @property
+    def _texts(self) -> list[str]:
+        task = self.project.problem().statement.task
+        return [column.name for column in self.asked.columns if column.name in task.texts]
+
+    def accepted(self, rows: int, earlier: Mapping[str, pd.DataFrame]) -> AcceptedRows:
+        """No rows yet, of so many."""
+        settings, holds = self.asked.settings, self.constraints.holds if self.constraints else None
+        filters = text_filters(self._texts, self.asked.members, list(earlier.values()), settings.off_topic)
+        checks = Checks(self.frozen.schema, self.asked.part, holds)
+        return AcceptedRows(rows, checks, filters, settings.patience)
+
+    def ask(self, asking: Asking, kept: AcceptedRows) -> None:
+        """Ask until there are enough rows, or the budget ends."""
+        if self.asked.examples:
+            self.project.say(f"each request sends {self.asked.examples:,} real rows there")
+        asking.until(kept, lambda n_rows: self.project.count(n_rows, kept.wanted, "rows"))
+
+    def registered(self, second: Relabeller | None) -> tuple[str, ...]:
+        """The registered versions of the prompt, and of that for second labels."""
+        prompt, server = self.asked.prompt, self.project.server
+        uris = [registered_prompt(server, prompt.name, prompt.messages)]
+        if second is not None:
+            uris.append(registered_prompt(server, f"{prompt.name}-relabel", second.prompt.messages))
+        return tuple(uris)
 
 
-def _version(kept: AcceptedRows) -> str:
-    return "+".join(sorted({answer.model for answer in kept.answers} - {""})) or "not told by the server"
+def _relabeller(asked: LLMRequest, model: str, disagreement: Disagreement) -> Relabeller | None:
+    if disagreement not in RULES:
+        raise UsageError(f"disagreement is {disagreement!r}, needed {' or '.join(RULES)}.")
+    if not model:
+        return None
+    prompt, target = asked.prompt.second(TEXT), str(asked.words["target"])
+    return Relabeller(model, disagreement, prompt, asked.columns, target, asked.settings)
 
 
-def _refuse_unusable(model: str, template: Prompt, examples: int) -> None:
-    if not model.strip():
-        raise UsageError("no model is named.", "Name it as the endpoint knows it: `synth-mlflow generate llm:MODEL`.")
-    if examples < 0 or (examples and "examples" not in template.named):
+def _of_steps(template: PromptFile) -> dict[str, Any]:
+    return {"steps": [list(step.columns) for step in template.steps]} if len(template.steps) > 1 else {}
+
+
+def _of_second(second: Relabeller | None) -> dict[str, Any]:
+    return {"relabel": {"model": second.model, "disagreement": second.rule}} if second else {}
+
+
+def _version(asking: Asking) -> str:
+    return "+".join(models_answered(asking)) or "not told by the server"
+
+
+def _tell(project: Project, asking: Asking, kept: AcceptedRows) -> None:
+    """Say what became of the rows; a GeneratorError if the budget ended before the first one was kept."""
+    if asking.ended_by and not kept.rows:
+        raise GeneratorError(
+            f"{asking.ended_by} was reached before one of {kept.wanted:,} rows was kept: {kept.tally.why()}.",
+            "Change the prompt, or raise the limit; the answers so far are kept, and not asked for again. Nothing was "
+            "recorded.",
+        )
+    if asking.ended_by:
+        project.say(
+            f"{asking.ended_by} was reached: the batch has {len(kept.rows):,} of {kept.wanted:,} rows; of "
+            f"{kept.tally.received:,} that came, {kept.tally.why()}"
+        )
+    elif kept.tally.rejected:
+        project.say(f"of {kept.tally.received:,} rows that came, {kept.tally.why()}")
+    if asking.relabel is not None:
+        found = asking.relabel.agreement.summary()
+        project.say(f"{asking.relabel.model} agrees with {found['agreed']:,} of {found['labelled']:,} labels")
+
+
+def _refuse_idle_examples(template: PromptFile, examples: int) -> None:
+    if examples < 0 or (examples and not any("examples" in step.named for step in template.steps)):
         raise UsageError(
             f"{examples:,} examples were asked for, and the prompt {template.name} has no place for them.",
             "Write `{% for row in examples %}{{ row }}{% endfor %}` into it, or leave `--examples` out.",
-        )
-
-
-def _notes(asking: Asking, kept: AcceptedRows, asked: LLMRequest) -> dict[str, Any]:
-    tokens = [_total(answer.prompt_tokens for answer in kept.answers)]
-    tokens += [_total(answer.completion_tokens for answer in kept.answers)]
-    return {
-        "endpoint": asked.endpoint.public,
-        "model_asked": asked.model,
-        "models_answered": sorted({answer.model for answer in kept.answers}),
-        "requests": len(kept.answers),
-        "from_journal": asking.n_from_journal,
-        "retries": sum(answer.retries for answer in kept.answers),
-        "cut_answers": sum(answer.finish_reason == "length" for answer in kept.answers),
-        "prompt_tokens": tokens[0],
-        "completion_tokens": tokens[1],
-        "cost": _cost(kept.answers, asked.settings),
-        "rows_received": kept.tally.received,
-        "rows_repaired": kept.tally.repaired,
-        "rows_rejected": dict(sorted(kept.tally.rejected.items())),
-        "rows_duplicate": kept.tally.duplicates,
-        "real_rows_sent": len(asking.shown),
-        "prompt_sha256": asked.prompt.sha256,
-        "answer_schema_sha256": json_digest(answer_schema(asked.columns)),
-    }
-
-
-def _total(counts: Iterable[int | None]) -> int | None:
-    """The sum of what the server told; None if it told nothing."""
-    told = [count for count in counts if count is not None]
-    return sum(told) if told else None
-
-
-def _cost(answers: Sequence[LLMResponse], settings: Settings) -> float | None:
-    """As the server says, else by the prices that were given; None if neither is."""
-    told = [answer.cost for answer in answers if answer.cost is not None]
-    if told:
-        return round(sum(told), 9)
-    if settings.price_prompt is None or settings.price_completion is None:
-        return None
-    asked = _total(answer.prompt_tokens for answer in answers) or 0
-    answered = _total(answer.completion_tokens for answer in answers) or 0
-    return round((asked * settings.price_prompt + answered * settings.price_completion) * PER_MILLION, 9)
-
-
-@dataclass(frozen=True)
-class _Evidence:
-    """What the run of the batch keeps beyond the record: answers, traces, the prompt's version, tokens as metrics."""
-
-    asking: Asking
-    kept: AcceptedRows
-    uri: str
-    may_copy: bool
-    """Whether what was sent and answered may be copied to the server: not if it may hold real rows that may not."""
-
-    def keep(self, draft: RunDraft) -> None:
-        """Add it to a run that is being written."""
-        if self.may_copy:
-            lines = [canonical_json(dataclasses.asdict(answer)) for answer in self.kept.answers]
-            draft.text(names.A_ANSWERS, "\n".join(lines) + "\n")
-        for metric, value in (
-            (names.M_PROMPT_TOKENS, _total(answer.prompt_tokens for answer in self.kept.answers)),
-            (names.M_COMPLETION_TOKENS, _total(answer.completion_tokens for answer in self.kept.answers)),
-            (names.M_COST, _cost(self.kept.answers, self.asking.asked.settings)),
-        ):
-            if value is not None:
-                draft.metric(metric, value)
-        pairs = zip(self.asking.bodies, self.kept.answers, strict=True)
-        trace_calls(draft.server, draft.run_id, [self._call(body, answer) for body, answer in pairs])
-        link_prompt(draft.server, draft.run_id, self.uri)
-
-    def _call(self, body: Mapping[str, Any], answer: LLMResponse) -> Call:
-        known = answer.prompt_tokens is not None and answer.completion_tokens is not None
-        return Call(
-            inputs=body if self.may_copy else {**body, "messages": NO_COPY},
-            outputs={"content": answer.text if self.may_copy else NO_COPY, "model": answer.model},
-            attributes={
-                "synth.request_sha256": answer.request_sha256,
-                "synth.prompt": self.uri,
-                "synth.retries": answer.retries,
-                "finish_reason": answer.finish_reason,
-            },
-            begun_ns=answer.begun_ns,
-            ended_ns=answer.ended_ns,
-            tokens=(answer.prompt_tokens or 0, answer.completion_tokens or 0) if known else None,
         )

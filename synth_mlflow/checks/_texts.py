@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,24 +20,13 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import excess_p_value
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
 from synth_mlflow.metrics.null_distribution import Places, group_halves
+from synth_mlflow.metrics.refusals import REFUSALS
 
 MAX_TEXTS = 2_000  # of each side
 MIN_JUDGED = 2 * MIN_TEXTS
 SIMILAR = 0.65  # two texts that differ by a few words
 N_SHOWN = 5  # texts of the batch that are shown for each finding
 SHOWN_LETTERS = 300
-REFUSALS = re.compile(
-    r"(?i)\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
-    r"|\bI(?:'|’)?(?:m| am) (?:sorry|afraid)\b[^.]{0,40}\b(?:can(?:'|’)?t|cannot|can not|unable)\b"
-    r"|\bI (?:cannot|can(?:'|’)t|can not|won(?:'|’)t|am unable to|am not able to)"
-    r" (?:help|assist|comply|fulfil|fulfill|provide|generate|create|write|continue|do that)"
-    r"|\bI (?:do not|don(?:'|’)t) (?:have|possess) (?:personal|feelings|opinions|access to)\b"
-    r"|^\s*(?:sure|certainly|of course)[,!:.]? (?:here|below) (?:is|are|(?:'|’)s)\b"
-    r"|^\s*here(?:'|’)?s? (?:is|are) (?:a|an|the|your|some) "
-    r"(?:\w+ )?(?:review|text|example|sentence|message|row)s?\b"
-)
-"""What assistants say in place of a text or around it, in English: they write such remarks in it, whatever they are
-asked to write."""
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

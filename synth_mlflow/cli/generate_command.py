@@ -20,6 +20,18 @@ AUTO = "auto"
 LLM = "llm:"
 FOR_MAKING = {"rows", "seed", "purpose", "part", "params", "batches", "source", "version", "timeout"}
 """Parameters that say how rows are made: with --from, the record says that."""
+FOR_LLM = {
+    "examples",
+    "journal",
+    "model_licence",
+    "training_allowed",
+    "relabel",
+    "disagreement",
+    "max_rows_asked",
+    "max_tokens",
+    "max_cost",
+    "max_minutes",
+}
 SLICE_WARNING = "slice_warning"
 
 
@@ -43,6 +55,14 @@ class GenerateOptions:
     prompt: Path | None
     examples: int
     journal: Path | None
+    model_licence: str | None
+    training_allowed: str | None
+    relabel: str | None
+    disagreement: str
+    max_rows_asked: int | None
+    max_tokens: int | None
+    max_cost: float | None
+    max_minutes: float | None
     pilot: bool
     made: Path | None
     record: Path | None
@@ -79,6 +99,19 @@ class GenerateOptions:
 @click.option(
     "--journal", type=OptionalPath(), help="Where the model's answers are kept.  [default: beside the prompt]"
 )
+@click.option("--model-licence", type=OptionalText(), metavar="TEXT", help="Of llm:MODEL; must be given for it.")
+@click.option("--training-allowed", type=OptionalText(), metavar="TEXT",
+              help='Whether its terms allow training on its answers: "yes: where they say so"; needed.')  # fmt: skip
+@click.option("--relabel", type=OptionalText(), metavar="MODEL", help="A second model that labels the rows again.")
+@click.option("--disagreement", type=click.Choice(["reject", "keep"]), default="reject", show_default=True,
+              help="What becomes of rows to which it gives another label.")  # fmt: skip
+@click.option("--max-rows-asked", type=click.IntRange(1), metavar="N",
+              help="Ask llm:MODEL for so many rows at most, kept or not.")  # fmt: skip
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Of all prompts and answers of a batch.")
+@click.option("--max-cost", type=click.FloatRange(0, min_open=True), metavar="AMOUNT",
+              help="By the server, or --param price_prompt=… and price_completion=… of a million tokens.")  # fmt: skip
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), metavar="N",
+              help="Ask llm:MODEL for so long; the batch has the rows until then.")  # fmt: skip
 @click.option("--pilot", is_flag=True,
               help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
 @click.option("--from", "made", type=OptionalPath(), help="Take in a file that was made elsewhere.")
@@ -168,12 +201,20 @@ def _batch(workflow: Any, asked: GenerateOptions, rows: int, seed: int) -> Any:
     if asked.timeout is not None:
         given["timeout_seconds"] = asked.timeout
     if asked.prompt is not None:
-        asked_of = {"prompt": asked.prompt, "examples": asked.examples, "journal": asked.journal}
-        return workflow.generate_by_llm((asked.name or "").removeprefix(LLM), **asked_of, **given)
+        return workflow.generate_by_llm((asked.name or "").removeprefix(LLM), **_of_llm(asked), **given)
     if asked.command is None:
         return workflow.generate(asked.name, version=asked.version, python=asked.python, **given)
     known = {"generator": asked.name or "", "version": asked.version or ""}
     return workflow.generate_by_command(asked.command, **known, **given)
+
+
+def _of_llm(asked: GenerateOptions) -> dict[str, Any]:
+    return {
+        "prompt": asked.prompt,
+        "licence": asked.model_licence or "",
+        "training_allowed": asked.training_allowed or "",
+        **{name: getattr(asked, name) for name in FOR_LLM - {"model_licence", "training_allowed"}},
+    }
 
 
 def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: bool) -> None:
@@ -206,8 +247,8 @@ def _refuse_two_sources(asked: GenerateOptions) -> None:
     is_llm = (asked.name or "").startswith(LLM)
     if is_llm != (asked.prompt is not None):
         raise click.UsageError("llm:MODEL and --prompt FILE go together: a language model is asked with a prompt.")
-    if not is_llm and (asked.examples or asked.journal is not None):
-        raise click.UsageError("--examples and --journal are for llm:MODEL, and none is named.")
+    if not is_llm and (idle := _given(FOR_LLM)):
+        raise click.UsageError(f"{', '.join(idle)}: for llm:MODEL only, and none is named.")
     if asked.python is not None and (asked.made is not None or asked.command is not None):
         raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,10 @@ from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.errors import GeneratorError
-from synth_mlflow.llm.parsing import Column, LLMResponse, MisfitError, RowCounts, fitted, rows_in
+from synth_mlflow.llm.filters import RowFilter
+from synth_mlflow.llm.parsing import Candidate, RowCounts
+
+MAX_REJECTED = 1_000
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,37 @@ class Checks:
         return None if self.holds is None or self.holds(frame).all() else "breaks a constraint"
 
 
-class AcceptedRows:
-    """The rows that answers gave so far."""
+@dataclass(frozen=True)
+class RejectedRow:
+    """A whole row that is not kept, and why."""
 
-    def __init__(self, wanted: int, checks: Checks, patience: int) -> None:
-        self.wanted, self.checks, self.patience = wanted, checks, patience
+    values: Mapping[str, Any]
+    reason: str
+
+
+Second = Callable[[Sequence[Mapping[str, Any]]], list[str | None]]
+"""Why each row is rejected for its second label; None for rows that are kept."""
+
+
+class AcceptedRows:
+    """The rows that answers gave so far.
+
+    Parameters
+    ----------
+    wanted : int
+    checks : Checks
+    filters : sequence of RowFilter
+        Each screens the texts of one column.
+    patience : int
+        Answers in a row without a new row, after which it gives up.
+    """
+
+    def __init__(self, wanted: int, checks: Checks, filters: Sequence[RowFilter], patience: int) -> None:
+        self.wanted, self.checks, self.filters, self.patience = wanted, checks, filters, patience
         self.rows: list[dict[str, Any]] = []
-        self.answers: list[LLMResponse] = []
         self.tally = RowCounts()
+        self.rejected: list[RejectedRow] = []
+        """The first `MAX_REJECTED` whole rows that were not kept."""
         self._seen: set[str] = set()
         self._in_vain = 0
 
@@ -58,45 +85,74 @@ class AcceptedRows:
         """How many more are wanted."""
         return self.wanted - len(self.rows)
 
-    def take(self, answer: LLMResponse, columns: Sequence[Column], shown: frozenset[str]) -> None:
-        """Take the rows of the next answer; ``shown`` are the real rows that it must not repeat."""
-        self.answers.append(answer)
+    def take(self, rows: Sequence[Candidate], shown: frozenset[str], second: Second | None = None) -> None:
+        """Take the rows of the next answers.
+
+        Parameters
+        ----------
+        shown : frozenset of str
+            The real rows that they must not repeat.
+        second : callable, optional
+            Labels rows again.
+        """
         before = len(self.rows)
-        found = rows_in(answer.text)
-        if not found:
-            self.tally.rejected["an answer without a whole row"] += 1
-        for row in found:
-            if self.n_missing:
-                self._take_row(row, columns, shown)
+        whole = [row for row in rows if row.problem is None]
+        for each in self.filters:
+            each.look([row.values for row in whole])
+        left = iter(self._screened(rows, shown))
+        while self.n_missing and (some := list(itertools.islice(left, self.n_missing))):
+            self._keep(some, second)
         self._in_vain = 0 if len(self.rows) > before else self._in_vain + 1
-        if self._in_vain >= self.patience and self.n_missing:
-            raise self._dried_up()
 
-    def _take_row(self, row: object, columns: Sequence[Column], shown: frozenset[str]) -> None:
-        self.tally.received += 1
-        try:
-            values, repaired = fitted(row, columns)
-        except MisfitError as misfit:
-            self.tally.rejected[str(misfit)] += 1
+    def _screened(self, rows: Sequence[Candidate], shown: frozenset[str]) -> Iterator[Candidate]:
+        """The rows that nothing speaks against; further ones are held against them too."""
+        place = 0  # among the whole rows, which the filters have looked at
+        for row in rows:
+            self.tally.received += row.received
+            problem, is_new = row.problem, True
+            if row.problem is None:
+                key = row_key(row.values)
+                problem = "repeats a real row that was shown" if key in shown else self._problem(row.values, place)
+                is_new = key not in self._seen
+                place += 1
+            if not is_new:
+                self.tally.duplicates += 1
+            elif problem is not None:
+                self._reject(row, problem)
+            else:
+                self._seen.add(key)
+                for each in self.filters:
+                    each.keep(place - 1)
+                yield row
+
+    def _problem(self, values: Mapping[str, Any], place: int) -> str | None:
+        reasons = (each.reason(place) for each in self.filters)
+        return self.checks.problem(values) or next((reason for reason in reasons if reason is not None), None)
+
+    def _keep(self, rows: Sequence[Candidate], second: Second | None) -> None:
+        problems = second([row.values for row in rows]) if second else [None] * len(rows)
+        for row, problem in zip(rows, problems, strict=True):
+            if problem is not None:
+                self._reject(row, problem)
+                continue
+            self.rows.append(row.values)
+            self.tally.repaired += row.repaired
+
+    def _reject(self, row: Candidate, reason: str) -> None:
+        self.tally.rejected[reason] += 1
+        if row.values and len(self.rejected) < MAX_REJECTED:
+            self.rejected.append(RejectedRow(row.values, reason))
+
+    def refuse_in_vain(self, n_answers: int) -> None:
+        """A GeneratorError if nothing new came for too long."""
+        if self._in_vain < self.patience or not self.n_missing:
             return
-        key = row_key(values)
-        problem = "repeats a real row that was shown" if key in shown else self.checks.problem(values)
-        if problem is not None:
-            self.tally.rejected[problem] += 1
-        elif key in self._seen:
-            self.tally.duplicates += 1
-        else:
-            self._seen.add(key)
-            self.rows.append(values)
-            self.tally.repaired += repaired
-
-    def _dried_up(self) -> GeneratorError:
-        reasons = "; ".join(f"{reason} ({n:,})" for reason, n in self.tally.rejected.most_common(5))
-        return GeneratorError(
-            f"{len(self.answers):,} answers gave {len(self.rows):,} of {self.wanted:,} rows, and the last "
-            f"{self.patience} no new valid one: {self.tally.duplicates:,} rows were duplicates"
-            + (f", rejected: {reasons}." if reasons else "."),
-            "Change the prompt, raise the temperature, or ask for fewer rows. Nothing was recorded.",
+        raise GeneratorError(
+            f"{n_answers:,} answers gave {len(self.rows):,} of {self.wanted:,} rows, and the last {self.patience} no "
+            f"new valid one: {self.tally.why()}.",
+            "Change the prompt, raise the temperature, or ask for fewer rows"
+            + (f": the same command with `--rows {len(self.rows)}` costs nothing more" if self.rows else "")
+            + ". Nothing was recorded.",
         )
 
 

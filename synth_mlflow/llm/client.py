@@ -1,20 +1,13 @@
-"""An OpenAI-compatible endpoint: one POST, made again when the server is busy, broken or silent.
-
-The requests to a language model: made in order, several at a time, each paid for once.
-"""
+"""An OpenAI-compatible endpoint, asked by OpenAI's client; asked again when it is busy, broken or silent."""
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import itertools
+import importlib
 import json
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,16 +15,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-import numpy as np
-import pandas as pd
-
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.private import without_secrets
-from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.llm.cache import AcceptedRows, row_key
-from synth_mlflow.llm.parsing import Column, Journal, LLMResponse, MisfitError, answer_schema, as_objects, fitted
-from synth_mlflow.llm.prompt import Prompt, Settings
+from synth_mlflow.llm.journal import LLMResponse
 
 URL, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -93,25 +80,39 @@ class Patience:
     requests_per_minute: float | None = None
 
 
+class TimeUpError(GeneratorError):
+    """The time limit was reached."""
+
+
 class Caller:
     """Asks an endpoint, from any number of threads; use it in a ``with`` block.
+
+    Repeated requests are ours, not those of OpenAI's client: a delay that the server names holds for all threads, a
+    time limit or an error ends every wait, and a gateway's page with status 200 is no answer.
 
     Parameters
     ----------
     deadline : float
         In the time of `time.monotonic`; no attempt begins after it.
+
+    Raises
+    ------
+    UsageError
+        If the client is not installed.
     """
 
     def __init__(self, endpoint: Endpoint, patience: Patience, deadline: float) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise UsageError("prompts need httpx.", "Install it: `pip install 'synth_mlflow[llm]'`.") from error
-        self._httpx = httpx
+        self._openai, self._http = _libraries()
         self._endpoint, self._patience, self._deadline = endpoint, patience, deadline
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._next_start = 0.0
-        self._client = httpx.Client(headers={"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {})
+        self._client = self._openai.OpenAI(
+            base_url=endpoint.url,
+            api_key=endpoint.key or "",
+            default_headers={} if endpoint.key else {"Authorization": self._openai.Omit()},
+            timeout=self._openai.Timeout(patience.request_seconds, connect=10.0),
+            max_retries=0,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -137,8 +138,8 @@ class Caller:
             self._wait_for_turn()
             try:
                 status, headers, text = self._post(body)
-            except self._httpx.TransportError as error:
-                troubles.append(f"{type(error).__name__}: {error}".rstrip(": "))
+            except (self._openai.APIConnectionError, self._http.TransportError) as error:
+                troubles.append(_cause(error))
                 self._pause(attempt, None)
                 continue
             found = _read(text) if status == 200 else None
@@ -153,17 +154,18 @@ class Caller:
     def _post(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], str]:
         limit = time.monotonic() + self._patience.request_seconds
         parts, size = [], 0
-        timeout = self._httpx.Timeout(self._patience.request_seconds, connect=10.0)
-        address = f"{self._endpoint.url}/chat/completions"
-        with self._client.stream("POST", address, json=dict(body), timeout=timeout) as response:
-            for part in response.iter_bytes():
-                parts.append(part)
-                size += len(part)
-                if time.monotonic() > limit:  # httpx limits the silence between two bytes, not their sum
-                    raise self._httpx.ReadTimeout("the answer came too slowly")
-                if size > MAX_BYTES:
-                    raise self._httpx.ReadError(f"the answer has more than {MAX_BYTES:,} bytes")
-            return response.status_code, response.headers, b"".join(parts).decode("utf-8", "replace")
+        try:
+            with self._client.chat.completions.with_streaming_response.create(**body) as response:
+                for part in response.iter_bytes():
+                    parts.append(part)
+                    size += len(part)
+                    if time.monotonic() > limit:  # the client limits the silence between two bytes, not their sum
+                        raise self._http.ReadTimeout("the answer came too slowly")
+                    if size > MAX_BYTES:
+                        raise self._http.ReadError(f"the answer has more than {MAX_BYTES:,} bytes")
+                return response.status_code, response.headers, b"".join(parts).decode("utf-8", "replace")
+        except self._openai.APIStatusError as error:
+            return error.status_code, error.response.headers, error.response.text
 
     def _wait_for_turn(self) -> None:
         per_minute = self._patience.requests_per_minute
@@ -185,7 +187,7 @@ class Caller:
 
     def _sleep(self, seconds: float) -> None:
         if time.monotonic() + max(seconds, 0.0) >= self._deadline:
-            raise GeneratorError(
+            raise TimeUpError(
                 f"the time limit was reached while {self._endpoint.public} was asked.",
                 "Give it longer: `--timeout SECONDS`; the answers so far are kept, and not asked for again.",
             )
@@ -210,6 +212,23 @@ class Caller:
             f"{self._endpoint.public} gave no answer in {len(troubles)} attempts: {self._endpoint.cleaned(counted)}.",
             "Try again later; the answers so far are kept, and not asked for again.",
         )
+
+
+def _libraries() -> tuple[Any, Any]:
+    """OpenAI's client, and the HTTP library below it."""
+    try:
+        return importlib.import_module("openai"), importlib.import_module("httpx2")
+    except ImportError as error:
+        raise UsageError(
+            f"prompts to a language model need OpenAI's client, and {error.name} is not installed.",
+            "Install it: `pip install 'synth_mlflow[llm]'`.",
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    """What broke a connection, below the words of the client."""
+    cause = error.__cause__ or error
+    return f"{type(cause).__name__}: {cause}".rstrip(": ")
 
 
 def _read(text: str) -> dict[str, Any] | None:
@@ -262,119 +281,3 @@ def _seconds(told: str | None) -> float | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
-
-
-MAX_SEED = 2**31
-
-
-@dataclass(frozen=True)
-class LLMRequest:
-    """What is asked of whom."""
-
-    model: str
-    settings: Settings
-    prompt: Prompt
-    endpoint: Endpoint
-    columns: tuple[Column, ...]
-    members: pd.DataFrame
-    part: Slice | None
-    examples: int
-    seed: int
-
-    def body(self, at: int, words: Mapping[str, Any]) -> tuple[dict[str, Any], list[int]]:
-        """The request at a place, and the positions of the real rows in it; the same every time."""
-        shown = self._shown(at)
-        schema = answer_schema(self.columns)
-        values = {
-            **words,
-            "rows": self.settings.rows_per_request,
-            "columns": [dataclasses.asdict(column) for column in self.columns],
-            "examples": [json.dumps(row, ensure_ascii=False) for row in as_objects(self.members.iloc[shown])],
-            "schema": json.dumps(schema, ensure_ascii=False),
-        }
-        form = {"type": self.settings.structured}
-        if self.settings.structured == "json_schema":
-            form["json_schema"] = {"name": "rows", "strict": True, "schema": schema}  # type: ignore[assignment]
-        body = {
-            "model": self.model,
-            "messages": self.prompt.rendered(values),
-            "temperature": self.settings.temperature,
-            **({} if self.settings.structured == "none" else {"response_format": form}),
-            **({"seed": (self.seed + at) % MAX_SEED} if self.settings.seeded else {}),
-            **({"max_tokens": self.settings.max_tokens} if self.settings.max_tokens else {}),
-        }
-        return body, shown
-
-    def _shown(self, at: int) -> list[int]:
-        if not self.examples:
-            return []
-        inside = np.arange(len(self.members)) if self.part is None else np.flatnonzero(self.part.mask(self.members))
-        if not len(inside):
-            raise UsageError(f"no real row lies in the slice {self.part and self.part.text!r} to be shown.")
-        rng = np.random.default_rng([self.seed, at])
-        return sorted(rng.choice(inside, min(self.examples, len(inside)), replace=False).tolist())
-
-
-class Asking:
-    """Asks in order, several requests at a time; answers that were paid for come from the journal."""
-
-    def __init__(self, asked: LLMRequest, words: Mapping[str, Any], paid: Journal, deadline: float) -> None:
-        self.asked, self.words, self.paid = asked, words, paid
-        self.deadline = deadline
-        self.bodies: list[dict[str, Any]] = []
-        """Of the answers that were taken."""
-        self.shown: set[int] = set()
-        self.n_from_journal = 0
-        """How many of the answers were paid for before."""
-
-    def until(self, kept: AcceptedRows, count: Callable[[int], None]) -> None:
-        """Ask until the rows are there, and tell how many there are; a GeneratorError if that cannot be."""
-        settings = self.asked.settings
-        patience = Patience(settings.retries, settings.request_seconds, settings.requests_per_minute)
-        caller = Caller(self.asked.endpoint, patience, self.deadline)
-        with caller, ThreadPoolExecutor(settings.concurrency) as pool:
-            try:
-                for body, shown, answer in self._answers(pool, caller, kept):
-                    self.bodies.append(body)
-                    self.shown.update(shown)
-                    kept.take(answer, self.asked.columns, self._keys(shown))
-                    count(kept.wanted - kept.n_missing)
-            except BaseException:  # nobody waits for what is still under way
-                caller.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
-
-    def _answers(
-        self, pool: ThreadPoolExecutor, caller: Caller, kept: AcceptedRows
-    ) -> Iterator[tuple[dict[str, Any], list[int], LLMResponse]]:
-        places, open_ = itertools.count(), deque[tuple[dict[str, Any], list[int], Future[LLMResponse]]]()
-        while kept.n_missing:
-            wanted = -(-kept.n_missing // self.asked.settings.rows_per_request)
-            while len(open_) < min(wanted, self.asked.settings.concurrency):
-                body, shown = self.asked.body(next(places), self.words)
-                open_.append((body, shown, self._answer(pool, caller, body)))
-            body, shown, answer = open_.popleft()
-            yield body, shown, answer.result()
-
-    def _answer(self, pool: ThreadPoolExecutor, caller: Caller, body: Mapping[str, Any]) -> Future[LLMResponse]:
-        digest = json_digest([self.asked.endpoint.public, body])
-        known = self.paid.find(digest)
-        if known is None:
-            return pool.submit(self._pay, caller, body, digest)
-        self.n_from_journal += 1
-        there = Future[LLMResponse]()
-        there.set_result(known)
-        return there
-
-    def _pay(self, caller: Caller, body: Mapping[str, Any], digest: str) -> LLMResponse:
-        answer = dataclasses.replace(caller.ask(body), request_sha256=digest)
-        self.paid.add(answer)
-        return answer
-
-    def _keys(self, shown: Sequence[int]) -> frozenset[str]:
-        rows = as_objects(self.asked.members.iloc[list(shown)])
-        keys = set()
-        for row in rows:
-            with contextlib.suppress(MisfitError):  # a real row with a rare value, which no kept row can have
-                keys.add(row_key(fitted(row, self.asked.columns)[0]))
-        return frozenset(keys)

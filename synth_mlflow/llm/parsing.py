@@ -2,26 +2,18 @@
 
 What a model is told of a table: its columns and kinds, and the values that many real rows share.
 
-An answer of a model, and the journal of those that were paid for.
-
 The rows in a model's answer: found in whatever stands around them, repaired where it is plain how, else rejected.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import fcntl
 import json
 import math
-import os
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
@@ -29,7 +21,6 @@ from synth_mlflow.data.columns import MAX_INTEGER, Kind, schema_of
 from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.task import Task
-from synth_mlflow.errors import UsageError
 
 MIN_SHARED = 10  # a text that fewer real rows hold may name somebody: it is not told
 MAX_LEVELS = 50
@@ -125,89 +116,6 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-_OTHER = "Another one: `--journal FILE`."
-
-
-@dataclass(frozen=True)
-class LLMResponse:
-    """What a model said to one request."""
-
-    request_sha256: str
-    """Of the request's body and the endpoint's address."""
-    text: str
-    model: str
-    """As the server names it."""
-    finish_reason: str
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cost: float | None
-    """If the server says it, in its currency."""
-    retries: int
-    begun_ns: int
-    ended_ns: int
-
-
-class Journal:
-    """Answers in a file, one a line, written as they come: what was paid for once is never asked for again.
-
-    Use it in a ``with`` block: one process at a time writes it. A line that was cut off by a kill is dropped.
-
-    Parameters
-    ----------
-    path : Path
-        Made if it is missing.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._known: dict[str, LLMResponse] = {}
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        try:
-            self._file = self.path.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"the journal {self.path} cannot be written: {error}.", _OTHER) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise UsageError(
-                f"the journal {self.path} is in use by another process.", f"Wait for it. {_OTHER}"
-            ) from error
-        self._load()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._file.close()
-
-    def find(self, request_sha256: str) -> LLMResponse | None:
-        """The answer to a request; None if there is none."""
-        return self._known.get(request_sha256)
-
-    def add(self, answer: LLMResponse) -> None:
-        """Keep an answer; it is on the disk when this returns."""
-        with self._lock:
-            self._known[answer.request_sha256] = answer
-            self._file.write(canonical_json(dataclasses.asdict(answer)) + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-    def _load(self) -> None:
-        self._file.seek(0)
-        whole = 0
-        for number, line in enumerate(self._file.read().split("\n")[:-1], start=1):
-            try:
-                answer = LLMResponse(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise UsageError(
-                    f"line {number} of {self.path} is no answer of a model.", f"Move the file away. {_OTHER}"
-                ) from error
-            self._known[answer.request_sha256] = answer
-            whole += len(line.encode()) + 1
-        self._file.truncate(whole)
-
-
 NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na", "missing", "unknown"})
 TRUE, FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
@@ -222,6 +130,17 @@ class RowCounts:
     duplicates: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     """Numbers by reason."""
+
+    def why(self) -> str:
+        """What became of the rows that were not kept.
+
+        Examples
+        --------
+        >>> RowCounts(9, 0, 2, Counter({"'age' is no integer": 3})).why()
+        "2 rows were duplicates, rejected: 'age' is no integer (3)"
+        """
+        reasons = "; ".join(f"{reason} ({n:,})" for reason, n in self.rejected.most_common(6))
+        return f"{self.duplicates:,} rows were duplicates" + (f", rejected: {reasons}" if reasons else "")
 
 
 class MisfitError(ValueError):
@@ -250,6 +169,74 @@ def rows_in(text: str) -> list[object]:
         found += rows if isinstance(rows, list) else [value]
         at = end
     return found
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row of an answer, on its way into the batch."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    repaired: bool = False
+    problem: str | None = None
+    """Why it is no row."""
+    received: bool = True
+    """False where an answer held no whole row at all."""
+
+
+NUMBER = Column("row", "integer", None, may_be_missing=False)
+"""By which the rows of one step are found in the answer to the next."""
+
+
+def candidates_in(text: str, columns: Sequence[Column]) -> list[Candidate]:
+    """The rows of an answer, one that stands for none where there are none."""
+    found = rows_in(text)
+    if not found:
+        return [Candidate(problem="an answer without a whole row", received=False)]
+    return [_candidate(row, columns) for row in found]
+
+
+def completed(rows: Sequence[Candidate], text: str, columns: Sequence[Column], missing: str) -> list[Candidate]:
+    """Rows of the steps before with further columns, found by their numbers from 1 on in an answer.
+
+    Examples
+    --------
+    >>> mood = Column("mood", "string", None, may_be_missing=False)
+    >>> rows = [Candidate({"age": 3}), Candidate({"age": 4})]
+    >>> [(row.values, row.problem) for row in completed(rows, '{"rows": [{"row": 2, "mood": "sad"}]}', [mood], "gone")]
+    [({}, 'gone'), ({'age': 4, 'mood': 'sad'}, None)]
+    """
+    answers = numbered(text)
+    return [_further(row, answers.get(number), columns, missing) for number, row in enumerate(rows, start=1)]
+
+
+def numbered(text: str) -> dict[int, Mapping[str, Any]]:
+    """The rows of an answer by their numbers, without them; of two with one number, the first."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for row in rows_in(text):
+        if isinstance(row, Mapping) and NUMBER.name in row:
+            try:
+                number = _integer(row[NUMBER.name], NUMBER)
+            except (ValueError, TypeError, OverflowError):
+                continue
+            found.setdefault(number, {name: value for name, value in row.items() if name != NUMBER.name})
+    return found
+
+
+def _candidate(row: object, columns: Sequence[Column]) -> Candidate:
+    try:
+        values, repaired = fitted(row, columns)
+    except MisfitError as misfit:
+        return Candidate(problem=str(misfit))
+    return Candidate(values, repaired)
+
+
+def _further(row: Candidate, answer: object, columns: Sequence[Column], missing: str) -> Candidate:
+    if row.problem is not None:
+        return row
+    if answer is None:
+        return Candidate(problem=missing)
+    more = _candidate(answer, columns)
+    return more if more.problem else Candidate({**row.values, **more.values}, row.repaired or more.repaired)
 
 
 def fitted(row: object, columns: Sequence[Column]) -> tuple[dict[str, Any], bool]:

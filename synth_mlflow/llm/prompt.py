@@ -1,24 +1,23 @@
-"""The prompt: a template that people write, and what it may name.
-
-What may be set about asking a language model.
-"""
+"""The prompt: templates that people write, one for each step, and what they may name."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from synth_mlflow.data.digests import json_digest
+from synth_mlflow.data.markup import read_plain
 from synth_mlflow.data.private import secret_in
 from synth_mlflow.errors import UsageError, closest
 
-NAMES = ("rows", "columns", "examples", "schema", "slice", "purpose", "target")
+NAMES = ("rows", "columns", "examples", "schema", "slice", "purpose", "target", "classes", "given")
+GIVEN = "given"  # the rows of the steps before
+YAML = (".yaml", ".yml")
 SYSTEM = (
     "You write rows of a table of synthetic data. Every row is made up, plausible, and unlike the others. Answer with "
     "one JSON object and nothing else; it follows this JSON schema:\n{{ schema }}"
@@ -37,6 +36,8 @@ class Prompt:
 
     name: str
     text: str
+    columns: tuple[str, ...] = ()
+    """What it asks for; all columns of the table where it names none."""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -51,14 +52,6 @@ class Prompt:
             if name not in NAMES:
                 raise UsageError(f"the prompt {self.name} names {name!r}, which nothing is. {closest(name, NAMES)}")
 
-    @classmethod
-    def read(cls, path: Path) -> Prompt:
-        """The template in a file."""
-        try:
-            return cls(path.stem, path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"the prompt {path} cannot be read: {error}.", "Write it as text in UTF-8.") from error
-
     @property
     def named(self) -> frozenset[str]:
         """What it names."""
@@ -72,11 +65,6 @@ class Prompt:
         """The templates of both messages."""
         return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": self.text}]
 
-    @property
-    def sha256(self) -> str:
-        """The digest of both templates."""
-        return json_digest(self.messages)
-
     def rendered(self, values: dict[str, Any]) -> list[dict[str, str]]:
         """Both messages, with these values; a UsageError if the template cannot take them."""
         try:
@@ -88,50 +76,117 @@ class Prompt:
             raise UsageError(f"the prompt {self.name} cannot be filled in: {type(error).__name__}: {error}.") from error
 
 
-_SANDBOX = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-
-
 @dataclass(frozen=True)
-class Settings:
-    """What `--param` sets; only the first five change what is asked."""
+class PromptFile:
+    """The steps by which rows are asked for, each from what the steps before gave, and who labels them again.
 
-    temperature: float = 1.0
-    rows_per_request: int = 20
-    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
-    """How the endpoint is told the form of an answer."""
-    max_tokens: int | None = None
-    """Of one answer."""
-    seeded: bool = True
-    """Whether each request carries a seed."""
-    concurrency: int = 4
-    """Requests at the same time."""
-    requests_per_minute: float | None = None
-    retries: int = 6
-    request_seconds: float = 120.0
-    patience: int = 5
-    """Answers in a row without one new valid row, after which it stops."""
-    price_prompt: float | None = None
-    """Of a million tokens; for the cost, where the server does not say it."""
-    price_completion: float | None = None
+    Raises
+    ------
+    UsageError
+        If the first step names what is given before it, a later one does not, or steps ask for the same column.
+    """
+
+    name: str
+    steps: tuple[Prompt, ...]
+    relabel: str = ""
+    """The model that labels again, where the file names one."""
+    relabel_text: str = ""
+    """What that model is asked, where the file says it."""
 
     def __post_init__(self) -> None:
-        for name, least in (("rows_per_request", 1), ("concurrency", 1), ("patience", 1), ("retries", 0)):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < least:
-                raise UsageError(f"{name} is {getattr(self, name)!r}, a whole number from {least} on was needed.")
-        if self.structured not in ("json_schema", "json_object", "none"):
-            raise UsageError(f"structured is {self.structured!r}, needed json_schema, json_object or none.")
+        for number, step in enumerate(self.steps, start=1):
+            if (GIVEN in step.named) != (number > 1):
+                raise UsageError(
+                    f"step {number} of the prompt {self.name} {'names' if number == 1 else 'does not name'} `given`, "
+                    "the rows of the steps before it.",
+                    "The first step has none before it; each further one shows them: "
+                    "`{% for row in given %}{{ row }}{% endfor %}`.",
+                )
+        asked = [column for step in self.steps for column in step.columns]
+        if len(self.steps) > 1 and (len(asked) > len(set(asked)) or not all(step.columns for step in self.steps)):
+            raise UsageError(
+                f"the steps of the prompt {self.name} ask for the columns {asked}.",
+                "Give each step its `columns`, and each column one step.",
+            )
+        if self.relabel_text:
+            self.second(GIVEN)
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Settings:
-        """The settings that were given, and defaults for the others."""
-        known = [one.name for one in dataclasses.fields(cls)]
-        for name in params:
-            if name not in known:
-                raise UsageError(f"prompts have no parameter {name!r}. {closest(name, known)}")
-        return cls(**params)
+    def read(cls, path: Path) -> PromptFile:
+        """A template in a file, or several in a file of YAML."""
+        try:
+            text = path.read_text(encoding="utf-8")
+            found: Any = read_plain(text) if path.suffix in YAML else {"steps": [{"prompt": text}]}
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"the prompt {path} cannot be read: {error}.", "Write it as text in UTF-8; steps as YAML."
+            ) from error
+        _refuse_unknown(found, ("steps", "relabel", "relabel_prompt"), str(path))
+        steps = found.get("steps")
+        if not isinstance(steps, list) or not steps:
+            raise UsageError(f"the prompt {path} has no steps.", "Write `steps:`, a list of `columns` and `prompt`.")
+        second = {name: found.get(name) or "" for name in ("relabel", "relabel_prompt")}
+        for name, value in second.items():
+            if not isinstance(value, str):
+                raise UsageError(f"`{name}` of {path} is {value!r}, a text was needed.")
+        asked = tuple(_step(path, step) for step in steps)
+        return cls(path.stem, asked, str(second["relabel"]), str(second["relabel_prompt"]))
+
+    def helpers(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """What the steps ask for beside the columns of the table: it helps to write them, and is no part of a row.
+
+        Raises
+        ------
+        UsageError
+            If no step asks for a column of the table.
+        """
+        asked = [column for step in self.steps for column in step.columns]
+        missing = [column for column in columns if asked and column not in asked]
+        if missing:
+            raise UsageError(
+                f"no step of the prompt {self.name} asks for {', '.join(missing)}.",
+                f"Add what is missing to the `columns` of a step: `columns: [{', '.join(missing)}]`.",
+            )
+        return tuple(column for column in asked if column not in set(columns))
+
+    def second(self, default: str) -> Prompt:
+        """What the model that labels again is asked."""
+        prompt = Prompt(f"{self.name} (relabel)", self.relabel_text or default)
+        if self.relabel_text and GIVEN not in prompt.named:
+            raise UsageError(
+                f"`relabel_prompt` of {self.name} does not name `given`, the rows to label.",
+                "Show them: `{% for row in given %}{{ row }}{% endfor %}`.",
+            )
+        return prompt
 
     @property
-    def of_rows(self) -> dict[str, Any]:
-        """Those that change what is asked."""
-        asked = ("temperature", "rows_per_request", "structured", "max_tokens", "seeded")
-        return {name: getattr(self, name) for name in asked}
+    def messages(self) -> list[dict[str, str]]:
+        """The templates of all messages: the system's, and the user's of each step."""
+        return [self.steps[0].messages[0], *(step.messages[1] for step in self.steps)]
+
+    @property
+    def sha256(self) -> str:
+        """The digest of all templates, and of the columns of each step."""
+        columns = [list(step.columns) for step in self.steps]
+        return json_digest([self.messages, columns] if len(columns) > 1 else self.messages)
+
+
+def _step(path: Path, step: object) -> Prompt:
+    if not isinstance(step, Mapping):
+        raise UsageError(f"a step of {path} is {step!r}, a mapping with `columns` and `prompt` was needed.")
+    _refuse_unknown(step, ("columns", "prompt"), f"a step of {path}")
+    columns = step.get("columns") or []
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise UsageError(f"`columns` of a step of {path} is {columns!r}, a list of names was needed.")
+    return Prompt(path.stem, str(step.get("prompt") or ""), tuple(columns))
+
+
+def _refuse_unknown(found: object, known: tuple[str, ...], what: str) -> None:
+    if not isinstance(found, Mapping):
+        raise UsageError(f"{what} holds no mapping.", f"Write {', '.join(f'`{name}:`' for name in known)}.")
+    for name in found:
+        if name not in known:
+            raise UsageError(f"{what} has an unknown field {name!r}. {closest(str(name), known)}")
+
+
+_SANDBOX = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)

@@ -61,6 +61,8 @@ class TextPieces:
 
 def _counted(texts: pd.Series) -> Pieces:
     """Which pieces each text has; a missing text has none."""
+    if texts.empty:  # which the vectorizer refuses
+        return sparse.csr_matrix((0, PLACES))
     vectorizer = HashingVectorizer(
         analyzer="char_wb",
         ngram_range=(LENGTH, LENGTH),

@@ -131,6 +131,8 @@ P_GENERATOR_PARAMS: Final = "synth.generator_params"
 P_SEARCH: Final = "synth.search_run"  # of a batch whose generator a search has chosen
 P_SLICE: Final = "synth.slice"
 P_PURPOSE: Final = "synth.purpose"
+P_TEACHER_LICENCE: Final = "synth.teacher_licence"  # of the language model that wrote the rows
+P_TRAINING_ALLOWED: Final = "synth.teacher_training_allowed"  # whether its terms allow training, and where they say so
 P_INGESTION: Final = "synth.ingestion"
 P_PILOT: Final = "synth.pilot"
 P_SOURCE: Final = "synth.source"
@@ -235,6 +237,9 @@ M_COST: Final = "synth.cost"
 M_BASELINE: Final = "synth.baseline_score"  # on a workflow; so are these two
 M_BATCHES: Final = "synth.batches_made"
 M_PASSED: Final = "synth.batches_passed"
+M_RECEIVED: Final = "synth.rows_received"  # of a language model
+M_REJECTED: Final = "synth.rows_rejected"  # of them; also by reason, behind a slash
+M_AGREEMENT: Final = "synth.relabel_agreement"  # share of rows to which a second model gives the same label
 M_PREFIX: Final = "synth."
 
 # Artifacts
@@ -250,6 +255,7 @@ A_SLICES: Final = "slices.json"
 A_BATCH: Final = "batch/data.parquet"
 A_RECORD: Final = "batch/record.json"
 A_ANSWERS: Final = "batch/answers.jsonl"
+A_REJECTED: Final = "batch/rejected.jsonl"  # rows of a language model that were not kept; not where real rows stay away
 A_PREVIEW: Final = "batch/preview.json"
 A_PILOT: Final = "batch/pilot.html"
 A_ATTEMPTS: Final = "search/attempts.json"
@@ -329,6 +335,15 @@ def slice_metric(slice_name: str) -> str:
     'synth.slice_score/young _under 25_'
     """
     return f"synth.slice_score/{_plain(slice_name)}"
+
+
+def rejection_metric(reason: str) -> str:
+    """The metric that counts the rows of a language model that were not kept for one reason.
+
+    >>> rejection_metric("'review' is off topic")
+    'synth.rows_rejected/_review_ is off topic'
+    """
+    return f"{M_REJECTED}/{_plain(reason)}"
 
 
 def class_metric(label: str) -> str:

@@ -25,6 +25,7 @@ PROMPT = (
     "Write {{ rows }} customers of a shop{% if slice %} with {{ slice }}{% endif %}.\n"
     "{% for row in examples %}{{ row }}\n{% endfor %}"
 )
+TEACHER = {"licence": "Apache-2.0", "training_allowed": "yes: section 2 of its licence"}
 QUICK = {"rows_per_request": 10, "concurrency": 2, "request_seconds": 2.0}
 
 
@@ -65,7 +66,7 @@ def ask(frozen, server, well, tmp_path, monkeypatch):
     monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
 
     def ask(params=None, **changes):
-        given = {"model": "tiny", "prompt": "prompt.j2", "rows": 25, "seed": 3, "purpose": "x"}
+        given = {"model": "tiny", "prompt": "prompt.j2", "rows": 25, "seed": 3, "purpose": "x", **TEACHER}
         return frozen.generate_by_llm(**{**given, **changes, "params": {**QUICK, **(params or {})}})
 
     return ask
@@ -291,7 +292,7 @@ def test_a_killed_process_has_paid_for_nothing_twice(frozen, ask, server, well):
 
     server.script = slow
     code = "from synth_mlflow import Workflow; import sys, json; Workflow('shop', sys.argv[1]).generate_by_llm('tiny', "
-    code += f"prompt='prompt.j2', rows=25, seed=3, purpose='x', params={QUICK!r})"
+    code += f"prompt='prompt.j2', rows=25, seed=3, purpose='x', params={QUICK!r}, **{TEACHER!r})"
     child = subprocess.Popen([sys.executable, "-c", code, frozen.project.server.tracking_uri])
     journal = Path("prompt.j2.answers.jsonl")
     until = time.monotonic() + 120
@@ -348,7 +349,7 @@ def test_without_an_endpoint_nothing_is_asked(refused, monkeypatch):
 
 def test_nothing_is_asked_before_the_set_is_frozen(defined):
     with pytest.raises(GateError, match="no frozen evaluation set"):
-        defined.generate_by_llm("tiny", prompt="prompt.j2", rows=5, purpose="x")
+        defined.generate_by_llm("tiny", prompt="prompt.j2", rows=5, purpose="x", **TEACHER)
 
 
 @pytest.mark.slow
@@ -361,6 +362,7 @@ def test_prices_give_the_cost_where_the_server_does_not(ask, server, rows):
 
 def test_the_command_line_asks(frozen, ask):
     words = ["llm:tiny", "--prompt", "prompt.j2", "--rows", "9", "--purpose", "x", "--param", "rows_per_request=10"]
+    words += ["--model-licence", TEACHER["licence"], "--training-allowed", TEACHER["training_allowed"]]
     done = CliRunner().invoke(cli, ["generate", *words, "--experiment", "shop", "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)[0]["rows"] == 9
 
@@ -396,7 +398,8 @@ def test_a_handoff_asks_its_model_again_where_that_is_allowed(frozen, ask, serve
     [
         (["llm:tiny"], "llm:MODEL and --prompt FILE go together"),
         (["forest", "--prompt", "p"], "llm:MODEL and --prompt FILE go together"),
-        (["forest", "--examples", "3"], "--examples and --journal are for llm:MODEL"),
+        (["forest", "--examples", "3"], "--examples: for llm:MODEL only"),
+        (["forest", "--max-cost", "3", "--relabel", "m"], "--max-cost, --relabel: for llm:MODEL only"),
     ],
 )
 def test_doors_are_not_mixed_up(words, message):

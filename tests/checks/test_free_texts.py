@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.checks import CheckInput, judge
-from synth_mlflow.checks._texts import REFUSALS
 from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
+from synth_mlflow.metrics.refusals import REFUSALS
 
 TASK = Task("label", "binary", roles={"said": "text"})
 SYLLABLES = [

@@ -1,0 +1,205 @@
+"""Single texts beside real ones: equal, nearly equal, off topic, in another language, a remark of an assistant.
+
+Each finding comes with its share among real texts, which show most of it as well: forms repeat, some are in another
+language. Who screens texts may let them show a finding as often as real texts do, and no more often.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth_mlflow.metrics.near_texts import BLOCK_ROWS, Pieces, TextPieces
+from synth_mlflow.metrics.refusals import REFUSALS
+
+SIMILAR = (0.5, 0.65, 0.8)
+"""Cosines of near copies: of a text of which much was kept, to one with a word changed."""
+MAX_TEXTS = 20_000  # real ones that others are compared with
+MAX_ASKED = 2_000  # real ones that are asked how often they show a finding
+MIN_TEXTS = 100  # fewer do not say what is off topic
+N_NEIGHBOURS = 20
+OFF_TOPIC = 0.05
+"""The share of real texts below the floor, by default."""
+RARE_LANGUAGE = 0.05  # of the real texts: languages that fewer of them seem to be in may be errors
+OTHER_LANGUAGE = 0.01
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Rank = Callable[[str], list[tuple[str, float]]]
+"""The languages of a text, the likeliest first, each with its log-likelihood."""
+
+
+def plain(text: str) -> str:
+    """A text by which equal ones are found: case, punctuation and spaces do not count.
+
+    Examples
+    --------
+    >>> plain("  A *fine* film...") == plain("a fine film")
+    True
+    """
+    words = "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
+    return " ".join(words) or text.strip()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that may be wrong with texts."""
+
+    reason: str
+    marks: Bools
+    """Of shape (n_texts,): which texts show it."""
+    share: float
+    """Of real texts that show it."""
+    limit: float = 0.0
+    """Of the cosine, where one finding has several."""
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near texts are to others, each an array of shape (n_texts,)."""
+
+    nearest: Floats
+    """The cosine of the nearest one."""
+    around: Floats
+    """The mean cosine of the nearest `N_NEIGHBOURS`."""
+
+
+def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = None) -> Nearness:
+    """How near texts are to others; ``own`` says where each stands among the others itself, and does not count."""
+    if not others.shape[0] or not texts.shape[0]:
+        return Nearness(np.zeros(texts.shape[0]), np.zeros(texts.shape[0]))
+    turned, found = others.T.tocsc(), list[tuple[float, float]]()
+    for start in range(0, texts.shape[0], BLOCK_ROWS):
+        shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
+        for row in range(shared.shape[0]):
+            part = slice(shared.indptr[row], shared.indptr[row + 1])
+            values = shared.data[part]
+            if own is not None:
+                values = values[shared.indices[part] != own[start + row]]
+            best = -np.sort(-values)[:N_NEIGHBOURS]
+            found.append((float(best[0]) if len(best) else 0.0, float(best.sum()) / N_NEIGHBOURS))
+    nearest, around = np.array(found).T
+    return Nearness(nearest, around)
+
+
+@dataclass(frozen=True)
+class Languages:
+    """The languages of real texts."""
+
+    rank: Rank
+    expected: frozenset[str]
+    floor: float
+    """The margin that few real texts lie below; at most 0, which is that of every text in an expected language."""
+    share: float
+    """Of real texts below it."""
+
+    @classmethod
+    def learn(cls, texts: pd.Series, rank: Rank) -> Languages:
+        """From real texts."""
+        ranked = [rank(text) for text in texts]
+        counts = pd.Series([found[0][0] for found in ranked]).value_counts(normalize=True)
+        expected = frozenset(counts.index[counts >= min(RARE_LANGUAGE, float(counts.iloc[0]))])
+        margins = np.array([_margin(text, found, expected) for text, found in zip(texts, ranked, strict=True)])
+        floor = min(float(np.quantile(margins, OTHER_LANGUAGE)), 0.0)
+        return cls(rank, expected, floor, _share(margins < floor))
+
+    def others(self, texts: pd.Series) -> Bools:
+        """Which texts are in another language."""
+        margins = [_margin(text, self.rank(text), self.expected) for text in texts]
+        return np.array(margins, dtype=np.float64) < self.floor
+
+
+def _margin(text: str, ranked: list[tuple[str, float]], expected: frozenset[str]) -> float:
+    """How much less likely the likeliest expected language is than the likeliest of all; grows with the text's root."""
+    best = max(likelihood for language, likelihood in ranked if language in expected)
+    return float((best - ranked[0][1]) / max(len(text.encode()), 1) ** 0.5)
+
+
+@dataclass(frozen=True)
+class RealTexts:
+    """What real texts show of each finding."""
+
+    known: TextPieces
+    pieces: Pieces
+    """Of the real texts."""
+    equal: frozenset[str]
+    """Every real text, as :func:`plain` gives it."""
+    near_shares: Mapping[float, float]
+    """By cosine, the share of real texts that have as near a real text."""
+    topic_floors: Mapping[float, float]
+    """By the share of real texts below it, the least mean cosine of the nearest real texts."""
+    languages: Languages | None
+    refusal_share: float
+
+    @classmethod
+    def learn(
+        cls, texts: pd.Series, rng: np.random.Generator, rank: Rank | None, topic_share: float = OFF_TOPIC
+    ) -> RealTexts:
+        """From real texts.
+
+        Parameters
+        ----------
+        texts : Series of str
+            Without missing ones.
+        rank : callable, optional
+            Ranks languages; see :func:`language_rank`. Without it no language is looked at.
+        topic_share : float
+            The share of real texts that lie below the floor of what is on topic; 0 for no such floor.
+        """
+        equal = frozenset(plain(text) for text in texts)
+        drawn = texts.drop_duplicates().sample(frac=1, random_state=rng)[:MAX_TEXTS].reset_index(drop=True)
+        known = TextPieces.learn(drawn)
+        pieces, asked = known.pieces(drawn), np.arange(min(len(drawn), MAX_ASKED))
+        found = nearness(pieces[: len(asked)], pieces, asked)
+        shares = [] if len(drawn) < MIN_TEXTS or not topic_share else [topic_share, min(5 * topic_share, 0.5)]
+        return cls(
+            known,
+            pieces,
+            equal,
+            {similar: _share(found.nearest >= similar) for similar in SIMILAR},
+            {share: float(np.quantile(found.around, share)) for share in shares},
+            Languages.learn(drawn[: len(asked)], rank) if rank and len(drawn) else None,
+            _share(refusals(drawn)),
+        )
+
+    def findings(self, texts: pd.Series, pieces: Pieces) -> Iterator[Finding]:
+        """Each finding in texts, whose pieces these are."""
+        yield Finding("repeats a real text", np.array([plain(text) in self.equal for text in texts], np.bool_), 0.0)
+        found = nearness(pieces, self.pieces)
+        yield from self.near("nearly repeats a real text", found.nearest)
+        yield Finding("is a refusal or a remark of an assistant", refusals(texts), self.refusal_share)
+        if self.languages is not None:
+            yield Finding("is in another language", self.languages.others(texts), self.languages.share)
+        for share, floor in self.topic_floors.items():
+            yield Finding("is off topic", found.around < floor, share, floor)
+
+    def near(self, reason: str, nearest: Floats, n_others: int = 0) -> Iterator[Finding]:
+        """One finding for each cosine: texts that have as near a text among ``n_others`` others.
+
+        Among more texts than there are real ones, more have a near copy by chance.
+        """
+        growth = max(n_others / max(self.pieces.shape[0], 1), 1.0)
+        for similar, share in self.near_shares.items():
+            yield Finding(reason, nearest >= similar, 1 - (1 - share) ** growth, similar)
+
+
+def refusals(texts: pd.Series) -> Bools:
+    """Which texts are refusals or remarks of an assistant."""
+    return np.asarray(texts.astype(str).str.contains(REFUSALS).to_numpy(), dtype=np.bool_)
+
+
+def language_rank() -> Rank | None:
+    """What py3langid says of a text; None where it is not installed."""
+    try:
+        return importlib.import_module("py3langid").rank  # type: ignore[no-any-return]
+    except ImportError:
+        return None
+
+
+def _share(marks: Bools) -> float:
+    return float(marks.mean()) if len(marks) else 0.0
