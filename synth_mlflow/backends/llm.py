@@ -22,6 +22,7 @@ from synth_mlflow.backends.batch_writer import (
     write_spooled,
 )
 from synth_mlflow.backends.llm_evidence import LLMEvidence, Teacher, llm_notes, models_answered
+from synth_mlflow.backends.llm_outlook import text_outlook
 from synth_mlflow.backends.real_rows import real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, refuse_time_limit
 from synth_mlflow.data.constraints import Constraints
@@ -139,7 +140,8 @@ def generate_by_llm(
     origin = dataclasses.replace(origin, version=_version(asking), prompts=uris)
     is_stored = frozen.run.params[names.P_ROW_STORAGE] == "rows" and declared.kind != "file"
     evidence = LLMEvidence(teacher, asking, kept, uris, not examples or is_stored, is_stored)
-    account = GenerationStats(time.monotonic() - begun, {"llm": llm_notes(asking, kept, earlier)})
+    notes = {**llm_notes(asking, kept, earlier), "outlook": work.outlook(kept.frame)}
+    account = GenerationStats(time.monotonic() - begun, {"llm": notes})
     with spooling(frozen, origin, work.constraints) as spool:
         spool.add(kept.frame)
         return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot, also=evidence.keep))
@@ -248,6 +250,13 @@ class _Work:
         if self.asked.examples:
             self.project.say(f"each request sends {self.asked.examples:,} real rows there")
         asking.until(kept, lambda n_rows: self.project.count(n_rows, kept.wanted, "rows"))
+
+    def outlook(self, rows: pd.DataFrame) -> list[str]:
+        """What `validate` will probably say of the texts; told at once."""
+        found = text_outlook(self.project, self.frozen, rows, self.asked.members, self.asked.part)
+        for reason in found:
+            self.project.say(f"`validate` will probably fail this batch, {reason}")
+        return found
 
     def registered(self, second: Relabeller | None) -> tuple[str, ...]:
         """The registered versions of the prompt, and of that for second labels."""

@@ -68,6 +68,7 @@ class LLMRequest:
         schema = answer_schema(((NUMBER,) if step else ()) + columns)
         values = {
             **self.words,
+            "classes": self._classes(),
             "rows": len(given) if step else self.settings.rows_per_request,
             "columns": [dataclasses.asdict(column) for column in columns],
             "examples": [json.dumps(row, ensure_ascii=False) for row in as_objects(self.members.iloc[list(shown)])],
@@ -81,6 +82,10 @@ class LLMRequest:
         known = {column.name: column for column in self.columns}
         names = self.prompt.steps[step].columns
         return tuple(known.get(name, helper(name)) for name in names) if names else self.columns
+
+    def _classes(self) -> list[str]:
+        """Of the target; none where it is a number."""
+        return [level for one in self.columns if one.name == self.words.get("target") for level in one.levels or ()]
 
     def shown(self, at: int) -> list[int]:
         """The positions of the real rows that a place shows."""
@@ -162,6 +167,7 @@ class Asking:
                 pool.shutdown(cancel_futures=True)
                 if not isinstance(error, TimeUpError) or self._deadline < self._spending.end:
                     raise
+                self._spending.is_over = True
         if kept.n_missing:
             self.ended_by = self._spending.words()
 

@@ -43,6 +43,8 @@ class Spending:
         self._n_requests = self._n_answered = 0
         self._tokens = self._most_tokens = 0
         self._cost = self._most_cost = 0.0
+        self.is_over = False
+        """Whether the minutes were found too few before they were over."""
         if budget.rows_asked is not None and budget.rows_asked < settings.rows_per_request:
             raise UsageError(
                 f"--max-rows-asked is {budget.rows_asked:,}, and one request asks for {settings.rows_per_request:,} "
@@ -100,7 +102,7 @@ class Spending:
         '--max-tokens 40 (0 used)'
         """
         budget, rows = self._budget, self._n_requests * self._settings.rows_per_request
-        if time.monotonic() >= self._end:
+        if self.is_over or time.monotonic() >= self._end:
             return f"--max-minutes {budget.minutes:g}"
         if budget.rows_asked is not None and rows + self._settings.rows_per_request > budget.rows_asked:
             return f"--max-rows-asked {budget.rows_asked:,} ({rows:,} asked for)"

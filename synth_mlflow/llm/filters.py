@@ -34,7 +34,7 @@ class RowFilter(Protocol):
 
 
 @dataclass
-class _Quota:
+class Quota:
     """How many kept texts show each finding."""
 
     n_kept: int = 0
@@ -68,7 +68,7 @@ class TextFilter:
         self._earlier = real.known.pieces(earlier)
         self._kept: list[Pieces] = []
         self._kept_equal: set[str] = set()
-        self._quota = _Quota()
+        self._quota = Quota()
 
     def look(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Look at the texts of an answer."""

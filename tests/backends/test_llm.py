@@ -405,3 +405,136 @@ def test_a_handoff_asks_its_model_again_where_that_is_allowed(frozen, ask, serve
 def test_doors_are_not_mixed_up(words, message):
     done = CliRunner().invoke(cli, ["generate", *words, "--purpose", "x"])
     assert (done.exit_code, message in done.output) == (2, True)
+
+
+def test_what_is_known_of_the_teacher_stands_in_record_and_run(frozen, ask):
+    batch = ask(licence=" Apache-2.0 ")
+    assert batch.record.origin.params["licence"] == "Apache-2.0"
+    assert batch.record.origin.params["training_allowed"] == TEACHER["training_allowed"]
+    params = frozen.project.reader.run(batch.run_id).params
+    assert params[names.P_TEACHER_LICENCE] == "Apache-2.0"
+    assert params[names.P_TRAINING_ALLOWED] == TEACHER["training_allowed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"licence": " "}, UsageError, "missing: licence.\nGive both: `--model-licence"),
+        ({"licence": "", "training_allowed": ""}, UsageError, "missing: licence, training_allowed"),
+        ({"training_allowed": "yes"}, UsageError, "training_allowed is 'yes'; `yes: …` or `no: …` was needed"),
+        ({"training_allowed": "perhaps: it depends"}, UsageError, "`yes: …` or `no: …` was needed"),
+        ({"training_allowed": "No: section 4"}, GateError, r"do not allow training on what it writes \(section 4\)"),
+        ({"disagreement": "vote"}, UsageError, "disagreement is 'vote', needed reject or keep"),
+        ({"budget": {"max_rows_asked": 4}}, UsageError, "one request asks for 10 rows"),
+        ({"prompt": "steps.yaml"}, UsageError, "no step of the prompt steps asks for age, income"),
+    ],
+)
+def test_what_is_not_said_of_a_model_is_refused_before_anything_is_paid(refused, server, changes, error, message):
+    Path("steps.yaml").write_text("steps: [{columns: [persona], prompt: Invent people.}]")
+    refused(message, error, **changes.pop("budget", {}), **changes)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ({"max_rows_asked": 30}, "--max-rows-asked 30 (30 asked for)"),
+        ({"max_tokens": 470}, "--max-tokens 470 (450 used)"),
+        ({"max_cost": 0.35}, "--max-cost 0.35 (0.3 used)"),
+    ],
+)
+def test_a_budget_ends_with_the_rows_until_then(frozen, ask, server, limit, words):
+    said = []
+    frozen.project.say = said.append
+    batch = ask(rows=400, params={"price_prompt": 500, "price_completion": 1_000}, **limit)
+    assert (batch.n_rows, batch.record.rows_asked, batch.record.notes["llm"]["ended_by"]) == (30, 400, words)
+    assert len(server.asked) == 3
+    assert any(f"{words} was reached: the batch has 30 of 400 rows; of 30 that came" in line for line in said)
+
+
+def test_a_budget_that_ends_before_the_first_row_leaves_nothing(refused, server):
+    server.script = lambda handler, at, body: handler.complete("I cannot do that.")
+    refused(
+        r"--max-rows-asked 20 \(20 asked for\) was reached before one of 25 rows was kept: .* whole row \(2\)",
+        max_rows_asked=20,
+    )
+
+
+def test_minutes_end_while_the_server_makes_us_wait(ask, server, well):
+    def slow(handler, at, body):
+        well(handler, at, body) if at == 0 else handler.send(429, "", [("Retry-After", "3600")])
+
+    server.script = slow
+    batch = ask(rows=400, params={"concurrency": 1}, max_minutes=0.05)
+    assert (batch.n_rows, batch.record.notes["llm"]["ended_by"]) == (10, "--max-minutes 0.05")
+
+
+STEPS = """
+steps:
+  - columns: [persona]
+    prompt: Invent {{ rows }} people.
+  - columns: [age, income, region, member, since]
+    prompt: "Who are they?\\n{% for row in given %}{{ row }}\\n{% endfor %}"
+  - columns: [bought]
+    prompt: "Do they buy? One of {{ classes }}.\\n{% for row in given %}{{ row }}\\n{% endfor %}"
+"""
+
+
+@pytest.fixture
+def by_steps(rows):
+    """Answers each step from the rows that it was given; of the first person it forgets the label."""
+
+    def script(handler, at, body):
+        schema = body["response_format"]["json_schema"]["schema"]["properties"]["rows"]["items"]["required"]
+        made = rows(body["seed"])
+        if schema == ["persona"]:
+            return handler.complete(json.dumps({"rows": [{"persona": f"person {n} of {at}"} for n in range(10)]}))
+        given = [json.loads(line) for line in body["messages"][1]["content"].splitlines() if line.startswith("{")]
+        answer = [{"row": row["row"], **{name: made[row["row"] - 1][name] for name in schema[1:]}} for row in given]
+        return handler.complete(json.dumps({"rows": answer[1:] if schema[1:] == ["bought"] else answer[::-1]}))
+
+    return script
+
+
+def test_each_step_is_asked_with_the_rows_of_the_steps_before(frozen, ask, server, by_steps):
+    Path("people.yaml").write_text(STEPS)
+    server.script = by_steps
+    batch = ask(prompt="people.yaml", rows=12, params={"concurrency": 1})
+    told, origin = batch.record.notes["llm"], batch.record.origin
+    assert (told["requests"], told["rows_rejected"]) == (6, {"has no answer in step 3": 2})
+    assert origin.params["steps"][0] == ["persona"] and "persona" not in batch.record.columns
+    assert "person 1 of 0" in server.asked[1]["body"]["messages"][1]["content"]
+    assert '"persona"' in server.asked[2]["body"]["messages"][1]["content"]
+    assert ask(prompt="people.yaml", rows=12, params={"concurrency": 1}).run_id == batch.run_id
+
+
+@pytest.mark.parametrize("rule", ["reject", "keep"])
+def test_a_second_model_labels_again(frozen, ask, server, well, rule):
+    def both(handler, at, body):
+        if body["model"] == "tiny":
+            return well(handler, at, body)
+        given = [json.loads(line) for line in body["messages"][1]["content"].splitlines()[1:] if line]
+        assert all("bought" not in row for row in given)
+        labels = [{"row": row["row"], "bought": "yes"} for row in given]
+        return handler.complete(json.dumps({"rows": labels}))
+
+    server.script = both
+    batch = ask(rows=10, relabel="judge", disagreement=rule, params={"concurrency": 1})
+    found, run = batch.record.notes["llm"], frozen.project.reader.run(batch.run_id)
+    rows = frozen.project.batch_rows(frozen.project.batch(batch.batch), frozen.project.evaluation_set().schema)
+    assert (
+        found["relabel"]["agreed"]
+        + found["rows_rejected"].get(
+            "has another label from the second model", found["relabel"]["labelled"] - found["relabel"]["agreed"]
+        )
+        == found["relabel"]["labelled"]
+    )
+    assert (set(rows["bought"]) == {"yes"}) == (rule == "reject")
+    assert run.metrics[names.M_AGREEMENT] == pytest.approx(found["relabel"]["share"])
+    assert batch.record.origin.params["relabel"] == {"model": "judge", "disagreement": rule}
+    assert (len(batch.record.origin.prompts), found["models_answered"]) == (2, ["tiny-2024-08-06"])
+
+
+def test_without_the_client_it_is_said_what_to_install(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    refused(r"need OpenAI's client, and openai is not installed.\nInstall it: `pip install 'synth", UsageError)
