@@ -359,6 +359,8 @@ def _record(params: Mapping[str, str]) -> tuple[handoff.Fact, ...]:
     git = recorded.get("git")
     told = {
         "learned from": source_in_words(Source(**json.loads(params[names.P_SOURCE]))),
+        "licence of the language model": params.get(names.P_TEACHER_LICENCE, ""),
+        "its terms allow training": params.get(names.P_TRAINING_ALLOWED, ""),
         "made": f"{params[names.P_CREATED_AT]} by {params[names.P_CREATED_BY]}",
         "environment": f"Python {recorded['python']}, "
         + ", ".join(f"{name} {version}" for name, version in recorded["packages"].items()),

@@ -108,11 +108,11 @@ class Caller:
         self._next_start = 0.0
         self._client = self._openai.OpenAI(
             base_url=endpoint.url,
-            api_key=endpoint.key or "",
-            default_headers={} if endpoint.key else {"Authorization": self._openai.Omit()},
+            api_key=endpoint.key or "none",  # it insists on one, which `_headers` takes out again
             timeout=self._openai.Timeout(patience.request_seconds, connect=10.0),
             max_retries=0,
         )
+        self._headers = {} if endpoint.key else {"Authorization": self._openai.Omit()}
 
     def __enter__(self) -> Self:
         return self
@@ -154,8 +154,9 @@ class Caller:
     def _post(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], str]:
         limit = time.monotonic() + self._patience.request_seconds
         parts, size = [], 0
+        ask = self._client.chat.completions.with_streaming_response.create
         try:
-            with self._client.chat.completions.with_streaming_response.create(**body) as response:
+            with ask(**body, extra_headers=self._headers) as response:
                 for part in response.iter_bytes():
                     parts.append(part)
                     size += len(part)

@@ -25,6 +25,8 @@ MIN_TEXTS = 100  # fewer do not say what is off topic
 N_NEIGHBOURS = 20
 OFF_TOPIC = 0.05
 """The share of real texts below the floor, by default."""
+FURTHER = 5  # times that share lies below a second floor
+NEAR_MIDDLE = (0.7, 0.85)  # of the median, above which no floor lies: where all real texts are alike
 RARE_LANGUAGE = 0.05  # of the real texts: languages that fewer of them seem to be in may be errors
 OTHER_LANGUAGE = 0.01
 
@@ -156,13 +158,12 @@ class RealTexts:
         known = TextPieces.learn(drawn)
         pieces, asked = known.pieces(drawn), np.arange(min(len(drawn), MAX_ASKED))
         found = nearness(pieces[: len(asked)], pieces, asked)
-        shares = [] if len(drawn) < MIN_TEXTS or not topic_share else [topic_share, min(5 * topic_share, 0.5)]
         return cls(
             known,
             pieces,
             equal,
             {similar: _share(found.nearest >= similar) for similar in SIMILAR},
-            {share: float(np.quantile(found.around, share)) for share in shares},
+            _topic_floors(found.around, topic_share) if len(drawn) >= MIN_TEXTS and topic_share else {},
             Languages.learn(drawn[: len(asked)], rank) if rank and len(drawn) else None,
             _share(refusals(drawn)),
         )
@@ -186,6 +187,15 @@ class RealTexts:
         growth = max(n_others / max(self.pieces.shape[0], 1), 1.0)
         for similar, share in self.near_shares.items():
             yield Finding(reason, nearest >= similar, 1 - (1 - share) ** growth, similar)
+
+
+def _topic_floors(around: Floats, share: float) -> dict[float, float]:
+    """Where few real texts lie lower; never so near to the middle that one other word leads below it."""
+    middle = float(np.median(around))
+    return {
+        part: min(float(np.quantile(around, part)), near * middle)
+        for part, near in ((share, NEAR_MIDDLE[0]), (min(FURTHER * share, 0.5), NEAR_MIDDLE[1]))
+    }
 
 
 def refusals(texts: pd.Series) -> Bools:

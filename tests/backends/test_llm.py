@@ -342,6 +342,13 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_paid(refused, server
     assert server.asked == []
 
 
+def test_an_endpoint_may_need_no_key(ask, server, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+    assert ask(rows=5).n_rows == 5
+    assert "authorization" not in {name.lower() for name in server.asked[0]["headers"]}
+
+
 def test_without_an_endpoint_nothing_is_asked(refused, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "localhost")
     refused(r"OPENAI_BASE_URL is 'localhost'; the address .*\nSet it", UsageError)

@@ -3,28 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from stand_in_texts import sentences
 
 from synth_mlflow.metrics.near_texts import TextPieces
 from synth_mlflow.metrics.text_screen import Languages, RealTexts, language_rank, nearness, plain
-
-SUBJECTS = """
-river garden engine kitchen market winter teacher harbour bridge orchard lantern soldier mountain painter captain window
-village dentist library station gardener neighbour farmer musician tailor baker sculptor pilot nurse judge
-"""
-ACTS = """
-crosses remembers follows repairs watches paints forgets measures carries answers sells borrows cleans hides loses opens
-praises questions releases shakes touches visits washes admires builds collects describes enjoys feeds grabs
-"""
-THINGS = """
-lanterns letters machines pebbles shadows baskets whistles carpets ladders songs bottles candles drawers feathers gloves
-hammers islands jackets kettles lessons mirrors needles oranges pencils ropes saddles tickets umbrellas wheels
-"""
-
-
-def sentences(n, seed):
-    rng = np.random.default_rng(seed)
-    lists = (SUBJECTS, ACTS, THINGS, SUBJECTS, ACTS, THINGS)
-    return pd.Series([" ".join(f"the {rng.choice(words.split())}" for words in lists) for _ in range(n)])
 
 
 @pytest.fixture(scope="module")
