@@ -14,6 +14,7 @@ import shop
 from click.testing import CliRunner
 from stand_in_endpoint import endpoint_server
 
+from synth_mlflow.audit.replay import BatchReplayer
 from synth_mlflow.cli.main import cli
 from synth_mlflow.errors import GateError, GeneratorError, UsageError
 from synth_mlflow.llm import client
@@ -81,6 +82,13 @@ def refused(frozen, ask):
         assert KEY not in str(refusal.value)
 
     return refused
+
+
+def made_again(workflow, batch):
+    """The batch as its record alone makes it."""
+    project = workflow.project
+    replayer = BatchReplayer(project, project.evaluation_set(), {}, allow_external=True)
+    return replayer.remake(project.batch(batch.batch))
 
 
 def first(n_times, trouble, well):
@@ -513,6 +521,7 @@ def test_each_step_is_asked_with_the_rows_of_the_steps_before(frozen, ask, serve
     assert "person 1 of 0" in server.asked[1]["body"]["messages"][1]["content"]
     assert '"persona"' in server.asked[2]["body"]["messages"][1]["content"]
     assert ask(prompt="people.yaml", rows=12, params={"concurrency": 1}).run_id == batch.run_id
+    assert made_again(frozen, batch).digest == batch.digest
 
 
 @pytest.mark.parametrize("rule", ["reject", "keep"])
@@ -540,6 +549,7 @@ def test_a_second_model_labels_again(frozen, ask, server, well, rule):
     assert run.metrics[names.M_AGREEMENT] == pytest.approx(found["relabel"]["share"])
     assert batch.record.origin.params["relabel"] == {"model": "judge", "disagreement": rule}
     assert (len(batch.record.origin.prompts), found["models_answered"]) == (2, ["tiny-2024-08-06"])
+    assert made_again(frozen, batch).digest == batch.digest
 
 
 def test_without_the_client_it_is_said_what_to_install(refused, monkeypatch):

@@ -14,6 +14,7 @@ from stand_in_endpoint import endpoint_server
 from stand_in_texts import answers_of, labelled
 
 from synth_mlflow import Workflow
+from synth_mlflow.audit.replay import BatchReplayer
 from synth_mlflow.errors import GeneratorError
 from synth_mlflow.tracking import names
 
@@ -93,16 +94,17 @@ def test_texts_of_earlier_batches_do_not_come_again(texts):
     assert told["earlier_batches"] == [first.batch]
     assert told["rows_rejected"]["'said' repeats a text of an earlier batch"] >= 40
     schema = workflow.project.evaluation_set().schema
-    of_both = [
-        workflow.project.batch_rows(workflow.project.batch(one.batch), schema)["said"] for one in (first, second)
-    ]
-    assert not set(of_both[0]) & set(of_both[1])
+    batches = [workflow.project.batch(one.batch) for one in (first, second)]
+    before, after = (set(workflow.project.batch_rows(batch, schema)["said"]) for batch in batches)
+    assert not before & after
+    replayer = BatchReplayer(workflow.project, workflow.project.evaluation_set(), {}, allow_external=True)
+    assert replayer.remake(batches[1]).digest == second.digest  # held against the same batches, and not against itself
     rejected = workflow.project.reader.file(workflow.project.reader.run(second.run_id), names.A_REJECTED)
     lines = [json.loads(line) for line in rejected.read_text().splitlines()]
     assert any(line["reason"].endswith("of an earlier batch") and "said" in line["row"] for line in lines)
 
 
-def test_the_door_says_that_the_model_knows_the_evaluation_texts(texts):
+def test_it_is_said_that_the_model_knows_the_evaluation_texts(texts):
     workflow, server = texts
     evaluation = list(workflow.evaluation_rows()["said"])
     content = answers_of("copies", evaluation)
