@@ -350,6 +350,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_paid(refused, server
     assert server.asked == []
 
 
+@pytest.mark.slow
 def test_an_endpoint_may_need_no_key(ask, server, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
@@ -454,8 +455,8 @@ def test_what_is_not_said_of_a_model_is_refused_before_anything_is_paid(refused,
     ("limit", "words"),
     [
         ({"max_rows_asked": 30}, "--max-rows-asked 30 (30 asked for)"),
-        ({"max_tokens": 470}, "--max-tokens 470 (450 used)"),
-        ({"max_cost": 0.35}, "--max-cost 0.35 (0.3 used)"),
+        pytest.param({"max_tokens": 470}, "--max-tokens 470 (450 used)", marks=pytest.mark.slow),
+        pytest.param({"max_cost": 0.35}, "--max-cost 0.35 (0.3 used)", marks=pytest.mark.slow),
     ],
 )
 def test_a_budget_ends_with_the_rows_until_then(frozen, ask, server, limit, words):
@@ -475,6 +476,7 @@ def test_a_budget_that_ends_before_the_first_row_leaves_nothing(refused, server)
     )
 
 
+@pytest.mark.slow
 def test_minutes_end_while_the_server_makes_us_wait(ask, server, well):
     def slow(handler, at, body):
         well(handler, at, body) if at == 0 else handler.send(429, "", [("Retry-After", "3600")])
@@ -524,7 +526,7 @@ def test_each_step_is_asked_with_the_rows_of_the_steps_before(frozen, ask, serve
     assert made_again(frozen, batch).digest == batch.digest
 
 
-@pytest.mark.parametrize("rule", ["reject", "keep"])
+@pytest.mark.parametrize("rule", ["reject", pytest.param("keep", marks=pytest.mark.slow)])
 def test_a_second_model_labels_again(frozen, ask, server, well, rule):
     def both(handler, at, body):
         if body["model"] == "tiny":
