@@ -460,10 +460,21 @@ class Workflow:
             As the endpoint knows it.
         prompt : Path
             A Jinja2 template of the user's message; it may name ``rows`` (how many to write), ``columns``,
-            ``examples``, ``schema``, ``slice``, ``purpose`` and ``target``.
+            ``examples``, ``schema``, ``slice``, ``purpose``, ``target`` and ``classes``. Or YAML with ``steps``, each
+            with its ``columns`` and a ``prompt`` that names ``given``, the rows of the steps before.
+        licence, training_allowed : str
+            Of the model; whether its terms allow training on what it writes, as ``yes: where they say so``.
         examples : int
             Real rows shown in each request, drawn anew for each: they are sent to the endpoint, and are counted in the
             record.
+        relabel : str, optional
+            A second model that labels the rows again; the one that the prompt file names by default.
+        disagreement : {"reject", "keep"}
+            What becomes of rows to which it gives another label.
+        max_rows_asked, max_tokens : int, optional
+            The budget; where a part of it ends, the batch has the rows that were kept until then.
+        max_cost, max_minutes : float, optional
+            Further parts of it: the cost in the unit of the prices in ``params``, and the time.
         params : mapping, optional
             Settings of the model and of the requests; see :class:`synth_mlflow.backends.llm.Settings`.
         journal : Path, optional

@@ -19,7 +19,6 @@ import pandas as pd
 
 from synth_mlflow.data.columns import MAX_INTEGER, Kind, schema_of
 from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of
-from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.task import Task
 
 MIN_SHARED = 10  # a text that fewer real rows hold may name somebody: it is not told
