@@ -265,6 +265,10 @@ class Workflow:
             Keep the rows on the server, or only digests, positions and the path where rows must not be uploaded.
         seed : int
             Of the random cut.
+        train_command, predict_command : str
+            Commands that train a model and score rows, for `task: scored` alone: they measure its baseline.
+        timeout_seconds : float
+            Of each of their runs.
         """
         return freeze(
             self.project,
