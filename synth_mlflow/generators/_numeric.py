@@ -95,15 +95,25 @@ class InterpolatedValues:
     def of(cls, values: Floats, repetitions: Ints, reach: float) -> InterpolatedValues:
         """Distinct values with how often each occurs; ``reach`` members lie between two knots.
 
-        A knot at every member would hand out small gaps, and with them the members' values, too often.
+        A knot at every member would hand out small gaps, and with them the members' values, too often. A value that
+        more members share than lie between two knots keeps their ranks: a line from its middle to that of the next one
+        would give a part of them to a value that may be far off.
         """
-        own = EVEN_REACH * repetitions * min(reach, 1.0)
-        counts = repetitions.astype(np.float64)
+        counts, apart = repetitions.astype(np.float64), max(reach, 1.0)
         starts = np.cumsum(counts) - counts
         middles = starts + 0.5 * counts
-        n_knots = max(2, round((middles[-1] - middles[0]) / max(reach, 1.0)) + 1)
-        knots = np.linspace(middles[0], middles[-1], n_knots)
-        return cls(values, starts, counts, knots, np.interp(knots, middles, values), np.maximum(reach, own))
+        fewer = np.minimum(counts[:-1], counts[1:])  # of two neighbours
+        left, right = np.append(counts[:1], fewer), np.append(fewer, counts[-1:])
+        own = EVEN_REACH * np.minimum(left, right) * min(reach, 1.0)  # as many move from a neighbour as to it
+        first = starts + np.minimum(0.5 * left, apart)  # lines between two values end as far from their border
+        last = starts + counts - np.minimum(0.5 * right, apart)
+        is_heavy = counts > 2.0 * apart
+        n_knots = max(2, round((middles[-1] - middles[0]) / apart) + 1)
+        evenly = np.linspace(middles[0], middles[-1], n_knots)
+        knots = np.unique(np.concatenate([evenly, first[is_heavy], last[is_heavy]]))
+        ranks = np.ravel(np.column_stack([first, last]))
+        quantiles = np.interp(knots, ranks, np.repeat(values, 2))
+        return cls(values, starts, counts, knots, quantiles, np.maximum(reach, own))
 
     def nearby(self, donors: Floats, rng: np.random.Generator) -> Floats:
         """Values within about their reach of the donors."""
@@ -276,7 +286,8 @@ def _reflect(rank: Floats, first: float, last: float) -> Floats:
 UNEVEN = 0.10  # total variation from even parts, beyond what chance gives
 CHANCE_DEVIATIONS = 3.0
 MIN_PART_ROWS = 30  # redrawn among fewer rows, a value would be one of them too often
-MIN_TURNS = 4  # of the cycle; in a shorter range the parts are the shape of the distribution itself
+MIN_TURNS = 4  # of the cycle
+MOST_ROWS = 0.05  # that lie below or above are no part of the range that is counted in turns
 MIN_VALUES = 30  # distinct ones
 
 
@@ -302,7 +313,7 @@ class Cycle:
 
         A small group has a number beyond the parts, or that of the largest part if it is too small itself.
         """
-        if len(steps) < MIN_VALUES or np.ptp(steps) < MIN_TURNS * self.period or (steps[0] < 0 and not self.is_of_time):
+        if not self._turns(steps, counts) or (steps[0] < 0 and not self.is_of_time):
             return None
         return self._beyond(steps, counts, np.full(self.period // self.width, self.width / self.period))
 
@@ -311,7 +322,7 @@ class Cycle:
 
         ``roundness`` is the multiple that each value is rounded to; all endings of one roundness are even otherwise.
         """
-        if len(steps) < MIN_VALUES or np.ptp(steps) < MIN_TURNS * self.period or steps[0] < 0:
+        if not self._turns(steps, counts) or steps[0] < 0:
             return None
         expected = np.zeros(self.period)
         endings, levels = np.arange(self.period), np.unique(roundness)
@@ -322,6 +333,14 @@ class Cycle:
             weights = np.where(own == level, last_digits[endings % 10], 0.0)
             expected += share * weights / max(weights.sum(), 1.0)
         return self._beyond(steps, counts, expected)
+
+    def _turns(self, steps: Floats, counts: Ints) -> bool:
+        """Whether most rows lie in several turns: in fewer, the parts are the shape of the distribution itself."""
+        if len(steps) < MIN_VALUES:
+            return False
+        shares = np.cumsum(counts) / counts.sum()
+        low, high = np.searchsorted(shares, [MOST_ROWS, 1.0 - MOST_ROWS])
+        return bool(steps[high] - steps[low] >= MIN_TURNS * self.period)
 
     def _beyond(self, steps: Floats, counts: Ints, expected: Floats) -> Ints | None:
         parts = self.parts(steps)
