@@ -19,6 +19,8 @@ from synth_mlflow.errors import (
 from synth_mlflow.later import imported
 
 if TYPE_CHECKING:
+    from synth_mlflow.stages.approved_data import load_batch as load_batch
+    from synth_mlflow.stages.approved_data import load_mix as load_mix
     from synth_mlflow.stages.training_data import Batch as Batch
     from synth_mlflow.workflow import Workflow as Workflow
 
@@ -32,10 +34,17 @@ __all__ = [
     "SynthError",
     "UsageError",
     "Workflow",
+    "load_batch",
+    "load_mix",
 ]
 
 
-_HOMES = {"Batch": "synth_mlflow.stages.training_data", "Workflow": "synth_mlflow.workflow"}
+_HOMES = {
+    "Batch": "synth_mlflow.stages.training_data",
+    "Workflow": "synth_mlflow.workflow",
+    "load_batch": "synth_mlflow.stages.approved_data",
+    "load_mix": "synth_mlflow.stages.approved_data",
+}
 
 
 def __getattr__(name: str) -> Any:

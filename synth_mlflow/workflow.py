@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
     from synth_mlflow.queries.status import status as read_status
     from synth_mlflow.queries.trace import Trace, trace
+    from synth_mlflow.stages.approve import Approved, ApproveRequest, approve
     from synth_mlflow.stages.define import define
     from synth_mlflow.stages.freeze import EqualRows, Store, freeze
     from synth_mlflow.stages.generate import adopt_file, generate
@@ -97,6 +98,8 @@ else:  # so that each verb loads what it uses
     repair = later("synth_mlflow.queries.status", "repair")
     read_status = later("synth_mlflow.queries.status", "status")
     trace = later("synth_mlflow.queries.trace", "trace")
+    ApproveRequest = later("synth_mlflow.stages.approve", "ApproveRequest")
+    approve = later("synth_mlflow.stages.approve", "approve")
     define = later("synth_mlflow.stages.define", "define")
     freeze = later("synth_mlflow.stages.freeze", "freeze")
     adopt_file = later("synth_mlflow.stages.generate", "adopt_file")
@@ -698,6 +701,36 @@ class Workflow:
             slice=slice,
             rows=rows,
         )
+
+    @_writes("approve")
+    def approve(
+        self,
+        what: Batch | str | None = None,
+        *,
+        name: str,
+        mix: bool = False,
+        by: str | None = None,
+        role: str = "approver",
+        webhook: str | None = None,
+    ) -> Approved:
+        """Approve a batch, or the mix of a sweep, as a version that others load by name.
+
+        See :func:`synth_mlflow.stages.approve.approve`, :func:`synth_mlflow.load_batch` and
+        :func:`synth_mlflow.load_mix`.
+
+        Parameters
+        ----------
+        what : Batch or str, optional
+            A batch, or the run id of a sweep; left out with ``mix=True`` for the newest sweep.
+        name : str
+            Under which others load it, as ``project/NAME@approved``.
+        by, role : str
+            Who approves, by default your user name, and as what.
+        webhook : str, optional
+            A URL, or ``env:VARIABLE``, that is called when a batch of any version of the name is retracted.
+        """
+        wanted = None if what is None else _batch_id(what)
+        return approve(self.project, ApproveRequest(name, wanted, mix, by, role, webhook))
 
     @_writes("report")
     def report(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from synth_mlflow.errors import GateError, UsageError, closest
 
+REAL = "real"  # what a row of a mix says of itself where no batch made it
 Mix = Literal["augment", "replace"]
 MIXES: tuple[Mix, ...] = get_args(Mix)
 

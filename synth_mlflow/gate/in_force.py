@@ -60,7 +60,18 @@ def readable_policy(project: Project, problem: Problem) -> Policy:
             return policy_of(problem.statement)
     except SynthError:  # a plugin that is broken: the recorded policy is as good for reading
         pass
-    kept = _kept(project, problem.run)
+    return recorded_policy(project, problem)
+
+
+def recorded_policy(project: Project, problem: Problem) -> Policy:
+    """The policy of the statement in force as it was recorded with it, whatever checks are installed here.
+
+    Raises
+    ------
+    EvidenceError
+        If it was not kept, or is not the one that the statement's run vouches for.
+    """
+    kept = policy_run(project, problem.run)
     told = json.loads(project.reader.file(kept, names.A_POLICY).read_text(encoding="utf-8"))
     policy = Policy.from_json(told)
     if policy.digest != problem.run.params[names.P_POLICY]:
@@ -84,7 +95,7 @@ def _missing(problem: Problem) -> list[str]:
     return [f"check {name!r}{recorded_origin(problem.run, 'checks', name)}" for name in missing]
 
 
-def _kept(project: Project, problem: StoredRun) -> StoredRun:
+def policy_run(project: Project, problem: StoredRun) -> StoredRun:
     """A run that keeps the policy: the statement's, or the check of an earlier version."""
     if names.A_POLICY in problem.artifacts:
         return problem

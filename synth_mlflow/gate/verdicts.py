@@ -141,8 +141,15 @@ def recorded_verdict(batch: StoredBatch, policy: Policy, checks: Sequence[Stored
     return combine(batch, policy, [_recorded(run, policy) for run in in_force(batch, policy, checks)])
 
 
-def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> Verdict:
+def recomputed_verdict(
+    project: Project, batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun], *, any_version: bool = False
+) -> Verdict:
     """The verdict computed again from the recorded probes.
+
+    Parameters
+    ----------
+    any_version : bool
+        Whether runs of a check count whose version is not the installed one: for rows that were approved before.
 
     Raises
     ------
@@ -150,7 +157,7 @@ def recomputed_verdict(project: Project, batch: StoredBatch, policy: Policy, che
         If the probes are not those that were recorded, or give another verdict than the recorded one.
     """
     verdicts = []
-    for run in map(project.reader.verify_seal, in_force(batch, policy, checks)):
+    for run in map(project.reader.verify_seal, in_force(batch, policy, checks, any_version=any_version)):
         found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
         probes = tuple(probe_from_json(probe) for probe in found["probes"])
         ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
@@ -219,10 +226,13 @@ def _why(verdict: Verdict) -> str:
     return "; ".join(verdict.reasons[:N_REASONS]) + (f"; and {more} more reasons" if more > 0 else "")
 
 
-def in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) -> list[StoredRun]:
+def in_force(
+    batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun], *, any_version: bool = False
+) -> list[StoredRun]:
     """The newest run of each required check that judged these very rows under this very policy.
 
-    A run counts only for the version of its check that is installed, and for the evaluation set of its batch.
+    A run counts only for the version of its check that is installed (or for any), and for the evaluation set of its
+    batch.
     """
     newest = {
         run.params[names.P_CHECK]: run
@@ -231,7 +241,7 @@ def in_force(batch: StoredBatch, policy: Policy, checks: Sequence[StoredRun]) ->
         and run.params.get(names.P_BATCH_DIGEST) == batch.digest
         and run.params.get(names.P_EVALUATION_DIGEST) == batch.run.params.get(names.P_EVALUATION_DIGEST)
         and run.params[names.P_CHECK] in policy.required
-        and counts_here(run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION, ""))
+        and (any_version or counts_here(run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION, "")))
     }
     return [newest[name] for name in policy.required if name in newest]
 

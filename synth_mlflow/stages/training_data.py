@@ -20,7 +20,7 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.json_lines import json_forms
 from synth_mlflow.data.json_text import write_json_lines
 from synth_mlflow.data.markup import html_table
-from synth_mlflow.data.mixing import Mix, check_rows, check_supply, percent, read_ratio, read_shares
+from synth_mlflow.data.mixing import REAL, Mix, check_rows, check_supply, percent, read_ratio, read_shares
 from synth_mlflow.data.provenance import Record, source_in_words
 from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError, UsageError
@@ -90,9 +90,6 @@ class BatchWriter:
             If they are no table, do not have the columns of the real rows, or do not lie in the slice of the record.
         """
         self._spool.add(frame)
-
-
-REAL = "real"
 
 
 @dataclass(frozen=True)

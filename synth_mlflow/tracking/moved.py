@@ -37,7 +37,7 @@ def beside_database(tracking_uri: str, artifact_uri: str) -> Path | None:
         As the database has it, with or without ``file://``: ``/old/mlruns/1/<run>/artifacts`` of a run,
         ``/old/mlruns/1/models/<id>/artifacts`` of a model.
     """
-    database, recorded = database_file(tracking_uri), _local(artifact_uri)
+    database, recorded = database_file(tracking_uri), local_path(artifact_uri)
     if database is None or recorded is None or len(recorded.parents) < 5:
         return None
     root = recorded.parents[3 if recorded.parent.parent.name == "models" else 2]
@@ -71,7 +71,7 @@ def refuse_closed(server: Server, verb: str) -> None:
     ServerError
         If the project's folder of artifacts is on this machine, and cannot be written.
     """
-    location = _local(server.client.get_experiment(server.experiment_id).artifact_location or "")
+    location = local_path(server.client.get_experiment(server.experiment_id).artifact_location or "")
     if location is None:
         return
     place = next(folder for folder in (location, *location.parents) if folder.exists())
@@ -89,7 +89,7 @@ def refuse_closed(server: Server, verb: str) -> None:
 def moved_from(server: Server) -> Path | None:
     """The old folder of artifacts, where the database names one and files of the project lie beside it; else None."""
     database = database_file(server.tracking_uri)
-    location = _local(server.client.get_experiment(server.experiment_id).artifact_location or "")
+    location = local_path(server.client.get_experiment(server.experiment_id).artifact_location or "")
     if database is None or location is None:
         return None
     folder, root = database.resolve().parent, location.parent
@@ -121,8 +121,8 @@ def settle(server: Server) -> int:
         )
 
 
-def _local(uri: str) -> Path | None:
-    """The path of a local file; None for what lies elsewhere."""
+def local_path(uri: str) -> Path | None:
+    """The path of a local file or folder; None for what lies elsewhere."""
     parts = urlsplit(uri)
     if parts.scheme == "file":
         return Path(unquote(parts.path))

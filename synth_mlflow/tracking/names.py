@@ -28,6 +28,7 @@ STAGES: Final = (
     "handoff",
     "draft",
     "sign-off",
+    "approval",
     "reproduction",
     "production",
 )
@@ -84,6 +85,8 @@ TAG_FORMAT: Final = "synth.model_format"  # on a registered version: lightgbm, s
 TAG_SCORE: Final = "synth.score"  # on a registered version: what is expected on new data
 TAG_HANDOFF: Final = "synth.handoff_run"  # on a registered version
 TAG_SIGNED: Final = "synth.signed"
+TAG_APPROVED: Final = "synth.approved"  # NAME/VERSION, on an approval and on what it approves
+TAG_WEBHOOK_PREFIX: Final = "synth.webhook/"  # NAME/HASH, on a problem statement: what is called on a retraction
 TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores the run does not make it count
 
 # Parameters: evidence, write-once
@@ -192,6 +195,10 @@ P_EVALUATION_RUN: Final = "synth.evaluation_run"  # on a problem statement: the 
 P_HANDOFF: Final = "synth.handoff_run"
 P_SIGNED_BY: Final = "synth.signed_by"
 P_ROLE: Final = "synth.role"
+P_APPROVED_NAME: Final = "synth.approved_name"
+P_APPROVED_VERSION: Final = "synth.approved_version"
+P_APPROVED_RUN: Final = "synth.approved_run"  # the batch or the sweep
+P_APPROVED_DIGEST: Final = "synth.approved_digest"  # of the rows that are handed out
 P_LOOSER: Final = "synth.looser_than_default"
 P_RECHECKED: Final = "synth.rechecked"
 P_CHAMPION: Final = "synth.champion"
@@ -199,6 +206,8 @@ P_KEY: Final = "synth.idempotency_key"  # the tag of this name helps to find run
 P_SEAL: Final = "synth.seal"  # digest of the other parameters and of all metrics
 P_ARTIFACT_PREFIX: Final = "synth.sha256/"
 P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
+P_APPROVAL_PREFIX: Final = "synth.approval/"  # and the run id of the approval; the value is that run's seal
+P_APPROVED_PREFIX: Final = "synth.approved/"  # NAME/VERSION, on a problem statement: the run id of the approval
 P_SUMMARY_PREFIX: Final = (
     "synth.verdict_summary/"  # and 1, 2, …; on a batch: what its checks said, for those who read many
 )
@@ -274,6 +283,7 @@ A_BLAME_TABLE: Final = "blame_table.json"
 A_REPRODUCTION: Final = "reproduction.json"
 A_REPRODUCTION_TABLE: Final = "reproduction_table.json"
 A_LIMITS: Final = "limits.md"
+A_APPROVED: Final = "approved/evidence.zip"
 A_HANDOFF_HTML: Final = "report/handoff.html"
 A_HANDOFF_MARKDOWN: Final = "report/handoff.md"
 A_HANDOFF_JSON: Final = "report/handoff.json"
@@ -282,6 +292,7 @@ A_HANDOFF_JSON: Final = "report/handoff.json"
 CONTEXT_REAL: Final = "real"
 CONTEXT_SYNTHETIC: Final = "synthetic"
 CONTEXT_EVALUATION: Final = "evaluation"
+CONTEXT_TRAINING: Final = "training"  # a mix of real and synthetic rows
 
 SOURCE_TYPE: Final = "synth_mlflow_batch"  # of a synthetic batch as a dataset input
 DATASET_DIGEST_LENGTH: Final = 32  # MLflow refuses dataset digests of more than 36 characters
@@ -295,8 +306,12 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "final": (P_CHOSEN,),
     "handoff": (P_SWEEP,),
     "sign-off": (P_HANDOFF,),
+    "approval": (P_APPROVED_NAME, P_APPROVED_VERSION, P_APPROVED_RUN, P_APPROVED_DIGEST),
 }
 """What a run of a stage states at least, by stage; a run that lacks it and has no seal is somebody else's."""
+
+
+_ADDED_PREFIXES = (P_SIGN_OFF_PREFIX, P_SUMMARY_PREFIX, P_APPROVAL_PREFIX, P_APPROVED_PREFIX)
 
 
 def is_added_later(param: str) -> bool:
@@ -306,7 +321,7 @@ def is_added_later(param: str) -> bool:
     (True, True, False)
     """
     added = (P_RETRACTION, P_EVALUATION_RUN, P_HOLDOUT_ESTIMATE)
-    return param in added or param.startswith((P_SIGN_OFF_PREFIX, P_SUMMARY_PREFIX))
+    return param in added or param.startswith(_ADDED_PREFIXES)
 
 
 def vouches_for_fits(param: str) -> bool:

@@ -250,9 +250,13 @@ class Project:
         Coarse tables have rows that equal an evaluation row by chance; a model that is fitted on one knows its answer.
         Rows that equal a training row as well stay: every model knows that answer from the training row.
         """
-        real = self.row_digests(frozen.run)
-        held_out = np.isin(row_digests(rows, frozen.salt), np.setdiff1d(real["evaluation"], real["training"]))
+        held_out = self.equal_evaluation_rows(rows, frozen)
         return rows[~held_out].reset_index(drop=True) if held_out.any() else rows
+
+    def equal_evaluation_rows(self, rows: pd.DataFrame, frozen: EvaluationSet) -> npt.NDArray[np.bool_]:
+        """Which rows equal an evaluation row and no training row; of shape (n_rows,)."""
+        real = self.row_digests(frozen.run)
+        return np.isin(row_digests(rows, frozen.salt), np.setdiff1d(real["evaluation"], real["training"]))
 
     def record(self, batch: StoredBatch) -> Record:
         """A batch's provenance record; an EvidenceError if it is not the one that was recorded."""

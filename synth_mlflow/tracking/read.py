@@ -36,7 +36,12 @@ PAGE_OVER_HTTP = 100  # a server takes 2 to 3 ms for a run, and on a busy machin
 
 
 def search(
-    server: Server, experiments: Sequence[str], conditions: Sequence[str], *, view: int = ACTIVE_ONLY
+    server: Server,
+    experiments: Sequence[str],
+    conditions: Sequence[str],
+    *,
+    view: int = ACTIVE_ONLY,
+    page: int | None = None,
 ) -> list[Run]:
     """The runs that meet any of some conditions, as many times as they meet one.
 
@@ -50,13 +55,15 @@ def search(
         process would gain nothing from threads.
     view : int
         MLflow's number for which runs to look at: those that are there, or those that were deleted.
+    page : int, optional
+        How many runs come with one request.
     """
     with _collector_paused():
         if server.web and len(conditions) > 1:
             with ThreadPoolExecutor(len(conditions)) as pool:
-                found = list(pool.map(lambda condition: list(_pages(server, experiments, condition, view)), conditions))
+                found = list(pool.map(lambda condition: list(_pages(server, experiments, condition, view, page)), conditions))
             return list(itertools.chain.from_iterable(found))
-        return [run for condition in conditions for run in _pages(server, experiments, condition, view)]
+        return [run for condition in conditions for run in _pages(server, experiments, condition, view, page)]
 
 
 def newest(server: Server, condition: str, n_runs: int) -> list[Run]:
@@ -72,14 +79,16 @@ def newest(server: Server, condition: str, n_runs: int) -> list[Run]:
     )
 
 
-def _pages(server: Server, experiments: Sequence[str], condition: str, view: int) -> Iterator[Run]:
+def _pages(
+    server: Server, experiments: Sequence[str], condition: str, view: int, n_runs: int | None
+) -> Iterator[Run]:
     token: str | None = None
     while True:
         page = server.client.search_runs(
             list(experiments),
             condition,
             run_view_type=view,
-            max_results=PAGE_OVER_HTTP if server.web else PAGE,
+            max_results=n_runs or (PAGE_OVER_HTTP if server.web else PAGE),
             page_token=token,
         )
         yield from page
@@ -140,6 +149,11 @@ class Reader:
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room())
 
+    @staticmethod
+    def stored(runs: Iterable[Run]) -> list[StoredRun]:
+        """Runs of MLflow as they are read here, oldest first."""
+        return sorted(map(_stored, runs), key=_age)
+
     @guard
     def runs(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
         """Runs of some stages, oldest first.
@@ -174,6 +188,12 @@ class Reader:
         """The runs right under some others that meet a condition; under others too if ``parents`` are many."""
         few = [f"tags.`{PARENT}` = '{parent}' and {where}" for parent in parents]
         return self._found([self.server.experiment_id], few if len(few) <= FEW else [where])
+
+    def checks_of(self, batches: Sequence[str]) -> list[StoredRun]:
+        """The runs of the checks of some batches, which are named by the ids of their runs."""
+        wanted = set(batches)
+        found = self.children_of(batches, f"tags.`{names.TAG_CHECK}` LIKE '%'")
+        return [run for run in found if run.parent in wanted]
 
     @guard
     def by_ids(self, run_ids: Sequence[str]) -> list[StoredRun]:
@@ -314,7 +334,7 @@ class Reader:
             )
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise EvidenceError(f"run {run.run_id} ({run.name}) records the file {path!r}, which lies elsewhere.")
-        local = self._downloaded.get((run.run_id, path)) or fetch(self.server, run, path, Path(self._folder.name))
+        local = self._downloaded.get((run.run_id, path)) or self._fetched(run, path)
         found = file_digest(local)
         if found != recorded:
             raise EvidenceError(
@@ -324,6 +344,9 @@ class Reader:
             )
         self._downloaded[run.run_id, path] = local
         return local
+
+    def _fetched(self, run: StoredRun, path: str) -> Path:
+        return fetch(self.server, run, path, Path(self._folder.name))
 
     def _all_experiments(self) -> list[str]:
         return [experiment.experiment_id for experiment in self.server.client.search_experiments()]

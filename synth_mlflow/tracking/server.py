@@ -155,6 +155,7 @@ def connect(
     *,
     create: bool = False,
     say: Callable[[str], None] | None = None,
+    ask_first: bool = True,
 ) -> Server:
     """Open a project.
 
@@ -168,6 +169,8 @@ def connect(
         Whether a missing experiment is made.
     say : callable, optional
         Told of who writes to a database that has to be waited for.
+    ask_first : bool
+        Whether a server is asked if it is there, so that a dead one is told within seconds; costs one request.
 
     Raises
     ------
@@ -179,7 +182,7 @@ def connect(
     uri = tracking_uri or mlflow.get_tracking_uri()
     name = experiment if experiment is not None else os.environ.get(EXPERIMENT) or None
     with guarded(uri):
-        client = _client(uri, say)
+        client = _client(uri, say, ask_first=ask_first)
         found = make(client, name) if create and name is not None else find(client, name)
     return Server(client, uri, found.experiment_id, found.name)
 
@@ -299,9 +302,9 @@ def public_uri(uri: str) -> str:
     return without_passwords(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}")))
 
 
-def _client(uri: str, say: Callable[[str], None] | None = None) -> MlflowClient:
+def _client(uri: str, say: Callable[[str], None] | None = None, *, ask_first: bool = True) -> MlflowClient:
     prepare(uri, say or _silent)
-    client = _opened(uri)
+    client = _opened(uri, ask_first=ask_first)
     if database_file(uri) is not None:
         wait_longer(client._tracking_client.store.engine)  # no public way
     return client
@@ -311,9 +314,10 @@ def _silent(text: str) -> None:
     """Words that nobody listens to."""
 
 
-def _opened(uri: str) -> MlflowClient:
+def _opened(uri: str, *, ask_first: bool) -> MlflowClient:
     if uri.startswith(("http://", "https://")):
-        _refuse_silent(uri)
+        if ask_first:
+            _refuse_silent(uri)
     elif urlsplit(uri).scheme.partition("+")[0] in DATABASE_PORTS:
         _refuse_silent_database(uri)
     path = database_file(uri)
@@ -435,3 +439,12 @@ def users_run(server: Server, run_id: str | None = None) -> str:
             f"Before the run starts: `mlflow.set_tracking_uri({public_uri(server.tracking_uri)!r})`.",
         )
     return str(active.info.run_id)
+
+
+def active_run() -> tuple[Server, str] | None:
+    """MLflow's active run with the server that it is on, whichever that is; None where no run is active."""
+    active = mlflow.active_run()
+    if active is None:
+        return None
+    uri, info = mlflow.get_tracking_uri(), active.info
+    return Server(MlflowClient(tracking_uri=uri), uri, str(info.experiment_id), ""), str(info.run_id)

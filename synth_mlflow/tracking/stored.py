@@ -193,6 +193,11 @@ class StoredBatch:
         return int(self.run.params[names.P_ROWS])
 
     @property
+    def holds_no_evaluation_row(self) -> bool:
+        """Whether no row equalled an evaluation row when it was written, as its sealed run says."""
+        return self.run.metrics.get(names.M_EQUAL_ROWS) == 0
+
+    @property
     def generator(self) -> str:
         """What made it."""
         return self.run.params[names.P_GENERATOR]

@@ -29,6 +29,7 @@ COLLISIONS_MAX = 4  # of datasets that others log in the same moment
 CONTEXT = "mlflow.data.context"
 
 
+@guard
 def log_inputs(server: Server, run_id: str, inputs: Sequence[Input], models: Sequence[str] = ()) -> None:
     """Two that log a dataset first, in one moment, collide in MLflow's table; asked again, it finds the other's."""
     datasets = [_dataset_input(item) for item in inputs]
