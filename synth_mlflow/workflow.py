@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from synth_mlflow.queries.status import Repaired, Status, batches_table, checks_table, repair
     from synth_mlflow.queries.status import status as read_status
     from synth_mlflow.queries.trace import Trace, trace
+    from synth_mlflow.queries.watch import Watched, watch
     from synth_mlflow.stages.approve import Approved, ApproveRequest, approve
     from synth_mlflow.stages.define import define
     from synth_mlflow.stages.freeze import EqualRows, Store, freeze
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from synth_mlflow.sweep.curve import Curve
     from synth_mlflow.sweep.executors import EngineName
     from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
+    from synth_mlflow.tracking.webhooks import subscribe, unsubscribe
     from synth_mlflow.triggers import TriggerStates
 else:  # so that each verb loads what it uses
     blame = later("synth_mlflow.audit.blame", "blame")
@@ -98,6 +100,7 @@ else:  # so that each verb loads what it uses
     repair = later("synth_mlflow.queries.status", "repair")
     read_status = later("synth_mlflow.queries.status", "status")
     trace = later("synth_mlflow.queries.trace", "trace")
+    watch = later("synth_mlflow.queries.watch", "watch")
     ApproveRequest = later("synth_mlflow.stages.approve", "ApproveRequest")
     approve = later("synth_mlflow.stages.approve", "approve")
     define = later("synth_mlflow.stages.define", "define")
@@ -110,6 +113,8 @@ else:  # so that each verb loads what it uses
     training_data = later("synth_mlflow.stages.training_data", "training_data")
     validate = later("synth_mlflow.stages.validate", "validate")
     write_jsonl = later("synth_mlflow.stages.training_data", "write_jsonl")
+    subscribe = later("synth_mlflow.tracking.webhooks", "subscribe")
+    unsubscribe = later("synth_mlflow.tracking.webhooks", "unsubscribe")
 
 SETTLES = "status --repair"  # the one verb that may write to a project which was moved
 
@@ -855,6 +860,27 @@ class Workflow:
         """
         batch_id = _batch_id(batch)
         return retract(self.project, batch_id, reason=reason, by=user_name() if by is None else by)
+
+    @_reads
+    def watch(self, name: str) -> Watched:
+        """Who has loaded the versions of an approved name; see :func:`synth_mlflow.queries.watch.watch`."""
+        return watch(self.project, name)
+
+    @_writes("watch --webhook")
+    def add_webhook(self, name: str, webhook: str) -> Watched:
+        """Have a URL, or ``env:VARIABLE``, called when a batch of an approved name is retracted.
+
+        See :mod:`synth_mlflow.tracking.webhooks`.
+        """
+        watch(self.project, name)  # refuses a name of nothing
+        subscribe(self.project.server, self.project.problems()[0].run_id, name, webhook)
+        return watch(self.project, name)
+
+    @_writes("watch --no-webhook")
+    def remove_webhook(self, name: str, webhook: str) -> Watched:
+        """Call a URL no longer."""
+        unsubscribe(self.project.server, self.project.problems(), name, webhook)
+        return watch(self.project, name)
 
     @_writes("blame")
     def blame(

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from synth_mlflow.audit.approvals import approval_contradictions, equal_rows_contradictions
 from synth_mlflow.audit.reproduce import outcome_of
 from synth_mlflow.checks import judge, probe_from_json
 from synth_mlflow.data.columns import Schema
@@ -216,6 +217,7 @@ def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     rows = project.batch_rows(StoredBatch(run), Schema({name: record.columns[name] for name in order}))
     yield from _differences(run, {names.P_ROWS: len(rows)}, "the table")
     yield from digest_contradictions(project, run, "", rows)
+    yield from equal_rows_contradictions(project, run, rows)
 
 
 def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -403,6 +405,7 @@ _LOOKS: Mapping[str, Look] = {
     "blame": _blame,
     "handoff": _handoff,
     "sign-off": _sign_off,
+    "approval": approval_contradictions,
     "reproduction": _reproduction,
 }
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from synth_mlflow.data.approved_names import ApprovedName
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.markup import as_text, html_table
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.queries.run_index import Uses, uses_of
+from synth_mlflow.queries.watch import ReadingRun, approval_runs, readers_of
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.approvals import StoredApproval, counted_approvals
 from synth_mlflow.tracking.long_lists import PARAM_MAX
 from synth_mlflow.tracking.models import versions_that_hold
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import RetractionInfo, StoredBatch
 from synth_mlflow.tracking.ui import describe_project
+from synth_mlflow.tracking.webhooks import Call, webhooks_of
+from synth_mlflow.tracking.webhooks import call as call_webhook
 from synth_mlflow.tracking.write import add_params, set_tags
 
 
@@ -35,6 +41,12 @@ class Retraction:
     """Registered versions that hold rows of the batch, as ``models:/name/version``."""
     handoffs: tuple[str, ...]
     """Run ids; each is marked as superseded."""
+    approved: tuple[str, ...] = ()
+    """The approved versions that hold its rows, as ``project/NAME/VERSION``; none is handed out any more."""
+    read_by: tuple[ReadingRun, ...] = ()
+    """The runs outside of the project that have read one of them."""
+    webhooks: tuple[Call, ...] = ()
+    """What was called, and whether it answered."""
 
     def _repr_html_(self) -> str:
         told = [["reason", self.reason], ["by", f"{self.by}, {self.at}"]]
@@ -60,7 +72,8 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
     UsageError
         If there is no such batch, or the reason or the name is blank or too long to be kept whole.
     GateError
-        If it was retracted before; says by whom. Handoffs that a killed process left unmarked are marked first.
+        If it was retracted before; says by whom. Handoffs that a killed process left unmarked are marked first, and
+        webhooks are called again.
     """
     batch = project.batch(batch_id)
     earlier = batch.taken_back
@@ -72,6 +85,11 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
     uses = uses_of(project.reader.finished("sweep", "final", "handoff"), batch.id)
     _mark(project, batch, told, uses)
     describe_project(project)
+    approved = _approved(project, batch)
+    readers = readers_of(project, approved) if approved else ()
+    calls = tuple(_calls(project, batch, told, approved, readers))
+    for call in (each for each in calls if not each.delivered):
+        project.say(f"the webhook {call.webhook} was not told of the retraction: {call.answer}")
     if earlier is not None:
         raise GateError(f"batch {batch.id} was retracted already: {earlier.words}.", "A retraction is for good.")
     return Retraction(
@@ -83,7 +101,36 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
         sweeps=tuple(run.run_id for run in uses.sweeps),
         models=_models(project, uses, batch.id),
         handoffs=tuple(run.run_id for run in uses.handoffs),
+        approved=_addresses(project, approved),
+        read_by=readers,
+        webhooks=calls,
     )
+
+
+def _approved(project: Project, batch: StoredBatch) -> list[StoredApproval]:
+    """The versions that hold rows of a batch; those of another batch with the same rows too."""
+    found = counted_approvals(approval_runs(project))
+    return [each for each in found if batch.digest == each.digest or batch.id in each.batches]
+
+
+def _addresses(project: Project, approved: Iterable[StoredApproval]) -> tuple[str, ...]:
+    return tuple(ApprovedName(project.server.experiment, each.name, each.version).text for each in approved)
+
+
+def _calls(
+    project: Project,
+    batch: StoredBatch,
+    told: RetractionInfo,
+    approved: Sequence[StoredApproval],
+    readers: Sequence[ReadingRun],
+) -> Iterator[Call]:
+    """Call the webhooks of the names that hold its rows; the batch is retracted already, whatever becomes of them."""
+    problems, facts = project.problems(), asdict(told)
+    facts |= {"event": "retraction", "project": project.server.experiment, "batch": batch.id, "digest": batch.digest}
+    facts |= {"approved": list(_addresses(project, approved)), "read_by": [asdict(each) for each in readers]}
+    hooks = (hook for name in dict.fromkeys(each.name for each in approved) for hook in webhooks_of(problems, name))
+    for hook in dict.fromkeys(hooks):
+        yield call_webhook(hook, facts)
 
 
 def _models(project: Project, uses: Uses, batch_id: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from synth_mlflow.audit.recheck import recheck
 from synth_mlflow.backends.batch_writer import user_name
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.markup import html_table
+from synth_mlflow.data.markup import checked_line, html_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.in_force import refuse_other_set
 from synth_mlflow.gate.policy import policy_of
@@ -127,11 +127,8 @@ def sign(project: Project, asked: SignRequest) -> SignedOff:
 
 def _refuse_blank(asked: SignRequest) -> None:
     for what, text in (("name", asked.name), ("role", asked.role)):
-        if not text.strip() or len(text) > LONGEST or text != " ".join(text.split()):
-            raise UsageError(
-                f"a sign-off needs a {what} on one line, of 1 to {LONGEST} characters; found {text[:40]!r}.",
-                'Say both: `synth-mlflow report --sign "Ada Lind" --role "model owner"`.',
-            )
+        fix = 'Say both: `synth-mlflow report --sign "Ada Lind" --role "model owner"`.'
+        checked_line(text, LONGEST, f"a sign-off needs a {what}", fix)
 
 
 def _handoff(project: Project, runs: list[StoredRun], wanted: str | None) -> StoredRun:

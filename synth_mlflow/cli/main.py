@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from synth_mlflow.cli import output
+from synth_mlflow.cli.approved_commands import approve, fetch, publish, watch
 from synth_mlflow.cli.generate_command import generate
 from synth_mlflow.cli.options import completion
 from synth_mlflow.cli.output import hide
@@ -68,6 +69,10 @@ for verb in (
     validate,
     sweep,
     report,
+    approve,
+    fetch,
+    publish,
+    watch,
     run_all,
     status,
     check,

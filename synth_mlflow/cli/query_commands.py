@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from synth_mlflow.cli import options, output
+from synth_mlflow.cli.approved_commands import tell_calls, tell_readers
 from synth_mlflow.cli.options import DATA_HELP, GlobalOptions, OptionalPath, OptionalText, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import EvidenceError, UsageError
@@ -283,6 +284,10 @@ def retract(
     _listed("models that hold its rows", found.models)
     _listed("sweeps that used it", found.sweeps)
     _listed("handoffs that are superseded now", found.handoffs)
+    if found.approved:
+        _listed("approved versions that are handed out no longer", found.approved)
+        tell_readers(found.read_by)
+        tell_calls(found.webhooks)
     return output.next_command("synth-mlflow status")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synth_mlflow.tracking.project import Project
     from synth_mlflow.workflow import Workflow
 
-READS = frozenset({"status", "check", "verify", "identify", "trace", "diff", "export"})
+READS = frozenset({"status", "check", "verify", "identify", "trace", "diff", "export", "watch"})
 """The verbs that write nothing, also not on the run that `mlflow run` has made for them."""
 
 
@@ -32,14 +32,9 @@ def open_workflow(verb: str, given: GlobalOptions, *, begins: str | None = None)
     """
     say = Progress(given.quiet)
     say.wait("loading MLflow")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # and, on stdout, of every run that ends
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one bar a file; the live line says more
-    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # environments made by uv hold no pip
+    quiet_mlflow()
     import synth_mlflow
-    from synth_mlflow.data.private import private_room
 
-    tempfile.tempdir = str(private_room())  # MLflow's own temporary files hold rows too
     workflow_class = synth_mlflow.Workflow  # the error for a missing libgomp is raised here
     from synth_mlflow.tracking.project import Project
     from synth_mlflow.tracking.server import connect, connect_by_id, take_over_mlflow_run
@@ -59,6 +54,17 @@ def open_workflow(verb: str, given: GlobalOptions, *, begins: str | None = None)
     if verb not in READS:
         adopted_as_workflow(server, adopted.run_id, verb)
     return workflow_class.of(_at(Project(server, workflow_run=adopted.run_id, say=say, count=say.count), given))
+
+
+def quiet_mlflow() -> None:
+    """Keep MLflow from printing beside a verb, and its temporary files in a room of this user."""
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # MLflow tells of every table that it makes
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # and, on stdout, of every run that ends
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # one bar a file; the live line says more
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # environments made by uv hold no pip
+    from synth_mlflow.data.private import private_room
+
+    tempfile.tempdir = str(private_room())  # MLflow's own temporary files hold rows too
 
 
 def _at(project: Project, given: GlobalOptions) -> Project:

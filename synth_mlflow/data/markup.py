@@ -56,6 +56,17 @@ def as_text(value: object) -> str:
     return _HELD_AT_START.sub(lambda match: f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}", text)
 
 
+def checked_line(text: str, longest: int, found: str, fix: str) -> str:
+    """The text, if it is one line of so many characters at most; a UsageError otherwise.
+
+    >>> checked_line("Ada Lind", 200, "a sign-off needs a name", "")
+    'Ada Lind'
+    """
+    if not text.strip() or len(text) > longest or text != " ".join(text.split()):
+        raise UsageError(f"{found} on one line, of 1 to {longest} characters; found {text[:40]!r}.", fix)
+    return text
+
+
 def as_lines(text: str) -> str:
     """A text of several paragraphs; the breaks between lines stay."""
     return "\n".join(as_text(line) for line in text.splitlines())

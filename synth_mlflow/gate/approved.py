@@ -1,8 +1,8 @@
 """The gate of approved data, asked again each time that somebody loads it by name.
 
-The same rules as before a sweep, from what is recorded: the policy of the statement in force, the newest checks under it,
-retractions by content, the evaluation set in force. Only the version of a check may be an older one than that which is
-installed, so that a newer package does not close the gate of data that stay what they were.
+The same rules as before a sweep, from what is recorded: the policy of the statement in force, the newest checks under
+it, retractions by content, the evaluation set in force. Only the version of a check may be another one than that which
+is installed, so that a newer package does not close the gate of data that stay what they were.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def require_standing(project: Project, approval: StoredApproval, asked: Approved
     checks = group_checks(project.reader.checks_of([batch.run.run_id for batch in batches]))
     for batch in batches:
         project.reader.verify_seal(batch.run)
-        told = batch.taken_back
+        told, again = batch.taken_back, "--mix" if approval.is_mix else "BATCH"
         if batch.retracted:
             raise GateError(
                 f"{asked.at(approval.version).text} is not handed out: batch {batch.id} was retracted"
                 f"{f' {told.words}' if told else ''}.",
-                f"Approve other rows: `synth-mlflow approve {'--mix' if approval.is_mix else 'BATCH'} --as {asked.name}`.",
+                f"Approve other rows: `synth-mlflow approve {again} --as {asked.name}`.",
             )
         verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []), any_version=True)
         if not verdict.gate_open:

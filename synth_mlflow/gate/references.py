@@ -42,8 +42,8 @@ class ReferenceIndex:
     def missing(self, run: StoredRun) -> Iterator[str]:
         """What a run names and the project does not hold any more."""
         named = [("parent", run.parent), ("sweep", run.params.get(names.P_SWEEP))]
-        prefix = names.P_SIGN_OFF_PREFIX
-        named += [("sign-off", name.removeprefix(prefix)) for name in run.params if name.startswith(prefix)]
+        for label, prefix in (("sign-off", names.P_SIGN_OFF_PREFIX), ("approval", names.P_APPROVAL_PREFIX)):
+            named += [(label, name.removeprefix(prefix)) for name in run.params if name.startswith(prefix)]
         for label, run_id in named:
             if run_id and run_id not in self._ids:
                 yield f"its {label} run {run_id} is gone"

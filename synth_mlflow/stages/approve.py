@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from synth_mlflow.backends.batch_writer import user_name
 from synth_mlflow.data.approved_names import ApprovedName, checked_name
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.markup import as_text, checked_line
 from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.gate.approved import SHOWN
 from synth_mlflow.gate.in_force import policy_in_force, policy_run, refuse_other_set
@@ -85,7 +85,8 @@ def approve(project: Project, asked: ApproveRequest) -> Approved:
     checked_name(asked.name)
     by = user_name() if asked.by is None else asked.by
     for what, text in (("name", by), ("role", asked.role)):
-        _refuse_blank(what, text)
+        fix = 'Say both: `synth-mlflow approve BATCH --as NAME --by "Ada Lind" --role "data owner"`.'
+        checked_line(text, LONGEST, f"an approval needs a {what}", fix)
     subject = _subject(project, asked)
     content = _content(project, subject)
     if asked.webhook:
@@ -103,22 +104,18 @@ def approve(project: Project, asked: ApproveRequest) -> Approved:
     return _told(project, approval)
 
 
-def _refuse_blank(what: str, text: str) -> None:
-    if not text.strip() or len(text) > LONGEST or text != " ".join(text.split()):
-        raise UsageError(
-            f"an approval needs a {what} on one line, of 1 to {LONGEST} characters; found {text[:40]!r}.",
-            'Say both: `synth-mlflow approve BATCH --as NAME --by "Ada Lind" --role "data owner"`.',
-        )
-
-
 def _subject(project: Project, asked: ApproveRequest) -> StoredRun:
     """The run of the batch or of the sweep."""
     batches = {} if asked.mix else {batch.id: batch.run for batch in project.batches()}
     if asked.what is None:
         newest = project.reader.latest("sweep") if asked.mix else None
         if newest is None:
-            raise GateError("this project has no sweep.", "First: `synth-mlflow sweep`.") if asked.mix else UsageError(
-                "nothing was named to approve.", "Name a batch or a sweep, or give `--mix` for the newest sweep."
+            raise (
+                GateError("this project has no sweep.", "First: `synth-mlflow sweep`.")
+                if asked.mix
+                else UsageError(
+                    "nothing was named to approve.", "Name a batch or a sweep, or give `--mix` for the newest sweep."
+                )
             )
         return newest
     if asked.what in batches:
@@ -151,9 +148,8 @@ class _Content:
 def _content(project: Project, subject: StoredRun) -> _Content:
     problem, frozen = project.problem(), project.evaluation_set()
     project.reader.verify_seal(subject)
-    if subject.stage == "batch":
-        batches = (StoredBatch(subject),)
-    else:
+    batches: tuple[StoredBatch, ...] = (StoredBatch(subject),)
+    if subject.stage == "sweep":
         refuse_other_set(frozen, subject, f"sweep {subject.run_id}", "synth-mlflow approve --mix")
         inside = final_of(project, subject).batches
         batches = tuple(batch for batch in project.batches() if batch.id in inside)
@@ -180,13 +176,16 @@ def _evidence(
     """The files that the gate reads, and the rows."""
     policy, checks = policy_in_force(problem), group_checks(project.reader.checks_of([b.run.run_id for b in batches]))
     deciding = [run for batch in batches for run in in_force(batch, policy, checks.get(batch.run.run_id, []))]
-    row_digests = [] if all(batch.holds_no_evaluation_row for batch in batches) else [names.A_ROW_DIGESTS]
+    retracted = project.reader.retracted()  # the rows of each are compared with these at every load
+    no_digests = not retracted and all(batch.holds_no_evaluation_row for batch in batches)
+    row_digests = [] if no_digests else [names.A_ROW_DIGESTS]
     return [
         *bundle_parts([problem.run], [names.A_STATEMENT, names.A_COLUMNS]),
         *bundle_parts([policy_run(project, problem.run)], [names.A_POLICY]),
         *bundle_parts([frozen.run], [names.A_SCHEMA, names.A_COLUMNS, *row_digests]),
         *bundle_parts([batch.run for batch in batches], [names.A_RECORD, names.A_BATCH]),
         *bundle_parts(deciding, [names.A_PROBES]),
+        *bundle_parts(retracted, [names.A_ROW_DIGESTS]),
     ]
 
 
@@ -205,7 +204,9 @@ class _Approving:
         """The run of the approval, with a version number of its own."""
         server = self.project.server
         tags = {names.TAG_BATCHES: " ".join(batch.id for batch in self.content.batches)}
-        run_id = create_run(server, NewRun("approval", f"approved · {self.name}", key, tags), parent=self.subject.run_id)
+        run_id = create_run(
+            server, NewRun("approval", f"approved · {self.name}", key, tags), parent=self.subject.run_id
+        )
         with writing(server, run_id) as draft:
             version = _claim(self.project, self.name, run_id)
             self._state(draft, version, key)
@@ -231,9 +232,9 @@ class _Approving:
         draft.tag(names.TAG_APPROVED, f"{self.name}/{version}")
         address = ApprovedName(self.project.server.experiment, self.name, version).text
         draft.describe(
-            f"**Approved** as `{as_text(address)}`: {content.words}.\n\n"
+            f"**Approved** as {as_text(address)}: {content.words}.\n\n"
             f"| who | as | when |\n|---|---|---|\n| {as_text(self.by)} | {as_text(self.role)} | {at} |\n\n"
-            "A name and a digest: whoever may write here may have typed the name. The gate is asked again at every load."
+            "A name and a digest: whoever may write here may have typed the name. Every load asks the gate again."
         )
 
 
@@ -258,7 +259,7 @@ def _count(project: Project, approval: StoredApproval) -> None:
     if param not in subject.params:
         add_params(server, subject.run_id, {param: run.params[names.P_SEAL]})
     address = ApprovedName(server.experiment, approval.name, approval.version).text
-    line = f"**APPROVED** as `{as_text(address)}` by {as_text(approval.by)}, {approval.at}"
+    line = f"**APPROVED** as {as_text(address)} by {as_text(approval.by)}, {approval.at}"
     note = subject.tags.get(names.TAG_NOTE, "")
     if line not in note:
         set_tags(server, subject.run_id, {names.TAG_APPROVED: approval.label, names.TAG_NOTE: f"{line}\n\n{note}"})

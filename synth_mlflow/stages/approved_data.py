@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from synth_mlflow.data.approved_names import ApprovedName, parse_address
-from synth_mlflow.data.digests import row_digests
 from synth_mlflow.data.table_files import read_parquet
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import EvidenceError, UsageError
@@ -24,7 +23,7 @@ from synth_mlflow.tracking.draft import Input
 from synth_mlflow.tracking.known_runs import KnownRuns
 from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.server import active_run, connect
+from synth_mlflow.tracking.server import active_run, connect, users_run
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.tracking.write import log_inputs
@@ -37,8 +36,8 @@ def load_batch(
 ) -> ApprovedBatch:
     """An approved batch by its name.
 
-    Its gate is asked again, its file is compared with its digest, and the active MLflow run, if there is one, gets it as
-    a dataset input. A server is asked for it five times at most, unless other batches of the project were retracted.
+    Its gate is asked again, its file is compared with its digest, and the active MLflow run, if there is one, gets it
+    as a dataset input. A server is asked for it five times at most, unless other batches of the project were retracted.
 
     Parameters
     ----------
@@ -71,9 +70,7 @@ def load_batch(
         return _batch(found, deep=deep)
 
 
-def load_mix(
-    address: str, *, tracking_uri: str | None = None, data: str | Path | None = None
-) -> ApprovedMix:
+def load_mix(address: str, *, tracking_uri: str | None = None, data: str | Path | None = None) -> ApprovedMix:
     """The approved mix of a sweep by its name: the rows that its final model was fitted on.
 
     As :func:`load_batch`; rows are always compared with the content digest that was approved.
@@ -98,11 +95,22 @@ def load_mix(
 
 
 def load_approved(
-    address: str, *, tracking_uri: str | None = None, data: str | Path | None = None, deep: bool = False
+    address: str,
+    *,
+    tracking_uri: str | None = None,
+    data: str | Path | None = None,
+    deep: bool = False,
+    run_id: str | None = None,
 ) -> ApprovedBatch | ApprovedMix:
-    """A batch or a mix, whichever an address stands for; as :func:`load_batch` and :func:`load_mix`."""
+    """A batch or a mix, whichever an address stands for; as :func:`load_batch` and :func:`load_mix`.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        The run on the same server that reads it, in place of the active one.
+    """
     with undisturbed():
-        found = _open(address, tracking_uri, data)
+        found = replace(_open(address, tracking_uri, data), run_id=run_id)
         return _mix(found) if found.approval.is_mix else _batch(found, deep=deep)
 
 
@@ -116,6 +124,8 @@ class _Found:
     frozen: EvaluationSet
     approval: StoredApproval
     batches: tuple[StoredBatch, ...]
+    run_id: str | None = None
+    """The run that reads it, where it is not the active one."""
 
 
 def _open(address: str, tracking_uri: str | None, data: str | Path | None) -> _Found:
@@ -140,7 +150,7 @@ def _batch(found: _Found, *, deep: bool) -> ApprovedBatch:
     record = found.project.record(batch)
     given = batch_input(batch, len(found.frozen.schema.kinds))
     version = _version(found, [replace(given, name=found.asked.text[:NAME_MAX])])
-    return ApprovedBatch(version, found.frozen.schema, record, path, kept, found.reader)
+    return ApprovedBatch(version, found.frozen.schema, found.project, record, path, kept)
 
 
 def _rows_to_fit(found: _Found, batch: StoredBatch, path: Path) -> npt.NDArray[np.bool_] | None:
@@ -162,7 +172,7 @@ def _mix(found: _Found) -> ApprovedMix:
     target = found.project.problem().statement.task.target
     records = tuple(found.project.record(batch) for batch in found.batches)
     version = _version(found, _mix_inputs(found, mix))
-    return ApprovedMix(version, found.frozen.schema, mix, target, records)
+    return ApprovedMix(version, found.frozen.schema, found.project, mix, target, records)
 
 
 def _mix_inputs(found: _Found, mix: ChosenMix) -> list[Input]:
@@ -174,8 +184,10 @@ def _mix_inputs(found: _Found, mix: ChosenMix) -> list[Input]:
 
 
 def _version(found: _Found, inputs: Sequence[Input]) -> ApprovedVersion:
-    approval, active = found.approval, active_run()
-    if active is not None:
+    approval = found.approval
+    named = found.run_id and (found.project.server, users_run(found.project.server, found.run_id))
+    active = named or active_run()
+    if active:
         log_inputs(*active, inputs)
     return ApprovedVersion(
         address=found.asked.text,
@@ -186,5 +198,5 @@ def _version(found: _Found, inputs: Sequence[Input]) -> ApprovedVersion:
         by=approval.by,
         role=approval.role,
         at=approval.at,
-        logged_on=None if active is None else active[1],
+        logged_on=active[1] if active else None,
     )

@@ -1,4 +1,4 @@
-"""What loading by name gives: the rows of an approved batch or mix, for whatever library, with what is known of them."""
+"""What loading by name gives: the rows of an approved batch or mix, for any library, with what is known of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from synth_mlflow.data.table_files import PARQUET, read_parquet
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import UsageError
 from synth_mlflow.stages.chosen_mix import ChosenMix
-from synth_mlflow.tracking.known_runs import KnownRuns
+from synth_mlflow.tracking.project import Project
 
 APPROVAL_KEY = b"synth_mlflow.approval"
 ORIGIN, WEIGHT = "synth_mlflow_origin", "synth_mlflow_weight"
@@ -64,6 +64,8 @@ class ApprovedRows:
     version: ApprovedVersion
     schema: Schema
     """The columns and their kinds."""
+    project: Project = field(repr=False)
+    """What they are from; holds the folder of their files."""
 
     def __len__(self) -> int:
         return len(self.to_pandas())
@@ -80,6 +82,10 @@ class ApprovedRows:
     def to_arrow(self) -> pa.Table:
         """A Table of PyArrow."""
         return pa.Table.from_pandas(self.to_pandas(), preserve_index=False)
+
+    def to_published(self) -> pa.Table:
+        """As :meth:`to_arrow`, with the columns that a file of them has beside the project's."""
+        return self.to_arrow()
 
     def to_polars(self) -> Any:
         """A DataFrame of Polars; a UsageError where it is not installed."""
@@ -116,8 +122,11 @@ class ApprovedBatch(ApprovedRows):
     """The Parquet file of the batch on this machine, while this object lives."""
     kept: npt.NDArray[np.bool_] | None
     """Which rows are handed out, of shape (n_rows of the file,); None for all."""
-    _reader: KnownRuns = field(repr=False)
-    """Holds the folder of the file."""
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The record alone."""
+        return (self.record,)
 
     @property
     def n_left_out(self) -> int:
@@ -206,12 +215,15 @@ class ApprovedMix(ApprovedRows):
 
     def write(self, path: str | Path) -> Path:
         """A Parquet file with two further columns: what each row is, and how much it counts."""
-        target, table = refuse_target(path), self.to_arrow()
-        table = table.append_column(ORIGIN, pa.array(self.origin.astype(str)))
-        table = table.append_column(WEIGHT, pa.array(self.weights.to_numpy()))
+        target, table = refuse_target(path), self.to_published()
         facts = {APPROVAL_KEY: canonical_json(self.facts()).encode()}
         pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **facts}), target)
         return target
+
+    def to_published(self) -> pa.Table:
+        """With what each row is, and how much it counts."""
+        table = self.to_arrow().append_column(ORIGIN, pa.array(self.origin.tolist(), pa.string()))
+        return table.append_column(WEIGHT, pa.array(self.weights.to_numpy()))
 
     def facts(self) -> dict[str, Any]:
         """As :meth:`ApprovedRows.facts`."""

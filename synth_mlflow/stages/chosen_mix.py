@@ -52,9 +52,7 @@ def final_of(project: Project, sweep: StoredRun) -> StoredRun:
     return project.reader.verify_seal(finals[0])
 
 
-def chosen_mix(
-    project: Project, frozen: EvaluationSet, sweep: StoredRun, batches: Sequence[StoredBatch]
-) -> ChosenMix:
+def chosen_mix(project: Project, frozen: EvaluationSet, sweep: StoredRun, batches: Sequence[StoredBatch]) -> ChosenMix:
     """Read the mix that a sweep chose.
 
     Parameters

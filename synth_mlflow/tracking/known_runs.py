@@ -10,15 +10,15 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.moved import local_path
 from synth_mlflow.tracking.read import Reader, StoredRun, search
-from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.tracking.server import ACTIVE_AND_DELETED, Server, guard, server_failures
+from synth_mlflow.tracking.stored_run import reading
 
 NOT_NEEDED = ("ratio", "baseline", "workflow", "handoff", "sign-off", "reproduction", "production")
 """Stages that no gate reads."""
@@ -99,10 +99,11 @@ class KnownRuns(Reader):
         """One request, without asking first whether it is a folder; None where it fails: the slow way says why."""
         target = Path(self._folder.name) / run.run_id / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        failures: tuple[type[Exception], ...] = (*server_failures(), ValueError, AttributeError)
         try:
-            store = get_artifact_repository(run.artifact_uri, tracking_uri=self.server.tracking_uri)
+            store: Any = get_artifact_repository(run.artifact_uri, tracking_uri=self.server.tracking_uri)
             store._download_file(path, str(target))  # each store has it; what is public asks twice
-        except (*server_failures(), MlflowException, ValueError, AttributeError):
+        except failures:
             return None
         return target if target.is_file() else None
 

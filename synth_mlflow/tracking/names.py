@@ -86,6 +86,7 @@ TAG_SCORE: Final = "synth.score"  # on a registered version: what is expected on
 TAG_HANDOFF: Final = "synth.handoff_run"  # on a registered version
 TAG_SIGNED: Final = "synth.signed"
 TAG_APPROVED: Final = "synth.approved"  # NAME/VERSION, on an approval and on what it approves
+TAG_ROWS_DIGEST: Final = "synth.rows_digest"  # on an evaluation dataset of MLflow: of its rows
 TAG_WEBHOOK_PREFIX: Final = "synth.webhook/"  # NAME/HASH, on a problem statement: what is called on a retraction
 TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores the run does not make it count
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -61,9 +61,10 @@ def search(
     with _collector_paused():
         if server.web and len(conditions) > 1:
             with ThreadPoolExecutor(len(conditions)) as pool:
-                found = list(pool.map(lambda condition: list(_pages(server, experiments, condition, view, page)), conditions))
+                pages = partial(_pages, server, experiments, view=view, n_runs=page)
+                found = list(pool.map(lambda condition: list(pages(condition)), conditions))
             return list(itertools.chain.from_iterable(found))
-        return [run for condition in conditions for run in _pages(server, experiments, condition, view, page)]
+        return [run for each in conditions for run in _pages(server, experiments, each, view, page)]
 
 
 def newest(server: Server, condition: str, n_runs: int) -> list[Run]:
@@ -79,9 +80,7 @@ def newest(server: Server, condition: str, n_runs: int) -> list[Run]:
     )
 
 
-def _pages(
-    server: Server, experiments: Sequence[str], condition: str, view: int, n_runs: int | None
-) -> Iterator[Run]:
+def _pages(server: Server, experiments: Sequence[str], condition: str, view: int, n_runs: int | None) -> Iterator[Run]:
     token: str | None = None
     while True:
         page = server.client.search_runs(

@@ -31,9 +31,10 @@ def artifact_path(experiment_id: str, run_id: str, path: str) -> str:
     return f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{quote(path)}?{TRAINING}"
 
 
-def run_url(server: Server, run_id: str) -> str | None:
-    """The page of a run; None where the tracking URI is no HTTP server."""
-    return None if server.web is None else f"{server.web.rstrip('/')}/{run_path(server.experiment_id, run_id)}"
+def run_url(server: Server, run_id: str, experiment_id: str = "") -> str | None:
+    """The page of a run, of this project or another experiment; None where the tracking URI is no HTTP server."""
+    page = run_path(experiment_id or server.experiment_id, run_id)
+    return None if server.web is None else f"{server.web.rstrip('/')}/{page}"
 
 
 def runs_url(server: Server, web: str) -> str:

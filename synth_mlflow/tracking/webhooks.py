@@ -1,7 +1,7 @@
 """What is called when approved data are retracted: a URL for each name, which anybody who may write can add or remove.
 
-It stands in a tag of the project's first problem statement, and is no evidence. A call sends a few facts as JSON, never a
-row, and nothing that this machine knows beside them: no password of a `.netrc`, no cookie; it follows no redirect.
+It stands in a tag of the project's first problem statement, and is no evidence. A call sends a few facts as JSON, never
+a row, and nothing else that this machine knows: no password of a `.netrc`, no cookie. It follows no redirect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from synth_mlflow.errors import UsageError, without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import Server
-from synth_mlflow.tracking.write import set_tags
+from synth_mlflow.tracking.write import delete_tag, set_tags
 
 SECONDS_TO_CONNECT, SECONDS_TO_ANSWER = 4, 8
 LONGEST = 2_000  # characters of a URL
@@ -49,6 +49,22 @@ def subscribe(server: Server, root: str, name: str, webhook: str) -> None:
         If it is no URL that can be called, or carries a password.
     """
     set_tags(server, root, {_tag(name, checked_webhook(webhook)): webhook})
+
+
+def unsubscribe(server: Server, problems: Iterable[StoredRun], name: str, webhook: str) -> None:
+    """Call a URL no longer.
+
+    Raises
+    ------
+    UsageError
+        If it is none of the name's.
+    """
+    tag = _tag(name, webhook)
+    holders = [run for run in problems if tag in run.tags]
+    if not holders:
+        raise UsageError(f"{shown(webhook)} is no webhook of {name!r}.", f"`synth-mlflow watch {name}` lists them.")
+    for run in holders:
+        delete_tag(server, run.run_id, tag)
 
 
 def checked_webhook(webhook: str) -> str:

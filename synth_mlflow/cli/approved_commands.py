@@ -1,0 +1,167 @@
+"""The verbs about approved data: approve rows under a name, fetch, publish and watch them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synth_mlflow.cli import options, output
+from synth_mlflow.cli.options import DATA_HELP, GlobalOptions, OptionalPath, OptionalText, real_rows_option, shared
+from synth_mlflow.cli.session import open_workflow, quiet_mlflow
+from synth_mlflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from synth_mlflow.queries.watch import ReadingRun, Watched
+    from synth_mlflow.tracking.webhooks import Call
+
+
+FORMATS = ("parquet", "delta", "hugging-face", "mlflow")
+
+
+@click.command()
+@click.argument("what", type=OptionalText(), default="", shell_complete=options.batches)
+@click.option("--as", "name", required=True, metavar="NAME", help="Others load it as PROJECT/NAME@approved.")
+@click.option("--mix", is_flag=True, help="The mix that a sweep chose; without WHAT, of the newest sweep.")
+@click.option("--by", type=OptionalText(), metavar="NAME", help="Who approves; by default your user name.")
+@click.option("--role", default="approver", show_default=True, help="As what.")
+@click.option("--webhook", type=OptionalText(), metavar="URL",
+              help="Called when a batch of it is retracted; env:VARIABLE keeps the URL off the server.")  # fmt: skip
+@real_rows_option
+@shared
+def approve(
+    given: GlobalOptions,
+    what: str | None,
+    name: str,
+    mix: bool,
+    by: str | None,
+    role: str,
+    webhook: str | None,
+) -> None:
+    """Approve WHAT, a batch or the mix of a sweep, as a version of a name; its gate is asked now and at each load."""
+    found = open_workflow("approve", given).approve(what, name=name, mix=mix, by=by, role=role, webhook=webhook)
+    if given.as_json:
+        return output.as_json(found)
+    output.line(f"approved: {found.address}, a {found.kind} of {found.rows:,} rows, by {found.by} ({found.role})")
+    output.line(f"  digest {found.digest}; run {found.run_id}")
+    load = "load_mix" if found.kind == "mix" else "load_batch"
+    project = found.address.rpartition("/")[0]
+    output.line(f'  in Python: synth_mlflow.{load}("{project}@approved")')
+    return output.next_command(f"synth-mlflow fetch {project}@approved --output {found.name}.parquet")
+
+
+@click.command()
+@click.argument("address")
+@click.option("--output", "target", type=OptionalPath(), required=True, help="The Parquet file to write.")
+@click.option("--run", "run_id", type=OptionalText(), metavar="RUN", help="Log it as a dataset input of this run.")
+@click.option("--data", type=OptionalPath(), help=DATA_HELP)
+@shared
+def fetch(
+    given: GlobalOptions,
+    address: str,
+    target: Path,
+    run_id: str | None,
+    data: Path | None,
+) -> None:
+    """Write the rows of ADDRESS (PROJECT/NAME@approved or PROJECT/NAME/2) to a file, if its gate is open.
+
+    Every row is digested again. A mix has two further columns: what each row is, and how much it counts.
+    """
+    quiet_mlflow()
+    from synth_mlflow.stages.approved_data import load_approved
+    from synth_mlflow.stages.approved_rows import refuse_target
+
+    refuse_target(target)
+    found = load_approved(address, tracking_uri=given.tracking_uri, data=data, deep=True, run_id=run_id)
+    written = found.write(target)
+    told = {**found.facts(), "written": written, "rows": len(found), "logged_on": found.version.logged_on}
+    if given.as_json:
+        return output.as_json(told)
+    output.line(f"written: {written}, {len(found):,} rows of {found.version.address}, digest {found.version.digest}")
+    output.line(f"  approved by {found.version.by} ({found.version.role}) on {found.version.at[:10]}")
+    if found.version.logged_on:
+        output.line(f"  logged as a dataset input of run {found.version.logged_on}")
+    return output.next_command(f"synth-mlflow watch {found.version.address.rpartition('/')[0]}")
+
+
+@click.command()
+@click.argument("address")
+@click.option("--format", "format_name", required=True, type=click.Choice(FORMATS),
+              help="A folder of Parquet, a Delta table, a dataset folder with its card, an evaluation dataset.")  # fmt: skip
+@click.option("--output", "target", type=OptionalPath(), help="A new folder; not for mlflow.")
+@click.option("--data", type=OptionalPath(), help=DATA_HELP)
+@shared
+def publish(
+    given: GlobalOptions,
+    address: str,
+    format_name: str,
+    target: Path | None,
+    data: Path | None,
+) -> None:
+    """Write the rows of ADDRESS for another tool, with their provenance; they are read back and compared."""
+    quiet_mlflow()
+    from synth_mlflow.stages.publish import publish as write
+
+    found = write(address, format_name, target, tracking_uri=given.tracking_uri, data=data)
+    if given.as_json:
+        return output.as_json(found)
+    output.line(f"published: {found.rows:,} rows of {found.address} as {found.format}: {found.where}")
+    output.line(f"  read back, their content digest is {found.rows_digest}")
+    return output.next_command(f"synth-mlflow watch {found.address.rpartition('/')[0]}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--webhook", type=OptionalText(), metavar="URL", help="Call this URL on a retraction from now on.")
+@click.option("--no-webhook", "dropped", type=OptionalText(), metavar="URL", help="Call this URL no longer.")
+@shared
+def watch(
+    given: GlobalOptions,
+    name: str,
+    webhook: str | None,
+    dropped: str | None,
+) -> None:
+    """The versions of NAME (or PROJECT/NAME), who has loaded each, and what is called when one is retracted."""
+    from dataclasses import replace
+
+    from synth_mlflow.data.approved_names import parse_name
+
+    project, short = parse_name(name)
+    if project and given.experiment not in (None, project):
+        raise UsageError(
+            f"{name} is of project {project!r}, and --experiment names {given.experiment!r}.", "Leave it out."
+        )
+    writes = "watch --webhook" if webhook or dropped else "watch"
+    workflow = open_workflow(writes, replace(given, experiment=project or given.experiment))
+    if dropped:
+        workflow.remove_webhook(short, dropped)
+    found = workflow.add_webhook(short, webhook) if webhook else workflow.watch(short)
+    if given.as_json:
+        return output.as_json(found)
+    _tell_watched(found)
+    return output.next_command(f"synth-mlflow fetch {found.name}@approved --output {short}.parquet")
+
+
+def _tell_watched(found: Watched) -> None:
+    for each in found.versions:
+        output.line(
+            f"{each.address}: {each.kind} of {each.rows:,} rows, approved by {each.by} ({each.role}) {each.at[:10]}"
+        )
+        if each.retracted:
+            output.line(f"  RETRACTED: {each.retracted}")
+        tell_readers(each.read_by)
+    output.line(f"called on a retraction: {', '.join(found.webhooks) or 'nothing'}")
+
+
+def tell_readers(runs: tuple[ReadingRun, ...]) -> None:
+    """List the runs that have read approved rows."""
+    output.line(f"  read by: {'' if runs else 'no run'}")
+    for run in runs:
+        output.line(f"    {run.name} (run {run.run_id}) in {run.experiment!r}, by {run.by}, {run.status}")
+
+
+def tell_calls(calls: tuple[Call, ...]) -> None:
+    """List what was called, and what it answered."""
+    for call in calls:
+        output.line(f"  {'told' if call.delivered else 'NOT told'}: {call.webhook} ({call.answer})")
