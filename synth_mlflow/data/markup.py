@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from synth_mlflow.errors import UsageError
+
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Rows under a header, with every text escaped.

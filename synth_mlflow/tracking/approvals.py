@@ -184,11 +184,12 @@ def _is_named(run: StoredRun, by_id: Mapping[str, StoredRun]) -> bool:
     return subject is None or names.P_APPROVAL_PREFIX + run.run_id in subject.params
 
 
-def _approvals_of(runs: Iterable[StoredRun], name: str, version: int) -> Iterator[StoredRun]:
-    stated = (name, str(version))
+def _approvals_of(runs: Sequence[StoredRun], name: str, version: int) -> Iterator[StoredRun]:
+    """The runs that were given a version, or say that they are it."""
+    holders, stated = _holders(runs, f"{name}/{version}"), (name, str(version))
     for run in runs:
         found = (run.params.get(names.P_APPROVED_NAME), run.params.get(names.P_APPROVED_VERSION))
-        if run.stage == "approval" and found == stated:
+        if run.stage == "approval" and (run.run_id in holders or found == stated):
             yield run
 
 

@@ -16,10 +16,15 @@ from synth_mlflow.tracking.moved import PATHS
 def whole_copy(source: Path, target: Path) -> Workflow:
     """A project with its artifacts in another folder."""
     shutil.copytree(source, target)
-    with sqlite3.connect(target / "mlflow.db") as database:
+    return Workflow(None, with_paths(target, source))
+
+
+def with_paths(folder: Path, before: Path) -> str:
+    """Let a copied database name the files beside it; returns its URI."""
+    with sqlite3.connect(folder / "mlflow.db") as database:
         for table, column in PATHS:
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(source), str(target)))
-    return Workflow(None, f"sqlite:///{target / 'mlflow.db'}")
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(before), str(folder)))
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 @pytest.fixture(scope="session")

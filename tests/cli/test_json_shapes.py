@@ -44,17 +44,26 @@ def _arguments(verb: str, done: Workflow, folder: Path) -> list[str]:
         "sweep": ["--repeats", "3"],
         "blame": ["--ratio", "50", "--repeats", "3"],
         "diff": ["newest"],
+        "approve": [batch.id, "--as", "young"],
+        "fetch": ["shop/young@approved", "--output", "x.parquet"],
+        "publish": ["shop/young@approved", "--format", "parquet", "--output", "rows"],
+        "watch": ["young"],
     }
     return given.get(verb, [])
 
 
+APPROVED = ["approve", "fetch", "publish", "watch"]
 ASKED = ["define", "validate", "sweep", "report", "status", "check", "log-production", "retract", "verify", "identify"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", [*ASKED, "trace", "blame", "reproduce", "diff", "show", "list", "init", "completion"])
+@pytest.mark.parametrize(
+    "verb", [*ASKED, "trace", "blame", "reproduce", "diff", "show", "list", "init", "completion", *APPROVED]
+)
 def test_the_shape_is_what_is_printed(call: Call, done: Workflow, tmp_path: Path, verb: str) -> None:
     uri = done.project.server.tracking_uri
+    if verb in ("fetch", "publish", "watch"):
+        done.approve(done.project.batches()[0].id, name="young")
     _, out, _ = call(verb, "--json", "--tracking-uri", uri, *_arguments(verb, done, tmp_path))
     found = json.loads(out)
     assert isinstance(found, list) == SHAPES[verb].startswith("a list")

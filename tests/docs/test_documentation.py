@@ -64,6 +64,7 @@ def test_searches_find_what_they_estimate(demo_workflow: Workflow) -> None:
     demo_workflow.validate()
     demo_workflow.generate("forest", rows=300, purpose="not looked at")
     demo_workflow.sign("Ada Lind", role="owner")
+    demo_workflow.approve(batch.id, name="young")
     demo_workflow.retract(batch.id, reason="a unit was wrong", by="Ada Lind")
     server.client.create_run(server.experiment_id, tags={"synth.stage": "batch"})
     expected = {
@@ -78,6 +79,7 @@ def test_searches_find_what_they_estimate(demo_workflow: Workflow) -> None:
         "final models with synthetic rows": 1,
         "complete handoffs that are in force": 0,  # its batch was retracted
         "handoffs that somebody has signed": 1,
+        "approved versions of one name": 1,
         "what a killed process left open": 1,
     }
     found = {}

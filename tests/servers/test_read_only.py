@@ -2,10 +2,12 @@
 
 import pytest
 import shop
+from conftest import ADMIN
 
-from synth_mlflow import Workflow
+from synth_mlflow import Workflow, load_batch
 from synth_mlflow.cli.main import _exit_code
 from synth_mlflow.errors import GateError, ServerError
+from synth_mlflow.stages.publish import publish
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
@@ -38,6 +40,9 @@ WRITES = {
     "generate auto": lambda workflow: workflow.search_generators(),
     "validate": lambda workflow: workflow.validate(),
     "sweep": lambda workflow: workflow.sweep(),
+    "approve": lambda workflow: workflow.approve(workflow.batches().loc[0, "batch"], name="x"),
+    "watch --webhook": lambda workflow: workflow.add_webhook("x", "https://host/x"),
+    "watch --no-webhook": lambda workflow: workflow.remove_webhook("x", "https://host/x"),
     "report": lambda workflow: workflow.report(),
     "report a draft": lambda workflow: workflow.draft_handoff(GateError("x")),
     "sign": lambda workflow: workflow.sign(name="Ann", role="owner"),
@@ -62,6 +67,7 @@ def test_every_method_that_writes_is_among_them():
     """A verb that is added later is tested too."""
     reads = {"of", "status", "check", "verify", "identify", "trace", "batches", "checks", "curve", "latest_curve"}
     reads |= {
+        "watch",
         "training_rows",
         "evaluation_rows",
         "training_data",
@@ -78,6 +84,8 @@ def test_every_method_that_writes_is_among_them():
         "generate_by_command",
         "generate_by_llm",
         "adopt_file",
+        "add_webhook",
+        "remove_webhook",
         "log_production",
         "repair",
         *WRITES,
@@ -92,6 +100,20 @@ def test_verbs_that_read_work(reader, tmp_path):
     assert len(reader.training_rows()) + len(reader.evaluation_rows()) == 300
     assert reader.identify(shop.customers(300, 1)).counts["evaluation"] == len(reader.evaluation_rows())
     assert "law" in str(reader.trace(reader.batches().loc[0, "batch"]))
+
+
+def test_approved_data_are_loaded_by_a_reader(reader, auth_site, monkeypatch):
+    for name, value in zip(READER, ADMIN, strict=True):
+        monkeypatch.setenv(name, value)
+    owner = Workflow("shop", auth_site.uri)
+    approved = owner.approve(owner.batches().loc[0, "batch"], name="young")
+    for name, value in READER.items():
+        monkeypatch.setenv(name, value)
+    found = load_batch("shop/young@approved", tracking_uri=auth_site.uri, deep=True)
+    assert len(found) == approved.rows and reader.watch("young").versions[0].read_by == ()
+    assert _exit_code(["fetch", "shop/young/1", "--output", "x.parquet", "--tracking-uri", auth_site.uri, "-q"]) == 0
+    with pytest.raises(ServerError, match=r"`publish --format mlflow` writes to experiment 'shop'; .*403"):
+        publish("shop/young@approved", "mlflow", tracking_uri=auth_site.uri)
 
 
 def test_the_command_line_exits_with_1(reader, auth_site, capfd):
