@@ -88,7 +88,7 @@ def fetch(
 @click.command()
 @click.argument("address")
 @click.option("--format", "format_name", required=True, type=click.Choice(FORMATS),
-              help="A folder of Parquet, a Delta table, a dataset folder with its card, an evaluation dataset.")  # fmt: skip
+              help="Parquet, a Delta table, a dataset folder, an evaluation dataset of MLflow.")  # fmt: skip
 @click.option("--output", "target", type=OptionalPath(), help="A new folder; not for mlflow.")
 @click.option("--data", type=OptionalPath(), help=DATA_HELP)
 @shared

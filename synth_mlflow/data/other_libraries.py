@@ -86,7 +86,7 @@ def numpy_batches(table: pa.Table, n_rows: int, seed: int | None = None) -> Iter
 def _array(column: pa.ChunkedArray) -> npt.NDArray[Any]:
     kind = column.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        ticks = pc.cast(pc.cast(column, pa.timestamp("us", getattr(kind, "tz", None))), pa.int64())
+        ticks = pc.cast(pc.cast(column, pa.timestamp("us", getattr(kind, "tz", None)), safe=False), pa.int64())
         return _numbers(pc.fill_null(ticks, np.iinfo(np.int64).min), np.int64)
     if pa.types.is_boolean(kind) and not column.null_count:
         return _numbers(column, np.bool_)

@@ -51,7 +51,7 @@ def _storable(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind):
         return pc.cast(column, kind.value_type)
     if pa.types.is_timestamp(kind) and kind.unit != "us":
-        return pc.cast(column, pa.timestamp("us", kind.tz))
+        return pc.cast(column, pa.timestamp("us", kind.tz), safe=False)  # as digests take them
     if pa.types.is_time(kind) or pa.types.is_duration(kind):
         raise UsageError(
             f"column {name!r} holds {'times of day' if pa.types.is_time(kind) else 'durations'}, and Delta has no such "

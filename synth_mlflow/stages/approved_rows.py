@@ -19,12 +19,13 @@ import pyarrow.parquet as pq
 from synth_mlflow.data.chunks import ChunkWriter
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import canonical_json
+from synth_mlflow.data.intact_files import read_pandas, read_table
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.mixing import REAL
 from synth_mlflow.data.other_libraries import Columns, as_hugging_face, as_polars, numpy_batches, torch_batches
 from synth_mlflow.data.provenance import METADATA_KEY, Record
 from synth_mlflow.data.schema import present
-from synth_mlflow.data.table_files import PARQUET, read_parquet
+from synth_mlflow.data.table_files import PARQUET
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import UsageError
 from synth_mlflow.stages.chosen_mix import ChosenMix
@@ -138,12 +139,12 @@ class ApprovedBatch(ApprovedRows):
 
     def to_pandas(self) -> pd.DataFrame:
         """As :meth:`ApprovedRows.to_pandas`."""
-        rows = read_parquet(self.path)
+        rows = read_pandas(self.path)
         return rows if self.kept is None else rows[self.kept].reset_index(drop=True)
 
     def to_arrow(self) -> pa.Table:
         """As :meth:`ApprovedRows.to_arrow`."""
-        table = pq.read_table(self.path)
+        table = read_table(self.path)
         return table if self.kept is None else table.filter(pa.array(self.kept))
 
     def write(self, path: str | Path) -> Path:

@@ -20,7 +20,9 @@ from synth_mlflow.tracking.read import Reader, StoredRun, search
 from synth_mlflow.tracking.server import ACTIVE_AND_DELETED, Server, guard, server_failures
 from synth_mlflow.tracking.stored_run import reading
 
-NOT_NEEDED = ("ratio", "baseline", "workflow", "handoff", "sign-off", "reproduction", "production")
+NOT_NEEDED = (
+    "ratio", "baseline", "workflow", "search", "blame", "handoff", "sign-off", "draft", "reproduction", "production",
+)  # fmt: skip
 """Stages that no gate reads."""
 PAGE = 1_000
 Part = tuple[str, str]

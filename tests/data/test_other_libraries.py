@@ -23,6 +23,7 @@ MIXED = pa.table(
         "text": pa.array(["a", None, "c"]),
         "at": pa.array([datetime(2020, 1, 1), None, datetime(1969, 12, 31)], pa.timestamp("us")),
         "zone": pa.array([datetime(2020, 1, 1)] * 3, pa.timestamp("ms", "Europe/Berlin")),
+        "ns": pa.array([1001, None, 2], pa.timestamp("ns")),
         "day": pa.array([date(1970, 1, 2)] * 3),
         "kind": pa.array(["x", "y", "x"]).dictionary_encode(),
     }
@@ -32,7 +33,7 @@ MIXED = pa.table(
 def test_arrays_have_the_types_that_tensors_take() -> None:
     first, second = numpy_batches(MIXED, 2)
     kinds = {name: values.dtype.kind for name, values in first.items()}
-    expected = {"whole": "i", "gaps": "f", "flag": "f", "yes": "b", "text": "O", "at": "i", "zone": "i", "day": "i"}
+    expected = {"whole": "i", "gaps": "f", "flag": "f", "yes": "b", "text": "O", "at": "i", "zone": "i", "day": "i", "ns": "i"}
     assert kinds == {**expected, "kind": "O"}
     assert np.isnan(first["gaps"][1]) and np.isnan(second["flag"][0]) and first["text"].tolist() == ["a", None]
     assert first["at"].tolist() == [1577836800000000, np.iinfo(np.int64).min] and second["at"].tolist() == [

@@ -48,7 +48,7 @@ def test_the_page(churn: str, call: Callable[..., tuple[int, str, str]], monkeyp
         words = [churn if word == "BATCH" else word for word in shlex.split(line, comments=True)][1:]
         if "delta" in words and not installed("deltalake"):
             continue
-        code, out, err = call(*words, "-q")
+        code, _, err = call(*words, "-q")
         assert code == (3 if "--mix" in words else 0), f"{line}: {err}"  # this sweep chose real rows alone
         if "fetch" in words:
             (code_block,) = blocks("python")

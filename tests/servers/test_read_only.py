@@ -110,7 +110,7 @@ def test_approved_data_are_loaded_by_a_reader(reader, auth_site, monkeypatch):
     for name, value in READER.items():
         monkeypatch.setenv(name, value)
     found = load_batch("shop/young@approved", tracking_uri=auth_site.uri, deep=True)
-    assert len(found) == approved.rows and reader.watch("young").versions[0].read_by == ()
+    assert len(found) == approved.rows and reader.watch("young").versions[0].digest == approved.digest
     assert _exit_code(["fetch", "shop/young/1", "--output", "x.parquet", "--tracking-uri", auth_site.uri, "-q"]) == 0
     with pytest.raises(ServerError, match=r"`publish --format mlflow` writes to experiment 'shop'; .*403"):
         publish("shop/young@approved", "mlflow", tracking_uri=auth_site.uri)
