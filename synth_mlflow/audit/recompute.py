@@ -214,7 +214,9 @@ def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
     if other := sorted(set(order) ^ set(record.columns)):
         yield f"its rows and its record differ in the columns {', '.join(other)}"
         return
-    rows = project.batch_rows(StoredBatch(run), Schema({name: record.columns[name] for name in order}))
+    frozen = project.find_evaluation_set()
+    forms = {} if frozen is None else {name: form for name, form in frozen.schema.forms.items() if name in order}
+    rows = project.batch_rows(StoredBatch(run), Schema({name: record.columns[name] for name in order}, forms))
     yield from _differences(run, {names.P_ROWS: len(rows)}, "the table")
     yield from digest_contradictions(project, run, "", rows)
     yield from equal_rows_contradictions(project, run, rows)

@@ -321,8 +321,8 @@ def _not_ours(ledger: RunIndex, run: StoredRun) -> StoredRun:
 
 
 def _subject(ledger: RunIndex, run: StoredRun) -> StoredRun:
-    """The run that a check, a baseline or a sign-off speaks about; any other run itself."""
-    is_about_parent = names.TAG_CHECK in run.tags or run.stage in {"baseline", "sign-off"}
+    """The run that a check, a baseline, a sign-off or an approval speaks about; any other run itself."""
+    is_about_parent = names.TAG_CHECK in run.tags or run.stage in {"baseline", "sign-off", "approval"}
     return ledger.finished.get(run.parent or "", run) if is_about_parent else run
 
 

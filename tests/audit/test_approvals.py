@@ -202,3 +202,26 @@ def test_evidence_that_is_none(mine: Workflow, approval: StoredRun, monkeypatch:
     name_approval(mine, approval.params[names.P_APPROVED_RUN], other, 2)
     with pytest.raises(EvidenceError, match="cannot be read, though it has the recorded sha256"):
         load_batch(NAME)
+
+
+@pytest.mark.slow
+def test_rows_in_a_form_of_their_own(uri: str, tmp_path: Path) -> None:
+    """Dates as texts: they come back as texts, and `verify` reads the batch by the schema of the project."""
+    texts = [
+        rows.assign(since=rows["since"].dt.strftime("%d.%m.%Y")) for rows in map(shop.customers, (600, 400), (1, 2))
+    ]
+    mlflow.set_tracking_uri(uri)
+    workflow = Workflow("shop", uri)
+    workflow.define(shop.write_shop(tmp_path, texts[0]))
+    workflow.freeze()
+    law = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": None}
+    with workflow.batch(**law, purpose="more rows", source="none") as b:
+        b.write(texts[1])
+    workflow.validate()
+    assert b.batch is not None
+    workflow.approve(b.batch, name="young")
+    for deep in (False, True):
+        rows = load_batch(NAME, deep=deep).to_pandas()
+        pd.testing.assert_frame_equal(rows, texts[1].astype({"region": "str"}), check_dtype=False)
+    assert workflow.verify().findings == ()
+    assert workflow.trace(workflow.project.reader.finished("approval")[0].run_id).root.run_id == b.batch.run_id

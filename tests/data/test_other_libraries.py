@@ -33,7 +33,17 @@ MIXED = pa.table(
 def test_arrays_have_the_types_that_tensors_take() -> None:
     first, second = numpy_batches(MIXED, 2)
     kinds = {name: values.dtype.kind for name, values in first.items()}
-    expected = {"whole": "i", "gaps": "f", "flag": "f", "yes": "b", "text": "O", "at": "i", "zone": "i", "day": "i", "ns": "i"}
+    expected = {
+        "whole": "i",
+        "gaps": "f",
+        "flag": "f",
+        "yes": "b",
+        "text": "O",
+        "at": "i",
+        "zone": "i",
+        "day": "i",
+        "ns": "i",
+    }
     assert kinds == {**expected, "kind": "O"}
     assert np.isnan(first["gaps"][1]) and np.isnan(second["flag"][0]) and first["text"].tolist() == ["a", None]
     assert first["at"].tolist() == [1577836800000000, np.iinfo(np.int64).min] and second["at"].tolist() == [

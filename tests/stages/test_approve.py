@@ -255,3 +255,26 @@ def test_the_commands(done: Workflow, batch: StoredBatch, call: Callable[..., tu
     code, out, _ = call("retract", batch.id, "--reason", "x", "--by", "Ann", *at)
     assert code == 0 and "handed out no longer: shop/young/1" in out and run.info.run_id in out
     assert call("fetch", "shop/young@approved", "--output", "y.parquet", *at)[0] == 3
+
+
+@pytest.mark.slow
+def test_a_store_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's store without a database, which has to be allowed since 3.17."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    uri = (tmp_path / "mlruns").as_uri()
+    mlflow.set_tracking_uri(uri)
+    workflow = Workflow("shop", uri)
+    workflow.define(shop.write_shop(tmp_path, shop.customers(600, 1)))
+    workflow.freeze()
+    law = {"generator": "law", "version": "1", "params": {"rate": 3}, "seed": 2, "slice": None}
+    with workflow.batch(**law, purpose="more rows", source="none") as b:
+        b.write(shop.customers(1000, 2))
+    assert b.batch is not None
+    workflow.validate()
+    workflow.approve(b.batch, name="young")
+    with mlflow.start_run() as run:
+        assert len(load_batch("shop/young@approved")) == 1000
+    assert [each.run_id for each in workflow.watch("young").versions[0].read_by] == [run.info.run_id]
+    workflow.retract(b.batch, reason="x", by="Ann")
+    with pytest.raises(GateError, match="retracted by Ann"):
+        load_batch("shop/young@approved")
