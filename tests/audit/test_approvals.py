@@ -88,7 +88,13 @@ def test_changed_rows(mine: Workflow, batch: StoredBatch, sql: Callable[..., Non
         load_batch(NAME)
 
 
-@pytest.mark.parametrize("param", [names.P_APPROVED_DIGEST, names.P_SIGNED_BY, names.P_APPROVED_VERSION])
+@pytest.mark.parametrize(
+    "param",
+    [
+        names.P_SIGNED_BY,
+        *(pytest.param(p, marks=pytest.mark.slow) for p in (names.P_APPROVED_DIGEST, names.P_APPROVED_VERSION)),
+    ],
+)
 def test_an_edited_approval(mine: Workflow, approval: StoredRun, sql: Callable[..., None], param: str) -> None:
     sql("UPDATE params SET value = '7' WHERE run_uuid = ? AND key = ?", approval.run_id, param)
     with pytest.raises(EvidenceError, match=r"does not count as approved|was changed"):
@@ -117,6 +123,7 @@ def test_a_copied_approval_does_not_count(mine: Workflow, approval: StoredRun) -
     assert load_batch(NAME).version.address == "shop/young/2"
 
 
+@pytest.mark.slow
 def test_an_approval_of_a_batch_that_did_not_pass(mine: Workflow, approval: StoredRun) -> None:
     made = mine.generate("bootstrap_noise", rows=50, purpose="junk")
     stated = {
@@ -159,6 +166,7 @@ def test_rows_of_a_retracted_batch_under_another_name(mine: Workflow, batch: Sto
         load_batch(NAME)
 
 
+@pytest.mark.slow
 def test_a_deleted_approval_brings_no_older_version_back(
     mine: Workflow, approval: StoredRun, batch: StoredBatch
 ) -> None:
@@ -172,6 +180,7 @@ def test_a_deleted_approval_brings_no_older_version_back(
     assert mine.approve(batch.id, name="old").version == 1
 
 
+@pytest.mark.slow
 def test_a_number_that_two_statements_give_away(mine: Workflow, approval: StoredRun) -> None:
     statement = mine.project.problems()[0]
     other = forge(mine, statement)
@@ -180,6 +189,7 @@ def test_a_number_that_two_statements_give_away(mine: Workflow, approval: Stored
         load_batch(NAME)
 
 
+@pytest.mark.slow
 def test_a_deleted_check_or_batch(mine: Workflow, batch: StoredBatch) -> None:
     client, check = mine.project.server.client, mine.project.reader.checks_of([batch.run.run_id])[0]
     client.delete_run(check.run_id)

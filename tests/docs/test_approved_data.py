@@ -41,6 +41,7 @@ def installed(package: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_page(churn: str, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     approved, fetched, watched, published = blocks("bash")
     lines = [line for block in (approved, fetched, watched, published) for line in block.splitlines()]

@@ -15,7 +15,7 @@ import pytest
 import shop
 
 from synth_mlflow import EvidenceError, GateError, UsageError, Workflow, load_batch, load_mix
-from synth_mlflow.data.digests import table_digest
+from synth_mlflow.data.digests import row_hashes, table_digest
 from synth_mlflow.data.tables import restore
 from synth_mlflow.stages import approve as approve_stage
 from synth_mlflow.stages.approved_data import load_approved
@@ -86,6 +86,7 @@ def test_versions(done: Workflow, batch: StoredBatch) -> None:
     assert load_batch("shop/young@approved").version.address == "shop/young/3"
 
 
+@pytest.mark.slow
 def test_a_killed_approval_is_completed(done: Workflow, batch: StoredBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*args: object) -> None:
         raise KeyboardInterrupt
@@ -134,6 +135,7 @@ def test_two_approve_at_once(done: Workflow, batch: StoredBatch) -> None:
     assert load_batch("shop/young@approved").version.address == f"shop/young/{counted[-1].version}"
 
 
+@pytest.mark.slow
 def test_a_stricter_statement_closes_the_gate(done: Workflow, batch: StoredBatch, tmp_path: Path) -> None:
     done.approve(batch.id, name="young")
     text = (tmp_path / "problem.md").read_text()
@@ -167,6 +169,7 @@ def test_rows_that_equal_an_evaluation_row_are_left_out(
     assert pq.read_schema("young.parquet").metadata[b"synth_mlflow.record"].count(b"left_out") == 1
 
 
+@pytest.mark.slow
 def test_the_mix_of_a_sweep(demo_workflow: Workflow, tmp_path: Path) -> None:
     uri = demo_workflow.project.server.tracking_uri
     approved = demo_workflow.approve(mix=True, name="mix")
@@ -177,7 +180,9 @@ def test_the_mix_of_a_sweep(demo_workflow: Workflow, tmp_path: Path) -> None:
         data = demo_workflow.training_data()
     sweep = demo_workflow.project.reader.run(approved.approves)
     assert final_of(demo_workflow.project, sweep).metrics[names.M_REAL_ROWS] == (found.origin == "real").sum()
-    pd.testing.assert_frame_equal(found.to_pandas(), data.rows)
+    assert sorted(row_hashes(found.to_pandas())) == sorted(
+        row_hashes(data.rows)
+    )  # which come in the order of their draw
     assert found.origin.tolist() == data.origin.tolist() and found.weights.tolist() == data.weights.tolist()
     assert found.target not in found.X and found.y.name == found.target and found.ratio == data.ratio
     inputs = mlflow.get_run(run.info.run_id).inputs.dataset_inputs

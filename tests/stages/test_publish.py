@@ -64,6 +64,7 @@ def test_a_folder_is_read_back_as_it_was(address: str, tmp_path: Path, form: str
     assert table_digest(restore(again, whole.schema), whole.schema) == found.rows_digest
 
 
+@pytest.mark.slow
 def test_an_evaluation_dataset_of_mlflow(done: Workflow, address: str) -> None:
     found, whole = publish(address, "mlflow"), load_approved(address)
     rows = rows_of(done.project.server, found.where, whole.schema)
@@ -74,6 +75,7 @@ def test_an_evaluation_dataset_of_mlflow(done: Workflow, address: str) -> None:
     assert set(record["expectations"]) == {"bought"} and "bought" not in record["inputs"]
 
 
+@pytest.mark.slow
 def test_a_form_that_changes_rows_leaves_nothing(
     done: Workflow, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_card_keeps_what_people_typed_as_text(tmp_path: Path) -> None:
     assert hub.DatasetCard.load(tmp_path / "README.md").data.to_dict() == told
 
 
+@pytest.mark.slow
 def test_the_hub_library_reads_the_folder(address: str, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     publish(address, "hugging-face", tmp_path / "out")
