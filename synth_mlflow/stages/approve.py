@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,6 +27,7 @@ from synth_mlflow.tracking.write import NewRun, add_params, create_run, set_para
 
 LONGEST = 200  # characters of a name or a role
 ROLE = "approver"
+_ONE_AT_A_TIME = threading.Lock()  # threads of a process, which would take up each other's runs as left behind
 
 
 @dataclass(frozen=True)
@@ -91,14 +93,20 @@ def approve(project: Project, asked: ApproveRequest) -> Approved:
     content = _content(project, subject)
     if asked.webhook:
         subscribe(project.server, project.problems()[0].run_id, asked.name, asked.webhook)
+    with _ONE_AT_A_TIME:
+        return _approved(project, asked.name, by, asked.role, subject, content)
+
+
+def _approved(project: Project, name: str, by: str, role: str, subject: StoredRun, content: _Content) -> Approved:
+    """The newest version, if it holds these rows already; else a new one."""
     runs = project.reader.runs("problem", "batch", "sweep", "approval")
-    before = [each for each in counted_approvals(runs) if each.name == asked.name]
-    if before and (before[-1].digest, before[-1].kind) == (content.digest, subject.stage.replace("sweep", "mix")):
+    before = [each for each in counted_approvals(runs) if each.name == name]
+    if before and (before[-1].digest, before[-1].is_mix) == (content.digest, subject.stage == "sweep"):
         return _told(project, before[-1])
     newest = before[-1].version if before else 0
-    key = json_digest(["approval", asked.name, subject.run_id, content.digest, by, asked.role, newest])
+    key = json_digest(["approval", name, subject.run_id, content.digest, by, role, newest])
     recorded = project.reader.recorded(key)
-    run = recorded[-1] if recorded else _Approving(project, asked.name, by, asked.role, subject, content).write(key)
+    run = recorded[-1] if recorded else _Approving(project, name, by, role, subject, content).write(key)
     approval = StoredApproval(run, subject)
     _count(project, approval)
     return _told(project, approval)
