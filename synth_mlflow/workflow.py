@@ -727,6 +727,8 @@ class Workflow:
         ----------
         what : Batch or str, optional
             A batch, or the run id of a sweep; left out with ``mix=True`` for the newest sweep.
+        mix : bool
+            Whether the mix that the newest sweep has chosen is meant.
         name : str
             Under which others load it, as ``project/NAME@approved``.
         by, role : str
@@ -863,7 +865,13 @@ class Workflow:
 
     @_reads
     def watch(self, name: str) -> Watched:
-        """Who has loaded the versions of an approved name; see :func:`synth_mlflow.queries.watch.watch`."""
+        """Who has loaded the versions of an approved name; see :func:`synth_mlflow.queries.watch.watch`.
+
+        Parameters
+        ----------
+        name : str
+            Of approved data, without the project.
+        """
         return watch(self.project, name)
 
     @_writes("watch --webhook")
@@ -871,6 +879,13 @@ class Workflow:
         """Have a URL, or ``env:VARIABLE``, called when a batch of an approved name is retracted.
 
         See :mod:`synth_mlflow.tracking.webhooks`.
+
+        Parameters
+        ----------
+        name : str
+            Of approved data, without the project.
+        webhook : str
+            A URL, or ``env:VARIABLE`` for one that stays out of the server.
         """
         watch(self.project, name)  # refuses a name of nothing
         subscribe(self.project.server, self.project.problems()[0].run_id, name, webhook)
@@ -878,7 +893,15 @@ class Workflow:
 
     @_writes("watch --no-webhook")
     def remove_webhook(self, name: str, webhook: str) -> Watched:
-        """Call a URL no longer."""
+        """Call a URL no longer.
+
+        Parameters
+        ----------
+        name : str
+            Of approved data, without the project.
+        webhook : str
+            As it was given.
+        """
         unsubscribe(self.project.server, self.project.problems(), name, webhook)
         return watch(self.project, name)
 
