@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synth_mlflow.data.task import Task
+from synth_mlflow.data.task import MEAN_SCORE, SCORED, Task
 from synth_mlflow.models.scoring import score_codes
 from synth_mlflow.sweep.bootstrap import FAST, resample, weighted_scorer
 
@@ -21,6 +21,8 @@ def test_fast_score_equals_scikit_learn_under_weights(metric):
     regression = metric.startswith(("r2", "neg_mean", "neg_root"))
     task = Task("y", "regression" if regression else "binary")
     truth, prediction = (NUMBERS, GUESSES) if regression else (CODES, BINARY)
+    if metric == MEAN_SCORE:
+        task, prediction = Task("", SCORED), POSITIVE
     counts = RNG.multinomial(N, np.full(N, 1 / N), size=5).astype(float)
     expected = [score_codes(metric, task, truth, prediction, row) for row in counts]
     assert weighted_scorer(metric, task, truth, prediction)(counts) == pytest.approx(expected, abs=1e-9)
