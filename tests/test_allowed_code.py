@@ -62,6 +62,7 @@ def test_an_estimator_of_ones_own_runs_only_where_it_was_allowed(mine, named, ca
     assert call("freeze", "--allow-code", "mine", *at)[0] == 0 and (mine / "imported").exists()
 
 
+@pytest.mark.slow
 def test_a_settings_file_allows_once_and_for_all(mine, named, monkeypatch):
     path = mine / "settings" / "allow-code"
     path.parent.mkdir()

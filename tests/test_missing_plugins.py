@@ -99,6 +99,7 @@ def test_verbs_that_read_show_what_is_recorded(judged, install):
     assert workflow.verify().holds
 
 
+@pytest.mark.slow
 def test_other_verbs_refuse_in_one_sentence(judged, install):
     install()
     workflow = Workflow("shop", judged.project.server.tracking_uri)

@@ -75,6 +75,7 @@ def name_approval(workflow: Workflow, subject: str, approval: str, version: int)
     client.log_param(workflow.project.problems()[0].run_id, f"{names.P_APPROVED_PREFIX}young/{version}", approval)
 
 
+@pytest.mark.slow
 def test_changed_rows(mine: Workflow, batch: StoredBatch, sql: Callable[..., None]) -> None:
     path = file_of(batch.run, names.A_BATCH)
     rows = pd.read_parquet(path)
@@ -113,6 +114,7 @@ def test_edited_tags_change_nothing(mine: Workflow, approval: StoredRun, batch: 
         load_batch(NAME)
 
 
+@pytest.mark.slow
 def test_a_copied_approval_does_not_count(mine: Workflow, approval: StoredRun) -> None:
     copy = forge(mine, approval, {names.P_APPROVED_VERSION: "2"})
     assert load_batch(NAME).version.address == "shop/young/1"
@@ -138,6 +140,7 @@ def test_an_approval_of_a_batch_that_did_not_pass(mine: Workflow, approval: Stor
         load_batch(NAME)
 
 
+@pytest.mark.slow
 def test_other_rows_under_the_digest_of_the_batch(mine: Workflow, approval: StoredRun, batch: StoredBatch) -> None:
     """The copy of a batch with another file and the checks of the first: `deep`, `fetch` and `verify` find it."""
     content = io.BytesIO()

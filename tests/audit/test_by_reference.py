@@ -202,6 +202,7 @@ def test_the_key_is_its_users_alone_and_found_beside_renamed_data(by_reference: 
         Workflow("shop", by_reference.project.server.tracking_uri, data=asked).identify(rows)
 
 
+@pytest.mark.slow
 def test_without_the_rows_one_error_says_what_to_do(
     by_reference: Workflow, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -48,6 +48,7 @@ def test_everything_comes_out_again(demo_workflow: Workflow, silo: Path) -> None
     assert demo_workflow.verify().holds
 
 
+@pytest.mark.slow
 def test_rows_of_a_silo_have_to_be_given(demo_workflow: Workflow, demo: tuple[Path, str]) -> None:
     batch = demo_workflow.project.batches()[0].id
     found = demo_workflow.reproduce()

@@ -71,6 +71,7 @@ def test_only_a_sign_off_makes_a_champion_and_the_newest_one_holds(done: Workflo
     assert len(done.project.reader.finished("sign-off")) == 3
 
 
+@pytest.mark.slow
 def test_later_documents_tell_what_was_signed_before(done: Workflow) -> None:
     signed = done.sign("Ada", role="owner")
     document = done.report().document

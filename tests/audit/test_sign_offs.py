@@ -50,6 +50,7 @@ def test_an_edited_sign_off_is_found(own: Workflow, signed: str, change: Change,
     assert what in said(own)
 
 
+@pytest.mark.slow
 def test_a_deleted_sign_off_is_missed_by_its_handoff(own: Workflow, signed: str) -> None:
     own.project.server.client.delete_run(signed)
     assert f"its sign-off run {signed} is gone" in said(own)

@@ -186,6 +186,7 @@ def test_a_deleted_model_version_is_found(own: Workflow) -> None:
     assert f"the registered model {MODEL} cannot be fetched" in said(own)
 
 
+@pytest.mark.slow
 def test_metrics_changed_in_the_database_are_found(own: Workflow, change: Change) -> None:
     stages = ["baseline", "batch", "privacy", "ratio", "final", "handoff"]
     for stage in stages:
@@ -194,11 +195,13 @@ def test_metrics_changed_in_the_database_are_found(own: Workflow, change: Change
     assert told == {run_of(own, stage) for stage in stages}
 
 
+@pytest.mark.slow
 def test_a_metric_that_only_the_pages_show_is_found(own: Workflow, change: Change) -> None:
     change("UPDATE latest_metrics SET value = 0.99 WHERE run_uuid = ? AND key = 'synth.score'", run_of(own, "baseline"))
     assert "seal" in said(own)
 
 
+@pytest.mark.slow
 def test_an_appended_metric_is_found(own: Workflow) -> None:
     own.project.server.client.log_metric(run_of(own, "sweep"), names.M_SCORE, 0.99, step=50)
     assert [finding.run_id for finding in findings(own)] == [run_of(own, "sweep")]
@@ -241,6 +244,7 @@ def test_an_estimate_that_was_edited_forged_or_deleted_is_found(own: Workflow, c
     assert f"the expected score that handoff {run_of(own, 'handoff')} states is gone" in said(own)
 
 
+@pytest.mark.slow
 def test_a_deleted_parameter_is_found(own: Workflow, change: Change) -> None:
     for param in (names.P_SEAL, names.P_RATIOS):
         change("DELETE FROM params WHERE run_uuid = ? AND key = ?", run_of(own, "sweep"), param)
@@ -262,6 +266,7 @@ def test_a_file_with_a_new_digest_still_breaks_the_seal(own: Workflow, change: C
     assert "its rows and its record differ in the columns extra" in said(own)
 
 
+@pytest.mark.slow
 def test_an_edited_document_is_found_even_with_a_new_file_digest(
     own: Workflow, change: Change, path_of: PathOf
 ) -> None:
@@ -276,6 +281,7 @@ def test_an_edited_document_is_found_even_with_a_new_file_digest(
     assert names.P_DOCUMENT in texts and "Ann signed" in texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", GONE)
 def test_a_deleted_run_is_missed_by_those_that_name_it(own: Workflow, told: dict[str, str]) -> None:
     gone = [run_of(own, stage) for stage in told]

@@ -44,6 +44,7 @@ def ear() -> Iterator[tuple[str, list[tuple[str, dict[str, str], Any]]]]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_retraction_is_told_to_those_who_asked(done: Workflow, ear, monkeypatch: pytest.MonkeyPatch) -> None:
     address, heard = ear
     uri, batch = done.project.server.tracking_uri, done.project.batches()[0]

@@ -95,6 +95,7 @@ def test_a_seed_that_the_command_does_not_take_is_not_recorded(ask):
     assert ask(CALL.replace("{seed}", "5")).record.origin.seed is None
 
 
+@pytest.mark.slow
 def test_parameters_have_their_places(ask):
     assert ask(CALL.replace(" x ", " {why} "), params={"why": "a b"}).record.origin.params["why"] == "a b"
 
@@ -145,6 +146,7 @@ def test_other_columns_are_refused(refused):
     refused("the batch does not have the columns of the real table: .*'age' is missing", python(code), error=UsageError)
 
 
+@pytest.mark.slow
 def test_rows_that_are_a_batch_already_are_refused(frozen, ask):
     path = frozen.project.reader.file(frozen.project.batch(ask().batch).run, names.A_BATCH)
     assert record_in_file(path) is not None
@@ -176,6 +178,7 @@ def is_gone(pid: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_nothing_stays_in_the_temporary_folder(ask, tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))

@@ -96,6 +96,7 @@ def first(n_times, trouble, well):
     return lambda handler, at, body: (trouble if at < n_times else well)(handler, at, body)
 
 
+@pytest.mark.slow
 def test_the_record_says_who_was_asked_what_and_what_came(frozen, ask, server):
     batch = ask()
     origin, told = batch.record.origin, batch.record.notes["llm"]
@@ -207,6 +208,7 @@ def test_a_server_that_stays_down_is_given_up(refused, server):
     refused(r"gave no answer in 3 attempts: HTTP 503 \(3×\)", rows=5, params={"retries": 2})
 
 
+@pytest.mark.slow
 def test_a_time_limit_holds_for_all_requests_together(refused, server):
     server.script = lambda handler, at, body: handler.send(429, "", [("Retry-After", "3600")])
     refused("the time limit was reached while http://127.0.0.1", rows=5, timeout_seconds=5)
@@ -316,6 +318,7 @@ def test_a_killed_process_has_paid_for_nothing_twice(frozen, ask, server, well):
     assert (batch.record.notes["llm"]["from_journal"], len(server.asked)) == (2, 1)
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_writes_a_journal(refused):
     with Path("prompt.j2.answers.jsonl").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -432,6 +435,7 @@ def test_what_is_known_of_the_teacher_stands_in_record_and_run(frozen, ask):
     assert params[names.P_TRAINING_ALLOWED] == TEACHER["training_allowed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
@@ -513,6 +517,7 @@ def by_steps(rows):
     return script
 
 
+@pytest.mark.slow
 def test_each_step_is_asked_with_the_rows_of_the_steps_before(frozen, ask, server, by_steps):
     Path("people.yaml").write_text(STEPS)
     server.script = by_steps

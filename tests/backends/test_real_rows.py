@@ -78,6 +78,7 @@ def test_the_projects_own_rows_stay_real_even_if_a_generator_copied_them(frozen,
     refuse_synthetic(frozen.project, tmp_path / "rows.csv", frozen.training_rows())
 
 
+@pytest.mark.slow
 def test_coarse_rows_that_are_equal_by_chance_are_no_proof(uri, write_project, customers, tmp_path):
     def coarse(n_rows, seed):
         return customers(n_rows, seed)[["region", "member", "bought"]].assign(

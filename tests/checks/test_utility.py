@@ -13,6 +13,7 @@ from synth_mlflow.data.task import Task
 plugin = Utility()
 
 
+@pytest.mark.slow
 def test_a_fresh_draw_passes(evidence, ruled):
     ruling, result = ruled(plugin, evidence)
     assert ruling.verdict == "pass"
@@ -142,6 +143,7 @@ def test_an_evaluation_set_of_one_class_is_said_and_raises_nothing(evidence, rul
     assert ruling.verdict == "inconclusive" and "evaluation rows hold one value of 'default'" in ruling.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_slice_on_which_the_metric_is_undefined_is_listed(evidence, ruled):
     _, result = ruled(plugin, replace(evidence, slices={"paid": PAID}))
     assert result.tables["not_judged"]["why"].tolist() == ["roc_auc is undefined there, as where one class is left"]

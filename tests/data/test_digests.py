@@ -137,6 +137,7 @@ def test_row_digests_need_the_salt():
     assert not set(digests) & (set(row_hashes(A)) | set(row_digests(A, OTHER_SALT)))
 
 
+@pytest.mark.slow
 def test_a_million_different_rows_have_different_hashes():
     grid = pd.DataFrame({"a": np.repeat(np.arange(1000), 1000), "b": np.tile(np.arange(1000), 1000)})
     assert len(np.unique(row_hashes(grid))) == len(grid)

@@ -31,6 +31,7 @@ def test_cells_of_texts_stay_as_they_are(tmp_path: Path) -> None:
     assert written.read_text() == 'zip,"my ""pay"""\n007,"1,50"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".parquet", ".feather", ".jsonl", ".tsv"])
 def test_rows_and_columns_are_left_out_of_every_kind_of_file(tmp_path: Path, suffix: str) -> None:
     rows = pd.DataFrame({"a": [1.5, None, 2.5], "b": ["x", "y", "z"], "c": ["2", "3", "4"]})

@@ -147,6 +147,7 @@ def test_public_forms_are_known_and_made_afresh(name, value):
     assert name != "IBAN" or all(iban_digits(text) == text[2:4] for text in made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cells", "role", "first"),
     [

@@ -171,6 +171,7 @@ def _tags(dataset: dict[str, Any]) -> str:
     return next(tag["value"] for tag in dataset["facets"]["tags"]["tags"] if tag["key"] == "synthetic")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["croissant", "prov-json", "openlineage"])
 def test_the_command_prints_or_writes(demo_workflow: Workflow, tmp_path: Path, capsys, name: str) -> None:
     target, uri = tmp_path / "out", demo_workflow.project.server.tracking_uri

@@ -192,6 +192,7 @@ def test_twenty_thousand_levels_work(name: str) -> None:
     assert drawn["shop"].nunique() > 500
 
 
+@pytest.mark.slow
 def test_more_columns_than_rows_work(name: str) -> None:
     rng = np.random.default_rng(0)
     members = normalise(pd.DataFrame(rng.normal(size=(60, 80)), columns=[f"c{i}" for i in range(80)]))

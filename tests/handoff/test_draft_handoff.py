@@ -108,6 +108,7 @@ def test_run_ends_in_a_draft_where_the_gate_stays_shut(
     assert "accept_inconclusive" in text
 
 
+@pytest.mark.slow
 def test_a_freeze_that_refuses_leaves_a_draft_too(
     call: Callable[..., tuple[int, str, str]], write_project: Callable[..., Path], uri: str, tmp_path: Path
 ) -> None:

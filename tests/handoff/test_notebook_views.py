@@ -12,6 +12,7 @@ from synth_mlflow import Workflow
 from synth_mlflow.triggers import TriggerState, TriggerStates
 
 
+@pytest.mark.slow
 def test_the_main_objects_show_themselves_shortly(done: Workflow) -> None:
     handoff = done.report()
     shown = {"workflow": done._repr_html_(), "handoff": handoff._repr_html_()}

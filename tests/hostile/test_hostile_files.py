@@ -148,6 +148,7 @@ def test_formulas_stay_text(tmp_path):
     assert read_table(tmp_path / "formulas.csv")["name"].tolist() == ["=1+1", "@SUM(A1)", "+cmd|calc"]
 
 
+@pytest.mark.slow
 def test_names_of_a_megabyte_are_refused(tmp_path, uri):
     (tmp_path / "wide.csv").write_text(f"{LONG},b\n1,2\n")
     with pytest.raises(UsageError, match="field larger than field limit"):
@@ -188,6 +189,7 @@ def test_pages_of_rows_forbid_everything_but_their_style():
     assert re.search(r'Content-Security-Policy" content="default-src \'none\'; style-src \'sha256-', page)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["../../../etc/passwd", "/etc/passwd", "batch/../../x"])
 def test_paths_from_the_server_stay_inside(frozen, path):
     run = frozen.project.evaluation_set().run

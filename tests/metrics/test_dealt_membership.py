@@ -26,6 +26,7 @@ def test_half_of_the_targets_are_members_in_every_deal(dealt):
     assert (dealt.sum(axis=1) == N).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decimals", [9, 1])
 def test_floors_are_the_quantiles_of_the_attacks_outcome(dealt, decimals):
     scores = np.random.default_rng(1).normal(size=2 * N).round(decimals)  # few decimals make ties

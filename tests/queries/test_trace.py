@@ -68,6 +68,7 @@ def test_batch_on_to_its_models_and_handoffs(demo_workflow, batch):
     assert demo_workflow.trace(check.run_id).root == root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "expected"),
     [
@@ -83,6 +84,7 @@ def test_every_stage_has_its_tree(demo_workflow, stage, expected):
     assert shape(demo_workflow.trace(run.run_id).root) == expected
 
 
+@pytest.mark.slow
 def test_handoff_back_to_its_model(demo_workflow):
     root = demo_workflow.trace(demo_workflow.project.reader.latest("handoff").run_id).root
     assert root.name == "final" and [child.name for child in root.children] == [MODEL]

@@ -37,6 +37,7 @@ def batch(done: Workflow) -> StoredBatch:
     return done.project.batches()[0]
 
 
+@pytest.mark.slow
 def test_the_rows_are_exact_and_the_run_says_what_it_read(done: Workflow, batch: StoredBatch) -> None:
     approved = done.approve(batch.id, name="young", by="Ada Lind", role="data owner")
     assert (approved.address, approved.version, approved.digest) == ("shop/young/1", 1, batch.digest)
@@ -57,6 +58,7 @@ def test_the_rows_are_exact_and_the_run_says_what_it_read(done: Workflow, batch:
     assert not done.verify().findings
 
 
+@pytest.mark.slow
 def test_the_same_rows_are_approved_once(done: Workflow, batch: StoredBatch) -> None:
     first = done.approve(batch.run.run_id[:10], name="young")
     assert done.approve(batch.id, name="young", by="Ben") == first
@@ -119,6 +121,7 @@ def test_a_version_number_that_somebody_else_took_in_the_same_moment(
     assert load_batch("shop/young@approved").version.address == "shop/young/2"
 
 
+@pytest.mark.slow
 def test_two_approve_at_once(done: Workflow, batch: StoredBatch) -> None:
     uri, found = done.project.server.tracking_uri, []
 
@@ -243,6 +246,7 @@ def test_the_same_name_in_another_experiment(done: Workflow, batch: StoredBatch)
     assert load_approved("shop/young@approved").version.run_id == approved.run_id
 
 
+@pytest.mark.slow
 def test_the_commands(done: Workflow, batch: StoredBatch, call: Callable[..., tuple[int, str, str]]) -> None:
     at = ("--tracking-uri", done.project.server.tracking_uri)
     code, out, _ = call("approve", batch.id, "--as", "young", "--by", "Ada Lind", *at)

@@ -40,6 +40,7 @@ def bad(customers):
 MATCH = r"'age >= 18' by 3; 'age < income' by 1 of 50 rows"
 
 
+@pytest.mark.slow
 def test_rows_of_ones_own_are_looked_at_and_counted_over_all_pieces(shop, bad):
     with pytest.raises(UsageError, match=MATCH), shop.batch(**RECORD) as b:
         b.write(bad.head(2))
@@ -47,6 +48,7 @@ def test_rows_of_ones_own_are_looked_at_and_counted_over_all_pieces(shop, bad):
     assert len(shop.batches()) == 0
 
 
+@pytest.mark.slow
 def test_so_are_files(shop, bad, tmp_path):
     bad.to_parquet(tmp_path / "made.parquet")
     (tmp_path / "record.yaml").write_text(yaml.safe_dump({**RECORD, "source": "none"}))

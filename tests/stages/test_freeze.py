@@ -70,6 +70,7 @@ def test_the_smallest_gain_that_the_set_can_show_is_said_up_front(define):
     assert "the 0.01 that the statement asks for may go unseen" in told  # of 60 evaluation rows
 
 
+@pytest.mark.slow
 def test_every_slice_has_a_score_whatever_its_name(define):
     parts = {"a/../b": "age < 45", "a!": "age > 40", "a?": "age > 45"}
     workflow = define(slices=str(parts))
@@ -95,6 +96,7 @@ def test_by_group(define):
     assert len(held_out) == 60
 
 
+@pytest.mark.slow
 def test_by_time(define):
     workflow = define()
     frozen = workflow.freeze(time="day")
@@ -130,6 +132,7 @@ def test_copies_of_a_row_stay_on_one_side(define, rows):
     assert frozen.run.params[names.P_DUPLICATES] == "40"
 
 
+@pytest.mark.slow
 def test_by_reference_no_row_reaches_the_server(define, tmp_path):
     workflow = define()
     frozen = workflow.freeze(store="reference")

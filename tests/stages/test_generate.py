@@ -72,6 +72,7 @@ def test_rows_may_come_in_pieces(frozen, customers):
     assert b.batch.n_rows == 50
 
 
+@pytest.mark.slow
 def test_an_equal_batch_is_recorded_once(frozen, write, customers):
     first, again = (write(customers(50, seed=2)) for _ in range(2))
     assert first.run_id == again.run_id
@@ -244,6 +245,7 @@ def test_a_synthetic_source_is_refused(frozen, write, customers, tmp_path):
         frozen.generate("bootstrap_noise", rows=5, purpose="recursion", source="silo.csv")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_batch_once_and_another_seed_another(frozen):
     first, again = (frozen.generate("bootstrap_noise", rows=40, seed=7, purpose="x") for _ in range(2))
     assert (first.run_id, first.digest) == (again.run_id, again.digest)

@@ -43,6 +43,7 @@ def made(rows: pa.Table, **changes: Any) -> Publication:
     return replace(Publication(ODD, rows, facts, ODD, ODD, columns, ODD, "regression"), **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["parquet", "hugging-face", "delta"])
 def test_a_folder_is_read_back_as_it_was(address: str, tmp_path: Path, form: str) -> None:
     if form == "delta":

@@ -64,6 +64,7 @@ def test_a_kill_while_a_run_is_put_away_leaves_none_open(done, monkeypatch):
     assert done.status().unfinished == () and done.repair().left == ()
 
 
+@pytest.mark.slow
 def test_an_open_run_below_a_finished_sweep_is_listed(done):
     """A finished sweep says why a ratio failed; of a run that is open it says nothing."""
     ratio = done.project.reader.latest("ratio")
@@ -120,6 +121,7 @@ def test_a_report_that_is_repeated_is_the_same_handoff(done, tmp_path):
     assert done.report().run_id != first.run_id  # it says more
 
 
+@pytest.mark.slow
 def test_a_version_that_was_registered_twice_stays_once(done, monkeypatch):
     client, final = done.project.server.client, done.project.reader.latest("final")
     make = client.create_model_version

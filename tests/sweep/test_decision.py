@@ -105,6 +105,7 @@ def test_no_gives_the_reason(best, words):
 ENDS = [(-0.03, -0.01), (-0.01, 0.02), (0.01, 0.03)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", ENDS)
 @pytest.mark.parametrize("over", ENDS)
 @pytest.mark.parametrize("elsewhere", ENDS)

@@ -50,6 +50,7 @@ def outcome(tables):
     return run_sweep(*tables, TASK, "roc_auc", SPEC, PLAN, slices=SLICES, batches=np.repeat(["u", "v"], 90))
 
 
+@pytest.mark.slow
 def test_more_rows_of_the_true_process_are_chosen(outcome):
     curve = outcome.curve
     assert curve.peak == 0.75
@@ -60,6 +61,7 @@ def test_more_rows_of_the_true_process_are_chosen(outcome):
     assert "Use" in curve.decision
 
 
+@pytest.mark.slow
 def test_inverted_labels_are_not(tables):
     real, _, evaluation = tables
     curve = run_sweep(real, people(180, 2, inverted=True), evaluation, TASK, "roc_auc", SPEC, PLAN).curve
@@ -67,6 +69,7 @@ def test_inverted_labels_are_not(tables):
     assert curve.decision.startswith("Use no synthetic rows")
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_goes_on_with_what_is_missing(tables, outcome):
     records = [json.loads(json.dumps(fit.to_json())) for key, fit in outcome.fits.items() if key.repeat != 2]
     kept = {key: fit.predictions for key, fit in outcome.fits.items()}
@@ -150,6 +153,7 @@ def test_metric_that_is_undefined_on_the_evaluation_set_is_refused(tables):
         run_sweep(tables[0], tables[1], evaluation, TASK, "roc_auc", SPEC, PLAN)
 
 
+@pytest.mark.slow
 def test_slice_without_both_classes_has_no_score(tables):
     slices = {"sure": Slice.parse("a > 2.9 and b > 1")}
     curve = run_sweep(*tables, TASK, "roc_auc", SPEC, PLAN, slices=slices).curve
@@ -180,6 +184,7 @@ def test_curves_of_the_first_design_are_read(outcome):
         swept_again(SimpleNamespace(curve=old))
 
 
+@pytest.mark.slow
 def test_groups_widen_what_few_of_them_can_show(tables):
     grouped = [table.assign(shop=[f"s{n % 12}" for n in range(len(table))]) for table in tables]
     for table in grouped:
@@ -268,6 +273,7 @@ def test_family_of_a_sweep_by_generator_is_larger(tables, rivals):
     assert alone.points[-1].p_value <= rivals.curve.points[-1].p_value
 
 
+@pytest.mark.slow
 def test_final_model_has_rows_of_the_winner_alone(tables, rivals):
     final = final_of(rivals, 0.75)
     assert len(final.synthetic_rows) == 180 and final.synthetic_rows.max() < 180
@@ -305,6 +311,7 @@ def test_scores_that_never_move_say_nothing_of_the_gain_that_would_be_found():
     assert power_words(0.0, 0.02).startswith("Every draw of the real rows scores the same here")
 
 
+@pytest.mark.slow
 def test_any_estimator_can_be_swept(tables):
     plan, spec = SweepPlan(ratios=(0.5,), repeats=3, n_jobs=1), ModelSpec("sklearn.linear_model:LogisticRegression")
     assert run_sweep(*tables, TASK, "neg_log_loss", spec, plan).curve.at(0.5).gain > 0
@@ -358,6 +365,7 @@ def test_losses_of_a_first_pass_are_told_by_the_second(tables, picky):
     assert "75 % was left out" in curve.decision and "55 % was left out" in curve.decision
 
 
+@pytest.mark.slow
 def test_estimator_that_fails_at_every_ratio_is_refused(tables, picky):
     with pytest.raises(UsageError, match=r"at 25 %, 60 real and 20 added rows\): MemoryError"):
         run_sweep(*tables, TASK, "roc_auc", picky(60), SweepPlan((0.25,), repeats=4, n_jobs=1))

@@ -86,6 +86,7 @@ def test_plateau_holds_the_best_as_often_as_estimated(best):
     assert np.mean([chooser.choose(row).plateau[best] for row in rows]) == pytest.approx(0.95, abs=0.012)
 
 
+@pytest.mark.slow
 def test_correction_takes_the_luck_out():
     """Three ratios of equal worth: the best of them looks better than it is, by luck alone."""
     rng, naive, corrected = np.random.default_rng(1), [], []

@@ -98,6 +98,7 @@ def test_a_format_without_code_is_taken_where_there_is_one(estimator, kept_as, t
     assert np.allclose(scores_in(loaded.predict(RAW.drop(columns="y"))), model.predict(ROWS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flavour", ["sklearn.tree:DecisionTreeClassifier", "own_estimator:Doubted"])
 def test_a_type_that_nobody_knows_is_pickled(flavour, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
@@ -164,6 +165,7 @@ def invoke(model: Any, data: str, content: str) -> pd.DataFrame:
     return pd.DataFrame(json.loads(found.response)["predictions"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:'epoch' date format")
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)
 def test_requests_of_the_same_values_give_the_same(served: Any, request_of: Callable[..., tuple[str, str]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from synth_mlflow import Workflow
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import VERSIONS
@@ -32,6 +34,7 @@ def test_a_retraction_is_said_there_too(done: Workflow) -> None:
     assert "superseded" in _experiment_note(done)
 
 
+@pytest.mark.slow
 def test_what_was_handed_over_links_the_handoff_once(done: Workflow) -> None:
     done.report()
     handoff = done.project.reader.latest("handoff")
