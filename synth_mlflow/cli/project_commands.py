@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.options import GlobalOptions, OptionalPath, Ratios, Rows, Setting, real_rows_option, shared
+from synth_mlflow.cli.options import (
+    GlobalOptions,
+    OptionalPath,
+    Ratios,
+    Rows,
+    Setting,
+    fit_commands,
+    real_rows_option,
+    shared,
+)
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.errors import SynthError
 
@@ -82,6 +91,7 @@ def init(
 @click.option("--repeats", type=click.IntRange(3), default=6, show_default=True, help="Of the sweep.")
 @click.option("--output", "handoff", type=OptionalPath(), default="handoff.html", show_default=True,
               help="Where the handoff goes.")  # fmt: skip
+@fit_commands
 @shared
 def run_all(
     given: GlobalOptions,
@@ -94,11 +104,15 @@ def run_all(
     ratios: tuple[float, ...],
     repeats: int,
     handoff: Path | None,
+    train_command: str,
+    predict_command: str,
+    timeout: float,
 ) -> None:
     """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
-    from synth_mlflow.cli.run_command import Plan, run_whole
+    from synth_mlflow.cli.run_command import Commands, Plan, run_whole
 
-    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios, dict(params))
+    commands = Commands(train_command or "", predict_command or "", timeout)
+    plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios, dict(params), commands)
     return run_whole(plan, given)
 
 

@@ -14,7 +14,9 @@ from synth_mlflow.cli.generate_command import AUTO, auto_rows
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
+from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import percent, read_ratios
+from synth_mlflow.data.task import SCORED
 from synth_mlflow.errors import GateError, GeneratorError, StatementError, SynthError, UsageError
 from synth_mlflow.sweep.plan import RATIOS
 
@@ -27,6 +29,21 @@ if TYPE_CHECKING:
     from synth_mlflow.workflow import Workflow
 
 MAX_RUNNERS_UP = 2  # candidates that make a batch in full after the best one
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Of a model that programs of your own train and score; empty for the model of problem.md."""
+
+    train: str = ""
+    predict: str = ""
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """As arguments of `Workflow.freeze` and `Workflow.sweep`."""
+        told = {"train_command": self.train, "predict_command": self.predict}
+        return {**told, "timeout_seconds": self.timeout_seconds} if self.train or self.predict else {}
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class Plan:
     """Shares of synthetic rows that are swept."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Of the generator."""
+    commands: Commands = field(default_factory=Commands)
 
 
 def run_whole(plan: Plan, given: GlobalOptions) -> None:
@@ -94,7 +112,8 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     try:
         say("stage 2 of 6: freeze")
         if workflow.project.find_evaluation_set() is None:
-            frozen = workflow.freeze(seed=plan.seed)
+            is_scored = workflow.project.problem().statement.facts.task == SCORED
+            frozen = workflow.freeze(seed=plan.seed, **(plan.commands.arguments if is_scored else {}))
             for outlook in (names.P_RARE, names.P_OUTLOOK):
                 if outlook in frozen.run.params:
                     say(frozen.run.params[outlook])
@@ -138,7 +157,7 @@ def _from_batch_to_handoff(workflow: Workflow, plan: Plan, *, show: bool) -> Han
     if plan.generator == AUTO and verdict.verdict == "fail":
         _by_runners_up(workflow, plan, purpose, show=show)
     say("stage 5 of 6: sweep")
-    curve: Curve = workflow.sweep(plan.ratios, plan.repeats, seed=plan.seed)
+    curve: Curve = workflow.sweep(plan.ratios, plan.repeats, seed=plan.seed, **plan.commands.arguments)
     if show:
         tell_curve(curve)
     say("stage 6 of 6: report")

@@ -13,7 +13,9 @@ import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.errors import UsageError
+from synth_mlflow.cli.run_command import Commands, Plan, _from_batch_to_handoff
+from synth_mlflow.errors import GateError, UsageError
+from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.models.raw_command import ALLOW, command_digest
 from synth_mlflow.stages.fit_commands import command_spec
 from synth_mlflow.sweep.plan import RATIOS, SweepPlan
@@ -160,3 +162,20 @@ def test_a_failing_command_is_told_with_what_to_do(code: str, message: str, tmp_
     with pytest.raises(UsageError, match=message) as refused:
         spec.commands.run([sys.executable, str(script)], "the train command", tmp_path)
     assert "synth-mlflow sweep" in refused.value.fix
+
+
+def test_run_takes_the_commands_of_a_trainer_too(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = Verdict("law-1", "pass", (), ())
+    given: dict[str, object] = {}
+
+    def stop(*_: object, **arguments: object) -> None:
+        given.update(arguments)
+        raise GateError("far enough")
+
+    monkeypatch.setattr(Workflow, "generate", lambda *_, **__: "law-1")
+    monkeypatch.setattr(Workflow, "validate", lambda *_, **__: passed)
+    monkeypatch.setattr(Workflow, "sweep", stop)
+    plan = Plan(Path("problem.md"), "law", rows=500, ratios=(0, 0.25), commands=Commands(TRAIN, PREDICT, 5.0))
+    with pytest.raises(GateError, match="far enough"):
+        _from_batch_to_handoff(done, plan, show=False)
+    assert given == {"seed": 0, **COMMANDS, "timeout_seconds": 5.0}
