@@ -296,7 +296,8 @@ def _refuse_retracted(project: Project, frozen: EvaluationSet, digests: RowDiges
     if reason:
         raise GateError(
             f"the batch is not written: {reason}.",
-            "A retraction is for good, whatever the rows are called. Make other rows: another seed, other parameters.",
+            "A retraction is for good, whatever the rows are called. Make other rows: "
+            "another seed, such as `--seed 1`, or other parameters.",
         )
 
 

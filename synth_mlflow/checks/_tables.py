@@ -14,6 +14,8 @@ from synth_mlflow.data.grids import float_width, grid_step
 from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.splits import Positions
 
+SIDES = {"batch": "rows of the batch", "members": "training rows", "control": "evaluation rows"}
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -109,8 +111,13 @@ def too_few(tables: Tables, *, needed: int, needed_batch: int, why: str) -> str:
         ("members", tables.members, needed),
         ("control", tables.control, needed),
     )
-    short = [f"{name} {len(rows):,} (needs {n:,})" for name, rows, n in sides if len(rows) < n]
-    return f"too few rows to {why}: {', '.join(short)}" if short else ""
+    return few_rows_in_words(why, {name: (len(rows), n) for name, rows, n in sides})
+
+
+def few_rows_in_words(why: str, sides: Mapping[str, tuple[int, int]]) -> str:
+    """Which sides have fewer rows than needed; empty if none. Each side with its rows and how many are needed."""
+    short = [f"{n:,} {SIDES[name]}, {needed:,} needed" for name, (n, needed) in sides.items() if n < needed]
+    return f"too few rows to {why}: {'; '.join(short)}" if short else ""
 
 
 def later_columns(evidence: CheckInput, tables: Tables) -> list[str]:

@@ -32,7 +32,7 @@ from synth_mlflow.checks._near_texts import text_columns
 from synth_mlflow.checks._pairs import Family, pair_families, pair_probes
 from synth_mlflow.checks._plots import bars, heat, marginals
 from synth_mlflow.checks._smallest_effect import level_of_each, smallest_column_distance, smallest_effect
-from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, without
+from synth_mlflow.checks._tables import Tables, few_rows_in_words, judged_tables, later_columns, without
 from synth_mlflow.checks._texts import text_findings
 from synth_mlflow.data.columns import CATEGORICAL_KINDS
 from synth_mlflow.data.identifier_forms import known_form
@@ -192,9 +192,8 @@ def _too_few(tables: Tables, policy: Mapping[str, float]) -> str:
     needed = dict.fromkeys(("members", "control"), rows_for_auc(target, alpha=alpha, inflation=SPREAD_INFLATION))
     beside = rows_beside(min(sizes[many], MAX_BESIDE), target, alpha=each, inflation=SPREAD_INFLATION)
     needed[few] = max(beside, needed.get(few, 0))
-    short = [f"{name} {sizes[name]:,} (needs {least:,})" for name, least in needed.items() if sizes[name] < least]
-    why = f"find a classifier test of {target:.2f} at a false-alarm rate of {alpha:g}"
-    return f"too few rows to {why}: {', '.join(short)}" if short else ""
+    why = f"notice a classifier of AUC {target:.2f} between the batch and real rows (false-alarm rate {alpha:g})"
+    return few_rows_in_words(why, {name: (sizes[name], least) for name, least in needed.items()})
 
 
 def _too_few_groups(tables: Tables, found: Classified, task: Task, policy: Mapping[str, float]) -> str:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import stats
 
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import whole_rows
@@ -68,6 +69,9 @@ class Privacy:
         judged = judged_tables(evidence)
         if evidence.task.time:  # a time that only evaluation rows have would tell them from members without the batch
             judged = without(judged, later_columns(evidence, judged))
+        named = [name for name, role in evidence.task.roles.items() if role == "identifier" and name in judged.members]
+        handed_out = [_reused_identifiers(judged, name, policy["reused_values"]) for name in named]
+        judged = without(judged, named)  # a row with a new number is a copy still, and a number says nothing else
         tables = distinct(judged)
         alpha = policy["alpha"] / (N_ATTACK_PROBES + tables.members.shape[1])
         needed = rows_for_auc(policy["detectable_auc"], alpha=alpha)
@@ -96,7 +100,7 @@ class Privacy:
             return CheckResult((), blind.differ, **shown)
         inferred = [_inference(battery, tables.batch, name, policy["inference_auc"]) for name in evidence.sensitive]
         texts = _near_texts(battery, tables.batch, evidence, policy["near_copies"])
-        return CheckResult((copies, *_probes(battery, leaking, policy), *texts, *inferred), **shown)
+        return CheckResult((copies, *_probes(battery, leaking, policy), *handed_out, *texts, *inferred), **shown)
 
 
 def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Metric, ...]:
@@ -108,6 +112,19 @@ def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]
             note = "members' own values reappear; round or jitter this column, or use fewer leaves"
             probes.append(_excess("reused_values", marks, battery, policy["reused_values"], column=name, note=note))
     return tuple(probes)
+
+
+def _reused_identifiers(tables: Tables, name: str, limit: float) -> Metric:
+    """Members whose identifier stands in the batch, beside evaluation rows whose identifier does (Fisher's test)."""
+    known = set(tables.batch[name].dropna())
+    (k_members, n_members), (k_control, n_control) = (
+        (int(rows[name].isin(known).sum()), len(rows)) for rows in (tables.members, tables.control)
+    )
+    counts = np.array([[k_members, n_members - k_members], [k_control, n_control - k_control]])
+    p_value = float(stats.fisher_exact(counts, alternative="greater").pvalue)
+    value = max(k_members / n_members - k_control / n_control, 0.0)
+    note = f"{k_members:,} of {n_members:,} members' identifiers are handed out, {k_control:,} of {n_control:,} others"
+    return Metric("reused_values", value, limit, column=name, p_value=p_value, note=note)
 
 
 def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Metric:

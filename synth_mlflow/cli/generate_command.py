@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,46 +139,15 @@ def generate(given: GlobalOptions, **asked: Any) -> None:
     return output.next_command("synth-mlflow validate")
 
 
-def auto_rows(
-    workflow: Any,
-    ratios: Sequence[float] | None = None,
-    *,
-    generator: str | None = None,
-    seed: int = 0,
-    part: str | None = None,
-    source: Path | None = None,
-    params: Mapping[str, Any] | None = None,
-) -> int:
-    """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios.
-
-    Where a search has tried generators, with a reserve for rows that equal an evaluation row by chance.
-    """
-    from synth_mlflow.data.mixing import mix_counts
-    from synth_mlflow.gate.attempts import newest_search
-    from synth_mlflow.sweep.plan import RATIOS
-    from synth_mlflow.tracking import names
-
-    frozen = workflow.project.evaluation_set().run.params
-    needed = mix_counts(max(ratios or RATIOS), int(frozen[names.P_TRAINING_ROWS]))[1]
-    if generator is None:
-        return needed
-    if generator == AUTO:
-        search = workflow.search_generators(seed=seed, slice=part, source=source)
-    else:
-        search = newest_search(workflow.project)
-    if search is None:
-        return needed
-    maker = search.maker_of(generator, params or {})
-    return int(search.rows_for(needed, int(frozen[names.P_EVALUATION_ROWS]), maker))
-
-
 def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:
     if asked.made is not None:
         return [workflow.adopt_file(asked.made, asked.record)]
     rows = PILOT_ROWS if asked.pilot else asked.rows
     if rows is None:
+        from synth_mlflow.stages.generator_search import auto_rows
+
         rows = auto_rows(
-            workflow,
+            workflow.project,
             generator=asked.name,
             seed=asked.seed,
             part=asked.part,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from synth_mlflow.errors import SynthError
 
 if TYPE_CHECKING:
     from synth_mlflow.queries.status import Status
+    from synth_mlflow.workflow import Workflow
 
 
 DUE = 5
@@ -167,6 +169,15 @@ def _warnings(found: Status) -> list[str]:
     ]
 
 
+def _rerun(workflow: Workflow) -> str:
+    """The command that makes the project's stages again; after a retraction with another seed."""
+    from synth_mlflow.tracking import names
+
+    statement = workflow.project.problem().run.params[names.P_STATEMENT_PATH]
+    n_retracted = sum(batch.retracted for batch in workflow.project.batches())
+    return f"synth-mlflow run {shlex.quote(statement)}{f' --seed {n_retracted}' if n_retracted else ''}"
+
+
 @click.command()
 @click.option("--new-data", type=OptionalPath(), help="The real rows of today; those not seen yet are counted.")
 @click.option("--statement", type=OptionalPath(), help="problem.md as it stands today.")
@@ -190,7 +201,7 @@ def check(
         for state in states:
             output.line(f"{state.state:<11} {state.name}: {state.condition}")
             output.line(f"{'':<11} {state.reason}")
-        output.next_command("synth-mlflow run problem.md" if due else "synth-mlflow status")
+        output.next_command(_rerun(workflow) if due else "synth-mlflow status")
     return DUE if due else 0
 
 

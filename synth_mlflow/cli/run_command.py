@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synth_mlflow.cli import output
-from synth_mlflow.cli.generate_command import AUTO, auto_rows
+from synth_mlflow.cli.generate_command import AUTO
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
@@ -114,15 +114,22 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
         if workflow.project.find_evaluation_set() is None:
             is_scored = workflow.project.problem().statement.facts.task == SCORED
             frozen = workflow.freeze(seed=plan.seed, **(plan.commands.arguments if is_scored else {}))
-            for outlook in (names.P_RARE, names.P_OUTLOOK):
+            for outlook in (names.P_RARE, *([] if plan.source else [names.P_OUTLOOK])):  # of the training rows alone
                 if outlook in frozen.run.params:
                     say(frozen.run.params[outlook])
         return _from_batch_to_handoff(workflow, plan, show=show)
     except (GateError, GeneratorError, StatementError, UsageError) as error:
-        drafted = workflow.draft_handoff(error, plan.handoff)
+        drafted = workflow.draft_handoff(error, _beside_the_final_one(workflow, plan.handoff))
         _show_no_model(workflow, drafted)
         say(f"DRAFT handoff: {drafted.path.resolve() if drafted.path else f'run {drafted.run_id}'}")
         raise _with_next_steps(error, drafted) from error
+
+
+def _beside_the_final_one(workflow: Workflow, path: Path | None) -> Path | None:
+    """Where a draft goes: a document of this project that is there already stays as it is."""
+    if path is None or not path.exists() or workflow.project.reader.latest("handoff") is None:
+        return path
+    return path.with_stem(f"{path.stem}-draft")
 
 
 def _show_no_model(workflow: Workflow, drafted: DraftHandoff) -> None:
@@ -177,12 +184,16 @@ def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) 
 
     The trial had fewer rows than the batch, and each batch stays recorded with its verdict.
     """
+    from synth_mlflow.stages.generator_search import auto_rows
+
     project = workflow.project
     search = workflow.search_generators(seed=plan.seed, source=plan.source)
     for runner_up in search.runners_up[:MAX_RUNNERS_UP]:
         candidate = runner_up.candidate
         project.say(f"next best in its trial: {candidate.words} ({runner_up.verdict})")
-        rows = plan.rows or auto_rows(workflow, plan.ratios, generator=candidate.generator, params=candidate.params)
+        rows = plan.rows or auto_rows(
+            workflow.project, plan.ratios, generator=candidate.generator, params=candidate.params
+        )
         batch = workflow.generate(
             candidate.generator,
             rows=rows,
@@ -197,9 +208,11 @@ def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) 
 
 def _rows(workflow: Workflow, plan: Plan) -> int:
     """How many rows to make; a GateError before any is made where the sweep would need more than there can be."""
+    from synth_mlflow.stages.generator_search import auto_rows
+
     if plan.rows is None:
         return auto_rows(
-            workflow,
+            workflow.project,
             plan.ratios,
             generator=plan.generator,
             seed=plan.seed,
@@ -207,7 +220,7 @@ def _rows(workflow: Workflow, plan: Plan) -> int:
             params=plan.params,
         )
     n_made = sum(batch.n_rows for batch in workflow.project.batches() if not batch.retracted)
-    needed = auto_rows(workflow, plan.ratios)
+    needed = auto_rows(workflow.project, plan.ratios)
     if needed > n_made + plan.rows:
         raise GateError(
             f"ratio {percent(max(plan.ratios))} needs {needed:,} synthetic rows beside the real training rows; "

@@ -136,6 +136,7 @@ def _baseline(metric: str, stopped: Stopped, frozen: EvaluationSet) -> str:
 def _stopped(project: Project, error: SynthError) -> Stopped:
     problem, frozen = project.problem(), project.find_evaluation_set()
     batches = [batch for batch in project.batches() if not batch.retracted]
+    handoff = project.reader.latest("handoff")
     verdicts = recorded_verdicts(project, batches)
     origins = [project.record(batch).origin for batch in batches]
     return Stopped(
@@ -151,6 +152,7 @@ def _stopped(project: Project, error: SynthError) -> Stopped:
         0.0 if frozen is None else frozen.run.metrics[names.M_SHARE],
         error.found,
         error.fix,
+        "" if handoff is None else handoff.run_id,
     )
 
 
@@ -164,15 +166,16 @@ def rendered_draft(drafted: DraftHandoff) -> dict[str, str]:
 
 
 def _title(drafted: DraftHandoff) -> str:
-    return f"DRAFT: {drafted.stopped.experiment} has no model with synthetic rows yet"
+    what = "has no new model" if drafted.stopped.handoff else "has no model with synthetic rows yet"
+    return f"DRAFT: {drafted.stopped.experiment} {what}"
 
 
 def _opening(drafted: DraftHandoff) -> str:
     use = f"Real rows alone are what there is to use: {drafted.baseline}" if drafted.baseline else "Nothing is frozen"
-    return (
-        f"No synthetic row has entered training. {use}. Below: why the work has stopped, what may help, and what was "
-        "tried."
-    )
+    before = "No synthetic row has entered training"
+    if drafted.stopped.handoff:
+        before, use = "An earlier pass has ended in a handoff", f"It stands as run {drafted.stopped.handoff}"
+    return f"{before}. {use}. Below: why the work has stopped, what may help, and what was tried."
 
 
 def _as_markdown(drafted: DraftHandoff) -> Iterator[str]:

@@ -55,6 +55,8 @@ class Stopped:
     found: str
     fix: str
     """Of the error that has stopped the run."""
+    handoff: str = ""
+    """The run of the newest handoff; empty before one."""
 
     @property
     def run(self) -> str:

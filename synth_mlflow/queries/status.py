@@ -108,7 +108,9 @@ def status(project: Project) -> Status:
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
-    return Status(project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed)))
+    return Status(
+        project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed), len(taken))
+    )
 
 
 def _curve_and_triggers(
@@ -188,11 +190,13 @@ def _report_words(handoffs: list[StoredRun], runs: list[StoredRun]) -> str:
     return f"final, {'signed by ' + ', '.join(each.words for each in signed) if signed else 'not signed'}"
 
 
-def _next(stages: tuple[StageStatus, ...], n_passed: int) -> str:
+def _next(stages: tuple[StageStatus, ...], n_passed: int, n_retracted: int) -> str:
+    """The command that goes on; after a retraction with another seed, since the same rows are not taken again."""
+    seed = f" --seed {n_retracted}" if n_retracted else ""
     commands = {
         "define": "synth-mlflow define problem.md",
         "freeze": "synth-mlflow freeze",
-        "generate": 'synth-mlflow generate auto --purpose "…"',
+        "generate": f'synth-mlflow generate auto --purpose "…"{seed}',
         "validate": "synth-mlflow validate",
         "sweep": "synth-mlflow sweep",
         "report": "synth-mlflow report --output handoff.html",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,15 @@ from synth_mlflow.checks import CheckInput, CheckResult, Metric, failed_probes, 
 from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.constraints import as_texts, parse_constraints
-from synth_mlflow.data.digests import json_digest, row_hashes, table_digest
+from synth_mlflow.data.digests import json_digest, row_hashes
 from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.mixing import mix_counts
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError
-from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch, finite
+from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch, finite, newest_search
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy
 from synth_mlflow.generators import Generator
@@ -39,6 +40,7 @@ from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import BUILT_IN, find, installed
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.validate import check_result
+from synth_mlflow.sweep.plan import RATIOS
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import now_ms
 from synth_mlflow.tracking.project import Project
@@ -103,7 +105,6 @@ def search_generators(
     )
     recorded = project.reader.recorded(key)
     if recorded:
-        project.say(f"this very search is recorded already as run {recorded[-1].run_id}")
         text = project.reader.file(project.reader.verify_seal(recorded[-1]), names.A_ATTEMPTS)
         return _usable(replace(GeneratorSearch.from_json(text.read_text("utf-8")), run_id=recorded[-1].run_id))
     project.say(
@@ -113,6 +114,34 @@ def search_generators(
     attempts = tuple(_tried(trial, found, project.say))
     search = GeneratorSearch(attempts, len(trial.fitted), len(trial.held_back))
     return _usable(_write(project, search, trial, key))
+
+
+def auto_rows(
+    project: Project,
+    ratios: Sequence[float] | None = None,
+    *,
+    generator: str | None = None,
+    seed: int = 0,
+    part: str | None = None,
+    source: Path | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> int:
+    """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios.
+
+    Where a search has tried generators, with a reserve for rows that equal an evaluation row by chance.
+    """
+    frozen = project.evaluation_set().run.params
+    needed = mix_counts(max(ratios or RATIOS), int(frozen[names.P_TRAINING_ROWS]))[1]
+    if generator is None:
+        return needed
+    if generator == AUTO:
+        search: GeneratorSearch | None = search_generators(project, seed=seed, slice=part, source=source)
+    else:
+        search = newest_search(project)
+    if search is None:
+        return needed
+    maker = search.maker_of(generator, params or {})
+    return search.rows_for(needed, int(frozen[names.P_EVALUATION_ROWS]), maker)
 
 
 def candidates(statement: Statement, frozen: EvaluationSet) -> tuple[Candidate, ...]:
@@ -325,7 +354,7 @@ def _write(project: Project, search: GeneratorSearch, trial: _Trial, key: str) -
     with writing(project.server, run_id, "search") as draft:
         draft.param(names.P_KEY, key)
         draft.param(names.P_POLICY, trial.policy.digest)
-        draft.param(names.P_TRAINING_DIGEST, table_digest(trial.fitted, trial.frozen.schema))
+        draft.param(names.P_TRAINING_DIGEST, trial.frozen.training_digest)
         draft.param(names.P_SEED, trial.seed)
         if best is not None:
             draft.param(names.P_GENERATOR, best.candidate.generator)

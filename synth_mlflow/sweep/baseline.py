@@ -253,7 +253,7 @@ def column_scores(
     rng = np.random.default_rng([seed, 5])
     rows = real.iloc[np.sort(rng.permutation(len(real))[:MAX_ROWS])].reset_index(drop=True)
     classes = classes_of(real, task)
-    names = [name for name in real.columns if name not in (task.target, task.group)][:MAX_COLUMNS]
+    names = [name for name in real.columns if name not in {*task.no_features, task.group}][:MAX_COLUMNS]
     found = []
     for name in names:
         model = fit(ModelSpec(), task, rows[[name, task.target]], seed=seed, classes=classes or None)

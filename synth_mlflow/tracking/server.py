@@ -58,8 +58,13 @@ def find(client: MlflowClient, name: str | None) -> Experiment:
         refuse_other_schema(found)
         return found
     known_projects = projects(client)
+    if not known_projects:
+        raise UsageError(
+            "there is no project on this server yet.",
+            "Begin one: `synth-mlflow init my-project`, fill in its files, `synth-mlflow run my-project/problem.md`.",
+        )
     if len(known_projects) != 1:
-        listed = ", ".join(repr(project.name) for project in known_projects) or "none"
+        listed = ", ".join(repr(project.name) for project in known_projects)
         raise UsageError(
             f"{len(known_projects)} projects are on this server ({listed}); one had to be named.",
             "Give `--experiment NAME`.",

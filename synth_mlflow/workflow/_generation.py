@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.provenance import Origin
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from synth_mlflow.llm.relabel import Disagreement
     from synth_mlflow.stages.freeze import freeze
     from synth_mlflow.stages.generate import adopt_file, generate
-    from synth_mlflow.stages.generator_search import search_generators
+    from synth_mlflow.stages.generator_search import auto_rows, search_generators
     from synth_mlflow.stages.training_data import Batch, BatchWriter
 else:  # so that each verb loads what it uses
     BatchDraft = later("synth_mlflow.backends.batch_writer", "BatchDraft")
@@ -38,6 +38,7 @@ else:  # so that each verb loads what it uses
     freeze = later("synth_mlflow.stages.freeze", "freeze")
     adopt_file = later("synth_mlflow.stages.generate", "adopt_file")
     generate = later("synth_mlflow.stages.generate", "generate")
+    auto_rows = later("synth_mlflow.stages.generator_search", "auto_rows")
     search_generators = later("synth_mlflow.stages.generator_search", "search_generators")
     BatchWriter = later("synth_mlflow.stages.training_data", "BatchWriter")
 
@@ -71,7 +72,7 @@ class GenerationVerbs(OpenProject):
         self,
         generator: str,
         *,
-        rows: int,
+        rows: int | Literal["auto"] = "auto",
         purpose: str,
         seed: int = 0,
         slice: str | None = None,  # noqa: A002 - the word that users know
@@ -93,8 +94,8 @@ class GenerationVerbs(OpenProject):
             ``auto`` for what fits best (see :meth:`search_generators`), the name of an installed generator,
             ``module:callable`` (see :mod:`synth_mlflow.backends.in_process`), or ``peer:Model`` (see
             :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
-        rows : int
-            How many rows to make.
+        rows : int or "auto"
+            How many rows to make; `auto` makes as many as the greatest ratio of a sweep needs.
         purpose : str
             Why this batch is made, in words.
         seed : int
@@ -116,10 +117,15 @@ class GenerationVerbs(OpenProject):
         pilot : bool
             Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
         """
+        n_rows = rows
+        if n_rows == "auto":
+            n_rows = auto_rows(
+                self.project, generator=generator, seed=seed, part=slice, source=as_path(source), params=params
+            )
         found = generate(
             self.project,
             generator,
-            rows=rows,
+            rows=n_rows,
             seed=seed,
             purpose=purpose,
             slice=slice,

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.checks import CheckInput, judge
+from synth_mlflow.checks._tables import SIDES
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
@@ -48,7 +49,7 @@ def test_another_schema_is_refused(damage, check, evidence):
 def test_too_few_rows_say_how_many_would_do(n_rows, check, evidence):
     outcome, reason = verdict(check, replace(evidence, batch=evidence.batch[:n_rows]))
     assert outcome == "inconclusive"
-    assert f"batch {n_rows} (needs " in reason
+    assert f"{n_rows} rows of the batch, " in reason
 
 
 @pytest.mark.parametrize("side", ["members", "control"])
@@ -56,7 +57,7 @@ def test_too_few_rows_say_how_many_would_do(n_rows, check, evidence):
 def test_empty_real_sides_are_inconclusive(check, side, evidence):
     outcome, reason = verdict(check, replace(evidence, **{side: getattr(evidence, side)[:0]}))
     assert outcome == "inconclusive"
-    assert f"{side} 0 (needs " in reason
+    assert f"0 {SIDES[side]}, " in reason
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_columns_and_pairs_are_judged_where_whole_rows_cannot_be(doubt, evidence
 def test_few_rows_are_inconclusive_and_the_needed_number_is_given(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, batch=evidence.batch[:10]))
     assert ruling.verdict == "inconclusive"
-    assert "batch 10 (needs " in ruling.reasons[0]
+    assert "10 rows of the batch, " in ruling.reasons[0]
 
 
 @pytest.mark.slow

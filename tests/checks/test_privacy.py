@@ -83,4 +83,4 @@ def test_drift_makes_attacks_invalid(evidence, ruled):
 def test_a_small_control_is_inconclusive(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, control=evidence.control[:40]))
     assert ruling.verdict == "inconclusive"
-    assert "control 40 (needs " in ruling.reasons[0]
+    assert "40 evaluation rows, " in ruling.reasons[0]
