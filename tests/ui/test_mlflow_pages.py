@@ -16,14 +16,14 @@ from synth_mlflow.tracking.views import VIEWS, View, view_path
 pytestmark = pytest.mark.slow
 
 PageAt = Callable[..., Page]
-ROOT = "demo-breast-cancer: 25 %"
+ROOT = "demo-breast-cancer: 50 %"
 WIDE, NARROW = (1400, 1000), (900, 1000)
 
 
 def test_the_printed_address_opens_the_stages_under_their_result(shown: Shown, page_at: PageAt) -> None:
     server = connect("demo-breast-cancer", shown.server.uri)
     page = page_at(runs_url(server, shown.server.uri))
-    expect(page.get_by_text("25 % synthetic, balanced_accuracy").first).to_be_visible()
+    expect(page.get_by_text("50 % synthetic, balanced_accuracy").first).to_be_visible()
     expect(page.get_by_role("link", name=ROOT)).to_be_visible()
     expect(page.get_by_text("matching runs")).to_be_visible()
     handoff = page.get_by_role("link", name="the handoff document").first
@@ -37,8 +37,8 @@ def test_the_printed_address_opens_the_stages_under_their_result(shown: Shown, p
         ("evaluation_set", ["The frozen evaluation set", "real rows that no generator ever sees"]),
         ("batch", ["PASS.", "A synthetic batch: 288 rows"]),
         ("privacy", ["PASS", "real training rows"]),
-        ("sweep", ["Chosen: 25 % synthetic.", "Handed over in:"]),
-        ("final", ["The model at 25 % synthetic rows"]),
+        ("sweep", ["Chosen: 50 % synthetic.", "Handed over in:"]),
+        ("final", ["The model at 50 % synthetic rows"]),
         ("handoff", ["Nothing is owed."]),
     ],
 )
@@ -100,7 +100,7 @@ def test_ratios_can_be_compared(shown: Shown, page_at: PageAt) -> None:
 
 def test_the_registered_model_says_what_it_is_made_of(shown: Shown, page_at: PageAt) -> None:
     page = page_at(f"{shown.server.uri}/#/models/demo-breast-cancer/versions/1?{ML}")
-    expect(page.get_by_text(f"25 % synthetic rows, from {shown.batch}").first).to_be_visible()
+    expect(page.get_by_text(f"50 % synthetic rows, from {shown.batch}").first).to_be_visible()
     expect(page.get_by_role("link", name="the handoff document").first).to_be_attached()
 
 
