@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_mlflow.checks import CheckInput, judge
 from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.task import Task
 
 plugin = Privacy()
 
@@ -84,3 +86,22 @@ def test_a_small_control_is_inconclusive(evidence, ruled):
     ruling, _ = ruled(plugin, replace(evidence, control=evidence.control[:40]))
     assert ruling.verdict == "inconclusive"
     assert "40 evaluation rows, " in ruling.reasons[0]
+
+
+def test_identifiers_are_no_matter_of_attacks_but_of_reuse() -> None:
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame({"id": rng.permutation(900), "a": rng.normal(size=900), "b": rng.normal(size=900)})
+    rows["y"] = (rows["a"] + rng.normal(size=900) > 0).astype(int)
+    members, control, batch = (rows[at : at + 300].reset_index(drop=True) for at in (0, 300, 600))
+    task = Task("y", "binary", roles={"id": "identifier"})
+    policy = dict(Privacy.defaults)
+
+    def judged(batch: pd.DataFrame) -> tuple[str, str]:
+        result = Privacy().run(CheckInput(batch, members, control, task, "roc_auc", 3), policy)
+        ruling = judge(result.probes, result.inconclusive, policy["alpha"])
+        return ruling.verdict, " ".join(ruling.reasons)
+
+    unseen = batch.assign(id=np.setdiff1d(np.arange(900), members["id"])[:300])  # no member's, half of the others'
+    assert judged(unseen)[0] == "pass"
+    assert "reused_values of 'id'" in judged(batch.assign(id=members["id"]))[1]
+    assert "exact_copies" in judged(members.assign(id=np.arange(5_000, 5_300)))[1]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from synth_mlflow import GateError, Workflow
+from synth_mlflow.cli.run_command import _beside_the_final_one
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.gate.attempts import Attempt, Candidate, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
@@ -128,3 +129,14 @@ def test_a_document_that_cannot_be_written_is_refused_before_anything_is_done(
     code, _, errors = call("run", str(write_project()), "--output", str(tmp_path / output), "--tracking-uri", uri)
     assert code == 2
     assert "stage 1" not in errors
+
+
+def test_a_draft_leaves_a_finished_handoff_as_it_is(done: Workflow, tmp_path: Path) -> None:
+    final = tmp_path / "handoff.html"
+    assert _beside_the_final_one(done, final) == final
+    final.write_text("final")
+    assert _beside_the_final_one(done, final) == tmp_path / "handoff-draft.html"
+    page = done.draft_handoff(GateError("the rows were retracted"), tmp_path / "draft.md").path
+    assert page is not None
+    assert "No synthetic row" not in page.read_text()
+    assert "It stands as run" in page.read_text()

@@ -43,11 +43,18 @@ def test_a_search_is_recorded_once_and_sees_no_evaluation_row(
     assert batch.record.origin.generator == search.best.candidate.generator
     assert batch.record.notes["chosen_by_search"] == search.run_id
     assert frozen.project.batch(batch.batch).run.params[names.P_SEARCH] == search.run_id
+    assert frozen.verify().holds
 
 
 def test_auto_takes_no_parameters_of_its_own(frozen: Workflow) -> None:
     with pytest.raises(UsageError, match="`auto` chooses the generator"):
         frozen.generate("auto", rows=10, purpose="x", params={"privacy": 1})
+
+
+def test_as_many_rows_as_a_sweep_needs_are_the_default(frozen: Workflow) -> None:
+    n_training = int(frozen.project.evaluation_set().run.params[names.P_TRAINING_ROWS])
+    batch = frozen.generate("bootstrap_noise", purpose="more")
+    assert frozen.project.batch(batch.batch).n_rows == 3 * n_training
 
 
 def test_no_candidate_is_known_to_leak(frozen: Workflow) -> None:

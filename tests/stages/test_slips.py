@@ -17,7 +17,7 @@ from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.task import Task, TaskKind
 from synth_mlflow.models.metric_names import _KNOWN, USUAL
 from synth_mlflow.models.scoring import check_metric
-from synth_mlflow.sweep.baseline import Baseline, utility_outlook
+from synth_mlflow.sweep.baseline import Baseline, column_scores, utility_outlook
 
 
 @pytest.mark.parametrize("kind", list(_KNOWN))
@@ -95,3 +95,11 @@ def test_utility_is_foreseen_as_inconclusive_where_its_own_rule_will_say_so() ->
     assert "About 2.5 times as many rows" in told
     assert "evaluation: {share: 0.4}" not in told  # which gives 1.6 times as many
     assert "evaluation: {share: 0.4}" in utility_outlook(worked, 0.005, 0.7, 0.25)  # 1.1 times
+
+
+def test_an_identifier_is_no_column_that_scores() -> None:
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame({"id": np.arange(200), "a": rng.normal(size=200)})
+    rows["y"] = rows["a"] + rng.normal(size=200)
+    task = Task("y", "regression", roles={"id": "identifier"})
+    assert [name for name, _ in column_scores("r2", rows[:100], rows[100:].reset_index(drop=True), task, 1)] == ["a"]
