@@ -127,7 +127,7 @@ def test_names_may_be_any_text(uri, name):
 
 
 def test_the_only_project_needs_no_name(uri):
-    with pytest.raises(UsageError, match=r"0 projects are on this server \(none\)"):
+    with pytest.raises(UsageError, match="there is no project on this server yet"):
         connect(None, uri)
     shop = connect("shop", uri, create=True)
     assert connect(None, uri).experiment_id == shop.experiment_id
