@@ -15,7 +15,7 @@ from synth_mlflow.checks import Metric
 from synth_mlflow.checks._texts import MIN_JUDGED, N_SHOWN, SHOWN_LETTERS, TextFindings
 from synth_mlflow.data.conversation_text import Turn, turns_of
 from synth_mlflow.data.task import Task
-from synth_mlflow.metrics.distances import ks_distance
+from synth_mlflow.metrics.distances import ks_distance, share_p_value
 from synth_mlflow.metrics.null_distribution import Places
 from synth_mlflow.metrics.passages import Tokenizer
 
@@ -116,8 +116,8 @@ def _share(name: str, sides: _Sides, is_bad: Callable[[Turns], bool], limit: flo
     """Conversations with a fault, beyond the share of real ones; by Fisher's exact test."""
     found, natural = (np.array([is_bad(turns) for turns in side], dtype=bool) for side in (sides.batch, sides.real))
     independent = natural[sides.one_a_group]
-    table = np.array([[int(side.sum()), int((~side).sum())] for side in (found, independent)])
-    p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+    counts = int(independent.sum()), len(independent), int(found.sum()), len(found)
+    p_value = share_p_value(*counts, alternative="greater")
     note = (
         f"{found.sum():,} of {len(found):,} conversations {what}; of {len(natural):,} real ones {natural.sum():,}: "
         "drop or correct them"

@@ -73,7 +73,7 @@ def _scaled_unit(real: Sequence[pd.Series]) -> ScaledUnit | None:
         return None
     distinct, counts = np.unique(pd.concat(real).dropna().to_numpy(), return_counts=True)
     step = grid_step(distinct)
-    if not len(distinct) or step is not None or float_width(distinct, step) is not np.float64:
+    if step is not None or float_width(distinct, step) is not np.float64:
         return None
     return ScaledUnit.of(distinct, counts)
 

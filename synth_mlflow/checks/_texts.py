@@ -17,10 +17,11 @@ from synth_mlflow.checks import Metric
 from synth_mlflow.checks._near_texts import MIN_TEXTS, text_columns, texts_of
 from synth_mlflow.checks._tables import thinned
 from synth_mlflow.data.task import Task
+from synth_mlflow.metrics.distances import share_p_value
 from synth_mlflow.metrics.intervals import excess_p_value
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
 from synth_mlflow.metrics.null_distribution import Places, group_halves
-from synth_mlflow.metrics.refusals import REFUSALS
+from synth_mlflow.metrics.refusals import refusals
 
 MAX_TEXTS = 2_000  # of each side
 MIN_JUDGED = 2 * MIN_TEXTS
@@ -135,9 +136,8 @@ def _near_duplicates(
 
 
 def _refusals(real: pd.Series, batch: pd.Series, limit: float) -> tuple[Metric, Floats]:
-    found, by_nature = (texts.astype(str).str.contains(REFUSALS).to_numpy(dtype=bool) for texts in (batch, real))
-    table = np.array([[int(side.sum()), int((~side).sum())] for side in (found, by_nature)])
-    p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+    found, by_nature = refusals(batch), refusals(real)
+    p_value = share_p_value(int(by_nature.sum()), len(real), int(found.sum()), len(batch), alternative="greater")
     note = (
         f"{found.sum():,} texts are refusals or remarks of an assistant, of {len(real):,} real texts "
         f"{by_nature.sum():,}: drop them, and ask again"

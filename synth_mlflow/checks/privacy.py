@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import stats
 
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import whole_rows
@@ -23,6 +22,7 @@ from synth_mlflow.checks._near_texts import near_target_texts
 from synth_mlflow.checks._plots import bars, low_rate_roc
 from synth_mlflow.checks._tables import Tables, judged_tables, later_columns, too_few, without
 from synth_mlflow.metrics import membership
+from synth_mlflow.metrics.distances import share_p_value
 from synth_mlflow.metrics.encoding import Encoding
 from synth_mlflow.metrics.intervals import (
     critical_count,
@@ -120,8 +120,7 @@ def _reused_identifiers(tables: Tables, name: str, limit: float) -> Metric:
     (k_members, n_members), (k_control, n_control) = (
         (int(rows[name].isin(known).sum()), len(rows)) for rows in (tables.members, tables.control)
     )
-    counts = np.array([[k_members, n_members - k_members], [k_control, n_control - k_control]])
-    p_value = float(stats.fisher_exact(counts, alternative="greater").pvalue)
+    p_value = share_p_value(k_control, n_control, k_members, n_members, alternative="greater")
     value = max(k_members / n_members - k_control / n_control, 0.0)
     note = f"{k_members:,} of {n_members:,} members' identifiers are handed out, {k_control:,} of {n_control:,} others"
     return Metric("reused_values", value, limit, column=name, p_value=p_value, note=note)

@@ -10,14 +10,12 @@ import click
 from synth_mlflow.cli import options, output
 from synth_mlflow.cli.options import DATA_HELP, GlobalOptions, OptionalPath, OptionalText, real_rows_option, shared
 from synth_mlflow.cli.session import open_workflow, quiet_mlflow
+from synth_mlflow.data.approved_names import FORMATS, parse_name
 from synth_mlflow.errors import UsageError
 
 if TYPE_CHECKING:
     from synth_mlflow.queries.watch import ReadingRun, Watched
     from synth_mlflow.tracking.webhooks import Call
-
-
-FORMATS = ("parquet", "delta", "hugging-face", "mlflow")
 
 
 @click.command()
@@ -124,8 +122,6 @@ def watch(
 ) -> None:
     """The versions of NAME (or PROJECT/NAME), who has loaded each, and what is called when one is retracted."""
     from dataclasses import replace
-
-    from synth_mlflow.data.approved_names import parse_name
 
     project, short = parse_name(name)
     if project and given.experiment not in (None, project):

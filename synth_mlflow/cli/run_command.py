@@ -152,23 +152,24 @@ def _with_next_steps(error: SynthError, drafted: DraftHandoff) -> SynthError:
 
 
 def _from_batch_to_handoff(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
-    say, problem = workflow.project.say, workflow.project.problem()
+    say = workflow.project.say
     say("stage 3 of 6: generate")
-    rows = _rows(workflow, plan)
-    purpose = f"fill the gap that the statement names: {problem.statement.facts.gap}"
-    batch = workflow.generate(
-        plan.generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source, params=plan.params
-    )
+    batch = _generated(workflow, plan, plan.generator, plan.params, _rows(workflow, plan))
     say("stage 4 of 6: validate")
     verdict = _validated(workflow, plan, batch, show=show)
     if plan.generator == AUTO and verdict.verdict == "fail":
-        _by_runners_up(workflow, plan, purpose, show=show)
+        _by_runners_up(workflow, plan, show=show)
     say("stage 5 of 6: sweep")
     curve: Curve = workflow.sweep(plan.ratios, plan.repeats, seed=plan.seed, **plan.commands.arguments)
     if show:
         tell_curve(curve)
     say("stage 6 of 6: report")
     return workflow.report(plan.handoff)
+
+
+def _generated(workflow: Workflow, plan: Plan, generator: str, params: Mapping[str, Any], rows: int) -> Batch:
+    purpose = f"fill the gap that the statement names: {workflow.project.problem().statement.facts.gap}"
+    return workflow.generate(generator, rows=rows, seed=plan.seed, purpose=purpose, source=plan.source, params=params)
 
 
 def _validated(workflow: Workflow, plan: Plan, batch: Batch, *, show: bool) -> Verdict:
@@ -179,7 +180,7 @@ def _validated(workflow: Workflow, plan: Plan, batch: Batch, *, show: bool) -> V
     return found
 
 
-def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) -> None:
+def _by_runners_up(workflow: Workflow, plan: Plan, *, show: bool) -> None:
     """Where the batch of the best candidate has failed: batches of the next best, until one does not fail.
 
     The trial had fewer rows than the batch, and each batch stays recorded with its verdict.
@@ -191,17 +192,9 @@ def _by_runners_up(workflow: Workflow, plan: Plan, purpose: str, *, show: bool) 
     for runner_up in search.runners_up[:MAX_RUNNERS_UP]:
         candidate = runner_up.candidate
         project.say(f"next best in its trial: {candidate.words} ({runner_up.verdict})")
-        rows = plan.rows or auto_rows(
-            workflow.project, plan.ratios, generator=candidate.generator, params=candidate.params
-        )
-        batch = workflow.generate(
-            candidate.generator,
-            rows=rows,
-            seed=plan.seed,
-            purpose=purpose,
-            source=plan.source,
-            params=candidate.params,
-        )
+        maker, params = candidate.generator, candidate.params
+        rows = plan.rows or auto_rows(project, plan.ratios, generator=maker, params=params)
+        batch = _generated(workflow, plan, maker, params, rows)
         if _validated(workflow, plan, batch, show=show).verdict != "fail":
             return
 

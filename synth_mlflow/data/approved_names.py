@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from synth_mlflow.errors import UsageError
 
 APPROVED = "approved"  # the alias of the newest version
+FORMATS = ("parquet", "delta", "hugging-face", "mlflow")  # that its rows are published in
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _ADDRESS = re.compile(r"(?P<project>.+)/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d{1,9}))", re.DOTALL)
 _FIX = "Write `project/NAME@approved` for the newest version, or `project/NAME/2` for version 2."

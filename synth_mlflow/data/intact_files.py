@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synth_mlflow.data.columns import EXACT
+from synth_mlflow.data.table_files import keep_exact
 
 FEW_BYTES = 2.5  # of a value on disk, before compression: then a column of texts holds numbers of a dictionary
 
@@ -32,14 +32,7 @@ def read_table(path: Path) -> pa.Table:
 def read_pandas(path: Path) -> pd.DataFrame:
     """As :func:`synth_mlflow.data.table_files.read_parquet`."""
     table = read_table(path)
-    frame: pd.DataFrame = table.to_pandas()
-    for name in frame.columns[frame.dtypes == "float64"]:
-        if name in table.column_names and pa.types.is_integer(table.schema.field(name).type):
-            limits = pc.min_max(table.column(name)).as_py()
-            if max(limits["max"] or 0, -(limits["min"] or 0)) > EXACT:
-                whole = table.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype())
-                frame[name] = pd.Series(whole.array, index=frame.index, name=name)
-    return frame
+    return keep_exact(table.to_pandas(), table.schema, table.column)
 
 
 def _columns_of_few_texts(file: pq.ParquetFile) -> list[str]:

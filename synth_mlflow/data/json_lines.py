@@ -18,7 +18,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, problem_of
+from synth_mlflow.data.conversation_text import FORMS, canonical, looks_like_conversation, problem_of
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.errors import UsageError
 
@@ -188,20 +188,17 @@ def _kind(value: object) -> str:
 def line_style(path: Path) -> JsonText:
     """How the lines of a file are written; what is in doubt is as Python's ``json.dumps`` writes it."""
     spaced, slashes, escapes, others, nulls, text_first = True, False, False, False, False, False
-    is_first = True
+    is_first, named = True, [tuple(f'"{name}"'.encode() for name in names) for names in FORMS]
     with open_bytes(path) as lines:
         for line in lines:
             if is_first and line.strip():
                 spaced, is_first = b'": ' in line, False
-                text_first = any(0 <= line.find(text) < line.find(role) for role, text in _PAIRS)
+                text_first = any(0 <= line.find(text) < line.find(role) for role, text in named)
             slashes = slashes or b"\\/" in line
             escapes = escapes or b"\\u" in line
             others = others or not line.isascii()
             nulls = nulls or (b"null" in line and None in json.loads(line).values())
     return JsonText(spaced=spaced, escaped=escapes and not others, slashes=slashes, text_first=text_first, nulls=nulls)
-
-
-_PAIRS = ((b'"role"', b'"content"'), (b'"from"', b'"value"'))
 
 
 def json_forms(schema: Schema) -> dict[str, JsonText]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -154,10 +154,17 @@ def read_parquet(path: Path) -> pd.DataFrame:
     frame = pd.read_parquet(path)
     for place in [at for at, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.StringDtype)]:
         pa.array(frame.iloc[:, place]).validate(full=True)  # texts of a damaged file may be no UTF-8
-    schema = pq.read_schema(path)
+    return keep_exact(frame, pq.read_schema(path), lambda name: pq.read_table(path, columns=[name]).column(0))
+
+
+def keep_exact(frame: pd.DataFrame, schema: pa.Schema, column: Callable[[str], pa.ChunkedArray]) -> pd.DataFrame:
+    """The frame, with whole numbers beyond 2^53 that pandas has read as floats, beside missing values, put in exact.
+
+    ``schema`` has the types of the file, and ``column`` gives its values by the name of a column.
+    """
     for name in frame.columns[frame.dtypes == "float64"]:
         if str(name) in schema.names and pa.types.is_integer(schema.field(str(name)).type):
-            exact = pq.read_table(path, columns=[str(name)]).column(0)
+            exact = column(str(name))
             limits = pc.min_max(exact).as_py()
             if max(limits["max"] or 0, -(limits["min"] or 0)) > EXACT:
                 whole = exact.to_pandas(types_mapper=lambda _: pd.Int64Dtype())

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
 REFUSALS = re.compile(
     r"(?i)\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
     r"|\bI(?:'|’)?(?:m| am) (?:sorry|afraid)\b[^.]{0,40}\b(?:can(?:'|’)?t|cannot|can not|unable)\b"
@@ -15,3 +19,8 @@ REFUSALS = re.compile(
     r"(?:\w+ )?(?:review|text|example|sentence|message|row)s?\b"
 )
 """In English: assistants write such remarks in it, whatever they are asked to write."""
+
+
+def refusals(texts: pd.Series) -> npt.NDArray[np.bool_]:
+    """Which texts are refusals or remarks of an assistant; an array of shape (n_texts,)."""
+    return np.asarray(texts.astype(str).str.contains(REFUSALS).to_numpy(), dtype=np.bool_)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.metrics.near_texts import BLOCK_ROWS, Pieces, TextPieces
-from synth_mlflow.metrics.refusals import REFUSALS
+from synth_mlflow.metrics.refusals import refusals
 
 SIMILAR = (0.5, 0.65, 0.8)
 """Cosines of near copies: of a text of which much was kept, to one with a word changed."""
@@ -196,11 +196,6 @@ def _topic_floors(around: Floats, share: float) -> dict[float, float]:
         part: min(float(np.quantile(around, part)), near * middle)
         for part, near in ((share, NEAR_MIDDLE[0]), (min(FURTHER * share, 0.5), NEAR_MIDDLE[1]))
     }
-
-
-def refusals(texts: pd.Series) -> Bools:
-    """Which texts are refusals or remarks of an assistant."""
-    return np.asarray(texts.astype(str).str.contains(REFUSALS).to_numpy(), dtype=np.bool_)
 
 
 def language_rank() -> Rank | None:

@@ -150,12 +150,7 @@ def candidates(statement: Statement, frozen: EvaluationSet) -> tuple[Candidate, 
     if not statement.privacy_matters:
         settings |= OPEN_SETTINGS
     plugins = {name: plugin for name, plugin in installed("generators").items() if plugin.origin == BUILT_IN}
-    texts = (
-        []
-        if frozen.table is None
-        else [name for name, role in frozen.table.roles.items() if role in {"text", "conversation"}]
-    )
-    more = {"text": "resample"} if texts and not statement.privacy_matters else {}
+    more = {"text": "resample"} if frozen.task_of(statement).texts and not statement.privacy_matters else {}
     return tuple(
         Candidate(name, {**params, **more})
         for name in settings

@@ -6,11 +6,11 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import pandas as pd
 import pyarrow as pa
 
+from synth_mlflow.data.approved_names import FORMATS
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, sections
 from synth_mlflow.data.table_files import exact_pandas
@@ -25,8 +25,6 @@ from synth_mlflow.tracking.evaluation_dataset import drop, keep_rows, rows_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import refuse_read_only
 
-Format = Literal["parquet", "delta", "hugging-face", "mlflow"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 WRITERS: Mapping[str, Callable[[Publication, Path], pa.Table]] = {
     "parquet": parquet_folder.write,
     "delta": delta.write,

@@ -93,7 +93,7 @@ def test_where_the_best_fails_in_full_the_next_best_make_batches_until_one_does_
     monkeypatch.setattr(Workflow, "search_generators", lambda *_, **__: search)
     outcomes = iter(("fail", "pass"))
     monkeypatch.setattr(Workflow, "validate", lambda _, batch, **__: Verdict(batch.batch, next(outcomes), (), ()))
-    _by_runners_up(frozen, Plan(Path("problem.md"), rows=40), "more", show=False)
+    _by_runners_up(frozen, Plan(Path("problem.md"), rows=40), show=False)
     made = [frozen.project.record(batch).origin.generator for batch in frozen.project.batches()]
     assert made == ["bootstrap_noise", "bayes_net"]
 
