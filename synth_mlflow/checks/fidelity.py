@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.stats import hypergeom, norm
 
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._columns import column_probes
@@ -343,14 +345,32 @@ def name_probes(
 
 
 def _repeats(tables: Tables, name: str, limit: float) -> Metric:
-    batch, real = (_repeated(rows[name]) for rows in (tables.batch, tables.members))
-    note = f"{batch:.2%} of the batch stand in more than one row, {real:.2%} of the members"
-    return Metric("repeated_identifiers", max(batch - real, 0.0), limit, column=name, note=note)
+    batch, real = (rows[name].value_counts().to_numpy() for rows in (tables.batch, tables.members))
+    n_rows = min(int(batch.sum()), int(real.sum())) if (real > 1).any() else 0  # more rows repeat values more often
+    (share, noise), (real_share, real_noise) = (_repeated(sizes, n_rows) for sizes in (batch, real))
+    note = f"{share:.2%} of the batch stand in more than one row, {real_share:.2%} of {n_rows or 'the'} training rows"
+    floor = float(norm.ppf(FLOOR_QUANTILE) * np.hypot(noise, real_noise))
+    return Metric("repeated_identifiers", max(share - real_share, 0.0), limit, column=name, floor=floor, note=note)
 
 
-def _repeated(values: pd.Series) -> float:
-    present = values.dropna()
-    return float(present.duplicated(keep=False).mean()) if len(present) else 0.0
+def _repeated(sizes: npt.NDArray[np.integer[Any]], n_rows: int) -> tuple[float, float]:
+    """The share of rows whose value stands in others too, and its standard error over distinct values.
+
+    ``sizes`` are the rows of each value, of shape (n_values,); the share is that among ``n_rows`` rows drawn without
+    replacement, 0 for all rows.
+
+    Notes
+    -----
+    Drawing as many rows of both sides is rarefaction: S. H. Hurlbert, Ecology 52 (1971). The standard error is that of
+    a share over clusters: W. G. Cochran, Sampling Techniques (1977), section 9A.
+    """
+    total = int(sizes.sum())
+    if not total:
+        return 0.0, 0.0
+    rows = sizes * (n_rows or total) / total
+    repeated = rows - hypergeom.pmf(1, total, sizes, n_rows or total)
+    share = float(repeated.sum() / rows.sum())
+    return share, float(np.sqrt(((repeated - share * rows) ** 2).sum()) / rows.sum())
 
 
 def _form(tables: Tables, name: str, limit: float, rng: np.random.Generator) -> Metric:

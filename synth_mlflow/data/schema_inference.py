@@ -20,6 +20,7 @@ import pyarrow as pa
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, check_names, normalise, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
+from synth_mlflow.data.grids import DateNumbers, whole_numbers_grid
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import (
@@ -35,6 +36,7 @@ from synth_mlflow.data.schema import (
 )
 from synth_mlflow.data.text_forms import Form
 from synth_mlflow.data.text_inference import Question, quoted
+from synth_mlflow.data.value_formats import DAY_SECONDS, ClockText, DurationText
 from synth_mlflow.errors import StatementError, UsageError, closest
 
 PROMPTS = ("prompt", "completion")  # the other usual form of JSON lines for language models
@@ -266,20 +268,49 @@ def _moments(present: pd.Series) -> list[str]:
     return [*found, f"{first}" if first == last else f"{first} to {last}"]
 
 
-def _outward(value: float, rounded: Callable[[float], int]) -> float:
-    """The value to one digit, away from the others: the exact one is that of a single row."""
-    if abs(value) < sys.float_info.min or not math.isfinite(value):  # next to zero no power of ten divides it
-        return float(value)
-    unit = 10.0 ** math.floor(math.log10(abs(value)))
-    return float(rounded(float(value) / unit) * unit)
+def _outward(present: pd.Series, unit_of: Callable[[float], float]) -> tuple[float, float]:
+    """Least and greatest value to one unit of their distance, outward: an exact one is the value of a single row."""
+    low, high = float(present.min()), float(present.max())
+    if not sys.float_info.min < high - low < math.inf:
+        return low, high
+    unit = unit_of(high - low)
+    return math.floor(low / unit) * unit, math.ceil(high / unit) * unit
+
+
+def _digit(distance: float) -> float:
+    return 10.0 ** math.floor(math.log10(distance))
+
+
+def _unit_of_time(distance: float) -> float:
+    """In seconds."""
+    return max((unit for unit in (1, 60, 3600, DAY_SECONDS) if unit <= distance), default=1)
+
+
+def _in_words(value: float) -> str:
+    return f"{value:,.10g}" if abs(value) >= 10_000 else f"{value:.10g}"
 
 
 def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
-    span = f"{_outward(present.min(), math.floor):,g} to {_outward(present.max(), math.ceil):,g}"
+    if isinstance(form.format, ClockText | DurationText):
+        low, high = _outward(present, _unit_of_time)
+        last = DAY_SECONDS - 1 if isinstance(form.format, ClockText) else math.inf
+        return [" to ".join(form.format.write(pd.Series([low, min(high, last)])))]
+    span = " to ".join(map(_in_words, _outward(present, _digit)))
     if form.format is not None:
         return [span]
     if kind == "integer":
-        return [f"whole numbers, {span}"]
+        return _dates_as_numbers(present) or [f"whole numbers, {span}"]
     values = present.to_numpy(dtype="float64")
     decimals = next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(values, n), values)), None)
     return [f"{decimals} decimals, {span}" if decimals is not None else span]
+
+
+def _dates_as_numbers(present: pd.Series) -> list[str]:
+    """Such as ``dates like 20240229, 2023 to 2024``; empty for other whole numbers."""
+    distinct, counts = np.unique(present.to_numpy(dtype="int64"), return_counts=True)
+    grid = whole_numbers_grid(distinct, counts)
+    dates = grid.grids[0] if grid is not None else None
+    if not isinstance(dates, DateNumbers):
+        return []
+    years, _, _ = dates.parts(distinct)
+    return [f"{'dates like 20240229' if dates.has_day else 'months like 202402'}, {years.min()} to {years.max()}"]

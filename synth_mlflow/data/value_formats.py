@@ -35,6 +35,8 @@ UNIT_SECONDS = {
     "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "sek": 1, "sekunde": 1, "sekunden": 1, "seconde": 1,
     "secondes": 1, "segundo": 1, "segundos": 1,
 }  # fmt: skip
+BLANKS = " \u00a0\u202f\u2009"
+"""What stands between groups of digits and before units: space, no-break space, narrow no-break space, thin space."""
 PIECE = re.compile(r"(\d+(?:\.\d+)?)(\s?)([^\W\d_]+\.?)")
 _CLOCK = re.compile(r"(-?)(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
 _ISO_DURATION = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
@@ -197,7 +199,9 @@ def unit_style(sample: pd.Series) -> DurationText | None:
 _FRACTION, _COLON, _BARE, _MONTH, _NTH = "\1", "\2", "\3", "\4", "\5"  # for what strftime does not write itself
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENDINGS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
-_LATER = frozenset({"months", "ordinal", "units", "singular", "gap", "between", "zeros"})  # formats before had none
+_LATER = frozenset(
+    {"lakhs", "months", "ordinal", "units", "singular", "gap", "between", "zeros"}
+)  # formats before had none
 
 
 class ValueFormat(Protocol):
@@ -241,6 +245,8 @@ class NumberText:
     """How many are always written; None: as many as the value needs."""
     negative: Literal["-", "inner", "brackets"] = "-"
     """Where the sign stands: before the currency, behind it, or as brackets around all."""
+    lakhs: bool = False
+    """Whether the digits before the last three stand in groups of two, as in India: ``12,34,567``."""
 
     @property
     def kind(self) -> Literal["integer", "number"]:
@@ -262,7 +268,7 @@ class NumberText:
         minus = found.str.contains(r"[-−(]", regex=True)
         for literal in (self.prefix, self.suffix):
             found = found.str.replace(literal, "", regex=False) if literal else found
-        found = found.str.replace(r"[-−+()\s]", "", regex=True)
+        found = found.str.replace(rf"[-−+()\s{BLANKS}]", "", regex=True)
         if self.thousands.strip():
             found = found.str.replace(self.thousands, "", regex=False)
         numbers = pd.to_numeric(found.str.replace(self.decimal, ".", regex=False), errors="coerce").astype("float64")
@@ -277,8 +283,9 @@ class NumberText:
     def _pattern(self) -> str:
         digits = r"\d+"
         if self.thousands:
-            mark = r"[\s  ]" if not self.thousands.strip() else re.escape(self.thousands)
-            digits = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
+            mark = f"[{BLANKS}]" if not self.thousands.strip() else re.escape(self.thousands)
+            groups = rf"\d{{1,2}}(?:{mark}\d{{2}})*{mark}\d{{3}}" if self.lakhs else rf"\d{{1,3}}(?:{mark}\d{{3}})+"
+            digits = rf"(?:{groups}|\d+)"
         fraction = "" if self.decimals == 0 else rf"(?:{re.escape(self.decimal)}\d+)?"
         body = rf"{digits}{fraction}"
         head, tail = re.escape(self.prefix), re.escape(self.suffix)
@@ -293,6 +300,8 @@ class NumberText:
             text = f"{int(whole):,}" + (f".{rest}" if rest else "")
         else:
             text = f"{size:,.{self.decimals}f}"
+        if self.lakhs:
+            text = _in_lakhs(text)
         text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.thousands)
         if value >= 0 or not re.search(r"[1-9]", text):
             return f"{self.prefix}{text}{self.suffix}"
@@ -301,6 +310,13 @@ class NumberText:
         return (
             f"{self.prefix}-{text}{self.suffix}" if self.negative == "inner" else f"-{self.prefix}{text}{self.suffix}"
         )
+
+
+def _in_lakhs(text: str) -> str:
+    """``1,234,567.8`` as ``12,34,567.8``."""
+    whole, dot, rest = text.replace(",", "").partition(".")
+    head = re.sub(r"(?<=\d)(?=(?:\d\d)+$)", ",", whole[:-3])
+    return f"{head}{',' if head else ''}{whole[-3:]}{dot}{rest}"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Literal
 
 import pandas as pd
 
-from synth_mlflow.data.value_formats import MONTHS, DateText, NumberText
+from synth_mlflow.data.value_formats import BLANKS, MONTHS, DateText, NumberText
 
 LOCALES = (
     "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "is", "pl", "cs", "sk", "sl", "hr", "hu", "ro",
@@ -100,7 +100,6 @@ def _written(
     return tuple(known.get(place, other) for place, other in enumerate(others, start=1))
 
 
-_BLANKS = "   "
 _CURRENCY = (
     r"[$€£¥₹₽₩₺₴฿]|[A-Z]{1,3}\$|"
     r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|NZD|Rs\.?|Kč|zł|kr\.?)"
@@ -110,8 +109,8 @@ _UNITS = (
     "k|K|M|bn|mn|Mio|Mrd|min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
 )
 _NUMBER = re.compile(
-    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY})[{_BLANKS}]?|)(?P<inner>[-+−]?)"
-    rf"(?P<digits>\d[\d.,'’{_BLANKS}]*\d|\d)(?P<suffix>[{_BLANKS}]?(?:{_UNITS}|{_CURRENCY})|[{_BLANKS}][A-Za-z/²³]{{1,12}}|)"
+    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY})[{BLANKS}]?|)(?P<inner>[-+−]?)"
+    rf"(?P<digits>\d[\d.,'’{BLANKS}]*\d|\d)(?P<suffix>[{BLANKS}]?(?:{_UNITS}|{_CURRENCY})|[{BLANKS}][A-Za-z/²³]{{1,12}}|)"
     r"(?P<close>\))?"
 )
 
@@ -130,7 +129,7 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     if prefix is None or suffix is None or (parts["digits"].str.match(r"0\d").any()):
         return None, None
     decimals_shown = bool(parts["digits"].str.contains(r"[.,]", regex=True).any())
-    if suffix and not re.fullmatch(rf"[{_BLANKS}]?(?:{_UNITS}|{_CURRENCY})", suffix) and not decimals_shown:
+    if suffix and not re.fullmatch(rf"[{BLANKS}]?(?:{_UNITS}|{_CURRENCY})", suffix) and not decimals_shown:
         return None, None  # `12 abc` may be a code
     marks = _marks(parts["digits"])
     if marks is None:
@@ -138,7 +137,9 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     thousands, decimal, other = marks
     if not (prefix or suffix or thousands or decimal == "," or decimals_shown):
         return None, None
-    made = NumberText(prefix, suffix, thousands, decimal, _decimals(parts["digits"], decimal), _negative(parts))
+    n_decimals = _decimals(parts["digits"], decimal)
+    lakhs = bool(thousands) and not parts["digits"].str.fullmatch(_grouped(thousands, decimal)).all()
+    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs)
     if other is None:
         return made, None
     return made, NumberText(prefix, suffix, *other, _decimals(parts["digits"], other[1]), _negative(parts))
@@ -151,7 +152,7 @@ def number_text(example: str, sample: pd.Series) -> NumberText | None:
         return None
     body = sample.str.extract(r"(\d[\d.,'’\s]*)", expand=False).str.strip().dropna()
     return NumberText(
-        made.prefix, made.suffix, made.thousands, made.decimal, _decimals(body, made.decimal), made.negative
+        made.prefix, made.suffix, made.thousands, made.decimal, _decimals(body, made.decimal), made.negative, made.lakhs
     )
 
 
@@ -162,7 +163,7 @@ def _only(values: pd.Series) -> str | None:
 
 def _marks(digits: pd.Series) -> tuple[str, str, tuple[str, str] | None] | None:
     """Separator of thousands, decimal mark, and what they could be instead."""
-    used = {mark for mark in f".,'’{_BLANKS}" if digits.str.contains(mark, regex=False).any()}
+    used = {mark for mark in f".,'’{BLANKS}" if digits.str.contains(mark, regex=False).any()}
     if not used:
         return "", ".", None
     if len(used) == 1:
@@ -171,13 +172,13 @@ def _marks(digits: pd.Series) -> tuple[str, str, tuple[str, str] | None] | None:
         return None
     first, second = sorted(used, key=lambda mark: digits.str.find(mark).replace(-1, 0).max())
     for thousands, decimal in ((first, second), (second, first)):
-        if decimal in ".," and digits.str.fullmatch(_grouped(thousands, decimal)).all():
+        if decimal in ".," and _are_grouped(digits, thousands, decimal):
             return thousands, decimal, None
     return None
 
 
 def _one_mark(digits: pd.Series, mark: str) -> tuple[str, str, tuple[str, str] | None] | None:
-    grouped = bool(digits.str.fullmatch(_grouped(mark, "")).all())
+    grouped = _are_grouped(digits, mark, "")
     if mark not in ".,":
         return (mark, ".", None) if grouped else None
     single = bool((digits.str.count(re.escape(mark)) <= 1).all())
@@ -189,9 +190,16 @@ def _one_mark(digits: pd.Series, mark: str) -> tuple[str, str, tuple[str, str] |
     return ("", mark, None) if single else None
 
 
-def _grouped(thousands: str, decimal: str) -> str:
+def _are_grouped(digits: pd.Series, thousands: str, decimal: str) -> bool:
+    """Whether groups of digits have the length that they have in numbers of the West, or in lakhs and crores."""
+    return any(bool(digits.str.fullmatch(_grouped(thousands, decimal, lakhs=each)).all()) for each in (False, True))
+
+
+def _grouped(thousands: str, decimal: str, *, lakhs: bool = False) -> str:
     fraction = rf"(?:{re.escape(decimal)}\d+)?" if decimal else ""
-    return rf"(?:[1-9]\d{{0,2}}(?:{re.escape(thousands)}\d{{3}})+|\d{{1,3}}){fraction}"
+    mark = re.escape(thousands)
+    groups = rf"[1-9]\d?(?:{mark}\d{{2}})*{mark}\d{{3}}" if lakhs else rf"[1-9]\d{{0,2}}(?:{mark}\d{{3}})+"
+    return rf"(?:{groups}|\d{{1,3}}){fraction}"
 
 
 def _decimals(digits: pd.Series, decimal: str) -> int | None:

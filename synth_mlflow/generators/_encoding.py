@@ -156,18 +156,22 @@ def _column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> Column:
 
 
 def _number_column(values: pd.Series, kind: Kind, smoothing: Smoothing) -> NumberColumn:
+    return _on_grid(scale_of(values, kind), values.dropna(), smoothing)
+
+
+def scale_of(values: pd.Series, kind: Kind) -> NumberColumn:
+    """The grid and the width of a number or date column, without what its codes look like."""
     name, present = str(values.name), values.dropna()
     if kind == "datetime":
         grid: Chain | None = moments_grid(*np.unique(_ticks(present), return_counts=True))
-        return _on_grid(NumberColumn(name, kind, _NOTHING, grid, 1.0, np.float64), present, smoothing)
+        return NumberColumn(name, kind, _NOTHING, grid, 1.0, np.float64)
     floats = present.to_numpy(dtype=np.float64)
     distinct, counts = np.unique(floats, return_counts=True)
     step = 1.0 if kind == "integer" else grid_step(distinct)
     grid = None if step is None else _grid_of(present, step)
     width = float_width(distinct, step)
     scaled = ScaledUnit.of(distinct, counts) if step is None and width is np.float64 else None
-    column = NumberColumn(name, kind, _NOTHING, grid, step or 1.0, width, scaled)
-    return _on_grid(column, present, smoothing)
+    return NumberColumn(name, kind, _NOTHING, grid, step or 1.0, width, scaled)
 
 
 def _on_grid(column: NumberColumn, present: pd.Series, smoothing: Smoothing) -> NumberColumn:

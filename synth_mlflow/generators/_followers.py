@@ -10,6 +10,7 @@ import pandas as pd
 
 from synth_mlflow.data.grids import float_width, grid_step, on_grid, time_unit_us
 from synth_mlflow.data.slices import Mask
+from synth_mlflow.generators._encoding import NumberColumn, scale_of
 from synth_mlflow.generators._numeric import Floats, Ints
 
 PARTS = ("month", "quarter", "day of the week", "day", "hour", "year", "month of the year")
@@ -68,22 +69,30 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Curve:
-    """A number or date that rises or falls with another; between two known points it lies on the line."""
+    """A number or date that rises or falls with another; between two known points it lies on the line.
+
+    The line runs from place to place of their grids, so that dates written as whole numbers stay dates.
+    """
 
     column: str
     source: str
     known: Floats
+    """Codes of the source, ascending."""
     values: Floats
+    """Codes of the column."""
+    scales: tuple[NumberColumn, NumberColumn]
+    """Of source and column."""
     step: float | None
     dtype: str
 
     @classmethod
     def of(cls, column: str, source: str, rows: pd.DataFrame) -> Curve:
         """As real rows have it."""
-        known, first = np.unique(as_floats(rows[source]), return_index=True)
-        values = as_floats(rows[column])[first]
-        present = ~np.isnan(known)
-        return cls(column, source, known[present], values[present], _step(rows[column]), _dtype(rows[column]))
+        scales = (_scale(rows[source]), _scale(rows[column]))
+        known, first = np.unique(scales[0].encode(rows[source]), return_index=True)
+        first = first[~np.isnan(known)]
+        values, real = scales[1].encode(rows[column])[first], rows[column]
+        return cls(column, source, known[: len(first)], values, scales, _step(real), _dtype(real))
 
     @property
     def text(self) -> str:
@@ -96,8 +105,9 @@ class Curve:
 
     def put_together(self, frame: pd.DataFrame) -> pd.DataFrame:
         """With the column."""
-        values = np.interp(as_floats(frame[self.source]), self.known, self.values)
-        return frame.assign(**{self.column: _typed(values, self.step, self.dtype)})
+        source, column = self.scales
+        values = column.decode(np.interp(source.encode(frame[self.source]), self.known, self.values))
+        return frame.assign(**{self.column: _typed(as_floats(values), self.step, self.dtype)})
 
     def is_out_of_range(self, apart: pd.DataFrame, together: pd.DataFrame) -> Mask:  # noqa: ARG002 (as of others)
         """None: no value lies beyond the known ones."""
@@ -197,6 +207,10 @@ def _round(weight: float) -> float:
     """The nearest simple fraction, if it is so near that rounding explains the difference."""
     whole = round(weight * MAX_DENOMINATOR) / MAX_DENOMINATOR
     return whole if abs(whole - weight) <= 1e-6 * max(abs(weight), 1.0) else weight
+
+
+def _scale(column: pd.Series) -> NumberColumn:
+    return scale_of(column, "datetime" if pd.api.types.is_datetime64_any_dtype(column.dtype) else "number")
 
 
 def _step(column: pd.Series) -> float | None:

@@ -36,6 +36,15 @@ GERMAN = (
     "Juli", "August", "September", "Oktober", "November", "Dezember",
 )  # fmt: skip
 NTH = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
+
+
+def lakhs(value: int) -> str:
+    """Such as 12,34,567."""
+    head, tail = str(abs(value))[:-3], str(abs(value))[-3:]
+    groups = [head[max(end - 2, 0) : end] for end in range(len(head), 0, -2)]
+    return "-" * (value < 0) + ",".join([*reversed(groups), tail])
+
+
 TEXTS = {
     "money": lambda rng: [f"${value:,.2f}" for value in numbers(rng)],
     "comma": lambda rng: [f"{value:.2f}".replace(".", ",") for value in numbers(rng)],
@@ -49,6 +58,8 @@ TEXTS = {
     "units": lambda rng: [f"{n // 60}h {n % 60}m" for n in rng.integers(0, 10**4, N_ROWS)],
     "worded": lambda rng: list(moments(rng).map(lambda m: f"{m.day}. {GERMAN[m.month - 1]} {m.year}")),
     "nth": lambda rng: list(moments(rng).map(lambda m: f"{m.strftime('%b')} {m.day}{NTH.get(m.day, 'th')} {m.year}")),
+    "french": lambda rng: [f"{v:,.2f}\u00a0€".translate({44: "\u202f", 46: ","}) for v in numbers(rng) * 100],
+    "rupees": lambda rng: [f"₹{lakhs(int(v))}" for v in numbers(rng) * 10_000],
     "chf": lambda rng: [f"CHF {value:,.2f}".replace(",", "'") for value in numbers(rng) * 100],
     "flag": lambda rng: list(rng.choice(["true", "false"], N_ROWS)),
     "same": lambda rng: ["x"] * N_ROWS,

@@ -127,3 +127,12 @@ def test_a_sum_that_most_draws_leave_is_left_to_the_generator(rows: pd.DataFrame
         may_construct=True,
     )
     assert not any(isinstance(step, Line) for step in sampler.steps) and len(sampler.steps) == len(FOUND) - 1
+
+
+def test_dates_written_as_numbers_stay_dates_beside_the_dates_they_follow(rows: pd.DataFrame) -> None:
+    written = pd.Series(rows["day"].dt.strftime("%Y%m%d").astype("int64"))
+    both = normalise(pd.DataFrame({"day": rows["day"], "written": written, "y": rows["y"]}))
+    assert {one.text for one in dependencies(both, TASK, {"y"})} == {"written follows from day"}
+    made = drawn(both, Forest())
+    assert (pd.to_datetime(made["written"].astype("str"), format="%Y%m%d") == made["day"]).all()
+    assert (~made["day"].isin(rows["day"])).any()
