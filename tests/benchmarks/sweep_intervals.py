@@ -24,7 +24,7 @@ from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.inference import Uncertainty
 from synth_mlflow.sweep.score_interval import Sizes, difference_half_width, score_interval
 
-FURTHER_ROWS = 400_000  # on which the expected scores are measured
+FURTHER_ROWS = 200_000  # on which the expected scores are measured
 DIFFERENCE = np.array([1.0, -1.0])
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray]
