@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pytest
 import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+
+from synth_mlflow import Workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,6 +76,21 @@ def test_stages_adopt_the_run_that_mlflow_made(
 
 
 @pytest.mark.slow
+def test_a_trainer_of_ones_own_is_named_with_its_places(
+    mlflow_run: Callable[..., subprocess.CompletedProcess[str]], uri: str, done: Workflow, tmp_path: Path
+) -> None:
+    script = tmp_path / "a trainer.py"
+    script.write_text("import sys; sys.exit(' '.join(['seen:', *sys.argv[1:]]))")
+    refused = mlflow_run(
+        *("--experiment-name", "shop", "-e", "sweep", "-P", "ratios=0,50", "-P", "repeats=3", "-P", "timeout=100"),
+        *("-P", f"train_command='{sys.executable}' '{script}' --rows={{train}}.csv {{model}} '{{task}} task'"),
+        *("-P", "predict_command=predict {model} {rows}.csv {predictions}.csv"),
+    )
+    assert refused.returncode != 0 and "the train command ended with exit code 1" in refused.stderr
+    assert re.search(r"seen: --rows=\S+train\.csv \S+model binary task", refused.stderr)
+
+
+@pytest.mark.slow
 def test_main_does_everything(
     mlflow_run: Callable[..., subprocess.CompletedProcess[str]],
     uri: str,
@@ -119,10 +137,10 @@ def test_every_entry_point_calls_a_verb_with_options_that_it_has() -> None:
         assert used == set(entry["parameters"]), name
 
 
-SAME_IN_CLI = ("allow_code", "data")
+SAME_IN_CLI = ("allow_code", "data", "train_command", "predict_command")
 
 
-def test_entry_points_have_what_lets_code_run_and_says_where_the_rows_are() -> None:
+def test_entry_points_have_what_lets_code_run_and_says_where_the_rows_and_the_trainer_are() -> None:
     from synth_mlflow.cli.main import cli
 
     for name, entry in yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"].items():
@@ -131,6 +149,7 @@ def test_entry_points_have_what_lets_code_run_and_says_where_the_rows_are() -> N
         }
         wanted = {each for each in SAME_IN_CLI if f"--{each.replace('_', '-')}" in options and name != "demo"}
         assert wanted <= set(entry["parameters"]), name
+        assert ("timeout" in entry["parameters"]) is ("train_command" in entry["parameters"]), name
         assert ("--allow-external" in options) is ("allow_external" in entry["parameters"]), name
 
 

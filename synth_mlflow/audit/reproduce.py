@@ -325,6 +325,12 @@ def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> RefittedModel
     return RefittedModel(bench.score(predictions, everyone), array_digest(model.predict(sweep.evaluation)))
 
 
+_EARLIER = {
+    1: ", which tested redraws of 80 % of the real rows",
+    2: ", which tested every ratio with the degrees of freedom of the ratio that has fewest",
+}
+
+
 def swept_again(sweep: RecordedSweep) -> Curve:
     """The whole curve, measured again on the recorded rows.
 
@@ -335,9 +341,9 @@ def swept_again(sweep: RecordedSweep) -> Curve:
     """
     if sweep.curve.design != DESIGN:
         raise UsageError(
-            f"the curve is of design {sweep.curve.design} (an earlier version of this package, which tested redraws of "
-            f"80 % of the real rows), and this version measures by design {DESIGN}: its model can be fitted again, its "
-            "curve cannot.",
+            f"the curve is of design {sweep.curve.design} (of another version of this package"
+            f"{_EARLIER.get(sweep.curve.design, '')}), and this version measures by design {DESIGN}: its model can be "
+            "fitted again, its curve cannot.",
             "Install the recorded version of synth-mlflow, or sweep anew: `synth-mlflow sweep`.",
         )
     statement = sweep.problem.statement

@@ -144,6 +144,16 @@ class Weights(click.ParamType[Any]):
             self.fail(f"{value!r} is no list of weights such as 0,0.1,0.25,0.5,1", param, ctx)
 
 
+class Repeats(click.ParamType[Any]):
+    """How many fits every ratio gets, or '' to leave that to the sweep."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """None for a blank text."""
+        return click.IntRange(3).convert(value, param, ctx) if str(value).strip() else None
+
+
 class Setting(click.ParamType[Any]):
     """`NAME=VALUE`; the value is read as JSON where it is JSON, else as text."""
 

@@ -45,6 +45,12 @@ class Commands:
         told = {"train_command": self.train, "predict_command": self.predict}
         return {**told, "timeout_seconds": self.timeout_seconds} if self.train or self.predict else {}
 
+    def check(self) -> None:
+        """Refuse what no sweep could run, before stages of hours have been."""
+        from synth_mlflow.stages.fit_commands import named_commands
+
+        named_commands(self.train, self.predict, self.timeout_seconds, "local")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -55,7 +61,8 @@ class Plan:
     rows: int | None = None
     """None for as many as the greatest ratio needs."""
     seed: int = 0
-    repeats: int = 6
+    repeats: int | None = None
+    """Fits at every ratio; None leaves that to the sweep."""
     handoff: Path | None = None
     source: Path | None = None
     """Other real rows that the generator learns from; None for the training rows."""
@@ -107,6 +114,7 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     say = workflow.project.say
     refuse_output(plan.handoff)
     read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
+    plan.commands.check()
     say("stage 1 of 6: define")
     workflow.define(plan.problem)
     try:
@@ -155,6 +163,8 @@ def _from_batch_to_handoff(workflow: Workflow, plan: Plan, *, show: bool) -> Han
     say = workflow.project.say
     say("stage 3 of 6: generate")
     batch = _generated(workflow, plan, plan.generator, plan.params, _rows(workflow, plan))
+    if plan.rows is not None:  # this very batch may have been there already
+        _refuse_too_few(workflow, plan, _n_usable(workflow, batch))
     say("stage 4 of 6: validate")
     verdict = _validated(workflow, plan, batch, show=show)
     if plan.generator == AUTO and verdict.verdict == "fail":
@@ -212,15 +222,35 @@ def _rows(workflow: Workflow, plan: Plan) -> int:
             source=plan.source,
             params=plan.params,
         )
-    n_made = sum(batch.n_rows for batch in workflow.project.batches() if not batch.retracted)
+    _refuse_too_few(workflow, plan, _n_usable(workflow), plan.rows)
+    return plan.rows
+
+
+def _refuse_too_few(workflow: Workflow, plan: Plan, n_made: int, n_more: int = 0) -> None:
+    """A GateError where the sweep would need more rows than are there and will be made."""
+    from synth_mlflow.stages.generator_search import auto_rows
+
     needed = auto_rows(workflow.project, plan.ratios)
-    if needed > n_made + plan.rows:
+    if needed > n_made + n_more:
+        asked = f"{n_more:,} are asked for and " if n_more else ""
         raise GateError(
             f"ratio {percent(max(plan.ratios))} needs {needed:,} synthetic rows beside the real training rows; "
-            f"{plan.rows:,} are asked for and {n_made:,} are there.",
+            f"{asked}{n_made:,} are there.",
             f"Ask for more, `--rows {needed - n_made}` or `--rows auto`, or for a smaller ratio: `--ratios 0,25`.",
         )
-    return plan.rows
+
+
+def _n_usable(workflow: Workflow, also: Batch | None = None) -> int:
+    """Rows of the batches that passed or may still pass, and of one more."""
+    from synth_mlflow.gate.verdicts import recorded_verdicts
+
+    batches = [batch for batch in workflow.project.batches() if not batch.is_pilot]
+    usable = {v.batch for v in recorded_verdicts(workflow.project, batches) if v.gate_open or _is_open_yet(v)}
+    return sum(batch.n_rows for batch in batches if batch.id in {*usable, also and also.batch})
+
+
+def _is_open_yet(verdict: Verdict) -> bool:
+    return verdict.verdict == "unvalidated" and not verdict.shut and not verdict.retracted
 
 
 def _where_to_read(workflow: Workflow, plan: Plan, handoff: Handoff) -> None:

@@ -15,6 +15,7 @@ from synth_mlflow.cli.options import (
     OptionalPath,
     OptionalText,
     Ratios,
+    Repeats,
     Rows,
     Weights,
     fit_commands,
@@ -176,7 +177,7 @@ def validate(
 
 @click.command()
 @click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
-@click.option("--repeats", type=click.IntRange(3),
+@click.option("--repeats", type=Repeats(),
               help="Draws of rows and seed a ratio.  [default: 6; 3 where a command takes a minute]")  # fmt: skip
 @click.option("--mix", type=click.Choice(["augment", "replace"]), default="augment", show_default=True,
               help="Add synthetic rows to the real ones, or keep the total.")  # fmt: skip

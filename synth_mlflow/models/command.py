@@ -18,7 +18,7 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.class_weights import column_weights, weighed
-from synth_mlflow.models.labels import Labels, target_values
+from synth_mlflow.models.labels import Labels, certain_of, target_values
 from synth_mlflow.models.raw_command import FOLDER, command_words, file_ending, read_predictions, write_table
 from synth_mlflow.models.stopping_rows import Aside, stopping_rows
 
@@ -35,6 +35,8 @@ class CommandModel:
     task: Task
     features: tuple[str, ...]
     classes: Labels
+    unseen: Labels
+    """Those of them that no row of the fit had."""
     folder: Path
     """What the train command wrote; it lies in a private room, which this process clears when it ends."""
 
@@ -60,7 +62,7 @@ class CommandModel:
                     FIX,
                 )
             try:
-                return read_predictions(paths["predictions"], len(rows), self.classes)
+                return read_predictions(paths["predictions"], len(rows), self.classes, self.unseen)
             except ValueError as error:
                 raise UsageError(f"{PREDICT} {error}.", FIX) from error
 
@@ -86,6 +88,10 @@ class CommandTrainer:
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
         """What the model says on the evaluation rows; nothing of it is kept."""
+        target = target_values(self.pool.iloc[rows.all], self.task, self.classes)
+        certain = certain_of(target, len(self.classes), len(self.evaluation))
+        if certain is not None:
+            return certain
         with _folder() as name:
             return self._fitted(rows, seed, Path(name)).predict(self.evaluation)
 
@@ -113,7 +119,8 @@ class CommandTrainer:
             self.commands.run(command_words(self.commands.train, values), TRAIN, Path(name))
         if not any(model.iterdir()):
             raise UsageError(f"{TRAIN} wrote nothing into {{model}}, which is an empty folder.", FIX)
-        return CommandModel(self.commands, self.task, features, self.classes, model)
+        unseen = tuple(label for code, label in enumerate(self.classes) if code not in target)
+        return CommandModel(self.commands, self.task, features, self.classes, unseen, model)
 
     def _aside(self, order: Places, real: Places, target: Vector, seed: int) -> Aside:
         groups = None if self.groups is None else self.groups[real]

@@ -61,6 +61,19 @@ def target_values(rows: pd.DataFrame, task: Task, classes: Labels) -> npt.NDArra
     return np.asarray(codes, dtype=np.float64)
 
 
+def certain_of(codes: npt.NDArray[np.float64], n_classes: int, n_rows: int) -> npt.NDArray[np.float64] | None:
+    """Predictions that give the only class among some codes the probability 1; None where there are several.
+
+    Many programs fit no single class, which is what a part of the rows may hold of a rare one.
+
+    >>> certain_of(np.array([1.0, 1.0]), 2, 1), certain_of(np.array([0.0, 1.0]), 2, 1)
+    (array([[0., 1.]]), None)
+    """
+    if not n_classes or (codes != codes[0]).any():
+        return None
+    return np.tile(np.eye(n_classes)[int(codes[0])], (n_rows, 1))
+
+
 def _numbers(target: pd.Series) -> npt.NDArray[np.float64]:
     if not pd.api.types.is_numeric_dtype(target.dtype):
         raise UsageError(

@@ -82,7 +82,7 @@ def write_table(rows: pd.DataFrame, path: Path) -> None:
         rows.to_parquet(path, index=False)
 
 
-def read_predictions(path: Path, n_rows: int, classes: Sequence[Any]) -> Matrix:
+def read_predictions(path: Path, n_rows: int, classes: Sequence[Any], unseen: Sequence[Any] = ()) -> Matrix:
     """What a command predicted: of shape (n_rows,), or (n_rows, n_classes) in the order of ``classes``.
 
     Parameters
@@ -93,6 +93,8 @@ def read_predictions(path: Path, n_rows: int, classes: Sequence[Any]) -> Matrix:
         How many rows were to be predicted.
     classes : sequence
         Labels; empty for regression.
+    unseen : sequence
+        Labels that no row of the fit had: without a column they have the probability 0.
 
     Raises
     ------
@@ -105,12 +107,9 @@ def read_predictions(path: Path, n_rows: int, classes: Sequence[Any]) -> Matrix:
         raise ValueError(f"wrote predictions that cannot be read as {path.suffix[1:]}: {error}") from error
     if len(found) != n_rows:
         raise ValueError(f"wrote {len(found):,} predictions for {n_rows:,} rows")
-    places = [[at for at, name in enumerate(found.columns) if str(name) in label_texts(label)] for label in classes]
-    if any(len(each) != 1 for each in places) or found.shape[1] != (len(classes) or 1):
-        labels = ", ".join(label_texts(label)[0] for label in classes)
-        needed = f"a column for each class: {labels}" if classes else "one column of numbers"
-        raise ValueError(f"wrote the columns {', '.join(map(str, found.columns))}; needed is {needed}")
-    table = found.iloc[:, [at for (at,) in places]] if classes else found
+    table = _by_class(found, classes, unseen) if classes else found
+    if not classes and found.shape[1] != 1:
+        raise _other_columns(found, "one column of numbers")
     try:
         values = table.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
@@ -119,6 +118,23 @@ def read_predictions(path: Path, n_rows: int, classes: Sequence[Any]) -> Matrix:
     if n_bad:
         raise ValueError(f"wrote missing or infinite predictions for {n_bad:,} of {n_rows:,} rows")
     return _probabilities(values) if classes else values[:, 0]
+
+
+def _by_class(found: pd.DataFrame, classes: Sequence[Any], unseen: Sequence[Any]) -> pd.DataFrame:
+    """The columns in the order of the classes; 0 for a class that the fit could not know."""
+    places = [[at for at, name in enumerate(found.columns) if str(name) in label_texts(label)] for label in classes]
+    lacking = [label for label, at in zip(classes, places, strict=True) if not at and label not in unseen]
+    if lacking or any(len(at) > 1 for at in places) or found.shape[1] != sum(map(len, places)):
+        labels = ", ".join(label_texts(label)[0] for label in classes)
+        raise _other_columns(found, f"a column for each class: {labels}")
+    return pd.concat([found.iloc[:, at[0]] if at else pd.Series(0.0, found.index) for at in places], axis=1)
+
+
+def _other_columns(found: pd.DataFrame, needed: str) -> ValueError:
+    names = [str(name) for name in found.columns]
+    numbered = names and (names[0] == "" or names[0].startswith("Unnamed: "))
+    why = " (the first one holds row names: write the file without them)" if numbered else ""
+    return ValueError(f"wrote the columns {', '.join(names)}{why}; needed is {needed}")
 
 
 def _probabilities(values: Matrix) -> Matrix:
@@ -131,13 +147,13 @@ def _probabilities(values: Matrix) -> Matrix:
 
 
 def label_texts(label: Any) -> tuple[str, ...]:
-    """What the column of a class may be called: as Python writes the label, 1.0 also as 1, True also as true.
+    """What the column of a class may be called: as Python writes the label, 1.0 also as 1, True as others write it.
 
     >>> label_texts(1.0), label_texts(True), label_texts("True")
-    (('1', '1.0'), ('true', 'True'), ('True',))
+    (('1', '1.0'), ('true', 'True', 'TRUE'), ('True',))
     """
     if isinstance(label, bool | np.bool_):
-        return str(label).lower(), str(label)
+        return str(label).lower(), str(label), str(label).upper()
     whole = isinstance(label, float | int | np.number) and float(label).is_integer()
     return tuple(dict.fromkeys([str(int(label)), f"{int(label)}.0"] if whole else [str(label)]))
 

@@ -9,16 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from synth_mlflow.allowed_code import external_is_allowed
 from synth_mlflow.backends.command import file_digests, refuse_secrets
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
 from synth_mlflow.data.fit_commands import FitCommands
-from synth_mlflow.data.task import COMMAND, ModelSpec
+from synth_mlflow.data.splits import group_codes
+from synth_mlflow.data.task import COMMAND, SCORED, ModelSpec
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.command import FIX, CommandModel, CommandTrainer
+from synth_mlflow.models.labels import target_values
 from synth_mlflow.models.raw_command import ALLOW, command_digest
+from synth_mlflow.models.scoring import score_codes
+from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.stages.sweep_inputs import SweepInputs
+from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator, Failed, FitJob, RawFit
 from synth_mlflow.sweep.executors import Engine
 from synth_mlflow.sweep.plan import ALL_ROWS, EVERYTHING, REPEATS, Fit, FitKey
@@ -28,6 +34,9 @@ from synth_mlflow.tracking.project import Project
 COSTLY_SECONDS = 600.0  # of a sweep, from which on a cheaper one is named
 SLOW_SECONDS = 60.0  # of the first fit, from which on a sweep makes fewer fits unless a person says how many
 FEW_REPEATS = 3  # the fewest of which a spread can be told
+ONE_SIDED = 1.645  # normal quantile of 95 %
+
+Vector = npt.NDArray[np.float64]
 
 
 def command_spec(train: str, predict: str, timeout_seconds: float = TIMEOUT_SECONDS) -> ModelSpec:
@@ -119,7 +128,9 @@ def affordable(project: Project, ingredients: SweepInputs) -> tuple[SweepInputs,
     for each in (ingredients, few):
         if project.reader.find_by_key(each.key):
             return each, None
-    first = _first_fit(ingredients)
+    first, warning = _first_fit(ingredients)
+    if warning:
+        project.say(warning)
     if first.seconds < SLOW_SECONDS:
         return ingredients, first
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
@@ -128,12 +139,37 @@ def affordable(project: Project, ingredients: SweepInputs) -> tuple[SweepInputs,
     return few, first
 
 
-def _first_fit(ingredients: SweepInputs) -> Fit:
+def _first_fit(ingredients: SweepInputs) -> tuple[Fit, str]:
+    """On real rows alone, and what is odd about it."""
     statement, task = ingredients.problem.statement, ingredients.frozen.task_of(ingredients.problem.statement)
     tables = ingredients.training, ingredients.evaluation, task, statement.facts.metric, ingredients.spec
     bench = Evaluator.build(*tables, synthetic=ingredients.synthetic, slices=statement.slices)
     key = FitKey("synthetic", 0.0, ALL_ROWS)
-    return run_fits(bench, ingredients.plan, [key], ingredients.origin.to_numpy(), finished={})[key]
+    fit = run_fits(bench, ingredients.plan, [key], ingredients.origin.to_numpy(), finished={})[key]
+    assert isinstance(bench.trainer, CommandTrainer)
+    return fit, order_words(bench.trainer, statement.facts.metric, fit.predictions)
+
+
+def order_words(trainer: CommandTrainer, metric: str, predictions: Vector) -> str:
+    """That a fit on real rows alone has learned nothing that can be measured; empty where it has.
+
+    Predictions in another order than their rows are numbers like all others, and show in this alone.
+    """
+    task, classes = trainer.task, trainer.classes
+    if task.kind == SCORED:
+        return ""
+    target = trainer.evaluation[task.target]
+    constant = constant_prediction(target, classes, len(target))
+    truth, rng = target_values(trainer.evaluation, task, classes), np.random.default_rng(0)
+    drawn = resample(metric, task, truth, [predictions, constant], rng, groups=group_codes(trainer.evaluation, task))
+    spread = float(np.nanstd(drawn.inside[:, 0] - drawn.inside[:, 1]))
+    score, chance = (score_codes(metric, task, truth, each) for each in (predictions, constant))
+    if score - chance > ONE_SIDED * spread:
+        return ""
+    return (
+        f"the first fit, on real rows alone, scores {score:.4g}, not measurably better than a constant prediction "
+        f"({chance:.4g}). Does the predict command write its predictions in the order of {{rows}}?"
+    )
 
 
 @dataclass(frozen=True)
@@ -143,6 +179,7 @@ class Timed:
     engine: Engine
     n_jobs: int
     say: Callable[[str], None]
+    metric: str
 
     @property
     def words(self) -> str:
@@ -154,8 +191,14 @@ class Timed:
         for found in self.engine.run(work, keys[:1]):
             if isinstance(found, RawFit):
                 self.say(time_words(work, found, keys[1:], self.n_jobs))
+                if found.key == FitKey("synthetic", 0.0, ALL_ROWS) and isinstance(work.trainer, CommandTrainer):
+                    self._warn(order_words(work.trainer, self.metric, found.predictions))
             yield found
         yield from self.engine.run(work, keys[1:])
+
+    def _warn(self, words: str) -> None:
+        if words:
+            self.say(words)
 
 
 def time_words(work: FitJob, first: RawFit, others: Sequence[FitKey], n_jobs: int) -> str:

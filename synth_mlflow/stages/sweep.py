@@ -161,7 +161,9 @@ def sweep(
     opened = open_engine(engine, n_jobs=n_jobs, scheduler=scheduler)
     title = f"sweep · {len(ingredients.plan.ratios)} {ingredients.plan.axis.noun}s × {ingredients.plan.repeats} repeats"
     new = NewRun("sweep", title, ingredients.key, began=began)
-    return _swept_once(project, new, ingredients, Timed(opened, n_jobs, project.say) if by_command else opened, first)
+    metric = project.problem().statement.facts.metric
+    timed = Timed(opened, n_jobs, project.say, metric) if by_command else opened
+    return _swept_once(project, new, ingredients, timed, first)
 
 
 def _swept_once(project: Project, new: NewRun, ingredients: SweepInputs, engine: Engine, first: Fit | None) -> Curve:

@@ -24,7 +24,7 @@ from synth_mlflow.models.base import FitRows, Model, fit
 from synth_mlflow.models.class_weights import weighed
 from synth_mlflow.models.command import CommandTrainer
 from synth_mlflow.models.estimator import EstimatorModel
-from synth_mlflow.models.labels import Labels, classes_of, target_values
+from synth_mlflow.models.labels import Labels, certain_of, classes_of, target_values
 from synth_mlflow.models.scoring import best_score, check_metric, score_codes
 from synth_mlflow.models.stopping_rows import Aside, stopping_rows
 from synth_mlflow.models.text import is_linear
@@ -323,6 +323,10 @@ class _EstimatorTrainer:
         return fit(self.spec, task, taken, seed=seed, classes=self.classes, aside=aside)
 
     def predictions(self, rows: FitRows, seed: int) -> Vector:
+        target = target_values(self.pool.iloc[rows.all], self.task, self.classes)
+        certain = certain_of(target, len(self.classes), len(self.evaluation))
+        if certain is not None:
+            return certain
         model = self.model(rows, seed)
         if isinstance(model, EstimatorModel):
             model.refuse_metric(self.metric, self.task)

@@ -32,7 +32,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from synth_mlflow.data.mixing import Mix, mix_counts
 from synth_mlflow.errors import UsageError
@@ -102,6 +102,7 @@ def linear_inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mi
 ALPHA = 0.05
 NOTHING = 1e-12  # part of a variance that is rounding alone
 _SIMULATIONS = 10_000
+_MANY = 1e6  # degrees of freedom with which a t statistic is a normal number
 _SEED = 7  # of the simulated distributions: same scores, same critical values
 
 Vector = npt.NDArray[np.float64]
@@ -166,7 +167,8 @@ class MaxT:
     statistics: Vector
     p_values: Vector
     """Adjusted for all of them."""
-    critical: float
+    critical: Vector
+    """Of each statistic."""
 
 
 def uncertainty(
@@ -264,15 +266,21 @@ def max_t(
 
     Notes
     -----
-    T. Hothorn, F. Bretz, P. Westfall, Biometrical Journal 50 (2008), doi:10.1002/bimj.200810425: the greatest of
-    correlated t statistics under the null, here simulated, with the fewest degrees of freedom among the contrasts.
+    T. Hothorn, F. Bretz, P. Westfall, Biometrical Journal 50 (2008), doi:10.1002/bimj.200810425: correlated t
+    statistics under the null, here simulated. Their degrees of freedom differ, so that the smallest of their tail
+    probabilities is what is compared (P. Westfall, S. Young, Resampling-Based Multiple Testing, 1993, section 2.3):
+    where little is drawn, few repeats of another ratio cost no power. Of a search all have the fewest.
     """
     errors = np.array([uncertain.standard_error(row) for row in contrasts])
+    freedoms = np.array([uncertain.freedom(row) for row in contrasts])
+    if searched is not None:
+        freedoms = np.full(len(freedoms), freedoms.min())
     statistics = _ratio(contrasts @ scores, errors)
-    simulated = _simulated(contrasts, uncertain) if searched is None else _unseen(contrasts, uncertain, searched)
-    greatest = simulated.max(axis=1)
-    p_values = np.array([(1 + (greatest >= t).sum()) / (1 + len(greatest)) for t in statistics])
-    return MaxT(statistics, p_values, float(np.quantile(greatest, 1 - alpha)))
+    normal = _simulated(contrasts, uncertain) if searched is None else _unseen(contrasts, uncertain, searched)
+    taken = freedoms if searched is None else freedoms[:1]
+    least = _tail(_studentised(normal, taken), taken).min(axis=1)
+    p_values = np.array([(1 + (least <= tail).sum()) / (1 + len(least)) for tail in _tail(statistics, freedoms)])
+    return MaxT(statistics, p_values, np.asarray(stats.t.isf(np.quantile(least, alpha), freedoms)))
 
 
 def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
@@ -301,11 +309,11 @@ def _variance(covariance: Vector, contrast: Vector) -> float:
 
 
 def _simulated(contrasts: Vector, uncertain: Uncertainty) -> Vector:
-    """Draws of the t statistics of all contrasts under the null, of shape (n_simulations, n_contrasts)."""
+    """Draws of all contrasts under the null, each by its standard error, of shape (n_simulations, n_contrasts)."""
     errors = np.array([uncertain.standard_error(row) for row in contrasts])
     normal: Vector = np.zeros((_SIMULATIONS, len(errors)))
     np.divide(uncertain.draws @ contrasts.T, errors, out=normal, where=errors > 0)
-    return _studentised(normal, contrasts, uncertain)
+    return normal
 
 
 def _unseen(contrasts: Vector, uncertain: Uncertainty, searched: Searched) -> Vector:
@@ -316,16 +324,19 @@ def _unseen(contrasts: Vector, uncertain: Uncertainty, searched: Searched) -> Ve
     kinds, ratios = (_root(_correlation(contrasts[list(p)], uncertain)) for p in (searched.kinds, searched.ratios))
     rng = np.random.default_rng(_SEED)
     normal = kinds @ rng.standard_normal((_SIMULATIONS, len(kinds), len(ratios))) @ ratios.T
-    return _studentised(normal.reshape(_SIMULATIONS, -1), contrasts, uncertain)
+    return np.asarray(normal.reshape(_SIMULATIONS, -1))
 
 
-def _studentised(normal: Vector, contrasts: Vector, uncertain: Uncertainty) -> Vector:
-    """Normal draws as t statistics, with the fewest degrees of freedom among the contrasts."""
-    freedom = min(uncertain.freedom(row) for row in contrasts)
-    if not np.isfinite(freedom):
-        return normal
+def _studentised(normal: Vector, freedoms: Vector) -> Vector:
+    """Normal draws as t statistics; one number of degrees of freedom is that of all, with the same error in all."""
+    known = np.minimum(freedoms, _MANY)
     rng = np.random.default_rng(_SEED + 1)
-    return np.asarray(normal / np.sqrt(rng.chisquare(freedom, size=(len(normal), 1)) / freedom))
+    return np.asarray(normal / np.sqrt(rng.chisquare(known, size=(len(normal), len(known))) / known))
+
+
+def _tail(statistics: Vector, freedoms: Vector) -> Vector:
+    """Probability that a t statistic is greater."""
+    return np.asarray(special.stdtr(np.minimum(freedoms, _MANY), -statistics))
 
 
 def _correlation(contrasts: Vector, uncertain: Uncertainty) -> Vector:

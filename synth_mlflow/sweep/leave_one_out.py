@@ -291,7 +291,7 @@ def _judged(scores: Vector, uncertain: Uncertainty, contrasts: Vector, share: fl
     effects = []
     for at, contrast in enumerate(contrasts):
         error = uncertain.standard_error(contrast)
-        effect, half = float(contrast @ scores), found.critical * error
+        effect, half = float(contrast @ scores), float(found.critical[at]) * error
         effects.append(
             LeaveOneOutEffect(
                 score=float(scores[contrast > 0][0]),

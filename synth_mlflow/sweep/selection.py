@@ -69,12 +69,12 @@ class Chooser:
     """Above 0."""
     errors: Vector
     """Standard error of every difference between two scores, of shape (n_scores, n_scores)."""
-    critical: float
-    """Of the simultaneous test of all ratios above 0 against the baseline."""
+    critical: Vector
+    """Of every ratio above 0 in the simultaneous test of all of them against the baseline."""
     critical_placebo: Vector
     """Of the test of each ratio above 0 against its placebo; a ratio must pass both tests, so that one guards each."""
     critical_best: Vector
-    """Of the simultaneous comparison of all other ratios with each ratio."""
+    """Of every other ratio (a column) in the simultaneous comparison of all others with each ratio (a row)."""
     allowed: Flags
     """Of every ratio above 0: whether the guardrail on slices lets it be chosen."""
     amounts: Vector
@@ -104,18 +104,18 @@ class Chooser:
         critical_placebo = np.array([stats.t.ppf(1 - ALPHA, uncertain.freedom(row)) for row in over_placebo])
         if searched:  # which kind of rows it is was chosen, and nothing but the test of all of them guards that
             kinds = np.array([over_placebo[place] for place in searched.kinds])
-            critical_placebo = np.maximum(critical_placebo, max_t(none, kinds, uncertain).critical)
+            critical_placebo = np.maximum(critical_placebo, max_t(none, kinds, uncertain).critical.max())
         everyone = range(n_ratios + 1)
-        best = [
-            max_t(np.zeros(n_scores), _against([j for j in everyone if j != i], i, n_scores), uncertain).critical
-            for i in everyone
-        ]
+        best = np.zeros((n_ratios + 1, n_ratios + 1))
+        for i in everyone:
+            others = [j for j in everyone if j != i]
+            best[i, others] = max_t(none, _against(others, i, n_scores), uncertain).critical
         spread = np.diag(uncertain.total)
         variance = spread[:, None] + spread[None, :] - 2 * uncertain.total
         errors = np.sqrt(np.maximum(variance, 0.0))
         may = np.ones(n_ratios, dtype=bool) if allowed is None else allowed
         order = np.asarray(range(n_ratios + 1) if amounts is None else amounts, dtype=np.float64)
-        return cls(rule, n_ratios, errors, critical, critical_placebo, np.array(best), may, order)
+        return cls(rule, n_ratios, errors, critical, critical_placebo, best, may, order)
 
     def choose(self, scores: Vector) -> Choice:
         """Apply the rule to one vector of at least 1 + 2 · n_ratios scores.
@@ -129,7 +129,7 @@ class Chooser:
         synthetic = scores[:last]
         peak = int(synthetic.argmax())
         lead = synthetic[None, :] - synthetic[:, None]
-        beaten = (lead > self.critical_best[:, None] * self.errors[:last, :last]) & (lead > 0)
+        beaten = (lead > self.critical_best * self.errors[:last, :last]) & (lead > 0)
         plateau = np.asarray(~beaten.any(axis=1))
         plateau[0] &= not helps.any()  # what the test of all ratios has beaten is not among the best
         return Choice(self._pick(synthetic, helps, plateau, peak), peak, plateau, helps)
@@ -146,7 +146,7 @@ class Chooser:
         """
         contrast = _difference(place, 0, len(uncertain.total))
         error = self.errors[0, place]
-        return float(error * (self.critical + stats.t.ppf(power, uncertain.freedom(contrast))))
+        return float(error * (self.critical[place - 1] + stats.t.ppf(power, uncertain.freedom(contrast))))
 
     def _beats_baseline(self, scores: Vector) -> Flags:
         lead = scores[1 : self.n_ratios + 1] - scores[0]

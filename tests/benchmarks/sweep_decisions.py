@@ -34,6 +34,7 @@ TRUTH_DRAWS = 4  # of synthetic rows and seeds, others than those of the sweep
 TRUTH_FROM = 1_001
 SUPPLY = 3  # synthetic rows for each real one
 OTHER_SLICE = np.array([-0.2, 0.8, 0.9, -0.5, 0.5, 0.3])
+GROUP = 10  # rows of one group
 Rows = tuple[np.ndarray, np.ndarray]
 
 
@@ -90,6 +91,28 @@ def curved(n_rows: int, rng: np.random.Generator) -> Rows:
     return X, (signal + 0.7 * rng.logistic(size=n_rows) > 0).astype(float)
 
 
+def stepped(n_rows: int, rng: np.random.Generator, share: float = 0.15) -> Rows:
+    """A slice whose labels follow a rule of its own, with steps in both rules; the last column says who is inside."""
+    X, inside = rng.normal(size=(n_rows, 6)), (rng.random(n_rows) < share).astype(float)
+    outside = 1.5 * (X[:, 0] > 0) + X[:, 1] * (X[:, 2] > 0) + 0.8 * np.abs(X[:, 3]) + 0.5 * X[:, 4] - 1.4
+    within = 1.5 * (X[:, 1] > 0) + X[:, 3] * (X[:, 4] > 0) - 0.8 * X[:, 0] - 0.8
+    signal = np.where(inside == 1, within, outside)
+    return np.column_stack([X, inside]), (signal + 0.7 * rng.logistic(size=n_rows) > 0).astype(float)
+
+
+def grouped(n_rows: int, rng: np.random.Generator) -> Rows:
+    """Groups of GROUP rows that share most of their features and a push of their labels."""
+    groups = np.arange(n_rows) // GROUP
+    shared, push = rng.normal(size=(groups[-1] + 1, len(COEFFICIENTS))), rng.normal(size=groups[-1] + 1)
+    X = np.sqrt(0.7) * shared[groups] + np.sqrt(0.3) * rng.normal(size=(n_rows, len(COEFFICIENTS)))
+    return X, (X @ COEFFICIENTS + push[groups] + rng.logistic(size=n_rows) > 0).astype(float)
+
+
+def easy(n_rows: int, rng: np.random.Generator) -> Rows:
+    """Labels that hardly depend on chance: nearly every row can be right."""
+    return plain(n_rows, rng, 20 * COEFFICIENTS)
+
+
 def jittered(real: Rows, n_rows: int, rng: np.random.Generator) -> Rows:
     """Copies of the real rows with noise."""
     places = rng.permutation(np.resize(np.arange(len(real[1])), n_rows))
@@ -141,6 +164,11 @@ class Line(Logistic):
         return X @ self.coefficients(rows)
 
 
+def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Of the scores of a line, which are above 0 where a row is taken for positive."""
+    return float(((scores > 0) == (labels == 1)).mean())
+
+
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """From the ranks of the positive rows."""
     n_positive = labels.sum()
@@ -164,6 +192,13 @@ class Situation:
     """The real training rows, where they are not of the law."""
     mix: Mix = "augment"
     trees: bool = False
+    metric: str = "roc_auc"
+    """Or the accuracy of a line."""
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each evaluation row, where rows come in groups."""
+        return np.arange(self.n_evaluation) // GROUP if self.law is grouped else None
 
     def decide(self, seed: int) -> Decision:
         """Simulate and sweep."""
@@ -174,7 +209,9 @@ class Situation:
         made = self.made(real, n_made, rng) if self.made else self.law(n_made, rng)
         trainer = (Trees if self.trees else Line)(np.r_[real[0], made[0]], np.r_[real[1], made[1]], evaluation[0])
         plan = SweepPlan(n_jobs=1, mix=self.mix, seed=seed)
-        bench = Evaluator(Task("y", "binary"), "roc_auc", (0, 1), self.n_real, 0, trainer, evaluation[1], "", {})
+        task, real_groups = Task("y", "binary"), None if self.groups is None else np.arange(self.n_real) // GROUP
+        groups = {"groups": self.groups, "real_groups": real_groups}
+        bench = Evaluator(task, self.metric, (0, 1), self.n_real, 0, trainer, evaluation[1], "", {}, **groups)
         batches = np.zeros(n_made)
         fits = run_fits(bench, plan, plan.keys(self.n_real), batches, finished={})
         curve = analyse_sweep(bench, plan, fits, {"": n_made})
@@ -183,7 +220,8 @@ class Situation:
             n_draws = TRUTH_DRAWS if ratio else 1
             keys = [FitKey("synthetic", ratio, ALL_ROWS - TRUTH_FROM - n) for n in range(n_draws)]
             drawn = [fit_rows(key, self.n_real, batches, plan.mix, seed) for key in keys]
-            return float(np.mean([auc(further[1], trainer.on(rows, n, further[0])) for n, rows in enumerate(drawn)]))
+            found = accuracy if self.metric == "accuracy" else auc
+            return float(np.mean([found(further[1], trainer.on(rows, n, further[0])) for n, rows in enumerate(drawn)]))
 
         five = np.array([[fits[FitKey("synthetic", r, n)].score for r in plan.ratios] for n in all_rows(5)])
         return Decision(
@@ -216,6 +254,10 @@ def _hole(n_rows: int, rng: np.random.Generator) -> Rows:
     return sliced(n_rows, rng, 0.04)
 
 
+def _steps_silo(real: Rows, n_rows: int, rng: np.random.Generator) -> Rows:
+    return stepped(n_rows, rng, 1.0)
+
+
 def _silo(real: Rows, n_rows: int, rng: np.random.Generator) -> Rows:
     return sliced(n_rows, rng, 1.0)
 
@@ -236,9 +278,20 @@ SITUATIONS: dict[str, Situation] = {
     "null: random labels": Situation(150, 1_000, made=_random_labels),
     "trees, 2,000 real, 2,000 evaluation rows": Situation(2_000, 2_000, curved, trees=True),
     "trees, 1,000 real, 4,000 evaluation rows": Situation(1_000, 4_000, curved, trees=True),
+    "trees, hole filled, 2,000 real, 2,000 evaluation rows": Situation(
+        2_000, 2_000, stepped, _steps_silo, lambda n_rows, rng: stepped(n_rows, rng, 0.025), trees=True
+    ),
+    "trees, smaller hole filled, 2,000 real, 2,000 evaluation rows": Situation(
+        2_000, 2_000, stepped, _steps_silo, lambda n_rows, rng: stepped(n_rows, rng, 0.06), trees=True
+    ),
     "trees, null: exact, `replace`": Situation(1_000, 1_500, curved, mix="replace", trees=True),
     "trees, null: jittered copies": Situation(1_000, 1_500, curved, jittered, trees=True),
     "trees, null: random labels": Situation(1_000, 1_500, curved, _random_labels, trees=True),
+    "coverage: groups of 10, 150 real, 500 evaluation rows": Situation(150, 500, grouped),
+    "coverage: 60 evaluation rows": Situation(150, 60),
+    "coverage: 60 evaluation rows, accuracy": Situation(150, 60, metric="accuracy"),
+    "coverage: 60 evaluation rows, nearly all right": Situation(150, 60, easy, metric="accuracy"),
+    "coverage: 60 evaluation rows, AUC near 1": Situation(150, 60, easy),
 }
 
 
@@ -248,10 +301,10 @@ SITUATIONS: dict[str, Situation] = {
 def table(found: dict[str, list[Decision]]) -> Iterator[str]:
     """A Markdown table, one line a situation."""
     yield (
-        "| situation | true gain at 75 % | claims | false claims | mean regret | of one standard error "
-        "| score covered | gain covered | with other rows | said to be detectable |"
+        "| situation | true gain at 75 % | best true gain | claims | false claims | mean regret "
+        "| of one standard error | score covered | gain covered | with other rows | said to be detectable |"
     )
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for name, decisions in found.items():
         if decisions:
             yield f"| {name} | {' | '.join(_columns(decisions))} |"
@@ -261,6 +314,7 @@ def _columns(decisions: list[Decision]) -> Iterator[str]:
     true = np.array([each.true for each in decisions])
     gains = true[:, 1:] - true[:, :1]
     yield f"{gains[:, -1].mean():+.4f}"
+    yield f"{np.maximum(gains.max(axis=1), 0).mean():+.4f}"
     yield f"{np.mean([each.chosen > 0 for each in decisions]):.0%}"
     yield f"{np.mean([each.chosen > 0 and each.gain <= 0 for each in decisions]):.1%}"
     yield f"{np.mean([each.regret for each in decisions]):.4f}"

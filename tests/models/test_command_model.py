@@ -14,7 +14,9 @@ from synth_mlflow.data.fit_commands import FitCommands
 from synth_mlflow.data.task import COMMAND, ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.base import FitRows
+from synth_mlflow.models.command import CommandTrainer
 from synth_mlflow.models.raw_command import command_words, read_predictions
+from synth_mlflow.stages.fit_commands import order_words
 from synth_mlflow.sweep.evaluator import Evaluator
 
 TRAIN = "fit {train} {validation} {model} {seed} {target} {task}"
@@ -121,12 +123,56 @@ def test_answers_that_are_no_predictions_are_refused(rows: pd.DataFrame, answer:
         bench_of(rows, program).trainer.predictions(FitRows(np.arange(50), np.empty(0, dtype=np.int64)), 1)
 
 
+def test_a_class_that_the_fit_could_not_know_needs_no_column(rows: pd.DataFrame) -> None:
+    program = Program()
+    program.answer = lambda given: pd.DataFrame({"no": 0.5, "yes": 0.5}, given.index)
+    rare = rows.assign(y=rows["y"].where(np.arange(100) != 7, "perhaps"))
+    task = Task("y", "multiclass", roles=ROLES)
+    trainer = bench_of(rare, program, task, "neg_log_loss").trainer
+    without = FitRows(np.arange(10, 50), np.empty(0, dtype=np.int64))
+    assert trainer.predictions(without, 1)[0].tolist() == [0.5, 0.0, 0.5]
+    with pytest.raises(UsageError, match="needed is a column for each class: no, perhaps, yes"):
+        trainer.predictions(FitRows(np.arange(50), np.empty(0, dtype=np.int64)), 1)
+    program.answer = lambda given: pd.DataFrame({"no": 0.5, "yes": 0.25, "maybe": 0.25}, given.index)
+    with pytest.raises(UsageError, match="wrote the columns no, yes, maybe"):
+        trainer.predictions(without, 1)
+
+
+def test_rows_of_one_class_need_no_program(rows: pd.DataFrame) -> None:
+    program = Program()
+    alone = FitRows(np.flatnonzero(rows["y"][:50] == "no"), np.empty(0, dtype=np.int64))
+    assert bench_of(rows, program).trainer.predictions(alone, 1).tolist() == [[1.0, 0.0]] * 20
+    assert program.shown == []
+
+
+def test_row_names_are_told(tmp_path: Path) -> None:
+    pd.DataFrame({"no": [0.5], "yes": [0.5]}).to_csv(tmp_path / "p.csv")
+    with pytest.raises(ValueError, match="the first one holds row names"):
+        read_predictions(tmp_path / "p.csv", 1, ("no", "yes"))
+
+
+def test_predictions_in_another_order_are_noticed(rows: pd.DataFrame) -> None:
+    program = Program()
+    known = rows.assign(age=np.where(rows["y"] == "yes", 70, 20))
+    trainer = bench_of(known, program).trainer
+    assert isinstance(trainer, CommandTrainer)
+    right = np.where(trainer.evaluation["age"] > 50, 0.9, 0.1)
+    assert order_words(trainer, "roc_auc", np.column_stack([1 - right, right])) == ""
+    words = order_words(trainer, "roc_auc", np.column_stack([right, 1 - right]))
+    assert "scores 0, not measurably better than a constant prediction (0.5)" in words and "{rows}" in words
+
+
 def test_numbers_are_one_column(rows: pd.DataFrame, tmp_path: Path) -> None:
     pd.DataFrame({"anything": [1.5, 2.0]}).to_parquet(tmp_path / "p.parquet")
     assert read_predictions(tmp_path / "p.parquet", 2, ()).tolist() == [1.5, 2.0]
     pd.DataFrame({"a": [1.5, 2.0], "b": 1}).to_parquet(tmp_path / "p.parquet")
     with pytest.raises(ValueError, match="the columns a, b; needed is one column of numbers"):
         read_predictions(tmp_path / "p.parquet", 2, ())
+
+
+def test_booleans_are_named_as_r_does(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text('"FALSE","TRUE"\n0.25,0.75\n')
+    assert read_predictions(tmp_path / "p.csv", 1, (False, True)).tolist() == [[0.25, 0.75]]
 
 
 @pytest.mark.parametrize("labels", [(0, 1), (False, True), (0.0, 1.0), ("a", "b,c")])

@@ -309,6 +309,12 @@ def test_a_class_that_a_fit_lacks_has_no_probability(rows):
     assert not said[:, 1].any() and np.allclose(said.sum(axis=1), 1)
 
 
+def test_rows_of_one_class_are_predicted_as_that_class(rows):
+    bench = Evaluator.build(rows, rows[:50], TASK, "roc_auc", ModelSpec("sklearn.linear_model:LogisticRegression"))
+    alone = FitRows(np.flatnonzero(rows["churned"] == "yes"), NOBODY)
+    assert bench.trainer.predictions(alone, 1).tolist() == [[0.0, 1.0]] * 50
+
+
 class Broken(Watched):
     """Answers with what is no probability."""
 

@@ -6,18 +6,21 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow
 import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.run_command import Commands, Plan, _from_batch_to_handoff
+from synth_mlflow.cli.run_command import Commands, Plan, _from_batch_to_handoff, _rows, _stages
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.models.raw_command import ALLOW, command_digest
 from synth_mlflow.stages.fit_commands import command_spec
+from synth_mlflow.stages.generator_search import auto_rows
 from synth_mlflow.sweep.plan import RATIOS, SweepPlan
 from synth_mlflow.tracking import names
 
@@ -164,6 +167,27 @@ def test_a_failing_command_is_told_with_what_to_do(code: str, message: str, tmp_
     assert "synth-mlflow sweep" in refused.value.fix
 
 
+def test_run_refuses_commands_before_anything_is_recorded(defined: Workflow, tmp_path: Path) -> None:
+    plan = Plan(tmp_path / "problem.md", commands=Commands("python fit.py {train}", PREDICT))
+    with pytest.raises(UsageError, match=r"has no place \{model\}"):
+        _stages(defined, plan, show=False)
+    assert defined.project.find_evaluation_set() is None
+
+
+def test_run_counts_the_rows_that_may_still_pass(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    (batch,) = done.project.batches()
+    needed = auto_rows(done.project, (0, 0.9))
+    plan = Plan(Path("problem.md"), "law", rows=needed - batch.n_rows, ratios=(0, 0.9))
+    assert _rows(done, plan) == plan.rows
+    failed = Verdict(batch.id, "fail", ("fidelity: low",), ())
+    monkeypatch.setattr("synth_mlflow.gate.verdicts.recorded_verdicts", lambda *_: (failed,))
+    with pytest.raises(GateError, match=rf"needs {needed:,} synthetic rows .* and 0 are there"):
+        _rows(done, plan)
+    monkeypatch.setattr(Workflow, "generate", lambda *_, **__: SimpleNamespace(batch=batch.id))  # made before
+    with pytest.raises(GateError, match=rf"{batch.n_rows:,} are there"):
+        _from_batch_to_handoff(done, replace(plan, rows=needed), show=False)
+
+
 def test_run_takes_the_commands_of_a_trainer_too(done: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     passed = Verdict("law-1", "pass", (), ())
     given: dict[str, object] = {}
@@ -172,7 +196,7 @@ def test_run_takes_the_commands_of_a_trainer_too(done: Workflow, monkeypatch: py
         given.update(arguments)
         raise GateError("far enough")
 
-    monkeypatch.setattr(Workflow, "generate", lambda *_, **__: "law-1")
+    monkeypatch.setattr(Workflow, "generate", lambda *_, **__: SimpleNamespace(batch="law-1"))
     monkeypatch.setattr(Workflow, "validate", lambda *_, **__: passed)
     monkeypatch.setattr(Workflow, "sweep", stop)
     plan = Plan(Path("problem.md"), "law", rows=500, ratios=(0, 0.25), commands=Commands(TRAIN, PREDICT, 5.0))

@@ -44,14 +44,23 @@ def test_what_the_evaluation_rows_make_of_repeats_counts_once():
 
 def test_max_t_of_one_contrast_is_the_t_test():
     test = max_t(np.array([2.0, 0, 0, 0]), np.array([[1.0, 0, 0, 0]]), KNOWN)
-    assert test.critical == pytest.approx(1.645, abs=0.03)
+    assert test.critical[0] == pytest.approx(1.645, abs=0.03)
     assert test.p_values[0] == pytest.approx(stats.norm.sf(2), abs=0.005)
 
 
 def test_max_t_of_three_comparisons_is_dunnetts_test():
     """One-sided 5 % critical value of three comparisons with a control, known variance: 2.06 (Dunnett 1955)."""
     contrasts = np.column_stack([-np.ones(3), np.eye(3)])
-    assert max_t(np.zeros(4), contrasts, KNOWN).critical == pytest.approx(2.06, abs=0.03)
+    assert max_t(np.zeros(4), contrasts, KNOWN).critical == pytest.approx(np.full(3, 2.06), abs=0.03)
+
+
+def test_few_repeats_of_one_ratio_cost_the_others_nothing():
+    """The last ratio takes all rows there are: nothing of it is drawn, and its statistic is a normal number."""
+    contrasts, drawn = np.column_stack([-np.ones(2), np.eye(2)]), np.diag([0.0, 3.0, 0.0])
+    test = max_t(np.array([0.0, 0.0, 9.0]), contrasts, Uncertainty(np.eye(3) * 0.5, drawn, 6))
+    assert test.critical[1] < 2.0 < test.critical[0]
+    tails = stats.t.sf(test.critical, [Uncertainty(np.eye(3) * 0.5, drawn, 6).freedom(contrasts[0]), np.inf])
+    assert tails == pytest.approx(np.full(2, tails[0])) and 0.025 <= tails[0] <= 0.05
 
 
 def test_nothing_varies_and_nothing_differs():

@@ -3,6 +3,7 @@
 import json
 import time
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -182,6 +183,10 @@ def test_curves_of_the_first_design_are_read(outcome):
     assert old.points[1].of_model == old.points[1].score
     with pytest.raises(UsageError, match=r"of design 1 [\s\S]*its curve cannot"):
         swept_again(SimpleNamespace(curve=old))
+    second = Curve.from_json(outcome.curve.to_json() | {"design": 2})
+    assert second == replace(outcome.curve, design=2)
+    with pytest.raises(UsageError, match=r"of design 2 [\s\S]*degrees of freedom"):
+        swept_again(SimpleNamespace(curve=second))
 
 
 @pytest.mark.slow
