@@ -5,6 +5,8 @@
   ``Workflow(..., allow_code=("NAME",))``, or a line of :func:`settings_file`. ``NAME`` is a module or a package, which
   stands for all inside of it.
 - No module of Python's standard library is ever taken, allowed or not, and a class is looked at before it is called.
+- A module also holds what it has imported itself: ``their_module:pd.read_pickle`` is code of pandas, and is asked
+  for as such. Of what is free only classes are taken.
 - What a person types on the command line (`generate my_rows:make`, `--command`) is that person's own choice.
 - What only the server names (the generator or the command of a recorded batch) asks each time: `--allow-external`.
 """
@@ -151,6 +153,39 @@ def _refuse_without(found: type, target: str, methods: Iterable[str]) -> None:
                 f"{target!r} is a class without a method `{either.replace('|', '` or `')}`.",
                 "It was not called. Name a class that keeps the contract, or a function.",
             )
+
+
+def require_own(found: Any, target: str, what: str) -> None:
+    """Refuse what a file or a server names in an allowed module, and that module has only imported from another one.
+
+    Parameters
+    ----------
+    found : callable
+        What :func:`load_callable` gave for ``target``.
+    what : str
+        Who names it, for the message.
+
+    Raises
+    ------
+    UsageError
+        With the option to paste; also for a function of what is free, and for a path through anything but classes.
+    """
+    module, _, path = target.partition(":")
+    if _within(module, FREE) and not inspect.isclass(found):
+        raise UsageError(
+            f"{target!r} is no class; of {' and '.join(FREE)} only classes are taken.", "Name an estimator."
+        )
+    holder: Any = importlib.import_module(module)
+    for part in path.split(".")[:-1]:
+        holder = getattr(holder, part)
+        if not inspect.isclass(holder):
+            raise UsageError(
+                f"{what} is {target!r}, and {part!r} is of type {type(holder).__name__}: nothing was called.",
+                "Name what you mean by its own module, such as `package.module:Class`.",
+            )
+        require_allowed(holder.__module__, f"{what} ({target})")
+    if inspect.isclass(found) or inspect.isroutine(found):
+        require_allowed(getattr(found, "__module__", None) or module, f"{what} ({target})")
 
 
 @contextmanager

@@ -9,15 +9,18 @@ import sys
 import pytest
 
 from synth_mlflow import Workflow, allowed_code
-from synth_mlflow.allowed_code import allowing, load_callable, require_allowed
+from synth_mlflow.allowed_code import allowing, importable_here, load_callable, require_allowed
 from synth_mlflow.audit.replay import CannotError
 from synth_mlflow.data.task import ModelSpec
 from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.models.estimator import allowed_model, load_estimator
+from synth_mlflow.stages.benchmarks import tokenizer_of
 from synth_mlflow.tracking import names
 
 MINE = """from pathlib import Path
 from subprocess import Popen
+import pandas as pd
+from pandas import read_pickle
 from sklearn.linear_model import LogisticRegression
 Path("imported").touch()
 
@@ -27,6 +30,13 @@ class Mine(LogisticRegression):
 class Other:
     def __init__(self, **given):
         Path("called").touch()
+
+class Outer:
+    class Inner(LogisticRegression):
+        pass
+
+def make(**given):
+    return Mine(**given)
 """
 ANYWAY = ("subprocess:Popen", "os:system", "builtins:exec", "pty:spawn", "runpy:run_path", "ctypes:CDLL")
 
@@ -101,7 +111,7 @@ def test_the_standard_library_is_refused_in_every_way(target, frozen):
         ("mine:Popen", "standard library"),
         ("mine:Path", "standard library"),
         ("mine:Other", "class without a method `fit`"),
-        ("sklearn.datasets:fetch_openml", "only its estimators"),
+        ("sklearn.datasets:fetch_openml", "only classes are taken"),
         ("sklearn.utils.parallel:Parallel", "class without a method `fit`"),
     ],
 )
@@ -109,6 +119,31 @@ def test_what_is_no_estimator_is_never_called(estimator, message, mine, named):
     with pytest.raises(UsageError, match=message):
         named(estimator, "mine", "joblib").freeze()
     assert not (mine / "called").exists()
+
+
+BORROWED = (
+    ("synth_mlflow.data.tables:pd.read_pickle", "only classes are taken"),
+    ("synth_mlflow.models.estimator:load_estimator", "only classes are taken"),
+    ("sklearn:datasets.fetch_file", "only classes are taken"),
+    ("mine:pd.read_pickle", "'pd' is of type module: nothing was called"),
+    ("mine:read_pickle", "code of module 'pandas', which nobody has allowed"),
+    ("mine:make.__globals__.get", "'make' is of type function: nothing was called"),
+)
+
+
+@pytest.mark.parametrize(("target", "message"), BORROWED)
+def test_what_an_allowed_module_has_imported_is_not_allowed_with_it(target, message, mine):
+    """Reading a pickle runs code: every module that holds pandas would be a way to it."""
+    with allowing(["mine"]):
+        for attempt in (lambda: allowed_model(ModelSpec(target)), lambda: tokenizer_of(target)):
+            with importable_here(), pytest.raises(UsageError, match=message):
+                attempt()
+
+
+@pytest.mark.parametrize("target", ["mine:Mine", "mine:Outer.Inner", "mine:make", "mine:LogisticRegression"])
+def test_classes_and_functions_of_an_allowed_module_are_taken(target, mine):
+    with allowing(["mine"]):
+        assert allowed_model(ModelSpec(target)).estimator == target
 
 
 def test_a_name_that_is_no_module_is_refused(uri):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -47,7 +48,20 @@ RERUN_WHEN = {"new_real_rows": 0.2, "metric_drop": 0.02, "generator": "major", "
 OFF = ("off", False)  # which is how YAML reads it
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]  # what servers keep whole
+
+
+def _on_one_line(value: str) -> str:
+    """PostgreSQL keeps no NUL, and no list shows a line break."""
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError(f"must be one line without control characters, found {value!r}")
+    return value
+
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),  # what servers keep whole
+    AfterValidator(_on_one_line),
+]
 
 
 class _Strict(BaseModel):
@@ -325,14 +339,37 @@ def read_limits(path: Path) -> dict[str, str]:
 
 def sections(prose: str, headings: tuple[str, ...]) -> dict[str, str]:
     """What stands under each heading; an untouched template or a comment counts as nothing."""
-    parts = re.split(r"^##[ \t]+(.+?)[ \t]*#*[ \t]*$", prose, flags=re.MULTILINE)
-    found = dict(zip((part.strip() for part in parts[1::2]), parts[2::2], strict=True))
-    return {heading: _answer(found.get(heading, "")) for heading in headings}
+    found: dict[str, list[str]] = {}
+    under: list[str] = []
+    for line in prose.split("\n"):  # no regular expression: an odd text must not take minutes
+        heading = _heading(line)
+        if heading:
+            under = found[heading] = []
+        else:
+            under.append(line)
+    return {heading: _answer("\n".join(found.get(heading, ()))) for heading in headings}
+
+
+def _heading(line: str) -> str:
+    """The words of a Markdown heading of the second level; empty if the line is none."""
+    if not line.startswith(("## ", "##\t")):
+        return ""
+    words = line[2:].strip()
+    return words.rstrip("#").rstrip() or words
 
 
 def _answer(text: str) -> str:
-    words = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).strip()
+    words = _without_comments(text).strip()
     return "" if PLACEHOLDER in words else words
+
+
+def _without_comments(text: str) -> str:
+    """The text between HTML comments; one that is not closed is text."""
+    parts, at = [], 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        parts.append(text[at:start])
+        at = end + 3
+    return "".join([*parts, text[at:]])
 
 
 def _read(path: Path) -> str:

@@ -231,8 +231,9 @@ def in_force(
 ) -> list[StoredRun]:
     """The newest run of each required check that judged these very rows under this very policy.
 
-    A run counts only for the version of its check that is installed (or for any), and for the evaluation set of its
-    batch.
+    A run counts only for the version of its check that is installed (or for any), for the evaluation set of its batch,
+    and for the file of its batch: the checks of one batch say nothing of a copy of it with another file. Runs of
+    earlier versions name no file.
     """
     newest = {
         run.params[names.P_CHECK]: run
@@ -240,6 +241,7 @@ def in_force(
         if run.params.get(names.P_POLICY) == policy.digest
         and run.params.get(names.P_BATCH_DIGEST) == batch.digest
         and run.params.get(names.P_EVALUATION_DIGEST) == batch.run.params.get(names.P_EVALUATION_DIGEST)
+        and run.params.get(names.P_BATCH_FILE, batch.file_sha256) == batch.file_sha256
         and run.params[names.P_CHECK] in policy.required
         and (any_version or counts_here(run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION, "")))
     }

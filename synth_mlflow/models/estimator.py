@@ -23,7 +23,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from synth_mlflow.allowed_code import importable_here, load_callable, require_allowed
+from synth_mlflow.allowed_code import importable_here, load_callable, require_allowed, require_own
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import BOOSTED, COMMAND, TEXTS, Columns, ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
@@ -350,8 +350,6 @@ def load_estimator(path: str, needed: str = "predict|predict_proba") -> Callable
             f"estimator {path!r} cannot be loaded: {error}.",
             'Write "lightgbm" or "module:callable", for example "sklearn.ensemble:RandomForestClassifier".',
         ) from error
-    if path.startswith("sklearn.") and not inspect.isclass(found):
-        raise UsageError(f"{path!r} is no class; of scikit-learn only its estimators are taken.", "Name a class.")
     return found
 
 
@@ -450,5 +448,6 @@ def allowed_model(spec: ModelSpec) -> ModelSpec:
     if spec.estimator != BOOSTED:
         require_allowed(spec.estimator, "the estimator of the problem statement")
         with importable_here():
-            load_estimator(spec.estimator)
+            found = load_estimator(spec.estimator)
+            require_own(found, spec.estimator, "the estimator of the problem statement")
     return spec

@@ -50,7 +50,8 @@ def load_batch(
     deep : bool
         Whether the content digest of the rows is computed again, and every row is compared with the evaluation rows,
         as before a sweep; else the SHA-256 of the file and what the sealed run of the batch says of its rows stand for
-        it.
+        it. The content digest is computed in any case where a check of these rows does not name this file, or another
+        run does.
 
     Raises
     ------
@@ -144,13 +145,23 @@ def _open(address: str, tracking_uri: str | None, data: str | Path | None) -> _F
 def _batch(found: _Found, *, deep: bool) -> ApprovedBatch:
     (batch,) = found.batches
     path = found.reader.file(batch.run, names.A_BATCH)
-    if deep:
+    if deep or not _is_file_of_its_checks(found, batch):
         found.project.batch_rows(batch, found.frozen.schema)
     kept = None if batch.holds_no_evaluation_row and not deep else _rows_to_fit(found, batch, path)
     record = found.project.record(batch)
     given = batch_input(batch, len(found.frozen.schema.kinds))
     version = _version(found, [replace(given, name=found.asked.text[:NAME_MAX])])
     return ApprovedBatch(version, found.frozen.schema, found.project, record, path, kept)
+
+
+def _is_file_of_its_checks(found: _Found, batch: StoredBatch) -> bool:
+    """Whether each run that is of rows with this content digest, batch or check, deleted or not, names this very file.
+
+    Else the file may hold other rows: a copy of the batch, under which somebody has hung its checks.
+    """
+    same = [run for run in found.reader.known if run.params.get(names.P_BATCH_DIGEST) == batch.digest]
+    files = {run.params.get(names.P_BATCH_FILE) or run.artifacts.get(names.A_BATCH) for run in same}
+    return files == {batch.file_sha256}
 
 
 def _rows_to_fit(found: _Found, batch: StoredBatch, path: Path) -> npt.NDArray[np.bool_] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from synth_mlflow.allowed_code import load_callable, require_allowed
+from synth_mlflow.allowed_code import load_callable, require_allowed, require_own
 from synth_mlflow.data.json_lines import open_bytes
 from synth_mlflow.data.table_files import JSON_SUFFIXES
 from synth_mlflow.data.tables import read_table
@@ -86,6 +86,7 @@ def tokenizer_of(target: str | None) -> Tokenizer:
     require_allowed(target, "the tokenizer")
     try:
         found: Tokenizer = load_callable(target, "the tokenizer")
+        require_own(found, target, "the tokenizer")
         n_tokens = len(found("two words"))
     except SynthError:
         raise

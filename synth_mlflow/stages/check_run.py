@@ -55,6 +55,7 @@ def write_check(
             draft.param(names.P_PLUGINS, {"checks": origin})
         draft.param(names.P_BATCH, batch.id)
         draft.param(names.P_BATCH_DIGEST, batch.digest)
+        draft.param(names.P_BATCH_FILE, batch.file_sha256)
         draft.param(names.P_EVALUATION_DIGEST, frozen.digest)
         draft.param(names.P_POLICY, policy.digest)
         draft.param(names.P_STATEMENT, project.problem().statement.digest)

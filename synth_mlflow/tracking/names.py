@@ -127,6 +127,7 @@ P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with
 P_SEED: Final = "synth.seed"
 P_BATCH: Final = "synth.batch"
 P_BATCH_DIGEST: Final = "synth.batch_digest"
+P_BATCH_FILE: Final = "synth.batch_file_sha256"  # of a check: the file whose rows it has judged
 P_PANDAS_DIGEST: Final = "synth.pandas_digest"  # MLflow's own, of the same rows
 P_RECORD: Final = "synth.record_sha256"
 P_GENERATOR: Final = "synth.generator"

@@ -182,6 +182,11 @@ class StoredBatch:
         return self.run.params[names.P_BATCH_DIGEST]
 
     @property
+    def file_sha256(self) -> str:
+        """The SHA-256 of its file; empty where its run names none."""
+        return self.run.artifacts.get(names.A_BATCH, "")
+
+    @property
     def dataset_digests(self) -> tuple[str, ...]:
         """Under which a run may have logged it as an input: the contract's, and MLflow's own for the same rows."""
         own = self.run.params.get(names.P_PANDAS_DIGEST)

@@ -6,6 +6,7 @@ import io
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -141,18 +142,34 @@ def test_an_approval_of_a_batch_that_did_not_pass(mine: Workflow, approval: Stor
 
 
 @pytest.mark.slow
-def test_other_rows_under_the_digest_of_the_batch(mine: Workflow, approval: StoredRun, batch: StoredBatch) -> None:
-    """The copy of a batch with another file and the checks of the first: `deep`, `fetch` and `verify` find it."""
+@pytest.mark.parametrize(
+    ("names_file", "refusal"),
+    [
+        ("the first", r"gate of batch .* is closed .*not checked"),
+        ("none", r"has content digest .*someone changed it"),
+        ("the copy's", r"has content digest .*someone changed it"),
+    ],
+)
+def test_other_rows_under_the_digest_of_the_batch(
+    mine: Workflow, approval: StoredRun, batch: StoredBatch, names_file: str, refusal: str
+) -> None:
+    """The copy of a batch with another file, and under it the checks of the first, moved or forged to name any file."""
     content = io.BytesIO()
     shop.customers(1000, 77).to_parquet(content)
     copy = forge(mine, batch.run, files={names.A_BATCH: content.getvalue()})
-    client = mine.project.server.client
+    client, file = mine.project.server.client, mine.project.reader.run(copy).artifacts[names.A_BATCH]
     for check in mine.project.reader.checks_of([batch.run.run_id]):
-        client.set_tag(check.run_id, PARENT, copy)
+        moved = check.run_id
+        if names_file != "the first":
+            kept = {name: value for name, value in check.params.items() if name != names.P_BATCH_FILE}
+            moved = forge(mine, replace(check, params=kept), {} if names_file == "none" else {names.P_BATCH_FILE: file})
+            client.delete_run(check.run_id)
+        client.set_tag(moved, PARENT, copy)
+    client.delete_run(batch.run.run_id)
     stated = {names.P_APPROVED_RUN: copy, names.P_APPROVED_VERSION: "2"}
     name_approval(mine, copy, forge(mine, approval, stated), 2)
-    with pytest.raises(EvidenceError, match=r"has content digest .*someone changed it"):
-        load_batch(NAME, deep=True)
+    with pytest.raises((GateError, EvidenceError), match=refusal):
+        load_batch(NAME)
     assert "has content digest" in said(mine)
 
 

@@ -23,7 +23,7 @@ from synth_mlflow.backends.batch_writer import pilot_page
 from synth_mlflow.cli.main import _exit_code
 from synth_mlflow.data.provenance import read_origin
 from synth_mlflow.data.slices import Slice
-from synth_mlflow.data.statement import read_statement
+from synth_mlflow.data.statement import PLACEHOLDER, read_statement, sections
 from synth_mlflow.data.tables import read_table, refuse_larger_than_memory
 from synth_mlflow.errors import EvidenceError, SynthError, UsageError
 from synth_mlflow.tracking import names
@@ -68,6 +68,18 @@ def test_a_huge_statement_or_record_is_not_read(tmp_path):
         with pytest.raises(UsageError, match="100,000,000 bytes"):
             read(tmp_path / name)
         assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("odd", ["<!--" * 200_000, "## a" + " " * 500_000 + "x", "## " + "#a" * 400_000])
+def test_prose_made_to_slow_down_its_reader_is_read_at_once(odd):
+    """A regular expression takes hours for each of these."""
+    assert sections(f"{odd}\n## A\n<!-- {PLACEHOLDER} --> yes <!-- no\n", ("A", "B")) == {"A": "yes <!-- no", "B": ""}
+
+
+@pytest.mark.parametrize("name", ['"sh\\0op"', '"two\\nlines"'])
+def test_control_characters_in_a_name_are_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="one line without control characters"):
+        read_statement(statement(tmp_path, name=name))
 
 
 @pytest.mark.parametrize("text", CODE)
