@@ -20,10 +20,11 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.in_force import made_for_another_set, readable_policy, shut_for_good
-from synth_mlflow.gate.policy import Policy, check_version, counts_here
+from synth_mlflow.gate.policy import Policy, check_version, counts_here, reads_ratings
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.long_lists import PARAM_MAX
+from synth_mlflow.tracking.long_lists import PARAM_MAX, words_of
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import rating_names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import set_param_once
@@ -232,7 +233,7 @@ def in_force(
     """The newest run of each required check that judged these very rows under this very policy.
 
     A run counts only for the version of its check that is installed (or for any), and for the evaluation set of its
-    batch.
+    batch. One that looked at answers to blind sheets counts only if it looked at all that the batch names.
     """
     newest = {
         run.params[names.P_CHECK]: run
@@ -242,8 +243,16 @@ def in_force(
         and run.params.get(names.P_EVALUATION_DIGEST) == batch.run.params.get(names.P_EVALUATION_DIGEST)
         and run.params[names.P_CHECK] in policy.required
         and (any_version or counts_here(run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION, "")))
+        and _knows_all_answers(run, batch)
     }
     return [newest[name] for name in policy.required if name in newest]
+
+
+def _knows_all_answers(run: StoredRun, batch: StoredBatch) -> bool:
+    named = rating_names(batch.run)
+    return not (named and reads_ratings(run.params[names.P_CHECK])) or set(named) <= set(
+        words_of(run.params, names.P_RATINGS)
+    )
 
 
 def _recorded(run: StoredRun, policy: Policy) -> CheckVerdict:
