@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import shop
 from stand_in_endpoint import endpoint_server
@@ -223,3 +225,45 @@ def test_a_kill_costs_no_paid_answer_and_rows_left_out_are_asked_again(workflow,
     found = workflow.review_by_model(batch, "judge-1", journal=tmp_path / "paid.jsonl")
     assert found.rows == 20 and len(endpoint.asked) == 3
     assert json.loads(endpoint.asked[2]["body"]["messages"][1]["content"].splitlines()[1])["row"] == 2
+
+
+def test_no_row_of_a_sheet_reaches_the_server(workflow, batch, tmp_path):
+    """Of the whole server one parameter changes: the sheet's id with its number of rows."""
+    before = {run.run_id: run for run in workflow.project.reader.runs()}
+    sheet = workflow.review_sheet(batch, 10, output=tmp_path)
+    after = {run.run_id: run for run in workflow.project.reader.runs()}
+    changed = [run_id for run_id in after if after[run_id] != before.get(run_id)]
+    assert changed == [workflow.project.batch(batch).run.run_id]
+    added = set(after[changed[0]].params.items()) - set(before[changed[0]].params.items())
+    assert added == {(names.P_SHEET_PREFIX + sheet.sheet, "10")}
+    assert workflow.review_sheet(batch, 10, output=tmp_path) == sheet
+
+
+def test_real_rows_are_training_rows_of_the_slice(frozen, customers, tmp_path):
+    """Of a batch for a slice; no evaluation row is shown, and no row of another slice."""
+    young = customers(2000, 2).query("age < 30").reset_index(drop=True)
+    law = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": "age < 30"}
+    with frozen.batch(**law, purpose="more", source="none") as b:
+        b.write(young)
+    frozen.review_sheet(frozen.project.batches()[0].id, 40, output=tmp_path)
+    rows = pd.read_csv(next(tmp_path.glob("review-*.csv")))
+    real = truth(frozen, frozen.project.batches()[0].id, 40).is_real
+    known = frozen.training_rows().query("age < 30")
+    shown = rows.loc[np.array(real), "since"]
+    assert len(rows) == 40 and (rows["age"] < 30).all()
+    assert set(shown) <= set(known["since"].dt.strftime("%Y-%m-%d"))
+
+
+def test_the_commands(workflow, batch, tmp_path, call):
+    uri = ("--tracking-uri", workflow.project.server.tracking_uri)
+    code, out, _ = call("validate", batch, "--review", "40", "--output", str(tmp_path / "sheets"), *uri)
+    assert code == 0 and "a rater lets the batch pass with at most 21 right answers of 40" in out
+    path = str(answered(workflow, batch, tmp_path, 40, 40))
+    code, out, _ = call("review", batch, path, "--rater", "Ada <b>Lind</b>", *uri)
+    assert code == 0 and "all answers of people about" in out and "FAIL" in out
+    code, out, _ = call("status", *uri)
+    assert "reviewed" in out and "Ada <b>Lind</b> on 40 rows: AUC 1.000" in out
+    note = fresh(workflow).project.batch(batch).run.tags[names.TAG_NOTE]
+    assert "Ada &lt;b&gt;Lind" in note and "<b>Lind" not in note
+    code, _, err = call("review", batch, path, *uri)
+    assert code == 2 and "answers of a person need both" in err
