@@ -27,6 +27,8 @@ class ModelReview:
     summary: ClassVar[str] = "judge models that answered a blind sheet and agree with people: how well each tells rows"
     version: ClassVar[str] = "1"
     reads_ratings: ClassVar[bool] = True
+    stricter: ClassVar[Mapping[str, str]] = {"alpha": "lower"}
+    """A larger `alpha` narrows the intervals, and lets batches pass on fewer answers."""
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.05,  # of all bounds together
         "rater_auc": 0.7,  # of any model that counts

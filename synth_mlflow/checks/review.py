@@ -23,6 +23,8 @@ class Review:
     summary: ClassVar[str] = "people who answered a blind sheet: how well each tells real rows from synthetic ones"
     version: ClassVar[str] = "1"
     reads_ratings: ClassVar[bool] = True
+    stricter: ClassVar[Mapping[str, str]] = {"alpha": "lower"}
+    """A larger `alpha` narrows the intervals, and lets batches pass on fewer answers."""
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.05,  # of all bounds together
         "rater_auc": 0.7,  # of any person

@@ -110,6 +110,8 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
         outcome: BatchOutcome = "fail"
     elif missing:
         outcome, reasons = "unvalidated", [*reasons, f"not checked under the policy in force: {', '.join(missing)}"]
+        if any(map(reads_ratings, missing)) and not rating_names(batch.run):
+            reasons.append(f"nobody has answered a blind sheet: `synth-mlflow validate {batch.id} --review 100`")
     else:
         outcome = "pass" if all(check.opens for check in ordered) else "inconclusive"
     return Verdict(batch.id, outcome, tuple(reasons), ordered, batch.retracted)

@@ -7,7 +7,6 @@ can compute it again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,8 +105,3 @@ class SheetKey:
 
     def _rng(self, purpose: str) -> np.random.Generator:
         return np.random.default_rng(int(json_digest([purpose, self._digest])[:16], 16))
-
-
-def find_key(sheet: str, keys: Sequence[SheetKey]) -> SheetKey | None:
-    """The key of a sheet among several; None where it is of none of them."""
-    return next((key for key in keys if key.sheet_id == sheet), None)

@@ -74,8 +74,8 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
             _refuse_shut(project, batch, verdict, named=bool(batch_id))
         elif missing := _missing(policy, verdict, batch):
             owed.append(_Owed(project, batch, policy, frozen, source, missing))
-        elif unanswered := _unanswered(policy, verdict):
-            project.say(_ask_people(batch, unanswered))
+        elif verdict.verdict == "unvalidated":
+            project.say(f"{batch.id} is checked but for what people decide: {'; '.join(verdict.reasons)}")
         else:
             project.say(f"{batch.id} is validated already under the policy in force: {verdict.verdict}")
             note_verdict(project, batch, policy, verdict)  # a killed process may have left that undone
@@ -102,18 +102,6 @@ def _missing(policy: Policy, verdict: Verdict, batch: StoredBatch) -> list[str]:
     """The checks that can be run now: those of answers to blind sheets once there are any."""
     done, has_answers = {check.check for check in verdict.checks}, bool(rating_names(batch.run))
     return [name for name in policy.required if name not in done and (has_answers or not reads_ratings(name))]
-
-
-def _unanswered(policy: Policy, verdict: Verdict) -> list[str]:
-    done = {check.check for check in verdict.checks}
-    return [name for name in policy.required if name not in done]
-
-
-def _ask_people(batch: StoredBatch, checks: Sequence[str]) -> str:
-    return (
-        f"{batch.id}: {' and '.join(checks)} cannot be judged before somebody has answered a blind sheet: "
-        f"`synth-mlflow validate {batch.id} --review 100`, then `synth-mlflow review {batch.id} …`"
-    )
 
 
 def _all_ratings(project: Project) -> list[str]:
@@ -157,8 +145,6 @@ def _judged(project: Project, owed: Sequence[_Owed]) -> dict[str, Verdict]:
             if each.missing:
                 left.append(each)
                 continue
-            if unanswered := _unanswered(each.policy, verdict):
-                project.say(_ask_people(each.batch, unanswered))
             note_verdict(project, each.batch, each.policy, verdict)
             _mark(project, each.batch, verdict)
             verdicts[each.batch.id] = verdict

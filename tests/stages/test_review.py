@@ -61,7 +61,10 @@ def test_a_required_review_opens_the_gate_only_with_answers(workflow, batch, tmp
     required(workflow, tmp_path)
     before = workflow.validate(batch)
     assert (before.verdict, before.gate_open) == ("unvalidated", False)
-    assert before.reasons == ("not checked under the policy in force: review",)
+    assert before.reasons == (
+        "not checked under the policy in force: review",
+        f"nobody has answered a blind sheet: `synth-mlflow validate {batch} --review 100`",
+    )
     sheet = workflow.review_sheet(batch, 60, output=tmp_path / "sheets")
     assert sheet.page.exists() and sheet.table.exists()
     found = workflow.review(batch, answered(workflow, batch, tmp_path, 60, 31), rater="Ada Lind")
@@ -267,3 +270,18 @@ def test_the_commands(workflow, batch, tmp_path, call):
     assert "Ada &lt;b&gt;Lind" in note and "<b>Lind" not in note
     code, _, err = call("review", batch, path, *uri)
     assert code == 2 and "answers of a person need both" in err
+
+
+@pytest.mark.slow
+def test_handoff_and_exports_tell_of_raters_and_escape_their_names(done, tmp_path):
+    batch = done.project.batches()[0].id
+    done.review_sheet(batch, 20, output=tmp_path)
+    done.review_sheet(batch, 40, output=tmp_path)
+    done.review(batch, answered(done, batch, tmp_path, 40, 20), rater="<i>Ada</i>")
+    done.report(tmp_path / "handoff.html")
+    page = (tmp_path / "handoff.html").read_text()
+    assert "&lt;i&gt;Ada&lt;/i&gt; on 40 rows: AUC 0.500" in page and "<i>Ada" not in page
+    assert "was left and not answered" in page
+    for name in ("prov-json", "openlineage", "croissant"):
+        assert "<i>Ada</i> on 40 rows: AUC 0.500" in done.export(name)
+    assert fresh(done).verify().findings == ()
