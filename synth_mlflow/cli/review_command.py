@@ -18,7 +18,6 @@ from synth_mlflow.cli.options import (
     shared,
 )
 from synth_mlflow.cli.session import open_workflow
-from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from synth_mlflow.stages.review import Reviewed
@@ -48,7 +47,8 @@ def leave_sheet(given: GlobalOptions, batch: str | None, n_rows: int, folder: Pa
 @click.option("--sheet", type=OptionalText(), metavar="ID", help="With --judge: which sheet; else the largest.")
 @click.option("--param", "params", type=Setting(), multiple=True, help="With --judge: a setting, as NAME=VALUE.")
 @click.option("--journal", type=OptionalPath(), help="With --judge: where its answers are kept as they come.")
-@click.option("--timeout", type=float, default=TIMEOUT_SECONDS, show_default=True, help="With --judge: seconds in all.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
+              help="With --judge: seconds in all.")  # fmt: skip
 @real_rows_option
 @shared
 def review(
