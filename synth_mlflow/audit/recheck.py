@@ -19,9 +19,11 @@ from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.errors import SynthError
-from synth_mlflow.gate.policy import Policy, check_version
+from synth_mlflow.gate.policy import Policy, check_version, reads_ratings
+from synth_mlflow.stages.ratings import rating_input
 from synth_mlflow.stages.validate import check_result, evidence_of
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
@@ -76,7 +78,10 @@ def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: 
     recorded = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
     thresholds = _policy(project, run).thresholds[name]
     statement = project.statement_with(run.params[names.P_STATEMENT])
-    evidence = evidence_of(project, frozen, batch, _source_of(batch, frozen, sources), statement)
+    if reads_ratings(name):
+        evidence = rating_input(project, batch, words_of(run.params, names.P_RATINGS))
+    else:
+        evidence = evidence_of(project, frozen, batch, _source_of(batch, frozen, sources), statement)
     project.say(f"running the {name} of {batch.id} again")
     with threadpool_limits(1, user_api="blas"):
         result = check_result(name, evidence, thresholds)

@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synth_mlflow.audit.approvals import approval_contradictions, equal_rows_contradictions
+from synth_mlflow.audit.ratings import batch_rating_contradictions, rating_contradictions
 from synth_mlflow.audit.reproduce import outcome_of
 from synth_mlflow.checks import judge, probe_from_json
 from synth_mlflow.data.columns import Schema
@@ -193,6 +194,7 @@ def _evaluation_set(project: Project, run: StoredRun, _: Sequence[StoredRun]) ->
 
 def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     yield from contradicted_notes(run, runs)
+    yield from batch_rating_contradictions(project, run, runs)
     record = Record.from_json(_text(project, run, names.A_RECORD))
     origin = record.origin
     stated = {
@@ -406,6 +408,7 @@ _LOOKS: Mapping[str, Look] = {
     "final": _final,
     "blame": _blame,
     "handoff": _handoff,
+    "rating": rating_contradictions,
     "sign-off": _sign_off,
     "approval": approval_contradictions,
     "reproduction": _reproduction,

@@ -21,6 +21,7 @@ from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.metrics.passages import Tokenizer, tokens
+from synth_mlflow.metrics.raters import Rating
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,6 +61,9 @@ class CheckInput:
     """The tokens of a text; the statement's where it names one."""
     rare_class_needs: int | None = None
     """Evaluation rows of the rarest class that `freeze` said are needed; None where it has enough."""
+    ratings: tuple[Rating, ...] = ()
+    """What people and judge models answered to blind sheets of this project. The checks of answers look at these alone:
+    they are given no rows."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from synth_mlflow.cli.output import hide
 from synth_mlflow.cli.project_commands import check, demo, init, list_installed, log_production, run_all, show, status
 from synth_mlflow.cli.query_commands import blame, diff, export, identify, reproduce, retract, trace
 from synth_mlflow.cli.query_commands import verify as verify_evidence
+from synth_mlflow.cli.review_command import review
 from synth_mlflow.cli.stage_commands import define, freeze, report, sweep, validate
 from synth_mlflow.errors import SynthError, UsageError, closest, missing_library, without_passwords
 
@@ -67,6 +68,7 @@ for verb in (
     freeze,
     generate,
     validate,
+    review,
     sweep,
     report,
     approve,

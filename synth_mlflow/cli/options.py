@@ -88,6 +88,19 @@ class OptionalPath(click.ParamType[Any]):
         return Path(value) if str(value).strip() else None
 
 
+class OptionalCount(click.ParamType[Any]):
+    """A whole number that may be given as '' for none."""
+
+    name = "integer"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """None for a blank text."""
+        text = str(value).strip().replace("_", "").replace(",", "")
+        if text and not text.isdecimal():
+            self.fail(f"{value!r} is no whole number", param, ctx)
+        return int(text) if text else None
+
+
 real_rows_option = click.option("--data", "real_file", type=OptionalPath(), help=DATA_HELP)
 """Of a verb that needs the real rows, or the key of their digests, and has no other `--data`."""
 

@@ -152,6 +152,8 @@ def _tell_status(found: Status) -> None:
         output.line(f"    {verdict.batch}: {'retracted' if verdict.retracted else verdict.verdict}")
     if len(found.verdicts) > SHOWN_BATCHES:
         output.line(f"    and {len(found.verdicts) - SHOWN_BATCHES:,} older batches (`--json` has them all)")
+    for review in found.reviews[-SHOWN_BATCHES:]:
+        output.line(f"    reviewed {review}")
     if found.curve:
         output.line("  the curve (● score with its 95 % interval, × duplicated real rows instead)")
         for text in curve_lines(found.curve):

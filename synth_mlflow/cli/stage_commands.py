@@ -12,6 +12,7 @@ from synth_mlflow.cli import options, output
 from synth_mlflow.cli.options import (
     DATA_HELP,
     GlobalOptions,
+    OptionalCount,
     OptionalPath,
     OptionalText,
     Ratios,
@@ -22,6 +23,7 @@ from synth_mlflow.cli.options import (
     real_rows_option,
     shared,
 )
+from synth_mlflow.cli.review_command import leave_sheet
 from synth_mlflow.cli.session import open_workflow
 
 GATE_CLOSED = 3
@@ -155,14 +157,23 @@ def freeze(
 @click.option(
     "--source", type=OptionalPath(), help="The real rows that a batch was learned from, if not the project's."
 )
+@click.option("--review", type=OptionalCount(), metavar="N",
+              help="Judge nothing: leave a blind sheet of N rows of BATCH for people, half of them real.")  # fmt: skip
+@click.option("--output", "folder", type=OptionalPath(), help="With --review: the folder for the sheet.  [default: .]")
 @real_rows_option
 @shared
 def validate(
     given: GlobalOptions,
     batch: str | None,
     source: Path | None,
+    review: int | None,
+    folder: Path | None,
 ) -> int:
     """Stage 4: judge BATCH, or every batch that is unvalidated. Exits with 3 when none of their gates opens."""
+    if review is not None:
+        return leave_sheet(given, batch, review, folder)
+    if folder is not None:
+        raise click.UsageError("--output belongs to --review N.")
     workflow = open_workflow("validate", given)
     found = workflow.validate(batch, source=source)
     verdicts = found if isinstance(found, list) else [found]

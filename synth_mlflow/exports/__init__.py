@@ -64,6 +64,8 @@ class Batch:
     ended: str
     verdict: str
     """``pass``, ``fail``, ``inconclusive``, ``unvalidated`` or ``retracted``."""
+    reviews: tuple[str, ...] = ()
+    """What people and judge models answered to blind sheets, a sentence each."""
 
 
 @dataclass(frozen=True)

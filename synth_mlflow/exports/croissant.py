@@ -105,10 +105,12 @@ def _citation(provenance: Provenance, newest: str) -> str:
 
 def _explained(batch: Batch) -> str:
     seed = "no seed" if batch.seed is None else f"seed {batch.seed}"
+    reviews = f" Blind sheets: {'; '.join(batch.reviews)}." if batch.reviews else ""
     return (
         f"{batch.id}: {batch.n_rows} rows by {batch.generator} {batch.generator_version}, {seed}, "
         f"parameters {json.dumps(dict(batch.parameters), sort_keys=True, ensure_ascii=False)}, "
         f"slice {batch.slice or 'the whole table'}, learned from {batch.learned_from}; validation: {batch.verdict}."
+        f"{reviews}"
     )
 
 

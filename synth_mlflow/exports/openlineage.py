@@ -91,7 +91,8 @@ def _real(rows: Rows, provenance: Provenance) -> dict[str, Any]:
 def _synthetic(batch: Batch, provenance: Provenance) -> dict[str, Any]:
     tags = [_tag("synthetic", "true"), _tag("generator", f"{batch.generator} {batch.generator_version}")]
     tags.append(_tag("verdict", batch.verdict))
-    origin = _facet({"synthetic": True, "batch": batch.id, "recordSha256": batch.record_sha256})
+    reviews = {"reviews": list(batch.reviews)} if batch.reviews else {}
+    origin = _facet({"synthetic": True, "batch": batch.id, "recordSha256": batch.record_sha256, **reviews})
     facets = {**_table_facets(provenance, tags), "synth_origin": origin}
     return _dataset(provenance, f"batch {batch.id}", batch.sha256, facets)
 

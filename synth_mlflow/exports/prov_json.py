@@ -65,6 +65,7 @@ class _Document:
             "prov:type": [_name("synth:SyntheticData"), _name("prov:Collection")], "prov:label": batch.id,
             "synth:synthetic": True, "synth:rows": batch.n_rows, "synth:record": batch.record_sha256,
             "synth:verdict": batch.verdict, "prov:location": batch.address,
+            **({"synth:reviews": list(batch.reviews)} if batch.reviews else {}),
         })  # fmt: skip
         self._add("activity", activity, {
             "prov:startTime": batch.began, "prov:endTime": batch.ended, "prov:type": _name("synth:Generation"),

@@ -16,7 +16,9 @@ from synth_mlflow.errors import StatementError, SynthError, closest
 from synth_mlflow.plugins import BUILT_IN, find, installed
 
 ALWAYS = ("contamination", "fidelity", "utility")
-LOWER_IS_LOOSER = frozenset({"alpha", "clean_share", "gain_share", "part_gain_share", "detectable_share"})
+LOWER_IS_LOOSER = frozenset(
+    {"alpha", "clean_share", "gain_share", "part_gain_share", "detectable_share", "agreement_kappa"}
+)
 FALSE_ALARM_RATE = 0.005  # of a check whose thresholds name no `alpha`
 
 
@@ -80,6 +82,14 @@ def looser_than_default(policy: Policy) -> tuple[str, ...]:
             looser = value < defaults[name] if name in LOWER_IS_LOOSER else value > defaults[name]
             words += [f"{check} {name} {value:g} (default {defaults[name]:g})"] if looser else []
     return (*words, *(f"{check} may be inconclusive" for check in policy.accepted))
+
+
+def reads_ratings(name: str) -> bool:
+    """Whether an installed check looks at answers to blind sheets, and at no row; False where none is installed."""
+    try:
+        return bool(getattr(declared_check(name), "reads_ratings", False))
+    except SynthError:
+        return False
 
 
 def check_version(name: str) -> str:

@@ -20,10 +20,11 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.errors import EvidenceError, GateError
 from synth_mlflow.gate.in_force import made_for_another_set, readable_policy, shut_for_good
-from synth_mlflow.gate.policy import Policy, check_version, counts_here
+from synth_mlflow.gate.policy import Policy, check_version, counts_here, reads_ratings
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.long_lists import PARAM_MAX
+from synth_mlflow.tracking.long_lists import PARAM_MAX, words_of
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import rating_names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import set_param_once
@@ -109,6 +110,8 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
         outcome: BatchOutcome = "fail"
     elif missing:
         outcome, reasons = "unvalidated", [*reasons, f"not checked under the policy in force: {', '.join(missing)}"]
+        if any(map(reads_ratings, missing)) and not rating_names(batch.run):
+            reasons.append(f"nobody has answered a blind sheet: `synth-mlflow validate {batch.id} --review 100`")
     else:
         outcome = "pass" if all(check.opens for check in ordered) else "inconclusive"
     return Verdict(batch.id, outcome, tuple(reasons), ordered, batch.retracted)
@@ -233,7 +236,8 @@ def in_force(
 
     A run counts only for the version of its check that is installed (or for any), for the evaluation set of its batch,
     and for the file of its batch: the checks of one batch say nothing of a copy of it with another file. Runs of
-    earlier versions name no file.
+    earlier versions name no file. One that looked at answers to blind sheets counts only if it looked at all that the
+    batch names.
     """
     newest = {
         run.params[names.P_CHECK]: run
@@ -244,8 +248,16 @@ def in_force(
         and run.params.get(names.P_BATCH_FILE, batch.file_sha256) == batch.file_sha256
         and run.params[names.P_CHECK] in policy.required
         and (any_version or counts_here(run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION, "")))
+        and _knows_all_answers(run, batch)
     }
     return [newest[name] for name in policy.required if name in newest]
+
+
+def _knows_all_answers(run: StoredRun, batch: StoredBatch) -> bool:
+    named = rating_names(batch.run)
+    return not (named and reads_ratings(run.params[names.P_CHECK])) or set(named) <= set(
+        words_of(run.params, names.P_RATINGS)
+    )
 
 
 def _recorded(run: StoredRun, policy: Policy) -> CheckVerdict:

@@ -39,6 +39,7 @@ from synth_mlflow.sweep.explain import judge_success
 from synth_mlflow.sweep.plan import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import review_lines
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import RecordedEstimate, StoredSignOff
 from synth_mlflow.tracking.stored import Problem, StoredBatch
@@ -94,6 +95,7 @@ def _batches(material: HandoffInputs) -> tuple[handoff.Batch, ...]:
             material.verdicts[batch.id],
             material.checks.get(batch.run.run_id, []),
             in_model=batch.id in material.inside,
+            reviews=review_lines(batch.run, material.ratings[batch.run.run_id]),
         )
         for batch in material.batches
     )
@@ -307,7 +309,7 @@ def _linked(project: Project, document: handoff.Document, material: HandoffInput
 
 
 def describe_batch(
-    batch: StoredBatch, verdict: Verdict, checks: Sequence[StoredRun], *, in_model: bool
+    batch: StoredBatch, verdict: Verdict, checks: Sequence[StoredRun], *, in_model: bool, reviews: Sequence[str] = ()
 ) -> handoff.Batch:
     """One batch as the handoff tells of it.
 
@@ -315,6 +317,8 @@ def describe_batch(
     ----------
     checks : sequence of StoredRun
         Its check runs, for the numbers behind the verdict; empty for a batch that is told of in a line.
+    reviews : sequence of str
+        What became of its blind sheets, a sentence each.
     """
     params, runs = batch.run.params, {run.run_id: run for run in checks}
     return handoff.Batch(
@@ -332,7 +336,7 @@ def describe_batch(
         in_model=in_model,
         checks=tuple(_check(check, runs.get(check.run_id)) for check in verdict.checks),
         retracted=_retraction(batch),
-        record=_record(params),
+        record=(*_record(params), *(handoff.Fact(f"blind sheet {at}", line) for at, line in enumerate(reviews, 1))),
     )
 
 

@@ -18,6 +18,7 @@ from synth_mlflow.handoff.summary import spelt_out
 from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import StoredRating, ratings_by_batch
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch, distinct_batches
@@ -53,6 +54,8 @@ class HandoffInputs:
     """Every statement of the project, oldest first; the newest is in force."""
     loosened: Sequence[Loosened]
     """The checks that failed and of which a later statement asked less."""
+    ratings: Mapping[str, Sequence[StoredRating]]
+    """What people and judge models answered to blind sheets, by the run id of the batch."""
     sign_offs: Sequence[StoredSignOff]
     """Of earlier handoffs of the newest sweep, oldest first."""
 
@@ -112,6 +115,7 @@ def gather_material(project: Project) -> HandoffInputs:
         slice_sizes=_slice_sizes(project, frozen),
         revisions=revisions,
         loosened=_loosened(project, revisions),
+        ratings=ratings_by_batch(project, batches),
         sign_offs=_sign_offs(runs, sweeps[-1].run_id),
     )
     judging = itertools.chain.from_iterable(checks.values())

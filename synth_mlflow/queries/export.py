@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from synth_mlflow.plugins import find
 from synth_mlflow.queries.run_index import RunIndex, model_uri
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import StoredRating, ratings_by_batch, review_lines
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import public_uri
 from synth_mlflow.tracking.sign_offs import estimate_of
@@ -62,6 +63,7 @@ def provenance_of(project: Project) -> Provenance:
     """What every format is made from, out of a few queries and the records of the batches."""
     problem, frozen, ledger = project.problem(), project.evaluation_set(), RunIndex(project)
     version = environment()["packages"].get("synth_mlflow", "checkout")
+    ratings = ratings_by_batch(project, list(ledger.batches.values()))
     return Provenance(
         project=project.server.experiment,
         about=problem.statement.answers[QUESTIONS[0]],
@@ -74,7 +76,7 @@ def provenance_of(project: Project) -> Provenance:
         limits=_limits(ledger),
         statement=_statement(problem),
         real=tuple(_real(frozen)),
-        batches=tuple(_batch(ledger, batch) for batch in ledger.batches.values()),
+        batches=tuple(_batch(ledger, batch, ratings[batch.run.run_id]) for batch in ledger.batches.values()),
         models=tuple(_model(ledger, final) for final in ledger.of_stage("final")),
         handoffs=tuple(_handoff(ledger, run) for run in ledger.of_stage("handoff")),
     )
@@ -100,7 +102,7 @@ def _real(frozen: EvaluationSet) -> Iterator[Rows]:
     yield Rows("evaluation", run_id, frozen.digest, int(params[names.P_EVALUATION_ROWS]))
 
 
-def _batch(ledger: RunIndex, batch: StoredBatch) -> Batch:
+def _batch(ledger: RunIndex, batch: StoredBatch, ratings: Sequence[StoredRating]) -> Batch:
     record: Record = ledger.project.record(batch)
     origin, verdict = record.origin, ledger.verdicts.get(batch.id)
     return Batch(
@@ -125,6 +127,7 @@ def _batch(ledger: RunIndex, batch: StoredBatch) -> Batch:
         began=_moment(batch.run.started),
         ended=_moment(batch.run.ended or batch.run.started),
         verdict="retracted" if batch.retracted else verdict.verdict if verdict else "unvalidated",
+        reviews=review_lines(batch.run, ratings),
     )
 
 

@@ -22,6 +22,7 @@ from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.moved import settle
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import ratings_by_batch, review_lines
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import recorded_sign_offs
 from synth_mlflow.tracking.stored import StoredBatch, distinct_batches
@@ -60,6 +61,8 @@ class Status:
     project: str
     stages: tuple[StageStatus, ...]
     verdicts: tuple[Verdict, ...]
+    reviews: tuple[str, ...]
+    """What people and judge models answered to blind sheets, each with its batch."""
     retracted: tuple[str, ...]
     """Each batch that was taken back: by whom, when and why."""
     unfinished: tuple[str, ...]
@@ -108,8 +111,14 @@ def status(project: Project) -> Status:
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
-    return Status(
-        project.server.experiment, stages, verdicts, taken, left, *found, _next(stages, len(passed), len(taken))
+    reviews, following = _reviews(project, batches), _next(stages, len(passed), len(taken))
+    return Status(project.server.experiment, stages, verdicts, reviews, taken, left, *found, following)
+
+
+def _reviews(project: Project, batches: Sequence[StoredBatch]) -> tuple[str, ...]:
+    ratings = ratings_by_batch(project, batches)
+    return tuple(
+        f"{batch.id}: {line}" for batch in batches for line in review_lines(batch.run, ratings[batch.run.run_id])
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from synth_mlflow.checks import CheckResult, Judgement, Metric, as_json, failed_probes
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.markup import as_text
-from synth_mlflow.gate.policy import Policy, load_check
+from synth_mlflow.gate.policy import Policy, load_check, reads_ratings
 from synth_mlflow.gate.revisions import accepted_after, revisions_of
 from synth_mlflow.gate.verdicts import acceptance_words, checks_by_batch
 from synth_mlflow.plugins import provenance
@@ -24,14 +24,20 @@ from synth_mlflow.tracking.write import NewRun, writing
 N_DECIDING = 5  # probes shown on a run and in the handoff; the run keeps all
 
 
-def new_check_run(batch: StoredBatch, name: str, policy: Policy) -> NewRun:
-    """The run of one check of a batch; its key says which rows, policy and version of the check."""
+def new_check_run(batch: StoredBatch, name: str, policy: Policy, ratings: Sequence[str] = ()) -> NewRun:
+    """The run of one check of a batch; its key says which rows, policy and version of the check.
+
+    Parameters
+    ----------
+    ratings : sequence of str
+        The runs of answers to blind sheets that it looks at.
+    """
     tags = {
         names.TAG_CHECK: name,
         names.TAG_VERDICT: "unvalidated",
         **{tag: batch.run.tags.get(tag, "") for tag in (names.TAG_BATCH, names.TAG_GENERATOR, names.TAG_SLICE)},
     }
-    key = json_digest([name, batch.run.run_id, batch.digest, policy.digest, load_check(name).version])
+    key = json_digest([name, batch.run.run_id, batch.digest, policy.digest, load_check(name).version, *ratings])
     return NewRun(name, f"{name} · {batch.id}", key, tags)
 
 
@@ -43,8 +49,15 @@ def write_check(
     run_id: str,
     result: CheckResult,
     ruling: Judgement,
+    ratings: Sequence[str] = (),
 ) -> None:
-    """Write what one check has found; its run counts afterwards."""
+    """Write what one check has found; its run counts afterwards.
+
+    Parameters
+    ----------
+    ratings : sequence of str
+        As :func:`new_check_run` was given them.
+    """
     accepted = _accepted(project, batch, policy, name, ruling)
     failed, frozen = failed_probes(result.probes, policy.alpha(name)), project.evaluation_set()
     with writing(project.server, run_id) as draft:
@@ -67,7 +80,10 @@ def write_check(
         if accepted.after:
             draft.param(names.P_ACCEPTED_AFTER, accepted.after)
         draft.param(names.P_DECIDING, _kept(result.probes, failed))
-        draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
+        if reads_ratings(name):
+            draft.words(names.P_RATINGS, ratings)
+        else:
+            draft.inputs += [*frozen_inputs(frozen), batch_input(batch, len(frozen.schema.kinds))]
         _keep(draft, result)
         draft.text(names.A_POLICY, canonical_json(policy.to_json()))
         notes = [*accepted.words, *([frozen.caveat] if frozen.caveat else [])]
@@ -91,12 +107,25 @@ def _description(
     reasons = "\n".join(f"- {as_text(reason)}" for reason in ruling.reasons[:10])
     rows = "\n".join(_table_row(probe) for probe in _worst(result.probes))
     people = "".join(f" {as_text(note.removesuffix('.'))}." for note in notes)
-    words = f"{result.words}\n\n" if result.words else ""
+    words = f"{as_text(result.words) if reads_ratings(name) else result.words}\n\n" if result.words else ""
+    how = _OF_ANSWERS if reads_ratings(name) else _of_rows(policy.alpha(name), len(result.probes))
     return (
         f"**{ruling.verdict.upper()}**: the {name} of batch {batch.id}.{people}\n\n{reasons}\n\n"
         f"| statistic | column | value | limit | real against real |\n|---|---|---|---|---|\n{rows}\n\n{words}"
+        f"{how}"
+    )
+
+
+_OF_ANSWERS = (
+    "A rater fails the batch where the lower bound of the AUC lies beyond the limit, and lets it pass where the upper "
+    f"bound lies below it. The numbers are in `{names.A_PROBES}`, the answers on the runs beside this one."
+)
+
+
+def _of_rows(alpha: float, n_probes: int) -> str:
+    return (
         f"A statistic fails where it lies beyond its limit and beyond what 99 of 100 draws of real rows show, and "
-        f"survives Holm's correction at a false-alarm rate of {policy.alpha(name):g} over all {len(result.probes)} "
+        f"survives Holm's correction at a false-alarm rate of {alpha:g} over all {n_probes} "
         f"statistics. They are in `{names.A_PROBES}`, the pictures beside it."
     )
 

@@ -34,7 +34,7 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError
 from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch, finite, newest_search
 from synth_mlflow.gate.in_force import policy_in_force
-from synth_mlflow.gate.policy import Policy
+from synth_mlflow.gate.policy import Policy, reads_ratings
 from synth_mlflow.generators import Generator
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import BUILT_IN, find, installed
@@ -210,8 +210,10 @@ class _Trial:
 
     @property
     def checks(self) -> list[str]:
-        """All that a batch must pass but for contamination: it looks for evaluation rows, and none are here."""
-        return [name for name in self.policy.required if not isinstance(find("checks", name).load(), Contamination)]
+        """All that a batch must pass but for contamination, which looks for evaluation rows, and for answers of people:
+        neither are here."""
+        rows = [name for name in self.policy.required if not reads_ratings(name)]
+        return [name for name in rows if not isinstance(find("checks", name).load(), Contamination)]
 
     def attempt(self, candidate: Candidate) -> tuple[Attempt, tuple[Metric, ...]]:
         """Fit, draw and judge; with the statistics that failed."""

@@ -20,20 +20,23 @@ from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
-from synth_mlflow.gate.policy import Policy, load_check
+from synth_mlflow.gate.policy import Policy, load_check, reads_ratings
 from synth_mlflow.gate.verdicts import Verdict, Verdicts, checks_by_batch, note_verdict, recomputed_verdict
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.benchmarks import benchmark_texts, tokenizer_of
 from synth_mlflow.stages.check_run import new_check_run, write_check
 from synth_mlflow.stages.hidden_labels import without_rare_labels
+from synth_mlflow.stages.ratings import rating_input, reviews_note
 from synth_mlflow.stages.sweep_inputs import settled_model
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
+from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.ratings import rating_names
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
-from synth_mlflow.tracking.write import marking_failure, set_tags
+from synth_mlflow.tracking.write import NewRun, marking_failure, set_tags
 
 
 def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> Verdicts:
@@ -69,8 +72,10 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     for batch, verdict in zip(wanted, verdicts, strict=True):
         if verdict.shut:
             _refuse_shut(project, batch, verdict, named=bool(batch_id))
-        elif missing := _missing(policy, verdict):
+        elif missing := _missing(policy, verdict, batch):
             owed.append(_Owed(project, batch, policy, frozen, source, missing))
+        elif verdict.verdict == "unvalidated":
+            project.say(f"{batch.id} is checked but for what people decide: {'; '.join(verdict.reasons)}")
         else:
             project.say(f"{batch.id} is validated already under the policy in force: {verdict.verdict}")
             note_verdict(project, batch, policy, verdict)  # a killed process may have left that undone
@@ -78,9 +83,29 @@ def validate(project: Project, batch_id: str | None = None, *, source: Path | No
     return Verdicts(judged.get(batch.id, verdict) for batch, verdict in zip(wanted, verdicts, strict=True))
 
 
-def _missing(policy: Policy, verdict: Verdict) -> list[str]:
-    done = {check.check for check in verdict.checks}
-    return [name for name in policy.required if name not in done]
+def judge_ratings(project: Project, batch: StoredBatch) -> None:
+    """Run those required checks again that look at answers to blind sheets, if there are new answers in the project."""
+    policy = policy_in_force(project.problem())
+    ratings = _all_ratings(project)
+    known = [
+        check
+        for check in checks_by_batch(project).get(batch.run.run_id, [])
+        if set(words_of(check.params, names.P_RATINGS)) == set(ratings)
+    ]
+    done = {check.check for check in recomputed_verdict(project, batch, policy, known).checks}
+    owed = [name for name in policy.required if reads_ratings(name) and name not in done]
+    if owed:
+        _judged(project, [_Owed(project, batch, policy, project.evaluation_set(), None, owed)])
+
+
+def _missing(policy: Policy, verdict: Verdict, batch: StoredBatch) -> list[str]:
+    """The checks that can be run now: those of answers to blind sheets once there are any."""
+    done, has_answers = {check.check for check in verdict.checks}, bool(rating_names(batch.run))
+    return [name for name in policy.required if name not in done and (has_answers or not reads_ratings(name))]
+
+
+def _all_ratings(project: Project) -> list[str]:
+    return sorted({run_id for batch in project.batches() for run_id in rating_names(batch.run)})
 
 
 @dataclass
@@ -93,6 +118,14 @@ class _Owed:
     frozen: EvaluationSet
     source: Path | None
     missing: list[str]
+
+    def ratings(self, name: str) -> list[str]:
+        """The runs of answers that a check looks at."""
+        return _all_ratings(self.project) if reads_ratings(name) else []
+
+    def new_run(self, name: str) -> NewRun:
+        """The run of a check."""
+        return new_check_run(self.batch, name, self.policy, self.ratings(name))
 
     def verdict(self) -> Verdict:
         """What the checks say that are recorded by now."""
@@ -108,7 +141,7 @@ def _judged(project: Project, owed: Sequence[_Owed]) -> dict[str, Verdict]:
         for each in owed:
             others = _run_missing(each, claims)
             verdict = each.verdict()
-            each.missing = [name for name in _missing(each.policy, verdict) if name in others]
+            each.missing = [name for name in _missing(each.policy, verdict, each.batch) if name in others]
             if each.missing:
                 left.append(each)
                 continue
@@ -117,7 +150,7 @@ def _judged(project: Project, owed: Sequence[_Owed]) -> dict[str, Verdict]:
             verdicts[each.batch.id] = verdict
         for each in left[:1]:  # somebody else is at it; then those that have become free are tried again
             name = each.missing[0]
-            claims.wait(new_check_run(each.batch, name, each.policy).key, f"the {name} of {each.batch.id}")
+            claims.wait(each.new_run(name).key, f"the {name} of {each.batch.id}")
         owed = left
     return verdicts
 
@@ -155,21 +188,24 @@ def _run_missing(owed: _Owed, claims: Claims) -> list[str]:
     batch, others, n_missing = owed.batch, list[str](), len(owed.missing)
     evidence: CheckInput | None = None
     for number, name in enumerate(owed.missing, start=1):
-        new = new_check_run(batch, name, owed.policy)
+        new = owed.new_run(name)
         with claims.claimed(new, parent=batch.run.run_id, done=partial(_is_done, owed, name)) as run_id:
             if run_id is None:
                 others.append(name)
                 continue
             with marking_failure(owed.project.server, run_id):
-                evidence = evidence or evidence_of(owed.project, owed.frozen, batch, owed.source)
-                n_rows = f"{len(evidence.batch):,} rows"
-                owed.project.say(f"checking the {name} of {batch.id} ({n_rows}), check {number} of {n_missing}")
-                _run_check(owed, evidence, name, run_id)
+                if reads_ratings(name):
+                    looked_at, what = rating_input(owed.project, batch), "answers"
+                else:
+                    looked_at = evidence = evidence or evidence_of(owed.project, owed.frozen, batch, owed.source)
+                    what = f"{len(evidence.batch):,} rows"
+                owed.project.say(f"checking the {name} of {batch.id} ({what}), check {number} of {n_missing}")
+                _run_check(owed, looked_at, name, run_id)
     return others
 
 
 def _is_done(owed: _Owed, name: str) -> bool:
-    return name not in _missing(owed.policy, owed.verdict())
+    return name not in _missing(owed.policy, owed.verdict(), owed.batch)
 
 
 def _run_check(owed: _Owed, evidence: CheckInput, name: str, run_id: str) -> None:
@@ -177,7 +213,7 @@ def _run_check(owed: _Owed, evidence: CheckInput, name: str, run_id: str) -> Non
     with threadpool_limits(1, user_api="blas"):  # small products: on a busy machine threads that wait cost tenfold
         result = check_result(name, evidence, policy.thresholds[name])
     ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
-    write_check(owed.project, owed.batch, policy, name, run_id, result, ruling)
+    write_check(owed.project, owed.batch, policy, name, run_id, result, ruling, owed.ratings(name))
 
 
 def evidence_of(
@@ -263,7 +299,7 @@ def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:
         f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by "
         f"{as_text(record.origin.generator)} {as_text(record.origin.version)}. "
         f"Purpose: {as_text(record.origin.purpose)}. Next: {what_next}.\n\n"
-        f"| check | verdict |\n|---|---|\n{table}\n\n{reasons}"
+        f"| check | verdict |\n|---|---|\n{table}\n\n{reasons}{reviews_note(project, batch)}"
     )
     tags = {names.TAG_VERDICT: verdict.verdict, names.TAG_REASON: "\n".join(verdict.reasons), names.TAG_NOTE: note}
     set_tags(project.server, batch.run.run_id, tags)

@@ -21,6 +21,9 @@ STAGES: Final = (
     "fidelity",
     "utility",
     "privacy",
+    "review",
+    "model_review",
+    "rating",
     "sweep",
     "ratio",
     "final",
@@ -87,6 +90,7 @@ TAG_HANDOFF: Final = "synth.handoff_run"  # on a registered version
 TAG_SIGNED: Final = "synth.signed"
 TAG_APPROVED: Final = "synth.approved"  # NAME/VERSION, on an approval and on what it approves
 TAG_ROWS_DIGEST: Final = "synth.rows_digest"  # on an evaluation dataset of MLflow: of its rows
+TAG_RATER: Final = "synth.rater"
 TAG_WEBHOOK_PREFIX: Final = "synth.webhook/"  # NAME/HASH, on a problem statement: what is called on a retraction
 TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores the run does not make it count
 
@@ -201,6 +205,10 @@ P_APPROVED_NAME: Final = "synth.approved_name"
 P_APPROVED_VERSION: Final = "synth.approved_version"
 P_APPROVED_RUN: Final = "synth.approved_run"  # the batch or the sweep
 P_APPROVED_DIGEST: Final = "synth.approved_digest"  # of the rows that are handed out
+P_SHEET: Final = "synth.sheet"  # the id of a blind sheet
+P_RATER: Final = "synth.rater"
+P_RATER_KIND: Final = "synth.rater_kind"  # person or model
+P_RATINGS: Final = "synth.ratings"  # of a check of answers: the runs of all answers that it looked at
 P_LOOSER: Final = "synth.looser_than_default"
 P_RECHECKED: Final = "synth.rechecked"
 P_CHAMPION: Final = "synth.champion"
@@ -210,6 +218,8 @@ P_ARTIFACT_PREFIX: Final = "synth.sha256/"
 P_SIGN_OFF_PREFIX: Final = "synth.sign_off/"  # and the run id of the sign-off; the value is that run's seal
 P_APPROVAL_PREFIX: Final = "synth.approval/"  # and the run id of the approval; the value is that run's seal
 P_APPROVED_PREFIX: Final = "synth.approved/"  # NAME/VERSION, on a problem statement: the run id of the approval
+P_SHEET_PREFIX: Final = "synth.review_sheet/"  # and the id of a sheet, on a batch; the value is its number of rows
+P_RATING_PREFIX: Final = "synth.rating/"  # and the run id of a rating, on a batch; the value is that run's seal
 P_SUMMARY_PREFIX: Final = (
     "synth.verdict_summary/"  # and 1, 2, …; on a batch: what its checks said, for those who read many
 )
@@ -251,6 +261,9 @@ M_PASSED: Final = "synth.batches_passed"
 M_RECEIVED: Final = "synth.rows_received"  # of a language model
 M_REJECTED: Final = "synth.rows_rejected"  # of them; also by reason, behind a slash
 M_AGREEMENT: Final = "synth.relabel_agreement"  # share of rows to which a second model gives the same label
+M_RATER_AUC: Final = "synth.rater_auc"  # how well a rater tells real rows from synthetic ones; 0.5 by guessing
+M_RATER_LOW: Final = "synth.rater_auc_low"
+M_RATER_HIGH: Final = "synth.rater_auc_high"
 M_PREFIX: Final = "synth."
 
 # Artifacts
@@ -271,6 +284,8 @@ A_PREVIEW: Final = "batch/preview.json"
 A_PILOT: Final = "batch/pilot.html"
 A_ATTEMPTS: Final = "search/attempts.json"
 A_ATTEMPTS_TABLE: Final = "search/attempts_table.json"
+A_RATING: Final = "review/answers.csv"
+A_RESPONSES: Final = "review/responses.jsonl"  # what a judge model said, word for word
 A_POLICY: Final = "policy.json"
 A_PROBES: Final = "evidence.json"
 A_MIX: Final = "mix.parquet"
@@ -307,13 +322,21 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "sweep": (P_CHOSEN,),
     "final": (P_CHOSEN,),
     "handoff": (P_SWEEP,),
+    "rating": (P_SHEET, P_RATER, P_BATCH_DIGEST),
     "sign-off": (P_HANDOFF,),
     "approval": (P_APPROVED_NAME, P_APPROVED_VERSION, P_APPROVED_RUN, P_APPROVED_DIGEST),
 }
 """What a run of a stage states at least, by stage; a run that lacks it and has no seal is somebody else's."""
 
 
-_ADDED_PREFIXES = (P_SIGN_OFF_PREFIX, P_SUMMARY_PREFIX, P_APPROVAL_PREFIX, P_APPROVED_PREFIX)
+_ADDED_PREFIXES = (
+    P_SIGN_OFF_PREFIX,
+    P_SUMMARY_PREFIX,
+    P_APPROVAL_PREFIX,
+    P_APPROVED_PREFIX,
+    P_SHEET_PREFIX,
+    P_RATING_PREFIX,
+)
 
 
 def is_added_later(param: str) -> bool:

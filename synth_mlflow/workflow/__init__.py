@@ -13,6 +13,7 @@ from synth_mlflow.tracking.project import Project
 from synth_mlflow.workflow._evidence import EvidenceVerbs
 from synth_mlflow.workflow._generation import GenerationVerbs
 from synth_mlflow.workflow._questions import QuestionVerbs
+from synth_mlflow.workflow._reviews import ReviewVerbs
 from synth_mlflow.workflow._stages import StageVerbs
 
 P = ParamSpec("P")
@@ -38,7 +39,7 @@ def _every_verb_allows(made: type[Workflow]) -> type[Workflow]:
 
 
 @_every_verb_allows
-class Workflow(StageVerbs, GenerationVerbs, EvidenceVerbs, QuestionVerbs):
+class Workflow(StageVerbs, ReviewVerbs, GenerationVerbs, EvidenceVerbs, QuestionVerbs):
     """One project on one tracking server.
 
     Parameters

@@ -74,6 +74,7 @@ def test_searches_find_what_they_estimate(demo_workflow: Workflow) -> None:
         "batches that were retracted": 1,
         "batches of one generator": 1,
         "the checks of one batch": 4,
+        "what one rater answered": 0,
         "runs that used a batch": 10,  # its checks, the sweep, its ratios, the final model
         "ratios at which more than half": 1,
         "final models with synthetic rows": 1,

@@ -1,0 +1,107 @@
+"""People and judge models: leave a blind sheet, and take answers back."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synth_mlflow.cli import options, output
+from synth_mlflow.cli.options import (
+    GlobalOptions,
+    OptionalPath,
+    OptionalText,
+    Setting,
+    real_rows_option,
+    shared,
+)
+from synth_mlflow.cli.session import open_workflow
+
+if TYPE_CHECKING:
+    from synth_mlflow.stages.review import Reviewed
+
+
+def leave_sheet(given: GlobalOptions, batch: str | None, n_rows: int, folder: Path | None) -> int:
+    """What `validate BATCH --review N` does."""
+    if batch is None:
+        raise click.UsageError("--review N needs a BATCH: `synth-mlflow validate BATCH --review N`.")
+    left = open_workflow("validate", given).review_sheet(batch, n_rows, output=folder or ".")
+    if given.as_json:
+        output.as_json(left)
+        return 0
+    output.line(f"sheet {left.sheet} of batch {left.batch}: {left.rows:,} rows, half of them real")
+    output.line(f"  for people: {left.page}, or {left.table} for a spreadsheet; both are on this machine alone")
+    output.line(f"  {left.outlook}")
+    output.next_command(f'synth-mlflow review {left.batch} answers-{left.sheet}.csv --rater "…"')
+    return 0
+
+
+@click.command()
+@click.argument("batch", shell_complete=options.batches)
+@click.argument("answers", type=OptionalPath(), default="")
+@click.option("--rater", type=OptionalText(), metavar="NAME", help="Who has answered.")
+@click.option("--judge", "model", type=OptionalText(), metavar="MODEL",
+              help="Let this language model answer; it counts once its agreement with people is shown.")  # fmt: skip
+@click.option("--sheet", type=OptionalText(), metavar="ID", help="With --judge: which sheet; else the largest.")
+@click.option("--param", "params", type=Setting(), multiple=True, help="With --judge: a setting, as NAME=VALUE.")
+@click.option("--journal", type=OptionalPath(), help="With --judge: where its answers are kept as they come.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True,
+              help="With --judge: seconds in all.")  # fmt: skip
+@real_rows_option
+@shared
+def review(
+    given: GlobalOptions,
+    batch: str,
+    answers: Path | None,
+    rater: str | None,
+    model: str | None,
+    sheet: str | None,
+    params: tuple[tuple[str, Any], ...],
+    journal: Path | None,
+    timeout: float,
+) -> None:
+    """Take in the ANSWERS of a person to a blind sheet of BATCH, or let a judge model answer it."""
+    _refuse_mixed(answers, rater, model, is_judge_set=bool(sheet or params or journal))
+    workflow = open_workflow("review", given)
+    if model is not None:
+        found = workflow.review_by_model(
+            batch, model, sheet=sheet, params=dict(params), journal=journal, timeout_seconds=timeout
+        )
+    else:
+        found = workflow.review(batch, answers or "", rater=rater or "")
+    if given.as_json:
+        return output.as_json(found)
+    _tell(found)
+    return output.next_command(
+        f"synth-mlflow validate {shlex.quote(found.batch)}" if found.required else "synth-mlflow status"
+    )
+
+
+def _refuse_mixed(answers: Path | None, rater: str | None, model: str | None, *, is_judge_set: bool) -> None:
+    if model is not None and (answers is not None or rater is not None):
+        raise click.UsageError("--judge MODEL answers a sheet itself: leave ANSWERS and --rater out.")
+    if model is None and (answers is None or rater is None):
+        raise click.UsageError(
+            'answers of a person need both: `synth-mlflow review BATCH answers.csv --rater "Ada Lind"`.'
+        )
+    if model is None and is_judge_set:
+        raise click.UsageError("--sheet, --param and --journal belong to --judge MODEL.")
+
+
+def _tell(found: Reviewed) -> None:
+    who = f"model {found.rater}" if found.kind == "model" else found.rater
+    output.line(
+        f"{who} on sheet {found.sheet} of {found.batch}: AUC {found.auc:.3f} ({found.low:.3f} to {found.high:.3f}) on "
+        f"{found.rows:,} rows, {found.cannot_say:,} of them “cannot say”; run {found.run_id}"
+    )
+    if not found.counted:
+        output.line(f"  not counted: {who} had answered this sheet before, and the first answers count; both are kept")
+    whose = "judge models" if found.kind == "model" else "people"
+    output.line(f"all answers of {whose} about {found.batch}: {found.verdict.upper()}")
+    for reason in found.reasons[:8]:
+        output.line(f"  {reason}")
+    if not found.required:
+        check = "model_review" if found.kind == "model" else "review"
+        output.line(f"  the statement does not require it; `validation: {{required: [{check}]}}` would")
