@@ -23,7 +23,7 @@ from synth_mlflow.backends.in_process import own_maker
 from synth_mlflow.backends.llm import llm_again
 from synth_mlflow.backends.peer import peer_maker
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
-from synth_mlflow.data.mixing import Mix
+from synth_mlflow.data.mixing import Mix, Places
 from synth_mlflow.data.private import Rare, as_missing
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.data.table_files import read_parquet
@@ -39,11 +39,27 @@ from synth_mlflow.stages.sweep_inputs import settled_model
 from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.sweep.plan import EVERYTHING, Rule, Sources, SweepPlan
 from synth_mlflow.sweep.runner import rows_inside
+from synth_mlflow.sweep.sampled_rows import sampled_added, sampled_rows
 from synth_mlflow.sweep.selection import RULE_WORDS
 from synth_mlflow.tracking import lineage, names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
+
+
+@dataclass(frozen=True)
+class FittedTables:
+    """Real and synthetic rows, and the batch of each synthetic one."""
+
+    real: pd.DataFrame
+    synthetic: pd.DataFrame
+    origin: np.ndarray[tuple[int], np.dtype[np.object_]]
+
+    def sample(self, real: Places) -> FittedTables:
+        """Some of the real rows, and as large a share of the others."""
+        added = sampled_added(pd.Series(self.origin), len(real) / len(self.real))
+        taken = self.real.iloc[real].reset_index(drop=True), self.synthetic.iloc[added].reset_index(drop=True)
+        return FittedTables(*taken, self.origin[added])
 
 
 @dataclass(frozen=True)
@@ -133,18 +149,29 @@ class RecordedSweep:
             self.problem.statement.guardrail,
             tuple(sources if axis.name == "mix" else sorted(by_source)),
             axis,
+            len(self.training) if names.P_FIT_ROWS in params else None,
         )
+
+    @cached_property
+    def fitted(self) -> FittedTables:
+        """The rows that the fits of the curve took: all of them, or a sample."""
+        every = FittedTables(self.training, self.synthetic, self.origin)
+        if names.P_FIT_ROWS not in self.run.params:
+            return every
+        statement = self.problem.statement
+        real = sampled_rows(self.training, self.frozen.task_of(statement), self.spec, statement.slices)
+        return every if real is None else every.sample(real)
 
     @property
     def sources(self) -> Sources:
-        """Places of the synthetic rows of each generator that was swept on its own, or of the slice that was."""
-        inside = rows_inside(self.plan(), self.synthetic, self.problem.statement.slices)
+        """Places of the fitted synthetic rows of each generator that was swept on its own, or of the slice."""
+        inside = rows_inside(self.plan(), self.fitted.synthetic, self.problem.statement.slices)
         if inside is not None:
             return {EVERYTHING: np.flatnonzero(inside)}
         if self.curve.axis.name == "mix":
             return {}
         generators = {batch.id: batch.generator for batch in self.batches}
-        of_row = np.array([generators[batch] for batch in self.origin], dtype=object)
+        of_row = np.array([generators[batch] for batch in self.fitted.origin], dtype=object)
         return {source: np.flatnonzero(of_row == source) for source in self.curve.by_source() if source}
 
     @property

@@ -208,10 +208,11 @@ def _model_steps(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -
 
 def _model_step(what: str, recorded: RecordedSweep, found: RefittedModel) -> Step:
     point = recorded.curve.at(recorded.curve.chosen)
-    was = f"{point.of_model:.6g} ({point.model_low:.4g} to {point.model_high:.4g})"
+    stated = float(recorded.final.params.get(names.P_MODEL_SCORE, point.of_model))
+    was = f"{stated:.6g} ({point.model_low:.4g} to {point.model_high:.4g})"
     score = f"{recorded.curve.metric} {found.score:.6g}, recorded {was}"
     kept = recorded.final.params.get(names.P_PREDICTIONS)
-    if found.score == point.of_model and kept in (None, found.predictions):
+    if found.score == stated and kept in (None, found.predictions):
         predictions = "" if kept is None else f"; predictions match digest {kept[:12]}…"
         return Step(what, "identical", f"{score}{predictions}")
     inside = point.model_low <= found.score <= point.model_high
@@ -347,16 +348,17 @@ def swept_again(sweep: RecordedSweep) -> Curve:
             "Install the recorded version of synth-mlflow, or sweep anew: `synth-mlflow sweep`.",
         )
     statement = sweep.problem.statement
+    fitted = sweep.fitted
     return run_sweep(
-        sweep.training,
-        sweep.synthetic,
+        fitted.real,
+        fitted.synthetic,
         sweep.evaluation,
         sweep.frozen.task_of(statement),
         statement.facts.metric,
         sweep.spec,
         sweep.plan(),
         slices=statement.slices,
-        batches=sweep.origin,
+        batches=fitted.origin,
         sources=sweep.sources,
     ).curve
 

@@ -20,7 +20,7 @@ from scipy import stats
 from synth_mlflow.checks import CheckInput, judge, sanitize_metrics
 from synth_mlflow.data.chunks import distinctive_rows
 from synth_mlflow.data.columns import normalise, schema_of
-from synth_mlflow.data.digests import Hashes, row_digests, row_hashes, table_digest
+from synth_mlflow.data.digests import Hashes, keyed, row_digests, row_hashes, table_digest
 from synth_mlflow.data.provenance import Source, record_in_file
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, ServerError, SynthError, UsageError
@@ -164,6 +164,10 @@ class _Known:
     """By their digest; those that were deleted too."""
 
     @functools.cached_property
+    def _hashes(self) -> Hashes:
+        return row_hashes(self.rows)
+
+    @functools.cached_property
     def _digests(self) -> dict[str, Hashes]:
         return {}
 
@@ -178,7 +182,7 @@ class _Known:
         if salt is None or made is None:
             return self._by_content(batch)
         if salt not in self._digests:
-            self._digests[salt] = row_digests(self.rows, salt)
+            self._digests[salt] = keyed(self._hashes, salt)
         return self._by_digests(self._digests[salt], made, frozen)
 
     def _salt_of(self, frozen: StoredRun) -> str | None:
@@ -209,7 +213,7 @@ class _Known:
         found = normalise(pd.read_parquet(path))
         if set(found.columns) != set(self.rows.columns):
             return 0
-        made, rows = row_hashes(found), row_hashes(self.rows)
+        made, rows = row_hashes(found), self._hashes
         alone = distinctive_rows(path, schema_of(found))
         return self._by_digests(rows, {"distinctive": made[alone], "common": made[~alone]}, None)
 

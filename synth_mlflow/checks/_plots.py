@@ -10,27 +10,45 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from synth_mlflow.metrics.distances import SPLIT_ROWS, Bools
 from synth_mlflow.metrics.encoding import MISSING, labels, numbers
-from synth_mlflow.metrics.null_distribution import Places, split_floor
+from synth_mlflow.metrics.null_distribution import N_SPLITS, NullDistribution, Places, split_floor
 
 Floats = npt.NDArray[np.float64]
 
 REAL, SYNTHETIC, BAND, BAD = "#4d4d4d", "#0072b2", "#bdbdbd", "#d55e00"  # M. Okabe, K. Ito: safe for every eye
 STRONG = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 N_BINS, N_LEVELS = 24, 10
+LEFT, RIGHT, BOTTOM, TOP = 0.45, 0.1, 0.55, 0.25  # inches beside a panel, for labels of up to 14 characters and a title
 
 
 def panels(n: int, *, columns: int = 4, width: float = 3.0, height: float = 2.3) -> tuple[Figure, list[Axes]]:
-    """A grid of small axes without a frame on top and right."""
+    """A grid of small axes without a frame on top and right; width and height of each in inches, labels included."""
     columns = min(columns, max(n, 1))
     rows = -(-max(n, 1) // columns)
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    axes = [figure.add_subplot(rows, columns, place + 1) for place in range(n)]
+    figure = Figure(figsize=(width * columns, height * rows))
+    axes = [figure.add_axes(_box(place, rows, columns, width, height)) for place in range(n)]
     for ax in axes:
         tidy(ax)
     return figure, axes
+
+
+def _box(place: int, rows: int, columns: int, width: float, height: float) -> tuple[float, float, float, float]:
+    """Left, bottom, width and height of a panel, in parts of the figure.
+
+    The room for labels is fixed: a layout that measures every label takes half of the time of the picture.
+    """
+    row, column = divmod(place, columns)
+    left, bottom = column * width + LEFT, (rows - 1 - row) * height + BOTTOM
+    inside = width - LEFT - RIGHT, height - BOTTOM - TOP
+    return (
+        left / (width * columns),
+        bottom / (height * rows),
+        inside[0] / (width * columns),
+        inside[1] / (height * rows),
+    )
 
 
 def tidy(ax: Axes) -> None:
@@ -47,13 +65,14 @@ def marginals(
     rng: np.random.Generator,
     groups: Places | None = None,
 ) -> Figure:
-    """Shares of each column's bins, with the band where 99 of 100 draws of real rows lie, measured on splits."""
+    """Shares of each column's bins, with the band where 99 of 100 draws of real rows lie."""
     figure, axes = panels(len(columns))
     for ax, name in zip(axes, columns, strict=True):
         binned = _binned(real[name], batch[name])
         shares, reach = binned.shares, binned.reach(len(batch), rng, groups)
         (_draw_bins if binned.ordered else _draw_levels)(ax, shares, reach)
         ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_locator(MaxNLocator(4))
         bad = notes.get(name, "")
         ax.set_title(f"{name}{': ' + bad if bad else ''}", fontsize=8, color=BAD if bad else "black", loc="left")
     if axes:
@@ -205,7 +224,12 @@ class _Binned:
         return _Shares(self.names, self._shares(self.real), self._shares(self.batch))
 
     def reach(self, n_batch: int, rng: np.random.Generator, groups: Places | None) -> Floats:
-        """Of the band around the real shares."""
+        """Of the band around the real shares: that of independent rows, or measured on splits of whole groups."""
+        if groups is None:
+            shares = self._shares(self.real)
+            return NullDistribution(
+                np.zeros_like(shares), np.sqrt(shares * (1 - shares)), N_SPLITS, two_sided=True
+            ).upper(len(self.real), max(n_batch, 1))
 
         def between(first: Places, second: Places) -> Floats:
             return self._shares(self.real[second]) - self._shares(self.real[first])

@@ -23,9 +23,10 @@ from synth_mlflow.data.slices import Mask
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.models.base import fit
-from synth_mlflow.models.scoring import score
+from synth_mlflow.models.scoring import score_codes, truth_codes
 from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.sweep.baseline import rows_needed
+from synth_mlflow.sweep.bootstrap import scores_by_weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -198,10 +199,10 @@ def _one_class(arms: Arms, evidence: CheckInput, place: int) -> _Comparison | No
 
 
 def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Comparison | None:
-    truth = arms.control.loc[mask, evidence.task.target]
+    truth = truth_codes(arms.control.loc[mask, evidence.task.target], arms.classes)
 
-    def rated(predictions: Floats, weight: Floats | None = None) -> float:
-        return score(evidence.metric, evidence.task, truth, predictions, arms.classes, sample_weight=weight)
+    def rated(predictions: Floats) -> float:
+        return score_codes(evidence.metric, evidence.task, truth, predictions)
 
     real, synthetic = (np.array([rated(one) for one in arm[:, mask]]) for arm in (arms.real, arms.synthetic))
     chance = rated(arms.constant[mask])
@@ -209,8 +210,11 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
         return None
     rng = np.random.default_rng([evidence.seed, 37])
     weights = _redraws(group_codes(arms.control[mask], evidence.task), len(truth), rng)
-    pair = arms.real[0, mask], arms.synthetic[0, mask]
-    redrawn = np.array([rated(pair[1], weight) - rated(pair[0], weight) for weight in weights])
+    pair = (
+        scores_by_weights(evidence.metric, evidence.task, truth, arm[0, mask], weights)
+        for arm in (arms.synthetic, arms.real)
+    )
+    redrawn = np.subtract(*pair)
     # The question is whether the batch is as good as real rows; if it is, both arms spread as the real one does.
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
     spread = max(float(np.sqrt(training + testing)), TINY)

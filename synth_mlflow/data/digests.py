@@ -139,10 +139,21 @@ def row_hashes(frame: pd.DataFrame) -> Hashes:
 
 def row_digests(frame: pd.DataFrame, salt: str) -> Hashes:
     """A keyed 64-bit digest of every row of a normalised table, shape (n_rows,); for keeping on a server."""
-    key = bytes.fromhex(salt)
-    packed = row_hashes(frame).tobytes()
-    digests = (_blake(packed[at : at + 8], key) for at in range(0, len(packed), 8))
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+    return keyed(row_hashes(frame), salt)
+
+
+def keyed(hashes: Hashes, salt: str) -> Hashes:
+    """The keyed digests of rows whose hashes are known, shape (n_rows,)."""
+    started, packed = hashlib.blake2b(digest_size=8, key=bytes.fromhex(salt)), hashes.tobytes()
+    return np.frombuffer(b"".join(_continued(started, packed)), dtype="<u8").astype(np.uint64)
+
+
+def _continued(started: Any, packed: bytes) -> Iterator[bytes]:
+    """The digest of every 8 bytes; a copy of the keyed state costs half of what keying it again does."""
+    for at in range(0, len(packed), 8):
+        digest = started.copy()
+        digest.update(packed[at : at + 8])
+        yield digest.digest()
 
 
 def cell_hashes(column: pd.Series) -> Hashes:

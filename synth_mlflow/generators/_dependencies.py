@@ -121,7 +121,7 @@ class _Search:
     def _is_lookup(self, source: _Coded, one: _Coded) -> bool:
         a, b = source.codes, one.codes
         some = np.linspace(0, len(a) - 1, min(len(a), SAMPLE_ROWS)).astype(np.int64)
-        if not _is_function(a[some], b[some], one.n_levels) or not _is_function(a, b, one.n_levels):
+        if not _is_function(a[some], b[some]) or not _is_function(a, b):
             return False
         if self.groups is not None:
             a, b = _one_a_group(self.groups, a, b, one.n_levels)
@@ -149,9 +149,11 @@ def _coded(column: pd.Series, kind: Kind) -> _Coded | None:
     return _Coded(str(column.name), kind, codes.astype(np.int64), len(values), floats)
 
 
-def _is_function(a: Ints, b: Ints, n_levels: int) -> bool:
+def _is_function(a: Ints, b: Ints) -> bool:
     """Whether rows with the same code of ``a`` have the same of ``b``."""
-    return len(np.unique(a * n_levels + b)) == len(np.unique(a))
+    last = np.empty(int(a.max()) + 1, dtype=np.int64)
+    last[a] = b
+    return bool((last[a] == b).all())
 
 
 def _one_a_group(groups: Ints, a: Ints, b: Ints, n_levels: int) -> tuple[Ints, Ints]:

@@ -24,6 +24,7 @@ from synth_mlflow.generators._numeric import Floats, Ints, Numbers
 
 Matrix = npt.NDArray[np.float32]
 
+MAX_TREE_ROWS = 100_000  # that decide on the splits of a tree; all rows are then sorted into its leaves
 MIN_LEVEL_ROWS = 20  # rarer levels share one number: their own would be their rows' outcomes
 
 
@@ -128,12 +129,15 @@ def grow_regressor(matrix: Matrix, outcome: Floats, *, min_leaf: int, significan
     """A regression tree, each of whose splits explains at least ``significance`` times what noise would.
 
     ``outcome`` has shape (n_rows, n_outcomes). A split that explains nothing lowers the sum of squares by about one
-    variance per outcome.
+    variance per outcome. Of more than ``MAX_TREE_ROWS`` rows a random sample decides on the splits.
     """
     from sklearn.tree import DecisionTreeRegressor
 
     if matrix.shape[1] == 0 or len(matrix) < 2 * min_leaf:
         return None
+    if len(matrix) > MAX_TREE_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(len(matrix), MAX_TREE_ROWS, replace=False))
+        matrix, outcome = matrix[rows], outcome[rows]
     least = significance * float(outcome.var(axis=0).mean()) / len(outcome)
     tree = DecisionTreeRegressor(min_samples_leaf=min_leaf, min_impurity_decrease=least, random_state=seed)
     return tree.fit(matrix, outcome)

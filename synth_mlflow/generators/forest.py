@@ -61,7 +61,7 @@ class Forest:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Sequential boosted trees: the best fidelity, utility and privacy for its time"
-    version: ClassVar[str] = "6"
+    version: ClassVar[str] = "6.1"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

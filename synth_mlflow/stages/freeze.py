@@ -9,6 +9,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,6 +26,7 @@ from synth_mlflow.data.schema import TableSchema, present
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import (
     Balance,
+    Positions,
     Split,
     balance_of,
     cut,
@@ -51,9 +53,11 @@ from synth_mlflow.sweep.baseline import (
     needed_by,
     power_words,
     rare_class_words,
+    sample_loss,
     utility_outlook,
 )
 from synth_mlflow.sweep.plan import REPEATS
+from synth_mlflow.sweep.sampled_rows import sample_words, sampled_rows
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.lineage import evaluation_input, real_input
@@ -89,19 +93,27 @@ class Cut:
             return ""
         return caveat_words(self.n_shared, len(self.evaluation))
 
+    @cached_property
+    def training_digest(self) -> str:
+        """The content digest of the training rows."""
+        return table_digest(self.training, self.schema)
+
+    @cached_property
+    def evaluation_digest(self) -> str:
+        """The content digest of the evaluation rows."""
+        return table_digest(self.evaluation, self.schema)
+
     @property
     def key(self) -> str:
         """The idempotency key of the evaluation set's run."""
-        digests = (table_digest(side, self.schema) for side in (self.training, self.evaluation))
-        return json_digest(["evaluation_set", *digests, self.split.how])
+        return json_digest(["evaluation_set", self.training_digest, self.evaluation_digest, self.split.how])
 
 
 def record_split(draft: RunDraft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
     """Record both sides: digests, sizes, how they were split, and the rows or what stands for them."""
-    digest, training = (table_digest(side, sides.schema) for side in (sides.evaluation, sides.training))
-    draft.param(names.P_EVALUATION_DIGEST, digest)
+    draft.param(names.P_EVALUATION_DIGEST, sides.evaluation_digest)
     draft.param(names.P_EVALUATION_ROWS, len(sides.evaluation))
-    draft.param(names.P_TRAINING_DIGEST, training)
+    draft.param(names.P_TRAINING_DIGEST, sides.training_digest)
     draft.param(names.P_TRAINING_ROWS, len(sides.training))
     draft.param(names.P_SPLIT_METHOD, sides.split.how)
     draft.param(names.P_SPLIT_PARAMS, sides.plan.model_dump(exclude_none=True))
@@ -117,8 +129,8 @@ def record_split(draft: RunDraft, problem: Problem, sides: Cut, path: Path, stor
     draft.param(names.P_SEED, sides.seed)
     draft.metric(names.M_ROWS, len(sides.evaluation))
     n_columns, uri = sides.training.shape[1], path.as_uri()
-    draft.inputs.append(real_input(training, uri, len(sides.training), n_columns))
-    draft.inputs.append(evaluation_input(digest, uri, len(sides.evaluation), n_columns))
+    draft.inputs.append(real_input(sides.training_digest, uri, len(sides.training), n_columns))
+    draft.inputs.append(evaluation_input(sides.evaluation_digest, uri, len(sides.evaluation), n_columns))
     _keep_schema(draft, sides, problem.statement.table)
     if store == "rows":
         _keep_rows(draft, sides)
@@ -256,7 +268,7 @@ def freeze(
         return project.evaluation_set()
     end_run(project.server, begun.run_id, "FINISHED")  # its process was killed with nothing but this left to do
     frozen = project.evaluation_set()
-    if frozen.digest != table_digest(sides.evaluation, sides.schema):
+    if frozen.digest != sides.evaluation_digest:
         raise _frozen_already(project, frozen)
     return frozen
 
@@ -349,17 +361,24 @@ def _write(
         training, evaluation = _for_models(statement, sides, store)
         settings = _settings(statement, training, sides.seed, by_command)
         task = replace(statement.task, group=sides.plan.group)
-        baseline = measure_baseline(
-            training,
-            evaluation,
-            task,
-            statement.facts.metric,
-            settings.spec,
-            repeats=REPEATS if by_command is None else FEW_REPEATS,
-            seed=sides.seed,
-            n_jobs=-1 if by_command is None else 1,
-            slices=statement.slices,
-        )
+        repeats, n_jobs = (REPEATS, -1) if by_command is None else (FEW_REPEATS, 1)
+
+        def measure(real: pd.DataFrame, *, is_sample: bool = False) -> Baseline:
+            return measure_baseline(
+                real,
+                evaluation,
+                task,
+                statement.facts.metric,
+                settings.spec,
+                repeats=repeats,
+                seed=sides.seed,
+                n_jobs=n_jobs,
+                slices=statement.slices,
+                is_sample=is_sample,
+            )
+
+        places = sampled_rows(training, task, settings.spec, statement.slices)
+        baseline = measure(training) if places is None else _by_sample(project, training, places, measure)
         measured = measured_from, now_ms()
         _refuse_out_of_reach(
             statement, baseline, lambda: best_columns(baseline, training, evaluation, task, sides.seed)
@@ -380,12 +399,31 @@ def _write(
         draft.describe(f"{describe_split(problem, sides, baseline, store, warning)}\n\n{rare}\n\n{panel}".strip())
 
 
+def _by_sample(
+    project: Project, training: pd.DataFrame, places: Positions, measure: Callable[..., Baseline]
+) -> Baseline:
+    """The baseline on a sample of many rows; on all of them where the sample loses what matters.
+
+    That is more than a sweep can see, and more than `LOST_SHARE` of what real rows teach beyond a constant.
+    """
+    found = measure(training.iloc[places].reset_index(drop=True), is_sample=True)
+    loss = sample_loss(found, len(training))
+    words = f"a sample of {len(places):,} of the {len(training):,} training rows loses about {loss:.2g}"
+    allowed = max(found.smallest_detectable, LOST_SHARE * (found.score - found.chance))
+    if loss <= allowed:
+        project.say(f"{words}: fits take the sample")
+        return found
+    project.say(f"{words}, which is more than {allowed:.2g}: fits take every row")
+    return measure(training)
+
+
 def _settings(statement: Statement, training: pd.DataFrame, seed: int, by_command: ModelSpec | None) -> Settings:
     if by_command is None:
         return settle(statement.model, statement.task, statement.facts.metric, training, seed=seed)
     return Settings(by_command, "Measured by the commands that `freeze` was given.", ())
 
 
+LOST_SHARE = 0.03  # of what real rows teach, that fits on a sample may lose
 NEARLY_ALL = 0.95  # of what real rows teach: a column that alone gives as much is named as one to leave out
 TINY = 1e-6
 
@@ -471,10 +509,19 @@ def _write_baseline(
     new = NewRun("baseline", "baseline · real rows only", key, began=began)
     run_id = create_run(project.server, new, parent=evaluation_run)
     with writing(project.server, run_id, new.stage, ended) as draft:
-        draft.param(names.P_EVALUATION_DIGEST, table_digest(sides.evaluation, sides.schema))
-        draft.param(names.P_TRAINING_DIGEST, table_digest(sides.training, sides.schema))
+        draft.param(names.P_EVALUATION_DIGEST, sides.evaluation_digest)
+        draft.param(names.P_TRAINING_DIGEST, sides.training_digest)
         draft.param(names.P_METRIC, problem.statement.facts.metric)
         draft.param(names.P_REPEATS, len(baseline.repeats))
+        sample = ""
+        if baseline.n_real < len(sides.training):
+            draft.param(names.P_FIT_ROWS, baseline.n_real)
+            loss = sample_loss(baseline, len(sides.training))
+            draft.param(names.P_FIT_LOSS, loss)
+            sample = (
+                f" {sample_words(baseline.n_real, len(sides.training))} By its learning curve, all rows would score "
+                f"about {loss:.2g} more."
+            )
         draft.param(names.P_SEED, sides.seed)
         draft.param(names.P_SETTINGS, settings.spec.to_json())
         draft.metric(names.M_RATIO, 0.0)
@@ -488,6 +535,6 @@ def _write_baseline(
         draft.describe(
             f"**{problem.statement.facts.metric} = {baseline.score:.4f}** (95 % interval {baseline.low:.4f} to "
             f"{baseline.high:.4f}): what real rows alone reach on the frozen set. Synthetic rows have to beat this. "
-            f"{settings.words}{f' {sides.caveat}' if sides.caveat else ''}"
+            f"{settings.words}{sample}{f' {sides.caveat}' if sides.caveat else ''}"
         )
     return run_id

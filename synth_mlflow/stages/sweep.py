@@ -35,6 +35,7 @@ from synth_mlflow.sweep.plan import (
     unfinished,
 )
 from synth_mlflow.sweep.runner import SweepOutcome, run_sweep, supply_sources
+from synth_mlflow.sweep.sampled_rows import sample_words
 from synth_mlflow.sweep.selection import refined_ratios
 from synth_mlflow.tracking.claims import Claims
 from synth_mlflow.tracking.draft import now_ms
@@ -155,6 +156,7 @@ def sweep(
         ingredients = replace(ingredients, spec=by_command)
     ingredients = settled(ingredients)
     supply_sources(ingredients.plan, n_base(ingredients), len(ingredients.synthetic), ingredients.sources)
+    ingredients = ingredients.sampled()
     first = None
     if by_command is not None and repeats is None:
         ingredients, first = affordable(project, ingredients)
@@ -232,6 +234,8 @@ def _fit_all(
 ) -> SweepOutcome:
     ingredients, kept = sweeping.ingredients, sweeping.kept
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
+    if plan.n_whole is not None:
+        sweeping.project.say(sample_words(len(ingredients.training), plan.n_whole))
     n_fits = len(unfinished(plan.keys(len(ingredients.training), n_extra), finished))
     if is_search(plan):
         n_fits += n_search_fits(ingredients)

@@ -23,8 +23,10 @@ from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.sweep.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.sweep.runner import rows_inside
+from synth_mlflow.sweep.sampled_rows import sampled_added, sampled_rows
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 
 
@@ -50,6 +52,31 @@ class SweepInputs:
     """Whether the midpoints around the peak are swept too."""
     spec: ModelSpec
     plan: SweepPlan
+    takes_sample: bool = False
+    """Whether the baseline was measured on a sample of the training rows."""
+    whole: SweepInputs | None = None
+    """The same with every row, for the final model, where fits take a sample."""
+
+    def sampled(self) -> SweepInputs:
+        """The same with the rows that fits take: the sample that the baseline took, if it took one.
+
+        Other axes than the ratio take every row.
+        """
+        if not self.takes_sample or self.plan.axis.name != "ratio":
+            return self
+        task, slices = self.frozen.task_of(self.problem.statement), self.problem.statement.slices
+        real = sampled_rows(self.training, task, self.spec, slices)
+        if real is None:
+            return self
+        added = sampled_added(self.origin, len(real) / len(self.training))
+        return replace(
+            self,
+            training=self.training.iloc[real].reset_index(drop=True),
+            synthetic=self.synthetic.iloc[added].reset_index(drop=True),
+            origin=self.origin.iloc[added].reset_index(drop=True),
+            plan=replace(self.plan, n_whole=len(self.training)),
+            whole=self,
+        )
 
     @property
     def sources(self) -> Sources:
@@ -145,6 +172,7 @@ def load_sweep_inputs(
         ),
         spec=settled_model(project, frozen),
         plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
+        takes_sample=names.P_FIT_ROWS in real_only_baseline(project, frozen).params,
     )
 
 
@@ -231,8 +259,8 @@ def refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd
         )
 
 
-def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
-    """The model as it was settled on real rows when the baseline was measured; the same at every ratio."""
+def real_only_baseline(project: Project, frozen: EvaluationSet) -> StoredRun:
+    """The run of the baseline of an evaluation set; an EvidenceError if it is not what `freeze` has recorded."""
     baselines = [run for run in project.reader.children(frozen.run.run_id) if run.stage == "baseline" and run.counts]
     if not baselines:
         raise EvidenceError(
@@ -250,14 +278,20 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
         raise EvidenceError(
             f"baseline {baselines[-1].run_id} was measured on another evaluation set; scores are compared on one only."
         )
+    return baselines[0]
+
+
+def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
+    """The model as it was settled on real rows when the baseline was measured; the same at every ratio."""
+    baseline = real_only_baseline(project, frozen)
     statement = project.problem().statement
     if statement.facts.task == SCORED:  # what a record names is never run by a sweep
         return statement.model
-    settings = json.loads(baselines[-1].params[names.P_SETTINGS])
+    settings = json.loads(baseline.params[names.P_SETTINGS])
     stated = statement.model.estimator
     if settings["estimator"] != stated:
         raise EvidenceError(
-            f"baseline {baselines[-1].run_id} says that it was measured with {settings['estimator']!r}, the problem "
+            f"baseline {baseline.run_id} says that it was measured with {settings['estimator']!r}, the problem "
             f"statement names {stated!r}: someone changed it. Nothing was imported.",
             "Delete that run in MLflow and restore the baseline that `freeze` wrote, or start a new project.",
         )

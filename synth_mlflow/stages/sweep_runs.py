@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.digests import array_digest, canonical_json
@@ -21,10 +23,10 @@ from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.sweep.executors import Engine
 from synth_mlflow.sweep.explain import Success, in_short, judge_success
-from synth_mlflow.sweep.holdout import provisional_estimate
+from synth_mlflow.sweep.holdout import halves_of, provisional_estimate
 from synth_mlflow.sweep.plan import EVERYTHING, source_name
 from synth_mlflow.sweep.plots import curve_figure, sources_figure
-from synth_mlflow.sweep.runner import Final, SweepOutcome, final_of
+from synth_mlflow.sweep.runner import Final, SweepOutcome, final_of, fit_final
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import Input, Measured, RunDraft, now_ms
 from synth_mlflow.tracking.fit_store import FitCache
@@ -141,7 +143,8 @@ def _write_final(
 ) -> KeptModel:
     curve, statement = outcome.curve, ingredients.problem.statement
     with writing(project.server, run_id, "final") as draft:
-        final = final_of(outcome)
+        is_sampled = ingredients.whole is not None
+        ingredients, final = _fitted_final(ingredients, outcome)
         predictions = final.model.predict(ingredients.evaluation)
         score, low, high = provisional_estimate(curve, outcome.bench.best_score)
         features = ingredients.training.drop(columns=statement.task.target or [])
@@ -167,6 +170,14 @@ def _write_final(
         draft.param(names.P_MODEL_SHA256, kept.sha256)
         draft.tag(names.TAG_FORMAT, kept.format)
         draft.param(names.P_PREDICTIONS, array_digest(predictions))
+        sample = ""
+        if is_sampled:
+            own = _own_score(ingredients, outcome, predictions)
+            draft.param(names.P_MODEL_SCORE, own)
+            sample = (
+                f" It scores {own:.4f} on these rows; the fit on a sample of {point.n_real:,} real rows, which the "
+                f"curve shows, {point.of_model:.4f}."
+            )
         draft.param(names.P_SWEEP, parent)
         draft.param(names.P_ENVIRONMENT, environment())
         _state_commands(draft, ingredients)
@@ -174,8 +185,9 @@ def _write_final(
         draft.metric(names.M_CHOSEN, curve.chosen_share)
         measured = Measured(kept.model_id, frozen_inputs(ingredients.frozen)[1]) if kept.model_id else None
         draft.score(curve.metric, score, low, high, measured)
-        draft.metric(names.M_REAL_ROWS, point.n_real)
-        draft.metric(names.M_SYNTHETIC_ROWS, point.n_synthetic)
+        n_real, n_synthetic = len(final.real_rows), len(final.synthetic_rows)
+        draft.metric(names.M_REAL_ROWS, n_real)
+        draft.metric(names.M_SYNTHETIC_ROWS, n_synthetic)
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
         write_predictions(draft.file(names.A_PREDICTIONS), predictions, final.model.classes)
         draft.inputs += _inputs(ingredients, used)
@@ -185,8 +197,8 @@ def _write_final(
         draft.describe(
             f"**The model at {_chosen_words(curve, ' rows')}**: {curve.metric} {score:.4f} ({low:.4f} to "
             f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; its expected score "
-            f"on new data is stated by `synth-mlflow report`. Fitted on all {point.n_real:,} real rows"
-            f"{f' and {point.n_synthetic:,} synthetic ones' if point.n_synthetic else ''}. Registered as "
+            f"on new data is stated by `synth-mlflow report`. Fitted on all {n_real:,} real rows"
+            f"{f' and {n_synthetic:,} synthetic ones' if n_synthetic else ''}.{sample} Registered as "
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns. "
             f"{format_words(kept.format)}{fitted_by(outcome, final)}\n\n"
             "| batches inside | sweep | evaluation set |\n|---|---|---|\n"
@@ -195,6 +207,35 @@ def _write_final(
             + (f"\n\nIts batches passed under a policy that is looser than the default: {looser}." if looser else "")
         )
     return kept
+
+
+def _fitted_final(ingredients: SweepInputs, outcome: SweepOutcome) -> tuple[SweepInputs, Final]:
+    """The final model with the tables that it was fitted on: all rows, also where the curve is of a sample."""
+    whole = ingredients.whole
+    if whole is None:
+        return ingredients, final_of(outcome)
+    statement, curve = whole.problem.statement, outcome.curve
+    final = fit_final(
+        whole.training,
+        whole.synthetic,
+        whole.evaluation,
+        whole.frozen.task_of(statement),
+        statement.facts.metric,
+        whole.spec,
+        outcome.plan,
+        curve.chosen,
+        batches=whole.origin.to_numpy(),
+        places=whole.sources.get(curve.source),
+        source=curve.source,
+    )
+    return whole, final
+
+
+def _own_score(ingredients: SweepInputs, outcome: SweepOutcome, predictions: npt.NDArray[np.float64]) -> float:
+    """What a model on all rows scores on the evaluation rows that chose."""
+    task = ingredients.frozen.task_of(ingredients.problem.statement)
+    chose = halves_of(ingredients.evaluation, task).select
+    return outcome.bench.score(predictions[chose], np.ones(int(chose.sum()), dtype=np.bool_))
 
 
 def _mixed_rows(ingredients: SweepInputs, final: Final) -> pd.DataFrame:
@@ -230,6 +271,8 @@ def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, succe
     draft.param(names.P_SUCCESS, success_words(success))
     draft.param(names.P_PRIOR_USES, ingredients.n_earlier_sweeps)
     draft.param(names.P_LEFT_OUT, ingredients.n_left_out)
+    if ingredients.whole is not None:
+        draft.param(names.P_FIT_ROWS, len(ingredients.training))
     draft.param(names.P_MODEL_NAME, kept.name)
     draft.param(names.P_MODEL_VERSION, kept.version)
     draft.param(names.P_MODEL_SHA256, kept.sha256)

@@ -24,9 +24,13 @@ from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.sweep.inference import Vector, inflation, uncertainty
+from synth_mlflow.sweep.learning_curve import power_law
 from synth_mlflow.sweep.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.sweep.runner import run_fits
 from synth_mlflow.sweep.score_interval import score_interval
+
+LEARNED_SHARES = (0.25, 0.5)  # of a sample, from which the loss by it is told
+FITS_A_SHARE = 2
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Baseline:
     """What a constant prediction scores on these rows."""
     best: float
     """What predictions that are all right would score."""
+    learning: tuple[float, ...] = ()
+    """Mean scores on the shares `LEARNED_SHARES` of the rows, where they were measured."""
 
     @property
     def share_of_best(self) -> float:
@@ -75,6 +81,7 @@ def measure_baseline(
     seed: int = 0,
     n_jobs: int = -1,
     slices: dict[str, Slice] | None = None,
+    is_sample: bool = False,
 ) -> Baseline:
     """Fit on all real rows for the score, and on draws of 80 % of them for its interval.
 
@@ -89,6 +96,8 @@ def measure_baseline(
         The model with settled parameters.
     repeats, seed, n_jobs : int
         As in :class:`synth_mlflow.sweep.plan.SweepPlan`.
+    is_sample : bool
+        Whether ``real`` is a sample, so that fits on parts of it tell what more rows would give.
 
     Raises
     ------
@@ -97,7 +106,10 @@ def measure_baseline(
     """
     plan = SweepPlan(ratios=(0.5,), repeats=repeats, seed=seed, n_jobs=n_jobs)
     bench = Evaluator.build(real, evaluation, task, metric, spec, slices=slices)
-    fits = run_fits(bench, plan, baseline_keys(repeats), [], finished={}, keep=True)
+    shares = LEARNED_SHARES if is_sample else ()
+    parts = [FitKey("real", share, repeat) for share in shares for repeat in range(FITS_A_SHARE)]
+    fits = run_fits(bench, plan, [*baseline_keys(repeats), *parts], [], finished={}, keep=True)
+    learned = np.array([fits.pop(key).score for key in parts]).reshape(len(shares), FITS_A_SHARE)
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
     again = np.array([fits[key].score for key in sorted(fits)])
     rng = np.random.default_rng([seed, 1])
@@ -121,6 +133,7 @@ def measure_baseline(
         bench.halves,
         _chance(bench, real),
         bench.best_score,
+        tuple(learned.mean(axis=1).tolist()),
     )
 
 
@@ -129,6 +142,21 @@ def _chance(bench: Evaluator, real: pd.DataFrame) -> float:
         return float("nan")
     said = constant_prediction(real[bench.task.target], bench.classes, len(bench.truth))
     return bench.score(said, np.ones(len(bench.truth), dtype=np.bool_))
+
+
+def sample_loss(baseline: Baseline, n_whole: int) -> float:
+    """How much higher the score on all rows would be than on the sample, by a power law of the sample's learning curve.
+
+    Parameters
+    ----------
+    baseline : Baseline
+        Measured on a sample.
+    n_whole : int
+        All real rows.
+    """
+    shares, scores = np.array([*LEARNED_SHARES, 1.0]), np.array([*baseline.learning, baseline.score])
+    height, exponent = power_law(shares, scores)
+    return float(height * (1 - (n_whole / baseline.n_real) ** -exponent))
 
 
 def power_words(smallest: float, asked: float | None = None) -> str:

@@ -85,15 +85,15 @@ def _worth(sizes: Vector, scores: Vector, gain: float) -> float:
     n = sizes[-1]
     if gain <= 0:
         return 0.0
-    slope, exponent = _power_law(sizes / n, scores)
+    slope, exponent = power_law(sizes / n, scores)
     rest = slope - gain  # what the curve still has to climb to its asymptote, after the gain
     if rest <= 0:
         return float(MAX_FACTOR * n)
     return float(min((slope / rest) ** (1 / exponent) - 1, MAX_FACTOR) * n)
 
 
-def _power_law(sizes: Vector, scores: Vector) -> tuple[float, float]:
-    """``b`` and ``c`` of the curve, by least squares over a grid of exponents; ``b`` is never negative."""
+def power_law(sizes: Vector, scores: Vector) -> tuple[float, float]:
+    """``b`` and ``c`` of ``a − b · n^(−c)``, by least squares over a grid of exponents; ``b`` is never negative."""
     falling = sizes[None, :] ** -_EXPONENTS[:, None]
     falling -= falling.mean(axis=1, keepdims=True)
     centred = scores - scores.mean()

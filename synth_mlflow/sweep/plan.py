@@ -124,6 +124,8 @@ class SweepPlan:
     mixes as :func:`synth_mlflow.data.mixing.shares_text` writes them, the one that leads first."""
     axis: Axis = RATIO
     """What is swept; ``ratios`` are its points, 0 for real rows alone."""
+    n_whole: int | None = None
+    """All real rows that there are, where fits take a sample of them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratios", self.axis.read(self.ratios))
@@ -190,6 +192,7 @@ class SweepPlan:
             "guardrail": asdict(self.guardrail) if self.guardrail else None,
             "sources": list(self.sources),
             **({} if self.axis == RATIO else {"axis": self.axis.to_json()}),
+            **({} if self.n_whole is None else {"sample_of": self.n_whole}),
         }
 
 

@@ -26,6 +26,7 @@ from synth_mlflow.sweep.executors import Engine, Threads
 from synth_mlflow.sweep.explain import with_losses
 from synth_mlflow.sweep.mix_search import lead
 from synth_mlflow.sweep.plan import ALL_ROWS, EVERYTHING, Fit, FitKey, Sources, SweepPlan, n_drawn, unfinished
+from synth_mlflow.sweep.sampled_rows import sample_words
 
 OnFit = Callable[[FitKey, Fit], None]
 
@@ -114,7 +115,9 @@ def run_sweep(
     plan = _complete(plan, failed)
     supply |= {mix: int(np.isin(labels, list(shares)).sum()) for mix in plan.sources if (shares := read_shares(mix))}
     curve = replace(analyse_sweep(bench, plan, fits, supply), failed=(*lost, *_losses(failed)))
-    return SweepOutcome(replace(curve, decision=with_losses(curve)), fits, bench, plan, work)
+    sample = [] if plan.n_whole is None else [sample_words(len(real), plan.n_whole)]
+    decision = " ".join([with_losses(curve), *sample])
+    return SweepOutcome(replace(curve, decision=decision), fits, bench, plan, work)
 
 
 def rows_inside(plan: SweepPlan, rows: pd.DataFrame, slices: Mapping[str, Slice]) -> Mask | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
@@ -130,6 +131,12 @@ def test_columns_without_text_have_a_digest(values):
     frame = normalise(pd.DataFrame({"s": pd.Series(values, dtype="str")}))
     assert len(table_digest(frame)) == 64
     assert row_hashes(frame).shape == row_digests(frame, SALT).shape == (len(values),)
+
+
+def test_row_digests_are_keyed_blake2b_of_the_hashes():
+    hashes = row_hashes(A)
+    each = [blake2b(one.tobytes(), digest_size=8, key=bytes.fromhex(SALT)).digest() for one in hashes]
+    assert row_digests(A, SALT).tolist() == [int.from_bytes(digest, "little") for digest in each]
 
 
 def test_row_digests_need_the_salt():

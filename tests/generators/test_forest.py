@@ -13,7 +13,8 @@ import pytest
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, UsageError
-from synth_mlflow.generators import Sampler
+from synth_mlflow.generators import Sampler, _trees
+from synth_mlflow.generators._trees import Leaves, grow_regressor
 from synth_mlflow.generators.forest import Forest
 
 INCOME = Task("income", "binary")
@@ -106,3 +107,17 @@ def test_thread_counts_change_nothing(adult: pd.DataFrame, monkeypatch: pytest.M
 def test_lightgbm_is_imported_late() -> None:
     script = "import sys, synth_mlflow.generators.forest; sys.exit('lightgbm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_tree_of_many_rows_splits_by_a_sample_and_holds_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(4_000, 2)).astype(np.float32)
+    outcome = (matrix[:, :1] > 0).astype(np.float64)
+    monkeypatch.setattr(_trees, "MAX_TREE_ROWS", 4_000)
+    whole = grow_regressor(matrix, outcome, min_leaf=20, significance=6.0, seed=1)
+    monkeypatch.setattr(_trees, "MAX_TREE_ROWS", 500)
+    sampled = grow_regressor(matrix, outcome, min_leaf=20, significance=6.0, seed=1)
+    assert (whole.tree_.n_node_samples[0], sampled.tree_.n_node_samples[0]) == (4_000, 500)
+    assert abs(whole.tree_.threshold[0] - sampled.tree_.threshold[0]) < 0.05
+    leaves = Leaves.of(sampled, matrix, outcome[:, 0])
+    assert leaves.counts.sum() == 4_000 and leaves.counts[leaves.counts > 0].min() >= 20

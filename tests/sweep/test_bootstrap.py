@@ -5,7 +5,7 @@ import pytest
 
 from synth_mlflow.data.task import MEAN_SCORE, SCORED, Task
 from synth_mlflow.models.scoring import score_codes
-from synth_mlflow.sweep.bootstrap import FAST, resample, weighted_scorer
+from synth_mlflow.sweep.bootstrap import FAST, LINEAR_FROM, resample, scores_by_weights, weighted_scorer
 
 RNG = np.random.default_rng(0)
 N = 60
@@ -26,6 +26,16 @@ def test_fast_score_equals_scikit_learn_under_weights(metric):
     counts = RNG.multinomial(N, np.full(N, 1 / N), size=5).astype(float)
     expected = [score_codes(metric, task, truth, prediction, row) for row in counts]
     assert weighted_scorer(metric, task, truth, prediction)(counts) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "accuracy"])
+def test_scores_by_weights_are_exact_on_many_rows_too(metric):
+    n_rows, task = LINEAR_FROM + 1, Task("y", "binary")
+    truth, said = RNG.integers(0, 2, n_rows).astype(float), np.round(RNG.random(n_rows), 3)
+    prediction = np.column_stack([1 - said, said])
+    weights = RNG.multinomial(n_rows, np.full(n_rows, 1 / n_rows), size=3).astype(float)
+    expected = [score_codes(metric, task, truth, prediction, row) for row in weights]
+    assert scores_by_weights(metric, task, truth, prediction, weights) == pytest.approx(expected, abs=1e-12)
 
 
 def test_multiclass_log_loss_equals_scikit_learn():
