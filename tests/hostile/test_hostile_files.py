@@ -26,7 +26,9 @@ from synth_mlflow.data.provenance import Origin, read_origin
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import PLACEHOLDER, read_statement, sections
 from synth_mlflow.data.tables import read_table, refuse_larger_than_memory
+from synth_mlflow.data.task import Task
 from synth_mlflow.errors import EvidenceError, SynthError, UsageError
+from synth_mlflow.models.lightgbm import BoostedSettings
 from synth_mlflow.tracking import names
 
 BOMB = "\n".join(["a0: &a0 lol"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)])
@@ -268,3 +270,11 @@ def test_secrets_reach_no_run(uri, tmp_path, monkeypatch):
         broken()
     for run in workflow.project.reader.runs():
         assert "s3cret" not in repr(run)
+
+
+@pytest.mark.parametrize(
+    "name", ["machines", "workers", "local_port", "fs", "save_binary", "model_output", "config_file"]
+)
+def test_no_parameter_of_lightgbm_opens_files_or_ports(name):
+    with pytest.raises(UsageError, match=f"'{name}' of LightGBM names files or other machines"):
+        BoostedSettings.read({name: "x"}, Task("bought", "binary"), ("no", "yes"), seed=1, n_threads=1)
