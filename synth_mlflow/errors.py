@@ -20,12 +20,12 @@ from typing import ClassVar
 _PASSWORD = re.compile(r"(\w:/{1,3}[^/:@\s]*):(?:[^/\s]+|(?!\d+/)[^\s'\"]+)@")  # some hold a slash, a port is none
 # `12/34`, a port and a path to a web server, is rarely that after a database's host with an @ behind it
 _NUMBER_FIRST = re.compile(r"(\b(?!https?:)[a-z][\w+.-]*:/{1,3}[^/:@\s]*):\d+/[^?\s'\"]*@", re.IGNORECASE)
-_TOKEN = re.compile(r"(https?:/{1,3})[^/:@\s]{16,}@", re.IGNORECASE)  # in place of a name
+_TOKEN = re.compile(r"(https?:/{1,3})[^/:@\s]+(?::x-oauth-basic)?@", re.IGNORECASE)  # in place of a name
 _SECRET_WORDS = "password|passwd|passphrase|pass|pwd|secret|token|key|sig|signature|credentials?"
-_SECRET_OPTION = re.compile(rf"([?&;][^=&\s]*(?:{_SECRET_WORDS})=)[^&;\s'\"]+", re.IGNORECASE)
+_SECRET_OPTION = re.compile(rf"([?&;#][^=&\s]*(?:{_SECRET_WORDS})=)[^&;\s'\"]+", re.IGNORECASE)
 _SECRET_SETTING = re.compile(
-    r"(\b(?:ssl)?(?:password|passwd|pwd|secret)=)[^&;\s'\"]+", re.IGNORECASE
-)  # host=db password=x
+    r"((?:\b|%3B)(?:ssl)?(?:password|passwd|pwd|secret)(?:=|%3D))(?:(?!%3B)[^&;\s'\"])+", re.IGNORECASE
+)  # host=db password=x, or the same in percent codes
 
 
 class SynthError(Exception):
@@ -104,7 +104,7 @@ def without_passwords(text: str) -> str:
     >>> without_passwords("postgresql://ann:se/cret@db/x, https://ghp_0123456789abcdef@git/x, host=db password=secret")
     'postgresql://ann@db/x, https://***@git/x, host=db password=***'
     """
-    text = _TOKEN.sub(r"\1***@", _PASSWORD.sub(r"\1@", _NUMBER_FIRST.sub(r"\1@", text)))
+    text = _PASSWORD.sub(r"\1@", _NUMBER_FIRST.sub(r"\1@", _TOKEN.sub(r"\1***@", text)))
     return _SECRET_SETTING.sub(r"\1***", _SECRET_OPTION.sub(r"\1***", text))
 
 

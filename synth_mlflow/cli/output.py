@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -59,7 +60,7 @@ class Progress:
         if self.quiet:
             return
         hide()
-        self._step, self._told = Step(text), time.monotonic()
+        self._step, self._told = Step(harmless(text)), time.monotonic()
         self._line(text)
         if colour(sys.stderr):
             _show(self._step)
@@ -68,7 +69,7 @@ class Progress:
         """Say on the live line alone that something is awaited."""
         if not self.quiet and colour(sys.stderr):
             hide()
-            _show(Step(text, said=False))
+            _show(Step(harmless(text), said=False))
 
     def count(self, done: int, total: int, unit: str) -> None:
         """How far the present step is."""
@@ -81,7 +82,8 @@ class Progress:
 
     def _line(self, text: str) -> None:
         elapsed = time.monotonic() - self.begun
-        click.echo(f"{click.style(f'[{elapsed:5.1f} s]', dim=True)} {text}", err=True, color=colour(sys.stderr))
+        at = click.style(f"[{elapsed:5.1f} s]", dim=True)
+        click.echo(f"{at} {harmless(text)}", err=True, color=colour(sys.stderr))
 
 
 @dataclass
@@ -146,13 +148,26 @@ def _show(step: Step) -> None:
     _live.append(live)
 
 
+_COMMANDS = re.compile(r"\x1b(?!\[[0-9;]{0,5}m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What moves a cursor, renames a window, fills a clipboard or turns a line around; colours, tabs and breaks stay."""
+
+
+def harmless(text: str) -> str:
+    r"""A text of anybody's with the characters that would command a terminal as their codes.
+
+    >>> harmless("\x1b]0;title\x07") == r"\u001b]0;title\u0007", harmless("\x1b[1mbold") == "\x1b[1mbold"
+    (True, True)
+    """
+    return _COMMANDS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 WIDTH_OF_LOGS = 160  # characters, where nobody's window bounds it
 
 
 def line(text: str = "") -> None:
     """One line of a result."""
     hide()
-    click.echo(text, color=colour(sys.stdout))
+    click.echo(harmless(text), color=colour(sys.stdout))
 
 
 def next_command(command: str, *, is_prose: bool = False) -> None:
@@ -175,7 +190,7 @@ def _same_project(command: str) -> str:
 def error(found: str, fix: str = "") -> None:
     """What was found and needed, and what to do next."""
     hide()
-    told = f"{found}\n{fix}".encode("utf-8", "replace").decode()  # names of files need not be text
+    told = harmless(f"{found}\n{fix}").encode("utf-8", "replace").decode()  # names of files need not be text
     lines = told.splitlines()
     label = click.style("error:", fg="red", bold=True)
     click.echo(f"{label} {lines[0]}", err=True, color=colour(sys.stderr))
@@ -186,7 +201,7 @@ def error(found: str, fix: str = "") -> None:
 def as_json(value: Any) -> None:
     """A result for machines: one JSON value on stdout."""
     hide()
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(harmless(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def plain(value: Any) -> Any:
@@ -240,7 +255,7 @@ def _cell(value: object) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
+        return harmless(str(value))
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 

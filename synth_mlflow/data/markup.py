@@ -38,6 +38,7 @@ _CODE = re.compile(r"(`[^`|\\]+`)")
 _MARKUP = re.compile(r"[\\`*\[\]~$!#]|(?<![^\W_])_|_(?![^\W_])")
 _HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
 _HELD_AT_START = re.compile(r"^([-+=]|\d+(?=[.)]))")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -64,9 +65,18 @@ def checked_line(text: str, longest: int, found: str, fix: str) -> str:
     >>> checked_line("Ada Lind", 200, "a sign-off needs a name", "")
     'Ada Lind'
     """
-    if not text.strip() or len(text) > longest or text != " ".join(text.split()):
+    if not text.strip() or len(text) > longest or text != " ".join(text.split()) or not is_storable(text):
         raise UsageError(f"{found} on one line, of 1 to {longest} characters; found {text[:40]!r}.", fix)
     return text
+
+
+def is_storable(text: str) -> bool:
+    """Whether every server keeps a text: PostgreSQL takes no NUL, and half of a surrogate pair is not UTF-8.
+
+    >>> is_storable("Zoë 🦊"), is_storable("a" + chr(0)), is_storable(chr(0xD83E))
+    (True, False, False)
+    """
+    return not _UNSTORABLE.search(text)
 
 
 def as_lines(text: str) -> str:

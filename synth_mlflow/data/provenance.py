@@ -25,7 +25,7 @@ import yaml
 
 from synth_mlflow.data.columns import Kind
 from synth_mlflow.data.digests import canonical_json, text_digest
-from synth_mlflow.data.markup import read_plain
+from synth_mlflow.data.markup import is_storable, read_plain
 from synth_mlflow.data.tables import file_metadata
 from synth_mlflow.errors import UsageError, closest
 
@@ -80,6 +80,12 @@ class Origin:
 
     def __post_init__(self) -> None:
         _refuse_incomplete(asdict(self), "the batch")
+        texts = (self.generator, self.version, self.purpose, self.slice or "", *self.prompts)
+        if not all(is_storable(str(text)) for text in texts):
+            raise UsageError(
+                "the record of the batch holds a NUL character or half of a surrogate pair, which servers lose.",
+                "Take it out of generator, version, slice, purpose or prompts.",
+            )
         try:
             canonical_json(dict(self.params))
         except (TypeError, ValueError) as error:

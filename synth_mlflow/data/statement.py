@@ -27,7 +27,7 @@ from pydantic import (
 from synth_mlflow.data.column_inference import ColumnFacts, CsvFacts
 from synth_mlflow.data.constraints import Constraints, as_texts, parse_constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
-from synth_mlflow.data.markup import read_plain
+from synth_mlflow.data.markup import is_storable, read_plain
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import SCORED, Guardrail, ModelSpec, Task, TaskKind
@@ -47,11 +47,18 @@ PLACEHOLDER = "(write here:"  # how every untouched answer of the templates begi
 RERUN_WHEN = {"new_real_rows": 0.2, "metric_drop": 0.02, "generator": "major", "task": "any"}
 OFF = ("off", False)  # which is how YAML reads it
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+def _storable(value: str) -> str:
+    if not is_storable(value):
+        raise ValueError("must hold no NUL character and no half of a surrogate pair")
+    return value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_storable)]
 
 
 def _on_one_line(value: str) -> str:
-    """PostgreSQL keeps no NUL, and no list shows a line break."""
+    """No list shows a line break."""
     if re.search(r"[\x00-\x1f\x7f]", value):
         raise ValueError(f"must be one line without control characters, found {value!r}")
     return value

@@ -126,7 +126,7 @@ def kept_constraints(project: Project, frozen: EvaluationSet, learned_from: pd.D
 
 
 ANY_SHARE = 0.1
-"""Of the rows that can be told by their values alone: as many of a retracted batch are never there by chance."""
+"""Of a batch: so many rows of a retracted one shut it, if chance does not give as many and they are no real rows."""
 
 
 def shut_for_good(project: Project, batch: StoredBatch) -> str:
@@ -206,7 +206,15 @@ def _reasons(
             continue
         theirs, distinctive = _digests_of(project, frozen, run)
         shared = int(np.isin(rows, theirs).sum())
-        if are_mostly_of(rows, theirs) or int(np.isin(rows, distinctive).sum()) > ANY_SHARE * len(rows):
+        if not shared:
+            continue
+        real = np.concatenate(list(project.row_digests(frozen.run).values()))
+        made, theirs_made = rows[~np.isin(rows, real)], theirs[~np.isin(theirs, real)]  # others copy real rows as well
+        if (
+            are_mostly_of(rows, theirs)
+            or int(np.isin(made, distinctive).sum()) > ANY_SHARE * len(rows)
+            or are_mostly_of(made, theirs_made, ANY_SHARE * len(rows) / max(len(made), 1))
+        ):
             yield f"{shared:,} of its {len(rows):,} rows are those of batch {name}, which was retracted{_words(run)}"
 
 
@@ -216,12 +224,7 @@ def _words(run: StoredRun) -> str:
 
 
 def _digests_of(project: Project, frozen: EvaluationSet, run: StoredRun) -> tuple[Hashes, Hashes]:
-    """The row digests of a retracted batch under the salt in force, and those that can be told by their values alone.
-
-    Real rows are left out of the latter: generators that copy them make the same ones again.
-    """
-
-    real = np.concatenate(list(project.row_digests(frozen.run).values()))
+    """The row digests of a retracted batch under the salt in force, and those that their values alone identify."""
     if run.params.get(names.P_EVALUATION_DIGEST) == frozen.digest:
         found = project.row_digests(run)
         theirs, distinctive = np.concatenate([found["distinctive"], found["common"]]), found["distinctive"]
@@ -231,4 +234,4 @@ def _digests_of(project: Project, frozen: EvaluationSet, run: StoredRun) -> tupl
             return np.array([], dtype=np.uint64), np.array([], dtype=np.uint64)
         theirs = row_digests(restore(pd.read_parquet(path), frozen.schema), frozen.salt)
         distinctive = theirs[distinctive_rows(path, frozen.schema)]
-    return theirs, distinctive[~np.isin(distinctive, real)]
+    return theirs, distinctive

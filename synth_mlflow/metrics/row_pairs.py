@@ -53,8 +53,15 @@ def shared_share(rows: Digests, others: Digests) -> float:
     return float(np.minimum(ours, theirs).sum() / len(rows))
 
 
-def are_mostly_of(rows: Digests, others: Digests) -> bool:
+def are_mostly_of(rows: Digests, others: Digests, more_than: float = MOSTLY) -> bool:
     """Whether more than half of the rows are those of another table, and more than independent draws would share.
+
+    Parameters
+    ----------
+    rows, others : arrays of shape (n_rows,), (n_others,)
+        Digests of rows.
+    more_than : float
+        The share that counts, in place of one half.
 
     Notes
     -----
@@ -63,7 +70,7 @@ def are_mostly_of(rows: Digests, others: Digests) -> bool:
     with a probability of its own, taken as independent of the others, which makes the spread larger than it is.
     """
     share = shared_share(rows, others)
-    if share <= MOSTLY:
+    if share <= more_than:
         return False
     ours, theirs = _counts(rows, others)
     if np.array_equal(ours, theirs):

@@ -28,6 +28,12 @@ BLOCK_ROWS = 20_000  # encoded at a time
 STOPPING_SHARE = 0.2  # of the rows fitted on, held out to decide when to stop
 _ROUNDS_NAMES = ("num_iterations", "num_boost_round", "n_estimators", "num_rounds", "num_trees", "n_iter", "max_iter")
 _STOPPING_NAMES = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
+_OUTSIDE = (
+    "machines", "machine_list_filename", "num_machines", "local_listen_port", "config", "data", "valid", "input_model",
+    "output_model", "output_result", "convert_model", "save_binary", "snapshot_freq", "parser_config_file",
+    "forcedsplits_filename", "forcedbins_filename", "initscore_filename", "valid_data_initscores",
+)  # fmt: skip
+"""Parameters by which LightGBM reads and writes files, and listens and talks to other machines."""
 _OBJECTIVE_NAMES = ("objective", "objective_type", "app", "application", "loss")
 
 Vector = npt.NDArray[np.float64]
@@ -340,6 +346,13 @@ def _check_names(given: Mapping[str, Any]) -> None:
         raise UsageError(
             f"LightGBM has no parameter {unknown[0]!r}. {closest(unknown[0], known)}",
             "Correct `model: params:` in the problem statement.",
+        )
+    outside = {name for known_as in _OUTSIDE for name in (known_as, *aliases.get(known_as, ()))}
+    refused = [name for name in given if name in outside]
+    if refused:
+        raise UsageError(
+            f"the parameter {refused[0]!r} of LightGBM names files or other machines; no statement opens these.",
+            "Take it out of `model: params:` in the problem statement.",
         )
 
 

@@ -228,7 +228,7 @@ def _mixed(project: Project, recipe: _Recipe, run_id: str) -> TrainingData:
 
 
 def write_jsonl(project: Project, rows: pd.DataFrame | TrainingData | Batch | str, path: Path) -> Path:
-    """Write rows as JSON lines, in the style of the project's data.
+    """Write rows as JSON lines, in the style of the project's data; of a batch those that equal no evaluation row.
 
     Parameters
     ----------
@@ -251,7 +251,8 @@ def write_jsonl(project: Project, rows: pd.DataFrame | TrainingData | Batch | st
         found = present(conform(rows, schema, "the table"), schema)
     else:
         batch = project.batch(rows if isinstance(rows, str) else rows.batch)
-        found = present(project.batch_rows(batch, schema), schema)
+        free = batch.holds_no_evaluation_row  # then no real row is needed, which may be kept by reference elsewhere
+        found = present(project.batch_rows(batch, schema) if free else project.rows_to_fit(batch, frozen), schema)
     write_json_lines(found, path, json_forms(schema), None if frozen.table is None else frozen.table.lines)
     return path
 

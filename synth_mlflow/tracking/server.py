@@ -293,7 +293,7 @@ def guard(method: Callable[P, T]) -> Callable[P, T]:
 
 
 def public_uri(uri: str) -> str:
-    """A URI without the password that it may carry.
+    """A URI without the password that it may carry; of a web address also without the name, which may be a token.
 
     Examples
     --------
@@ -304,6 +304,8 @@ def public_uri(uri: str) -> str:
     if "@" not in parts.netloc:
         return without_passwords(uri)
     user, _, host = parts.netloc.rpartition("@")
+    if parts.scheme in ("http", "https"):
+        return without_passwords(urlunsplit(parts._replace(netloc=host)))
     return without_passwords(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}")))
 
 

@@ -32,6 +32,23 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "set()"
 
 
+HOSTILE = "\x1b]52;c;cHduZWQ=\x07\x1b[2J\x9b1A\u202ePASS"  # the clipboard, the screen, the direction
+
+
+def in_a_table(text: str) -> None:
+    output.table(["a"], [[text]])
+
+
+@pytest.mark.parametrize("printed", [output.line, output.error, output.as_json, output.Progress(False), in_a_table])
+def test_no_text_of_others_commands_the_terminal(
+    printed: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed(HOSTILE)
+    told = capsys.readouterr()
+    shown = told.out + told.err
+    assert not set("\x1b\x07\x9b\u202e") & set(shown) and "PASS" in shown
+
+
 def test_misspelt_verb(call: Callable[..., tuple[int, str, str]]) -> None:
     code, _, err = call("genrate")
     assert code == 2 and "Did you mean 'generate'?" in err

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import time
 
+import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
@@ -35,7 +36,8 @@ def test_retracted_rows_do_not_come_back_under_another_purpose_order_or_among_ot
     name = workflow.project.batches()[0].id
     mixed = customers(1000, 5)
     mixed.iloc[:700] = rows.iloc[:700]
-    for again in (rows, rows.sample(frac=1, random_state=1), rows.head(300), mixed):
+    some = pd.concat([rows.head(200), customers(800, 7)])
+    for again in (rows, rows.sample(frac=1, random_state=1), rows.head(300), rows[rows.columns[::-1]], mixed, some):
         with pytest.raises(GateError, match=rf"not written: .*of batch {name}, which was retracted by Ada"):
             written(workflow, again.reset_index(drop=True), purpose="another purpose")
     assert len(workflow.project.batches()) == 1

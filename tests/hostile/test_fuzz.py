@@ -108,7 +108,7 @@ def test_slices(text):
 @quick
 @given(text=st.lists(TOKENS, max_size=14).map(" ".join) | st.text(max_size=40))
 def test_constraints(text):
-    answered(lambda: parse_constraints([text]).broken(ROWS))
+    answered(lambda: parse_constraints([text]).problems(ROWS))
 
 
 @quick

@@ -21,11 +21,14 @@ import synth_mlflow
 from synth_mlflow import Workflow
 from synth_mlflow.backends.batch_writer import pilot_page
 from synth_mlflow.cli.main import _exit_code
-from synth_mlflow.data.provenance import read_origin
+from synth_mlflow.data.markup import checked_line
+from synth_mlflow.data.provenance import Origin, read_origin
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import PLACEHOLDER, read_statement, sections
 from synth_mlflow.data.tables import read_table, refuse_larger_than_memory
+from synth_mlflow.data.task import Task
 from synth_mlflow.errors import EvidenceError, SynthError, UsageError
+from synth_mlflow.models.lightgbm import BoostedSettings
 from synth_mlflow.tracking import names
 
 BOMB = "\n".join(["a0: &a0 lol"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)])
@@ -80,6 +83,17 @@ def test_prose_made_to_slow_down_its_reader_is_read_at_once(odd):
 def test_control_characters_in_a_name_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match="one line without control characters"):
         read_statement(statement(tmp_path, name=name))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud83eb"])
+def test_texts_that_not_every_server_keeps_are_refused(tmp_path, text):
+    """PostgreSQL takes no NUL, and half of a surrogate pair is not UTF-8: both would end in the middle of a run."""
+    with pytest.raises(UsageError, match=r"half of a surrogate pair|a text of Unicode"):
+        Origin("law", "1", {}, 1, None, text)
+    with pytest.raises(UsageError, match="needs a name on one line"):
+        checked_line(text, 200, "a sign-off needs a name", "")
+    with pytest.raises(UsageError, match="no NUL character and no half of a surrogate pair"):
+        read_statement(statement(tmp_path, target='"bought\\0"'))
 
 
 @pytest.mark.parametrize("text", CODE)
@@ -256,3 +270,11 @@ def test_secrets_reach_no_run(uri, tmp_path, monkeypatch):
         broken()
     for run in workflow.project.reader.runs():
         assert "s3cret" not in repr(run)
+
+
+@pytest.mark.parametrize(
+    "name", ["machines", "workers", "local_port", "fs", "save_binary", "model_output", "config_file"]
+)
+def test_no_parameter_of_lightgbm_opens_files_or_ports(name):
+    with pytest.raises(UsageError, match=f"'{name}' of LightGBM names files or other machines"):
+        BoostedSettings.read({name: "x"}, Task("bought", "binary"), ("no", "yes"), seed=1, n_threads=1)

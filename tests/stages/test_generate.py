@@ -168,13 +168,14 @@ def test_a_source_with_changed_evaluation_rows_is_refused(frozen, customers, tmp
         frozen.generate("bootstrap_noise", rows=5, purpose="x", source="silo.csv")
 
 
-def test_a_row_that_equals_an_evaluation_row_is_told_and_never_fitted_on(frozen, write, customers):
+def test_a_row_that_equals_an_evaluation_row_is_told_and_never_fitted_on(frozen, write, customers, tmp_path):
     told: list[str] = []
     frozen.project.say = told.append
     batch = frozen.project.batch(write(pd.concat([customers(50, seed=2), frozen.evaluation_rows().head(1)])).batch)
     assert any("1 of the 51 rows of the batch equal an evaluation row" in line for line in told)
     assert batch.run.metrics[names.M_EQUAL_ROWS] == 1
     assert len(frozen.project.rows_to_fit(batch, frozen.project.evaluation_set())) == 50
+    assert len(frozen.write_jsonl(batch.id, tmp_path / "batch.jsonl").read_text().splitlines()) == 50
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_passwords_are_never_shown(port, uri, password):
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("API request to http://ann:s@e:cret@host/api failed", "API request to http://ann@host/api failed"),
+        ("API request to http://ann:s@e:cret@host/api failed", "API request to http://***@host/api failed"),
         ("cannot reach postgresql://:secret@db/x", "cannot reach postgresql://@db/x"),
         ("cannot reach mysql+pymysql://ann:12/34@db:3306/x", "cannot reach mysql+pymysql://ann@db:3306/x"),
         ("at postgresql://db:5432/x?application=b@c", "at postgresql://db:5432/x?application=b@c"),
@@ -77,8 +77,9 @@ def test_a_missing_driver_is_named():
     ("uri", "public"),
     [
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
-        ("http://ann:p@ss@host:5000/x", "http://ann@host:5000/x"),
-        ("http://:token@host", "http://@host"),
+        ("http://ann:p@ss@host:5000/x", "http://host:5000/x"),
+        ("http://:token@host", "http://host"),
+        ("https://token@host", "https://host"),
     ],
 )
 def test_public_uris(uri, public):
@@ -186,7 +187,7 @@ def test_mistakes_of_ours_are_not_blamed_on_the_server():
 
 def test_links_land_in_the_ui_and_carry_no_password():
     web = Server(None, "https://ann:secret@host/ml/", "7", "shop")
-    assert run_url(web, "ab") == "https://ann@host/ml/#/experiments/7/runs/ab?workflowType=machine_learning"
+    assert run_url(web, "ab") == "https://host/ml/#/experiments/7/runs/ab?workflowType=machine_learning"
     assert "runs?workflowType=machine_learning&viewStateShareKey=synth-start-here" in runs_url(web, web.web)
     assert artifact_url(web, web.web, "ab", "a ü.json").endswith(
         "/runs/ab/artifacts/a%20%C3%BC.json?workflowType=machine_learning"
