@@ -155,7 +155,7 @@ def estimate_on_confirmation_split(
     draws = resample(curve.metric, task, truth, [said], rng, groups=groups).inside
     error = float(np.nanstd(draws[:, 0], ddof=1)) * reuse_adjusted_quantile(earlier) / reuse_adjusted_quantile([])
     sizes, best = Sizes.of(task, truth, groups), best_score(curve.metric, task, truth)
-    low, high = score_interval(curve.metric, score, error, sizes, best=best)
+    low, high = score_interval(curve.metric, score, error, sizes, best=best, design=curve.design)
     words = (
         f"Expected of this model on further rows: {curve.metric} {score:.4g} (95 % interval {low:.4g} to {high:.4g}). "
         f"{curve.halves} {_use_words(len(earlier), len(other_sweeps), halves.shared)}"

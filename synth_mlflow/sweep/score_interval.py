@@ -11,11 +11,14 @@ from scipy import stats
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.sweep.inference import ALPHA, Vector
+from synth_mlflow.sweep.plan import DESIGN
 
 LABEL_METRICS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "f1_macro", "f1_micro", "f1_weighted")
 """Of predicted labels: a score in [0, 1] that many rows leave as it is."""
 SHARE_METRICS = (*LABEL_METRICS, "roc_auc", "average_precision")
 """A score in [0, 1]."""
+LOGARITHMIC = 3  # the first design whose intervals of errors are logarithmic
+MAX_EXPONENT = 700.0  # of a factor that is a finite number
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,14 @@ class Sizes:
 
 
 def score_interval(
-    metric: str, score: float, error: float, sizes: Sizes, freedom: float = math.inf, best: float = math.inf
+    metric: str,
+    score: float,
+    error: float,
+    sizes: Sizes,
+    freedom: float = math.inf,
+    best: float = math.inf,
+    *,
+    design: int = DESIGN,
 ) -> tuple[float, float]:
     """95 % interval of a score.
 
@@ -60,13 +70,16 @@ def score_interval(
         Degrees of freedom of the error.
     best : float
         What predictions that are all right would score.
+    design : int
+        Version of the sweep: errors have had the interval of their logarithm from 3 on.
 
     Notes
     -----
     For a score in [0, 1] Wilson's interval with the number of rows that would give this error: E. Wilson, JASA 22
     (1927), doi:10.1080/01621459.1927.10502953; for AUC: R. Newcombe, Statistics in Medicine 25 (2006),
-    doi:10.1002/sim.2324. Where no row is wrong the error says nothing, and the rows themselves count. Other scores have
-    t intervals with at most as many degrees of freedom as rows less one.
+    doi:10.1002/sim.2324. Where no row is wrong the error says nothing, and the rows themselves count. Means of errors
+    (``neg_…``) have t intervals on the scale of their logarithm: they cannot be negative, and are skew on few rows.
+    Other scores have t intervals on their own. All have at most as many degrees of freedom as rows less one.
 
     Examples
     --------
@@ -75,6 +88,9 @@ def score_interval(
     (0.937, 1.0)
     """
     quantile = _quantile(metric, sizes, freedom)
+    if design >= LOGARITHMIC and metric.startswith("neg_") and score < 0:
+        factor = math.exp(min(quantile * error / -score, MAX_EXPONENT))
+        return score * factor, score / factor
     if metric not in SHARE_METRICS or not 0 <= score <= 1:
         return score - quantile * error, min(score + quantile * error, best)
     n = _rows_that_give(metric, score, error, sizes)

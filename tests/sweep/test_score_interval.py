@@ -41,8 +41,21 @@ def test_ordinary_scores_have_the_ordinary_interval():
     assert (low, high) == pytest.approx((0.7804, 0.8196), abs=1e-3)
 
 
+def test_the_mean_of_squared_errors_on_few_rows_is_in_its_interval():
+    """Of normal errors of variance 1; the t interval holds it in 91.8 % of 3,000 sets."""
+    squares = np.random.default_rng(0).normal(size=(3_000, 60)) ** 2
+    means, errors = squares.mean(axis=1), squares.std(axis=1) / np.sqrt(60)
+    ends = [
+        score_interval("neg_mean_squared_error", -mean, error, Sizes(60, 60))
+        for mean, error in zip(means, errors, strict=True)
+    ]
+    assert np.mean([low <= -1 <= high for low, high in ends]) >= 0.93
+
+
 def test_no_interval_reaches_beyond_what_can_be_scored():
-    assert score_interval("neg_log_loss", -0.01, 0.02, Sizes(50, 20), best=0.0)[1] == 0.0
+    assert score_interval("neg_log_loss", -0.01, 0.02, Sizes(50, 20), best=0.0)[1] < 0.0
+    assert score_interval("neg_log_loss", -0.01, 0.02, Sizes(50, 20), best=0.0, design=2)[1] == 0.0
+    assert np.isfinite(score_interval("neg_log_loss", -1e-9, 0.02, Sizes(50, 20))[0])
     assert score_interval("roc_auc", 0.999, 0.002, Sizes(50, 20))[1] <= 1.0
 
 
