@@ -285,3 +285,28 @@ def test_handoff_and_exports_tell_of_raters_and_escape_their_names(done, tmp_pat
     for name in ("prov-json", "openlineage", "croissant"):
         assert "<i>Ada</i> on 40 rows: AUC 0.500" in done.export(name)
     assert fresh(done).verify().findings == ()
+
+
+@pytest.mark.slow
+def test_rows_kept_by_reference_stay_here(defined, customers, tmp_path):
+    """Neither sheet nor answers put a real row on the server; answers can be taken in where the rows are not."""
+    defined.freeze(store="reference")
+    law = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": None}
+    with defined.batch(**law, purpose="more", source="none") as b:
+        b.write(customers(1000, 2))
+    batch = defined.project.batches()[0].id
+    sheet = defined.review_sheet(batch, 60, output=tmp_path / "sheets")
+    rows = pd.read_csv(sheet.table)
+    real = rows.loc[np.array(truth(defined, batch, 60).is_real), "income"].dropna().map(str)
+    path = answered(defined, batch, tmp_path, 60, 30)
+    for kept in (tmp_path / "rows.csv", *tmp_path.glob("rows.csv*key")):
+        kept.rename(kept.with_name(f"away-{kept.name}"))
+    found = fresh(defined).review(batch, path, rater="Ada")
+    assert found.verdict == "pass"
+    run = defined.project.reader.run(found.run_id)
+    kept = Path(run.artifact_uri.removeprefix("file://"))
+    texts = [each.read_text() for each in kept.rglob("*") if each.is_file()] + [
+        *run.params.values(),
+        *run.tags.values(),
+    ]
+    assert not any(value in text for value in real for text in texts)
