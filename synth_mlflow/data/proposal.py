@@ -7,10 +7,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
@@ -60,13 +60,13 @@ class Proposal:
         return self.targets[0]
 
 
-def propose(path: Path, target: str | None = None) -> Proposal:
+def propose(path: Place, target: str | None = None) -> Proposal:
     """Look at a table as `define` will, and say what its facts probably are.
 
     Parameters
     ----------
-    path : Path
-        CSV or Parquet.
+    path : Path or Address
+        Of a table.
     target : str, optional
         The column to predict, where it is known.
 
@@ -103,7 +103,7 @@ def propose(path: Path, target: str | None = None) -> Proposal:
     )
 
 
-def _refuse_missing(target: pd.Series, path: Path, found: ReadTable) -> None:
+def _refuse_missing(target: pd.Series, path: Place, found: ReadTable) -> None:
     n_missing = int(target.isna().sum())
     if not 0 < n_missing < len(target):
         return
