@@ -49,7 +49,7 @@ class Address:
     @property
     def scheme(self) -> str:
         """What stands before the colon; ``delta`` of every Delta table whose version is named."""
-        if versioned(self.text)[1] is not None and not self.text.startswith(("sql:", "env:", *WEB)):
+        if versioned(self.text)[1] is not None and self.text.startswith(("s3", "gs", "gcs")):
             return "delta"
         return self.text.partition(":")[0].lower()
 
@@ -103,7 +103,7 @@ def place_of(given: str | os.PathLike[str] | Address, beside: Path = Path()) -> 
         return given
     text = _ONE_SLASH.sub(r"\1://", os.fspath(given), count=1) if _ONE_SLASH.match(os.fspath(given)) else str(given)
     found = _ADDRESS.match(text) or _SHORT.match(text)
-    if found is None or Path(text).exists():
+    if found is None or _is_file_here(text):
         return _local(beside / text)
     scheme = found["scheme"].lower()
     if scheme == "file":
@@ -113,12 +113,28 @@ def place_of(given: str | os.PathLike[str] | Address, beside: Path = Path()) -> 
     return _delta(text, beside) if scheme == "delta" else _checked(text, scheme)
 
 
+def _is_file_here(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:  # too long for a path, as a query is
+        return False
+
+
 def _checked(text: str, scheme: str) -> Address:
     if scheme == "sql" and not _SQL.fullmatch(text):
         raise UsageError(f"{text!r} is no query.", 'Write "sql:VARIABLE:select …": the variable has the URL.')
     if scheme == "env" and not _VARIABLE.fullmatch(text.removeprefix("env:")):
         raise UsageError(f"{text!r} names no variable of the environment.", "Write `env:VARIABLE`.")
     return Address(text)
+
+
+def is_rewritable(text: str) -> bool:
+    """Whether pandas reads it by its name: a file or an address of one, no query and no Delta table.
+
+    >>> is_rewritable("rows.csv"), is_rewritable("s3://bucket/rows.csv"), is_rewritable("sql:SHOP_DB:select 1")
+    (True, True, False)
+    """
+    return not text.startswith(("sql:", "env:", "delta:")) and versioned(text)[1] is None
 
 
 def _local(path: Path) -> Place:

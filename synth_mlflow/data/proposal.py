@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from synth_mlflow.data.addresses import Place
+from synth_mlflow.data.addresses import Place, is_rewritable
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.rewriting import rows_with
+from synth_mlflow.data.rewriting import rows_with, where_it_is_made
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import ReadTable, infer_table
 from synth_mlflow.data.splits import panel_of
@@ -107,12 +107,14 @@ def _refuse_missing(target: pd.Series, path: Place, found: ReadTable) -> None:
     n_missing = int(target.isna().sum())
     if not 0 < n_missing < len(target):
         return
-    copy = rows_with(str(target.name), str(path), form=found.table.csv or CsvFormat())
-    begin = f"synth-mlflow init --from {shlex.quote(copy.path)} --target {shlex.quote(str(target.name))}"
+    name = str(target.name)
+    copy = rows_with(name, str(path), form=found.table.csv or CsvFormat())
+    begin = f"synth-mlflow init --from {shlex.quote(copy.path)} --target {shlex.quote(name)}"
+    write = f"Write a table of the other rows and begin with it:\n  {copy.command}\n  {begin}"
     raise UsageError(
-        f"{path}: the target {str(target.name)!r} is missing in {n_missing:,} of {len(target):,} rows; a row without "
+        f"{path}: the target {name!r} is missing in {n_missing:,} of {len(target):,} rows; a row without "
         "it can neither train nor judge a model.",
-        f"Write a table of the other rows and begin with it:\n  {copy.command}\n  {begin}",
+        write if is_rewritable(str(path)) else where_it_is_made(name),
     )
 
 

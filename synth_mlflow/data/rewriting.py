@@ -49,6 +49,15 @@ def rows_with(column: str, path: str, *, missing: Collection[str] = (), form: Cs
     return _rewriting(path, f"with_{column}", change, form)
 
 
+def where_it_is_made(column: str) -> str:
+    """What helps in place of a command where a table is a query or a Delta table.
+
+    >>> where_it_is_made("wage")
+    'Leave such rows out where the table is made; in a query: `where "wage" is not null`.'
+    """
+    return f'Leave such rows out where the table is made; in a query: `where "{column}" is not null`.'
+
+
 def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN) -> Rewriting:
     """Leave some columns out.
 

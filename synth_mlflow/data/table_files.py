@@ -148,7 +148,7 @@ def _dataset(path: Path) -> pa_dataset.Dataset:
 def _partitioning(files: Sequence[Path], base: Path) -> pa_dataset.Partitioning:
     """The columns that names of folders give: whole numbers, else texts; ``zip=01067`` is a text and keeps its zero."""
     values: dict[str, set[str]] = {}
-    for part in {part for each in files for part in each.relative_to(base).parts[:-1] if "=" in part}:
+    for part in dict.fromkeys(part for each in files for part in each.relative_to(base).parts[:-1] if "=" in part):
         name, _, value = part.partition("=")
         values.setdefault(unquote(name), set()).add(value)
     kinds = {name: pa.int64() if all(map(_is_whole, texts)) else pa.string() for name, texts in values.items()}

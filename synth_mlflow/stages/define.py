@@ -8,13 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from synth_mlflow.backends.real_rows import refuse_synthetic
-from synth_mlflow.data.addresses import Address, Place, absolute, place_of
+from synth_mlflow.data.addresses import Address, Place, absolute, is_rewritable, place_of
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markup import as_lines, as_text
-from synth_mlflow.data.rewriting import rows_with
+from synth_mlflow.data.rewriting import rows_with, where_it_is_made
 from synth_mlflow.data.schema import ColumnRule, TableSchema
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.sources.copies import copy_of
@@ -194,6 +194,8 @@ def _with_target(statement: Statement, found: ReadTable) -> str:
     target, rows = statement.facts.target, found.rows
     if target is None or target not in rows or not rows[target].isna().any() or rows[target].isna().all():
         return ""
+    if not is_rewritable(statement.facts.data):
+        return f" {where_it_is_made(target)}"
     missing = statement.wishes.rules.get(target, ColumnRule()).missing
     copy = rows_with(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
     return (

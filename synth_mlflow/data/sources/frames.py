@@ -23,6 +23,9 @@ class Frame(Address):
 
     table: Any = field(default=None, repr=False)
 
+    __eq__ = object.__eq__  # two tables of one kind have the same address
+    __hash__ = object.__hash__
+
     @classmethod
     def of(cls, table: Any) -> Frame:
         """The place that a table in memory is.
@@ -49,8 +52,8 @@ def fetch(address: Frame, folder: Path) -> Copy:
     try:
         pq.write_table(_as_arrow(address.table), path)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0] if isinstance(error, pa.ArrowException) else type(error).__name__
-        raise UsageError(f"the table in memory ({address}) cannot be read: {reason}", FIX) from None
+        told = error.args[1] if len(error.args) > 1 else type(error).__name__  # what else they say may hold values
+        raise UsageError(f"the table in memory ({address}) cannot be read: {told}.", FIX) from None
     return Copy(path, folder, address)
 
 

@@ -103,8 +103,13 @@ def _listed(store: Any, path: str, *, is_pattern: bool) -> dict[str, dict[str, A
     return {
         key: _described(info)
         for key, info in sorted(listed.items())
-        if info.get("type") == "file" and not key.endswith("/") and (is_pattern or key.lower().endswith(PARQUET))
+        if info.get("type") == "file" and not key.endswith("/") and (is_pattern or _is_part(store, key, path))
     }
+
+
+def _is_part(store: Any, key: str, path: str) -> bool:
+    inside = key.removeprefix(store._strip_protocol(path)).strip("/")
+    return inside.lower().endswith(PARQUET) and not any(part.startswith((".", "_")) for part in inside.split("/"))
 
 
 def _base(path: str) -> str:

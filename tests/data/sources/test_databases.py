@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
+from started import postgres, postgres_programs
 
 from synth_mlflow.data.addresses import place_of
 from synth_mlflow.data.digests import table_digest
@@ -119,3 +120,46 @@ def test_the_database_itself_refuses_to_write(shop):
         connection.exec_driver_sql(READ_ONLY["sqlite"])
         with pytest.raises(sqlalchemy.exc.OperationalError, match="readonly"):
             connection.exec_driver_sql("delete from rows")
+
+
+TYPES = """
+select 1.50::numeric(12,2) as price, 12345678901234567::numeric(18,0) as account, true as late, null::text as town,
+    '2024-03-31 01:30:00+01'::timestamptz as at, '2024-03-31 01:30'::timestamp as here, date '2024-02-29' as day,
+    '{"a": [1]}'::jsonb as facts, '6f1c7d0e-7f2a-4d9e-9c43-0d6c3b1f0a11'::uuid as id, 'x%y' as note
+union all select null, null, null, 'Ulm', null, null, null, null, null, '%s'
+"""
+
+
+def grown(url):
+    """Make a function that writes when a row is selected."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("create table written (n integer)")
+        connection.exec_driver_sql(
+            "create function grown() returns integer language sql as 'insert into written values (1) returning n'"
+        )
+    engine.dispose()
+
+
+@pytest.mark.slow
+def test_types_of_postgresql_are_kept_and_nothing_is_written(monkeypatch, command):
+    if postgres_programs() is None:
+        pytest.skip("PostgreSQL is not installed here (Debian: `apt-get install postgresql`)")
+    with postgres() as url:
+        monkeypatch.setenv("SHOP_DB", url)
+        schema = pq.read_schema(copy_of(place_of(f"sql:SHOP_DB:{TYPES}")).path)
+        types = {field.name: str(field.type) for field in schema}
+        assert types | {"price": "decimal128(3, 2)", "at": "timestamp[us, tz=UTC]", "here": "timestamp[us]"} == types
+        assert types | {"account": "int64", "late": "bool", "day": "date32[day]"} == types
+        assert types | {"facts": "string", "id": "string", "town": "string"} == types
+        rows = read_table(place_of(f"sql:SHOP_DB:{TYPES}"))
+        assert rows["account"].max() == 12345678901234567
+        assert rows["town"].isna().sum() == 1
+        with pytest.raises(UsageError, match="read-only transaction"):
+            grown(url)
+            read_table(place_of("sql:SHOP_DB:select grown() as n"))
+        with pytest.raises(UsageError, match="password authentication failed"):
+            monkeypatch.setenv("SHOP_DB", url.replace("ann:", "ann:wrong"))
+            read_table(place_of("sql:SHOP_DB:select 1 as n"))
