@@ -21,7 +21,7 @@ _PASSWORD = re.compile(r"(\w:/{1,3}[^/:@\s]*):(?:[^/\s]+|(?!\d+/)[^\s'\"]+)@")  
 # `12/34`, a port and a path to a web server, is rarely that after a database's host with an @ behind it
 _NUMBER_FIRST = re.compile(r"(\b(?!https?:)[a-z][\w+.-]*:/{1,3}[^/:@\s]*):\d+/[^?\s'\"]*@", re.IGNORECASE)
 _TOKEN = re.compile(r"(https?:/{1,3})[^/:@\s]+(?::x-oauth-basic)?@", re.IGNORECASE)  # in place of a name
-_SECRET_WORDS = "password|passwd|passphrase|pass|pwd|secret|token|key|sig|signature|credentials?"
+_SECRET_WORDS = "password|passwd|passphrase|pass|pwd|secret|token|key|sig|signature|credentials?|auth|jwt|bearer|sas"
 _SECRET_OPTION = re.compile(rf"([?&;#][^=&\s]*(?:{_SECRET_WORDS})=)[^&;\s'\"]+", re.IGNORECASE)
 _SECRET_SETTING = re.compile(
     r"((?:\b|%3B)(?:ssl)?(?:password|passwd|pwd|secret)(?:=|%3D))(?:(?!%3B)[^&;\s'\"])+", re.IGNORECASE

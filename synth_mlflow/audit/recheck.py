@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
 from synth_mlflow.checks import CheckResult, Metric, probe_from_json
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.tables import read_table
@@ -45,7 +45,7 @@ class Rechecked:
 
 
 def recheck(
-    project: Project, batch: StoredBatch, runs: Sequence[StoredRun], sources: Sequence[Path] = ()
+    project: Project, batch: StoredBatch, runs: Sequence[StoredRun], sources: Sequence[Place] = ()
 ) -> Iterator[Rechecked]:
     """Run some recorded checks of one batch again.
 
@@ -69,7 +69,7 @@ def recheck(
             yield Rechecked(run.run_id, run.name, differences)
 
 
-def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: Sequence[Path]) -> Iterator[str]:
+def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: Sequence[Place]) -> Iterator[str]:
     name, version = run.params[names.P_CHECK], run.params.get(names.P_CHECK_VERSION)
     installed = check_version(name)
     if version != installed:
@@ -93,7 +93,7 @@ def _policy(project: Project, run: StoredRun) -> Policy:
     return Policy.from_json(found)
 
 
-def _source_of(batch: StoredBatch, frozen: EvaluationSet, sources: Sequence[Path]) -> Path | None:
+def _source_of(batch: StoredBatch, frozen: EvaluationSet, sources: Sequence[Place]) -> Place | None:
     """The file among some that a batch was learned from, by its digest; None where it was learned from none."""
     learned = json.loads(batch.run.params[names.P_SOURCE])
     if learned["kind"] != "file":

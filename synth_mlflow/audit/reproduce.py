@@ -19,6 +19,7 @@ import pandas as pd
 
 from synth_mlflow.allowed_code import allowing_external
 from synth_mlflow.audit.replay import BatchReplayer, CannotError, RecordedSweep, ReplayedBatch, recorded_sweep
+from synth_mlflow.data.addresses import Place, recorded_place
 from synth_mlflow.data.digests import array_digest, canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markup import as_text, html_table
@@ -81,7 +82,7 @@ def reproduce(
     project: Project,
     handoff: str = "newest",
     *,
-    sources: Sequence[Path] = (),
+    sources: Sequence[Place] = (),
     allow_external: bool = False,
     python: str | None = None,
     sweep: bool = False,
@@ -114,7 +115,7 @@ def reproduce(
 
 
 def _reproduce(
-    project: Project, handoff: str, sources: Sequence[Path], allow_external: bool, python: str | None, sweep: bool
+    project: Project, handoff: str, sources: Sequence[Place], allow_external: bool, python: str | None, sweep: bool
 ) -> Reproduction:
     began = now_ms()
     found = handoff_run(project, handoff)
@@ -133,7 +134,7 @@ def _reproduce(
     return _recorded(project, new, found.run_id, recorded, (_versions(recorded, remade), tuple(steps)))
 
 
-def _by_digest(recorded: RecordedSweep, sources: Sequence[Path]) -> dict[str, pd.DataFrame]:
+def _by_digest(recorded: RecordedSweep, sources: Sequence[Place]) -> dict[str, pd.DataFrame]:
     schema = recorded.frozen.schema
     tables = [read_as(path, schema) for path in sources]
     project, frozen = recorded.project, recorded.frozen
@@ -153,8 +154,8 @@ def _tried(what: str, step: Callable[[], Step]) -> Step:
 def _real_rows(recorded: RecordedSweep, side: Literal["training", "evaluation"]) -> Step:
     def step() -> Step:
         project, params = recorded.project, recorded.frozen.run.params
-        kept = project.real_file or Path(params[names.P_DATA_PATH])
-        if params[names.P_ROW_STORAGE] != "rows" and not kept.is_file():
+        kept = project.real_file or recorded_place(params[names.P_DATA_PATH])
+        if params[names.P_ROW_STORAGE] != "rows" and isinstance(kept, Path) and not kept.exists():
             raise CannotError(f"they are kept by reference, and {kept} is not here: give them with `--data FILE`")
         rows = recorded.training if side == "training" else recorded.evaluation
         return Step(f"{side} rows", "identical", f"{len(rows):,} rows match the frozen digest")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from synth_mlflow.audit.recheck import recheck
 from synth_mlflow.backends.batch_writer import user_name
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.markup import checked_line, html_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
@@ -71,7 +72,7 @@ class SignRequest:
     """Whether the model may go into production: its version gets the alias `champion`."""
     output: Path | None = None
     """Where to write the document with everybody's signature: .html, .md or .json."""
-    sources: tuple[Path, ...] = ()
+    sources: tuple[Place, ...] = ()
     """Real rows that batches inside the model were learned from, where they are not the project's: a champion's checks
     are run again."""
 
@@ -179,7 +180,7 @@ def _inside(document: Document) -> list[str]:
     return [batch.run_id for batch in document.batches_in_model()]
 
 
-def _recheck(project: Project, run_ids: Sequence[str], sources: Sequence[Path]) -> tuple[str, ...]:
+def _recheck(project: Project, run_ids: Sequence[str], sources: Sequence[Place]) -> tuple[str, ...]:
     """Run every check of the batches inside the model again, before it becomes the champion; their run ids.
 
     Raises

@@ -6,12 +6,12 @@ import html
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from synth_mlflow.audit.recheck import recheck
 from synth_mlflow.audit.recompute import contradictions
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.references import ReferenceIndex
@@ -74,7 +74,7 @@ def verify(
     *,
     rng: np.random.Generator,
     deep: bool = False,
-    sources: Sequence[Path] = (),
+    sources: Sequence[Place] = (),
 ) -> Verification:
     """Recompute what the runs of a project vouch for: files, rows, records, verdicts, choices, models, documents.
 

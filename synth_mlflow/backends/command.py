@@ -29,6 +29,7 @@ from synth_mlflow.backends.batch_writer import (
 )
 from synth_mlflow.backends.real_rows import declared_source, real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.private import private_room, secret_in
 from synth_mlflow.data.provenance import Origin, record_in_file
@@ -139,7 +140,7 @@ def generate_by_command(
     purpose: str,
     slice: str | None = None,  # noqa: A002 - the word that users know
     params: Mapping[str, Any] | None = None,
-    source: Path | None = None,
+    source: Place | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
     pilot: bool = False,
 ) -> StoredBatch:

@@ -25,6 +25,7 @@ from synth_mlflow.backends.llm_evidence import LLMEvidence, Teacher, llm_notes, 
 from synth_mlflow.backends.llm_outlook import text_outlook
 from synth_mlflow.backends.real_rows import real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, refuse_time_limit
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.private import private_room
 from synth_mlflow.data.provenance import Origin, Record
@@ -65,7 +66,7 @@ def generate_by_llm(
     disagreement: Disagreement = "reject",
     budget: Budget = NO_BUDGET,
     params: Mapping[str, Any] | None = None,
-    source: Path | None = None,
+    source: Place | None = None,
     journal: Path | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
     pilot: bool = False,

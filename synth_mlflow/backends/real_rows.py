@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.checks import CheckInput, judge, sanitize_metrics
+from synth_mlflow.data.addresses import Place, place_of
 from synth_mlflow.data.chunks import distinctive_rows
 from synth_mlflow.data.columns import normalise, schema_of
 from synth_mlflow.data.digests import Hashes, keyed, row_digests, row_hashes, table_digest
@@ -102,7 +103,7 @@ _NONE = np.array([], dtype=np.uint64)
 CHANCE = 1e-6  # how rarely a file of real rows may be refused for rows that it shares with a batch by chance
 
 
-def refuse_synthetic(project: Project, path: Path, rows: pd.DataFrame) -> None:
+def refuse_synthetic(project: Project, path: Place, rows: pd.DataFrame) -> None:
     """Refuse a file that says it is synthetic, or rows that stand in a batch of any project on the server.
 
     Rows are compared by their salted digests. A row that is the same by chance is no proof: on tables of few coarse
@@ -238,10 +239,10 @@ def declared_source(
     if source == "training":
         n_rows = int(frozen.run.params[names.P_TRAINING_ROWS])
         return None, Source("training", frozen.training_digest, n_rows)
-    return read_source(project, frozen, beside / source)
+    return read_source(project, frozen, place_of(source, beside))
 
 
-def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -> tuple[pd.DataFrame, Source]:
+def real_members(project: Project, frozen: EvaluationSet, source: Place | None) -> tuple[pd.DataFrame, Source]:
     """The real rows that a generator may learn from: the training rows, or another source."""
     if source is not None:
         return read_source(project, frozen, source)
@@ -249,7 +250,7 @@ def real_members(project: Project, frozen: EvaluationSet, source: Path | None) -
     return members, Source("training", frozen.training_digest, len(members))
 
 
-def read_source(project: Project, frozen: EvaluationSet, path: Path) -> tuple[pd.DataFrame, Source]:
+def read_source(project: Project, frozen: EvaluationSet, path: Place) -> tuple[pd.DataFrame, Source]:
     """Real rows from another file; a UsageError if any are synthetic, or they hold something of the evaluation set.
 
     Rows that equal an evaluation row by chance are left out; the digest is that of the whole file.

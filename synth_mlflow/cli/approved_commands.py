@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 import click
 
 from synth_mlflow.cli import options, output
-from synth_mlflow.cli.options import DATA_HELP, GlobalOptions, OptionalPath, OptionalText, real_rows_option, shared
+from synth_mlflow.cli.options import (
+    DATA_HELP,
+    GlobalOptions,
+    OptionalPath,
+    OptionalTable,
+    OptionalText,
+    real_rows_option,
+    shared,
+)
 from synth_mlflow.cli.session import open_workflow, quiet_mlflow
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.approved_names import FORMATS, parse_name
 from synth_mlflow.errors import UsageError
 
@@ -53,14 +62,14 @@ def approve(
 @click.argument("address")
 @click.option("--output", "target", type=OptionalPath(), required=True, help="The Parquet file to write.")
 @click.option("--run", "run_id", type=OptionalText(), metavar="RUN", help="Log it as a dataset input of this run.")
-@click.option("--data", type=OptionalPath(), help=DATA_HELP)
+@click.option("--data", type=OptionalTable(), help=DATA_HELP)
 @shared
 def fetch(
     given: GlobalOptions,
     address: str,
     target: Path,
     run_id: str | None,
-    data: Path | None,
+    data: Place | None,
 ) -> None:
     """Write the rows of ADDRESS (PROJECT/NAME@approved or PROJECT/NAME/2) to a file, if its gate is open.
 
@@ -88,14 +97,14 @@ def fetch(
 @click.option("--format", "format_name", required=True, type=click.Choice(FORMATS),
               help="Parquet, a Delta table, a dataset folder, an evaluation dataset of MLflow.")  # fmt: skip
 @click.option("--output", "target", type=OptionalPath(), help="A new folder; not for mlflow.")
-@click.option("--data", type=OptionalPath(), help=DATA_HELP)
+@click.option("--data", type=OptionalTable(), help=DATA_HELP)
 @shared
 def publish(
     given: GlobalOptions,
     address: str,
     format_name: str,
     target: Path | None,
-    data: Path | None,
+    data: Place | None,
 ) -> None:
     """Write the rows of ADDRESS for another tool, with their provenance; they are read back and compared."""
     quiet_mlflow()

@@ -11,9 +11,19 @@ import click
 from click.core import ParameterSource
 
 from synth_mlflow.cli import options, output
-from synth_mlflow.cli.options import GlobalOptions, OptionalPath, OptionalText, Rows, Setting, real_rows_option, shared
+from synth_mlflow.cli.options import (
+    GlobalOptions,
+    OptionalPath,
+    OptionalTable,
+    OptionalText,
+    Rows,
+    Setting,
+    real_rows_option,
+    shared,
+)
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_verdicts
+from synth_mlflow.data.addresses import Place
 
 PILOT_ROWS = 200
 AUTO = "auto"
@@ -47,7 +57,7 @@ class GenerateOptions:
     part: str | None
     params: tuple[tuple[str, Any], ...]
     batches: int
-    source: Path | None
+    source: Place | None
     version: str | None
     command: str | None
     timeout: float | None
@@ -64,7 +74,7 @@ class GenerateOptions:
     max_cost: float | None
     max_minutes: float | None
     pilot: bool
-    made: Path | None
+    made: Place | None
     record: Path | None
 
     @property
@@ -84,7 +94,7 @@ class GenerateOptions:
 @click.option(
     "--batches", type=click.IntRange(1), default=1, show_default=True, help="Batches with seeds from SEED on."
 )
-@click.option("--source", type=OptionalPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--source", type=OptionalTable(), help="Learn from these real rows instead of the training rows.")
 @click.option("--generator-version", "version", type=OptionalText(), metavar="VERSION",
               help="Of a command, or of module:callable outside of git.")  # fmt: skip
 @click.option("--command", type=OptionalText(), metavar="TEMPLATE",
@@ -114,7 +124,7 @@ class GenerateOptions:
               help="Ask llm:MODEL for so long; the batch has the rows until then.")  # fmt: skip
 @click.option("--pilot", is_flag=True,
               help="200 rows, validated at once, and a page of them beside real ones to read.")  # fmt: skip
-@click.option("--from", "made", type=OptionalPath(), help="Take in a file that was made elsewhere.")
+@click.option("--from", "made", type=OptionalTable(), help="Take in a file that was made elsewhere.")
 @click.option("--record", type=OptionalPath(), help="Its provenance, as YAML.")
 @real_rows_option
 @shared
@@ -186,7 +196,7 @@ def _of_llm(asked: GenerateOptions) -> dict[str, Any]:
     }
 
 
-def _judge(workflow: Any, found: list[Any], source: Path | None, *, as_json: bool) -> None:
+def _judge(workflow: Any, found: list[Any], source: Place | None, *, as_json: bool) -> None:
     from synth_mlflow.tracking import names
 
     verdicts = [workflow.validate(batch, source=source) for batch in found]

@@ -15,6 +15,8 @@ import click
 
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.cli import output
+from synth_mlflow.data.addresses import Place, place_of
+from synth_mlflow.data.sources.copies import one_command
 
 DATA_HELP = "Where real rows that are kept by reference lie now."
 
@@ -29,7 +31,7 @@ class GlobalOptions:
     quiet: bool
     debug: bool
     allow_code: tuple[str | None, ...]
-    real_file: Path | None = None
+    real_file: Place | None = None
     """Given with `--data` to a verb that takes `real_rows_option`."""
 
 
@@ -70,7 +72,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
             **{field.name: given.pop(field.name) for field in fields(GlobalOptions) if field.name in given}
         )
         given_names = ",".join(text for text in taken.allow_code if text)  # an MLproject parameter is one text
-        with allowing(name.strip() for name in given_names.split(",") if name.strip()):
+        with one_command(), allowing(name.strip() for name in given_names.split(",") if name.strip()):
             return command(taken, **given)
 
     for option in reversed(_OPTIONS):
@@ -101,7 +103,17 @@ class OptionalCount(click.ParamType[Any]):
         return int(text) if text else None
 
 
-real_rows_option = click.option("--data", "real_file", type=OptionalPath(), help=DATA_HELP)
+class OptionalTable(click.ParamType[Any]):
+    """A table that may be given as '' for none: a path or an address."""
+
+    name = "table"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place | None:
+        """None for a blank text."""
+        return place_of(value) if not isinstance(value, str) or value.strip() else None
+
+
+real_rows_option = click.option("--data", "real_file", type=OptionalTable(), help=DATA_HELP)
 """Of a verb that needs the real rows, or the key of their digests, and has no other `--data`."""
 
 

@@ -12,6 +12,7 @@ from synth_mlflow.cli import output
 from synth_mlflow.cli.options import (
     GlobalOptions,
     OptionalPath,
+    OptionalTable,
     Ratios,
     Repeats,
     Rows,
@@ -21,6 +22,7 @@ from synth_mlflow.cli.options import (
     shared,
 )
 from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.errors import SynthError
 
 if TYPE_CHECKING:
@@ -53,14 +55,14 @@ def demo(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option("--from", "table", type=OptionalPath(), metavar="TABLE",
+@click.option("--from", "table", type=OptionalTable(), metavar="TABLE",
               help="Fill in what this table shows: target, task, metric, columns.")  # fmt: skip
 @click.option("--target", metavar="COLUMN", help="With --from: the column to predict.")
 @shared
 def init(
     given: GlobalOptions,
     folder: Path | None,
-    table: Path | None,
+    table: Place | None,
     target: str | None,
 ) -> None:
     """Write problem.md and limits.md into FOLDER, to be filled in by people, and an MLproject for `mlflow run`.
@@ -89,7 +91,7 @@ def init(
 @click.option("--param", "params", type=Setting(), multiple=True, help="A parameter of the generator.")
 @click.option("--rows", type=Rows(), default="auto", show_default=True, help="How many rows to make.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every stage.")
-@click.option("--source", type=OptionalPath(), help="Learn from these real rows instead of the training rows.")
+@click.option("--source", type=OptionalTable(), help="Learn from these real rows instead of the training rows.")
 @click.option("--ratios", type=Ratios(), default="0,25,50,75", show_default=True, help="Synthetic shares, in percent.")
 @click.option("--repeats", type=Repeats(), help="Of the sweep.  [default: 6; 3 where a command takes a minute]")
 @click.option("--output", "handoff", type=OptionalPath(), default="handoff.html", show_default=True,
@@ -103,7 +105,7 @@ def run_all(
     params: tuple[tuple[str, Any], ...],
     rows: int | None,
     seed: int,
-    source: Path | None,
+    source: Place | None,
     ratios: tuple[float, ...],
     repeats: int | None,
     handoff: Path | None,
@@ -182,7 +184,7 @@ def _rerun(workflow: Workflow) -> str:
 
 
 @click.command()
-@click.option("--new-data", type=OptionalPath(), help="The real rows of today; those not seen yet are counted.")
+@click.option("--new-data", type=OptionalTable(), help="The real rows of today; those not seen yet are counted.")
 @click.option("--statement", type=OptionalPath(), help="problem.md as it stands today.")
 @click.option("--generator-version", "versions", multiple=True, metavar="NAME=VERSION",
               help="The present version of a generator, if not what is installed.")  # fmt: skip
@@ -190,7 +192,7 @@ def _rerun(workflow: Workflow) -> str:
 @shared
 def check(
     given: GlobalOptions,
-    new_data: Path | None,
+    new_data: Place | None,
     statement: Path | None,
     versions: tuple[str, ...],
 ) -> int:

@@ -18,8 +18,17 @@ import click
 
 from synth_mlflow.cli import options, output
 from synth_mlflow.cli.approved_commands import tell_calls, tell_readers
-from synth_mlflow.cli.options import DATA_HELP, GlobalOptions, OptionalPath, OptionalText, real_rows_option, shared
+from synth_mlflow.cli.options import (
+    DATA_HELP,
+    GlobalOptions,
+    OptionalPath,
+    OptionalTable,
+    OptionalText,
+    real_rows_option,
+    shared,
+)
 from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.errors import EvidenceError, UsageError
 
 if TYPE_CHECKING:
@@ -33,13 +42,13 @@ EVALUATION_ROWS_FOUND = 4
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=OptionalTable())
 @click.option("--rows-to", type=OptionalPath(), help="Write the origin of every row to this CSV file.")
 @real_rows_option
 @shared
 def identify(
     given: GlobalOptions,
-    file: Path,
+    file: Place,
     rows_to: Path | None,
 ) -> int:
     """Which rows of any table FILE are synthetic, real or unknown; exits with 4 where some are evaluation rows."""
@@ -155,7 +164,7 @@ DIFFERENT = 4
     "--batch", "batches", type=OptionalText(), multiple=True, help="Suspect this batch; by default every one."
 )
 @click.option("--repeats", type=click.IntRange(3), default=16, show_default=True, help="Draws of the rows.")
-@click.option("--data", type=OptionalPath(), help=DATA_HELP)
+@click.option("--data", type=OptionalTable(), help=DATA_HELP)
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
 @click.option("--allow-external", is_flag=True, help="Run the commands that fitted the recorded model.")
 @shared
@@ -165,7 +174,7 @@ def blame(
     ratio: float | None,
     batches: tuple[str | None, ...],
     repeats: int,
-    data: Path | None,
+    data: Place | None,
     jobs: int,
     allow_external: bool,
 ) -> None:
@@ -191,9 +200,9 @@ def blame(
 
 @click.command()
 @click.argument("handoff", default="newest")
-@click.option("--source", "sources", type=OptionalPath(), multiple=True,
+@click.option("--source", "sources", type=OptionalTable(), multiple=True,
               help="Real rows that a batch learned from and the server does not hold.")  # fmt: skip
-@click.option("--data", type=OptionalPath(), help=DATA_HELP)
+@click.option("--data", type=OptionalTable(), help=DATA_HELP)
 @click.option("--allow-external", is_flag=True,
               help="Run commands, call services, and load code that only a record names.")  # fmt: skip
 @click.option(
@@ -207,7 +216,7 @@ def reproduce(
     given: GlobalOptions,
     handoff: str,
     sources: tuple[Path | None, ...],
-    data: Path | None,
+    data: Place | None,
     allow_external: bool,
     external: str | None,
     python: str | None,
@@ -294,7 +303,7 @@ def retract(
 @click.command()
 @click.argument("run_id", metavar="[RUN]", required=False)
 @click.option("--deep", is_flag=True, help="Run every check again from its rows; else one, by chance.")
-@click.option("--source", "sources", type=OptionalPath(), multiple=True,
+@click.option("--source", "sources", type=OptionalTable(), multiple=True,
               help="Real rows that a batch was learned from and the server does not hold.")  # fmt: skip
 @real_rows_option
 @shared

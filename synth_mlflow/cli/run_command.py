@@ -14,6 +14,7 @@ from synth_mlflow.cli.generate_command import AUTO
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import percent, read_ratios
 from synth_mlflow.data.task import SCORED
@@ -64,7 +65,7 @@ class Plan:
     repeats: int | None = None
     """Fits at every ratio; None leaves that to the sweep."""
     handoff: Path | None = None
-    source: Path | None = None
+    source: Place | None = None
     """Other real rows that the generator learns from; None for the training rows."""
     ratios: tuple[float, ...] = RATIOS
     """Shares of synthetic rows that are swept."""

@@ -14,6 +14,7 @@ from synth_mlflow.cli.options import (
     GlobalOptions,
     OptionalCount,
     OptionalPath,
+    OptionalTable,
     OptionalText,
     Ratios,
     Repeats,
@@ -25,6 +26,7 @@ from synth_mlflow.cli.options import (
 )
 from synth_mlflow.cli.review_command import leave_sheet
 from synth_mlflow.cli.session import open_workflow
+from synth_mlflow.data.addresses import Place
 
 GATE_CLOSED = 3
 
@@ -85,7 +87,7 @@ def _held_out(problem: Any) -> str:
               help="Of a random split: keep equal rows on one side [default], or split them too.")  # fmt: skip
 @click.option("--store", type=click.Choice(["rows", "reference"]), default="rows", show_default=True,
               help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
-@click.option("--data", type=OptionalPath(), help="Where the real rows are now, if not where `define` found them.")
+@click.option("--data", type=OptionalTable(), help="Where the real rows are now, if not where `define` found them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random cut.")
 @fit_commands
 @shared
@@ -95,7 +97,7 @@ def freeze(
     time: str | None,
     equal_rows: Any,
     store: Any,
-    data: Path | None,
+    data: Place | None,
     seed: int,
     train_command: str,
     predict_command: str,
@@ -155,7 +157,7 @@ def freeze(
 @click.command()
 @click.argument("batch", type=OptionalText(), default="", shell_complete=options.batches)
 @click.option(
-    "--source", type=OptionalPath(), help="The real rows that a batch was learned from, if not the project's."
+    "--source", type=OptionalTable(), help="The real rows that a batch was learned from, if not the project's."
 )
 @click.option("--review", type=OptionalCount(), metavar="N",
               help="Judge nothing: leave a blind sheet of N rows of BATCH for people, half of them real.")  # fmt: skip
@@ -165,7 +167,7 @@ def freeze(
 def validate(
     given: GlobalOptions,
     batch: str | None,
-    source: Path | None,
+    source: Place | None,
     review: int | None,
     folder: Path | None,
 ) -> int:
@@ -198,7 +200,7 @@ def validate(
 @click.option("--batch", "batches", type=OptionalText(), multiple=True, shell_complete=options.batches,
               help="Sweep this batch; by default all that passed.")  # fmt: skip
 @click.option("--refine", is_flag=True, help="Sweep the midpoints around the peak as well.")
-@click.option("--extra-real", type=OptionalPath(), help="Held-back real rows, to compare the synthetic ones with.")
+@click.option("--extra-real", type=OptionalTable(), help="Held-back real rows, to compare the synthetic ones with.")
 @click.option("--jobs", type=int, default=-1, show_default=True, help="Fits at a time; -1 takes every core.")
 @click.option("--by", type=click.Choice(["generator"]), help="Sweep each generator's batches, and all together.")
 @click.option("--axis", type=click.Choice(["ratio", "weight", "slice", "mix"]), default="ratio", show_default=True,
@@ -223,7 +225,7 @@ def sweep(
     batches: tuple[str | None, ...],
     jobs: int,
     refine: bool,
-    extra_real: Path | None,
+    extra_real: Place | None,
     by: Any,
     axis: Any,
     weights: tuple[float, ...] | None,
@@ -269,19 +271,19 @@ def sweep(
 @click.command()
 @click.option("--output", "target", type=OptionalPath(), help="Also write this file: .html, .md or .json.")
 @click.option("--limits", type=OptionalPath(), help="limits.md; else the one beside problem.md.")
-@click.option("--data", type=OptionalPath(), help=f"{DATA_HELP} The first report of a sweep asks for them.")
+@click.option("--data", type=OptionalTable(), help=f"{DATA_HELP} The first report of a sweep asks for them.")
 @click.option("--sign", "signer", metavar="NAME", help="Write no new document: sign the newest one in this name.")
 @click.option("--role", help="As what: `model owner`, `data steward`; with --sign.")
 @click.option("--handoff", metavar="RUN", help="The handoff to sign, if not the newest.")
 @click.option("--champion", is_flag=True, help="With --sign: give the model the alias `champion`.")
-@click.option("--source", "sources", type=OptionalPath(), multiple=True,
+@click.option("--source", "sources", type=OptionalTable(), multiple=True,
               help="With --champion: real rows that a batch was learned from; its checks are run again.")  # fmt: skip
 @shared
 def report(
     given: GlobalOptions,
     target: Path | None,
     limits: Path | None,
-    data: Path | None,
+    data: Place | None,
     signer: str | None,
     role: str | None,
     handoff: str | None,

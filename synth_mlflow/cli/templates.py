@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.proposal import facts_as_text, propose
 from synth_mlflow.errors import UsageError
 
@@ -30,7 +31,7 @@ LARGE_AREA = 750  # before that year, larger tumours went elsewhere
 DEMO_SEED = 0
 
 
-def write_templates(folder: Path, table: Path | None = None, target: str | None = None) -> list[Path]:
+def write_templates(folder: Path, table: Place | None = None, target: str | None = None) -> list[Path]:
     """Write problem.md and limits.md to be filled in, and the MLproject of `mlflow run` where there is none.
 
     Parameters
@@ -61,13 +62,30 @@ def write_templates(folder: Path, table: Path | None = None, target: str | None 
         return [*written, *([] if project.exists() else [_write(project, _text(MLPROJECT))])]
 
 
-def _filled_in(template: str, folder: Path, table: Path, target: str | None) -> str:
+def _filled_in(template: str, folder: Path, table: Place, target: str | None) -> str:
     """The template with the facts that the table shows; the questions to people stay."""
     found = propose(table, target)
-    data = os.path.relpath(table.resolve(), folder.resolve())
-    facts = facts_as_text(found, table.name.partition(".")[0], Path(data).as_posix())
+    facts = facts_as_text(found, table.name.partition(".")[0], _data_line(folder, table))
     _, _, prose = template.removeprefix("---\n").partition("\n---\n")
     return f"---\n{facts}\n---\n{prose}"
+
+
+def _data_line(folder: Path, table: Place) -> str:
+    """What `data` says of a table: its path from the folder, or its address.
+
+    Raises
+    ------
+    UsageError
+        If the address holds a secret, which would be recorded with problem.md.
+    """
+    if isinstance(table, Path):
+        return Path(os.path.relpath(table.resolve(), folder.resolve())).as_posix()
+    if not table.is_recordable:
+        raise UsageError(
+            f"{table} holds a password or a signature, which problem.md would record.",
+            "Set a variable of the environment to the address, and name it: `--from env:VARIABLE`.",
+        )
+    return table.text
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def as_pandas(table: Any, what: str = "the table") -> pd.DataFrame:
     """
     if isinstance(table, pd.DataFrame):
         return table
-    kind = f"{type(table).__module__}.{type(table).__qualname__}".removeprefix("builtins.")
+    kind = kind_of(table)
     if isinstance(table, dict):
         return _from_columns(table, what)
     known: Any = nw.from_native(table, pass_through=True)
@@ -181,6 +181,15 @@ def as_pandas(table: Any, what: str = "the table") -> pd.DataFrame:
         raise UsageError(
             f"{what}, a {kind}, cannot be turned into a pandas table: {type(error).__name__}.", FIX
         ) from None
+
+
+def kind_of(table: Any) -> str:
+    """What an object is, by its type's name.
+
+    >>> kind_of({}), kind_of(pd.Series([1]))
+    ('dict', 'pandas.Series')
+    """
+    return f"{type(table).__module__}.{type(table).__qualname__}".removeprefix("builtins.")
 
 
 def _from_columns(table: dict[Any, Any], what: str) -> pd.DataFrame:

@@ -7,14 +7,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
+from synth_mlflow.data.addresses import Place, is_rewritable
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.rewriting import rows_with
+from synth_mlflow.data.rewriting import rows_with, where_it_is_made
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import ReadTable, infer_table
 from synth_mlflow.data.splits import panel_of
@@ -60,13 +60,13 @@ class Proposal:
         return self.targets[0]
 
 
-def propose(path: Path, target: str | None = None) -> Proposal:
+def propose(path: Place, target: str | None = None) -> Proposal:
     """Look at a table as `define` will, and say what its facts probably are.
 
     Parameters
     ----------
-    path : Path
-        CSV or Parquet.
+    path : Path or Address
+        Of a table.
     target : str, optional
         The column to predict, where it is known.
 
@@ -103,16 +103,18 @@ def propose(path: Path, target: str | None = None) -> Proposal:
     )
 
 
-def _refuse_missing(target: pd.Series, path: Path, found: ReadTable) -> None:
+def _refuse_missing(target: pd.Series, path: Place, found: ReadTable) -> None:
     n_missing = int(target.isna().sum())
     if not 0 < n_missing < len(target):
         return
-    copy = rows_with(str(target.name), str(path), form=found.table.csv or CsvFormat())
-    begin = f"synth-mlflow init --from {shlex.quote(copy.path)} --target {shlex.quote(str(target.name))}"
+    name = str(target.name)
+    copy = rows_with(name, str(path), form=found.table.csv or CsvFormat())
+    begin = f"synth-mlflow init --from {shlex.quote(copy.path)} --target {shlex.quote(name)}"
+    write = f"Write a table of the other rows and begin with it:\n  {copy.command}\n  {begin}"
     raise UsageError(
-        f"{path}: the target {str(target.name)!r} is missing in {n_missing:,} of {len(target):,} rows; a row without "
+        f"{path}: the target {name!r} is missing in {n_missing:,} of {len(target):,} rows; a row without "
         "it can neither train nor judge a model.",
-        f"Write a table of the other rows and begin with it:\n  {copy.command}\n  {begin}",
+        write if is_rewritable(str(path)) else where_it_is_made(name),
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 
 import yaml
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Kind
 from synth_mlflow.data.digests import canonical_json, text_digest
 from synth_mlflow.data.markup import is_storable, read_plain
@@ -162,7 +163,7 @@ class Record:
             raise UsageError(f"this is no provenance record: {error!r}.") from error
 
 
-def record_in_file(path: Path) -> Record | None:
+def record_in_file(path: Place) -> Record | None:
     """The record inside a data file's own metadata; None where it carries none."""
     found = file_metadata(path).get(METADATA_KEY)
     return Record.from_json(found.decode()) if found is not None else None

@@ -7,8 +7,8 @@ import re
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
+from synth_mlflow.data.addresses import Address, place_of
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.table_files import FEATHER_SUFFIXES, JSON_SUFFIXES, TEXT_SUFFIXES
 
@@ -49,6 +49,15 @@ def rows_with(column: str, path: str, *, missing: Collection[str] = (), form: Cs
     return _rewriting(path, f"with_{column}", change, form)
 
 
+def where_it_is_made(column: str) -> str:
+    """What helps in place of a command where a table is a query or a Delta table.
+
+    >>> where_it_is_made("wage")
+    'Leave such rows out where the table is made; in a query: `where "wage" is not null`.'
+    """
+    return f'Leave such rows out where the table is made; in a query: `where "{column}" is not null`.'
+
+
 def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN) -> Rewriting:
     """Leave some columns out.
 
@@ -62,10 +71,12 @@ def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN
 
 
 def _rewriting(path: str, change_in_words: str, change: str, form: CsvFormat) -> Rewriting:
-    stem = Path(path).name.partition(".")[0]
+    place = place_of(path)
+    stem = place.name.partition(".")[0]
     read, write, suffix = _calls(path.lower(), form)
     word = re.sub(r"\W+", "_", change_in_words)
-    written = str(Path(path).with_name(f"{stem}_{word}{suffix}"))
+    name = f"{stem}_{word}{suffix}"
+    written = name if isinstance(place, Address) else str(place.with_name(name))
     code = (
         f"import pandas as pd; pd.{read.format(_quoted(path))}{change}.reset_index(drop=True)"
         f".{write.format(_quoted(written))}"

@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from synth_mlflow.data.addresses import data_text
 from synth_mlflow.data.column_inference import ColumnFacts, CsvFacts
 from synth_mlflow.data.constraints import Constraints, as_texts, parse_constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
@@ -185,11 +186,19 @@ class Facts(_Strict):
     validation: dict[str, Any] = {}
     rerun_when: dict[str, Any] = RERUN_WHEN
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _as_address(cls, value: object) -> object:
+        return data_text(value)
+
     @field_validator("data")
     @classmethod
     def _no_password(cls, value: str) -> str:
         if without_passwords(value) != value:
-            raise ValueError("holds a password, which would be recorded: give the path of a file")
+            raise ValueError(
+                "holds a password or a signature, which would be recorded: set a variable of the environment to the "
+                "address, and write `{url_env: VARIABLE}`"
+            )
         return value
 
     @field_validator("constraints", mode="before")

@@ -10,6 +10,7 @@ import glob
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
@@ -29,6 +30,7 @@ PARQUET = ".parquet"
 SUFFIXES = (*TEXT_SUFFIXES, PARQUET, *FEATHER_SUFFIXES, *JSON_SUFFIXES)
 USUAL = ".csv, .tsv (also .gz, .bz2, .xz), .parquet (also a folder of such files), .feather, .jsonl"
 PIECE_ROWS = 100_000
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _INDEX = re.compile(r"__index_level_\d+__")  # by pandas, in place of an index without a name
 
 
@@ -137,10 +139,25 @@ def _dataset(path: Path) -> pa_dataset.Dataset:
     """Several Parquet files as one table, with the columns that names of folders such as ``year=2024`` give."""
     files = parquet_files(path)
     base = _base(path) if not path.is_file() else path.parent
-    hive = None if path.is_file() else pa_dataset.HivePartitioning.discover(infer_dictionary=False)
+    hive = None if path.is_file() else _partitioning(files, base)
     return pa_dataset.dataset(
         [str(each) for each in files], format="parquet", partitioning=hive, partition_base_dir=str(base)
     )
+
+
+def _partitioning(files: Sequence[Path], base: Path) -> pa_dataset.Partitioning:
+    """The columns that names of folders give: whole numbers, else texts; ``zip=01067`` is a text and keeps its zero."""
+    values: dict[str, set[str]] = {}
+    for part in dict.fromkeys(part for each in files for part in each.relative_to(base).parts[:-1] if "=" in part):
+        name, _, value = part.partition("=")
+        values.setdefault(unquote(name), set()).add(value)
+    kinds = {name: pa.int64() if all(map(_is_whole, texts)) else pa.string() for name, texts in values.items()}
+    return pa_dataset.partitioning(pa.schema(list(kinds.items())), flavor="hive")
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a value is a number that is written back as the same text, or missing."""
+    return text == _NO_VALUE or (re.fullmatch(r"0|-?[1-9]\d{0,17}", text) is not None)
 
 
 def _whole(path: Path) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Read and write tables: the files of :mod:`synth_mlflow.data.table_files` in, Parquet out.
+"""Read and write tables: the files of :mod:`synth_mlflow.data.table_files` and all addresses in, Parquet out.
 
 Room in memory: a small file may hold a table that no machine can, so it is asked how large it is first.
 """
@@ -18,12 +18,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, normalise
 from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, without_gaps
 from synth_mlflow.data.csv_format import CsvFormat, csv_format, read_texts
 from synth_mlflow.data.json_lines import line_style, open_bytes
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import RawTable, infer_table
+from synth_mlflow.data.sources.copies import opened
 from synth_mlflow.data.table_files import (
     JSON_SUFFIXES,
     PARQUET,
@@ -40,7 +42,7 @@ from synth_mlflow.data.table_files import (
 from synth_mlflow.errors import UsageError
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(place: Place) -> pd.DataFrame:
     """A normalised table from a file; what is ambiguous in it stays text.
 
     Raises
@@ -48,10 +50,10 @@ def read_table(path: Path) -> pd.DataFrame:
     UsageError
         If the file is missing, empty, no table, or holds columns that no table here may have.
     """
-    return infer_table(raw_table(path), Wishes()).rows
+    return infer_table(raw_table(place), Wishes()).rows
 
 
-def raw_table(path: Path, *, separator: str | None = None, encoding: str | None = None) -> RawTable:
+def raw_table(place: Place, *, separator: str | None = None, encoding: str | None = None) -> RawTable:
     """A table as its file holds it: the texts of a CSV file, the types of one that has types.
 
     Raises
@@ -59,6 +61,11 @@ def raw_table(path: Path, *, separator: str | None = None, encoding: str | None 
     UsageError
         If the file is missing, empty, or no table.
     """
+    with opened(place) as path:
+        return _raw_table(path, separator, encoding)
+
+
+def _raw_table(path: Path, separator: str | None, encoding: str | None) -> RawTable:
     typed = is_typed(path)
     with _readable(path):
         refuse_larger_than_memory(path)
@@ -75,12 +82,14 @@ def raw_table(path: Path, *, separator: str | None = None, encoding: str | None 
     return raw
 
 
-def read_as(path: Path, schema: Schema, *, csv: CsvFormat | None = None, ignored: Collection[str] = ()) -> pd.DataFrame:
+def read_as(
+    place: Place, schema: Schema, *, csv: CsvFormat | None = None, ignored: Collection[str] = ()
+) -> pd.DataFrame:
     """A table from a file, read by a schema that is known; with exactly its columns.
 
     Parameters
     ----------
-    path : Path
+    place : Path or Address
     schema : Schema
     csv : CsvFormat, optional
         How a CSV file is written; found out where it is not given.
@@ -93,15 +102,16 @@ def read_as(path: Path, schema: Schema, *, csv: CsvFormat | None = None, ignored
         If the file cannot be read, or does not have the columns and kinds of the schema; all are named at once.
     """
     told = {} if csv is None else {"separator": csv.separator, "encoding": csv.encoding}
-    rows = given_rows(raw_table(path, **told))
-    return conform(rows.drop(columns=[name for name in ignored if name in rows]), schema, str(path))
+    rows = given_rows(raw_table(place, **told))
+    return conform(rows.drop(columns=[name for name in ignored if name in rows]), schema, str(place))
 
 
-def read_real(path: Path, table: TableSchema) -> pd.DataFrame:
+def read_real(place: Place, table: TableSchema) -> pd.DataFrame:
     """The real rows that a schema was inferred from, or others of it; without the ignored columns."""
     ignored = [column.name for column in table.columns if column.role == "ignored"]
-    csv = None if is_typed(path) else table.csv
-    return read_as(path, table.schema, csv=csv, ignored=ignored)
+    with opened(place) as path:
+        csv = None if is_typed(path) else table.csv
+    return read_as(place, table.schema, csv=csv, ignored=ignored)
 
 
 def given_rows(raw: RawTable) -> pd.DataFrame:
@@ -128,7 +138,7 @@ def _with_turns(column: pd.Series) -> pd.Series:
     return column.map(lambda cell: None if cell is None else canonical(without_gaps(list(cell)))).astype("str")
 
 
-def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
+def table_pieces(place: Place) -> Iterator[pd.DataFrame]:
     """The rows of a file in pieces, as it holds them: Parquet is never in memory as a whole, other files are.
 
     Raises
@@ -136,16 +146,17 @@ def table_pieces(path: Path) -> Iterator[pd.DataFrame]:
     UsageError
         As in `read_table`.
     """
-    if suffix_of(path) != PARQUET:
-        yield given_rows(raw_table(path))
-        return
-    n_rows = 0
-    with _readable(path):
-        for rows in _parquet_pieces(path):
-            n_rows += len(rows)
-            yield rows.reset_index(drop=True)
-    if not n_rows:
-        raise _no_rows(path)
+    with opened(place) as path:
+        if suffix_of(path) != PARQUET:
+            yield given_rows(_raw_table(path, None, None))
+            return
+        n_rows = 0
+        with _readable(path):
+            for rows in _parquet_pieces(path):
+                n_rows += len(rows)
+                yield rows.reset_index(drop=True)
+        if not n_rows:
+            raise _no_rows(path)
 
 
 def _parquet_pieces(path: Path) -> Iterator[pd.DataFrame]:
@@ -157,7 +168,7 @@ def _parquet_pieces(path: Path) -> Iterator[pd.DataFrame]:
             yield exact_pandas(pa.Table.from_batches([batch]))
 
 
-def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_known(place: Place, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """What a file has of a schema's columns, cells as they are written, and the names of its other columns.
 
     The table is not normalised: the other columns may hold anything, a nameless index among them.
@@ -167,6 +178,11 @@ def read_known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...
     UsageError
         If the file is missing, or no table.
     """
+    with opened(place) as path:
+        return _known(path, schema)
+
+
+def _known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
     typed = is_typed(path)
     with _readable(path):
         if typed:
@@ -187,12 +203,13 @@ def write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, byte
     pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {})}), path)
 
 
-def file_metadata(path: Path) -> dict[bytes, bytes]:
+def file_metadata(place: Place) -> dict[bytes, bytes]:
     """The key-value metadata of a Parquet file; empty for any other kind of file."""
-    if path.is_dir() or not path.name.lower().endswith(PARQUET):
-        return {}
-    with _readable(path):
-        return dict(pq.read_schema(path).metadata or {})
+    with opened(place) as path:
+        if path.is_dir() or not path.name.lower().endswith(PARQUET):
+            return {}
+        with _readable(path):
+            return dict(pq.read_schema(path).metadata or {})
 
 
 def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:

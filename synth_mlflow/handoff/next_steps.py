@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synth_mlflow.data.addresses import is_rewritable
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.rewriting import without_columns
 from synth_mlflow.data.statement import LARGER_SHARE
@@ -138,7 +139,15 @@ def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
     reasons = [reason for check in failed if check.check in ("fidelity", "privacy") for reason in check.reasons]
     named = re.findall(r"^\w+ of '(.+?)' is ", "\n".join(reasons), flags=re.MULTILINE)
     columns = [name for name in dict.fromkeys(named) if name != stopped.facts["target"]][:N_COLUMNS]
-    if columns:
+    if columns and not is_rewritable(stopped.data):
+        told = {**stopped.facts.get("columns", {}), **{name: {"role": "ignored"} for name in columns}}
+        yield NextStep(
+            f"The generator does not reproduce {', '.join(columns)}. If the model can do without, begin a new project "
+            "that ignores them: give problem.md another `name`.",
+            "problem.md",
+            (f"columns: {json.dumps(told, ensure_ascii=False)}",),
+        )
+    elif columns:
         copy = without_columns(columns, stopped.data, stopped.form)
         yield NextStep(
             f"The generator does not reproduce {', '.join(columns)}. If the model can do without, begin a new "

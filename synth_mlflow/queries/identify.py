@@ -16,13 +16,13 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Schema, as_kind, conform, normalise
 from synth_mlflow.data.digests import Hashes, row_digests
 from synth_mlflow.data.provenance import record_in_file
@@ -192,13 +192,13 @@ class Identified:
         return f"<table><tr><th>{html.escape(self.what)}</th><th>rows</th></tr>{rows}</table>"
 
 
-def identify(project: Project, table: Path | pd.DataFrame) -> Identified:
+def identify(project: Project, table: Place | pd.DataFrame) -> Identified:
     """Say for every row of a table whether it is synthetic and of which batch, a real row, or unknown.
 
     Parameters
     ----------
     project : Project
-    table : Path or DataFrame
+    table : Path, Address or DataFrame
         CSV, gzipped CSV or Parquet; columns in any order, further columns are left out.
 
     Raises
@@ -218,7 +218,7 @@ def identify(project: Project, table: Path | pd.DataFrame) -> Identified:
     )
 
 
-def _read(table: Path | pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read(table: Place | pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if isinstance(table, pd.DataFrame):
         return table, tuple(str(name) for name in table.columns if str(name) not in schema.kinds)
     return read_known(table, schema)
@@ -238,7 +238,7 @@ def _refuse_missing(what: str, frame: pd.DataFrame, schema: Schema) -> None:
         raise UsageError(f"{what} holds no rows.", "Give a table with a header and at least one row.")
 
 
-def _record(table: Path | pd.DataFrame) -> str | None:
+def _record(table: Place | pd.DataFrame) -> str | None:
     record = None if isinstance(table, pd.DataFrame) else record_in_file(table)
     return record.batch if record else None
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Schema, schema_of
 from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
@@ -130,7 +131,7 @@ def _numbers(known: pd.Series, new: pd.Series, name: str) -> ColumnDrift:
 class GivenState:
     """What the caller knows that the server does not; all of it may be left out."""
 
-    new_data: Path | None = None
+    new_data: Place | None = None
     """A file with the real rows of today, known ones included or not."""
     generators: Mapping[str, str] | None = None
     """Generator name to its present version; by default what is installed."""
@@ -240,7 +241,7 @@ class _News:
     refused: str = ""
 
 
-def _news(project: Project, frozen: EvaluationSet, path: Path | None) -> _News:
+def _news(project: Project, frozen: EvaluationSet, path: Place | None) -> _News:
     if path is None:
         return _News(frozen.schema_digest)
     try:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from synth_mlflow.data.addresses import Place, place_of
 from synth_mlflow.data.approved_names import ApprovedName, parse_address
+from synth_mlflow.data.sources.copies import one_command
 from synth_mlflow.data.table_files import read_parquet
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import EvidenceError, UsageError
@@ -32,7 +34,7 @@ NAME_MAX = 500  # characters of the name of a dataset in MLflow
 
 
 def load_batch(
-    address: str, *, tracking_uri: str | None = None, data: str | Path | None = None, deep: bool = False
+    address: str, *, tracking_uri: str | None = None, data: Place | str | None = None, deep: bool = False
 ) -> ApprovedBatch:
     """An approved batch by its name.
 
@@ -62,7 +64,7 @@ def load_batch(
     EvidenceError
         If a run or a file is not what was recorded.
     """
-    with undisturbed():
+    with undisturbed(), one_command():
         found = _open(address, tracking_uri, data)
         if found.approval.is_mix:
             raise UsageError(
@@ -71,7 +73,7 @@ def load_batch(
         return _batch(found, deep=deep)
 
 
-def load_mix(address: str, *, tracking_uri: str | None = None, data: str | Path | None = None) -> ApprovedMix:
+def load_mix(address: str, *, tracking_uri: str | None = None, data: Place | str | None = None) -> ApprovedMix:
     """The approved mix of a sweep by its name: the rows that its final model was fitted on.
 
     As :func:`load_batch`; rows are always compared with the content digest that was approved.
@@ -88,7 +90,7 @@ def load_mix(address: str, *, tracking_uri: str | None = None, data: str | Path 
     UsageError, GateError, EvidenceError
         As there.
     """
-    with undisturbed():
+    with undisturbed(), one_command():
         found = _open(address, tracking_uri, data)
         if not found.approval.is_mix:
             raise UsageError(f"{found.asked.text} is a batch.", f"`load_batch({address!r})` loads it.")
@@ -99,7 +101,7 @@ def load_approved(
     address: str,
     *,
     tracking_uri: str | None = None,
-    data: str | Path | None = None,
+    data: Place | str | None = None,
     deep: bool = False,
     run_id: str | None = None,
 ) -> ApprovedBatch | ApprovedMix:
@@ -110,7 +112,7 @@ def load_approved(
     run_id : str, optional
         The run on the same server that reads it, in place of the active one.
     """
-    with undisturbed():
+    with undisturbed(), one_command():
         found = replace(_open(address, tracking_uri, data), run_id=run_id)
         return _mix(found) if found.approval.is_mix else _batch(found, deep=deep)
 
@@ -129,11 +131,11 @@ class _Found:
     """The run that reads it, where it is not the active one."""
 
 
-def _open(address: str, tracking_uri: str | None, data: str | Path | None) -> _Found:
+def _open(address: str, tracking_uri: str | None, data: Place | str | None) -> _Found:
     asked = parse_address(address)
     server = connect(asked.project, tracking_uri, ask_first=False)
     project, reader = Project(server), KnownRuns(server)
-    project.reader, project.real_file = reader, None if data is None else Path(data)
+    project.reader, project.real_file = reader, None if data is None else place_of(data)
     approval = the_approval(reader.known, asked)
     asked = asked.at(approval.version)
     reader.verify_seal(approval.run)

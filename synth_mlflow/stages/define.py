@@ -8,14 +8,16 @@ from pathlib import Path
 import pandas as pd
 
 from synth_mlflow.backends.real_rows import refuse_synthetic
+from synth_mlflow.data.addresses import Address, Place, absolute, is_rewritable, place_of
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markup import as_lines, as_text
-from synth_mlflow.data.rewriting import rows_with
+from synth_mlflow.data.rewriting import rows_with, where_it_is_made
 from synth_mlflow.data.schema import ColumnRule, TableSchema
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
+from synth_mlflow.data.sources.copies import copy_of
 from synth_mlflow.data.splits import panel_words
 from synth_mlflow.data.statement import FROZEN_FACTS, Statement, read_statement, success_in_words
 from synth_mlflow.data.tables import raw_table
@@ -26,7 +28,7 @@ from synth_mlflow.models.scoring import ceiling, check_metric, floor
 from synth_mlflow.plugins import find, provenance
 from synth_mlflow.stages.benchmarks import benchmark_texts
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.draft import now_ms
+from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.long_lists import pages
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import Problem
@@ -54,13 +56,13 @@ def define(project: Project, path: Path) -> Problem:
     """
     began = now_ms()
     statement = read_statement(path)
-    data_path = (path.parent / statement.facts.data).resolve()
-    found = _read(statement, data_path)
+    place = absolute(place_of(statement.facts.data, path.parent))
+    found = _read(statement, place)
     rows = found.rows
     _refuse_misfits(statement, found)
     benchmark_texts(statement.facts.benchmarks, path.parent)  # refused before anything is recorded
     refuse_open_questions(found.questions, statement.facts.data, statement.wishes.rules)
-    refuse_synthetic(project, data_path, rows)
+    refuse_synthetic(project, place, rows)
     digest = table_digest(rows, found.table.schema)
     _refuse_moving_goalposts(project, statement, digest)
     key = json_digest(["problem", statement.digest, digest, found.table.digest])
@@ -72,17 +74,17 @@ def define(project: Project, path: Path) -> Problem:
         project.say("this very statement is recorded already")
         return existing
     new = NewRun("problem", f"problem · {statement.facts.name}", key, began=began)
-    run_id = _write(project, new, statement, found, (path.resolve(), data_path), digest)
+    run_id = _write(project, new, statement, found, (path.resolve(), place), digest)
     return _in_force(project, run_id)
 
 
-def _read(statement: Statement, path: Path) -> ReadTable:
+def _read(statement: Statement, place: Place) -> ReadTable:
     csv = statement.facts.csv or CsvFacts()
-    return infer_table(raw_table(path, separator=csv.separator, encoding=csv.encoding), statement.wishes)
+    return infer_table(raw_table(place, separator=csv.separator, encoding=csv.encoding), statement.wishes)
 
 
 def _write(
-    project: Project, new: NewRun, statement: Statement, found: ReadTable, paths: tuple[Path, Path], digest: str
+    project: Project, new: NewRun, statement: Statement, found: ReadTable, paths: tuple[Path, Place], digest: str
 ) -> str:
     facts, rows, table = statement.facts, found.rows, found.table
     superseded = [run.run_id for run in project.problems()]
@@ -94,7 +96,7 @@ def _write(
         draft.param(names.P_STATEMENT, statement.digest)
         draft.param(names.P_TASK_DIGEST, statement.task_digest)
         draft.param(names.P_STATEMENT_PATH, str(paths[0]))
-        draft.param(names.P_DATA_PATH, str(paths[1]))
+        record_place(draft, paths[1])
         draft.param(names.P_DATA_DIGEST, digest)
         draft.text(names.A_COLUMNS, table.text())
         draft.param(names.P_TABLE_SCHEMA, table.digest)
@@ -118,6 +120,15 @@ def _write(
         draft.describe(_description(statement, rows, table))
     describe_project(project)
     return run_id
+
+
+def record_place(draft: RunDraft, place: Place) -> None:
+    """Record where rows were read from, without secrets; of an address also what its source says of itself."""
+    if isinstance(place, Address):
+        copy = copy_of(place)
+        draft.param(names.P_DATA_SOURCE, dict(copy.facts))
+        place = copy.pinned
+    draft.param(names.P_DATA_PATH, str(place))
 
 
 def _in_force(project: Project, run_id: str) -> Problem:
@@ -183,6 +194,8 @@ def _with_target(statement: Statement, found: ReadTable) -> str:
     target, rows = statement.facts.target, found.rows
     if target is None or target not in rows or not rows[target].isna().any() or rows[target].isna().all():
         return ""
+    if not is_rewritable(statement.facts.data):
+        return f" {where_it_is_made(target)}"
     missing = statement.wishes.rules.get(target, ColumnRule()).missing
     copy = rows_with(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
     return (

@@ -17,13 +17,23 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.backends.real_rows import refuse_synthetic
+from synth_mlflow.data.addresses import Address, Place, absolute, recorded_place, uri_of
 from synth_mlflow.data.columns import Schema, schema_of
-from synth_mlflow.data.digests import canonical_json, fingerprint, json_digest, make_key, row_digests, table_digest
+from synth_mlflow.data.digests import (
+    canonical_json,
+    fingerprint,
+    json_digest,
+    key_path,
+    make_key,
+    row_digests,
+    table_digest,
+)
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.private import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema, present
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.sources.frames import Frame
 from synth_mlflow.data.splits import (
     Balance,
     Positions,
@@ -42,6 +52,7 @@ from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageE
 from synth_mlflow.gate.policy import policy_of
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.models.tuning import Settings, settle
+from synth_mlflow.stages.define import record_place
 from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec
 from synth_mlflow.sweep.baseline import (
     Baseline,
@@ -109,7 +120,7 @@ class Cut:
         return json_digest(["evaluation_set", self.training_digest, self.evaluation_digest, self.split.how])
 
 
-def record_split(draft: RunDraft, problem: Problem, sides: Cut, path: Path, store: Store) -> None:
+def record_split(draft: RunDraft, problem: Problem, sides: Cut, place: Place, store: Store) -> None:
     """Record both sides: digests, sizes, how they were split, and the rows or what stands for them."""
     draft.param(names.P_EVALUATION_DIGEST, sides.evaluation_digest)
     draft.param(names.P_EVALUATION_ROWS, len(sides.evaluation))
@@ -122,20 +133,22 @@ def record_split(draft: RunDraft, problem: Problem, sides: Cut, path: Path, stor
     draft.param(names.P_BALANCE, sides.balance.words)
     draft.metric(names.M_SHARE, sides.balance.share)
     draft.param(names.P_ROW_STORAGE, store)
-    draft.param(names.P_DATA_PATH, str(path))
+    record_place(draft, place)
     draft.param(names.P_METRIC, problem.statement.facts.metric)
     draft.param(names.P_STATEMENT, problem.statement.digest)
     draft.param(names.P_TASK_DIGEST, problem.statement.task_digest)
     draft.param(names.P_SEED, sides.seed)
     draft.metric(names.M_ROWS, len(sides.evaluation))
-    n_columns, uri = sides.training.shape[1], path.as_uri()
+    n_columns, uri = sides.training.shape[1], uri_of(place)
     draft.inputs.append(real_input(sides.training_digest, uri, len(sides.training), n_columns))
     draft.inputs.append(evaluation_input(sides.evaluation_digest, uri, len(sides.evaluation), n_columns))
     _keep_schema(draft, sides, problem.statement.table)
     if store == "rows":
         _keep_rows(draft, sides)
     else:
-        _keep_positions(draft, sides, path)
+        _keep_positions(draft, sides, _beside(problem, place))
+        if isinstance(place, Address):
+            draft.param(names.P_KEY_PATH, str(key_path(_beside(problem, place))))
     draft.text(names.A_SLICES, canonical_json(_slice_sizes(problem.statement.slices, sides)))
 
 
@@ -163,6 +176,13 @@ def _keep_rows(draft: RunDraft, sides: Cut) -> None:
     np.savez(draft.file(names.A_ROW_DIGESTS), **digests)
     write_parquet(present(sides.training, sides.schema), draft.file(names.A_TRAINING))
     write_parquet(present(sides.evaluation, sides.schema), draft.file(names.A_EVALUATION))
+
+
+def _beside(problem: Problem, place: Place) -> Path:
+    """Where the key of the row digests stands beside: the data, or problem.md where these are on no machine of ours."""
+    if isinstance(place, Path):
+        return place
+    return Path(problem.run.params[names.P_STATEMENT_PATH]).with_name(place.name)
 
 
 def _keep_positions(draft: RunDraft, sides: Cut, path: Path) -> None:
@@ -196,7 +216,7 @@ EQUAL_ROWS: tuple[EqualRows, ...] = get_args(EqualRows)
 def freeze(
     project: Project,
     *,
-    data: Path | None = None,
+    data: Place | None = None,
     group: str | None = None,
     time: str | None = None,
     equal_rows: EqualRows | None = None,
@@ -211,7 +231,7 @@ def freeze(
     Parameters
     ----------
     project : Project
-    data : Path, optional
+    data : Path or Address, optional
         Where the real rows are now, if not where `define` found them.
     group, time : str, optional
         Split by whole groups of a column, hold out the latest rows, or both: evaluation rows are then of other groups
@@ -241,14 +261,19 @@ def freeze(
     frozen = project.find_evaluation_set()
     if frozen is not None:
         raise _frozen_already(project, frozen)
-    path = (data or Path(problem.run.params[names.P_DATA_PATH])).resolve()
-    table, rows = _same_rows(problem, path)
-    refuse_synthetic(project, path, rows)
+    place = absolute(data or recorded_place(problem.run.params[names.P_DATA_PATH]))
+    table, rows = _same_rows(problem, place)
+    refuse_synthetic(project, place, rows)
     allowed_model(problem.statement.model)
     refuse_negative_seed(seed)
     spec = _commands(problem.statement, train_command, predict_command, timeout_seconds)
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
+    if store == "reference" and isinstance(place, Frame):
+        raise UsageError(
+            "rows were given in memory, and `reference` keeps where rows lie, to read them again.",
+            "Write them to a file, and give its path.",
+        )
     plan = _plan(problem.statement.facts.evaluation, group, time, equal_rows)
     table = table if table is None else table.cut_by(plan.group, plan.time)
     problem = replace(problem, statement=replace(problem.statement, table=table))
@@ -263,7 +288,7 @@ def freeze(
     begun = project.claimed_evaluation_run()
     if begun is None:
         new = NewRun("evaluation_set", f"evaluation set · {len(sides.evaluation):,} rows", sides.key, began=began)
-        _write(project, new, problem, sides, path, store, spec)
+        _write(project, new, problem, sides, place, store, spec)
         describe_project(project)
         return project.evaluation_set()
     end_run(project.server, begun.run_id, "FINISHED")  # its process was killed with nothing but this left to do
@@ -281,18 +306,24 @@ def _frozen_already(project: Project, frozen: EvaluationSet) -> GateError:
     )
 
 
-def _same_rows(problem: Problem, path: Path) -> tuple[TableSchema | None, pd.DataFrame]:
+def _same_rows(problem: Problem, place: Place) -> tuple[TableSchema | None, pd.DataFrame]:
     table = problem.statement.table
-    rows = read_table(path) if table is None else read_real(path, table)
+    rows = read_table(place) if table is None else read_real(place, table)
     recorded = problem.run.params[names.P_DATA_DIGEST]
     found = table_digest(rows) if table is None else table_digest(rows, table.schema)
     if found != recorded:
         raise EvidenceError(
-            f"{path} has content digest {found[:12]}…, the problem statement was written about {recorded[:12]}…: "
+            f"{place} has content digest {found[:12]}…, the problem statement was written about {recorded[:12]}…: "
             "the data changed since.",
-            "Restore the file, or run `synth-mlflow define` again.",
+            _what_now(place),
         )
     return table, rows
+
+
+def _what_now(place: Place) -> str:
+    if isinstance(place, Path):
+        return "Restore the file, or run `synth-mlflow define` again."
+    return "Run `synth-mlflow define` again with the rows of today, or name the ones of then: `--data PLACE`."
 
 
 def _plan(stated: Evaluation, group: str | None, time: str | None, equal_rows: EqualRows | None) -> Evaluation:
@@ -349,7 +380,7 @@ def _write(
     new: NewRun,
     problem: Problem,
     sides: Cut,
-    path: Path,
+    place: Place,
     store: Store,
     by_command: ModelSpec | None,
 ) -> None:
@@ -384,7 +415,7 @@ def _write(
             statement, baseline, lambda: best_columns(baseline, training, evaluation, task, sides.seed)
         )
         warning = baseline_warning(baseline, training, evaluation, task, sides.seed)
-        record_split(draft, problem, sides, path, store)
+        record_split(draft, problem, sides, place, store)
         draft.param(names.P_WARNING, warning)
         rare = _rare_class(draft, task, sides, baseline, statement.facts.metric) or _outlook(
             draft, statement, baseline, sides

@@ -26,6 +26,7 @@ from synth_mlflow.backends.in_process import maker_here, refuse_version
 from synth_mlflow.backends.peer import is_peer, peer_maker
 from synth_mlflow.backends.real_rows import declared_source, real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, in_subprocess, refuse_time_limit
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.provenance import Origin, read_origin, record_in_file
 from synth_mlflow.data.splits import panel_of, refuse_negative_seed
 from synth_mlflow.data.tables import table_pieces
@@ -48,7 +49,7 @@ def generate(
     purpose: str,
     slice: str | None = None,  # noqa: A002 - the word that users know
     params: Mapping[str, Any] | None = None,
-    source: Path | None = None,
+    source: Place | None = None,
     version: str | None = None,
     python: str | None = None,
     timeout_seconds: float | None = None,
@@ -131,7 +132,7 @@ def _searched(
     foreign: str | None,
     seed: int,
     part: str | None,
-    source: Path | None,
+    source: Place | None,
 ) -> tuple[str, Mapping[str, Any], str]:
     """The generator that fits best, its parameters, and the run of the search."""
     if params or foreign:
@@ -174,7 +175,7 @@ def _counted(project: Project, spool: BatchBuffer, rows: int) -> Callable[[pd.Da
     return add
 
 
-def adopt_file(project: Project, path: Path, record: Path) -> StoredBatch:
+def adopt_file(project: Project, path: Place, record: Path) -> StoredBatch:
     """Take in a batch that was made elsewhere, with the record that its maker wrote.
 
     Raises

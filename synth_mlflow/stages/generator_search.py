@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from synth_mlflow.backends.batch_writer import parsed_slice
 from synth_mlflow.backends.real_rows import real_members
 from synth_mlflow.checks import CheckInput, CheckResult, Metric, failed_probes, judge
 from synth_mlflow.checks.contamination import Contamination
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.constraints import as_texts, parse_constraints
 from synth_mlflow.data.digests import json_digest, row_hashes
@@ -67,7 +67,7 @@ def search_generators(
     *,
     seed: int = 0,
     slice: str | None = None,  # noqa: A002 - the word that users know
-    source: Path | None = None,
+    source: Place | None = None,
 ) -> GeneratorSearch:
     """Try generators and settings on a part of the training rows, and record every attempt with its verdict.
 
@@ -123,7 +123,7 @@ def auto_rows(
     generator: str | None = None,
     seed: int = 0,
     part: str | None = None,
-    source: Path | None = None,
+    source: Place | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> int:
     """As many rows as the greatest ratio needs; by default the greatest of a sweep's default ratios.

@@ -10,8 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.approved_names import FORMATS
 from synth_mlflow.data.digests import table_digest
+from synth_mlflow.data.sources.copies import one_command
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, sections
 from synth_mlflow.data.table_files import exact_pandas
 from synth_mlflow.data.tables import restore
@@ -52,7 +54,7 @@ def publish(
     output: Path | None = None,
     *,
     tracking_uri: str | None = None,
-    data: Path | None = None,
+    data: Place | None = None,
 ) -> Published:
     """Write approved rows in one form, with their provenance in the form's own metadata.
 
@@ -80,7 +82,7 @@ def publish(
         raise UsageError(f"there is no form {format_name!r}. {closest(format_name, FORMATS)}")
     folder = None if format_name == "mlflow" else _new_folder(output)
     found = load_approved(address, tracking_uri=tracking_uri, data=data, deep=True)
-    with undisturbed():
+    with undisturbed(), one_command():
         normal = restore(found.to_pandas(), found.schema)
         digest = table_digest(normal, found.schema)
         if folder is None:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Literal, get_args
 
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import code_of, environment
 from synth_mlflow.data.mixing import Mix, check_kinds, check_supply, percent
@@ -60,7 +60,7 @@ def sweep(
     batches: Sequence[str] = (),
     n_jobs: int = -1,
     refine: bool = False,
-    extra_real: Path | None = None,
+    extra_real: Place | None = None,
     by: By | None = None,
     engine: EngineName = "local",
     scheduler: str = "",
@@ -94,7 +94,7 @@ def sweep(
         Fits at a time; -1 takes every core.
     refine : bool
         Sweep the midpoints around the peak of a first pass as well; its fits are kept.
-    extra_real : Path, optional
+    extra_real : Path or Address, optional
         Real rows that were held back: an arm that shows what they would have done in place of the synthetic ones.
     by : {"generator"}, optional
         Sweep the batches of each generator on their own as well as all together, decide over all of them, and take the

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from synth_mlflow.backends.real_rows import read_source
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import json_digest, row_digests, table_digest
 from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.data.private import as_missing
@@ -120,7 +120,7 @@ def load_sweep_inputs(
     plan: SweepPlan,
     wanted: Sequence[str],
     *,
-    extra_real: Path | None = None,
+    extra_real: Place | None = None,
     refine: bool = False,
     by_generator: bool = False,
 ) -> SweepInputs:
@@ -130,7 +130,7 @@ def load_sweep_inputs(
     ----------
     wanted : sequence of str
         Short ids of batches; empty for every batch but pilots whose gate is open.
-    extra_real : Path, optional
+    extra_real : Path or Address, optional
         Held-back real rows; none may stand in the evaluation set.
     by_generator : bool
         Whether the plan sweeps the batches of each generator on their own, beside all together.
@@ -176,7 +176,7 @@ def load_sweep_inputs(
     )
 
 
-def _held_back(project: Project, frozen: EvaluationSet, training: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _held_back(project: Project, frozen: EvaluationSet, training: pd.DataFrame, path: Place) -> pd.DataFrame:
     """Real rows that no mix holds. Some may equal training rows by chance; a file of nothing else is the wrong one."""
     rows, _ = read_source(project, frozen, path)
     known = np.isin(row_digests(rows, frozen.salt), row_digests(training, frozen.salt))

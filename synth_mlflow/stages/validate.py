@@ -12,6 +12,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from synth_mlflow.checks import CheckInput, CheckResult, judge, sanitize_metrics
+from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.provenance import Source, source_in_words
@@ -39,7 +40,7 @@ from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import NewRun, marking_failure, set_tags
 
 
-def validate(project: Project, batch_id: str | None = None, *, source: Path | None = None) -> Verdicts:
+def validate(project: Project, batch_id: str | None = None, *, source: Place | None = None) -> Verdicts:
     """Run the required checks on one batch, or on every batch that is unvalidated under the policy in force.
 
     Parameters
@@ -116,7 +117,7 @@ class _Owed:
     batch: StoredBatch
     policy: Policy
     frozen: EvaluationSet
-    source: Path | None
+    source: Place | None
     missing: list[str]
 
     def ratings(self, name: str) -> list[str]:
@@ -162,7 +163,7 @@ def _refuse_shut(project: Project, batch: StoredBatch, verdict: Verdict, *, name
     project.say(f"{batch.id} is not checked: {verdict.shut}")
 
 
-def _refuse_idle(source: Path | None, batches: Sequence[StoredBatch]) -> None:
+def _refuse_idle(source: Place | None, batches: Sequence[StoredBatch]) -> None:
     """A UsageError for a file that no batch was learned from."""
     if source is None or any(json.loads(batch.run.params[names.P_SOURCE])["kind"] == "file" for batch in batches):
         return
@@ -220,7 +221,7 @@ def evidence_of(
     project: Project,
     frozen: EvaluationSet,
     batch: StoredBatch,
-    source: Path | None,
+    source: Place | None,
     statement: Statement | None = None,
 ) -> CheckInput:
     """What the checks of a batch look at.
@@ -264,7 +265,7 @@ def _beside(project: Project, statement: Statement) -> Path:
     return Path(runs[-1].params[names.P_STATEMENT_PATH]).parent
 
 
-def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Source, given: Path | None) -> pd.DataFrame:
+def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Source, given: Place | None) -> pd.DataFrame:
     if learned.kind != "file":
         return project.training_rows(frozen)
     needed = f"batch {batch} was learned from {source_in_words(learned)}"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+from synth_mlflow.data.addresses import Place, recorded_place
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import Hashes, row_digests, table_digest
 from synth_mlflow.data.provenance import Record, record_in_file
@@ -53,7 +54,7 @@ class Project:
         """Where progress is told, a line at a time."""
         self.count = count or _uncounted
         """Where it is told how many of how many of what are done."""
-        self.real_file: Path | None = None
+        self.real_file: Place | None = None
         """Where real rows that are kept by reference lie now; None for where they were when the set was frozen."""
         self.reader = Reader(server)
         self._statements: dict[str, Statement] = {}
@@ -294,20 +295,33 @@ class Project:
         return rows
 
     def _referenced(self, frozen: EvaluationSet, side: str) -> pd.DataFrame:
-        path = frozen.real_file or Path(frozen.run.params[names.P_DATA_PATH])
-        if not path.exists():
+        place = frozen.real_file or recorded_place(frozen.run.params[names.P_DATA_PATH])
+        if isinstance(place, Path) and not place.exists():
             raise EvidenceError(
-                f"the real rows of this project are kept by reference, and {path} is not on this machine.",
+                f"the real rows of this project are kept by reference, and {place} is not on this machine.",
                 "Run this where that file is, put it there, or name it with `--data FILE`; its key stands beside it.",
             )
         split = pq.read_table(self.reader.file(frozen.run, names.A_SPLIT)).to_pandas()
         positions = split.loc[split["side"] == side, "row"].to_numpy()
-        rows = read_table(path) if frozen.table is None else read_real(path, frozen.table)
+        rows = _read_again(place, frozen.table)
         if len(split) != len(rows):
             raise EvidenceError(
-                f"{path} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
+                f"{place} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
             )
         return restore(rows.iloc[positions], frozen.schema) if frozen.table is None else _take(rows, positions)
+
+
+def _read_again(place: Place, table: TableSchema | None) -> pd.DataFrame:
+    """The real rows that are kept by reference; an EvidenceError where an address cannot be read any more."""
+    try:
+        return read_table(place) if table is None else read_real(place, table)
+    except UsageError as error:
+        if isinstance(place, Path):
+            raise
+        raise EvidenceError(
+            f"the real rows of this project are kept by reference, and {error.found}",
+            f"{error.fix} Rows that lie elsewhere now are named by `--data PLACE`.",
+        ) from error
 
 
 def _take(rows: pd.DataFrame, positions: npt.NDArray[np.int64]) -> pd.DataFrame:

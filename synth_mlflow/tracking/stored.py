@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from synth_mlflow.data.addresses import Place, place_of
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.digests import find_key, json_digest
+from synth_mlflow.data.digests import SUFFIX, find_key, json_digest
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import BOTH_SIDES, Statement
@@ -61,7 +62,7 @@ class EvaluationSet:
     schema: Schema
     table: TableSchema | None = None
     """What each column is; None in a set that was frozen before schemas were recorded."""
-    real_file: Path | None = None
+    real_file: Place | None = None
     """Where real rows that are kept by reference lie now; None for where they were when the set was frozen."""
 
     def _repr_html_(self) -> str:
@@ -132,8 +133,18 @@ class EvaluationSet:
         """
         if names.P_SALT in self.run.params:
             return self.run.params[names.P_SALT]
-        places = (self.real_file, Path(self.run.params[names.P_DATA_PATH]))
-        return find_key(self.run.params[names.P_KEY_FINGERPRINT], tuple(place for place in places if place))
+        return find_key(self.run.params[names.P_KEY_FINGERPRINT], tuple(self._key_places()))
+
+    def _key_places(self) -> Iterator[Path]:
+        """Beside what the key may be: the data, where these are files; else problem.md, as it was or as it is here."""
+        if isinstance(self.real_file, Path):
+            yield self.real_file
+        recorded = place_of(self.run.params[names.P_DATA_PATH])
+        if isinstance(recorded, Path):
+            yield recorded
+            return
+        yield Path.cwd() / recorded.name
+        yield Path(self.run.params[names.P_KEY_PATH].removesuffix(SUFFIX))
 
 
 def caveat_words(n_shared: int, n_evaluation: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from synth_mlflow.later import later
 from synth_mlflow.sweep.plan import BLAME_REPEATS
-from synth_mlflow.workflow._project import SETTLES, OpenProject, as_file, as_path, batch_id, reads, writes
+from synth_mlflow.workflow._project import SETTLES, OpenProject, Table, as_path, batch_id, reads, required_place, writes
 
 if TYPE_CHECKING:
     from synth_mlflow.audit.blame import Blame, blame
@@ -54,7 +54,7 @@ class EvidenceVerbs(OpenProject):
         handoff: str | None = None,
         champion: bool = False,
         output: str | Path | None = None,
-        sources: Sequence[str | Path] = (),
+        sources: Sequence[Table] = (),
     ) -> SignedOff:
         """Stage 6: sign a handoff, by default the newest; see :func:`synth_mlflow.audit.sign.sign`.
 
@@ -73,7 +73,8 @@ class EvidenceVerbs(OpenProject):
             is run again.
         """
         return sign(
-            self.project, SignRequest(name, role, handoff, champion, as_path(output), tuple(map(as_file, sources)))
+            self.project,
+            SignRequest(name, role, handoff, champion, as_path(output), tuple(map(required_place, sources))),
         )
 
     @writes("approve")
@@ -181,7 +182,7 @@ class EvidenceVerbs(OpenProject):
         ratio: float | None = None,
         batches: Sequence[Batch | str] = (),
         repeats: int = BLAME_REPEATS,
-        data: str | Path | None = None,
+        data: Table | None = None,
         n_jobs: int = -1,
         allow_external: bool = False,
     ) -> Blame:
@@ -221,8 +222,8 @@ class EvidenceVerbs(OpenProject):
         self,
         handoff: str = "newest",
         *,
-        sources: Sequence[str | Path] = (),
-        data: str | Path | None = None,
+        sources: Sequence[Table] = (),
+        data: Table | None = None,
         allow_external: bool = False,
         python: str | Path | None = None,
         sweep: bool = False,
@@ -244,7 +245,7 @@ class EvidenceVerbs(OpenProject):
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
-        files = [as_file(source) for source in sources]
+        files = [required_place(source) for source in sources]
         with self._real_rows_in(data):
             return reproduce(
                 self.project,
@@ -256,9 +257,7 @@ class EvidenceVerbs(OpenProject):
             )
 
     @reads
-    def verify(
-        self, run_id: str | None = None, *, deep: bool = False, sources: Sequence[str | Path] = ()
-    ) -> Verification:
+    def verify(self, run_id: str | None = None, *, deep: bool = False, sources: Sequence[Table] = ()) -> Verification:
         """Recompute every digest and verdict; see :func:`synth_mlflow.audit.verify.verify`.
 
         Parameters
@@ -270,5 +269,5 @@ class EvidenceVerbs(OpenProject):
         sources : sequence of Path
             Real rows that batches were learned from and that the server does not hold.
         """
-        files = [as_file(source) for source in sources]
+        files = [required_place(source) for source in sources]
         return verify(self.project, run_id, rng=np.random.default_rng(), deep=deep, sources=files)

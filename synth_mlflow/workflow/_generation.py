@@ -11,7 +11,7 @@ from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.errors import UsageError
 from synth_mlflow.later import later
-from synth_mlflow.workflow._project import OpenProject, as_file, as_path, writes
+from synth_mlflow.workflow._project import OpenProject, Table, as_file, as_path, as_place, required_place, writes
 
 if TYPE_CHECKING:
     from synth_mlflow.backends.batch_writer import BatchDraft, spooling, write_spooled
@@ -52,7 +52,7 @@ class GenerationVerbs(OpenProject):
         *,
         seed: int = 0,
         slice: str | None = None,  # noqa: A002 - the word that users know
-        source: str | Path | None = None,
+        source: Table | None = None,
     ) -> GeneratorSearch:
         """Before stage 3: which generator fits; see :func:`~synth_mlflow.stages.generator_search.search_generators`.
 
@@ -65,7 +65,7 @@ class GenerationVerbs(OpenProject):
         source : Path, optional
             Real rows to learn from instead of the training rows.
         """
-        return search_generators(self.project, seed=seed, slice=slice, source=as_path(source))
+        return search_generators(self.project, seed=seed, slice=slice, source=as_place(source))
 
     @writes("generate")
     def generate(
@@ -77,7 +77,7 @@ class GenerationVerbs(OpenProject):
         seed: int = 0,
         slice: str | None = None,  # noqa: A002 - the word that users know
         params: Mapping[str, Any] | None = None,
-        source: str | Path | None = None,
+        source: Table | None = None,
         version: str | None = None,
         python: str | Path | None = None,
         timeout_seconds: float | None = None,
@@ -120,7 +120,7 @@ class GenerationVerbs(OpenProject):
         n_rows = rows
         if n_rows == "auto":
             n_rows = auto_rows(
-                self.project, generator=generator, seed=seed, part=slice, source=as_path(source), params=params
+                self.project, generator=generator, seed=seed, part=slice, source=as_place(source), params=params
             )
         found = generate(
             self.project,
@@ -130,7 +130,7 @@ class GenerationVerbs(OpenProject):
             purpose=purpose,
             slice=slice,
             params=params,
-            source=as_path(source),
+            source=as_place(source),
             version=version,
             python=None if python is None else str(python),
             timeout_seconds=timeout_seconds,
@@ -150,7 +150,7 @@ class GenerationVerbs(OpenProject):
         seed: int = 0,
         slice: str | None = None,  # noqa: A002 - the word that users know
         params: Mapping[str, Any] | None = None,
-        source: str | Path | None = None,
+        source: Table | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         pilot: bool = False,
     ) -> Batch:
@@ -193,7 +193,7 @@ class GenerationVerbs(OpenProject):
             purpose=purpose,
             slice=slice,
             params=params,
-            source=as_path(source),
+            source=as_place(source),
             timeout_seconds=timeout_seconds,
             pilot=pilot,
         )
@@ -219,7 +219,7 @@ class GenerationVerbs(OpenProject):
         max_cost: float | None = None,
         max_minutes: float | None = None,
         params: Mapping[str, Any] | None = None,
-        source: str | Path | None = None,
+        source: Table | None = None,
         journal: str | Path | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         pilot: bool = False,
@@ -281,7 +281,7 @@ class GenerationVerbs(OpenProject):
             disagreement=disagreement,
             budget=Budget(max_rows_asked, max_tokens, max_cost, max_minutes),
             params=params,
-            source=as_path(source),
+            source=as_place(source),
             journal=as_path(journal),
             timeout_seconds=timeout_seconds,
             pilot=pilot,
@@ -344,7 +344,7 @@ class GenerationVerbs(OpenProject):
             writer.batch = self._made_batch(write_spooled(self.project, spool, BatchDraft(spool.n_rows, origin)))
 
     @writes("generate --from")
-    def adopt_file(self, path: str | Path, record: str | Path) -> Batch:
+    def adopt_file(self, path: Table, record: str | Path) -> Batch:
         """Stage 3: take in a file made elsewhere; see :func:`synth_mlflow.stages.generate.adopt_file`.
 
         Parameters
@@ -354,4 +354,4 @@ class GenerationVerbs(OpenProject):
         record : path
             Its provenance, as YAML.
         """
-        return self._made_batch(adopt_file(self.project, as_file(path), as_file(record)))
+        return self._made_batch(adopt_file(self.project, required_place(path), as_file(record)))

@@ -7,9 +7,12 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from synth_mlflow.allowed_code import allowing
+from synth_mlflow.data.addresses import Address, Place, place_of
+from synth_mlflow.data.sources.copies import one_command
+from synth_mlflow.data.sources.frames import Frame
 from synth_mlflow.errors import UsageError
 from synth_mlflow.tracking.caller import undisturbed
 from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 SETTLES = "status --repair"  # the one verb that may write to a project which was moved
 
+Table = Any
+"""Where a table is named: a path, an address, or a table in memory of any library that narwhals knows."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 W = TypeVar("W", bound="OpenProject")
@@ -32,7 +38,7 @@ def reads(method: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P],
 
     @functools.wraps(method)
     def checked(workflow: W, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with undisturbed():
+        with undisturbed(), one_command():
             workflow._open(create=False)
             return method(workflow, *args, **kwargs)
 
@@ -45,7 +51,7 @@ def writes(verb: str) -> Callable[[Callable[Concatenate[W, P], T]], Callable[Con
     def decorate(method: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P], T]:
         @functools.wraps(method)
         def checked(workflow: W, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            with undisturbed():
+            with undisturbed(), one_command():
                 refuse_read_only(workflow.project.server, verb, workflow.project.say)
                 if verb != SETTLES:
                     refuse_moved(workflow.project.server)
@@ -69,13 +75,13 @@ class OpenProject:
         *,
         say: Callable[[str], None] | None = None,
         allow_code: Sequence[str] = (),
-        data: str | Path | None = None,
+        data: Table | None = None,
     ) -> None:
         with allowing(allow_code):  # a name that is no module's is refused at once
             self.allow_code = tuple(allow_code)
         self._where = (experiment, tracking_uri)
         self._say = say
-        self._data = as_path(data)
+        self._data = as_place(data)
         self._project: Project | None = None
         if experiment is None or exists(experiment, tracking_uri):
             self._open(create=False)
@@ -92,9 +98,9 @@ class OpenProject:
         return self._project
 
     @contextmanager
-    def _real_rows_in(self, data: str | Path | None) -> Iterator[None]:
+    def _real_rows_in(self, data: Table | None) -> Iterator[None]:
         before = self.project.real_file
-        self.project.real_file = as_path(data) or before
+        self.project.real_file = as_place(data) or before
         try:
             yield
         finally:
@@ -104,6 +110,15 @@ class OpenProject:
         from synth_mlflow.stages.training_data import Batch
 
         return Batch.of(self.project, found)
+
+
+def as_place(given: Table | None) -> Place | None:
+    return None if given is None else required_place(given)
+
+
+def required_place(given: Table) -> Place:
+    """Where a table is: a path, an address, or itself in memory."""
+    return place_of(given) if isinstance(given, str | os.PathLike | Address) else Frame.of(given)
 
 
 def as_path(given: str | Path | None) -> Path | None:

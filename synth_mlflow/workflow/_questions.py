@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from synth_mlflow.data.addresses import Address, place_of
 from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError
 from synth_mlflow.later import later
-from synth_mlflow.workflow._project import OpenProject, as_path, batch_id, reads, writes
+from synth_mlflow.workflow._project import OpenProject, Table, as_path, as_place, batch_id, reads, writes
 
 if TYPE_CHECKING:
     from synth_mlflow.data.chunks import as_pandas
@@ -58,7 +60,7 @@ class QuestionVerbs(OpenProject):
     def check(
         self,
         *,
-        new_data: str | Path | None = None,
+        new_data: Table | None = None,
         generators: Mapping[str, str] | None = None,
         statement: str | Path | None = None,
     ) -> TriggerStates:
@@ -73,7 +75,7 @@ class QuestionVerbs(OpenProject):
         statement : path, optional
             problem.md as it stands today.
         """
-        return check_triggers(self.project, GivenState(as_path(new_data), generators, as_path(statement)))
+        return check_triggers(self.project, GivenState(as_place(new_data), generators, as_path(statement)))
 
     @writes("log-production")
     def log_production(self, value: float, n_rows: int | None = None) -> str:
@@ -112,7 +114,9 @@ class QuestionVerbs(OpenProject):
         table : Path or DataFrame
             CSV, gzipped CSV or Parquet; columns in any order, further columns are left out.
         """
-        return identify(self.project, Path(table) if isinstance(table, str | Path) else as_pandas(table))
+        return identify(
+            self.project, place_of(table) if isinstance(table, str | os.PathLike | Address) else as_pandas(table)
+        )
 
     @reads
     def trace(self, what: str) -> Trace:

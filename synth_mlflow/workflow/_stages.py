@@ -10,7 +10,7 @@ from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.errors import SynthError
 from synth_mlflow.later import later
 from synth_mlflow.sweep.plan import RATIOS, Rule
-from synth_mlflow.workflow._project import OpenProject, as_file, as_path, batch_id, writes
+from synth_mlflow.workflow._project import OpenProject, Table, as_file, as_path, as_place, batch_id, writes
 
 if TYPE_CHECKING:
     from synth_mlflow.data.mixing import Mix
@@ -53,7 +53,7 @@ class StageVerbs(OpenProject):
     def freeze(
         self,
         *,
-        data: str | Path | None = None,
+        data: Table | None = None,
         group: str | None = None,
         time: str | None = None,
         equal_rows: EqualRows | None = None,
@@ -85,7 +85,7 @@ class StageVerbs(OpenProject):
         """
         return freeze(
             self.project,
-            data=as_path(data),
+            data=as_place(data),
             group=group,
             time=time,
             equal_rows=equal_rows,
@@ -97,7 +97,7 @@ class StageVerbs(OpenProject):
         )
 
     @writes("validate")
-    def validate(self, batch: Batch | str | None = None, *, source: str | Path | None = None) -> Verdict | Verdicts:
+    def validate(self, batch: Batch | str | None = None, *, source: Table | None = None) -> Verdict | Verdicts:
         """Stage 4: judge one batch, or all that are unvalidated; see :func:`synth_mlflow.stages.validate.validate`.
 
         Parameters
@@ -109,8 +109,8 @@ class StageVerbs(OpenProject):
             The batch, or its short id or run id.
         """
         if batch is None:
-            return validate(self.project, source=as_path(source))
-        return validate(self.project, batch_id(batch), source=as_path(source))[0]
+            return validate(self.project, source=as_place(source))
+        return validate(self.project, batch_id(batch), source=as_place(source))[0]
 
     @writes("sweep")
     def sweep(
@@ -124,7 +124,7 @@ class StageVerbs(OpenProject):
         batches: Sequence[Batch | str] = (),
         n_jobs: int = -1,
         refine: bool = False,
-        extra_real: str | Path | None = None,
+        extra_real: Table | None = None,
         by: By | None = None,
         engine: EngineName = "local",
         scheduler: str = "",
@@ -194,7 +194,7 @@ class StageVerbs(OpenProject):
             batches=wanted,
             n_jobs=n_jobs,
             refine=refine,
-            extra_real=as_path(extra_real),
+            extra_real=as_place(extra_real),
             by=by,
             engine=engine,
             scheduler=scheduler,
@@ -209,7 +209,7 @@ class StageVerbs(OpenProject):
 
     @writes("report")
     def report(
-        self, output: str | Path | None = None, *, limits: str | Path | None = None, data: str | Path | None = None
+        self, output: str | Path | None = None, *, limits: str | Path | None = None, data: Table | None = None
     ) -> Handoff:
         """Stage 6: write the handoff document; see :func:`synth_mlflow.handoff.report.report`.
 

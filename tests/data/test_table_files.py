@@ -138,3 +138,15 @@ def test_the_files_of_a_folder_must_fit_into_memory_together(tmp_path):
     refuse_larger_than_memory(tmp_path / "a.parquet", room=12_000)
     with pytest.raises(UsageError, match=r"unfolds to 18,\d+ bytes"):
         refuse_larger_than_memory(tmp_path, room=12_000)
+
+
+def test_a_partition_with_a_leading_zero_is_a_text_and_a_whole_number_a_number(tmp_path):
+    for at, code in enumerate(["01067", "10115", "__HIVE_DEFAULT_PARTITION__"]):
+        place = tmp_path / "rows" / f"zip={code}" / f"year={2020 + at}"
+        place.mkdir(parents=True)
+        TABLE.head(20).to_parquet(place / "part.parquet")
+    rows = read_table(tmp_path / "rows")
+    assert rows["zip"].dropna().unique().tolist() == ["01067", "10115"]
+    assert rows["zip"].isna().sum() == 20
+    assert rows["year"].unique().tolist() == [2020, 2021, 2022]
+    assert list(rows)[-2:] == ["zip", "year"]

@@ -1,0 +1,114 @@
+"""Local copies of tables that are elsewhere: made once a command, in the private room of its process.
+
+They are removed when the command ends; after a kill the next command clears them, as it does all private rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from synth_mlflow.data.addresses import Address, Place, from_environment, place_of
+from synth_mlflow.data.sources.copy import Copy
+from synth_mlflow.errors import UsageError
+
+_READERS = {"delta": "delta_tables", "sql": "databases", "http": "web", "https": "web", "frame": "frames"}
+_lock = threading.RLock()
+_depth = 0
+_copies: dict[Address, Copy] = {}
+
+
+@contextmanager
+def one_command() -> Iterator[None]:
+    """Keep the copies that are made inside until its end; may be entered again inside itself."""
+    global _depth
+    with _lock:
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                _clear()
+
+
+def _clear() -> None:
+    for copy in _copies.values():
+        shutil.rmtree(copy.folder, ignore_errors=True)
+    _copies.clear()
+
+
+def copy_of(address: Address) -> Copy:
+    """The local copy of a table, made if this command has none.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be read, or not as a whole; then nothing of it is kept.
+    """
+    with _lock:
+        known = _copies.get(address)
+        if known is None:
+            known = _made(address)
+            if _depth:
+                _copies[address] = known
+        return known
+
+
+def _made(address: Address) -> Copy:
+    if address.scheme == "env":
+        variable = address.name
+        place = place_of(from_environment(variable, str(address)))
+        if not isinstance(place, Address) or place.scheme in {"env", "sql"}:
+            raise UsageError(
+                f"{variable} holds no address of a table.", "Set it to one such as `https://host/rows.csv`."
+            )
+        return copy_of(place).asked_as(address)
+    from synth_mlflow.data.private import private_room  # takes long to import
+
+    folder = Path(tempfile.mkdtemp(prefix="source-", dir=private_room()))
+    try:
+        return _reader(address)(address, folder)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise UsageError(
+            f"{address} cannot be copied to {folder.parent}: {error.strerror or type(error).__name__}.",
+            "Free some space there, or name another folder: `TMPDIR=…`.",
+        ) from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _reader(address: Address) -> Callable[[Address, Path], Copy]:
+    module = import_module(f"synth_mlflow.data.sources.{_READERS.get(address.scheme, 'object_stores')}")
+    reader: Callable[[Address, Path], Copy] = module.fetch
+    return reader
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[Path]:
+    """A table as a file, a folder or a pattern of this machine; what is said of a copy names its address.
+
+    Raises
+    ------
+    UsageError
+        As `copy_of`, and what is raised inside.
+    """
+    place = place_of(place)
+    if isinstance(place, Path):
+        yield place
+        return
+    with one_command():
+        copy = copy_of(place)
+        try:
+            yield copy.path
+        except UsageError as error:
+            found, fix = (text.replace(str(copy.path), str(place)) for text in (error.found, error.fix))
+            raise type(error)(found, fix) from error
