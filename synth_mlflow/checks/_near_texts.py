@@ -14,14 +14,18 @@ from synth_mlflow.checks._tables import Tables, thinned
 from synth_mlflow.data.conversation_text import spoken
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import rate_p_value
-from synth_mlflow.metrics.near_texts import Nearest, TextPieces, nearest_texts
+from synth_mlflow.metrics.near_texts import Nearest, Pieces, TextPieces, nearest_texts
+from synth_mlflow.models.embedding import Embedding
 
 SIMILAR = (0.35, 0.5, 0.65, 0.8)  # from a text of which half was kept to one with a word changed
 MAX_TEXTS = 20_000  # of a table; the batch is looked through whole
 MIN_TEXTS = 20
 TINY = 1e-6
+BY_PIECES, BY_VECTORS = "pieces of words", "vectors"
+NATURAL_SHARES = (0.05, 0.01, 0.002)  # of real texts that have as near a vector among other real texts
 
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 
 
 def text_columns(task: Task, rows: pd.DataFrame) -> list[str]:
@@ -46,18 +50,25 @@ class TextMatches:
     expected: float
     """Of as many other real texts."""
     p_value: float
+    by: str
+    """What was compared: pieces of words, or vectors by an embedding."""
 
 
-def near_evaluation_texts(tables: Tables, task: Task, rng: np.random.Generator) -> list[TextMatches]:
+def near_evaluation_texts(
+    tables: Tables, task: Task, rng: np.random.Generator, embedding: Embedding | None = None
+) -> list[TextMatches]:
     """Compare the batch with evaluation texts, beside training texts that are compared with them in the same way.
 
     A text of the batch counts where an evaluation text is nearer to it than every training text is: what was made from
-    training rows is nearest to those.
+    training rows is nearest to those. With an embedding, texts are compared by their vectors as well.
     """
-    return [found for name in text_columns(task, tables.members) for found in _of_column(tables, name, task, rng)]
+    names = text_columns(task, tables.members)
+    return [found for name in names for found in _of_column(tables, name, task, rng, embedding)]
 
 
-def _of_column(tables: Tables, name: str, task: Task, rng: np.random.Generator) -> Iterator[TextMatches]:
+def _of_column(
+    tables: Tables, name: str, task: Task, rng: np.random.Generator, embedding: Embedding | None
+) -> Iterator[TextMatches]:
     batch, training, evaluation = (
         texts_of(rows, name, task).dropna().reset_index(drop=True)
         for rows in (tables.batch, tables.members, tables.control)
@@ -66,15 +77,29 @@ def _of_column(tables: Tables, name: str, task: Task, rng: np.random.Generator) 
         return
     training, evaluation = (texts.iloc[thinned(len(texts), MAX_TEXTS, rng)] for texts in (training, evaluation))
     known = TextPieces.learn(pd.concat([training, evaluation], ignore_index=True))
-    of_training, of_evaluation = known.pieces(training), known.pieces(evaluation)
-    of_batch = known.pieces(batch)
-    made = nearest_texts(of_batch, of_evaluation), nearest_texts(of_batch, of_training)
-    fresh = nearest_texts(of_training, of_evaluation), nearest_texts(of_training, of_training, itself=True)
-    for similar in SIMILAR:
+    yield from _compared(name, BY_PIECES, [known.pieces(texts) for texts in (batch, training, evaluation)], SIMILAR)
+    if embedding is not None:
+        yield from _compared(name, BY_VECTORS, [embedding.vectors(texts) for texts in (batch, training, evaluation)])
+
+
+def _compared(
+    name: str, by: str, sides: Sequence[Pieces], similarities: Sequence[float] | None = None
+) -> Iterator[TextMatches]:
+    """Batch, training and evaluation texts; without similarities, those that few training texts reach by nature."""
+    batch, training, evaluation = sides
+    n_batch, n_training = batch.shape[0], training.shape[0]
+    made = nearest_texts(batch, evaluation), nearest_texts(batch, training)
+    fresh = nearest_texts(training, evaluation), nearest_texts(training, training, itself=True)
+    for similar in similarities or rare_similarities(fresh[0].similarity):
         found, by_chance = _matched(*made, similar), _matched(*fresh, similar)
-        expected = by_chance * len(batch) / len(training)
-        p_value = rate_p_value(found, float(len(batch)), by_chance, float(len(training)))
-        yield TextMatches(name, similar, found, expected, p_value)
+        expected = by_chance * n_batch / n_training
+        p_value = rate_p_value(found, float(n_batch), by_chance, float(n_training))
+        yield TextMatches(name, similar, found, expected, p_value, by)
+
+
+def rare_similarities(by_nature: Floats) -> list[float]:
+    """The cosines that some shares of real texts reach with their nearest other real text: vectors have no scale."""
+    return [float(np.quantile(by_nature, 1 - share)) for share in NATURAL_SHARES]
 
 
 def _matched(to_evaluation: Nearest, to_training: Nearest, similar: float) -> int:
@@ -83,22 +108,32 @@ def _matched(to_evaluation: Nearest, to_training: Nearest, similar: float) -> in
     return len(np.unique(to_evaluation.place[near]))
 
 
-def near_target_texts(targets: Targets, batch: pd.DataFrame, task: Task) -> dict[str, dict[float, Bools]]:
-    """By column and similarity, which targets of the membership attacks a text of the batch is a near copy of.
+def near_target_texts(
+    targets: Targets, batch: pd.DataFrame, task: Task, embedding: Embedding | None = None
+) -> dict[str, dict[tuple[str, float], Bools]]:
+    """By column, how texts were compared and similarity: which targets of the membership attacks the batch has edited.
 
     A text of the batch is a copy of its nearest target alone, and only where it is nearer to it than the other targets
     are: texts that come in many forms by nature, such as licences, are copies of one another.
     """
-    found: dict[str, dict[float, Bools]] = {}
+    found: dict[str, dict[tuple[str, float], Bools]] = {}
     for name in text_columns(task, targets.rows):
         real, made = texts_of(targets.rows, name, task), texts_of(batch, name, task).dropna()
         if real.notna().sum() < MIN_TEXTS or made.empty:
             continue
         known = TextPieces.learn(real.dropna())
-        there = known.pieces(real)
-        nearest, by_nature = nearest_texts(known.pieces(made), there), nearest_texts(there, there, itself=True)
-        found[name] = {similar: _marks(nearest, by_nature, similar) for similar in SIMILAR}
+        found[name] = _marked(BY_PIECES, known.pieces(made), known.pieces(real), SIMILAR)
+        if embedding is not None:
+            found[name] |= _marked(BY_VECTORS, embedding.vectors(made), embedding.vectors(real))
     return found
+
+
+def _marked(
+    by: str, made: Pieces, real: Pieces, similarities: Sequence[float] | None = None
+) -> dict[tuple[str, float], Bools]:
+    nearest, by_nature = nearest_texts(made, real), nearest_texts(real, real, itself=True)
+    each = similarities or rare_similarities(by_nature.similarity)
+    return {(by, similar): _marks(nearest, by_nature, similar) for similar in each}
 
 
 def _marks(nearest: Nearest, by_nature: Nearest, similar: float) -> Bools:

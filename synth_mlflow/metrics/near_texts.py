@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
-Pieces = Any  # a sparse matrix of shape (n_texts, 2^20)
+Pieces = Any  # a sparse matrix of shape (n_texts, 2^20), or an array of vectors of unit length
 
 LENGTH = 5  # letters of a piece
 PLACES = 2**20  # that pieces are hashed to
@@ -89,8 +89,8 @@ def nearest_texts(texts: Pieces, others: Pieces, *, itself: bool = False) -> Nea
 
     Parameters
     ----------
-    texts, others : sparse matrix of shape (n_texts, 2^20)
-        As :meth:`TextPieces.pieces` gives them.
+    texts, others : sparse matrix of shape (n_texts, 2^20), or array of shape (n_texts, n_dimensions)
+        As :meth:`TextPieces.pieces` gives them, or vectors of unit length by an embedding.
     itself : bool
         Whether the two are one table, in which no text counts as its own neighbour.
 
@@ -111,6 +111,9 @@ def nearest_texts(texts: Pieces, others: Pieces, *, itself: bool = False) -> Nea
 
 
 def _blocks(texts: Pieces, others: Pieces, *, itself: bool) -> Iterator[tuple[Floats, Places]]:
+    if isinstance(texts, np.ndarray):
+        yield from _blocks_of_vectors(texts, others, itself=itself)
+        return
     turned = others.T.tocsc()
     for start in range(0, texts.shape[0], BLOCK_ROWS):
         shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
@@ -120,3 +123,12 @@ def _blocks(texts: Pieces, others: Pieces, *, itself: bool) -> Iterator[tuple[Fl
             shared = sparse.csr_matrix((pairs.data[apart], (pairs.row[apart], pairs.col[apart])), shared.shape)
         best = np.asarray(shared.max(axis=1).todense(), dtype=np.float64).ravel()
         yield best, np.asarray(shared.argmax(axis=1), dtype=np.int64).ravel()
+
+
+def _blocks_of_vectors(texts: Pieces, others: Pieces, *, itself: bool) -> Iterator[tuple[Floats, Places]]:
+    for start in range(0, len(texts), BLOCK_ROWS):
+        shared = texts[start : start + BLOCK_ROWS] @ others.T
+        if itself:
+            rows = np.arange(len(shared))
+            shared[rows, rows + start] = -1
+        yield shared.max(axis=1).astype(np.float64), shared.argmax(axis=1)

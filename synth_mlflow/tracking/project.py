@@ -77,7 +77,8 @@ class Project:
     def _statement(self, run: StoredRun) -> Statement:
         if run.run_id not in self._statements:
             text = self.reader.file(run, names.A_STATEMENT).read_text(encoding="utf-8")
-            self._statements[run.run_id] = parse_statement(text, f"problem.md of run {run.run_id}")
+            found = parse_statement(text, f"problem.md of run {run.run_id}")
+            self._statements[run.run_id] = replace(found, folder=_folder_of(run))
         frozen = self._frozen_run()
         table = self.table_schema(run if frozen is None or names.A_COLUMNS not in frozen.artifacts else frozen)
         return replace(self._statements[run.run_id], table=table)
@@ -308,6 +309,12 @@ class Project:
                 f"{path} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
             )
         return restore(rows.iloc[positions], frozen.schema) if frozen.table is None else _take(rows, positions)
+
+
+def _folder_of(run: StoredRun) -> Path | None:
+    """The folder that a statement was read from."""
+    found = run.params.get(names.P_STATEMENT_PATH)
+    return None if found is None else Path(found).parent
 
 
 def _take(rows: pd.DataFrame, positions: npt.NDArray[np.int64]) -> pd.DataFrame:
