@@ -14,11 +14,14 @@ from synth_mlflow.checks._tables import Tables, thinned
 from synth_mlflow.data.conversation_text import spoken
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import rate_p_value
-from synth_mlflow.metrics.near_texts import Nearest, Pieces, TextPieces, nearest_texts
+from synth_mlflow.metrics.minhash import nearest_by_minhash, signatures
+from synth_mlflow.metrics.near_texts import Nearest, Pieces, TextPieces, counted, nearest_texts
 from synth_mlflow.models.embedding import Embedding
 
 SIMILAR = (0.35, 0.5, 0.65, 0.8)  # from a text of which half was kept to one with a word changed
-MAX_TEXTS = 20_000  # of a table; the batch is looked through whole
+EXACT_TEXTS = 100_000  # of all sides; more are looked through by MinHash
+MAX_TEXTS = 1_000_000  # of each real side; the batch is looked through whole
+MAX_ASKED = 20_000  # training texts that say how near real texts lie by nature
 MIN_TEXTS = 20
 TINY = 1e-6
 BY_PIECES, BY_VECTORS = "pieces of words", "vectors"
@@ -26,6 +29,7 @@ NATURAL_SHARES = (0.05, 0.01, 0.002)  # of real texts that have as near a vector
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 
 def text_columns(task: Task, rows: pd.DataFrame) -> list[str]:
@@ -76,24 +80,51 @@ def _of_column(
     if min(len(training), len(evaluation)) < MIN_TEXTS or batch.empty:
         return
     training, evaluation = (texts.iloc[thinned(len(texts), MAX_TEXTS, rng)] for texts in (training, evaluation))
-    known = TextPieces.learn(pd.concat([training, evaluation], ignore_index=True))
-    yield from _compared(name, BY_PIECES, [known.pieces(texts) for texts in (batch, training, evaluation)], SIMILAR)
+    asked = thinned(len(training), MAX_ASKED, rng)
+    counts = [counted(texts) for texts in (batch, training, evaluation)]
+    known = TextPieces.of_counts(*counts[1:])
+    search = _Search([known.weighed(each) for each in counts])
+    del counts
+    yield from _compared(name, BY_PIECES, search, asked, SIMILAR)
     if embedding is not None:
-        yield from _compared(name, BY_VECTORS, [embedding.vectors(texts) for texts in (batch, training, evaluation)])
+        vectors = _Search([embedding.vectors(texts) for texts in (batch, training, evaluation)])
+        yield from _compared(name, BY_VECTORS, vectors, asked)
+
+
+class _Search:
+    """Looks for the nearest texts: exactly, or by MinHash where pieces of more than `EXACT_TEXTS` are compared."""
+
+    def __init__(self, sides: Sequence[Pieces]) -> None:
+        self.batch, self.training, self.evaluation = sides
+        large = sum(side.shape[0] for side in sides) > EXACT_TEXTS and not isinstance(self.batch, np.ndarray)
+        self._signatures = {id(side): signatures(side) for side in sides} if large else {}
+
+    def nearest(self, texts: Pieces, others: Pieces, own: Places | None = None) -> Nearest:
+        """Of texts of one side, among those of another."""
+        if not self._signatures:
+            return nearest_texts(texts, others, own=own)
+        known = self._signatures
+        return nearest_by_minhash((texts, known[id(texts)]), (others, known[id(others)]), own)
+
+    def asked(self, places: Places, others: Pieces, own: Places | None = None) -> Nearest:
+        """Of some training texts."""
+        if not self._signatures:
+            return nearest_texts(self.training[places], others, own=own)
+        some = self.training[places], self._signatures[id(self.training)][places]
+        return nearest_by_minhash(some, (others, self._signatures[id(others)]), own)
 
 
 def _compared(
-    name: str, by: str, sides: Sequence[Pieces], similarities: Sequence[float] | None = None
+    name: str, by: str, search: _Search, asked: Places, similarities: Sequence[float] | None = None
 ) -> Iterator[TextMatches]:
-    """Batch, training and evaluation texts; without similarities, those that few training texts reach by nature."""
-    batch, training, evaluation = sides
-    n_batch, n_training = batch.shape[0], training.shape[0]
-    made = nearest_texts(batch, evaluation), nearest_texts(batch, training)
-    fresh = nearest_texts(training, evaluation), nearest_texts(training, training, itself=True)
+    """The batch beside ``asked`` training texts; without similarities, those that few of these reach by nature."""
+    n_batch = search.batch.shape[0]
+    made = search.nearest(search.batch, search.evaluation), search.nearest(search.batch, search.training)
+    fresh = search.asked(asked, search.evaluation), search.asked(asked, search.training, asked)
     for similar in similarities or rare_similarities(fresh[0].similarity):
         found, by_chance = _matched(*made, similar), _matched(*fresh, similar)
-        expected = by_chance * n_batch / n_training
-        p_value = rate_p_value(found, float(n_batch), by_chance, float(n_training))
+        expected = by_chance * n_batch / len(asked)
+        p_value = rate_p_value(found, float(n_batch), by_chance, float(len(asked)))
         yield TextMatches(name, similar, found, expected, p_value, by)
 
 
@@ -131,7 +162,8 @@ def near_target_texts(
 def _marked(
     by: str, made: Pieces, real: Pieces, similarities: Sequence[float] | None = None
 ) -> dict[tuple[str, float], Bools]:
-    nearest, by_nature = nearest_texts(made, real), nearest_texts(real, real, itself=True)
+    itself = np.arange(real.shape[0])
+    nearest, by_nature = nearest_texts(made, real), nearest_texts(real, real, own=itself)
     each = similarities or rare_similarities(by_nature.similarity)
     return {(by, similar): _marks(nearest, by_nature, similar) for similar in each}
 

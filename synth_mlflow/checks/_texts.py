@@ -196,7 +196,8 @@ def _near_duplicates(
     drawn = thinned(len(batch), n, rng)
     some, others = batch.iloc[drawn], real.iloc[thinned(len(real), n, rng)]
     known = TextPieces.learn(others)
-    similarity = [nearest_texts(made, made, itself=True).similarity for made in map(known.pieces, (some, others))]
+    itself = np.arange(n)
+    similarity = [nearest_texts(made, made, own=itself).similarity for made in map(known.pieces, (some, others))]
     repeated, by_nature = (int((one >= SIMILAR).sum()) for one in similarity)
     note = (
         f"{repeated:,} of {n:,} texts have a near duplicate in the batch, of as many real texts {by_nature:,}: one "
