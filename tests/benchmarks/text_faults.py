@@ -76,14 +76,14 @@ def near_copies(corpus: Corpus, originals: Rows, rng: Rng, share: float = 1.0) -
     return pd.concat([copies, corpus.further.iloc[n:]], ignore_index=True)
 
 
-def _turned(text: str) -> str:
+def turned(text: str) -> str:
     words = text.split()
     half = len(words) // 2
     return " ".join(words[half:] + words[:half])
 
 
 def _reordered(corpus: Corpus, rng: Rng) -> Rows:
-    return corpus.evaluation.assign(text=corpus.evaluation["text"].map(_turned))
+    return corpus.evaluation.assign(text=corpus.evaluation["text"].map(turned))
 
 
 def _mixed(corpus: Corpus, texts: list[str], share: float) -> Rows:

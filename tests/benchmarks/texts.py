@@ -3,6 +3,7 @@
 OMP_NUM_THREADS=1 python tests/benchmarks/texts.py --only kit            every fault on every corpus, two draws
 OMP_NUM_THREADS=1 python tests/benchmarks/texts.py --only alarms --draws 34
 OMP_NUM_THREADS=1 python tests/benchmarks/texts.py --only copies --draws 5
+OMP_NUM_THREADS=1 python tests/benchmarks/texts.py --only recall         of MinHash, beside the exact search
 OMP_NUM_THREADS=1 python tests/benchmarks/texts.py --only cost --rows 100000 --conversations
 OMP_NUM_THREADS=1 python tests/benchmarks/texts.py --only kit --rows 300 --draws 1 --corpora changes   a small one
 
@@ -22,17 +23,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from text_corpora import BY_NAME, balanced, given
-from text_faults import FAULTS, Corpus, near_copies
+from text_faults import FAULTS, Corpus, edited, near_copies, turned
 
 from synth_mlflow.checks import CheckInput, failed_probes, judge
+from synth_mlflow.checks._near_texts import SIMILAR
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.gate.policy import FALSE_ALARM_RATE, load_check
 from synth_mlflow.metrics.intervals import clopper_pearson
+from synth_mlflow.metrics.minhash import nearest_by_minhash, signatures
+from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
 
 TASK = Task("label", "binary", roles={"text": "text"})
 SPEC = ModelSpec(params={"text": "linear", "C": 4.0})
 CHECKS = ("contamination", "fidelity", "utility", "privacy")
 SHARES = (0.01, 0.05, 0.25)
+N_AMONG, N_ALTERED = 12_000, 1_500  # texts of the recall of MinHash
 
 Reasons = Mapping[str, list[str]]
 
@@ -40,7 +45,7 @@ Reasons = Mapping[str, list[str]]
 def main() -> None:
     """Read the options, make the batches, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="kit,alarms,copies,cost")
+    parser.add_argument("--only", default="kit,alarms,copies,recall,cost")
     parser.add_argument("--corpora", default=",".join(BY_NAME))
     parser.add_argument("--table", type=Path, action="append", default=[])
     parser.add_argument("--rows", type=int, default=700)
@@ -128,6 +133,7 @@ def alarms(options: argparse.Namespace) -> None:
         for corpus in _corpora(options, seed):
             reasons = _reasons(corpus, corpus.further, seed, tuple(options.checks.split(",")))
             total, wrong = total + 1, wrong + bool(reasons)
+            print(f"{total} batches, {wrong} failed", end="\r", flush=True)
             if reasons:
                 print(f"false alarm: {corpus.name} seed {seed}: {dict(reasons)}", flush=True)
     low, high = clopper_pearson(wrong, total)
@@ -171,6 +177,29 @@ def cost(options: argparse.Namespace) -> None:
         )
 
 
+def recall(options: argparse.Namespace) -> None:
+    """Of the near copies that the exact search finds at a cosine, the share that MinHash finds, on all corpora."""
+    rng = np.random.default_rng(options.seed)
+    texts = pd.concat(_tables(options).values(), ignore_index=True)["text"].drop_duplicates()
+    texts = texts.iloc[rng.permutation(len(texts))[:N_AMONG]].reset_index(drop=True)
+    words, drawn = np.array(sorted(set(" ".join(texts).split()))), texts[rng.permutation(len(texts))[:N_ALTERED]]
+    alterations: dict[str, Callable[[str], str]] = {
+        "one word changed": lambda text: edited(text, words, rng),
+        "two words changed": lambda text: edited(edited(text, words, rng), words, rng),
+        "halves exchanged": turned,
+        "the first half alone": lambda text: " ".join(text.split()[: len(text.split()) // 2]),
+    }
+    known = TextPieces.learn(texts)
+    real = known.pieces(texts)
+    bands = signatures(real)
+    for name, alter in alterations.items():
+        made = known.pieces(drawn.map(alter))
+        exact = nearest_texts(made, real).similarity
+        found = nearest_by_minhash((made, signatures(made)), (real, bands)).similarity
+        shares = [float((found[exact >= cosine] >= cosine).mean()) for cosine in SIMILAR]
+        print(f"{name:24}", "  ".join(f"{cosine}: {share:.1%}" for cosine, share in zip(SIMILAR, shares, strict=True)))
+
+
 def _conversations(table: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
     """Conversations of four turns, whose texts are sentences of real texts drawn anew."""
     texts = table["text"].to_numpy()
@@ -184,7 +213,7 @@ def _conversations(table: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.
     return pd.DataFrame({"text": said, "label": labels[drawn[:, 0]]}).drop_duplicates("text", ignore_index=True)
 
 
-PARTS = {"kit": kit, "alarms": alarms, "copies": copies, "cost": cost}
+PARTS = {"kit": kit, "alarms": alarms, "copies": copies, "recall": recall, "cost": cost}
 
 if __name__ == "__main__":
     main()
