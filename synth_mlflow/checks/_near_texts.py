@@ -20,6 +20,7 @@ from synth_mlflow.models.embedding import Embedding
 
 SIMILAR = (0.35, 0.5, 0.65, 0.8)  # from a text of which half was kept to one with a word changed
 EXACT_TEXTS = 100_000  # of all sides; more are looked through by MinHash
+EXACT_PRODUCTS = 2e9  # of weights of pieces: about 80 CPU seconds; long texts reach it before there are as many
 MAX_TEXTS = 1_000_000  # of each real side; the batch is looked through whole
 MAX_ASKED = 20_000  # training texts that say how near real texts lie by nature
 MIN_TEXTS = 20
@@ -92,12 +93,11 @@ def _of_column(
 
 
 class _Search:
-    """Looks for the nearest texts: exactly, or by MinHash where pieces of more than `EXACT_TEXTS` are compared."""
+    """Looks for the nearest texts: exactly, or by MinHash where there are too many or they are too long for that."""
 
     def __init__(self, sides: Sequence[Pieces]) -> None:
         self.batch, self.training, self.evaluation = sides
-        large = sum(side.shape[0] for side in sides) > EXACT_TEXTS and not isinstance(self.batch, np.ndarray)
-        self._signatures = {id(side): signatures(side) for side in sides} if large else {}
+        self._signatures = {id(side): signatures(side) for side in sides} if _is_large(*sides) else {}
 
     def nearest(self, texts: Pieces, others: Pieces, own: Places | None = None) -> Nearest:
         """Of texts of one side, among those of another."""
@@ -112,6 +112,19 @@ class _Search:
             return nearest_texts(self.training[places], others, own=own)
         some = self.training[places], self._signatures[id(self.training)][places]
         return nearest_by_minhash(some, (others, self._signatures[id(others)]), own)
+
+
+def _is_large(batch: Pieces, training: Pieces, evaluation: Pieces) -> bool:
+    """Whether the exact search would take too long; that of vectors never does."""
+    if isinstance(batch, np.ndarray):
+        return False
+    if batch.shape[0] + training.shape[0] + evaluation.shape[0] > EXACT_TEXTS:
+        return True
+    made, known, held_out = (
+        np.bincount(side.indices, minlength=side.shape[1]).astype(np.float64) for side in (batch, training, evaluation)
+    )
+    asked = known * min(MAX_ASKED / training.shape[0], 1.0)
+    return float((made + asked) @ (known + held_out)) > EXACT_PRODUCTS
 
 
 def _compared(

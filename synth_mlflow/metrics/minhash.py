@@ -11,12 +11,10 @@ their Jaccard similarity J. With bands of r such hashes, b of them, a pair becom
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from synth_mlflow.data.other_libraries import library
 from synth_mlflow.metrics.near_texts import Floats, Nearest, Pieces, Places
 
 ROWS, BANDS = 3, 42
@@ -30,17 +28,10 @@ Signatures = npt.NDArray[np.uint64]
 
 
 def signatures(pieces: Pieces) -> Signatures:
-    """The bands of texts, whose pieces are the places of the rows of a sparse matrix; of one without pieces its own.
+    """The bands of texts, whose pieces are the places of the rows of a sparse matrix; of one without pieces its own."""
+    from datasketch import MinHash  # imported where it is needed: few tables are as large
 
-    Raises
-    ------
-    UsageError
-        If datasketch is not installed.
-    """
-    sketch: Any = library(
-        "datasketch", "'synth_mlflow[texts]'", "the search for near copies among more than 100,000 texts"
-    )
-    empty = sketch.MinHash(num_perm=ROWS * BANDS, seed=SEED, hashfunc=int)
+    empty = MinHash(num_perm=ROWS * BANDS, seed=SEED, hashfunc=int)
     hashes = np.empty((pieces.shape[0], ROWS * BANDS), dtype=np.uint64)
     places = pieces.indices.astype(np.uint64) * np.uint64(_FACTOR) >> np.uint64(32)  # spread over 32 bits
     for row in range(pieces.shape[0]):

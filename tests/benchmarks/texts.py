@@ -26,12 +26,17 @@ from text_corpora import BY_NAME, balanced, given
 from text_faults import FAULTS, Corpus, edited, near_copies, turned
 
 from synth_mlflow.checks import CheckInput, failed_probes, judge
-from synth_mlflow.checks._near_texts import SIMILAR
+from synth_mlflow.checks._near_texts import SIMILAR, near_evaluation_texts
+from synth_mlflow.checks._passages import evaluation_passages, passage_probes
+from synth_mlflow.checks._tables import Tables
+from synth_mlflow.checks._texts import text_findings
+from synth_mlflow.checks.contamination import _near_texts as near_text_probes
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.gate.policy import FALSE_ALARM_RATE, load_check
 from synth_mlflow.metrics.intervals import clopper_pearson
 from synth_mlflow.metrics.minhash import nearest_by_minhash, signatures
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
+from synth_mlflow.metrics.passages import tokens
 
 TASK = Task("label", "binary", roles={"text": "text"})
 SPEC = ModelSpec(params={"text": "linear", "C": 4.0})
@@ -53,6 +58,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--checks", default=",".join(CHECKS), help="of the cost and of false alarms")
+    parser.add_argument("--texts-alone", action="store_true", help="of false alarms: no statistics of whole tables")
     parser.add_argument("--faults", default="", help="of the kit: those whose names contain this")
     parser.add_argument("--conversations", action="store_true", help="of the cost: conversations instead of texts")
     options = parser.parse_args()
@@ -131,13 +137,31 @@ def alarms(options: argparse.Namespace) -> None:
     wrong = total = 0
     for seed in range(options.seed, options.seed + options.draws):
         for corpus in _corpora(options, seed):
-            reasons = _reasons(corpus, corpus.further, seed, tuple(options.checks.split(",")))
+            checks = tuple(options.checks.split(","))
+            reasons = _of_texts(corpus, seed) if options.texts_alone else _reasons(corpus, corpus.further, seed, checks)
             total, wrong = total + 1, wrong + bool(reasons)
             print(f"{total} batches, {wrong} failed", end="\r", flush=True)
             if reasons:
                 print(f"false alarm: {corpus.name} seed {seed}: {dict(reasons)}", flush=True)
     low, high = clopper_pearson(wrong, total)
     print(f"{total} batches of further texts, {wrong} failed (95 % interval {low:.1%} to {high:.1%})", flush=True)
+
+
+def _of_texts(corpus: Corpus, seed: int) -> Reasons:
+    """What the statistics of texts of contamination and fidelity say, each check's corrected over these alone."""
+    tables = Tables(corpus.further, corpus.training, corpus.evaluation)
+    rng, limits, fidelity = np.random.default_rng(seed), load_check("contamination").defaults, load_check("fidelity")
+    near = near_evaluation_texts(tables, TASK, rng)
+    passages = evaluation_passages(tables, TASK, tokens)
+    probes = {
+        "contamination": [
+            *near_text_probes(near, len(tables.batch), limits),
+            *passage_probes(passages, len(tables.batch), limits["matched_rows"]),
+        ],
+        "fidelity": text_findings(tables.real, tables.batch, TASK, fidelity.defaults, rng).probes,
+    }
+    failed = {name: failed_probes(tuple(each), limits["alpha"]) for name, each in probes.items()}
+    return {name: [probe.name for probe in each] for name, each in failed.items() if each}
 
 
 def copies(options: argparse.Namespace) -> None:

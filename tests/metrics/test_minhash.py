@@ -7,7 +7,6 @@ import pytest
 from synth_mlflow.metrics.minhash import nearest_by_minhash, signatures
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
 
-pytest.importorskip("datasketch")
 LETTERS = list("abcdefghijklmnopqrstuvwxyz")
 
 
