@@ -9,6 +9,7 @@ import pytest
 from synth_mlflow import Workflow
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.errors import EvidenceError, UsageError
+from synth_mlflow.handoff.render import to_markdown
 from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.tracking import names
 
@@ -58,8 +59,8 @@ def test_it_goes_through_all_stages(project):
     ) as b:
         b.write(said(230, 2))
     workflow.validate()
-    workflow.sweep((0.0, 0.3), repeats=2, n_jobs=1)
-    handoff = workflow.report()
+    workflow.sweep((0.0, 0.3), repeats=3, n_jobs=1)
+    document = workflow.report().document
     frozen = workflow.project.evaluation_set()
     recorded = json.loads(frozen.run.params[names.P_EMBEDDING])
     assert (
@@ -70,7 +71,7 @@ def test_it_goes_through_all_stages(project):
     assert {"evaluation_set", "baseline", "contamination", "fidelity"} <= with_it
     final = next(run for run in runs if run.stage == "final")
     assert "by `side_vectors:encode`, which must be installed" in final.tags[names.TAG_NOTE]
-    assert "side_vectors:encode" in handoff.markdown
+    assert "side_vectors:encode" in to_markdown(document)
     fidelity = next(run for run in runs if run.stage == "fidelity")
     probes = json.loads(workflow.project.reader.file(fidelity, names.A_PROBES).read_text())["probes"]
     assert {"text_vectors_auc", "off_topic_vectors", "off_topic_texts"} <= {probe["name"] for probe in probes}
