@@ -26,6 +26,8 @@ from synth_mlflow.metrics.raters import Rating
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from synth_mlflow.models.embedding import Embedding
+
 Outcome = Literal["pass", "fail", "inconclusive"]
 
 N_NEAR_MISSES = 3  # told with a pass
@@ -59,6 +61,8 @@ class CheckInput:
     """The texts of the benchmarks that the statement names, by file."""
     tokenize: Tokenizer = tokens
     """The tokens of a text; the statement's where it names one."""
+    embedding: Embedding | None = None
+    """What turns texts into vectors, where the statement names it."""
     rare_class_needs: int | None = None
     """Evaluation rows of the rarest class that `freeze` said are needed; None where it has enough."""
     ratings: tuple[Rating, ...] = ()

@@ -14,14 +14,23 @@ from synth_mlflow.checks._tables import Tables, thinned
 from synth_mlflow.data.conversation_text import spoken
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import rate_p_value
-from synth_mlflow.metrics.near_texts import Nearest, TextPieces, nearest_texts
+from synth_mlflow.metrics.minhash import nearest_by_minhash, signatures
+from synth_mlflow.metrics.near_texts import Nearest, Pieces, TextPieces, counted, nearest_texts
+from synth_mlflow.models.embedding import Embedding
 
 SIMILAR = (0.35, 0.5, 0.65, 0.8)  # from a text of which half was kept to one with a word changed
-MAX_TEXTS = 20_000  # of a table; the batch is looked through whole
+EXACT_TEXTS = 100_000  # of all sides; more are looked through by MinHash
+EXACT_PRODUCTS = 2e9  # of weights of pieces: about 80 CPU seconds; long texts reach it before there are as many
+MAX_TEXTS = 1_000_000  # of each real side; the batch is looked through whole
+MAX_ASKED = 20_000  # training texts that say how near real texts lie by nature
 MIN_TEXTS = 20
 TINY = 1e-6
+BY_PIECES, BY_VECTORS = "pieces of words", "vectors"
+NATURAL_SHARES = (0.05, 0.01, 0.002)  # of real texts that have as near a vector among other real texts
 
 Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 
 def text_columns(task: Task, rows: pd.DataFrame) -> list[str]:
@@ -46,18 +55,25 @@ class TextMatches:
     expected: float
     """Of as many other real texts."""
     p_value: float
+    by: str
+    """What was compared: pieces of words, or vectors by an embedding."""
 
 
-def near_evaluation_texts(tables: Tables, task: Task, rng: np.random.Generator) -> list[TextMatches]:
+def near_evaluation_texts(
+    tables: Tables, task: Task, rng: np.random.Generator, embedding: Embedding | None = None
+) -> list[TextMatches]:
     """Compare the batch with evaluation texts, beside training texts that are compared with them in the same way.
 
     A text of the batch counts where an evaluation text is nearer to it than every training text is: what was made from
-    training rows is nearest to those.
+    training rows is nearest to those. With an embedding, texts are compared by their vectors as well.
     """
-    return [found for name in text_columns(task, tables.members) for found in _of_column(tables, name, task, rng)]
+    names = text_columns(task, tables.members)
+    return [found for name in names for found in _of_column(tables, name, task, rng, embedding)]
 
 
-def _of_column(tables: Tables, name: str, task: Task, rng: np.random.Generator) -> Iterator[TextMatches]:
+def _of_column(
+    tables: Tables, name: str, task: Task, rng: np.random.Generator, embedding: Embedding | None
+) -> Iterator[TextMatches]:
     batch, training, evaluation = (
         texts_of(rows, name, task).dropna().reset_index(drop=True)
         for rows in (tables.batch, tables.members, tables.control)
@@ -65,16 +81,69 @@ def _of_column(tables: Tables, name: str, task: Task, rng: np.random.Generator) 
     if min(len(training), len(evaluation)) < MIN_TEXTS or batch.empty:
         return
     training, evaluation = (texts.iloc[thinned(len(texts), MAX_TEXTS, rng)] for texts in (training, evaluation))
-    known = TextPieces.learn(pd.concat([training, evaluation], ignore_index=True))
-    of_training, of_evaluation = known.pieces(training), known.pieces(evaluation)
-    of_batch = known.pieces(batch)
-    made = nearest_texts(of_batch, of_evaluation), nearest_texts(of_batch, of_training)
-    fresh = nearest_texts(of_training, of_evaluation), nearest_texts(of_training, of_training, itself=True)
-    for similar in SIMILAR:
+    asked = thinned(len(training), MAX_ASKED, rng)
+    counts = [counted(texts) for texts in (batch, training, evaluation)]
+    known = TextPieces.of_counts(*counts[1:])
+    search = _Search([known.weighed(each) for each in counts])
+    del counts
+    yield from _compared(name, BY_PIECES, search, asked, SIMILAR)
+    if embedding is not None:
+        vectors = _Search([embedding.vectors(texts) for texts in (batch, training, evaluation)])
+        yield from _compared(name, BY_VECTORS, vectors, asked)
+
+
+class _Search:
+    """Looks for the nearest texts: exactly, or by MinHash where there are too many or they are too long for that."""
+
+    def __init__(self, sides: Sequence[Pieces]) -> None:
+        self.batch, self.training, self.evaluation = sides
+        self._signatures = {id(side): signatures(side) for side in sides} if _is_large(*sides) else {}
+
+    def nearest(self, texts: Pieces, others: Pieces, own: Places | None = None) -> Nearest:
+        """Of texts of one side, among those of another."""
+        if not self._signatures:
+            return nearest_texts(texts, others, own=own)
+        known = self._signatures
+        return nearest_by_minhash((texts, known[id(texts)]), (others, known[id(others)]), own)
+
+    def asked(self, places: Places, others: Pieces, own: Places | None = None) -> Nearest:
+        """Of some training texts."""
+        if not self._signatures:
+            return nearest_texts(self.training[places], others, own=own)
+        some = self.training[places], self._signatures[id(self.training)][places]
+        return nearest_by_minhash(some, (others, self._signatures[id(others)]), own)
+
+
+def _is_large(batch: Pieces, training: Pieces, evaluation: Pieces) -> bool:
+    """Whether the exact search would take too long; that of vectors never does."""
+    if isinstance(batch, np.ndarray):
+        return False
+    if batch.shape[0] + training.shape[0] + evaluation.shape[0] > EXACT_TEXTS:
+        return True
+    made, known, held_out = (
+        np.bincount(side.indices, minlength=side.shape[1]).astype(np.float64) for side in (batch, training, evaluation)
+    )
+    asked = known * min(MAX_ASKED / training.shape[0], 1.0)
+    return float((made + asked) @ (known + held_out)) > EXACT_PRODUCTS
+
+
+def _compared(
+    name: str, by: str, search: _Search, asked: Places, similarities: Sequence[float] | None = None
+) -> Iterator[TextMatches]:
+    """The batch beside ``asked`` training texts; without similarities, those that few of these reach by nature."""
+    n_batch = search.batch.shape[0]
+    made = search.nearest(search.batch, search.evaluation), search.nearest(search.batch, search.training)
+    fresh = search.asked(asked, search.evaluation), search.asked(asked, search.training, asked)
+    for similar in similarities or rare_similarities(fresh[0].similarity):
         found, by_chance = _matched(*made, similar), _matched(*fresh, similar)
-        expected = by_chance * len(batch) / len(training)
-        p_value = rate_p_value(found, float(len(batch)), by_chance, float(len(training)))
-        yield TextMatches(name, similar, found, expected, p_value)
+        expected = by_chance * n_batch / len(asked)
+        p_value = rate_p_value(found, float(n_batch), by_chance, float(len(asked)))
+        yield TextMatches(name, similar, found, expected, p_value, by)
+
+
+def rare_similarities(by_nature: Floats) -> list[float]:
+    """The cosines that some shares of real texts reach with their nearest other real text: vectors have no scale."""
+    return [float(np.quantile(by_nature, 1 - share)) for share in NATURAL_SHARES]
 
 
 def _matched(to_evaluation: Nearest, to_training: Nearest, similar: float) -> int:
@@ -83,22 +152,33 @@ def _matched(to_evaluation: Nearest, to_training: Nearest, similar: float) -> in
     return len(np.unique(to_evaluation.place[near]))
 
 
-def near_target_texts(targets: Targets, batch: pd.DataFrame, task: Task) -> dict[str, dict[float, Bools]]:
-    """By column and similarity, which targets of the membership attacks a text of the batch is a near copy of.
+def near_target_texts(
+    targets: Targets, batch: pd.DataFrame, task: Task, embedding: Embedding | None = None
+) -> dict[str, dict[tuple[str, float], Bools]]:
+    """By column, how texts were compared and similarity: which targets of the membership attacks the batch has edited.
 
     A text of the batch is a copy of its nearest target alone, and only where it is nearer to it than the other targets
     are: texts that come in many forms by nature, such as licences, are copies of one another.
     """
-    found: dict[str, dict[float, Bools]] = {}
+    found: dict[str, dict[tuple[str, float], Bools]] = {}
     for name in text_columns(task, targets.rows):
         real, made = texts_of(targets.rows, name, task), texts_of(batch, name, task).dropna()
         if real.notna().sum() < MIN_TEXTS or made.empty:
             continue
         known = TextPieces.learn(real.dropna())
-        there = known.pieces(real)
-        nearest, by_nature = nearest_texts(known.pieces(made), there), nearest_texts(there, there, itself=True)
-        found[name] = {similar: _marks(nearest, by_nature, similar) for similar in SIMILAR}
+        found[name] = _marked(BY_PIECES, known.pieces(made), known.pieces(real), SIMILAR)
+        if embedding is not None:
+            found[name] |= _marked(BY_VECTORS, embedding.vectors(made), embedding.vectors(real))
     return found
+
+
+def _marked(
+    by: str, made: Pieces, real: Pieces, similarities: Sequence[float] | None = None
+) -> dict[tuple[str, float], Bools]:
+    itself = np.arange(real.shape[0])
+    nearest, by_nature = nearest_texts(made, real), nearest_texts(real, real, own=itself)
+    each = similarities or rare_similarities(by_nature.similarity)
+    return {(by, similar): _marks(nearest, by_nature, similar) for similar in each}
 
 
 def _marks(nearest: Nearest, by_nature: Nearest, similar: float) -> Bools:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import sparse, stats
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_union
@@ -22,6 +23,8 @@ from synth_mlflow.metrics.intervals import excess_p_value
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
 from synth_mlflow.metrics.null_distribution import Places, group_halves
 from synth_mlflow.metrics.refusals import refusals
+from synth_mlflow.metrics.text_screen import OFF_TOPIC, nearness, topic_floors
+from synth_mlflow.models.embedding import Embedding
 
 MAX_TEXTS = 2_000  # of each side
 MIN_JUDGED = 2 * MIN_TEXTS
@@ -49,8 +52,12 @@ def text_findings(
     policy: Mapping[str, float],
     rng: np.random.Generator,
     groups: Places | None = None,
+    embedding: Embedding | None = None,
 ) -> TextFindings:
-    """Judge every column of free text; ``groups`` has the group of each real row, where rows come in groups."""
+    """Judge every column of free text; ``groups`` has the group of each real row, where rows come in groups.
+
+    With an embedding, the classifier and the search for other subjects also look at vectors.
+    """
     probes, shown = list[Metric](), list[pd.DataFrame]()
     for name in text_columns(task, real):
         made, known = (texts_of(rows, name, task) for rows in (batch, real))
@@ -58,7 +65,7 @@ def text_findings(
         texts, of_group = known[there], None if groups is None else groups[there]
         if min(len(made), len(texts)) < MIN_JUDGED:
             continue
-        for probe, weight in _judged(texts, made, policy, rng, of_group):
+        for probe, weight in _judged(texts, made, policy, rng, of_group, embedding):
             probes.append(replace(probe, column=name))
             worst = made.iloc[np.argsort(-weight, kind="stable")[:N_SHOWN]].str.slice(0, SHOWN_LETTERS)
             shown.append(pd.DataFrame({"column": name, "finding": probe.name, "text": worst.to_numpy()}))
@@ -66,44 +73,111 @@ def text_findings(
 
 
 def _judged(
-    real: pd.Series, batch: pd.Series, policy: Mapping[str, float], rng: np.random.Generator, groups: Places | None
+    real: pd.Series,
+    batch: pd.Series,
+    policy: Mapping[str, float],
+    rng: np.random.Generator,
+    groups: Places | None,
+    embedding: Embedding | None,
 ) -> Iterator[tuple[Metric, Floats]]:
     """Each statistic, with how much each text of the batch speaks for it."""
-    yield _separated(real, batch, policy["text_classifier_auc"], rng, groups)
+    sides = _Sides.drawn(real, batch, rng, groups)
+    yield _separated(sides, sides.looked_at(_words), policy["text_classifier_auc"], "text_classifier_auc")
+    yield _off_topic(sides.looked_at(_pieces), policy["off_topic_texts"], "off_topic_texts")
+    if embedding is not None:
+        vectors = sides.looked_at(lambda _, each: [embedding.vectors(texts) for texts in each])
+        yield _separated(sides, vectors, policy["text_classifier_auc"], "text_vectors_auc")
+        yield _off_topic(vectors, policy["off_topic_texts"], "off_topic_vectors")
     yield _near_duplicates(real, batch, policy["near_duplicate_texts"], rng)
     yield _refusals(real, batch, policy["refusals"])
 
 
-def _separated(
-    real: pd.Series, batch: pd.Series, limit: float, rng: np.random.Generator, groups: Places | None
-) -> tuple[Metric, Floats]:
-    """A linear model on words and pieces of words learns from one half, and is asked about the other.
+@dataclass(frozen=True)
+class _Sides:
+    """Texts that something is learned from, and others that are asked."""
+
+    learned: pd.Series
+    """Real texts."""
+    asked: pd.Series
+    """Other real texts."""
+    batch: pd.Series
+    learned_batch: Places
+    asked_batch: Places
+
+    @classmethod
+    def drawn(cls, real: pd.Series, batch: pd.Series, rng: np.random.Generator, groups: Places | None) -> _Sides:
+        learned, asked = _halves(len(real), rng, groups)
+        order = rng.permutation(len(batch))
+        halves = [order[place::2][: MAX_TEXTS // 2] for place in range(2)]
+        return cls(real.iloc[learned].astype(str), real.iloc[asked].astype(str), batch.astype(str), *halves)
+
+    def looked_at(self, look: Look) -> _Looked:
+        """All three as a matrix of what they are judged by."""
+        return _Looked(*look(self.learned, [self.learned, self.asked, self.batch]))
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """The texts of :class:`_Sides` as matrices."""
+
+    learned: Any
+    asked: Any
+    batch: Any
+
+
+Look = Callable[[pd.Series, list[pd.Series]], list[Any]]
+
+
+def _words(known: pd.Series, sides: list[pd.Series]) -> list[Any]:  # noqa: ARG001 (every look takes the same)
+    words = make_union(
+        HashingVectorizer(ngram_range=(1, 2), n_features=2**16, alternate_sign=False),
+        HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16, alternate_sign=False),
+    )
+    return [words.transform(texts) for texts in sides]
+
+
+def _pieces(known: pd.Series, sides: list[pd.Series]) -> list[Any]:
+    pieces = TextPieces.learn(known)
+    return [pieces.pieces(texts) for texts in sides]
+
+
+def _separated(sides: _Sides, looked: _Looked, limit: float, name: str) -> tuple[Metric, Floats]:
+    """A linear model learns from one half, and is asked about the other.
 
     Notes
     -----
     The texts asked are new to the model, so the rank test is exact for texts that were drawn alone (D. Lopez-Paz, M.
     Oquab, ICLR 2017).
     """
-    learned, asked = _halves(len(real), rng, groups)
-    order = rng.permutation(len(batch))
-    learned_batch, asked_batch = (order[place::2][: MAX_TEXTS // 2] for place in range(2))
-    words = make_union(
-        HashingVectorizer(ngram_range=(1, 2), n_features=2**16, alternate_sign=False),
-        HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16, alternate_sign=False),
-    )
-    first, second = real.iloc[learned].astype(str), batch.iloc[learned_batch].astype(str)
-    labels = np.repeat([0, 1], [len(first), len(second)])
+    stack = np.vstack if isinstance(looked.learned, np.ndarray) else sparse.vstack
+    labels = np.repeat([0, 1], [len(sides.learned), len(sides.learned_batch)])
     model = LogisticRegression(C=10.0, max_iter=300, class_weight="balanced", solver="liblinear", random_state=0)
-    model.fit(words.transform(pd.concat([first, second])), labels)
-    scores = model.decision_function(words.transform(batch.astype(str)))
-    of_real = model.decision_function(words.transform(real.iloc[asked].astype(str)))
-    found = stats.mannwhitneyu(scores[asked_batch], of_real, alternative="greater", method="asymptotic")
-    auc = float(found.statistic) / (len(asked_batch) * len(asked))
+    model.fit(stack([looked.learned, looked.batch[sides.learned_batch]]), labels)
+    scores, of_real = (model.decision_function(side) for side in (looked.batch, looked.asked))
+    found = stats.mannwhitneyu(scores[sides.asked_batch], of_real, alternative="greater", method="asymptotic")
+    auc = float(found.statistic) / (len(sides.asked_batch) * len(of_real))
+    by = "words and letters alone separate" if name == "text_classifier_auc" else "vectors of the embedding separate"
     note = (
-        "words and letters alone separate the texts from real ones: another language, subject, length or spelling; "
-        "read `worst_texts`, and let the generator write what real rows have"
+        f"{by} the texts from real ones: another language, subject, length or spelling; read `worst_texts`, and let "
+        "the generator write what real rows have"
     )
-    return Metric("text_classifier_auc", auc, limit, p_value=float(found.pvalue), note=note), scores
+    return Metric(name, auc, limit, p_value=float(found.pvalue), note=note), scores
+
+
+def _off_topic(looked: _Looked, limit: float, name: str) -> tuple[Metric, Floats]:
+    """Texts that lie further from real texts than few other real texts do; of two floors the more significant one."""
+    of_real, made = (nearness(side, looked.learned).around for side in (looked.asked, looked.batch))
+    floors = topic_floors(of_real, OFF_TOPIC).values()
+    counts = [(int((of_real < floor).sum()), int((made < floor).sum())) for floor in floors]
+    p_values = [share_p_value(real, len(of_real), batch, len(made), alternative="greater") for real, batch in counts]
+    place = int(np.argmin(p_values))
+    natural, found = counts[place]
+    note = (
+        f"{found:,} of {len(made):,} texts are further from real texts than {natural / len(of_real):.0%} of other real "
+        "texts are: another subject or language; read `worst_texts`, and drop those that are about something else"
+    )
+    excess = max(found / len(made) - natural / len(of_real), 0.0)
+    return Metric(name, excess, limit, p_value=min(len(counts) * p_values[place], 1.0), note=note), -made
 
 
 def _halves(n: int, rng: np.random.Generator, groups: Places | None) -> tuple[Places, Places]:
@@ -122,7 +196,8 @@ def _near_duplicates(
     drawn = thinned(len(batch), n, rng)
     some, others = batch.iloc[drawn], real.iloc[thinned(len(real), n, rng)]
     known = TextPieces.learn(others)
-    similarity = [nearest_texts(made, made, itself=True).similarity for made in map(known.pieces, (some, others))]
+    itself = np.arange(n)
+    similarity = [nearest_texts(made, made, own=itself).similarity for made in map(known.pieces, (some, others))]
     repeated, by_nature = (int((one >= SIMILAR).sum()) for one in similarity)
     note = (
         f"{repeated:,} of {n:,} texts have a near duplicate in the batch, of as many real texts {by_nature:,}: one "

@@ -89,7 +89,7 @@ class Contamination:
         rng = np.random.default_rng([evidence.seed, 61])
         equal, rounded = whole_rows(tables), whole_rows(tables, rounded=True)
         near, shared = near_rows(tables, rng), combinations(tables, rng)
-        texts = near_evaluation_texts(tables, evidence.task, rng)
+        texts = near_evaluation_texts(tables, evidence.task, rng, evidence.embedding)
         passages = evaluation_passages(tables, evidence.task, evidence.tokenize)
         benchmarks = benchmark_passages(tables, evidence.task, evidence.benchmarks, evidence.tokenize)
         attacks = swapped_attacks(tables, rng) if evidence.training is None else []  # else of another law
@@ -303,7 +303,7 @@ def _table(
     ]
     rows += [
         {
-            "matched by": f"texts of {one.column}, similarity {one.similar:g}",
+            "matched by": f"texts of {one.column}, {one.by} of similarity {one.similar:.3g}",
             "evaluation rows": one.found,
             "expected of real rows": one.expected,
             "p_value": one.p_value,

@@ -60,7 +60,7 @@ class Fidelity:
     """
 
     summary: ClassVar[str] = "column, pair and classifier distances against the noise floor of real rows"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "classifier_auc": 0.70,
@@ -78,6 +78,7 @@ class Fidelity:
         "correlation_gap": 0.12,
         "repeated_rows": 0.02,
         "text_classifier_auc": 0.90,  # of free text: another language or subject, not another hand
+        "off_topic_texts": 0.05,  # that no real text resembles, as far as pieces of words tell
         "near_duplicate_texts": 0.10,
         "refusals": 0.005,
         "malformed_conversations": 0.01,  # turns out of order, empty ones, unknown speakers
@@ -109,7 +110,7 @@ class Fidelity:
             tables = without(tables, later_columns(evidence, tables))
         judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
         families = pair_families(judged.real, judged.batch, rng, judged.groups)
-        texts = text_findings(judged.real, judged.batch, evidence.task, policy, rng, judged.groups)
+        texts = text_findings(judged.real, judged.batch, evidence.task, policy, rng, judged.groups, evidence.embedding)
         turns = conversation_findings(
             judged.real, judged.batch, evidence.task, policy, evidence.tokenize, judged.groups
         )

@@ -177,7 +177,7 @@ def _near_copies(battery: Battery, limit: float) -> Metric:
 def _near_texts(battery: Battery, batch: pd.DataFrame, evidence: CheckInput, limit: float) -> list[Metric]:
     """Of each column of texts the similarity that is most significant, at the price of all."""
     probes = []
-    for column, by_similarity in near_target_texts(battery.targets, batch, evidence.task).items():
+    for column, by_similarity in near_target_texts(battery.targets, batch, evidence.task, evidence.embedding).items():
         marks = min(by_similarity.values(), key=battery.p_value)
         note = "edited copies of members' texts stand in the batch; write new ones, or drop those that are this near"
         price = len(by_similarity)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -162,6 +162,9 @@ class Model(_Strict):
         return self
 
 
+CALLABLE = r"^[\w.]+:[\w.]+$"  # module:callable
+
+
 class Facts(_Strict):
     """The front matter of problem.md."""
 
@@ -178,7 +181,8 @@ class Facts(_Strict):
     sensitive: list[Text] = []
     constraints: list[Text] = []
     benchmarks: list[Text] = []
-    tokenizer: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w.]+:[\w.]+$")] | None = None
+    tokenizer: Annotated[str, StringConstraints(strip_whitespace=True, pattern=CALLABLE)] | None = None
+    embedding: Text | None = None
     columns: dict[str, ColumnFacts] | None = None
     csv: CsvFacts | None = None
     evaluation: Evaluation = Evaluation()
@@ -246,6 +250,7 @@ FROZEN_FACTS = (
     "model",
     "columns",
     "csv",
+    "embedding",
 )
 
 
@@ -258,6 +263,8 @@ class Statement:
     text: str
     table: TableSchema | None = None
     """What each column is, as `define` or `freeze` recorded it; None where nobody has."""
+    folder: Path | None = None
+    """The folder that the file lies in; None where only its text is known."""
 
     @property
     def digest(self) -> str:
@@ -294,7 +301,16 @@ class Statement:
     @property
     def model(self) -> ModelSpec:
         """The model that every score is measured with."""
-        return ModelSpec(self.facts.model.estimator, self.facts.model.params, self.facts.model.columns)
+        model = self.facts.model
+        return ModelSpec(model.estimator, model.params, model.columns, embedding=self.embedding)
+
+    @property
+    def embedding(self) -> str | None:
+        """What turns texts into vectors: ``module:callable``, or a folder, seen from that of the statement."""
+        named = self.facts.embedding
+        if named is None or re.fullmatch(CALLABLE, named) or self.folder is None:
+            return named
+        return str((self.folder / named).resolve())
 
     @property
     def guardrail(self) -> Guardrail | None:
@@ -326,7 +342,7 @@ def read_statement(path: Path) -> Statement:
     StatementError
         If anything is blank, untouched, unknown or wrong; every one of them is named in one message.
     """
-    return parse_statement(_read(path), str(path))
+    return replace(parse_statement(_read(path), str(path)), folder=path.resolve().parent)
 
 
 def parse_statement(text: str, what: str = "problem.md") -> Statement:

@@ -77,10 +77,12 @@ class Guardrail:
 
 BOOSTED = "lightgbm"  # the estimator that is built in
 COMMAND = "command"  # stands for two programs that a person named for a sweep
-Columns = Literal["named", "encoded", "texts"]
-"""How an estimator is shown the features: a DataFrame with pandas categories, an array of numbers alone, or a sparse
-matrix in which free text has its words (for the built-in linear model only)."""
+Columns = Literal["named", "encoded", "texts", "texts and vectors", "vectors"]
+"""How an estimator is shown the features: a DataFrame with pandas categories, an array of numbers alone, or, for the
+built-in linear model only, a sparse matrix in which free text has its words, its vectors by an embedding, or both."""
 TEXTS: Literal["texts"] = "texts"
+BESIDE: Literal["texts and vectors"] = "texts and vectors"
+VECTORS: Literal["vectors"] = "vectors"
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,11 @@ class ModelSpec:
     """How the estimator is shown the features; None for what suits it."""
     commands: FitCommands | None = None
     """The programs that fit and predict, where a sweep names them."""
+    embedding: str | None = None
+    """What turns free text into vectors, for the built-in linear model: ``module:callable``, or a folder."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; what is not said is left out."""
+        """As JSON values, without the embedding, which is recorded on its own; what is not said is left out."""
         told = {"estimator": self.estimator, "params": dict(self.params), "columns": self.columns}
         told |= {} if self.commands is None else {"commands": self.commands.to_json()}
         return {name: value for name, value in told.items() if value is not None}

@@ -441,10 +441,19 @@ def made_with(baseline: StoredRun, final: StoredRun) -> tuple[handoff.Fact, ...]
     commands = {name.strip("-"): command for name, command in commands_of(final.params, names.P_COMMANDS).items()}
     told = {
         **(commands or {"estimator": settings["estimator"], "settings": params}),
+        "embedding of texts": embedding_words(baseline),
         "python": recorded["python"],
         **recorded["packages"],
     }
     return tuple(handoff.Fact(name, str(value)) for name, value in told.items() if value)
+
+
+def embedding_words(run: StoredRun) -> str:
+    """What turned texts into vectors: its name, version and digest; empty where nothing did."""
+    recorded = run.params.get(names.P_EMBEDDING)
+    told = {} if recorded is None else json.loads(recorded)
+    digest = f"sha256 {told['sha256'][:12]}" if told.get("sha256") else ""
+    return ", ".join(filter(None, (told.get("target"), told.get("version"), digest)))
 
 
 def _mixed(curve: Curve) -> str:

@@ -19,7 +19,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
-Pieces = Any  # a sparse matrix of shape (n_texts, 2^20)
+Pieces = Any  # a sparse matrix of shape (n_texts, 2^20), or an array of vectors of unit length
 
 LENGTH = 5  # letters of a piece
 PLACES = 2**20  # that pieces are hashed to
@@ -46,20 +46,31 @@ class TextPieces:
         K. Spärck Jones, Journal of Documentation 28 (1972): the logarithm of how many texts there are for one that has
         the piece.
         """
-        found = np.asarray(_counted(texts).sum(axis=0)).ravel()
-        weights = np.log((1 + len(texts)) / (1 + np.maximum(found, 1)))  # a new piece weighs as much as one seen once
-        return cls(weights, (found <= max(COMMON * len(texts), 2)).astype(np.float32))
+        return cls.of_counts(counted(texts))
+
+    @classmethod
+    def of_counts(cls, *tables: Pieces) -> TextPieces:
+        """From what :func:`counted` says of real texts."""
+        found = np.sum([np.asarray(counts.sum(axis=0)).ravel() for counts in tables], axis=0)
+        n_texts = sum(counts.shape[0] for counts in tables)
+        weights = np.log((1 + n_texts) / (1 + np.maximum(found, 1)))  # a new piece weighs as much as one seen once
+        return cls(weights, (found <= max(COMMON * n_texts, 2)).astype(np.float32))
 
     def pieces(self, texts: pd.Series) -> Pieces:
         """Texts as rows of unit length; common pieces count for the length, and are left out after it."""
-        weighed = _counted(texts).multiply(self.weights).tocsr()
+        return self.weighed(counted(texts))
+
+    def weighed(self, counts: Pieces) -> Pieces:
+        """The same from what :func:`counted` says of the texts."""
+        weights = self.weights.astype(np.float32)[counts.indices]
+        weighed = sparse.csr_matrix((weights, counts.indices, counts.indptr), counts.shape)
         length = np.sqrt(np.asarray(weighed.multiply(weighed).sum(axis=1)).ravel())
-        kept = weighed.multiply(self.rare).tocsr()
-        kept.eliminate_zeros()
-        return (sparse.diags(1 / np.where(length > 0, length, 1.0)) @ kept).tocsr().astype(np.float32)
+        weighed.data *= self.rare[counts.indices] / np.repeat(np.where(length > 0, length, 1), np.diff(counts.indptr))
+        weighed.eliminate_zeros()
+        return weighed
 
 
-def _counted(texts: pd.Series) -> Pieces:
+def counted(texts: pd.Series) -> Pieces:
     """Which pieces each text has; a missing text has none."""
     if texts.empty:  # which the vectorizer refuses
         return sparse.csr_matrix((0, PLACES))
@@ -71,7 +82,8 @@ def _counted(texts: pd.Series) -> Pieces:
         norm=None,
         alternate_sign=False,
     )
-    return vectorizer.transform(texts.fillna("").astype(str).str.slice(0, MAX_LETTERS))
+    found = vectorizer.transform(texts.fillna("").astype(str).str.slice(0, MAX_LETTERS))
+    return found.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -84,15 +96,15 @@ class Nearest:
     """Of shape (n_texts,): where among the others it stands."""
 
 
-def nearest_texts(texts: Pieces, others: Pieces, *, itself: bool = False) -> Nearest:
+def nearest_texts(texts: Pieces, others: Pieces, *, own: Places | None = None) -> Nearest:
     """The nearest of ``others`` for each text.
 
     Parameters
     ----------
-    texts, others : sparse matrix of shape (n_texts, 2^20)
-        As :meth:`TextPieces.pieces` gives them.
-    itself : bool
-        Whether the two are one table, in which no text counts as its own neighbour.
+    texts, others : sparse matrix of shape (n_texts, 2^20), or array of shape (n_texts, n_dimensions)
+        As :meth:`TextPieces.pieces` gives them, or vectors of unit length by an embedding.
+    own : array of shape (n_texts,), optional
+        Where each text stands among the others itself; it does not count.
 
     Examples
     --------
@@ -103,20 +115,31 @@ def nearest_texts(texts: Pieces, others: Pieces, *, itself: bool = False) -> Nea
     >>> int(found.place[0]), bool(found.similarity[0] > 0.5)
     (1, True)
     """
-    blocks = list(_blocks(texts, others, itself=itself))
+    blocks = list(_blocks(texts, others, own))
     if not blocks:
         return Nearest(np.zeros(0), np.zeros(0, dtype=np.int64))
     similarity, place = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return Nearest(similarity, place)
 
 
-def _blocks(texts: Pieces, others: Pieces, *, itself: bool) -> Iterator[tuple[Floats, Places]]:
+def _blocks(texts: Pieces, others: Pieces, own: Places | None) -> Iterator[tuple[Floats, Places]]:
+    if isinstance(texts, np.ndarray):
+        yield from _blocks_of_vectors(texts, others, own)
+        return
     turned = others.T.tocsc()
     for start in range(0, texts.shape[0], BLOCK_ROWS):
         shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
-        if itself:
+        if own is not None:
             pairs = shared.tocoo()
-            apart = pairs.row + start != pairs.col
+            apart = own[start + pairs.row] != pairs.col
             shared = sparse.csr_matrix((pairs.data[apart], (pairs.row[apart], pairs.col[apart])), shared.shape)
         best = np.asarray(shared.max(axis=1).todense(), dtype=np.float64).ravel()
         yield best, np.asarray(shared.argmax(axis=1), dtype=np.int64).ravel()
+
+
+def _blocks_of_vectors(texts: Pieces, others: Pieces, own: Places | None) -> Iterator[tuple[Floats, Places]]:
+    for start in range(0, len(texts), BLOCK_ROWS):
+        shared = texts[start : start + BLOCK_ROWS] @ others.T
+        if own is not None:
+            shared[np.arange(len(shared)), own[start : start + BLOCK_ROWS]] = -1
+        yield shared.max(axis=1).astype(np.float64), shared.argmax(axis=1)

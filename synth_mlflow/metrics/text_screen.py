@@ -75,6 +75,8 @@ def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = 
     """How near texts are to others; ``own`` says where each stands among the others itself, and does not count."""
     if not others.shape[0] or not texts.shape[0]:
         return Nearness(np.zeros(texts.shape[0]), np.zeros(texts.shape[0]))
+    if isinstance(texts, np.ndarray):
+        return _nearness_of_vectors(texts, others)
     turned, found = others.T.tocsc(), list[tuple[float, float]]()
     for start in range(0, texts.shape[0], BLOCK_ROWS):
         shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
@@ -87,6 +89,15 @@ def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = 
             found.append((float(best[0]) if len(best) else 0.0, float(best.sum()) / N_NEIGHBOURS))
     nearest, around = np.array(found).T
     return Nearness(nearest, around)
+
+
+def _nearness_of_vectors(texts: Pieces, others: Pieces) -> Nearness:
+    parts = []
+    for start in range(0, len(texts), BLOCK_ROWS):
+        shared = texts[start : start + BLOCK_ROWS] @ others.T
+        parts.append(-np.sort(-shared, axis=1)[:, :N_NEIGHBOURS])
+    best = np.concatenate(parts).astype(np.float64)
+    return Nearness(best[:, 0], best.sum(axis=1) / N_NEIGHBOURS)
 
 
 @dataclass(frozen=True)
@@ -163,7 +174,7 @@ class RealTexts:
             pieces,
             equal,
             {similar: _share(found.nearest >= similar) for similar in SIMILAR},
-            _topic_floors(found.around, topic_share) if len(drawn) >= MIN_TEXTS and topic_share else {},
+            topic_floors(found.around, topic_share) if len(drawn) >= MIN_TEXTS and topic_share else {},
             Languages.learn(drawn[: len(asked)], rank) if rank and len(drawn) else None,
             _share(refusals(drawn)),
         )
@@ -189,7 +200,7 @@ class RealTexts:
             yield Finding(reason, nearest >= similar, 1 - (1 - share) ** growth, similar)
 
 
-def _topic_floors(around: Floats, share: float) -> dict[float, float]:
+def topic_floors(around: Floats, share: float) -> dict[float, float]:
     """Where few real texts lie lower; never so near to the middle that one other word leads below it."""
     middle = float(np.median(around))
     return {

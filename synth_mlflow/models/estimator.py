@@ -25,9 +25,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from synth_mlflow.allowed_code import importable_here, load_callable, require_allowed, require_own
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.task import BOOSTED, COMMAND, TEXTS, Columns, ModelSpec, Task
+from synth_mlflow.data.task import BESIDE, BOOSTED, COMMAND, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.models.class_weights import column_weights, product, row_weights, weights_by_code
+from synth_mlflow.models.embedding import allowed_embedding
 from synth_mlflow.models.labels import Labels, target_values
 from synth_mlflow.models.raw_columns import pipeline_scores
 from synth_mlflow.models.raw_estimator import gives_probabilities, named
@@ -196,6 +197,7 @@ def _is_known(base: type) -> bool:
 
 
 MAX_CATEGORIES = 100  # of a text column; rarer values share one indicator
+READ_TEXTS: tuple[Columns, ...] = (TEXTS, BESIDE, VECTORS)  # ways of the built-in linear model
 WEIGHTS = ("class_weight", "class_weights")  # the second is what CatBoost calls it
 FIX = "Correct `model` in the problem statement."
 
@@ -270,7 +272,7 @@ def fit_estimator(
     features = rows.drop(columns=[name for name in rows if name in task.no_features])
     columns = spec.columns or suitable_columns(estimator)
     habits = habits_of(last_step(estimator), seed=seed, n_threads=n_threads)
-    pipeline = _with_front(estimator, features, task, columns, habits)
+    pipeline = _with_front(estimator, features, task, columns, habits, spec.embedding)
     pipeline.set_params(**_unset(pipeline, "random_state", seed))
     if n_threads != 1:
         pipeline.set_params(**_unset(pipeline, "n_jobs", n_threads))
@@ -279,7 +281,7 @@ def fit_estimator(
     weight = product(column_weights(rows, task.weight), row_weights(target, weights, target))
     shown = target.astype(np.int64) if codes else target
     _guarded(pipeline, "fit", lambda: habits.fit(pipeline, features, shown, weight, aside))
-    texts = tuple(text_features(rows, task)) if columns == TEXTS else ()
+    texts = tuple(text_features(rows, task)) if columns in READ_TEXTS else ()
     return EstimatorModel(pipeline, tuple(features.columns), classes, codes, texts)
 
 
@@ -377,10 +379,12 @@ def encoder(features: pd.DataFrame) -> Pipeline:
     )
 
 
-def _with_front(estimator: Any, features: pd.DataFrame, task: Task, columns: Columns, habits: Habits) -> Pipeline:
+def _with_front(
+    estimator: Any, features: pd.DataFrame, task: Task, columns: Columns, habits: Habits, embedding: str | None
+) -> Pipeline:
     """The estimator behind what makes its input of raw columns."""
-    if columns == TEXTS:
-        return make_pipeline(text_encoder(features, task), estimator)
+    if columns in READ_TEXTS:
+        return make_pipeline(text_encoder(features, task, columns, embedding), estimator)
     if columns == "encoded":
         return make_pipeline(encoder(features), estimator)
     text = schema_of(features).of_kind("string")
@@ -438,13 +442,17 @@ def _guarded(pipeline: Pipeline, method: str, do: Callable[[], Any]) -> Any:
 
 
 def allowed_model(spec: ModelSpec) -> ModelSpec:
-    """The model, after its estimator was found to be allowed and was imported; nothing of it is called.
+    """The model, after its estimator and its embedding were found to be allowed and were imported.
+
+    Nothing of the estimator is called; the embedding is, with three short texts.
 
     Raises
     ------
     UsageError
         If nobody at this machine allowed its module, or it is no estimator; see :mod:`synth_mlflow.allowed_code`.
     """
+    if spec.embedding is not None:
+        allowed_embedding(spec.embedding)
     if spec.estimator != BOOSTED:
         require_allowed(spec.estimator, "the estimator of the problem statement")
         with importable_here():

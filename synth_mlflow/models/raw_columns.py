@@ -1,9 +1,9 @@
 """Raw columns to what a model takes, and predictors on raw columns that travel with the saved model.
 
-This file, ``raw_estimator`` and ``raw_values`` are copied into the saved model's code folder, with the formats of
-``data``, so they import nothing else of the package. Training and serving share them: a row is encoded in one way
-only. Whatever carries the same values is read alike: numbers as text, numbers with gaps, categories, zoned dates,
-texts in the project's own form.
+This file, ``raw_embedding``, ``raw_estimator`` and ``raw_values`` are copied into the saved model's code folder, with
+the formats of ``data``, so they import nothing else of the package. Training and serving share them: a row is encoded
+in one way only. Whatever carries the same values is read alike: numbers as text, numbers with gaps, categories, zoned
+dates, texts in the project's own form.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..data.value_formats import ValueFormat, format_as_json, format_from_json
+from .raw_embedding import with_vectors
 from .raw_estimator import answer, class_scores, gives_probabilities, named, number_scores
 from .raw_values import booleans_of, moments_of, numbers_of, plain, texts_of, whole_numbers_of
 
@@ -30,6 +31,7 @@ COLUMNS_FILE = "columns.json"
 MANY_ROWS = 100_000  # from here on LightGBM predicts with every core; below, threads cost more than they save
 SKOPS = ".skops"
 SCHEMA_VERSION = 4
+WEIGHTS = "embedding"  # the folder of an embedding that travels with the model
 
 Matrix = npt.NDArray[np.float64]
 
@@ -208,6 +210,8 @@ class RawEstimator:
     """Whether the pipeline takes what :func:`plain` gives, since it was kept without a function of ours."""
     shown: Mapping[str, Any] | None = None
     """How :func:`named` shows the columns, where the pipeline was kept without it."""
+    embedded: Mapping[str, Any] | None = None
+    """How :func:`with_vectors` adds the vectors of texts, where the pipeline was kept without it."""
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002 (MLflow passes params)
         """``prediction`` (a number or the likeliest label) and ``probability_<label>`` for each label.
@@ -222,7 +226,10 @@ class RawEstimator:
         table = self.columns.table(rows)
         if self.shown is not None:
             table = named(table, **self.shown)
-        return pipeline_scores(self.pipeline, plain(table) if self.takes_plain else table, self.classes)
+        table = plain(table) if self.takes_plain else table
+        if self.embedded is not None:
+            table = with_vectors(table, **self.embedded)
+        return pipeline_scores(self.pipeline, table, self.classes)
 
 
 def pipeline_scores(pipeline: Any, features: pd.DataFrame, classes: Sequence[Any]) -> Matrix:
@@ -237,13 +244,16 @@ def write_columns(
     model: str,
     trusted: Sequence[str] = (),
     shown: Mapping[str, Any] | None = None,
+    embedded: Mapping[str, Any] | None = None,
 ) -> None:
     """Write ``columns.json``.
 
     ``model`` is the file of the model, seen from the folder; ``trusted`` are the types that a file of skops is made of,
-    beyond those that skops always trusts; ``shown`` is what :func:`named` takes, where it stood in front of the model.
+    beyond those that skops always trusts; ``shown`` and ``embedded`` are what :func:`named` and :func:`with_vectors`
+    take, where they stood in front of the model.
     """
     told = {"columns": columns.to_json(), "classes": list(classes), "trusted": list(trusted), "shown": shown}
+    told |= {} if embedded is None else {"embedded": embedded}
     record = {"schema": SCHEMA_VERSION, "model": model, **told}
     (folder / COLUMNS_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -264,13 +274,20 @@ def load(folder: Path) -> RawPredictor | RawEstimator:
     if file.suffix == SKOPS:  # builds known types, and runs no code that the file brings
         from skops import io
 
-        shown = record.get("shown")
-        return RawEstimator(io.load(file, trusted=record["trusted"]), columns, classes, shown is None, shown)
+        shown, embedded = record.get("shown"), _here(record.get("embedded"), folder)
+        return RawEstimator(io.load(file, trusted=record["trusted"]), columns, classes, shown is None, shown, embedded)
     if record["model"] != MODEL_FILE:
         return RawEstimator(pickle.loads(file.read_bytes()), columns, classes)
     import lightgbm
 
     return RawPredictor(lightgbm.Booster(model_file=file), columns, classes)
+
+
+def _here(embedded: Mapping[str, Any] | None, folder: Path) -> Mapping[str, Any] | None:
+    """What :func:`with_vectors` takes, with the folder that travelled with the model in its place."""
+    if embedded is None or embedded["embedding"] != WEIGHTS:
+        return embedded
+    return {**embedded, "embedding": str((folder / WEIGHTS).resolve())}
 
 
 def _load_pyfunc(path: str) -> RawPredictor | RawEstimator:

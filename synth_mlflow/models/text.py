@@ -1,4 +1,4 @@
-"""Free text for the default model: word and character TF-IDF beside the other columns, into a linear model."""
+"""Free text for the default model: TF-IDF and vectors of texts beside the other columns, into a linear model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, SplineTransformer
+from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, SplineTransformer
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.task import BOOSTED, TEXTS, ModelSpec, Task
+from synth_mlflow.data.task import BESIDE, BOOSTED, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import UsageError
+from synth_mlflow.models.raw_embedding import vector_names, vectors_of, with_vectors
 from synth_mlflow.models.raw_values import plain
 
 TEXT, LINEAR = "text", "linear"  # `model: params: {text: linear}`
@@ -26,6 +27,20 @@ WORDS = r"\w+|[^\w\s]"  # punctuation marks are words too
 _COUNTS: dict[str, Any] = {"norm": None, "alternate_sign": False}
 GRID: tuple[Mapping[str, Any], ...] = tuple({TEXT: LINEAR, "C": c} for c in (0.25, 1.0, 4.0, 16.0))
 """Settings of the linear model that cross-validation chooses from: the inverse strength of its penalty."""
+EMBEDDING = "embedding"  # `model: params: {text: linear, embedding: beside}`
+WAYS: Mapping[str, Columns] = {"beside": BESIDE, "instead": VECTORS}
+"""Vectors of texts by an embedding, beside TF-IDF or instead of it."""
+EMBEDDED_GRID: tuple[Mapping[str, Any], ...] = tuple(
+    {TEXT: LINEAR, EMBEDDING: way, "C": c} for way in WAYS for c in (1.0, 4.0, 16.0, 64.0)
+)
+"""The same with an embedding, whose vectors of unit length take a weaker penalty."""
+
+
+def linear_grid(spec: ModelSpec, task: Task, rows: pd.DataFrame) -> tuple[Mapping[str, Any], ...]:
+    """What cross-validation tries of the linear model on texts; nothing where the table has no text."""
+    if not text_features(rows, task):
+        return ()
+    return GRID if spec.embedding is None else (*GRID, *EMBEDDED_GRID)
 
 
 def text_features(rows: pd.DataFrame, task: Task) -> list[str]:
@@ -69,22 +84,51 @@ def linear_spec(spec: ModelSpec, task: Task, rows: pd.DataFrame) -> ModelSpec:
             f"`model: params: text: {LINEAR}` needs a feature of the role `text`, the table has none.",
             "Leave it out, or give a column the role `text` in `columns:` of the problem statement.",
         )
+    columns = _columns(params.pop(EMBEDDING, None), spec)
     if task.is_classification:
-        return ModelSpec("sklearn.linear_model:LogisticRegression", {"max_iter": MAX_ITER, **params}, TEXTS)
+        fitted = {"max_iter": MAX_ITER, **params}
+        return ModelSpec("sklearn.linear_model:LogisticRegression", fitted, columns, embedding=spec.embedding)
     if "C" in params:
         params["alpha"] = 1 / float(params.pop("C"))
-    return ModelSpec("sklearn.linear_model:Ridge", params, TEXTS)
+    return ModelSpec("sklearn.linear_model:Ridge", params, columns, embedding=spec.embedding)
 
 
-def text_encoder(features: pd.DataFrame, task: Task) -> Pipeline:
-    """Columns as a sparse matrix: TF-IDF of texts, splines of numbers, indicators of categories.
+def _columns(way: object, spec: ModelSpec) -> Columns:
+    """How texts are shown to the linear model."""
+    if way is None:
+        return TEXTS
+    if way not in WAYS:
+        raise UsageError(
+            f"`model: params: embedding` is {way!r}, {' or '.join(WAYS)} was needed.",
+            "Write `embedding: beside` for vectors beside words, or leave it out.",
+        )
+    if spec.embedding is None:
+        raise UsageError(
+            f"`model: params: embedding: {way}` needs an embedding, the problem statement names none.",
+            'Name one, `embedding: "module:callable"`, or leave it out.',
+        )
+    return WAYS[str(way)]
+
+
+def text_encoder(
+    features: pd.DataFrame, task: Task, columns: Columns = TEXTS, embedding: str | None = None
+) -> Pipeline:
+    """Columns as a sparse matrix: TF-IDF and vectors of texts, splines of numbers, indicators of categories.
 
     Each text gives words, pairs of words, and pieces of 3 to 5 letters within words; a missing text is an empty one.
+    Its vectors by an embedding stand beside these, or instead of them.
     """
     texts = text_features(features, task)
     categories = [name for name in schema_of(features).of_kind("string") if name not in texts]
     numbers = [name for name in features.columns if name not in [*texts, *categories]]
-    parts: list[tuple[str, Any, list[str]]] = [(f"text {place}", _tf_idf(), [name]) for place, name in enumerate(texts)]
+    parts: list[tuple[str, Any, list[str]]] = []
+    if columns != VECTORS:
+        parts += [(f"text {place}", _tf_idf(), [name]) for place, name in enumerate(texts)]
+    front = [FunctionTransformer(plain)]
+    if columns != TEXTS and embedding is not None:
+        n = vectors_of([""], embedding).shape[1]
+        parts += [(f"vectors {place}", Normalizer(), vector_names(name, n)) for place, name in enumerate(texts)]
+        front.append(FunctionTransformer(with_vectors, kw_args={"columns": texts, "embedding": embedding}))
     if categories:
         indicators = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES)
         parts.append(("categories", indicators, categories))
@@ -92,7 +136,7 @@ def text_encoder(features: pd.DataFrame, task: Task) -> Pipeline:
         filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         splines = SplineTransformer(knots="quantile", extrapolation="constant", sparse_output=True)
         parts.append(("numbers", make_pipeline(filled, splines), numbers))
-    return make_pipeline(FunctionTransformer(plain), ColumnTransformer(parts, sparse_threshold=1.0))
+    return make_pipeline(*front, ColumnTransformer(parts, sparse_threshold=1.0))
 
 
 def _tf_idf() -> Pipeline:

@@ -23,8 +23,7 @@ from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.labels import Labels, classes_of, target_values
 from synth_mlflow.models.scoring import score_codes
-from synth_mlflow.models.text import GRID as LINEAR_GRID
-from synth_mlflow.models.text import text_features
+from synth_mlflow.models.text import linear_grid
 
 FOLDS = 5
 MAX_ROWS = 20_000  # to choose settings on; more rows hardly change the choice
@@ -61,7 +60,8 @@ def settle(
     """Choose the settings by cross-validation, unless the statement gives some.
 
     LightGBM reads free text as it reads categories, that is not at all where no two texts are equal. A table with such
-    a column is therefore also given to a linear model on its words, and the better of both is chosen.
+    a column is therefore also given to a linear model on its words, and on its vectors where the statement names an
+    embedding, and the best is chosen.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def settle(
     folds = _folds(sample, task, seed)
     classes = classes_of(sample, task)
     jobs = [(params, train, test) for params in grid for train, test in folds]
-    linear = LINEAR_GRID if text_features(sample, task) else ()
+    linear = linear_grid(spec, task, sample)
     texts = [(params, train, test) for params in linear for train, test in folds]
     with threadpool_limits(limits=1):
         found = Parallel(n_jobs=n_jobs, require="sharedmem")(

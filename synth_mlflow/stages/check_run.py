@@ -79,6 +79,8 @@ def write_check(
         draft.tag(names.TAG_REASON, "\n".join([*accepted.words, *ruling.reasons]))
         if accepted.after:
             draft.param(names.P_ACCEPTED_AFTER, accepted.after)
+        if names.P_EMBEDDING in frozen.run.params:
+            draft.param(names.P_EMBEDDING, frozen.run.params[names.P_EMBEDDING])
         draft.param(names.P_DECIDING, _kept(result.probes, failed))
         if reads_ratings(name):
             draft.words(names.P_RATINGS, ratings)

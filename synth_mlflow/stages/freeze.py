@@ -50,9 +50,11 @@ from synth_mlflow.data.tables import read_real, read_table, write_parquet
 from synth_mlflow.data.task import SCORED, ModelSpec, Task
 from synth_mlflow.errors import EvidenceError, GateError, StatementError, UsageError, closest
 from synth_mlflow.gate.policy import policy_of
+from synth_mlflow.models.embedding import Embedding
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.models.tuning import Settings, settle
 from synth_mlflow.stages.define import record_place
+from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec
 from synth_mlflow.sweep.baseline import (
     Baseline,
@@ -96,6 +98,8 @@ class Cut:
     """Evaluation rows that equal a training row."""
     unused: pd.DataFrame
     """Real rows of neither side, which a split by group and time leaves."""
+    embedding: Embedding | None = None
+    """What turns texts into vectors, where the statement names it."""
 
     @property
     def caveat(self) -> str:
@@ -131,6 +135,8 @@ def record_split(draft: RunDraft, problem: Problem, sides: Cut, place: Place, st
     draft.param(names.P_DUPLICATES, sides.split.n_duplicates)
     draft.param(names.P_SHARED_ROWS, sides.n_shared)
     draft.param(names.P_BALANCE, sides.balance.words)
+    if sides.embedding is not None:
+        draft.param(names.P_EMBEDDING, sides.embedding.to_json())
     draft.metric(names.M_SHARE, sides.balance.share)
     draft.param(names.P_ROW_STORAGE, store)
     record_place(draft, place)
@@ -265,6 +271,7 @@ def freeze(
     table, rows = _same_rows(problem, place)
     refuse_synthetic(project, place, rows)
     allowed_model(problem.statement.model)
+    embedding = embedding_of(problem.statement)
     refuse_negative_seed(seed)
     spec = _commands(problem.statement, train_command, predict_command, timeout_seconds)
     if store not in STORES:
@@ -283,7 +290,7 @@ def freeze(
     schema = schema_of(rows) if table is None else table.schema
     looks = balance_of(rows, task, split), n_shared(rows, split)
     training, evaluation, unused = (_take(rows, side) for side in (split.training, split.evaluation, split.unused))
-    sides = Cut(training, evaluation, split, schema, seed, plan, *looks, unused)
+    sides = Cut(training, evaluation, split, schema, seed, plan, *looks, unused, embedding)
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
@@ -555,6 +562,8 @@ def _write_baseline(
             )
         draft.param(names.P_SEED, sides.seed)
         draft.param(names.P_SETTINGS, settings.spec.to_json())
+        if sides.embedding is not None:
+            draft.param(names.P_EMBEDDING, sides.embedding.to_json())
         draft.metric(names.M_RATIO, 0.0)
         draft.score(problem.statement.facts.metric, baseline.score, baseline.low, baseline.high)
         for step, value in enumerate(baseline.repeats):

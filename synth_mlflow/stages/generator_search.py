@@ -38,6 +38,7 @@ from synth_mlflow.gate.policy import Policy, reads_ratings
 from synth_mlflow.generators import Generator
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import BUILT_IN, find, installed
+from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.validate import check_result
 from synth_mlflow.sweep.plan import RATIOS
@@ -256,6 +257,7 @@ class _Trial:
             slice=self.part,
             slices=statement.slices,
             sensitive=tuple(statement.facts.sensitive),
+            embedding=embedding_of(statement, self.frozen),
         )
         return without_rare_labels(evidence, statement) if self.frozen.keeps_values else evidence
 

@@ -20,6 +20,7 @@ from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.handoff.holdout_score import runs_on_evaluation_set
 from synth_mlflow.models.estimator import allowed_model
+from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.sweep.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.sweep.runner import rows_inside
@@ -295,4 +296,6 @@ def settled_model(project: Project, frozen: EvaluationSet) -> ModelSpec:
             f"statement names {stated!r}: someone changed it. Nothing was imported.",
             "Delete that run in MLflow and restore the baseline that `freeze` wrote, or start a new project.",
         )
-    return allowed_model(ModelSpec(settings["estimator"], settings["params"], settings.get("columns")))
+    embedding_of(statement, frozen)
+    columns, embedding = settings.get("columns"), statement.embedding
+    return allowed_model(ModelSpec(settings["estimator"], settings["params"], columns, embedding=embedding))

@@ -16,6 +16,9 @@ from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.holdout_score import write_predictions
 from synth_mlflow.handoff.summary import success_words
+from synth_mlflow.models.embedding import shown
+from synth_mlflow.models.raw_embedding import MODULE
+from synth_mlflow.models.text import EMBEDDING
 from synth_mlflow.stages.fit_commands import fitted_by
 from synth_mlflow.stages.fit_times import FitTimes
 from synth_mlflow.stages.sweep_children import final_run, ratio_run
@@ -200,7 +203,7 @@ def _write_final(
             f"on new data is stated by `synth-mlflow report`. Fitted on all {n_real:,} real rows"
             f"{f' and {n_synthetic:,} synthetic ones' if n_synthetic else ''}.{sample} Registered as "
             f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns. "
-            f"{format_words(kept.format)}{fitted_by(outcome, final)}\n\n"
+            f"{format_words(kept.format)}{fitted_by(outcome, final)}{_served_by(ingredients)}\n\n"
             "| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
             f"{_caveat(ingredients)}"
@@ -236,6 +239,16 @@ def _own_score(ingredients: SweepInputs, outcome: SweepOutcome, predictions: npt
     task = ingredients.frozen.task_of(ingredients.problem.statement)
     chose = halves_of(ingredients.evaluation, task).select
     return outcome.bench.score(predictions[chose], np.ones(int(chose.sum()), dtype=np.bool_))
+
+
+def _served_by(ingredients: SweepInputs) -> str:
+    """What the model needs where it is served, if it turns texts into vectors."""
+    embedding, way = ingredients.spec.embedding, ingredients.spec.params.get(EMBEDDING)
+    if embedding is None or way is None:
+        return ""
+    if MODULE.fullmatch(embedding):
+        return f" It turns texts into vectors by `{embedding}`, which must be installed wherever the model is served."
+    return f" The weights of its embedding, `{shown(embedding)}`, are among its files; model2vec reads them."
 
 
 def _mixed_rows(ingredients: SweepInputs, final: Final) -> pd.DataFrame:

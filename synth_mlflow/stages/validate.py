@@ -27,6 +27,7 @@ from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.benchmarks import benchmark_texts, tokenizer_of
 from synth_mlflow.stages.check_run import new_check_run, write_check
+from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.ratings import rating_input, reviews_note
 from synth_mlflow.stages.sweep_inputs import settled_model
@@ -254,6 +255,7 @@ def evidence_of(
         choosing=halves_of(control, task).select,
         benchmarks=benchmark_texts(statement.facts.benchmarks, _beside(project, statement)),
         tokenize=tokenizer_of(statement.facts.tokenizer),
+        embedding=embedding_of(statement, frozen),
         rare_class_needs=frozen.rare_class_needs,
     )
     return without_rare_labels(evidence, statement) if frozen.keeps_values else evidence

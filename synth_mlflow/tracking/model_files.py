@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 import re
+import shutil
 import sys
 import tempfile
 import warnings
@@ -29,13 +30,23 @@ from synth_mlflow.data import conversation_text, json_text, value_formats
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.text_forms import PLAIN, Form
-from synth_mlflow.models import raw_columns, raw_command, raw_estimator, raw_values
+from synth_mlflow.models import raw_columns, raw_command, raw_embedding, raw_estimator, raw_values
 from synth_mlflow.models.base import Model as FittedModel
 from synth_mlflow.models.estimator import EstimatorModel
 from synth_mlflow.models.lightgbm import BoostedModel
 from synth_mlflow.models.raw_columns import RawColumn, RawColumns, RawEstimator
+from synth_mlflow.models.raw_embedding import MODULE
 
-TRAVELLING = (conversation_text, json_text, raw_columns, raw_command, raw_estimator, raw_values, value_formats)
+TRAVELLING = (
+    conversation_text,
+    json_text,
+    raw_columns,
+    raw_command,
+    raw_embedding,
+    raw_estimator,
+    raw_values,
+    value_formats,
+)
 PACKAGE = "raw_model"  # the folder that they travel in, each in a folder as here
 LOADER = f"{PACKAGE}.models.raw_columns"
 LIGHTGBM, SKOPS, CLOUDPICKLE = "lightgbm", "skops", "cloudpickle"
@@ -124,21 +135,26 @@ def _save_estimator(
     predictor = RawEstimator(model.pipeline, columns, model.known_classes)
     signature = signature_of(predictor.columns, predictor.predict(features.head(EXAMPLE_ROWS)))
     bare, trusted = without_code(model.pipeline)
+    embedded = _embedded(model.pipeline)
+    carried = [*_packages(trusted), *_carried(embedded)]
     with travelling_code() as code, _written_out(model.pipeline if bare is None else None) as packages:
         mlflow.sklearn.save_model(
             model.pipeline if bare is None else bare,
             folder,
             mlflow_model=meta,
             signature=signature,
-            pip_requirements=requirements(["scikit-learn", "pandas", "numpy", *packages, *_packages(trusted)]),
+            pip_requirements=requirements(["scikit-learn", "pandas", "numpy", *packages, *carried]),
             code_paths=[code],
             serialization_format=CLOUDPICKLE if bare is None else SKOPS,
             skops_trusted_types=list(trusted) or None,
         )
     (folder / RAW).mkdir()
+    if embedded is not None and not MODULE.fullmatch(embedded["embedding"]):
+        shutil.copytree(embedded["embedding"], folder / RAW / raw_columns.WEIGHTS)
+        embedded = {**embedded, "embedding": raw_columns.WEIGHTS}
     file = Path("..", meta.flavors["sklearn"]["pickled_model"])
     raw_columns.write_columns(
-        folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted, _shown(model.pipeline)
+        folder / RAW, predictor.columns, predictor.classes, file.as_posix(), trusted, _shown(model.pipeline), embedded
     )
     _load_with(meta, folder)
     return CLOUDPICKLE if bare is None else SKOPS
@@ -221,6 +237,24 @@ def _shown(pipeline: Any) -> dict[str, Any] | None:
     return json.loads(canonical_json(front.kw_args)) if is_named else None
 
 
+def _embedded(pipeline: Any) -> dict[str, Any] | None:
+    """What :func:`raw_embedding.with_vectors` takes in a pipeline; None where it has none."""
+    front = pipeline.steps[0][1]
+    steps = [step for _, step in front.steps] if isinstance(front, Pipeline) else []
+    functions = [step for step in steps if isinstance(step, FunctionTransformer)]
+    found = [step for step in functions if step.func is raw_embedding.with_vectors]
+    return dict(found[0].kw_args) if found else None
+
+
+def _carried(embedded: Mapping[str, Any] | None) -> list[str]:
+    """The distributions that an embedding needs where the model is served, as far as one ships it."""
+    if embedded is None:
+        return []
+    target = embedded["embedding"]
+    top = target.partition(":")[0].partition(".")[0] if MODULE.fullmatch(target) else "model2vec"
+    return metadata.packages_distributions().get(top, [])[:1]
+
+
 def _bare(pipeline: Any) -> Any | None:
     """The same steps without our function in front; None for a pipeline that has another front."""
     front = pipeline.steps[0][1]
@@ -229,7 +263,7 @@ def _bare(pipeline: Any) -> Any | None:
     first = front.steps[0][1] if isinstance(front, Pipeline) else None
     if not isinstance(first, FunctionTransformer) or first.func is not raw_values.plain:
         return None
-    return Pipeline([("columns", front.steps[1][1]), *pipeline.steps[1:]])
+    return Pipeline([("columns", front.steps[-1][1]), *pipeline.steps[1:]])
 
 
 def _packages(types: Iterable[str]) -> set[str]:

@@ -117,6 +117,7 @@ P_TRAINING_DIGEST: Final = "synth.training_digest"
 P_TRAINING_ROWS: Final = "synth.training_rows"
 P_DUPLICATES: Final = "synth.duplicate_rows"
 P_SETTINGS: Final = "synth.model_settings"
+P_EMBEDDING: Final = "synth.embedding"  # of texts: name, version, digest, and the first numbers of three vectors
 P_COMMANDS: Final = "synth.model_commands"  # of a sweep whose models commands have fitted
 P_SPLIT_METHOD: Final = "synth.split_method"
 P_SPLIT_PARAMS: Final = "synth.split_params"

@@ -78,7 +78,8 @@ class Project:
     def _statement(self, run: StoredRun) -> Statement:
         if run.run_id not in self._statements:
             text = self.reader.file(run, names.A_STATEMENT).read_text(encoding="utf-8")
-            self._statements[run.run_id] = parse_statement(text, f"problem.md of run {run.run_id}")
+            found = parse_statement(text, f"problem.md of run {run.run_id}")
+            self._statements[run.run_id] = replace(found, folder=_folder_of(run))
         frozen = self._frozen_run()
         table = self.table_schema(run if frozen is None or names.A_COLUMNS not in frozen.artifacts else frozen)
         return replace(self._statements[run.run_id], table=table)
@@ -322,6 +323,12 @@ def _read_again(place: Place, table: TableSchema | None) -> pd.DataFrame:
             f"the real rows of this project are kept by reference, and {error.found}",
             f"{error.fix} Rows that lie elsewhere now are named by `--data PLACE`.",
         ) from error
+
+
+def _folder_of(run: StoredRun) -> Path | None:
+    """The folder that a statement was read from."""
+    found = run.params.get(names.P_STATEMENT_PATH)
+    return None if found is None else Path(found).parent
 
 
 def _take(rows: pd.DataFrame, positions: npt.NDArray[np.int64]) -> pd.DataFrame:

@@ -82,6 +82,7 @@ def test_files_import_nothing_of_the_package(module):
     beside = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
     assert beside <= {
         "raw_values",
+        "raw_embedding",
         "raw_estimator",
         "data.value_formats",
         "data.json_text",
