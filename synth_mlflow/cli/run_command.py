@@ -13,7 +13,7 @@ from synth_mlflow.cli import output
 from synth_mlflow.cli.generate_command import AUTO
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
-from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
+from synth_mlflow.cli.stage_commands import choices_as_text, tell_curve, tell_verdicts
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import percent, read_ratios
 from synth_mlflow.data.task import SCORED
@@ -108,7 +108,11 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     refuse_output(plan.handoff)
     read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
     say("stage 1 of 6: define")
-    workflow.define(plan.problem)
+    stated = workflow.define(plan.problem).run.params
+    if names.P_PANEL in stated:
+        say(f"warning: {stated[names.P_PANEL]}")
+    if names.P_CHOICES in stated:
+        say(f"warning: {choices_as_text(stated[names.P_CHOICES])}")
     try:
         say("stage 2 of 6: freeze")
         if workflow.project.find_evaluation_set() is None:
