@@ -31,7 +31,7 @@ TINY = 1e-12
 SPLIT_ROWS = 8_000  # the noise floor needs fewer: it is carried over by the square root
 MAX_PRODUCTS = 1e10  # of one-hot cells, for both tables and for each of the splits together; wide tables are thinned
 WIDE = 60  # columns
-FEW_ROWS = 30  # with another value than the commonest: a correlation of so few follows no normal law
+FEW_ROWS = 10  # expected with two values that are both not the commonest: the correlation follows no normal law
 DOUBTFUL = 0.05  # p-values above it decide nothing, and are not asked for a second time
 
 
@@ -152,8 +152,8 @@ def _ranked(
 
     floor = split_floor(between, min(len(real), SPLIT_ROWS), rng, groups=groups).symmetric()
     p_values = floor.p_values(_stable(of_batch) - _stable(of_real), len(real), len(batch))
-    few = np.minimum(_rows_off_mode(of_real_rows), _rows_off_mode(of_batch_rows)) < FEW_ROWS
-    doubtful = (few[:, None] | few[None, :]) & (p_values < DOUBTFUL)
+    expected = np.minimum(_expected_rows(of_real_rows), _expected_rows(of_batch_rows))
+    doubtful = (expected < FEW_ROWS) & (p_values < DOUBTFUL)
     if doubtful.any():
         codes, codes_batch = bins.codes(real[columns]), bins.codes(batch[columns])
         joint = _homogeneity(doubtful, codes, codes_batch, bins.widths)
@@ -161,10 +161,14 @@ def _ranked(
     return [Family("correlation_gap", columns, of_batch - of_real, floor.upper(len(real), len(batch)), p_values)]
 
 
-def _rows_off_mode(values: Floats) -> Places:
-    """Of each column: how many rows have another value than the commonest."""
-    commonest = [int(np.unique(column, return_counts=True)[1].max()) for column in values.T]
-    return len(values) - np.array(commonest, dtype=np.int64)
+def _expected_rows(values: Floats) -> Floats:
+    """Of each pair of columns: in how many rows neither would have its commonest value if they were independent.
+
+    The rule for tables of counts: W. Cochran, Biometrics 10 (1954), doi:10.2307/3001616.
+    """
+    commonest = np.array([np.unique(column, return_counts=True)[1].max() for column in values.T])
+    off = len(values) - commonest.astype(np.float64)
+    return np.outer(off, off) / max(len(values), 1)
 
 
 def _partners(family: Family, place: int) -> Places:

@@ -57,7 +57,7 @@ def write_templates(
         )
     texts = {name: _text(name) for name in TEMPLATES}
     if table is not None:
-        texts["problem.md"] = _filled_in(texts["problem.md"], folder, table, target, say or (lambda line: None))
+        texts["problem.md"] = _filled_in(texts["problem.md"], folder, table, target, say)
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         written = [_write(folder / name, text) for name, text in texts.items()]
@@ -65,10 +65,10 @@ def write_templates(
         return [*written, *([] if project.exists() else [_write(project, _text(MLPROJECT))])]
 
 
-def _filled_in(template: str, folder: Path, table: Path, target: str | None, say: Callable[[str], None]) -> str:
+def _filled_in(template: str, folder: Path, table: Path, target: str | None, say: Callable[[str], None] | None) -> str:
     """The template with the facts that the table shows; the questions to people stay."""
     found = propose(table, target)
-    if found.choices:
+    if found.choices and say is not None:
         commands = "\n  ".join(found.choices.commands(str(table), found.csv))
         say(f"{found.choices.advice}:\n  {commands}")
     data = os.path.relpath(table.resolve(), folder.resolve())

@@ -106,9 +106,9 @@ def _groups(rows: pd.DataFrame, target: str) -> Iterator[tuple[str, int]]:
     """Columns whose every value has equally many rows, and how many values."""
     for name in rows:
         sizes = rows[name].value_counts(dropna=False)
-        if name != target and len(sizes) >= MIN_GROUPS and 2 <= sizes.iloc[0] <= MAX_ALTERNATIVES:
-            if sizes.iloc[0] == sizes.iloc[-1] and not rows[name].isna().any():
-                yield str(name), len(sizes)
+        is_even = len(sizes) >= MIN_GROUPS and sizes.iloc[0] == sizes.iloc[-1]
+        if is_even and name != target and 2 <= sizes.iloc[0] <= MAX_ALTERNATIVES and not rows[name].isna().any():
+            yield str(name), len(sizes)
 
 
 def _chosen(rows: pd.DataFrame, group: str, target: str, n_groups: int) -> Any | None:
@@ -122,6 +122,6 @@ def _chosen(rows: pd.DataFrame, group: str, target: str, n_groups: int) -> Any |
 def _alternatives(rows: pd.DataFrame, group: str, target: str, n_alternatives: int) -> Iterator[str]:
     """Columns of which every group has every value once."""
     for name in rows:
-        if name not in (group, target) and rows[name].nunique(dropna=False) == n_alternatives:
-            if not rows.duplicated([group, name]).any():
-                yield str(name)
+        is_complete = rows[name].nunique(dropna=False) == n_alternatives
+        if is_complete and name not in (group, target) and not rows.duplicated([group, name]).any():
+            yield str(name)

@@ -36,7 +36,9 @@ _TARGET_NAME = re.compile(
     r"(?i)(^|[_\W])(target|label|class|outcome|response|y|result|diagnosis|default|churn(ed)?|survived|quality|price|"
     r"rating|status|approved|fraud|income|salary)s?([_\W]|$)"
 )
-_CLASS_NAME = re.compile(r"(?i)(^|[_\W])(target|label|class|outcome|diagnosis|type|kind|species|cluster)(e?s)?([_\W]|$)")
+_CLASS_NAME = re.compile(
+    r"(?i)(^|[_\W])(target|label|class|outcome|diagnosis|type|kind|species|cluster)(e?s)?([_\W]|$)"
+)
 MAX_CODES = 10  # whole numbers that may name classes
 MIN_CODE_ROWS = 5  # of each
 _MODELLED = {"number", "category", "boolean", "target"}

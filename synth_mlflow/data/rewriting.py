@@ -111,9 +111,7 @@ def _value(value: object) -> str:
     return _quoted(value) if isinstance(value, str) else repr(value.item() if isinstance(value, np.generic) else value)
 
 
-def _rewriting(
-    path: str, change_in_words: str, change: str, form: CsvFormat, before: Sequence[str] = ()
-) -> Rewriting:
+def _rewriting(path: str, change_in_words: str, change: str, form: CsvFormat, before: Sequence[str] = ()) -> Rewriting:
     """Read, change, write; where statements come ``before``, they call the table ``rows``, and so does the change."""
     stem = Path(path).name.partition(".")[0]
     read, write, suffix = _calls(path.lower(), form)

@@ -75,7 +75,13 @@ def next_steps(stopped: Stopped) -> tuple[NextStep, ...]:
         return (_as_the_error_says(stopped),)
     failed = [check for check in newest.checks if check.verdict == "fail"]
     open_doubts = [check for check in newest.checks if check.verdict == "inconclusive" and not check.accepted]
-    steps = [*_choices(stopped), *_constraints(stopped), *_contaminated(failed), *_privacy(failed, stopped), *_others(failed, stopped)]
+    steps = [
+        *_choices(stopped),
+        *_constraints(stopped),
+        *_contaminated(failed),
+        *_privacy(failed, stopped),
+        *_others(failed, stopped),
+    ]
     steps += [*_columns(failed, stopped), *_doubts(open_doubts, failed, stopped)]
     return tuple(steps) or (_as_the_error_says(stopped),)
 

@@ -265,7 +265,8 @@ class _Trial:
             alpha = self.policy.alpha(name)
             ruling = judge(result.probes, result.inconclusive, alpha)
             checks[name] = ruling.verdict
-            reasons += [f"{name}: {reason}" for reason in ruling.reasons if ruling.verdict != "pass"]
+            told = [f"{name}: {_of_trial(reason)}" for reason in ruling.reasons if ruling.verdict != "pass"]
+            reasons = told + reasons if ruling.verdict == "fail" else reasons + told  # the verdict's own reason first
             beyond = failed_probes(result.probes, min(10 * alpha, 0.5))
             near += len(beyond)
             failed += beyond
@@ -277,6 +278,11 @@ class _Trial:
         excess = max((_times(probe) for probe in failed), default=1.0)
         found = Attempt(candidate, outcome, checks, tuple(reasons), near, finite(excess), seconds)
         return found, tuple(failed)
+
+
+def _of_trial(reason: str) -> str:
+    """A reason of a check in the words of a trial, which has no evaluation rows."""
+    return reason.replace("evaluation rows", "rows that judge")
 
 
 def _times(probe: Metric) -> float:

@@ -23,7 +23,7 @@ from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.holdout import halves_of
-from synth_mlflow.sweep.inference import Vector, inflation, uncertainty
+from synth_mlflow.sweep.inference import inflation, uncertainty
 from synth_mlflow.sweep.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.sweep.runner import run_fits
 from synth_mlflow.sweep.score_interval import Sizes, least_detectable, score_interval

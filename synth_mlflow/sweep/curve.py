@@ -131,8 +131,8 @@ def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
 _SENTENCES: dict[Shape, str] = {
     "sharp": ("The peak at {peak} is sharp: {beside} measurably less, and {off} about {cost}. {again_words}"),
     "uncertain": (
-        "Where the peak is remains uncertain: {peak} scores highest and {beside} measurably less, but another ratio may "
-        "be as good. {again_words}"
+        "Where the peak is remains uncertain: {peak} scores highest and {beside} measurably less, but another "
+        "ratio may be as good. {again_words}"
     ),
     "flat": (
         "The peak at {peak} is flat: a neighbour is not significantly different from it, and {off} "

@@ -86,7 +86,9 @@ def test_a_project_on_such_rows_is_warned_and_its_draft_says_what_to_do(
     problem = write_project()
     trips().to_csv(tmp_path / "trips.csv", index=False)
     text = problem.read_text()
-    head = "name: trips\ndata: trips.csv\ntarget: taken\ntask: binary\nmetric: roc_auc\nsuccess: {gain_at_least: 0.01}\n"
+    head = (
+        "name: trips\ndata: trips.csv\ntarget: taken\ntask: binary\nmetric: roc_auc\nsuccess: {gain_at_least: 0.01}\n"
+    )
     rest = 'gap: cost target\nprivacy: "not relevant: made-up"\nevaluation: {group: who}\n'
     problem.write_text(f"---\n{head}{rest}---\n{text.split('---', 2)[2]}")
     workflow = Workflow("trips", uri)

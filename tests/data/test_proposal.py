@@ -80,6 +80,7 @@ def test_init_needs_a_folder_or_a_table(call: Callable[..., tuple[int, str, str]
     assert code == 2
     assert f"`--from {table}`" in errors
 
+
 @pytest.mark.parametrize(
     ("name", "values", "task", "said"),
     [
