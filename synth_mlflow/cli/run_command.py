@@ -189,13 +189,12 @@ def _by_runners_up(workflow: Workflow, plan: Plan, *, show: bool) -> None:
 
     The trial had fewer rows than the batch, and each batch stays recorded with its verdict.
     """
-    from synth_mlflow.stages.generator_search import auto_rows
+    from synth_mlflow.stages.generator_search import auto_rows, next_in_line
 
     project = workflow.project
     search = workflow.search_generators(seed=plan.seed, source=plan.source)
-    for runner_up in search.runners_up[:MAX_RUNNERS_UP]:
-        candidate = runner_up.candidate
-        project.say(f"next best in its trial: {candidate.words} ({runner_up.verdict})")
+    for candidate, how in next_in_line(project, search)[:MAX_RUNNERS_UP]:
+        project.say(f"the batch has failed; next: {candidate.words} ({how})")
         maker, params = candidate.generator, candidate.params
         rows = plan.rows or auto_rows(project, plan.ratios, generator=maker, params=params)
         batch = _generated(workflow, plan, maker, params, rows)

@@ -94,7 +94,7 @@ def choice_sets_of(rows: pd.DataFrame, target: str | None) -> ChoiceSets | None:
         alternative = next(_alternatives(rows, group, target, len(rows) // n_groups), None)
         if chosen is None or alternative is None:
             continue
-        others = [name for name in rows if name not in {group, alternative, target}]
+        others = [str(name) for name in rows if name not in {group, alternative, target}]
         same = rows.groupby(group)[others].nunique(dropna=False).le(1).all()
         constant = tuple(name for name in others if same[name])
         varying = tuple(name for name in others if not same[name])

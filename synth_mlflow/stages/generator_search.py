@@ -159,6 +159,17 @@ def candidates(statement: Statement, frozen: EvaluationSet) -> tuple[Candidate, 
     )
 
 
+def next_in_line(project: Project, search: GeneratorSearch) -> tuple[tuple[Candidate, str], ...]:
+    """Who makes a batch where that of the best has failed, each with how it did: runners-up, then those not tried.
+
+    A search ends with the first candidate that passes its trial clearly; the trial has fewer rows than the batch.
+    """
+    tried = [one.candidate for one in search.attempts]
+    untried = [one for one in candidates(project.problem().statement, project.evaluation_set()) if one not in tried]
+    told = [(one.candidate, f"{one.verdict} in its trial") for one in search.runners_up]
+    return (*told, *((one, "not tried, since one before it had passed") for one in untried))
+
+
 def _plugin(name: str) -> type[Generator]:
     made_of: type[Generator] = find("generators", name).load(is_typed=True)
     return made_of
