@@ -31,6 +31,8 @@ TINY = 1e-12
 SPLIT_ROWS = 8_000  # the noise floor needs fewer: it is carried over by the square root
 MAX_PRODUCTS = 1e10  # of one-hot cells, for both tables and for each of the splits together; wide tables are thinned
 WIDE = 60  # columns
+FEW_ROWS = 10  # expected with two values that are both not the commonest: the correlation follows no normal law
+DOUBTFUL = 0.05  # p-values above it decide nothing, and are not asked for a second time
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def pair_families(
     families = _binned(bins, real, batch, rng, groups) if len(bins.columns) > 1 else []
     schema = schema_of(real)
     ordered = [name for name in schema if schema[name] not in CATEGORICAL_KINDS]
-    return families + (_ranked(ordered, real, batch, rng, groups) if len(ordered) > 1 else [])
+    return families + (_ranked(ordered, bins, real, batch, rng, groups) if len(ordered) > 1 else [])
 
 
 def pair_probes(families: list[Family], policy: Mapping[str, float]) -> list[Metric]:
@@ -134,10 +136,15 @@ def _homogeneity(chosen: npt.NDArray[np.bool_], real: Codes, batch: Codes, width
 
 
 def _ranked(
-    columns: list[str], real: pd.DataFrame, batch: pd.DataFrame, rng: np.random.Generator, groups: Places | None
+    columns: list[str],
+    bins: SharedBins,
+    real: pd.DataFrame,
+    batch: pd.DataFrame,
+    rng: np.random.Generator,
+    groups: Places | None,
 ) -> list[Family]:
-    ranked = ranks(np.column_stack([numbers(real[name]) for name in columns]))
-    ranked_batch = ranks(np.column_stack([numbers(batch[name]) for name in columns]))
+    of_real_rows, of_batch_rows = (np.column_stack([numbers(rows[name]) for name in columns]) for rows in (real, batch))
+    ranked, ranked_batch = ranks(of_real_rows), ranks(of_batch_rows)
     of_real, of_batch = correlations(ranked), correlations(ranked_batch)
 
     def between(first: Places, second: Places) -> Floats:
@@ -145,7 +152,23 @@ def _ranked(
 
     floor = split_floor(between, min(len(real), SPLIT_ROWS), rng, groups=groups).symmetric()
     p_values = floor.p_values(_stable(of_batch) - _stable(of_real), len(real), len(batch))
+    expected = np.minimum(_expected_rows(of_real_rows), _expected_rows(of_batch_rows))
+    doubtful = (expected < FEW_ROWS) & (p_values < DOUBTFUL)
+    if doubtful.any():
+        codes, codes_batch = bins.codes(real[columns]), bins.codes(batch[columns])
+        joint = _homogeneity(doubtful, codes, codes_batch, bins.widths)
+        p_values = np.where(doubtful, np.maximum(p_values, joint), p_values)
     return [Family("correlation_gap", columns, of_batch - of_real, floor.upper(len(real), len(batch)), p_values)]
+
+
+def _expected_rows(values: Floats) -> Floats:
+    """Of each pair of columns: in how many rows neither would have its commonest value if they were independent.
+
+    The rule for tables of counts: W. Cochran, Biometrics 10 (1954), doi:10.2307/3001616.
+    """
+    commonest = np.array([np.unique(column, return_counts=True)[1].max() for column in values.T])
+    off = len(values) - commonest.astype(np.float64)
+    return np.outer(off, off) / max(len(values), 1)
 
 
 def _partners(family: Family, place: int) -> Places:

@@ -76,7 +76,7 @@ def init(
     folder = folder or Path(table.name.partition(".")[0] if table else "")
     if folder.is_file():
         raise click.UsageError(f"{folder} is a file, a folder was needed; a table is given with `--from {folder}`.")
-    written = write_templates(folder, table, target)
+    written = write_templates(folder, table, target, None if given.as_json else output.line)
     if given.as_json:
         return output.as_json({"written": written})
     for path in written:

@@ -13,7 +13,7 @@ from synth_mlflow.cli import output
 from synth_mlflow.cli.generate_command import AUTO
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
-from synth_mlflow.cli.stage_commands import tell_curve, tell_verdicts
+from synth_mlflow.cli.stage_commands import choices_as_text, tell_curve, tell_verdicts
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import percent, read_ratios
@@ -117,7 +117,11 @@ def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
     plan.commands.check()
     say("stage 1 of 6: define")
-    workflow.define(plan.problem)
+    stated = workflow.define(plan.problem).run.params
+    if names.P_PANEL in stated:
+        say(f"warning: {stated[names.P_PANEL]}")
+    if names.P_CHOICES in stated:
+        say(f"warning: {choices_as_text(stated[names.P_CHOICES])}")
     try:
         say("stage 2 of 6: freeze")
         if workflow.project.find_evaluation_set() is None:
@@ -196,13 +200,12 @@ def _by_runners_up(workflow: Workflow, plan: Plan, *, show: bool) -> None:
 
     The trial had fewer rows than the batch, and each batch stays recorded with its verdict.
     """
-    from synth_mlflow.stages.generator_search import auto_rows
+    from synth_mlflow.stages.generator_search import auto_rows, next_in_line
 
     project = workflow.project
     search = workflow.search_generators(seed=plan.seed, source=plan.source)
-    for runner_up in search.runners_up[:MAX_RUNNERS_UP]:
-        candidate = runner_up.candidate
-        project.say(f"next best in its trial: {candidate.words} ({runner_up.verdict})")
+    for candidate, how in next_in_line(project, search)[:MAX_RUNNERS_UP]:
+        project.say(f"the batch has failed; next: {candidate.words} ({how})")
         maker, params = candidate.generator, candidate.params
         rows = plan.rows or auto_rows(project, plan.ratios, generator=maker, params=params)
         batch = _generated(workflow, plan, maker, params, rows)

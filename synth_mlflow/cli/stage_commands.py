@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,18 @@ def define(
 
     if names.P_PANEL in found.run.params:
         output.line(f"warning: {found.run.params[names.P_PANEL]}")
+    if names.P_CHOICES in found.run.params:
+        output.line(f"warning: {choices_as_text(found.run.params[names.P_CHOICES])}")
     if workflow.project.find_evaluation_set() is None:
         output.line(_held_out(found))
     following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
     return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
+
+
+def choices_as_text(recorded: str) -> str:
+    """What was found of choice sets, and the commands that help, each on a line of its own."""
+    told = json.loads(recorded)
+    return "\n  ".join([f"{told['words']}:", *told["lines"]])
 
 
 def _held_out(problem: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -31,7 +31,9 @@ LARGE_AREA = 750  # before that year, larger tumours went elsewhere
 DEMO_SEED = 0
 
 
-def write_templates(folder: Path, table: Place | None = None, target: str | None = None) -> list[Path]:
+def write_templates(
+    folder: Path, table: Place | None = None, target: str | None = None, say: Callable[[str], None] | None = None
+) -> list[Path]:
     """Write problem.md and limits.md to be filled in, and the MLproject of `mlflow run` where there is none.
 
     Parameters
@@ -40,6 +42,8 @@ def write_templates(folder: Path, table: Place | None = None, target: str | None
         Real rows from which the facts at the top of problem.md are filled in, as far as they show them.
     target : str, optional
         The column to predict, where it is known.
+    say : callable, optional
+        Takes lines that people need before they fill the files in.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def write_templates(folder: Path, table: Place | None = None, target: str | None
         )
     texts = {name: _text(name) for name in TEMPLATES}
     if table is not None:
-        texts["problem.md"] = _filled_in(texts["problem.md"], folder, table, target)
+        texts["problem.md"] = _filled_in(texts["problem.md"], folder, table, target, say)
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         written = [_write(folder / name, text) for name, text in texts.items()]
@@ -62,9 +66,12 @@ def write_templates(folder: Path, table: Place | None = None, target: str | None
         return [*written, *([] if project.exists() else [_write(project, _text(MLPROJECT))])]
 
 
-def _filled_in(template: str, folder: Path, table: Place, target: str | None) -> str:
+def _filled_in(template: str, folder: Path, table: Place, target: str | None, say: Callable[[str], None] | None) -> str:
     """The template with the facts that the table shows; the questions to people stay."""
     found = propose(table, target)
+    if found.choices and say is not None:
+        commands = "\n  ".join(found.choices.commands(str(table), found.csv))
+        say(f"{found.choices.advice}:\n  {commands}")
     facts = facts_as_text(found, table.name.partition(".")[0], _data_line(folder, table))
     _, _, prose = template.removeprefix("---\n").partition("\n---\n")
     return f"---\n{facts}\n---\n{prose}"

@@ -8,9 +8,11 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.addresses import Place, is_rewritable
+from synth_mlflow.data.choice_sets import ChoiceSets, choice_sets_of
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
@@ -34,6 +36,11 @@ _TARGET_NAME = re.compile(
     r"(?i)(^|[_\W])(target|label|class|outcome|response|y|result|diagnosis|default|churn(ed)?|survived|quality|price|"
     r"rating|status|approved|fraud|income|salary)s?([_\W]|$)"
 )
+_CLASS_NAME = re.compile(
+    r"(?i)(^|[_\W])(target|label|class|outcome|diagnosis|type|kind|species|cluster)(e?s)?([_\W]|$)"
+)
+MAX_CODES = 10  # whole numbers that may name classes
+MIN_CODE_ROWS = 5  # of each
 _MODELLED = {"number", "category", "boolean", "target"}
 
 
@@ -53,6 +60,11 @@ class Proposal:
     """Rows that equal another row."""
     group: str | None
     time: str | None
+    choices: ChoiceSets | None
+    """Where each group has exactly one row with one of two values of the target; as the file holds them."""
+    csv: CsvFormat
+    class_codes: str
+    """What to look at where classes and amounts look alike; empty where they do not."""
 
     @property
     def target(self) -> str:
@@ -90,6 +102,7 @@ def propose(path: Place, target: str | None = None) -> Proposal:
     task = _task(values)
     panel = panel_of(found.rows, found.table.roles)
     keys = [column.name for column in found.table.columns if column.role == "group key"]
+    choices = choice_sets_of(found.rows, targets[0])
     return Proposal(
         targets[:N_TARGETS],
         task,
@@ -98,8 +111,11 @@ def propose(path: Place, target: str | None = None) -> Proposal:
         found.questions,
         len(found.rows),
         int(found.rows.duplicated(keep=False).sum()),
-        panel.group if panel else next(iter(keys), None),
+        panel.group if panel else choices.group if choices else next(iter(keys), None),
         panel.time if panel else None,
+        None if choices is None else choices.as_in_file(found.rows, raw.columns[targets[0]]),
+        found.table.csv or CsvFormat(),
+        _doubt(values, task),
     )
 
 
@@ -138,7 +154,27 @@ def _task(values: pd.Series) -> TaskKind:
     n_values = values.nunique()
     if n_values == 2:
         return "binary"
-    return "regression" if pd.api.types.is_numeric_dtype(values.dtype) else "multiclass"
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        return "multiclass"
+    return "multiclass" if _are_codes(values) and _CLASS_NAME.search(str(values.name)) else "regression"
+
+
+def _are_codes(values: pd.Series) -> bool:
+    """Whether numbers may name classes: few whole ones without gaps, each with rows enough to be one."""
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        return False
+    sizes = values.value_counts()
+    codes = np.sort(sizes.index.to_numpy(dtype=np.float64))
+    return bool(2 < len(codes) <= MAX_CODES and np.all(np.diff(codes) == 1) and sizes.min() >= MIN_CODE_ROWS)
+
+
+def _doubt(values: pd.Series, task: TaskKind) -> str:
+    if not _are_codes(values):
+        return ""
+    told = f"{values.nunique()} whole numbers are"
+    if task == "multiclass":
+        return f"{told} taken for classes; if they are amounts: task: regression, metric: r2"
+    return f"{told} taken for amounts; if they are classes: task: multiclass, metric: balanced_accuracy"
 
 
 def _metric(values: pd.Series, task: TaskKind) -> str:
@@ -185,7 +221,7 @@ def facts_as_text(proposal: Proposal, name: str, data: str) -> str:
         f"name: {_yaml(name)}",
         f"data: {_yaml(data)}",
         f"target: {_yaml(proposal.target)}{others}",
-        f"task: {proposal.task}",
+        f"task: {proposal.task}{f'  # {proposal.class_codes}' if proposal.class_codes else ''}",
         f"metric: {proposal.metric}  # any scikit-learn scorer name; higher is better",
         f"success: {{gain_at_least: }}  # over real rows alone, such as {unit}; or {{at_least: SCORE}}",
         "gap:  # coverage hole | class imbalance | cold start | privacy block | cost target",
@@ -204,6 +240,9 @@ def _evaluation(proposal: Proposal) -> Iterator[str]:
     parts = [f"share: {share}"] if share else []
     if proposal.group:
         inside = ", ".join([*parts, f"group: {_yaml(proposal.group)}"])
+        if proposal.choices:
+            yield f"# {proposal.choices.advice};"
+            yield "# `init` has printed the commands. To go on with these rows all the same:"
         yield f"# {proposal.group} names groups of rows that belong together. Keep each on one side of the split:"
         yield f"evaluation: {{{inside}}}"
         return

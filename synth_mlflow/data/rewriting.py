@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
 
 from synth_mlflow.data.addresses import Address, place_of
 from synth_mlflow.data.csv_format import CsvFormat
@@ -70,17 +73,64 @@ def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN
     return _rewriting(path, f"without_{told}", f".drop(columns={_quoted(list(columns))})", form)
 
 
-def _rewriting(path: str, change_in_words: str, change: str, form: CsvFormat) -> Rewriting:
+class Pivot(Protocol):
+    """Which rows become one."""
+
+    @property
+    def group(self) -> str:
+        """The column whose values get one row each."""
+
+    @property
+    def alternative(self) -> str:
+        """The column that names the rows of a group."""
+
+    @property
+    def target(self) -> str:
+        """The column that marks one row of each group."""
+
+    @property
+    def chosen(self) -> Any:
+        """Its value there."""
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """Columns that are kept once for each group."""
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Columns that are kept once for each row of a group."""
+
+
+def pivoted(rows: Pivot, path: str, form: CsvFormat = PLAIN) -> Rewriting:
+    """Write one row for each group; the target becomes the alternative that was chosen, as a word."""
+    chosen = f"[lambda rows: rows[{_quoted(rows.target)}].isin([{_value(rows.chosen)}])]"
+    parts = (
+        f"one = rows{chosen}.set_index({_quoted(rows.group)})",
+        f"wide = rows.pivot(index={_quoted(rows.group)}, columns={_quoted(rows.alternative)}, "
+        f"values={_quoted(list(rows.varying))})",
+        'wide.columns = [f"{name}_{which}" for name, which in wide.columns]',
+    )
+    word = f'"{rows.alternative} " + one[{_quoted(rows.alternative)}].astype(str)'
+    change = f"one[{_quoted(list(rows.constant))}].join(wide).assign(**{{{_quoted(rows.target)}: {word}}})"
+    return _rewriting(path, f"one_row_each_{rows.group}", change, form, before=parts)
+
+
+def _value(value: object) -> str:
+    """A cell as Python writes it, in double quotes."""
+    return _quoted(value) if isinstance(value, str) else repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _rewriting(path: str, change_in_words: str, change: str, form: CsvFormat, before: Sequence[str] = ()) -> Rewriting:
+    """Read, change, write; where statements come ``before``, they call the table ``rows``, and so does the change."""
     place = place_of(path)
     stem = place.name.partition(".")[0]
     read, write, suffix = _calls(path.lower(), form)
     word = re.sub(r"\W+", "_", change_in_words)
     name = f"{stem}_{word}{suffix}"
     written = name if isinstance(place, Address) else str(place.with_name(name))
-    code = (
-        f"import pandas as pd; pd.{read.format(_quoted(path))}{change}.reset_index(drop=True)"
-        f".{write.format(_quoted(written))}"
-    )
+    table = f"pd.{read.format(_quoted(path))}"
+    parts = ["import pandas as pd", *((f"rows = {table}", *before, change) if before else (f"{table}{change}",))]
+    code = f"{'; '.join(parts)}.reset_index(drop=True).{write.format(_quoted(written))}"
     return Rewriting(f"python -c {shlex.quote(code)}", written)
 
 

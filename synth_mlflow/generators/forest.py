@@ -53,7 +53,8 @@ class Forest:
     shared values handed out, per member     any     0.09     0.045
     =======================================  ======  =======  =====
 
-    In tables of more than 31 columns each looks at the 30 earlier ones that it is most correlated with.
+    In tables of more than 31 columns each looks at the 30 earlier ones that it is most correlated with, and a
+    classification target is drawn first: rows then have the class in common, which 30 columns alone would not tell.
     At 0 exact values of members are reused, and attacks find them: it is for data that hide nothing.
     """
 
@@ -61,7 +62,7 @@ class Forest:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Sequential boosted trees: the best fidelity, utility and privacy for its time"
-    version: ClassVar[str] = "6.1"
+    version: ClassVar[str] = "7"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -110,10 +111,16 @@ class _Chain:
 
 
 def _order(encoded: Encoded) -> list[str]:
-    """The slice's columns first, the target last, the others as they stand."""
+    """The slice's columns first, the target last, the others as they stand; in a wide table the class before them."""
     first = list(encoded.leading)
-    last = [name for name in (encoded.target,) if name in encoded.columns and name not in first]
-    return first + [name for name in encoded.columns if name not in {*first, *last}] + last
+    target = [name for name in (encoded.target,) if name in encoded.columns and name not in first]
+    others = [name for name in encoded.columns if name not in {*first, *target}]
+    return first + (target + others if _is_led_by_class(encoded) else others + target)
+
+
+def _is_led_by_class(encoded: Encoded) -> bool:
+    """Whether columns are drawn given the class: where none can look at all others, the class holds them together."""
+    return encoded.is_classification and len(encoded.columns) > MAX_PREDICTORS + 1
 
 
 plugin = Forest
@@ -124,10 +131,15 @@ MAX_ROWS = 5_000  # correlations from so many are sharp enough to rank by
 
 
 def screened(encoded: Encoded, order: Sequence[str]) -> Mapping[str, list[str]]:
-    """For each column the earlier ones of ``order`` that go with it most, at most ``MAX_PREDICTORS``, in that order."""
+    """For each column the earlier ones of ``order`` that go with it most, at most ``MAX_PREDICTORS``, in that order.
+
+    A target that leads them is always among them.
+    """
     if len(order) <= MAX_PREDICTORS + 1:
         return {name: list(order[:at]) for at, name in enumerate(order)}
     strength = _strength(encoded, order)
+    if _is_led_by_class(encoded) and encoded.target in order:
+        strength[:, order.index(encoded.target)] = np.inf
     kept: dict[str, list[str]] = {}
     for at, name in enumerate(order):
         strongest = np.sort(np.argsort(-strength[at, :at], kind="stable")[:MAX_PREDICTORS])

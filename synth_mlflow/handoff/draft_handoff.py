@@ -153,6 +153,7 @@ def _stopped(project: Project, error: SynthError) -> Stopped:
         error.found,
         error.fix,
         "" if handoff is None else handoff.run_id,
+        problem.run.params.get(names.P_CHOICES, ""),
     )
 
 

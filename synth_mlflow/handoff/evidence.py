@@ -216,7 +216,7 @@ class Sweep:
     """The ratios not significantly different from the peak, the peak among them."""
     rule: str
     """The rule that chose, stated before the numbers were known."""
-    shape: Literal["sharp", "flat", "no peak"]
+    shape: Literal["sharp", "uncertain", "flat", "no peak"]
     fragility: str
     """The shape in words, with its numbers."""
     estimate: ExpectedScore

@@ -58,6 +58,8 @@ class Stopped:
     """Of the error that has stopped the run."""
     handoff: str = ""
     """The run of the newest handoff; empty before one."""
+    choices: str = ""
+    """What `define` has recorded of choice sets, as JSON; empty where there are none."""
 
     @property
     def run(self) -> str:
@@ -68,13 +70,28 @@ class Stopped:
 def next_steps(stopped: Stopped) -> tuple[NextStep, ...]:
     """What may help, most promising first; at least one step."""
     newest = stopped.verdicts[-1] if stopped.verdicts else None
-    if newest is None or newest.gate_open:
+    if newest is None:
+        return (*_choices(stopped), _as_the_error_says(stopped))
+    if newest.gate_open:
         return (_as_the_error_says(stopped),)
     failed = [check for check in newest.checks if check.verdict == "fail"]
     open_doubts = [check for check in newest.checks if check.verdict == "inconclusive" and not check.accepted]
-    steps = [*_constraints(stopped), *_contaminated(failed), *_privacy(failed, stopped), *_others(failed, stopped)]
+    steps = [
+        *_choices(stopped),
+        *_constraints(stopped),
+        *_contaminated(failed),
+        *_privacy(failed, stopped),
+        *_others(failed, stopped),
+    ]
     steps += [*_columns(failed, stopped), *_doubts(open_doubts, failed, stopped)]
     return tuple(steps) or (_as_the_error_says(stopped),)
+
+
+def _choices(stopped: Stopped) -> Iterator[NextStep]:
+    """One row for each group of which exactly one row is chosen."""
+    if stopped.choices:
+        told = json.loads(stopped.choices)
+        yield NextStep(f"{told['words']}.", "terminal", tuple(told["lines"]))
 
 
 def _constraints(stopped: Stopped) -> Iterator[NextStep]:

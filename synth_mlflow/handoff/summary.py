@@ -82,7 +82,6 @@ def shared(document: Document) -> dict[str, Any]:
         "verdicts": get_args(Verdict)[:3],
         "shown_reasons": SHOWN_REASONS,
         "places": decimals(point.score for point in sweep.points),
-        "expected_places": decimals([sweep.estimate.score]),
         "gain_places": decimals(point.gain for point in sweep.points),
         "slice_places": decimals(row.gain for row in sweep.slices),
     }
@@ -110,17 +109,74 @@ class HandoffSummary:
     """``success`` or ``no success``, with ``, not certain`` where the interval holds the threshold."""
     headline: str
     verdict: str
-    """The outcome's numbers."""
+    """What was asked for, and whether it is reached; the numbers are in ``figures``."""
+    figures: tuple[Figure, ...]
     sentences: tuple[str, ...]
-    """The choice, its fragility, what is in the model."""
+    """The choice, its fragility, what is in the model, what to use, and when to train again."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the first page: every score and gain has one interval, and stands there once."""
+
+    name: str
+    value: str
+    more: str
 
 
 def answer(document: Document) -> HandoffSummary:
     """Word the result of the project."""
     sweep = document.sweep
     point = sweep.chosen_point
-    sentences = (_choice(document, point), _shape(sweep), _content(document))
-    return HandoffSummary(document.success.outcome, _headline(sweep), success_words(document.success), sentences)
+    sentences = (_choice(document, point), _shape(sweep), _content(document), _use(sweep), _again(document))
+    told = tuple(sentence for sentence in sentences if sentence)
+    success = document.success
+    return HandoffSummary(success.outcome, _headline(sweep), _reached(success), _figures(document, point), told)
+
+
+def _reached(success: Success) -> str:
+    """What was asked for and whether it is reached, without an interval: the figures have it.
+
+    Examples
+    --------
+    >>> _reached(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
+    'The statement asks for a gain of at least 0.02. +0.030 is expected, and the whole interval reaches what was asked for.'
+    """  # noqa: E501
+    is_gain = success.kind == "gain_at_least"
+    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    if is_gain and success.low == success.high == 0:
+        return f"{asked}; real rows alone gain nothing."
+    places = decimals([Estimate(success.measured, success.low, success.high)])
+    measured = signed(success.measured, places) if is_gain else number(success.measured, places)
+    if not success.certain:
+        end = "new data may decide otherwise: what was asked for lies inside the interval"
+    else:
+        end = f"the whole interval {'reaches' if success.met else 'lies below'} what was asked for"
+    return f"{asked}. {measured} is {'expected' if is_gain else 'measured'}, and {end}."
+
+
+def _figures(document: Document, point: CurvePoint) -> tuple[Figure, ...]:
+    sweep, score = document.sweep, document.sweep.estimate.score
+    places = decimals([score])
+    mixed = f"{point.n_synthetic:,} synthetic beside {point.n_real:,} real" if point.gain else "real rows alone"
+    made, inside = len(document.batches), len(document.batches_in_model())
+    return (
+        Figure("Chosen" if sweep.axis == "weight" else "Chosen ratio", value_words(sweep, sweep.chosen), mixed),
+        Figure(f"{line(sweep.metric, 40)} expected on new data", number(score.value, places), interval(score, places)),
+        _gain_figure(document.success, point),
+        Figure("Batches in the model", f"{inside:,}", f"of {made:,} made"),
+    )
+
+
+def _gain_figure(success: Success, point: CurvePoint) -> Figure:
+    name = "Gain over real rows alone"
+    if point.gain is None:
+        return Figure(name, "none", "real rows alone were chosen")
+    gain = point.gain
+    if success.kind == "gain_at_least":  # corrected for the choice, as it is judged
+        gain = Estimate(success.measured, success.low, success.high)
+    places = decimals([gain])
+    return Figure(name, signed(gain.value, places), interval(gain, places, difference=True))
 
 
 def success_words(success: Success) -> str:
@@ -192,16 +248,9 @@ def _headline(sweep: Sweep) -> str:
 
 
 def _choice(document: Document, point: CurvePoint) -> str:
-    metric = line(document.sweep.metric)
-    places = decimals([point.score, point.gain])
-    score = f"{metric} is {number(point.score.value, places)} ({interval(point.score, places)})"
     if point.gain is None:
-        return f"{_none_chosen(document.sweep)}, so the model is trained on real rows alone: {score}."
-    return (
-        f"With {count(point.n_synthetic, 'synthetic row')} beside {count(point.n_real, 'real row')}, {score}, "
-        f"against {number(document.sweep.at(0.0).score.value, places)} from real rows alone: a gain of "
-        f"{signed(point.gain.value, places)} ({interval(point.gain, places, difference=True)})."
-    )
+        return f"{_none_chosen(document.sweep)}, so the model is trained on real rows alone."
+    return f"The model is trained on {count(point.n_real, 'real row')} and {count(point.n_synthetic, 'synthetic row')}."
 
 
 def _none_chosen(sweep: Sweep) -> str:
@@ -214,18 +263,22 @@ def _none_chosen(sweep: Sweep) -> str:
 
 
 def _shape(sweep: Sweep) -> str:
+    """How much the choice matters: whether another ratio would do as well."""
     peak = value_words(sweep, sweep.peak)
     if sweep.shape == "sharp":
-        return f"The curve has a sharp peak at {peak}: what was swept beside it is measurably worse."
+        return f"Keep to {peak}: every other {sweep.noun} that was tried scores less, by more than chance."
     if sweep.shape == "no peak":
-        return f"The curve has no peak: no {sweep.noun} differs significantly from the best."
+        return f"No {sweep.noun} scores better than another by more than chance; {peak} scores highest."
+    if sweep.shape == "uncertain":
+        return f"{peak} scores highest, but a second sweep may well find another {sweep.noun} best."
     others = [ratio for ratio in sweep.plateau if ratio != sweep.peak]
     named = percents(others) if sweep.noun == "ratio" else ", ".join(value_words(sweep, each) for each in others)
     if len(others) > OTHERS_NAMED:
         ends = value_words(sweep, min(others)), value_words(sweep, max(others))
         named = f"{len(others)} others from {ends[0]} to {ends[1]}"
-    beside = f"; the difference from {named} is not significant" if others else ""
-    return f"The curve is flat around its peak at {peak}{beside}."
+    if not others:
+        return f"{peak} scores highest."
+    return f"The {sweep.noun} need not be exact: {peak} scores highest, and {named} may do as well."
 
 
 def _content(document: Document) -> str:
@@ -239,3 +292,17 @@ def _content(document: Document) -> str:
         f"Of {made} made, {len(inside):,} {verb} in the model, holding {count(rows, 'row')} "
         f"from {', '.join(sorted({line(batch.generator) for batch in inside}))}."
     )
+
+
+def _use(sweep: Sweep) -> str:
+    return f"The model to use: {line(sweep.model_uri)}." if sweep.model_uri else ""
+
+
+def _again(document: Document) -> str:
+    """When to train again; the sixth part has the numbers."""
+    due = [line(trigger.condition) for trigger in document.triggers if trigger.state == "due"]
+    if due:
+        return f"Train again now, since this has happened: {'; '.join(due)}."
+    if not document.triggers:
+        return ""
+    return f"Train again when {'; or when '.join(line(trigger.condition) for trigger in document.triggers)}."

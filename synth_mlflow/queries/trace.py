@@ -373,9 +373,15 @@ def _batch_back(ledger: RunIndex, batch: StoredBatch) -> Node:
 
 
 def _use(ledger: RunIndex, sweep: StoredRun) -> Node:
-    """A sweep that tried a batch, with the models and handoffs that hold its rows: none where 0 % was chosen."""
+    """A sweep that tried a batch, with the models that hold its rows, none where 0 % was chosen, and every handoff."""
     holds = float(sweep.params[names.P_CHOSEN]) > 0
-    return sweep_node(sweep).above(_made_by(ledger, sweep) if holds else [])
+    if holds:
+        return sweep_node(sweep).above(_made_by(ledger, sweep))
+    handoffs = _handoffs(ledger, sweep.run_id)
+    return sweep_node(sweep).above(replace(node, facts={**node.facts, **_ONLY_COMPARED}) for node in handoffs)
+
+
+_ONLY_COMPARED: Mapping[str, Fact] = {"this batch": "was compared, and is not in the model"}
 
 
 def _problem(ledger: RunIndex, run: StoredRun) -> Node:

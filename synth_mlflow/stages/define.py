@@ -9,6 +9,7 @@ import pandas as pd
 
 from synth_mlflow.backends.real_rows import refuse_synthetic
 from synth_mlflow.data.addresses import Address, Place, absolute, is_rewritable, place_of
+from synth_mlflow.data.choice_sets import ChoiceSets, choice_sets_of
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
@@ -57,7 +58,7 @@ def define(project: Project, path: Path) -> Problem:
     began = now_ms()
     statement = read_statement(path)
     place = absolute(place_of(statement.facts.data, path.parent))
-    found = _read(statement, place)
+    found, choices = _read(statement, place)
     rows = found.rows
     _refuse_misfits(statement, found)
     benchmark_texts(statement.facts.benchmarks, path.parent)  # refused before anything is recorded
@@ -74,17 +75,26 @@ def define(project: Project, path: Path) -> Problem:
         project.say("this very statement is recorded already")
         return existing
     new = NewRun("problem", f"problem · {statement.facts.name}", key, began=began)
-    run_id = _write(project, new, statement, found, (path.resolve(), place), digest)
+    run_id = _write(project, new, statement, found, (path.resolve(), place), digest, choices)
     return _in_force(project, run_id)
 
 
-def _read(statement: Statement, place: Place) -> ReadTable:
+def _read(statement: Statement, place: Place) -> tuple[ReadTable, ChoiceSets | None]:
     csv = statement.facts.csv or CsvFacts()
-    return infer_table(raw_table(place, separator=csv.separator, encoding=csv.encoding), statement.wishes)
+    raw = raw_table(place, separator=csv.separator, encoding=csv.encoding)
+    found, target = infer_table(raw, statement.wishes), statement.facts.target
+    choices = choice_sets_of(found.rows, target)
+    return found, None if choices is None else choices.as_in_file(found.rows, raw.columns[choices.target])
 
 
 def _write(
-    project: Project, new: NewRun, statement: Statement, found: ReadTable, paths: tuple[Path, Place], digest: str
+    project: Project,
+    new: NewRun,
+    statement: Statement,
+    found: ReadTable,
+    paths: tuple[Path, Place],
+    digest: str,
+    choices: ChoiceSets | None,
 ) -> str:
     facts, rows, table = statement.facts, found.rows, found.table
     superseded = [run.run_id for run in project.problems()]
@@ -104,6 +114,9 @@ def _write(
         panel = panel_words(rows, table.roles)
         if panel:
             draft.param(names.P_PANEL, panel)
+        if choices:
+            lines = choices.commands(str(paths[1]), table.csv or CsvFormat())
+            draft.param(names.P_CHOICES, {"words": choices.advice, "lines": lines})
         draft.param(names.P_TARGET, facts.target or "")
         draft.param(names.P_TASK, facts.task)
         draft.param(names.P_METRIC, facts.metric)

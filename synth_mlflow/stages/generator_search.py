@@ -160,6 +160,17 @@ def candidates(statement: Statement, frozen: EvaluationSet) -> tuple[Candidate, 
     )
 
 
+def next_in_line(project: Project, search: GeneratorSearch) -> tuple[tuple[Candidate, str], ...]:
+    """Who makes a batch where that of the best has failed, each with how it did: runners-up, then those not tried.
+
+    A search ends with the first candidate that passes its trial clearly; the trial has fewer rows than the batch.
+    """
+    tried = [one.candidate for one in search.attempts]
+    untried = [one for one in candidates(project.problem().statement, project.evaluation_set()) if one not in tried]
+    told = [(one.candidate, f"{one.verdict} in its trial") for one in search.runners_up]
+    return (*told, *((one, "not tried, since one before it had passed") for one in untried))
+
+
 def _plugin(name: str) -> type[Generator]:
     made_of: type[Generator] = find("generators", name).load(is_typed=True)
     return made_of
@@ -269,7 +280,8 @@ class _Trial:
             alpha = self.policy.alpha(name)
             ruling = judge(result.probes, result.inconclusive, alpha)
             checks[name] = ruling.verdict
-            reasons += [f"{name}: {reason}" for reason in ruling.reasons if ruling.verdict != "pass"]
+            told = [f"{name}: {_of_trial(reason)}" for reason in ruling.reasons if ruling.verdict != "pass"]
+            reasons = told + reasons if ruling.verdict == "fail" else reasons + told  # the verdict's own reason first
             beyond = failed_probes(result.probes, min(10 * alpha, 0.5))
             near += len(beyond)
             failed += beyond
@@ -281,6 +293,11 @@ class _Trial:
         excess = max((_times(probe) for probe in failed), default=1.0)
         found = Attempt(candidate, outcome, checks, tuple(reasons), near, finite(excess), seconds)
         return found, tuple(failed)
+
+
+def _of_trial(reason: str) -> str:
+    """A reason of a check in the words of a trial, which has no evaluation rows."""
+    return reason.replace("evaluation rows", "rows that judge")
 
 
 def _times(probe: Metric) -> float:

@@ -34,7 +34,7 @@ from synth_mlflow.sweep.inference import (
 )
 from synth_mlflow.sweep.learning_curve import LearningCurve, learning_curve
 from synth_mlflow.sweep.plan import ALL_ROWS, DESIGN, LEARNING_SHARES, REPEAT_SHARE, Fit, FitKey, SweepPlan, all_rows
-from synth_mlflow.sweep.score_interval import difference_half_width, score_interval
+from synth_mlflow.sweep.score_interval import difference_half_width, least_detectable, least_error, score_interval
 from synth_mlflow.sweep.selection import RULE_WORDS, Choice, Chooser, Corrected, assurance, correct, objections
 
 Fits = Mapping[FitKey, Fit]
@@ -91,7 +91,7 @@ def measure(bench: Evaluator, plan: SweepPlan, fits: Fits, supply: Mapping[str, 
     drawn = resample_draws(bench, plan, fits, keys, np.ones(len(bench.truth), dtype=bool), rng, n_outside=last)
     inflations = np.array([_inflation(bench, plan, fits[key], supply) for key in in_parts])
     recipe = uncertainty(drawn.mean.inside[:, places], parts, inflations, _noise(plan, fits, tuple(in_parts)))
-    at_hand = of_mean(drawn, draws)
+    at_hand = of_mean(drawn, draws).at_least(least_error(bench.metric, bench.sizes()))
     return Measured(keys, draws.mean(axis=0), draws, parts, drawn.mean, at_hand, recipe, tuple(places))
 
 
@@ -272,7 +272,7 @@ def analyse_sweep(bench: Evaluator, plan: SweepPlan, fits: Fits, supply: Mapping
         naive=float(reading.scores[choice.chosen]),
         corrected=corrected.score,
         corrected_gain=corrected.gain,
-        smallest_detectable=reading.chooser.smallest_detectable(reading.best, reading.measured.at_hand),
+        smallest_detectable=_smallest_detectable(reading),
         learning=_learning(reading),
         mix=plan.mix,
         seed=plan.seed,
@@ -286,6 +286,13 @@ def analyse_sweep(bench: Evaluator, plan: SweepPlan, fits: Fits, supply: Mapping
         axis=plan.axis,
     )
     return replace(curve, decision=decide(curve))
+
+
+def _smallest_detectable(reading: _Analysis) -> float:
+    """By the errors that were measured, and by what any model with such a gain would change at the least."""
+    chooser, at_hand, bench = reading.chooser, reading.measured.at_hand, reading.bench
+    least = least_detectable(bench.metric, bench.sizes(), chooser.deviations(reading.best, at_hand))
+    return max(chooser.smallest_detectable(reading.best, at_hand), least)
 
 
 def _assurance(plan: SweepPlan, point: Point) -> str:

@@ -23,11 +23,11 @@ from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.holdout import halves_of
-from synth_mlflow.sweep.inference import Vector, inflation, uncertainty
+from synth_mlflow.sweep.inference import inflation, uncertainty
 from synth_mlflow.sweep.learning_curve import power_law
 from synth_mlflow.sweep.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.sweep.runner import run_fits
-from synth_mlflow.sweep.score_interval import score_interval
+from synth_mlflow.sweep.score_interval import Sizes, least_detectable, score_interval
 
 LEARNED_SHARES = (0.25, 0.5)  # of a sample, from which the loss by it is told
 FITS_A_SHARE = 2
@@ -54,6 +54,8 @@ class Baseline:
     """Rows of the frozen set that were looked at."""
     smallest_detectable: float
     """About the gain that a sweep of three ratios on this set would find with 80 % probability."""
+    difference_error: float
+    """Standard error of the difference between two such models on these rows."""
     halves: str
     """In words, whether the rows looked at will confirm too."""
     chance: float
@@ -118,7 +120,7 @@ def measure_baseline(
     shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
     noise = np.array([[fits[key].noise] for key in sorted(fits)])
     uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
-    sizes, best = bench.sizes(), bench.best_score
+    sizes, best, differ = bench.sizes(), bench.best_score, float(np.nanstd(draws[:, 1] - draws[:, 2], ddof=1))
     error, freedom = uncertain.standard_error(alone), uncertain.freedom(alone)
     return Baseline(
         metric,
@@ -129,7 +131,8 @@ def measure_baseline(
         whole.slices,
         len(real),
         len(bench.truth),
-        _smallest_detectable(draws[:, 1] - draws[:, 2]),
+        _smallest_detectable(metric, sizes, differ),
+        differ,
         bench.halves,
         _chance(bench, real),
         bench.best_score,
@@ -203,7 +206,7 @@ def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, s
         Of the rows that were held out.
     """
     training = 2 * float(np.var(baseline.repeats, ddof=1)) if len(baseline.repeats) > 1 else 0.0
-    testing = (baseline.smallest_detectable / (_DUNNETT + _POWER)) ** 2
+    testing = baseline.difference_error**2
     needed = (float(stats.norm.isf(alpha)) + _POWER) * float(np.sqrt(training + testing))
     gain = baseline.score - baseline.chance
     if not gain > 0 or needed <= (1 - detectable_share) * gain:
@@ -227,9 +230,13 @@ _DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one co
 _POWER = 0.84  # normal quantile of 80 %
 
 
-def _smallest_detectable(difference: Vector) -> float:
-    """From two fits on parts of the rows that stand for two ratios: they differ on the rows about as such models do."""
-    return float((_DUNNETT + _POWER) * np.nanstd(difference, ddof=1))
+def _smallest_detectable(metric: str, sizes: Sizes, error: float) -> float:
+    """From two fits on parts of the rows that stand for two ratios: they differ on the rows about as such models do.
+
+    0 where they do not differ at all: nothing is known then.
+    """
+    deviations = _DUNNETT + _POWER
+    return max(deviations * error, least_detectable(metric, sizes, deviations)) if error > 0 else 0.0
 
 
 PERFECT = 0.99995  # of the way from a constant prediction to the best score: shown as 1.0000

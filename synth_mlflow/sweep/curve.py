@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from synth_mlflow.sweep.inference import Vector
 
 
-Shape = Literal["sharp", "flat", "no peak"]
+Shape = Literal["sharp", "uncertain", "flat", "no peak"]
+SHARP = 0.5  # a peak that is as likely as not to be another one is not sharp
 MISS = 0.1  # ten percent points: as near as people keep a ratio over the months
 
 
@@ -63,7 +64,8 @@ def judge_fragility(
 ) -> Fragility:
     """Judge the neighbourhood of the peak.
 
-    *No peak*: no ratio is significantly different from the best. *Sharp*: all neighbours are. *Flat*: one is not.
+    *No peak*: no ratio is significantly different from the best. *Flat*: a neighbour is not. *Sharp*: all others are,
+    and another sweep would find the same peak more often than not. *Uncertain*: the neighbours are, and it would not.
 
     Parameters
     ----------
@@ -77,9 +79,9 @@ def judge_fragility(
         What the ratios are points of.
     """
     neighbours = [place for place in (peak - 1, peak + 1) if 0 <= place < len(ratios)]
-    words: Shape = "no peak" if plateau.all() else "flat" if plateau[neighbours].any() else "sharp"
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
+    words = _shape(plateau, neighbours, again)
     told = {"peak": axis.words(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
     told["off"] = f"{MISS:g} off it costs" if axis.name == "weight" else "ten points off it cost"
     told["again_words"] = _AGAIN.format(**told)
@@ -87,6 +89,14 @@ def judge_fragility(
     sentence = axis.spoken(_SENTENCES[words]).format(**told, beside=beside)
     advice = axis.spoken(_ADVICE[words]) + _edge(ratios, peak, words, axis)
     return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1), cost)
+
+
+def _shape(plateau: npt.NDArray[np.bool_], neighbours: list[int], again: float) -> Shape:
+    if plateau.all():
+        return "no peak"
+    if plateau[neighbours].any():
+        return "flat"
+    return "sharp" if plateau.sum() == 1 and again >= SHARP else "uncertain"
 
 
 def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
@@ -120,6 +130,10 @@ def miss_cost(ratios: Sequence[float], scores: Vector, peak: int) -> float:
 
 _SENTENCES: dict[Shape, str] = {
     "sharp": ("The peak at {peak} is sharp: {beside} measurably less, and {off} about {cost}. {again_words}"),
+    "uncertain": (
+        "Where the peak is remains uncertain: {peak} scores highest and {beside} measurably less, but another "
+        "ratio may be as good. {again_words}"
+    ),
     "flat": (
         "The peak at {peak} is flat: a neighbour is not significantly different from it, and {off} "
         "about {cost}. {again_words}"
@@ -134,6 +148,7 @@ _AGAIN = (
 )
 _ADVICE: dict[Shape, str] = {
     "sharp": "Keep the ratio exact, and sweep again when data or generator change.",
+    "uncertain": "To find the best ratio, freeze more evaluation rows; until then a second sweep may choose another.",
     "flat": "Another ratio of the plateau does nearly as well, and a second sweep may well choose one.",
     "no peak": "To distinguish ratios, freeze more evaluation rows.",
 }

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -115,6 +115,8 @@ class Uncertainty:
     evaluation: Vector
     recipe: Vector
     n_repeats: int
+    unseen: Vector | None = None
+    """(n_scores,): variance that differences between scores have besides, since few rows distinguish two models."""
 
     @property
     def total(self) -> Vector:
@@ -122,12 +124,29 @@ class Uncertainty:
         return self.evaluation + self.recipe
 
     @cached_property
+    def of_differences(self) -> Vector:
+        """The same, of contrasts: with what the rows at hand cannot show."""
+        return self.total if self.unseen is None else self.total + np.diag(self.unseen)
+
+    def at_least(self, error: float) -> Uncertainty:
+        """With no smaller standard error of the difference between any two scores.
+
+        Parameters
+        ----------
+        error : float
+            See :func:`synth_mlflow.sweep.score_interval.least_error`.
+        """
+        lacking = np.maximum(error**2 - differences(self.total) ** 2, 0.0)
+        np.fill_diagonal(lacking, 0.0)
+        return replace(self, unseen=lacking.max(axis=1) / 2) if lacking.any() else self
+
+    @cached_property
     def draws(self) -> Vector:
-        """Normal draws around 0 with the total covariance, of shape (n_simulations, n_scores).
+        """Normal draws around 0 with the covariance of differences, of shape (n_simulations, n_scores).
 
         The covariance of few repeats is singular, so its root is taken by eigenvectors.
         """
-        values, vectors = np.linalg.eigh(self.total)
+        values, vectors = np.linalg.eigh(self.of_differences)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         normal = np.random.default_rng(_SEED).standard_normal((_SIMULATIONS, len(values)))
         return np.asarray(normal @ root.T)
@@ -135,21 +154,26 @@ class Uncertainty:
     def of(self, places: Sequence[int]) -> Uncertainty:
         """Of some of the scores."""
         block = np.ix_(list(places), list(places))
-        return Uncertainty(self.evaluation[block], self.recipe[block], self.n_repeats)
+        unseen = None if self.unseen is None else self.unseen[list(places)]
+        return Uncertainty(self.evaluation[block], self.recipe[block], self.n_repeats, unseen)
 
     def freedom(self, contrast: Vector) -> float:
         """Degrees of freedom of a contrast's variance.
 
         F. E. Satterthwaite, Biometrics Bulletin 2 (1946), doi:10.2307/3002019.
         """
-        recipe, total = _variance(self.recipe, contrast), _variance(self.total, contrast)
+        recipe, total = _variance(self.recipe, contrast), _variance(self._of(contrast), contrast)
         if recipe <= NOTHING * total:  # as where every fit takes all rows there are, and nothing is drawn
             return np.inf
         return (self.n_repeats - 1) * (total / recipe) ** 2
 
     def standard_error(self, contrast: Vector) -> float:
         """Of a contrast under another draw of everything."""
-        return math.sqrt(_variance(self.total, contrast))
+        return math.sqrt(_variance(self._of(contrast), contrast))
+
+    def _of(self, contrast: Vector) -> Vector:
+        """The covariance of a difference, or of a score itself."""
+        return self.of_differences if abs(contrast.sum()) < NOTHING else self.total
 
     def half_width(self, contrast: Vector, level: float = 1 - ALPHA) -> float:
         """Of the interval for a contrast under another draw of everything."""
@@ -214,6 +238,13 @@ def uncertainty(
     if noise is not None and (drawn := [each for each in np.moveaxis(noise, 2, 0) if np.isfinite(each).all()]):
         recipe = _positive(recipe - np.mean([_covariance(_apart(each, inflation)) for each in drawn], axis=0))
     return Uncertainty(_covariance(defined), recipe, len(repeats))
+
+
+def differences(covariance: Vector) -> Vector:
+    """Standard error of every difference between two scores, of shape (n_scores, n_scores)."""
+    spread = np.diag(covariance)
+    variance = spread[:, None] + spread[None, :] - 2 * covariance
+    return np.sqrt(np.maximum(variance, 0.0))
 
 
 def _covariance(scores: Vector) -> Vector:
@@ -297,7 +328,7 @@ def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
     """
     around = scores - scores.mean()
     centre = np.eye(len(scores)) - 1 / len(scores)
-    noise = float(np.trace(centre @ uncertain.total @ centre))
+    noise = float(np.trace(centre @ uncertain.of_differences @ centre))
     spread = float(around @ around)
     kept = max(0.0, 1.0 - noise / spread) if spread > 0 else 0.0
     winners = (kept * around + math.sqrt(1 + kept) * uncertain.draws).argmax(axis=1)
@@ -340,7 +371,7 @@ def _tail(statistics: Vector, freedoms: Vector) -> Vector:
 
 
 def _correlation(contrasts: Vector, uncertain: Uncertainty) -> Vector:
-    covariance = contrasts @ uncertain.total @ contrasts.T
+    covariance = contrasts @ uncertain.of_differences @ contrasts.T
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     scale = np.outer(spread, spread)
     return np.asarray(np.divide(covariance, scale, out=np.eye(len(spread)), where=scale > 0))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import optimize, stats
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.sweep.inference import ALPHA, Vector
@@ -19,6 +20,10 @@ SHARE_METRICS = (*LABEL_METRICS, "roc_auc", "average_precision")
 """A score in [0, 1]."""
 LOGARITHMIC = 3  # the first design whose intervals of errors are logarithmic
 MAX_EXPONENT = 700.0  # of a factor that is a finite number
+BY_ROW_METRICS = ("accuracy", "f1_micro", "f1_weighted")
+"""Of predicted labels: every row counts alike, so that all rows stand behind the score."""
+BY_CLASS_METRICS = ("balanced_accuracy", "f1_macro")
+"""Of predicted labels: the mean over the classes, each with its own rows behind it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class Sizes:
     """Rows, or groups where rows of one group are dependent."""
     n_least: int
     """The same within the smallest class; of a regression, all."""
+    by_class: tuple[int, ...] = ()
+    """The same within each class; empty for a regression, and where only the smallest is known."""
 
     @classmethod
     def of(cls, task: Task, truth: Vector, groups: npt.NDArray[np.int64] | None = None) -> Sizes:
@@ -44,7 +51,7 @@ class Sizes:
         if not task.is_classification:
             return cls(len(np.unique(units)), len(np.unique(units)))
         within = [len(np.unique(units[truth == code])) for code in np.unique(truth)]
-        return cls(len(np.unique(units)), min(within))
+        return cls(len(np.unique(units)), min(within), tuple(within))
 
 
 def score_interval(
@@ -113,9 +120,82 @@ def difference_half_width(metric: str, error: float, sizes: Sizes, freedom: floa
     half = _quantile(metric, sizes, freedom) * error
     if metric not in SHARE_METRICS:
         return half
-    n = _n_counted(metric, sizes)
-    least = 1 - (ALPHA / 2) ** (1 / n) if metric in LABEL_METRICS or error == 0 else 0.0
-    return max(half, least)
+    return max(half, _unseen_difference(metric, sizes)) if metric in LABEL_METRICS or error == 0 else half
+
+
+def least_error(metric: str, sizes: Sizes) -> float:
+    """The smallest standard error that a difference of two scores can have on these rows; 0 where rows set none.
+
+    That of :func:`difference_half_width` where hardly any row distinguishes two models: few rows that differ are a
+    poor estimate of how many would. Tests, intervals and the gain that could be found rest on the same error.
+
+    Examples
+    --------
+    >>> round(least_error("accuracy", Sizes(60, 30)), 3), least_error("roc_auc", Sizes(60, 30))
+    (0.03, 0.0)
+    """
+    if metric not in LABEL_METRICS:
+        return 0.0
+    return _unseen_difference(metric, sizes) / _quantile(metric, sizes, math.inf)
+
+
+def least_detectable(metric: str, sizes: Sizes, deviations: float) -> float:
+    """The smallest gain that lies so many standard errors above 0, whatever the models; 0 where rows set none.
+
+    Parameters
+    ----------
+    metric : str
+    sizes : Sizes
+    deviations : float
+        The critical value of the test and the normal quantile of its power, added.
+
+    Notes
+    -----
+    A model that gains ``g`` in a mean over ``n`` rows of 0 and 1 changes at least a share ``g`` of them, so that the
+    variance of the gain is at least ``g (1 - g) / n``; solved for ``g = deviations * sqrt(g (1 - g) / n)``.
+
+    Examples
+    --------
+    >>> round(least_detectable("accuracy", Sizes(45, 12), 2.9), 3), round(least_detectable("accuracy", Sizes(4500, 9), 2.9), 4)
+    (0.157, 0.0019)
+    """  # noqa: E501
+    if metric not in LABEL_METRICS:
+        return 0.0
+    squared = deviations**2
+    return squared / (_rows_behind(metric, sizes) + squared)
+
+
+def _rows_behind(metric: str, sizes: Sizes) -> float:
+    """Of a mean over the classes, as many rows as would give its error if all counted alike: k² / Σ 1/n."""
+    if metric in BY_CLASS_METRICS and sizes.by_class:
+        return len(sizes.by_class) ** 2 / sum(1 / n for n in sizes.by_class)
+    return _n_counted(metric, sizes)
+
+
+def _unseen_difference(metric: str, sizes: Sizes) -> float:
+    """On how much of further rows two models may differ that agree on all of these, at the level of the intervals."""
+    if metric in BY_CLASS_METRICS and sizes.by_class:
+        return _unseen_mean(sizes.by_class)
+    return float(1 - (ALPHA / 2) ** (1 / _n_counted(metric, sizes)))
+
+
+def _unseen_mean(by_class: Sequence[int]) -> float:
+    """The greatest mean of shares, one a class, under which no row of any class would differ by chance.
+
+    The greatest mean of ``p`` with ``prod((1 - p) ** n) = alpha / 2``: there ``1 - p = min(1, n * t)`` with one ``t``.
+
+    Examples
+    --------
+    >>> round(_unseen_mean([60]), 4), round(_unseen_mean([20, 20, 20]), 4)
+    (0.0596, 0.0596)
+    """
+    rows, wanted = np.asarray(by_class, dtype=np.float64), math.log(ALPHA / 2)
+
+    def excess(log_t: float) -> float:
+        return float(rows @ np.minimum(0.0, np.log(rows) + log_t)) - wanted
+
+    log_t = optimize.brentq(excess, wanted - math.log(rows.min()) - 1, -math.log(rows.min()))
+    return float(np.mean(1 - np.minimum(1.0, rows * math.exp(log_t))))
 
 
 def _quantile(metric: str, sizes: Sizes, freedom: float) -> float:
@@ -124,7 +204,7 @@ def _quantile(metric: str, sizes: Sizes, freedom: float) -> float:
 
 def _n_counted(metric: str, sizes: Sizes) -> int:
     """The rows that a metric leans on: the smallest class, but for those that count every row alike."""
-    return sizes.n_least if metric in SHARE_METRICS and metric != "accuracy" else sizes.n_units
+    return sizes.n_least if metric in SHARE_METRICS and metric not in BY_ROW_METRICS else sizes.n_units
 
 
 def _rows_that_give(metric: str, score: float, error: float, sizes: Sizes) -> float:

@@ -29,7 +29,7 @@ from scipy import stats
 
 from synth_mlflow.data.task import Guardrail
 from synth_mlflow.sweep.curve import Curve, SlicePoint
-from synth_mlflow.sweep.inference import ALPHA, Searched, Uncertainty, Vector, max_t
+from synth_mlflow.sweep.inference import ALPHA, Searched, Uncertainty, Vector, differences, max_t
 from synth_mlflow.sweep.plan import Rule
 
 Flags = npt.NDArray[np.bool_]
@@ -110,9 +110,7 @@ class Chooser:
         for i in everyone:
             others = [j for j in everyone if j != i]
             best[i, others] = max_t(none, _against(others, i, n_scores), uncertain).critical
-        spread = np.diag(uncertain.total)
-        variance = spread[:, None] + spread[None, :] - 2 * uncertain.total
-        errors = np.sqrt(np.maximum(variance, 0.0))
+        errors = differences(uncertain.of_differences)
         may = np.ones(n_ratios, dtype=bool) if allowed is None else allowed
         order = np.asarray(range(n_ratios + 1) if amounts is None else amounts, dtype=np.float64)
         return cls(rule, n_ratios, errors, critical, critical_placebo, best, may, order)
@@ -134,8 +132,8 @@ class Chooser:
         plateau[0] &= not helps.any()  # what the test of all ratios has beaten is not among the best
         return Choice(self._pick(synthetic, helps, plateau, peak), peak, plateau, helps)
 
-    def smallest_detectable(self, place: int, uncertain: Uncertainty, power: float = 0.8) -> float:
-        """The gain over the baseline that the test would find with this probability at one ratio.
+    def deviations(self, place: int, uncertain: Uncertainty, power: float = 0.8) -> float:
+        """How many standard errors above 0 a gain lies at one ratio that the test finds with this probability.
 
         Parameters
         ----------
@@ -145,8 +143,11 @@ class Chooser:
             Of the scores.
         """
         contrast = _difference(place, 0, len(uncertain.total))
-        error = self.errors[0, place]
-        return float(error * (self.critical[place - 1] + stats.t.ppf(power, uncertain.freedom(contrast))))
+        return float(self.critical[place - 1] + stats.t.ppf(power, uncertain.freedom(contrast)))
+
+    def smallest_detectable(self, place: int, uncertain: Uncertainty, power: float = 0.8) -> float:
+        """The gain over the baseline that the test would find with this probability at one ratio."""
+        return float(self.errors[0, place]) * self.deviations(place, uncertain, power)
 
     def _beats_baseline(self, scores: Vector) -> Flags:
         lead = scores[1 : self.n_ratios + 1] - scores[0]

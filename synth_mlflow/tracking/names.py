@@ -129,6 +129,7 @@ P_RARE: Final = "synth.rare_class"  # what its rows allow to decide; only where 
 P_RARE_NEEDED: Final = "synth.rare_class_rows_needed"  # evaluation rows of it, about
 P_OUTLOOK: Final = "synth.utility_outlook"  # only where utility will probably not decide
 P_PANEL: Final = "synth.panel"  # which generators cannot make the table; only where it is a panel
+P_CHOICES: Final = "synth.choice_sets"  # what was found and the commands that help; only where a table has them
 P_SALT: Final = "synth.salt"  # of row digests; not where real rows are kept by reference
 P_KEY_FINGERPRINT: Final = "synth.key_fingerprint"  # of the key that stays with rows kept by reference
 P_SEED: Final = "synth.seed"

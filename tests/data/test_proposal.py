@@ -79,3 +79,20 @@ def test_init_needs_a_folder_or_a_table(call: Callable[..., tuple[int, str, str]
     code, _, errors = call("init", str(table))
     assert code == 2
     assert f"`--from {table}`" in errors
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "task", "said"),
+    [
+        ("target", [0, 1, 2, 3] * 50, "multiclass", "4 whole numbers are taken for classes; if they are amounts"),
+        ("rooms", [1, 2, 3, 4] * 50, "regression", "4 whole numbers are taken for amounts; if they are classes"),
+        ("target", [1, 2, 3, 7] * 50, "regression", ""),
+        ("target", np.linspace(1, 9, 200).round(2), "regression", ""),
+    ],
+)
+def test_few_whole_numbers_may_name_classes(tmp_path: Path, name: str, values: object, task: str, said: str) -> None:
+    rows = {"x": np.random.default_rng(0).normal(size=200), name: values}
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    found = propose(tmp_path / "t.csv", name)
+    assert found.task == task and found.class_codes.startswith(said)
+    assert (found.class_codes in facts_as_text(found, "t", "t.csv")) and bool(said) == bool(found.class_codes)

@@ -31,7 +31,7 @@ def test_the_notebook_runs(uri: str, capsys: pytest.CaptureFixture[str]) -> None
     assert "this project has no synthetic batch" in printed and made["curve"].decision in printed
     assert made["verdict"].verdict == "pass"
     assert isinstance(made["curve"].figure(), matplotlib.figure.Figure)
-    assert Path("tutorial/handoff.html").is_file()
+    assert "<title>Handoff: demo-breast-cancer</title>" in Path("tutorial/handoff.html").read_text()  # not a draft
     assert made["run"].info.run_id in "\n".join(made["workflow"].trace(made["batch"].batch).lines())
 
 
@@ -40,7 +40,9 @@ def test_the_page_runs(uri: str, call: Callable[..., tuple[int, str, str]], monk
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
     exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], {})
-    Path("problem.md").write_text(re.findall(r"```markdown\n(.*?)```", page, re.DOTALL)[0])
+    problem, limits = re.findall(r"```markdown\n(.*?)```", page, re.DOTALL)
+    Path("problem.md").write_text(problem)
+    Path("limits.md").write_text(limits)
     for line in re.findall(r"^synth-mlflow .*$", page, re.MULTILINE):
         assert call(*shlex.split(line)[1:])[0] == 0, line
-    assert Path("handoff.html").is_file()
+    assert "<title>Handoff: young-customers</title>" in Path("handoff.html").read_text()  # not a draft

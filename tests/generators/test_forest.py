@@ -89,6 +89,18 @@ def test_wide_tables_look_at_the_columns_that_matter() -> None:
     assert np.corrcoef(drawn["c3"], drawn["c49"])[0, 1] > 0.8
 
 
+def test_columns_of_a_wide_table_keep_what_they_have_in_common_with_the_class() -> None:
+    rng = np.random.default_rng(1)
+    label = rng.choice(["a", "b", "c", "d"], 180)
+    codes = pd.Series(label).map({"a": 0, "b": 3, "c": 1, "d": 2}).to_numpy()
+    columns = {f"c{at}": (codes * (at % 5) + 4 * rng.normal(size=180)).round() for at in range(40)}  # each says little
+    members = pd.DataFrame({**columns, "label": label})
+    drawn = Forest().fit(members, Task("label", "multiclass"), rng).sample(2_000, rng)
+    of_real, of_drawn = (rows.groupby("label")[["c4", "c39"]].mean() for rows in (members, drawn))
+    assert np.abs(of_real - of_drawn).to_numpy().max() < 2.5  # of means from 0 to 12
+    assert drawn["label"].value_counts(normalize=True).between(0.15, 0.35).all()
+
+
 @pytest.mark.parametrize("privacy", [-0.1, 1.1, float("nan")])
 def test_a_wrong_privacy_is_refused(privacy: float) -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):

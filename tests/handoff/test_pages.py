@@ -24,7 +24,7 @@ def test_pages_say_everything_that_a_newcomer_needs(document, render):
     page = re.sub(r"</?code[^>]*>|`", "", render(document))
     for words in (
         "50 % synthetic rows in the training mix",
-        "meets it",
+        "reaches what was asked for",
         "Nobody while the project runs.",
         "forest-91c0",
         "too many short contracts",
@@ -141,9 +141,7 @@ def test_many_steps_to_rerun_are_folded(document):
 def test_a_long_plateau_is_named_by_its_ends(document):
     points = tuple(replace(document.sweep.points[2], ratio=at / 20) for at in range(1, 16))
     sweep = replace(document.sweep, points=(document.sweep.points[0], *points), plateau=tuple(p.ratio for p in points))
-    assert "the difference from 14 others from 5 % to 75 % is not significant" in to_html(
-        replace(document, sweep=sweep)
-    )
+    assert "14 others from 5 % to 75 % may do as well" in to_html(replace(document, sweep=sweep))
 
 
 def test_the_folds_of_long_lists_stay_folded_on_paper(document):

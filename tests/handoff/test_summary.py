@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from synth_mlflow.handoff.document import Estimate, Success
+from synth_mlflow.handoff.render import to_html
 from synth_mlflow.handoff.summary import answer, success_words, why_not
 
 
@@ -28,21 +30,36 @@ def test_success_in_words(success, words):
 def test_sentences_of_a_project_that_gained(document):
     found = answer(document)
     assert found.headline == "50 % synthetic rows in the training mix"
-    assert found.verdict.startswith(
-        "The statement asks for a gain of at least 0.02; corrected for the choice, +0.039 was"
+    assert found.verdict == (
+        "The statement asks for a gain of at least 0.02. +0.039 is expected, and the whole interval reaches what was "
+        "asked for."
     )
-    assert found.sentences == (
-        "With 4,800 synthetic rows beside 4,800 real rows, average_precision is 0.912 (0.904 to 0.919), against 0.871 "
-        "from real rows alone: a gain of +0.041 (+0.031 to +0.052).",
-        "The curve is flat around its peak at 50 %; the difference from 75 % is not significant.",
+    assert found.sentences[:4] == (
+        "The model is trained on 4,800 real rows and 4,800 synthetic rows.",
+        "The ratio need not be exact: 50 % scores highest, and 75 % may do as well.",
         "Of 3 batches made, 1 is in the model, holding 5,000 rows from forest.",
+        f"The model to use: {document.sweep.model_uri}.",
     )
+    assert found.sentences[4].startswith("Train again")
 
 
-def test_a_gain_is_told_from_the_real_rows_of_its_own_sweep(document):
-    score = replace(document.baseline.score, value=0.5)  # of another seed
-    said = answer(replace(document, baseline=replace(document.baseline, score=score))).sentences[0]
-    assert "against 0.871 from real rows alone: a gain of +0.041" in said
+def test_the_first_page_has_one_interval_for_a_gain(document):
+    found = answer(document)
+    figures = {figure.name: (figure.value, figure.more) for figure in found.figures}
+    assert figures["Gain over real rows alone"] == ("+0.039", "+0.029 to +0.050")
+    assert figures["Chosen ratio"] == ("50 %", "4,800 synthetic beside 4,800 real")
+    page = to_html(document)
+    first = page[page.index('id="answer"') : page.index('id="problem"')]
+    assert first.count("+0.0") == 4  # the estimate and its interval, and the estimate in the verdict
+    assert not re.search(r"corrected|significant|peak|placebo", first)
+
+
+def test_a_trigger_that_is_due_says_so_on_the_first_page(document):
+    due = replace(document.triggers[0], state="due", condition="rows have come")
+    assert answer(replace(document, triggers=(due,))).sentences[-1] == (
+        "Train again now, since this has happened: rows have come."
+    )
+    assert not answer(replace(document, triggers=())).sentences[-1].startswith("Train again")
 
 
 def test_sentences_of_a_project_that_gained_nothing(document):
@@ -54,10 +71,11 @@ def test_sentences_of_a_project_that_gained_nothing(document):
     found = answer(replace(document, sweep=sweep, batches=batches, success=success))
     assert (found.outcome, found.headline) == ("no success", "Real rows alone: no synthetic rows in the model")
     assert found.sentences[0].startswith("No ratio is shown to help")
-    assert found.sentences[1:] == (
-        "The curve has no peak: no ratio differs significantly from the best.",
+    assert found.sentences[1:3] == (
+        "No ratio scores better than another by more than chance; 25 % scores highest.",
         "The model holds no synthetic batch.",
     )
+    assert {figure.name: figure.value for figure in found.figures}["Gain over real rows alone"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -99,9 +117,16 @@ def test_why_another_ratio_was_taken(document, place, changes, words):
     assert why_not(replace(document.sweep.points[place], **changes), document.sweep) == words
 
 
-def test_a_sharp_peak_is_called_sharp(document):
-    sweep = replace(document.sweep, shape="sharp", plateau=(0.5,))
-    assert answer(replace(document, sweep=sweep)).sentences[1].startswith("The curve has a sharp peak at 50 %")
+@pytest.mark.parametrize(
+    ("shape", "plateau", "words"),
+    [
+        ("sharp", (0.5,), "Keep to 50 %: every other ratio that was tried scores less"),
+        ("uncertain", (0.5,), "50 % scores highest, but a second sweep may well find another ratio best"),
+    ],
+)
+def test_how_much_the_choice_matters_is_told_in_plain_words(document, shape, plateau, words):
+    sweep = replace(document.sweep, shape=shape, plateau=plateau)
+    assert answer(replace(document, sweep=sweep)).sentences[1].startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,14 @@ def test_sweep_that_chose_no_synthetic_rows_leads_to_no_model(demo_workflow, bat
     assert [len(sweep.children) for sweep in uses] == [2, 0]
 
 
+def test_handoff_of_real_rows_alone_is_named_by_the_batch_that_it_rejected(done):
+    (batch,) = done.project.batches()
+    (sweep,) = (child for child in done.trace(batch.id).root.children if child.kind == "sweep")
+    assert sweep.facts["chosen ratio"] == 0
+    (handoff,) = sweep.children
+    assert handoff.kind == "handoff" and handoff.facts["this batch"] == "was compared, and is not in the model"
+
+
 def test_runs_of_other_tools_that_read_a_batch(demo_workflow, batch, outside):
     found = demo_workflow.trace(batch.id).root.children[-1]
     assert (found.kind, found.name, found.run_id) == ("outside run", "their training", outside)

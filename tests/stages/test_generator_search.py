@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from synth_mlflow import UsageError, Workflow
-from synth_mlflow.checks import Metric
+from synth_mlflow.checks import CheckResult, Metric
 from synth_mlflow.cli.run_command import Plan, _by_runners_up
 from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch
 from synth_mlflow.gate.verdicts import Verdict
-from synth_mlflow.stages.generator_search import candidates, combinations_that_may_help
+from synth_mlflow.stages.generator_search import _Trial, candidates, combinations_that_may_help, next_in_line
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 
@@ -96,6 +97,26 @@ def test_where_the_best_fails_in_full_the_next_best_make_batches_until_one_does_
     _by_runners_up(frozen, Plan(Path("problem.md"), rows=40), show=False)
     made = [frozen.project.record(batch).origin.generator for batch in frozen.project.batches()]
     assert made == ["bootstrap_noise", "bayes_net"]
+
+
+def test_where_the_first_candidate_ended_the_search_and_fails_in_full_the_next_settings_are_made(
+    frozen: Workflow,
+) -> None:
+    first, *others = candidates(frozen.project.problem().statement, frozen.project.evaluation_set())
+    ended = GeneratorSearch((Attempt(first, "pass", {}, (), 0, 1.0, 0.1),), 200, 100)
+    assert [one for one, _ in next_in_line(frozen.project, ended)] == others
+    near = Attempt(others[0], "pass", {}, (), 1, 1.0, 0.1)
+    (runner_up, how), *_ = next_in_line(frozen.project, GeneratorSearch((*ended.attempts, near), 200, 100))
+    assert (runner_up, how) == (others[0], "pass in its trial")
+
+
+def test_the_reason_of_a_failed_trial_comes_first_and_speaks_of_the_rows_of_the_trial() -> None:
+    far = Metric("density_auc", 0.9, 0.6, floor=0.5, p_value=1e-9)
+    results = {"fidelity": CheckResult((), "too few rows: 5 evaluation rows"), "privacy": CheckResult((far,), "")}
+    trial = SimpleNamespace(policy=SimpleNamespace(alpha=lambda name: 0.01))
+    found, _ = _Trial._judged(trial, Candidate("forest", {}), results, 0.1)  # type: ignore[arg-type]
+    assert found.verdict == "fail" and found.reasons[0].startswith("privacy: density_auc")
+    assert found.reasons[1] == "fidelity: too few rows: 5 rows that judge"
 
 
 def test_a_search_comes_back_from_json_as_it_was() -> None:

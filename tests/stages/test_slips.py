@@ -86,7 +86,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 def test_utility_is_foreseen_as_inconclusive_where_its_own_rule_will_say_so() -> None:
     scores = tuple(0.7 + 0.01 * np.array([-1, 1, -1, 1, -1, 1]))
-    worked = Baseline("roc_auc", 0.7, 0.6, 0.8, 0.6, 0.8, scores, {}, 600, 250, 0.029, "", 0.5, 1.0)
+    worked = Baseline("roc_auc", 0.7, 0.6, 0.8, 0.6, 0.8, scores, {}, 600, 250, 0.029, 0.01, "", 0.5, 1.0)
     # training: 2 · 0.00012, testing: 0.01²; needed 3.418 · 0.01844 = 0.0630, half of the gain of 0.2 is there: 0.1
     assert utility_outlook(worked, 0.005, 0.5, 0.25) == ""
     told = utility_outlook(worked, 0.005, 0.8, 0.25)  # 0.04 must be seen: (0.0630 / 0.04)² = 2.5 times the rows

@@ -6,7 +6,13 @@ from scipy.stats import norm
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.sweep.bootstrap import resample, weighted_scorer
-from synth_mlflow.sweep.score_interval import Sizes, difference_half_width, score_interval
+from synth_mlflow.sweep.score_interval import (
+    Sizes,
+    difference_half_width,
+    least_detectable,
+    least_error,
+    score_interval,
+)
 
 TASK = Task("y", "binary")
 
@@ -64,10 +70,37 @@ def test_rows_that_do_not_differ_are_no_proof(metric, n, least):
     assert difference_half_width(metric, 0.0, Sizes(n, n // 2)) == pytest.approx(least, abs=1e-3)
 
 
+def test_a_class_of_few_rows_counts_as_one_of_several_in_a_mean_over_classes():
+    wine = Sizes(45, 12, (15, 18, 12))
+    assert difference_half_width("balanced_accuracy", 0.0, wine) == pytest.approx(0.0887, abs=1e-3)
+    assert difference_half_width("balanced_accuracy", 0.0, Sizes(45, 12)) == pytest.approx(0.265, abs=1e-3)
+    exact = max(  # by trying every pair of shares of two classes under which no row differs by chance
+        (p + 1 - (0.025 / (1 - p) ** 30) ** (1 / 10)) / 2 for p in np.linspace(0, 0.11, 2_000)
+    )
+    assert difference_half_width("f1_macro", 0.0, Sizes(40, 10, (30, 10))) == pytest.approx(exact, abs=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+def test_the_gain_that_would_be_found_lies_beyond_the_interval_of_no_gain(metric):
+    wine = Sizes(45, 12, (15, 18, 12))
+    half, found = difference_half_width(metric, 0.0, wine), least_detectable(metric, wine, 2.06 + 0.84)
+    assert half < found < 2 * half
+
+
+@pytest.mark.parametrize("n_rows", [45, 200])
+def test_a_gain_in_few_rows_is_found_as_often_as_said(n_rows):
+    gain = least_detectable("accuracy", Sizes(n_rows, n_rows), 1.645 + 0.842)
+    rows = np.random.default_rng(6).random((4_000, n_rows)) < gain
+    lead, error = rows.mean(axis=1), rows.std(axis=1, ddof=1) / np.sqrt(n_rows)
+    least = least_error("accuracy", Sizes(n_rows, n_rows))
+    power = np.mean(lead > 1.645 * np.maximum(error, least))
+    assert 0.75 < power < 0.95
+
+
 def test_sizes_count_groups_where_rows_depend_on_each_other():
     truth, groups = np.array([0, 0, 1, 1, 1.0]), np.array([0, 0, 0, 1, 2])
-    assert Sizes.of(TASK, truth) == Sizes(5, 2)
-    assert Sizes.of(TASK, truth, groups) == Sizes(3, 1)
+    assert Sizes.of(TASK, truth) == Sizes(5, 2, (2, 3))
+    assert Sizes.of(TASK, truth, groups) == Sizes(3, 1, (1, 3))
 
 
 def test_resampling_groups_widens_what_rows_of_one_group_share():

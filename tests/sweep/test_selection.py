@@ -61,6 +61,18 @@ def test_smallest_detectable_gain_is_found_in_four_of_five_cases():
     assert np.mean([chooser.choose(row).helps[2] for row in rows]) == pytest.approx(0.8, abs=0.02)
 
 
+def test_few_rows_that_differ_set_a_least_error():
+    few = Uncertainty(np.eye(7) * 1e-8, np.zeros((7, 7)), 8)
+    assert Chooser.build("highest", 3, few).choose(scores([0.5, 0.5, 0.51])).chosen == 3
+    widened = few.at_least(ERROR)
+    choice = Chooser.build("highest", 3, widened).choose(scores([0.5, 0.5, 0.51]))
+    assert choice.chosen == 0 and choice.plateau.all()
+    contrast = np.array([-1.0, 0, 0, 1, 0, 0, 0])
+    assert widened.standard_error(contrast) == pytest.approx(ERROR, rel=1e-3)
+    assert widened.standard_error(np.abs(contrast) / 2) == few.standard_error(np.abs(contrast) / 2)
+    assert UNCERTAIN.at_least(ERROR / 2) is UNCERTAIN
+
+
 def test_noise_is_no_help():
     assert Chooser.build("least", 3, UNCERTAIN).choose(scores([0.505, 0.51, 0.515])).chosen == 0
 
@@ -135,6 +147,14 @@ def test_fragility_in_words(values, plateau, words):
     assert found.drop_below == pytest.approx(values[1] - values[0])
     assert "80 %" in found.sentence
     assert found.miss_cost >= 0
+
+
+@pytest.mark.parametrize(("plateau", "again"), [([False, True, False, False], 0.3), ([False, True, False, True], 0.6)])
+def test_a_peak_that_another_sweep_may_find_elsewhere_is_not_sharp(plateau, again):
+    values, probabilities = np.array([0.5, 0.7, 0.6, 0.69]), np.array([0.0, again, 0.0, 1 - again])
+    found = judge_fragility((0.0, 0.25, 0.5, 0.75), values, 1, np.array(plateau), probabilities)
+    assert found.words == "uncertain"
+    assert "sharp" not in found.sentence and f"{again:.0%}".replace("%", " %") in found.sentence
 
 
 def test_peak_at_the_edge_asks_for_greater_ratios():
