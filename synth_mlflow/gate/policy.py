@@ -79,8 +79,8 @@ def looser_than_default(policy: Policy) -> tuple[str, ...]:
             continue
         defaults = declared_check(check).defaults
         for name, value in sorted(policy.thresholds[check].items()):
-            looser = value < defaults[name] if name in LOWER_IS_LOOSER else value > defaults[name]
-            words += [f"{check} {name} {value:g} (default {defaults[name]:g})"] if looser else []
+            is_looser = _lets_more_through(check, name, value, defaults[name])
+            words += [f"{check} {name} {value:g} (default {defaults[name]:g})"] if is_looser else []
     return (*words, *(f"{check} may be inconclusive" for check in policy.accepted))
 
 
@@ -152,14 +152,24 @@ def _refuse_doubt(accepted: Mapping[str, str]) -> None:
 
 def _refuse_looser(check: str, key: str, value: float, default: float) -> None:
     """A StatementError where a threshold lets more through than the default, of a check that forbids it."""
-    stricter = getattr(declared_check(check), "stricter", {}).get(key)
-    looser = value > default if stricter == "lower" else value < default
-    if stricter is not None and looser:
+    stricter = _stricter(check).get(key)
+    if stricter is not None and _lets_more_through(check, key, value, default):
         raise StatementError(
             f"`validation.{check}.{key}` is {value:g}; thresholds of this check can be tightened only, and the default "
             f"is {default:g}.",
             f"Give a {stricter} value, or leave it out.",
         )
+
+
+def _lets_more_through(check: str, key: str, value: float, default: float) -> bool:
+    stricter = _stricter(check).get(key, "higher" if key in LOWER_IS_LOOSER else "lower")
+    return value > default if stricter == "lower" else value < default
+
+
+def _stricter(check: str) -> Mapping[str, str]:
+    """The thresholds that a check lets people tighten only, each with the direction that is the stricter one."""
+    found: Mapping[str, str] = getattr(declared_check(check), "stricter", {})
+    return found
 
 
 def _accepted(value: Any) -> dict[str, str]:

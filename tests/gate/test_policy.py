@@ -109,3 +109,4 @@ def test_what_is_looser_than_the_default_is_named_and_what_is_stricter_is_not():
         "utility may be inconclusive",
     )
     assert looser_than_default(policy("{fidelity: {column_distance: 0.05}}")) == ()
+    assert looser_than_default(policy("{required: [review], review: {alpha: 0.01}}")) == ()  # more answers are needed
