@@ -7,7 +7,7 @@ What the rows of a rare class allow to decide, said before anything is generated
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from synth_mlflow.data.task import SCORED, ModelSpec, Task
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.labels import classes_of
 from synth_mlflow.models.scoring import score
+from synth_mlflow.models.text import linear_grid
 from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator
@@ -280,6 +281,8 @@ def column_scores(
 ) -> list[tuple[str, float]]:
     """The score of a model of each column alone, best first; columns with an undefined score are left out.
 
+    LightGBM learns from each column, of free text the linear model on its words.
+
     Parameters
     ----------
     real, evaluation : DataFrame
@@ -291,7 +294,9 @@ def column_scores(
     names = [name for name in real.columns if name not in {*task.no_features, task.group}][:MAX_COLUMNS]
     found = []
     for name in names:
-        model = fit(ModelSpec(), task, rows[[name, task.target]], seed=seed, classes=classes or None)
+        own = rows[[name, task.target]]
+        spec = replace(ModelSpec(), params=next(iter(linear_grid(ModelSpec(), task, own)), {}))
+        model = fit(spec, task, own, seed=seed, classes=classes or None)
         said = model.predict(evaluation[[name, task.target]])
         value = score(metric, task, evaluation[task.target], said, classes)
         if np.isfinite(value):

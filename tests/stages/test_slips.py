@@ -103,3 +103,14 @@ def test_an_identifier_is_no_column_that_scores() -> None:
     rows["y"] = rows["a"] + rng.normal(size=200)
     task = Task("y", "regression", roles={"id": "identifier"})
     assert [name for name, _ in column_scores("r2", rows[:100], rows[100:].reset_index(drop=True), task, 1)] == ["a"]
+
+
+def test_a_column_of_free_text_scores_by_its_words() -> None:
+    rng = np.random.default_rng(3)
+    good, words = rng.random(300) < 0.5, ["the", "shop", "was", "open", "today", "again", "here", "and", "there"]
+    said = [" ".join([*rng.choice(words, 6), "lovely" if one else "dreadful", str(n)]) for n, one in enumerate(good)]
+    rows = pd.DataFrame({"said": said, "good": good})
+    task = Task("good", "binary", roles={"said": "text"})
+    ((name, value),) = column_scores("roc_auc", rows[:150], rows[150:].reset_index(drop=True), task, 1)
+    assert name == "said"
+    assert value > 0.9
