@@ -16,7 +16,7 @@ def pixels(n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
     x = rng.normal(size=n_rows)
     rows = {"x": x, "y": x + rng.normal(size=n_rows)}
     corners = {f"corner_{at}": np.where(rng.random(n_rows) < 0.004, rng.integers(1, 4, n_rows), 0) for at in range(8)}
-    return pd.DataFrame({**rows, **corners})
+    return pd.DataFrame({"camera": rng.choice(["a", "b"], n_rows), **rows, **corners})
 
 
 def alarms(real: pd.DataFrame, batch: pd.DataFrame, seed: int) -> list[str]:
