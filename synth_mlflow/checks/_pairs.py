@@ -155,8 +155,9 @@ def _ranked(
     expected = np.minimum(_expected_rows(of_real_rows), _expected_rows(of_batch_rows))
     doubtful = (expected < FEW_ROWS) & (p_values < DOUBTFUL)
     if doubtful.any():
-        codes, codes_batch = bins.codes(real[columns]), bins.codes(batch[columns])
-        joint = _homogeneity(doubtful, codes, codes_batch, bins.widths)
+        places = [bins.columns.index(name) for name in columns]
+        codes, codes_batch = bins.codes(real)[:, places], bins.codes(batch)[:, places]
+        joint = _homogeneity(doubtful, codes, codes_batch, bins.widths[places])
         p_values = np.where(doubtful, np.maximum(p_values, joint), p_values)
     return [Family("correlation_gap", columns, of_batch - of_real, floor.upper(len(real), len(batch)), p_values)]
 

@@ -84,7 +84,7 @@ def test_a_class_of_few_rows_counts_as_one_of_several_in_a_mean_over_classes():
 def test_the_gain_that_would_be_found_lies_beyond_the_interval_of_no_gain(metric):
     wine = Sizes(45, 12, (15, 18, 12))
     half, found = difference_half_width(metric, 0.0, wine), least_detectable(metric, wine, 2.06 + 0.84)
-    assert half < found < 2 * half
+    assert half < found < 2.1 * half
 
 
 @pytest.mark.parametrize("n_rows", [45, 200])
