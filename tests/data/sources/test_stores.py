@@ -28,6 +28,7 @@ def store():
 
 @pytest.fixture
 def bucket(store, monkeypatch):
+    pytest.importorskip("s3fs", reason="s3fs is in the extra [s3], which the lowest versions are tested without")
     boto3 = pytest.importorskip("boto3")
     for name, value in {
         "AWS_ENDPOINT_URL": store,
