@@ -63,7 +63,7 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("path", "content", "headers"), NAMED)
+@pytest.mark.parametrize(("path", "content", "headers"), NAMED, ids=range(len(NAMED)))
 def test_the_kind_of_table_is_found(site, path, content, headers):
     site.answers[path] = body(content, **headers)
     rows = read_table(place_of(f"{site.url}{path}"))
