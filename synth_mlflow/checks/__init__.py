@@ -21,11 +21,11 @@ from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.metrics.passages import Tokenizer, tokens
-from synth_mlflow.metrics.raters import Rating
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from synth_mlflow.metrics.raters import Rating  # loads scipy and scikit-learn
     from synth_mlflow.models.embedding import Embedding
 
 Outcome = Literal["pass", "fail", "inconclusive"]
