@@ -23,6 +23,7 @@ from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.grids import DateNumbers, whole_numbers_grid
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
+from synth_mlflow.data.private import FEWEST_ROWS
 from synth_mlflow.data.schema import (
     FEW_GROUPS,
     ColumnRule,
@@ -269,12 +270,18 @@ def _moments(present: pd.Series) -> list[str]:
 
 
 def _outward(present: pd.Series, unit_of: Callable[[float], float]) -> tuple[float, float]:
-    """Least and greatest value to one unit of their distance, outward: an exact one is the value of a single row."""
+    """Least and greatest value to one unit of their distance, outward.
+
+    An end that the unit leaves as it is, that is not 0, and that fewer than ten rows have, goes one unit further.
+    """
     low, high = float(present.min()), float(present.max())
     if not sys.float_info.min < high - low < math.inf:
         return low, high
     unit = unit_of(high - low)
-    return math.floor(low / unit) * unit, math.ceil(high / unit) * unit
+    below, above = math.floor(low / unit) * unit, math.ceil(high / unit) * unit
+    ends = ((low, below), (high, above))
+    is_theirs = [end == rounded != 0 and (present == end).sum() < FEWEST_ROWS for end, rounded in ends]
+    return below - is_theirs[0] * unit, above + is_theirs[1] * unit
 
 
 def _digit(distance: float) -> float:

@@ -11,8 +11,9 @@ import pytest
 
 from synth_mlflow.data.identifier_forms import fresh, iban_digits, known_form
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present, role_of
-from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
+from synth_mlflow.data.schema_inference import ReadTable, detail_of, infer_table, refuse_open_questions
 from synth_mlflow.data.tables import raw_table
+from synth_mlflow.data.text_forms import PLAIN
 from synth_mlflow.data.value_inference import date_formats
 from synth_mlflow.errors import StatementError, UsageError
 
@@ -205,3 +206,16 @@ def test_cells_in_single_quotes_are_read_without_them_and_lines_before_the_heade
         (tmp_path / "c.csv").write_text(f"{first}\n" + "x;y\n" + "1.5;yes\n2.5;no\n" * 20)
         with pytest.raises(UsageError, match=message):
             raw_table(tmp_path / "c.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "detail"),
+    [
+        ([2023, 2024] * 20, "whole numbers, 2023 to 2024"),
+        ([1_234_561, *[1_234_564, 1_234_565] * 20, 1_234_568], "whole numbers, 1,234,560 to 1,234,569"),
+        ([0, *range(1, 60)], "whole numbers, 0 to 60"),
+        ([18, *range(20, 60)], "whole numbers, 10 to 60"),
+    ],
+)
+def test_the_ends_of_a_range_are_no_value_of_a_few_rows(values: list[int], detail: str) -> None:
+    assert detail_of(pd.Series(values), "integer", "number", PLAIN) == detail
