@@ -142,17 +142,28 @@ def _reached(success: Success) -> str:
     >>> _reached(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
     'The statement asks for a gain of at least 0.02. +0.030 is expected, and the whole interval reaches what was asked for.'
     """  # noqa: E501
-    is_gain = success.kind == "gain_at_least"
-    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    asked, is_gain = _asked(success), success.kind == "gain_at_least"
     if is_gain and success.low == success.high == 0:
         return f"{asked}; real rows alone gain nothing."
-    places = decimals([Estimate(success.measured, success.low, success.high)])
-    measured = signed(success.measured, places) if is_gain else number(success.measured, places)
+    measured, _ = _measured(success)
     if not success.certain:
         end = "new data may decide otherwise: what was asked for lies inside the interval"
     else:
         end = f"the whole interval {'reaches' if success.met else 'lies below'} what was asked for"
     return f"{asked}. {measured} is {'expected' if is_gain else 'measured'}, and {end}."
+
+
+def _asked(success: Success) -> str:
+    what = "gain" if success.kind == "gain_at_least" else "score"
+    return f"The statement asks for a {what} of at least {number(success.threshold)}"
+
+
+def _measured(success: Success) -> tuple[str, str]:
+    """The value that is judged, and its interval."""
+    is_gain, span = success.kind == "gain_at_least", Estimate(success.measured, success.low, success.high)
+    places = decimals([span])
+    value = signed(span.value, places) if is_gain else number(span.value, places)
+    return value, interval(span, places, difference=is_gain)
 
 
 def _figures(document: Document, point: CurvePoint) -> tuple[Figure, ...]:
@@ -187,14 +198,10 @@ def success_words(success: Success) -> str:
     >>> success_words(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
     'The statement asks for a gain of at least 0.02; corrected for the choice, +0.030 was measured. The whole interval, +0.021 to +0.039, meets it.'
     """  # noqa: E501
-    is_gain = success.kind == "gain_at_least"
-    asked = f"The statement asks for a {'gain' if is_gain else 'score'} of at least {number(success.threshold)}"
+    asked, is_gain = _asked(success), success.kind == "gain_at_least"
     if is_gain and success.low == success.high == 0:
         return f"{asked}; real rows alone gain nothing."
-    span = Estimate(success.measured, success.low, success.high)
-    places = decimals([span])
-    measured = signed(success.measured, places) if is_gain else number(success.measured, places)
-    words = interval(span, places, difference=is_gain)
+    measured, words = _measured(success)
     if success.certain:
         end = f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
     else:

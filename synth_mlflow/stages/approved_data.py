@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from synth_mlflow.data.addresses import Place, place_of
 from synth_mlflow.data.approved_names import ApprovedName, parse_address
-from synth_mlflow.data.sources.copies import one_command
 from synth_mlflow.data.table_files import read_parquet
 from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import EvidenceError, UsageError
@@ -20,7 +19,7 @@ from synth_mlflow.stages.approved_rows import ApprovedBatch, ApprovedMix, Approv
 from synth_mlflow.stages.chosen_mix import ChosenMix, chosen_mix
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.approvals import StoredApproval, the_approval
-from synth_mlflow.tracking.caller import undisturbed
+from synth_mlflow.tracking.caller import one_verb
 from synth_mlflow.tracking.draft import Input
 from synth_mlflow.tracking.known_runs import KnownRuns
 from synth_mlflow.tracking.lineage import batch_input, frozen_inputs
@@ -64,7 +63,7 @@ def load_batch(
     EvidenceError
         If a run or a file is not what was recorded.
     """
-    with undisturbed(), one_command():
+    with one_verb():
         found = _open(address, tracking_uri, data)
         if found.approval.is_mix:
             raise UsageError(
@@ -90,7 +89,7 @@ def load_mix(address: str, *, tracking_uri: str | None = None, data: Place | str
     UsageError, GateError, EvidenceError
         As there.
     """
-    with undisturbed(), one_command():
+    with one_verb():
         found = _open(address, tracking_uri, data)
         if not found.approval.is_mix:
             raise UsageError(f"{found.asked.text} is a batch.", f"`load_batch({address!r})` loads it.")
@@ -112,7 +111,7 @@ def load_approved(
     run_id : str, optional
         The run on the same server that reads it, in place of the active one.
     """
-    with undisturbed(), one_command():
+    with one_verb():
         found = replace(_open(address, tracking_uri, data), run_id=run_id)
         return _mix(found) if found.approval.is_mix else _batch(found, deep=deep)
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.approved_names import FORMATS
 from synth_mlflow.data.digests import table_digest
-from synth_mlflow.data.sources.copies import one_command
 from synth_mlflow.data.statement import LIMITS, QUESTIONS, sections
 from synth_mlflow.data.table_files import exact_pandas
 from synth_mlflow.data.tables import restore
@@ -22,7 +21,7 @@ from synth_mlflow.publications import Column, Publication, delta, hugging_face, 
 from synth_mlflow.stages.approved_data import load_approved
 from synth_mlflow.stages.approved_rows import ApprovedBatch, ApprovedMix
 from synth_mlflow.tracking import names
-from synth_mlflow.tracking.caller import undisturbed
+from synth_mlflow.tracking.caller import one_verb
 from synth_mlflow.tracking.evaluation_dataset import drop, keep_rows, rows_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import refuse_read_only
@@ -82,7 +81,7 @@ def publish(
         raise UsageError(f"there is no form {format_name!r}. {closest(format_name, FORMATS)}")
     folder = None if format_name == "mlflow" else _new_folder(output)
     found = load_approved(address, tracking_uri=tracking_uri, data=data, deep=True)
-    with undisturbed(), one_command():
+    with one_verb():
         normal = restore(found.to_pandas(), found.schema)
         digest = table_digest(normal, found.schema)
         if folder is None:

@@ -7,7 +7,7 @@ What the rows of a rare class allow to decide, said before anything is generated
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -295,7 +295,7 @@ def column_scores(
     found = []
     for name in names:
         own = rows[[name, task.target]]
-        spec = replace(ModelSpec(), params=next(iter(linear_grid(ModelSpec(), task, own)), {}))
+        spec = ModelSpec(params=next(iter(linear_grid(ModelSpec(), task, own)), {}))
         model = fit(spec, task, own, seed=seed, classes=classes or None)
         said = model.predict(evaluation[[name, task.target]])
         value = score(metric, task, evaluation[task.target], said, classes)

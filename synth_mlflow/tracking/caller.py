@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 
 import mlflow.utils.autologging_utils as autologging
 
+from synth_mlflow.data.sources.copies import one_command
+
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 """MLflow retries a dead server for four minutes; these hold where the user has set nothing."""
 QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar a file, and a verb reads many
@@ -43,6 +45,13 @@ def undisturbed() -> Iterator[None]:
             _depth -= 1
             if _depth == 0:
                 _taken_back.close()
+
+
+@contextmanager
+def one_verb() -> Iterator[None]:
+    """A verb at work: undisturbed, and with one copy of every table that is elsewhere until it ends."""
+    with undisturbed(), one_command():
+        yield
 
 
 def n_retries() -> int:

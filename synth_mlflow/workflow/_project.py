@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.data.addresses import Address, Place, place_of
-from synth_mlflow.data.sources.copies import one_command
 from synth_mlflow.data.sources.frames import Frame
 from synth_mlflow.errors import UsageError
-from synth_mlflow.tracking.caller import undisturbed
+from synth_mlflow.tracking.caller import one_verb
 from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.server import connect, exists, refuse_read_only
@@ -38,7 +37,7 @@ def reads(method: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P],
 
     @functools.wraps(method)
     def checked(workflow: W, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with undisturbed(), one_command():
+        with one_verb():
             workflow._open(create=False)
             return method(workflow, *args, **kwargs)
 
@@ -51,7 +50,7 @@ def writes(verb: str) -> Callable[[Callable[Concatenate[W, P], T]], Callable[Con
     def decorate(method: Callable[Concatenate[W, P], T]) -> Callable[Concatenate[W, P], T]:
         @functools.wraps(method)
         def checked(workflow: W, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            with undisturbed(), one_command():
+            with one_verb():
                 refuse_read_only(workflow.project.server, verb, workflow.project.say)
                 if verb != SETTLES:
                     refuse_moved(workflow.project.server)
