@@ -198,11 +198,12 @@ def require_open(project: Project, batches: Sequence[StoredBatch], policy: Polic
     GateError
         If a batch has not passed under the policy in force, or was retracted.
     EvidenceError
-        If a verdict no longer follows from its evidence.
+        If the run of a batch was changed, or a verdict no longer follows from its evidence.
     """
     checks = checks_by_batch(project)
     closed, untold = [], False
     for batch in batches:
+        project.reader.verify_seal(batch.run)  # first: to validate it again would be the wrong advice
         verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         if not verdict.gate_open:
             closed.append(f"  - {batch.id} ({verdict.verdict}): {_why(verdict)}")
