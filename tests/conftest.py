@@ -46,6 +46,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("suite")
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it asks servers from threads of its own, at its own time
+
 _FOLDERS = itertools.count()
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

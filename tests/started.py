@@ -22,6 +22,7 @@ from typing import Any
 from urllib.request import urlopen
 
 PASSWORD = "s3cret-Pass"
+ADMIN, READER = ("admin", "adm1n-Pass-word"), ("reader", "read3r-Pass-word")
 PATIENCE = 180.0  # seconds; busy machines are slow
 PRELOADED = ["mlflow.cli", "mlflow.cli.server", "mlflow.server.fastapi_app", "synth_mlflow.workflow", "uvicorn.main"]
 

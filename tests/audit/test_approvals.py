@@ -13,7 +13,7 @@ import mlflow
 import pandas as pd
 import pytest
 import shop
-from conftest import with_paths
+from copied_project import with_paths
 from test_forgeries import forge
 
 from synth_mlflow import EvidenceError, GateError, Workflow, load_batch

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import shop
+from copied_project import whole_copy
 
 from synth_mlflow import Workflow
 from synth_mlflow.data.provenance import METADATA_KEY, Record
@@ -77,17 +78,7 @@ def whole(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def intruder(whole: Path, tmp_path: Path) -> Intruder:
     """On a whole copy of the project."""
     folder = tmp_path / "own"
-    shutil.copytree(whole, folder)
-    with sqlite3.connect(folder / "mlflow.db") as database:
-        for table, column in (
-            ("experiments", "artifact_location"),
-            ("runs", "artifact_uri"),
-            ("logged_models", "artifact_location"),
-            ("model_versions", "source"),
-            ("model_versions", "storage_location"),
-        ):
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(whole), str(folder)))
-    return Intruder(Workflow("shop", f"sqlite:///{folder / 'mlflow.db'}"), folder)
+    return Intruder(whole_copy(whole, folder), folder)
 
 
 def generate(workflow: Workflow) -> object:

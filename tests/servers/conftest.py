@@ -13,10 +13,9 @@ import psycopg
 import pytest
 import requests
 import shop
-from started import Started, mlflow_server, object_store, postgres, postgres_programs
+from started import ADMIN, READER, Started, mlflow_server, object_store, postgres, postgres_programs
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "s3cret-Key", "AWS_DEFAULT_REGION": "us-east-1"}
-ADMIN, READER = ("admin", "adm1n-Pass-word"), ("reader", "read3r-Pass-word")
 
 
 @dataclass(frozen=True)

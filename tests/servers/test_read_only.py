@@ -2,7 +2,7 @@
 
 import pytest
 import shop
-from conftest import ADMIN
+from started import ADMIN, READER
 
 from synth_mlflow import Workflow, load_batch
 from synth_mlflow.cli.main import _exit_code
@@ -11,13 +11,13 @@ from synth_mlflow.stages.publish import publish
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]
 
-READER = {"MLFLOW_TRACKING_USERNAME": "reader", "MLFLOW_TRACKING_PASSWORD": "read3r-Pass-word"}
+AS_READER = dict(zip(("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"), READER, strict=True))
 LAW = {"generator": "law", "version": "1", "params": {}, "seed": 9, "slice": None, "purpose": "more", "source": "none"}
 
 
 @pytest.fixture
 def reader(auth_site, monkeypatch, tmp_path):
-    for name, value in READER.items():
+    for name, value in AS_READER.items():
         monkeypatch.setenv(name, value)
     shop.write_shop(tmp_path, shop.customers(300, 1))
     return Workflow("shop", auth_site.uri)
@@ -108,11 +108,11 @@ def test_verbs_that_read_work(reader, tmp_path):
 
 
 def test_approved_data_are_loaded_by_a_reader(reader, auth_site, monkeypatch):
-    for name, value in zip(READER, ADMIN, strict=True):
+    for name, value in zip(AS_READER, ADMIN, strict=True):
         monkeypatch.setenv(name, value)
     owner = Workflow("shop", auth_site.uri)
     approved = owner.approve(owner.batches().loc[0, "batch"], name="young")
-    for name, value in READER.items():
+    for name, value in AS_READER.items():
         monkeypatch.setenv(name, value)
     found = load_batch("shop/young@approved", tracking_uri=auth_site.uri, deep=True)
     assert len(found) == approved.rows and reader.watch("young").versions[0].digest == approved.digest
