@@ -75,6 +75,8 @@ class Verdict:
     retracted: bool = False
     shut: str = ""
     """Why no check can open the gate; see :mod:`synth_mlflow.gate.in_force`."""
+    awaits_review: bool = False
+    """Whether further answers to blind sheets are all that could open the gate."""
 
     @property
     def gate_open(self) -> bool:
@@ -83,7 +85,10 @@ class Verdict:
 
     def shut_for(self, reason: str) -> Verdict:
         """The same with a reason that no check can remove; itself without one."""
-        return replace(self, verdict="unvalidated", reasons=(reason, *self.reasons), shut=reason) if reason else self
+        if not reason:
+            return self
+        reasons = (reason, *self.reasons)
+        return replace(self, verdict="unvalidated", reasons=reasons, shut=reason, awaits_review=False)
 
     def _repr_html_(self) -> str:
         rows = [[check.check, check.verdict, "; ".join(check.told)] for check in self.checks]
@@ -114,7 +119,12 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
             reasons.append(f"nobody has answered a blind sheet: `synth-mlflow validate {batch.id} --review 100`")
     else:
         outcome = "pass" if all(check.opens for check in ordered) else "inconclusive"
-    return Verdict(batch.id, outcome, tuple(reasons), ordered, batch.retracted)
+    shut_by = [check.check for check in ordered if not check.opens]
+    unread = bool(missing and rating_names(batch.run))  # answers that `validate` has not looked at yet
+    awaits_review = outcome in {"unvalidated", "inconclusive"} and all(map(reads_ratings, [*missing, *shut_by]))
+    return Verdict(
+        batch.id, outcome, tuple(reasons), ordered, batch.retracted, awaits_review=awaits_review and not unread
+    )
 
 
 def acceptance_words(why: str, after: str) -> str:

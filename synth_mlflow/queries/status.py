@@ -86,7 +86,6 @@ def status(project: Project) -> Status:
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
     batches = distinct_batches(done["batch"])
     verdicts = recorded_verdicts(project, batches)
-    passed = [verdict for verdict in verdicts if verdict.gate_open]
     unjudged = [verdict for verdict in verdicts if verdict.verdict == "unvalidated" and not verdict.retracted]
     bad = _rests_on_retracted(done["sweep"], batches)
     stages = (
@@ -111,7 +110,7 @@ def status(project: Project) -> Status:
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
     found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
-    reviews, following = _reviews(project, batches), _next(stages, len(passed), len(taken))
+    reviews, following = _reviews(project, batches), _next(stages, verdicts, len(taken))
     return Status(project.server.experiment, stages, verdicts, reviews, taken, left, *found, following)
 
 
@@ -199,7 +198,7 @@ def _report_words(handoffs: list[StoredRun], runs: list[StoredRun]) -> str:
     return f"final, {'signed by ' + ', '.join(each.words for each in signed) if signed else 'not signed'}"
 
 
-def _next(stages: tuple[StageStatus, ...], n_passed: int, n_retracted: int) -> str:
+def _next(stages: tuple[StageStatus, ...], verdicts: tuple[Verdict, ...], n_retracted: int) -> str:
     """The command that goes on; after a retraction with another seed, since the same rows are not taken again."""
     seed = f" --seed {n_retracted}" if n_retracted else ""
     commands = {
@@ -210,6 +209,10 @@ def _next(stages: tuple[StageStatus, ...], n_passed: int, n_retracted: int) -> s
         "sweep": "synth-mlflow sweep",
         "report": "synth-mlflow report --output handoff.html",
     }
+    awaits = next((each.batch for each in verdicts if each.awaits_review and not each.retracted), None)
+    n_passed = sum(verdict.gate_open for verdict in verdicts)
+    if awaits and not n_passed:
+        commands["validate"] = commands["generate"] = f"synth-mlflow validate {awaits} --review 100"
     for stage in stages:
         if stage.stage == "sweep" and not stage.done and not n_passed:
             return commands["generate"]

@@ -65,11 +65,13 @@ def test_a_required_review_opens_the_gate_only_with_answers(workflow, batch, tmp
         "not checked under the policy in force: review",
         f"nobody has answered a blind sheet: `synth-mlflow validate {batch} --review 100`",
     )
+    assert workflow.status().next_command == f"synth-mlflow validate {batch} --review 100"
     sheet = workflow.review_sheet(batch, 60, output=tmp_path / "sheets")
     assert sheet.page.exists() and sheet.table.exists()
     found = workflow.review(batch, answered(workflow, batch, tmp_path, 60, 31), rater="Ada Lind")
     assert (found.verdict, found.counted, found.required) == ("pass", True, True)
     assert found.auc == pytest.approx(31 / 60)
+    assert workflow.status().next_command == "synth-mlflow sweep"
     after = workflow.validate(batch)
     assert after.verdict == "pass" and [check.check for check in after.checks][-1] == "review"
     assert workflow.verify(deep=True).findings == ()
