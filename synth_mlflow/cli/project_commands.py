@@ -114,9 +114,10 @@ def run_all(
     timeout: float,
 ) -> None:
     """All six stages for a filled-in PROBLEM; what is recorded already is not done again."""
-    from synth_mlflow.cli.run_command import Commands, Plan, run_whole
+    from synth_mlflow.cli.run_command import Plan, run_whole
+    from synth_mlflow.stages.requests import NamedCommands
 
-    commands = Commands(train_command or "", predict_command or "", timeout)
+    commands = NamedCommands(train=train_command or "", predict=predict_command or "", timeout_seconds=timeout)
     plan = Plan(problem, generator, rows, seed, repeats, handoff, source, ratios, dict(params), commands)
     return run_whole(plan, given)
 

@@ -15,10 +15,10 @@ from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.cli.stage_commands import choices_as_text, tell_curve, tell_verdicts
 from synth_mlflow.data.addresses import Place
-from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import percent, read_ratios
 from synth_mlflow.data.task import SCORED
 from synth_mlflow.errors import GateError, GeneratorError, StatementError, SynthError, UsageError
+from synth_mlflow.stages.requests import NamedCommands
 from synth_mlflow.sweep.plan import RATIOS
 
 if TYPE_CHECKING:
@@ -30,27 +30,6 @@ if TYPE_CHECKING:
     from synth_mlflow.workflow import Workflow
 
 MAX_RUNNERS_UP = 2  # candidates that make a batch in full after the best one
-
-
-@dataclass(frozen=True)
-class Commands:
-    """Of a model that programs of your own train and score; empty for the model of problem.md."""
-
-    train: str = ""
-    predict: str = ""
-    timeout_seconds: float = TIMEOUT_SECONDS
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """As arguments of `Workflow.freeze` and `Workflow.sweep`."""
-        told = {"train_command": self.train, "predict_command": self.predict}
-        return {**told, "timeout_seconds": self.timeout_seconds} if self.train or self.predict else {}
-
-    def check(self) -> None:
-        """Refuse what no sweep could run, before stages of hours have been."""
-        from synth_mlflow.stages.fit_commands import named_commands
-
-        named_commands(self.train, self.predict, self.timeout_seconds, "local")
 
 
 @dataclass(frozen=True)
@@ -71,7 +50,7 @@ class Plan:
     """Shares of synthetic rows that are swept."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Of the generator."""
-    commands: Commands = field(default_factory=Commands)
+    commands: NamedCommands = field(default_factory=NamedCommands)
 
 
 def run_whole(plan: Plan, given: GlobalOptions) -> None:
@@ -110,12 +89,13 @@ def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
 
 def _stages(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
     from synth_mlflow.handoff.report import refuse_output
+    from synth_mlflow.stages.fit_commands import named_commands
     from synth_mlflow.tracking import names
 
     say = workflow.project.say
     refuse_output(plan.handoff)
     read_ratios(plan.ratios)  # a ratio that makes no sense is refused before anything is recorded
-    plan.commands.check()
+    named_commands(plan.commands, "local")  # as is what no sweep could run
     say("stage 1 of 6: define")
     stated = workflow.define(plan.problem).run.params
     if names.P_PANEL in stated:

@@ -23,6 +23,7 @@ from synth_mlflow.models.labels import target_values
 from synth_mlflow.models.raw_command import ALLOW, command_digest
 from synth_mlflow.models.scoring import score_codes
 from synth_mlflow.models.tuning import constant_prediction
+from synth_mlflow.stages.requests import NamedCommands
 from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator, Failed, FitJob, RawFit
@@ -63,15 +64,15 @@ def command_spec(train: str, predict: str, timeout_seconds: float = TIMEOUT_SECO
     return ModelSpec(COMMAND, commands=replace(commands, files=file_digests(named)))
 
 
-def named_commands(train: str, predict: str, timeout_seconds: float, engine: str) -> ModelSpec | None:
+def named_commands(named: NamedCommands, engine: str) -> ModelSpec | None:
     """The model that commands fit; None where none are named."""
-    if not train and not predict:
+    if not named.train and not named.predict:
         return None
     if engine != "local":
         raise UsageError(
             f"commands were given with the engine {engine!r}: they run on this machine.", "Leave `--engine` out."
         )
-    return command_spec(train, predict, timeout_seconds)
+    return command_spec(named.train, named.predict, named.timeout_seconds)
 
 
 def recorded_spec(text: str) -> ModelSpec:

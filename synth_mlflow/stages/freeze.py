@@ -28,7 +28,6 @@ from synth_mlflow.data.digests import (
     row_digests,
     table_digest,
 )
-from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.private import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema, present
@@ -56,6 +55,7 @@ from synth_mlflow.models.tuning import Settings, settle
 from synth_mlflow.stages.define import record_place
 from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec
+from synth_mlflow.stages.requests import FreezeRequest, NamedCommands
 from synth_mlflow.sweep.baseline import (
     Baseline,
     baseline_warning,
@@ -219,39 +219,8 @@ EqualRows = Literal["together", "both-sides"]
 EQUAL_ROWS: tuple[EqualRows, ...] = get_args(EqualRows)
 
 
-def freeze(
-    project: Project,
-    *,
-    data: Place | None = None,
-    group: str | None = None,
-    time: str | None = None,
-    equal_rows: EqualRows | None = None,
-    store: Store = "rows",
-    seed: int = 0,
-    train_command: str = "",
-    predict_command: str = "",
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> EvaluationSet:
+def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     """Split the evaluation set, record it with its digest, and measure the baseline on it.
-
-    Parameters
-    ----------
-    project : Project
-    data : Path or Address, optional
-        Where the real rows are now, if not where `define` found them.
-    group, time : str, optional
-        Split by whole groups of a column, hold out the latest rows, or both: evaluation rows are then of other groups
-        and later than all training rows. Instead of what the statement says.
-    equal_rows : {"together", "both-sides"}, optional
-        Of a random split: whether equal rows stay on one side, or are split as all others are.
-    store : {"rows", "reference"}
-        Keep the rows on the server, or only digests, positions and the path where rows must not be uploaded.
-    seed : int
-        Of the random cut.
-    train_command, predict_command : str
-        Of a scored task: programs that measure the baseline.
-    timeout_seconds : float
-        After so long a command and all that it started are killed.
 
     Raises
     ------
@@ -267,13 +236,14 @@ def freeze(
     frozen = project.find_evaluation_set()
     if frozen is not None:
         raise _frozen_already(project, frozen)
-    place = absolute(data or recorded_place(problem.run.params[names.P_DATA_PATH]))
+    place = absolute(request.data or recorded_place(problem.run.params[names.P_DATA_PATH]))
     table, rows = _same_rows(problem, place)
     refuse_synthetic(project, place, rows)
     allowed_model(problem.statement.model)
     embedding = embedding_of(problem.statement)
-    refuse_negative_seed(seed)
-    spec = _commands(problem.statement, train_command, predict_command, timeout_seconds)
+    refuse_negative_seed(request.seed)
+    spec = _commands(problem.statement, request.commands)
+    store = request.store
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
     if store == "reference" and isinstance(place, Frame):
@@ -281,16 +251,16 @@ def freeze(
             "rows were given in memory, and `reference` keeps where rows lie, to read them again.",
             "Write them to a file, and give its path.",
         )
-    plan = _plan(problem.statement.facts.evaluation, group, time, equal_rows)
+    plan = _plan(problem.statement.facts.evaluation, request)
     table = table if table is None else table.cut_by(plan.group, plan.time)
     problem = replace(problem, statement=replace(problem.statement, table=table))
     task, slices = problem.statement.task, problem.statement.slices
-    split = cut(rows, task, plan, slices, seed)
-    refuse_moved(rows, task, plan, slices, seed, split)
+    split = cut(rows, task, plan, slices, request.seed)
+    refuse_moved(rows, task, plan, slices, request.seed, split)
     schema = schema_of(rows) if table is None else table.schema
     looks = balance_of(rows, task, split), n_shared(rows, split)
     training, evaluation, unused = (_take(rows, side) for side in (split.training, split.evaluation, split.unused))
-    sides = Cut(training, evaluation, split, schema, seed, plan, *looks, unused, embedding)
+    sides = Cut(training, evaluation, split, schema, request.seed, plan, *looks, unused, embedding)
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:
@@ -333,7 +303,8 @@ def _what_now(place: Place) -> str:
     return "Run `synth-mlflow define` again with the rows of today, or name the ones of then: `--data PLACE`."
 
 
-def _plan(stated: Evaluation, group: str | None, time: str | None, equal_rows: EqualRows | None) -> Evaluation:
+def _plan(stated: Evaluation, request: FreezeRequest) -> Evaluation:
+    group, time, equal_rows = request.group, request.time, request.equal_rows
     if equal_rows is not None and equal_rows not in EQUAL_ROWS:
         raise UsageError(f"--equal-rows {equal_rows} is unknown. {closest(equal_rows, EQUAL_ROWS)}")
     if equal_rows == BOTH_SIDES:
@@ -364,7 +335,7 @@ def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:
         )
 
 
-def _commands(statement: Statement, train: str, predict: str, timeout_seconds: float) -> ModelSpec | None:
+def _commands(statement: Statement, named: NamedCommands) -> ModelSpec | None:
     """The model that measures the baseline of a scored task; None for every other task.
 
     Raises
@@ -373,8 +344,8 @@ def _commands(statement: Statement, train: str, predict: str, timeout_seconds: f
         If commands are missing, or given for a task that has a target.
     """
     if statement.facts.task == SCORED:
-        return command_spec(train, predict, timeout_seconds)
-    if train or predict:
+        return command_spec(named.train, named.predict, named.timeout_seconds)
+    if named.train or named.predict:
         raise UsageError(
             f"commands were given for a {statement.facts.task} task, whose baseline the model of problem.md measures.",
             "Leave them out here; `sweep` takes them.",

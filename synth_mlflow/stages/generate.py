@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -34,58 +33,15 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.plugins import installed
 from synth_mlflow.stages.generator_search import AUTO, search_generators
+from synth_mlflow.stages.requests import GenerateRequest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
 
-def generate(
-    project: Project,
-    generator: str,
-    *,
-    rows: int,
-    seed: int,
-    purpose: str,
-    slice: str | None = None,  # noqa: A002 - the word that users know
-    params: Mapping[str, Any] | None = None,
-    source: Place | None = None,
-    version: str | None = None,
-    python: str | None = None,
-    timeout_seconds: float | None = None,
-    pilot: bool = False,
-) -> StoredBatch:
+def generate(project: Project, request: GenerateRequest) -> StoredBatch:
     """Fit a generator on real rows, sample a batch from it, and record both.
-
-    Parameters
-    ----------
-    project : Project
-    generator : str
-        ``auto`` for what fits best (see :mod:`.generator_search`), the name of an installed generator,
-        ``module:callable`` (see :mod:`synth_mlflow.backends.in_process`), or ``peer:Model`` (see
-        :mod:`synth_mlflow.peers`), such as ``sdv:GaussianCopulaSynthesizer``.
-    rows : int
-        How many rows to make.
-    seed : int
-        The same seed and inputs give the same rows.
-    purpose : str
-        Why this batch is made, in words.
-    slice : str, optional
-        The condition that every row must satisfy.
-    params : mapping, optional
-        The generator's parameters; those not given keep their defaults.
-    source : Path, optional
-        Real rows to learn from instead of the project's training rows, such as rows that may not leave their silo;
-        recorded by digest.
-    version : str, optional
-        Of ``module:callable``, where it cannot be measured.
-    python : str, optional
-        The Python of the environment that a peer is installed in.
-    timeout_seconds : float, optional
-        After so long the generator is killed, with all that it started. By default an hour for a peer, and none for
-        others: those run in this process, and with a limit in one of their own.
-    pilot : bool
-        Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
 
     Raises
     ------
@@ -98,56 +54,59 @@ def generate(
     """
     frozen = project.evaluation_set()
     statement = project.problem().statement
-    refuse_row_count(rows)
-    refuse_negative_seed(seed)
-    if timeout_seconds is not None:
-        refuse_time_limit(timeout_seconds)
-    part = parsed_slice(slice, frozen.schema)
+    refuse_row_count(request.rows)
+    refuse_negative_seed(request.seed)
+    if request.timeout_seconds is not None:
+        refuse_time_limit(request.timeout_seconds)
+    part = parsed_slice(request.slice, frozen.schema)
     chosen = ""
-    if generator == AUTO:
-        generator, params, chosen = _searched(project, params, version or python, seed, slice, source)
+    if request.generator == AUTO:
+        request, chosen = _searched(project, request)
     with importable_here():
-        maker = _maker(generator, params or {}, version, python, timeout_seconds)
+        maker = _maker(request)
         if chosen:
             maker = dataclasses.replace(maker, facts={**maker.facts, "chosen_by_search": chosen})
-        members, declared = real_members(project, frozen, source)
+        members, declared = real_members(project, frozen, request.source)
         origin = Origin(
-            generator, maker.version, maker.settings, seed, slice, purpose, door=maker.door, source=declared
+            request.generator,
+            maker.version,
+            maker.settings,
+            request.seed,
+            request.slice,
+            request.purpose,
+            door=maker.door,
+            source=declared,
         )
         if maker.door == "generator":
-            _refuse_panel(frozen, members, generator)
-        project.say(f"fitting {generator} on {len(members):,} real rows")
+            _refuse_panel(frozen, members, request.generator)
+        project.say(f"fitting {request.generator} on {len(members):,} real rows")
         constraints = kept_constraints(project, frozen, members)
         with spooling(frozen, origin, constraints) as spool:
             begun = time.monotonic()
-            wanted = GenerationRequest(rows, seed, statement.task, part, statement.constraints)
-            notes = maker.run(members, wanted, _counted(project, spool, rows))
+            wanted = GenerationRequest(request.rows, request.seed, statement.task, part, statement.constraints)
+            notes = maker.run(members, wanted, _counted(project, spool, request.rows))
             account = GenerationStats(time.monotonic() - begun, notes, maker.environment)
-            return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot, _linked(chosen)))
+            return write_spooled(
+                project, spool, BatchDraft(request.rows, origin, account, request.pilot, _linked(chosen))
+            )
 
 
-def _searched(
-    project: Project,
-    params: Mapping[str, Any] | None,
-    foreign: str | None,
-    seed: int,
-    part: str | None,
-    source: Place | None,
-) -> tuple[str, Mapping[str, Any], str]:
-    """The generator that fits best, its parameters, and the run of the search."""
-    if params or foreign:
+def _searched(project: Project, request: GenerateRequest) -> tuple[GenerateRequest, str]:
+    """The request with the generator that fits best and its parameters, and the run of the search."""
+    if request.params or request.version or request.python:
         raise UsageError(
             "`auto` chooses the generator and its parameters, and some were given.",
             "Name the generator that they belong to: `synth-mlflow list` shows them.",
         )
     frozen = project.evaluation_set()
-    if source is None:  # a file that is read later
+    if request.source is None:  # a file that is read later
         _refuse_panel(frozen, project.training_rows(frozen), "a built-in generator")
-    search = search_generators(project, seed=seed, slice=part, source=source)
+    search = search_generators(project, seed=request.seed, slice=request.slice, source=request.source)
     best = search.best
     assert best is not None  # else the search has raised an error
     project.say(f"chosen among {len(search.attempts)} attempts: {best.candidate.words} ({best.verdict} in its trial)")
-    return best.candidate.generator, best.candidate.params, search.run_id
+    found = dataclasses.replace(request, generator=best.candidate.generator, params=best.candidate.params)
+    return found, search.run_id
 
 
 def _linked(search_run: str) -> Callable[[RunDraft], None] | None:
@@ -195,19 +154,18 @@ def adopt_file(project: Project, path: Place, record: Path) -> StoredBatch:
         return write_spooled(project, spool, BatchDraft(spool.n_rows, origin))
 
 
-def _maker(
-    generator: str, params: Mapping[str, Any], version: str | None, python: str | None, seconds: float | None
-) -> GeneratorRunner:
+def _maker(request: GenerateRequest) -> GeneratorRunner:
+    generator, params, seconds = request.generator, request.params or {}, request.timeout_seconds
     if is_peer(generator):
-        refuse_version(generator, version)
-        return peer_maker(generator, params, python, TIMEOUT_SECONDS if seconds is None else seconds)
-    if python is not None:
+        refuse_version(generator, request.version)
+        return peer_maker(generator, params, request.python, TIMEOUT_SECONDS if seconds is None else seconds)
+    if request.python is not None:
         raise UsageError(
             f"a Python was given for {generator!r}, which is no peer with an environment of its own.",
             f"Leave it out, or name one of {', '.join(f'{name}:MODEL' for name in installed('peers'))}.",
         )
-    maker = maker_here(generator, params, version)
+    maker = maker_here(generator, params, request.version)
     if seconds is None:
         return maker
-    again = functools.partial(maker_here, generator, params, version)
+    again = functools.partial(maker_here, generator, params, request.version)
     return dataclasses.replace(maker, make=in_subprocess(maker, again, seconds))

@@ -9,27 +9,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal, get_args
 
-from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
-from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.environment import code_of, environment
-from synth_mlflow.data.mixing import Mix, check_kinds, check_supply, percent
+from synth_mlflow.data.mixing import check_kinds, check_supply, percent
 from synth_mlflow.data.task import BOOSTED, COMMAND, SCORED, ModelSpec
 from synth_mlflow.errors import GateError, UsageError, closest
 from synth_mlflow.models.estimator import load_estimator
 from synth_mlflow.stages.fit_commands import Timed, affordable, named_commands
+from synth_mlflow.stages.requests import SweepRequest
 from synth_mlflow.stages.sweep_axes import AxisOptions, is_search, n_base, n_search_fits, settled
 from synth_mlflow.stages.sweep_inputs import SweepInputs, load_sweep_inputs
 from synth_mlflow.stages.sweep_runs import SweepContext, write_sweep
-from synth_mlflow.sweep.axes import AxisName
 from synth_mlflow.sweep.curve import Curve, FailedRatio
-from synth_mlflow.sweep.executors import Engine, EngineName, open_engine
+from synth_mlflow.sweep.executors import Engine, open_engine
 from synth_mlflow.sweep.plan import (
-    RATIOS,
     REPEATS,
     Fit,
     FitKey,
-    Rule,
     SweepPlan,
     n_drawn,
     unfinished,
@@ -49,75 +45,8 @@ By = Literal["generator"]
 BYS: tuple[By, ...] = get_args(By)
 
 
-def sweep(
-    project: Project,
-    *,
-    ratios: Sequence[float] = RATIOS,
-    repeats: int | None = None,
-    mix: Mix = "augment",
-    rule: Rule = "highest",
-    seed: int = 0,
-    batches: Sequence[str] = (),
-    n_jobs: int = -1,
-    refine: bool = False,
-    extra_real: Place | None = None,
-    by: By | None = None,
-    engine: EngineName = "local",
-    scheduler: str = "",
-    train_command: str = "",
-    predict_command: str = "",
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    axis: AxisName = "ratio",
-    weights: Sequence[float] | None = None,
-    slice: str | None = None,  # noqa: A002 - the option's name
-    rows: int | None = None,
-) -> Curve:
+def sweep(project: Project, request: SweepRequest) -> Curve:
     """Train at every ratio, read the curve, choose, and keep the final model.
-
-    Parameters
-    ----------
-    project : Project
-    ratios : sequence of float
-        Shares of synthetic rows in the mix, each in [0, 1).
-    repeats : int, optional
-        Fits on all real rows at every ratio, each with another draw of the synthetic rows and another seed; and as many
-        on parts of the real rows, for what other rows would give. By default 6, or 3 where the first fit of a command
-        takes a minute or more.
-    mix : {"augment", "replace"}
-        Keep all real rows and add synthetic ones, or keep the total.
-    rule : {"highest", "plateau", "peak", "one-standard-error", "least"}
-        How the ratio is chosen.
-    seed : int
-    batches : sequence of str
-        Short ids; by default every batch whose gate is open.
-    n_jobs : int
-        Fits at a time; -1 takes every core.
-    refine : bool
-        Sweep the midpoints around the peak of a first pass as well; its fits are kept.
-    extra_real : Path or Address, optional
-        Real rows that were held back: an arm that shows what they would have done in place of the synthetic ones.
-    by : {"generator"}, optional
-        Sweep the batches of each generator on their own as well as all together, decide over all of them, and take the
-        final model from the one that wins.
-    engine : {"local", "dask"}
-        Where the fits run; changes no number.
-    scheduler : str
-        Address of the Dask scheduler.
-    train_command, predict_command : str
-        Programs that fit and predict in place of the statement's model; see ``docs/how-to/trainers.md``. What a record
-        names is never run by this.
-    timeout_seconds : float
-        After so long a command and all that it started are killed.
-    axis : {"ratio", "weight", "slice", "mix"}
-        What is swept: the share of synthetic rows, how much each of them counts, their share in one slice, or the share
-        together with each batch's part.
-    weights : sequence of float, optional
-        Of the axis ``weight``: how much a synthetic row counts beside a real one; 0, .1, .25, .5 and 1 by default.
-    slice : str, optional
-        Of the axis ``slice``: its name in the problem statement.
-    rows : int, optional
-        Of the axis ``weight``: the synthetic rows that every weight takes; by default all, at most three for each real
-        one.
 
     Raises
     ------
@@ -127,45 +56,55 @@ def sweep(
         If any table is no longer what was recorded.
     """
     began = now_ms()
-    if by is not None and by not in BYS:
-        raise UsageError(f"a sweep by {by!r} is unknown. {closest(by, BYS)}", 'Give `by="generator"`, or leave it out.')
-    by_command = named_commands(train_command, predict_command, timeout_seconds, engine)
+    if request.by is not None and request.by not in BYS:
+        raise UsageError(
+            f"a sweep by {request.by!r} is unknown. {closest(request.by, BYS)}",
+            'Give `by="generator"`, or leave it out.',
+        )
+    by_command = named_commands(request.commands, request.engine)
     if by_command is None and project.problem().statement.facts.task == SCORED:
         raise UsageError(
             "a scored task has no model of its own: two commands fit it and score rows.",
             "`synth-mlflow sweep --train-command 'python fit.py {train}.jsonl {model}' --predict-command "
             "'python score.py {model} {rows}.jsonl {predictions}'`.",
         )
-    given = {"--refine": refine, "--by": by, "--extra-real": extra_real if axis != "mix" else None}
-    others = tuple(option for option, value in given.items() if value)
-    swept, points = AxisOptions(axis, ratios, weights, slice, rows, mix, others).settle()
-    plan = SweepPlan(
-        ratios=points,
-        repeats=REPEATS if repeats is None else repeats,
-        mix=mix,
-        rule=rule,
-        seed=seed,
-        n_jobs=n_jobs,
-        guardrail=project.problem().statement.guardrail,
-        axis=swept,
-    )
-    ingredients = load_sweep_inputs(
-        project, plan, batches, extra_real=extra_real, refine=refine, by_generator=by == "generator"
-    )
+    plan = _planned(project, request)
+    ingredients = load_sweep_inputs(project, plan, request)
     if by_command is not None:
         ingredients = replace(ingredients, spec=by_command)
     ingredients = settled(ingredients)
     supply_sources(ingredients.plan, n_base(ingredients), len(ingredients.synthetic), ingredients.sources)
     ingredients = ingredients.sampled()
     first = None
-    if by_command is not None and repeats is None:
+    if by_command is not None and request.repeats is None:
         ingredients, first = affordable(project, ingredients)
-    opened = open_engine(engine, n_jobs=n_jobs, scheduler=scheduler)
+    opened = open_engine(request.engine, n_jobs=request.n_jobs, scheduler=request.scheduler)
     title = f"sweep · {len(ingredients.plan.ratios)} {ingredients.plan.axis.noun}s × {ingredients.plan.repeats} repeats"
     new = NewRun("sweep", title, ingredients.key, began=began)
     metric = project.problem().statement.facts.metric
-    timed = Timed(opened, n_jobs, project.say, metric) if by_command else opened
+    timed = Timed(opened, request.n_jobs, project.say, metric) if by_command else opened
     return _swept_once(project, new, ingredients, timed, first)
+
+
+def _planned(project: Project, request: SweepRequest) -> SweepPlan:
+    given = {
+        "--refine": request.refine,
+        "--by": request.by,
+        "--extra-real": request.extra_real if request.axis != "mix" else None,
+    }
+    others = tuple(option for option, value in given.items() if value)
+    asked = AxisOptions(request.axis, request.ratios, request.weights, request.slice, request.rows, request.mix, others)
+    swept, points = asked.settle()
+    return SweepPlan(
+        ratios=points,
+        repeats=REPEATS if request.repeats is None else request.repeats,
+        mix=request.mix,
+        rule=request.rule,
+        seed=request.seed,
+        n_jobs=request.n_jobs,
+        guardrail=project.problem().statement.guardrail,
+        axis=swept,
+    )
 
 
 def _swept_once(project: Project, new: NewRun, ingredients: SweepInputs, engine: Engine, first: Fit | None) -> Curve:

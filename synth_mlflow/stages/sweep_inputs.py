@@ -22,6 +22,7 @@ from synth_mlflow.handoff.holdout_score import runs_on_evaluation_set
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import hidden_labels
+from synth_mlflow.stages.requests import SweepRequest
 from synth_mlflow.sweep.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.sweep.runner import rows_inside
 from synth_mlflow.sweep.sampled_rows import sampled_added, sampled_rows
@@ -116,25 +117,8 @@ class SweepInputs:
         return json_digest(["sweep", digests, extra, self.plan.to_json(), self.refine, model])
 
 
-def load_sweep_inputs(
-    project: Project,
-    plan: SweepPlan,
-    wanted: Sequence[str],
-    *,
-    extra_real: Place | None = None,
-    refine: bool = False,
-    by_generator: bool = False,
-) -> SweepInputs:
-    """Read everything that a sweep takes.
-
-    Parameters
-    ----------
-    wanted : sequence of str
-        Short ids of batches; empty for every batch but pilots whose gate is open.
-    extra_real : Path or Address, optional
-        Held-back real rows; none may stand in the evaluation set.
-    by_generator : bool
-        Whether the plan sweeps the batches of each generator on their own, beside all together.
+def load_sweep_inputs(project: Project, plan: SweepPlan, request: SweepRequest) -> SweepInputs:
+    """Read everything that a sweep takes: its batches, or all but pilots whose gate is open, and every real row.
 
     Raises
     ------
@@ -146,13 +130,13 @@ def load_sweep_inputs(
         If any table is no longer what was recorded.
     """
     problem, frozen = project.problem(), project.evaluation_set()
-    batches = open_batches(project, wanted)
+    batches = open_batches(project, request.batches)
     training, evaluation = project.training_rows(frozen), project.evaluation_rows(frozen)
     refuse_overlap(frozen, training, evaluation)
     for batch in batches:
         project.reader.verify_seal(batch.run)
     tables = [project.rows_to_fit(batch, frozen) for batch in batches]
-    held_back = None if extra_real is None else _held_back(project, frozen, training, extra_real)
+    held_back = None if request.extra_real is None else _held_back(project, frozen, training, request.extra_real)
     n_left_out = sum(batch.n_rows for batch in batches) - sum(map(len, tables))
     rare = hidden_labels(frozen, problem.statement, training, evaluation)
     if n_left_out:
@@ -167,12 +151,12 @@ def load_sweep_inputs(
         origin=pd.Series(np.repeat([batch.id for batch in batches], [len(table) for table in tables]), name="origin"),
         extra_real=None if held_back is None else as_missing(held_back, rare),
         n_left_out=n_left_out,
-        refine=refine,
+        refine=request.refine,
         n_earlier_sweeps=len(
             {run.params.get(names.P_KEY, run.run_id) for run in runs_on_evaluation_set(project, "sweep")}
         ),
         spec=settled_model(project, frozen),
-        plan=replace(plan, sources=_generators(batches)) if by_generator else plan,
+        plan=replace(plan, sources=_generators(batches)) if request.by == "generator" else plan,
         takes_sample=names.P_FIT_ROWS in real_only_baseline(project, frozen).params,
     )
 

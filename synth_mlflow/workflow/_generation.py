@@ -11,6 +11,7 @@ from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.errors import UsageError
 from synth_mlflow.later import later
+from synth_mlflow.stages.requests import GenerateRequest
 from synth_mlflow.workflow._project import OpenProject, Table, as_file, as_path, as_place, required_place, writes
 
 if TYPE_CHECKING:
@@ -122,9 +123,8 @@ class GenerationVerbs(OpenProject):
             n_rows = auto_rows(
                 self.project, generator=generator, seed=seed, part=slice, source=as_place(source), params=params
             )
-        found = generate(
-            self.project,
-            generator,
+        request = GenerateRequest(
+            generator=generator,
             rows=n_rows,
             seed=seed,
             purpose=purpose,
@@ -136,7 +136,7 @@ class GenerationVerbs(OpenProject):
             timeout_seconds=timeout_seconds,
             pilot=pilot,
         )
-        return self._made_batch(found)
+        return self._made_batch(generate(self.project, request))
 
     @writes("generate")
     def generate_by_command(

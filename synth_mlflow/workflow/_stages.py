@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.errors import SynthError
 from synth_mlflow.later import later
+from synth_mlflow.stages.requests import FreezeRequest, NamedCommands, SweepRequest
 from synth_mlflow.sweep.plan import RATIOS, Rule
 from synth_mlflow.workflow._project import OpenProject, Table, as_file, as_path, as_place, batch_id, writes
 
@@ -83,18 +84,16 @@ class StageVerbs(OpenProject):
         timeout_seconds : float
             Of each of their runs.
         """
-        return freeze(
-            self.project,
+        request = FreezeRequest(
             data=as_place(data),
             group=group,
             time=time,
             equal_rows=equal_rows,
             store=store,
             seed=seed,
-            train_command=train_command,
-            predict_command=predict_command,
-            timeout_seconds=timeout_seconds,
+            commands=NamedCommands(train=train_command, predict=predict_command, timeout_seconds=timeout_seconds),
         )
+        return freeze(self.project, request)
 
     @writes("validate")
     def validate(self, batch: Batch | str | None = None, *, source: Table | None = None) -> Verdict | Verdicts:
@@ -183,29 +182,26 @@ class StageVerbs(OpenProject):
             Of the axis ``weight``: the synthetic rows that every weight takes; by default all, at most three for each
             real one.
         """
-        wanted = [batch_id(batch) for batch in batches]
-        return sweep(
-            self.project,
+        request = SweepRequest(
             ratios=ratios,
             repeats=repeats,
             mix=mix,
             rule=rule,
             seed=seed,
-            batches=wanted,
+            batches=[batch_id(batch) for batch in batches],
             n_jobs=n_jobs,
             refine=refine,
             extra_real=as_place(extra_real),
             by=by,
             engine=engine,
             scheduler=scheduler,
-            train_command=train_command,
-            predict_command=predict_command,
-            timeout_seconds=timeout_seconds,
+            commands=NamedCommands(train=train_command, predict=predict_command, timeout_seconds=timeout_seconds),
             axis=axis,
             weights=weights,
             slice=slice,
             rows=rows,
         )
+        return sweep(self.project, request)
 
     @writes("report")
     def report(
