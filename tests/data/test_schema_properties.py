@@ -145,8 +145,11 @@ def test_types_come_back_as_they_were(folder, frame):
     assert_comes_back(folder, rows, schema)
 
 
+WRITABLE = {name: made for name, made in TEXTS.items() if name != "prose"}  # no generator of tables writes free text
+
+
 @settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow], phases=NO_SHRINKING)
-@given(frame=st.one_of(tables(TEXTS), tables(TYPES)))
+@given(frame=st.one_of(tables(WRITABLE), tables(TYPES)))
 def test_what_is_generated_has_the_forms_and_types_of_the_real_rows(folder, frame):
     frame.to_parquet(folder / "given.parquet", index=False)
     found = infer_table(raw_table(folder / "given.parquet"), Wishes("y"))

@@ -15,12 +15,13 @@ import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.cli.run_command import Commands, Plan, _from_batch_to_handoff, _rows, _stages
+from synth_mlflow.cli.run_command import Plan, _from_batch_to_handoff, _rows, _stages
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.models.raw_command import ALLOW, command_digest
 from synth_mlflow.stages.fit_commands import command_spec
 from synth_mlflow.stages.generator_search import auto_rows
+from synth_mlflow.stages.requests import NamedCommands
 from synth_mlflow.sweep.plan import RATIOS, SweepPlan
 from synth_mlflow.tracking import names
 
@@ -168,7 +169,7 @@ def test_a_failing_command_is_told_with_what_to_do(code: str, message: str, tmp_
 
 
 def test_run_refuses_commands_before_anything_is_recorded(defined: Workflow, tmp_path: Path) -> None:
-    plan = Plan(tmp_path / "problem.md", commands=Commands("python fit.py {train}", PREDICT))
+    plan = Plan(tmp_path / "problem.md", commands=NamedCommands(train="python fit.py {train}", predict=PREDICT))
     with pytest.raises(UsageError, match=r"has no place \{model\}"):
         _stages(defined, plan, show=False)
     assert defined.project.find_evaluation_set() is None
@@ -199,7 +200,13 @@ def test_run_takes_the_commands_of_a_trainer_too(done: Workflow, monkeypatch: py
     monkeypatch.setattr(Workflow, "generate", lambda *_, **__: SimpleNamespace(batch="law-1"))
     monkeypatch.setattr(Workflow, "validate", lambda *_, **__: passed)
     monkeypatch.setattr(Workflow, "sweep", stop)
-    plan = Plan(Path("problem.md"), "law", rows=500, ratios=(0, 0.25), commands=Commands(TRAIN, PREDICT, 5.0))
+    plan = Plan(
+        Path("problem.md"),
+        "law",
+        rows=500,
+        ratios=(0, 0.25),
+        commands=NamedCommands(train=TRAIN, predict=PREDICT, timeout_seconds=5.0),
+    )
     with pytest.raises(GateError, match="far enough"):
         _from_batch_to_handoff(done, plan, show=False)
     assert given == {"seed": 0, **COMMANDS, "timeout_seconds": 5.0}
