@@ -32,7 +32,8 @@ from synth_mlflow.data.markup import is_storable, read_plain
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import SCORED, Guardrail, ModelSpec, Task, TaskKind
-from synth_mlflow.errors import StatementError, UsageError, closest, without_passwords
+from synth_mlflow.errors import StatementError, UsageError, closest
+from synth_mlflow.masks import without_passwords
 
 QUESTIONS = (
     "What gap are we filling?",
@@ -198,7 +199,7 @@ class Facts(_Strict):
     @field_validator("data")
     @classmethod
     def _no_password(cls, value: str) -> str:
-        if without_passwords(value) != value:
+        if without_passwords(value, is_uri=True) != value:
             raise ValueError(
                 "holds a password or a signature, which would be recorded: set a variable of the environment to the "
                 "address, and write `{url_env: VARIABLE}`"
