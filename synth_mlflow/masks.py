@@ -16,7 +16,7 @@ _QUOTED = {mark: re.compile(rf"{mark}(?={_BEHIND})") for mark in "'\""}
 _DRIVE = re.compile(r"[A-Z]:[\\/]")  # of Windows, behind file:///
 _PORT = re.compile(r"\d{1,5}(?![^\s/?#,;.)\]}>'\"`])")
 _OPTION = re.compile(r"[?#][\w.-]+=")
-_PLACEHOLDERS = ("USER", "PASSWORD")  # in our own advice
+_PLACEHOLDER = re.compile(r"PASSWORD|\*+|<[^<>@]*>|\$?\{[^{}@]*\}|\$\w+|…|\.\.\.")  # in place of a password
 # with a port, a dot or a known name: certainly a host
 _HOST = re.compile(
     r"(?:[\w-]+(?:\.[\w-]+)+|localhost|[\w-]+(?=:\d)|\[[0-9a-f:.]+\])(?::\d+)?(?![^\s/?#,;.)\]}>'\"`])", re.I
@@ -35,6 +35,11 @@ _VALUE = (
 _SECRET_OPTION = re.compile(rf"([?&;#][^=&?;#\s]{{0,80}}(?:{_WORDS})=){_VALUE}", re.IGNORECASE)
 # host=db password=x, or the same in percent codes
 _SECRET_SETTING = re.compile(rf"((?:\b|%3B)(?:ssl)?(?:password|passwd|pwd|secret)(?:=|%3D)){_VALUE}", re.IGNORECASE)
+_OPTION_OF_URI = re.compile(
+    r"(?<=[?&;])(?:[\w.-]{0,40}(?:password|passwd|pwd|secret|token)|sig|(?:[\w.-]{0,40}[_-])?signature"
+    r"|(?:\w{0,40}[_-])?(?:api|access|account|private|shared)[_-]?key)=(?![*<{$….&\s]|\Z)",
+    re.IGNORECASE,
+)
 _IN_CODES = re.compile(
     r"(%3A(?:%2F){1,3}[^\s&%/:@]{0,100}%3A)(?!\d{1,5}(?:%2F|%3F|[\s&]|\Z))[^\s&]{1,300}(?=%40)", re.IGNORECASE
 )
@@ -64,6 +69,20 @@ def without_passwords(text: str, *, is_uri: bool = False) -> str:
     """
     text = _ORACLE.sub(r"\1***", _IN_CODES.sub(r"\1***", _without_user_infos(text, is_uri=is_uri)))
     return _SECRET_SETTING.sub(r"\1***", _SECRET_OPTION.sub(r"\1***", text))
+
+
+def holds_password(text: str) -> bool:
+    """Whether a text holds a URI with a password or a token, which whoever records the text would record as well.
+
+    Examples
+    --------
+    >>> holds_password("rows of postgresql://ann:s3 cret@db"), holds_password("rows of postgresql://ann:$PASSWORD@db")
+    (True, False)
+    >>> holds_password("see https://host/a?token=abc"), holds_password("see https://host/a?sort_key=n, password=ask")
+    (True, False)
+    """
+    shown = _ORACLE.sub("", _IN_CODES.sub("", _without_user_infos(text, is_uri=False)))
+    return shown != text or _OPTION_OF_URI.search(text) is not None
 
 
 def _without_user_infos(text: str, *, is_uri: bool) -> str:
@@ -126,7 +145,7 @@ def _password(zone: str, *, is_web: bool, is_quoted: bool) -> tuple[int, int] | 
     if _is_port(rest, is_web=is_web, is_quoted=is_quoted):
         return None
     at = _last_at(rest, is_web=is_web) if is_quoted else _last_at_of_words(rest, is_web=is_web)
-    if at is None or (user, rest[:at]) == _PLACEHOLDERS:
+    if at is None or _PLACEHOLDER.fullmatch(rest, 0, at):
         return None
     return colon.start(), colon.end() + at
 

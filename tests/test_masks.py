@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth_mlflow.errors import SynthError
-from synth_mlflow.masks import without_passwords
+from synth_mlflow.masks import holds_password, without_passwords
 from synth_mlflow.tracking.server import public_uri
 
 ODD = (
@@ -95,3 +95,20 @@ def test_ordinary_text_stays(text):
 def test_a_text_made_to_slow_down_its_reader_is_read_at_once(piece):
     """A regular expression of the usual kind takes minutes for each of these."""
     assert without_passwords(piece * (300_000 // len(piece)))
+
+
+@pytest.mark.parametrize("text", ["https://h/x?sig=abc", "see https://h/?a=1&access_key=abc", "redis://:s3cret@h"])
+def test_texts_of_people_with_a_secret_are_found(text):
+    assert holds_password(f"rows of {text}, of last year")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ann:${DB_PASSWORD}@h", "postgresql://ann:<password>@h", "https://h/?token=***&n=1", "password=x",
+        "https://h/x?sort_key=a&author=b#key=c", "https://h/@scope/x:y@z", "write to ann@x.org", "https://h/?token=$TOKEN",
+        "https://h/?signature_date=1",
+    ],
+)  # fmt: skip
+def test_ordinary_texts_of_people_are_taken(text):
+    assert not holds_password(text)
