@@ -13,19 +13,10 @@ SynthError                1   something failed
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 from typing import ClassVar
 
-_PASSWORD = re.compile(r"(\w:/{1,3}[^/:@\s]*):(?:[^/\s]+|(?!\d+/)[^\s'\"]+)@")  # some hold a slash, a port is none
-# `12/34`, a port and a path to a web server, is rarely that after a database's host with an @ behind it
-_NUMBER_FIRST = re.compile(r"(\b(?!https?:)[a-z][\w+.-]*:/{1,3}[^/:@\s]*):\d+/[^?\s'\"]*@", re.IGNORECASE)
-_TOKEN = re.compile(r"(https?:/{1,3})[^/:@\s]+(?::x-oauth-basic)?@", re.IGNORECASE)  # in place of a name
-_SECRET_WORDS = "password|passwd|passphrase|pass|pwd|secret|token|key|sig|signature|credentials?|auth|jwt|bearer|sas"
-_SECRET_OPTION = re.compile(rf"([?&;#][^=&\s]*(?:{_SECRET_WORDS})=)[^&;\s'\"]+", re.IGNORECASE)
-_SECRET_SETTING = re.compile(
-    r"((?:\b|%3B)(?:ssl)?(?:password|passwd|pwd|secret)(?:=|%3D))(?:(?!%3B)[^&;\s'\"])+", re.IGNORECASE
-)  # host=db password=x, or the same in percent codes
+from synth_mlflow.masks import without_passwords
 
 
 class SynthError(Exception):
@@ -90,22 +81,6 @@ def missing_library(error: OSError) -> SynthError | None:
         "Install it: `apt-get install libgomp1` (Debian, Ubuntu), `dnf install libgomp` (Fedora, RHEL), "
         "`apk add libgomp` (Alpine).",
     )
-
-
-def without_passwords(text: str) -> str:
-    """A text without the passwords, tokens and keys of the URIs in it, also where a path has swallowed a slash.
-
-    Examples
-    --------
-    >>> without_passwords("cannot reach postgresql://ann:secret@db/mlflow")
-    'cannot reach postgresql://ann@db/mlflow'
-    >>> without_passwords("there is no file /home/ann/postgresql:/ann:secret@db/rows?sslpassword=x.")
-    'there is no file /home/ann/postgresql:/ann@db/rows?sslpassword=***'
-    >>> without_passwords("postgresql://ann:se/cret@db/x, https://ghp_0123456789abcdef@git/x, host=db password=secret")
-    'postgresql://ann@db/x, https://***@git/x, host=db password=***'
-    """
-    text = _PASSWORD.sub(r"\1@", _NUMBER_FIRST.sub(r"\1@", _TOKEN.sub(r"\1***@", text)))
-    return _SECRET_SETTING.sub(r"\1***", _SECRET_OPTION.sub(r"\1***", text))
 
 
 def closest(name: str, known: Iterable[str]) -> str:

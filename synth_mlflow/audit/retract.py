@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from synth_mlflow.data.approved_names import ApprovedName
 from synth_mlflow.data.digests import canonical_json
-from synth_mlflow.data.markup import as_text, html_table
+from synth_mlflow.data.markup import as_text, html_table, refuse_passwords
 from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.queries.run_index import Uses, uses_of
 from synth_mlflow.queries.watch import ReadingRun, approval_runs, readers_of
@@ -146,6 +146,7 @@ def _told(reason: str, by: str) -> RetractionInfo:
             f"a retraction needs a reason and a name; blank: {', '.join(blank)}.",
             'Say both: `synth-mlflow retract BATCH --reason "…" --by NAME`.',
         )
+    refuse_passwords([reason, by], "the retraction")
     told = RetractionInfo(reason.strip(), by.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
     n_characters = len(canonical_json(asdict(told)))
     if n_characters > PARAM_MAX:

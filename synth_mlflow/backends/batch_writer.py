@@ -31,7 +31,7 @@ from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.digests import Hashes, canonical_json, json_digest, row_digests
 from synth_mlflow.data.environment import environment
-from synth_mlflow.data.markup import as_text
+from synth_mlflow.data.markup import as_text, refuse_passwords, texts_in
 from synth_mlflow.data.private import private_room
 from synth_mlflow.data.provenance import METADATA_KEY, DeclaredConstraints, Origin, Record, source_in_words
 from synth_mlflow.data.slices import Slice
@@ -72,6 +72,7 @@ class BatchBuffer:
     """
 
     def __init__(self, folder: Path, frozen: EvaluationSet, origin: Origin, constraints: Constraints) -> None:
+        refuse_passwords(texts_in(dataclasses.asdict(origin)), "the record of the batch")
         self.path = folder / "rows.parquet"
         self.began = now_ms()
         self.preview = pd.DataFrame()

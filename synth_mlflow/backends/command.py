@@ -31,6 +31,7 @@ from synth_mlflow.backends.real_rows import declared_source, real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import file_digest, text_digest
+from synth_mlflow.data.markup import refuse_passwords
 from synth_mlflow.data.private import private_room, secret_in
 from synth_mlflow.data.provenance import Origin, record_in_file
 from synth_mlflow.data.splits import refuse_negative_seed
@@ -236,6 +237,7 @@ def refuse_secrets(words: Sequence[str]) -> None:
             f"the command holds the value of the environment variable {found}, which looks like a secret.",
             "Let the program read it from the environment: what stands in a command is recorded.",
         )
+    refuse_passwords([*words, " ".join(words)], "the command")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from synth_mlflow.cli.query_commands import blame, diff, export, identify, repro
 from synth_mlflow.cli.query_commands import verify as verify_evidence
 from synth_mlflow.cli.review_command import review
 from synth_mlflow.cli.stage_commands import define, freeze, report, sweep, validate
-from synth_mlflow.errors import SynthError, UsageError, closest, missing_library, without_passwords
+from synth_mlflow.errors import SynthError, UsageError, closest, missing_library
+from synth_mlflow.masks import without_passwords
 
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 TERMINATED = 143  # and after SIGTERM

@@ -21,7 +21,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-from synth_mlflow.errors import EvidenceError, UsageError, without_passwords
+from synth_mlflow.errors import EvidenceError, UsageError
+from synth_mlflow.masks import without_passwords
 
 WEB = ("https", "http")
 STORES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "hf": "hf", "dbfs": "dbfs"}
@@ -44,7 +45,7 @@ class Address:
     """As it was given; may hold a secret."""
 
     def __str__(self) -> str:
-        return without_passwords(self.text)
+        return without_passwords(self.text, is_uri=True)
 
     @property
     def scheme(self) -> str:

@@ -182,8 +182,9 @@ def _refuse_too_large(name: str, texts: pa.ChunkedArray, numbers: pa.ChunkedArra
         return
     large = texts.filter(pc.fill_null(pc.match_substring_regex(texts, r"^\s*[+-]?\d{19,}\s*$"), False))
     if len(large):
+        shown = str(large[0]).strip()[:40]
         raise UsageError(
-            f"column {name!r} holds whole numbers such as {large[0]}, at most {2**63 - 1} fits 64 bits.",
+            f"column {name!r} holds whole numbers such as {shown}, at most {2**63 - 1} fits 64 bits.",
             f"If they are identifiers, say so in problem.md: `columns: {{{name}: {{role: text}}}}`.",
         )
 

@@ -266,7 +266,7 @@ ADVICE = "Write constraints like `age >= 17`, `opened <= closed`, `total = net +
 
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+      (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
     | (?P<text>"[^"]*"|'[^']*')
     | (?P<quoted>`[^`]+`)
     | (?P<operator><=|>=|==|=|<|>|\+|-|\(|\)|,)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from synth_mlflow.errors import UsageError
+from synth_mlflow.masks import holds_password, without_passwords
 
 
 def html_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -67,7 +68,39 @@ def checked_line(text: str, longest: int, found: str, fix: str) -> str:
     """
     if not text.strip() or len(text) > longest or text != " ".join(text.split()) or not is_storable(text):
         raise UsageError(f"{found} on one line, of 1 to {longest} characters; found {text[:40]!r}.", fix)
+    refuse_passwords([text], "the text")
     return text
+
+
+def refuse_passwords(texts: Iterable[object], what: str) -> None:
+    """A UsageError if a text holds the password of a URI: what people write is recorded as it is.
+
+    >>> refuse_passwords(["rows of postgresql://ann@db"], "the purpose")
+    """
+    for text in texts:
+        if isinstance(text, str) and holds_password(text):
+            line = next(line for line in [*text.splitlines(), text] if holds_password(line))
+            raise UsageError(
+                f"{what} holds a password or a token in a URI, which would be recorded: "
+                f"{without_passwords(line).strip()[:200]!r}.",
+                "Leave it out; a program that needs it reads it from a variable of the environment.",
+            )
+
+
+def texts_in(value: object) -> Iterator[str]:
+    """Every text in lists and mappings.
+
+    >>> list(texts_in({"a": ["b", 1, {"c": "d"}]}))
+    ['a', 'b', 'c', 'd']
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from (*texts_in(name), *texts_in(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from texts_in(inner)
 
 
 def is_storable(text: str) -> bool:

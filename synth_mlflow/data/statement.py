@@ -28,11 +28,12 @@ from synth_mlflow.data.addresses import data_text
 from synth_mlflow.data.column_inference import ColumnFacts, CsvFacts
 from synth_mlflow.data.constraints import Constraints, as_texts, parse_constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
-from synth_mlflow.data.markup import is_storable, read_plain
+from synth_mlflow.data.markup import is_storable, read_plain, refuse_passwords
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import SCORED, Guardrail, ModelSpec, Task, TaskKind
-from synth_mlflow.errors import StatementError, UsageError, closest, without_passwords
+from synth_mlflow.errors import StatementError, UsageError, closest
+from synth_mlflow.masks import without_passwords
 
 QUESTIONS = (
     "What gap are we filling?",
@@ -198,7 +199,7 @@ class Facts(_Strict):
     @field_validator("data")
     @classmethod
     def _no_password(cls, value: str) -> str:
-        if without_passwords(value) != value:
+        if without_passwords(value, is_uri=True) != value:
             raise ValueError(
                 "holds a password or a signature, which would be recorded: set a variable of the environment to the "
                 "address, and write `{url_env: VARIABLE}`"
@@ -342,7 +343,10 @@ def read_statement(path: Path) -> Statement:
     StatementError
         If anything is blank, untouched, unknown or wrong; every one of them is named in one message.
     """
-    return replace(parse_statement(_read(path), str(path)), folder=path.resolve().parent)
+    text = _read(path)
+    statement = parse_statement(text, str(path))
+    refuse_passwords([text], str(path))
+    return replace(statement, folder=path.resolve().parent)
 
 
 def parse_statement(text: str, what: str = "problem.md") -> Statement:
@@ -366,7 +370,9 @@ def parse_statement(text: str, what: str = "problem.md") -> Statement:
 
 def read_limits(path: Path) -> dict[str, str]:
     """Read limits.md: the three headings and what people wrote under each, blank where nobody did."""
-    return sections(_read(path), LIMITS)
+    text = _read(path)
+    refuse_passwords([text], str(path))
+    return sections(text, LIMITS)
 
 
 def sections(prose: str, headings: tuple[str, ...]) -> dict[str, str]:

@@ -125,7 +125,7 @@ def whole(values: pd.Series) -> pd.Series:
 
 def _number_texts(texts: pd.Series) -> pd.Series:
     numbers = texts.str.strip().str.removeprefix("+")
-    is_number = numbers.str.fullmatch(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|-?inf(?:inity)?").fillna(False)
+    is_number = numbers.str.fullmatch(r"-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|-?inf(?:inity)?").fillna(False)
     exact = pc.cast(pa.array(numbers.where(is_number), type=pa.large_string(), from_pandas=True), pa.float64())
     return pd.Series(exact.to_pandas(), name=texts.name).astype("float64").set_axis(texts.index)
 

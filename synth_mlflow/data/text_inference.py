@@ -25,7 +25,7 @@ SAMPLE = 1_000
 MANY_VALUES = 20
 """More distinct values than this, beside a few words, make a column of values with stray words."""
 NEARLY = 0.9  # of the cells, beside which a few others are asked about
-NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+NUMBER = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,10 @@ UNIT_SECONDS = {
 }  # fmt: skip
 BLANKS = " \u00a0\u202f\u2009"
 """What stands between groups of digits and before units: space, no-break space, narrow no-break space, thin space."""
-PIECE = re.compile(r"(\d+(?:\.\d+)?)(\s?)([^\W\d_]+\.?)")
-_CLOCK = re.compile(r"(-?)(\d+):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
-_ISO_DURATION = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
-_DAYS = re.compile(r"(-?\d+) days?(?:,? \+?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?))?")
+PIECE = re.compile(r"(?<!\d)(\d{1,300}(?:\.\d+)?)(\s?)([^\W\d_]+\.?)")  # tried once for each run of digits
+_CLOCK = re.compile(r"(-?)(\d{1,12}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
+_ISO_DURATION = re.compile(r"(-?)P(?:(\d{1,9})D)?(?:T(?:(\d{1,12})H)?(?:(\d{1,12})M)?(?:(\d{1,15}(?:\.\d+)?)S)?)?")
+_DAYS = re.compile(r"(-?\d{1,5}) days?(?:,? \+?(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?))?")
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def unit_style(sample: pd.Series) -> DurationText | None:
         singular=tuple(single.get(size) or plural[size] for size in sizes),
         gap=pieces[0][1],
         between=str(betweens.mode().iloc[0]) if len(betweens) else " ",
-        zeros=bool((sample.str.count(PIECE.pattern) == len(sizes)).all()),
+        zeros=all(len(PIECE.findall(text)) == len(sizes) for text in sample),
     )
 
 

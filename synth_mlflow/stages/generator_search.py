@@ -60,7 +60,7 @@ SETTINGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 }
 """Of built-in generators, in the order in which they are tried; others that are installed and do not leak follow."""
 OPEN_SETTINGS: Mapping[str, tuple[Mapping[str, Any], ...]] = {"forest": ({}, {"privacy": 0.25}, {"privacy": 0.0})}
-"""Instead, where the rows hide nothing."""
+"""Instead, where the rows hide nothing and are on the server anyway."""
 
 
 def search_generators(
@@ -148,10 +148,12 @@ def auto_rows(
 def candidates(statement: Statement, frozen: EvaluationSet) -> tuple[Candidate, ...]:
     """What is tried, in this order; generators that are known to reveal their members are not."""
     settings = dict(SETTINGS)
-    if not statement.privacy_matters:
+    # rows that stay where they are hide something, whatever the statement says
+    is_open = not statement.privacy_matters and frozen.run.params[names.P_ROW_STORAGE] == "rows"
+    if is_open:
         settings |= OPEN_SETTINGS
     plugins = {name: plugin for name, plugin in installed("generators").items() if plugin.origin == BUILT_IN}
-    more = {"text": "resample"} if frozen.task_of(statement).texts and not statement.privacy_matters else {}
+    more = {"text": "resample"} if frozen.task_of(statement).texts and is_open else {}
     return tuple(
         Candidate(name, {**params, **more})
         for name in settings

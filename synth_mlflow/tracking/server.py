@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import mlflow
 import requests
@@ -27,7 +27,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from synth_mlflow.errors import ServerError, UsageError, closest, without_passwords
+from synth_mlflow.errors import ServerError, UsageError, closest
+from synth_mlflow.masks import without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.caller import n_retries, undisturbed
 from synth_mlflow.tracking.database_file import (
@@ -133,6 +134,7 @@ EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306}
 GATHERED = "The following failures occurred"
 NOT_LET_IN = re.compile(r"error code (401|403)\b|PERMISSION_DENIED|not authenticated|AccessDenied")
+_NAME_OF_WEB = re.compile(r"(?i)\A(https?://)[^/?#]*@")
 SILENT = re.compile(r"Max retries exceeded|too many 5\d\d error|timed out|Connection (refused|aborted|reset)")
 
 P = ParamSpec("P")
@@ -300,13 +302,7 @@ def public_uri(uri: str) -> str:
     >>> public_uri("postgresql://ann:secret@db/mlflow")
     'postgresql://ann@db/mlflow'
     """
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return without_passwords(uri)
-    user, _, host = parts.netloc.rpartition("@")
-    if parts.scheme in ("http", "https"):
-        return without_passwords(urlunsplit(parts._replace(netloc=host)))
-    return without_passwords(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}@{host}")))
+    return _NAME_OF_WEB.sub(r"\1", without_passwords(uri, is_uri=True))
 
 
 def _client(uri: str, say: Callable[[str], None] | None = None, *, ask_first: bool = True) -> MlflowClient:

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase
 
-from synth_mlflow.errors import UsageError, without_passwords
+from synth_mlflow.errors import UsageError
+from synth_mlflow.masks import without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.server import Server
@@ -77,8 +78,8 @@ def checked_webhook(webhook: str) -> str:
     """
     if webhook.startswith(VARIABLE) and webhook.removeprefix(VARIABLE).isidentifier():
         return webhook
-    if not _can_be_called(webhook) or without_passwords(webhook) != webhook:
-        raise UsageError(f"{without_passwords(webhook)[:80]!r} cannot be a webhook.", _FIX)
+    if not _can_be_called(webhook) or without_passwords(webhook, is_uri=True) != webhook:
+        raise UsageError(f"{without_passwords(webhook, is_uri=True)[:80]!r} cannot be a webhook.", _FIX)
     return webhook
 
 

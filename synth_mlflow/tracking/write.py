@@ -18,7 +18,8 @@ from mlflow.tracking.context import registry
 
 from synth_mlflow.data.digests import canonical_json, file_digest
 from synth_mlflow.data.private import private_room
-from synth_mlflow.errors import ServerError, without_passwords
+from synth_mlflow.errors import ServerError
+from synth_mlflow.masks import without_passwords
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import TAG_MAX, Input, RunDraft, is_gone, now_ms, seal_of, this_process
 from synth_mlflow.tracking.read import PARENT, Reader, StoredRun

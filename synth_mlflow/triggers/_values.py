@@ -79,4 +79,7 @@ def _leading(match: re.Match[str], n_numbers: int) -> list[int]:
 
 
 def _normal(version: str) -> str:
-    return re.sub(r"(\.0)+$", "", version.removeprefix("v"))
+    kept = version.removeprefix("v")
+    while kept.endswith(".0"):
+        kept = kept[:-2]
+    return kept

@@ -15,12 +15,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pytest
+import shop
 
 from synth_mlflow import Workflow
 from synth_mlflow.data.digests import fingerprint, key_path, make_key, row_digests
 from synth_mlflow.data.private import as_missing, rare_labels, renamed
 from synth_mlflow.data.task import Task
-from synth_mlflow.errors import EvidenceError, UsageError
+from synth_mlflow.errors import EvidenceError, GateError, SynthError, UsageError
+from synth_mlflow.review.answers import answers_csv
+from synth_mlflow.review.sheet import SheetKey
 from synth_mlflow.tracking import names
 
 BATCH_FILES = {"data.parquet", "preview.json"}
@@ -112,6 +115,43 @@ def test_no_value_of_a_real_row_is_on_the_server(
     assert {place for place in found_in(tmp_path, labels) if place[1] not in BATCH_FILES} == set()
     assert not [text for text in drawn if any(value in text for value in labels + never)]
     assert found_in(tmp_path, ["north"])  # the search finds what may be there
+
+
+@pytest.mark.slow
+def test_no_value_of_a_real_row_is_on_the_server_after_later_verbs(
+    uri: str, write_project: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searches, blind sheets and answers, drafts and retractions; with a column of texts."""
+    drawn: list[str] = []
+    note_pictures(monkeypatch, drawn)
+    rows, elsewhere = planted(), tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    elsewhere.mkdir()
+    path = shop.write_shop(elsewhere, rows, more="columns: {note: {role: text}}", slices='{rich: "amount > 60000"}')
+    workflow = Workflow("shop", uri)
+    workflow.define(path)
+    workflow.freeze(store="reference")
+    with pytest.raises(SynthError, match=r"(?s)free text.*text=resample"):
+        workflow.generate("auto", purpose="real texts are handed out only to who asks for it")
+    record = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": None, "source": "none"}
+    made = rows.assign(amount=rows["amount"].round(-2) + 7, born=pd.Timestamp("1955-01-01"), town="north")
+    made = made.assign(customer=[f"{at:024x}" for at in range(300)], note=[f"made {at} up" for at in range(300)])
+    with workflow.batch(**record, purpose="further rows") as b:
+        b.write(made)
+    batch = b.batch.batch
+    workflow.review_sheet(batch, 60, output=elsewhere / "sheets")
+    key = SheetKey(workflow.project.batch(batch).digest, workflow.project.evaluation_set().training_digest, 60)
+    (elsewhere / "answers.csv").write_text(answers_csv(key.sheet_id, [float(real) for real in key.is_real]))
+    workflow.review(batch, elsewhere / "answers.csv", rater="Ada")
+    assert workflow.validate(batch).verdict == "fail"
+    workflow.draft_handoff(GateError("no batch passed", ""), elsewhere / "draft.html")
+    workflow.verify(deep=True), workflow.status(), workflow.export("prov-json"), workflow.export("croissant")
+    workflow.retract(batch, reason="made up", by="Ada")
+    numbers = [text for value in rows["amount"] for text in (repr(float(value)), f"{value:,.4f}")]
+    labels = ["qzArcadia", "qzBeulah", "qzCamelot", "qzDilmun"]
+    never = [key_path(elsewhere / "rows.csv").read_text().strip(), *rows["customer"], *rows["note"], *numbers, *labels]
+    assert found_in(tmp_path, never) == set()
+    assert not [text for text in drawn if any(value in text for value in never)]
+    assert found_in(tmp_path, ["made 7 up"])  # the search finds what may be there
 
 
 def coarse(n_rows: int, seed: int) -> pd.DataFrame:

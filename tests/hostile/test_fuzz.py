@@ -16,7 +16,8 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import parse_statement
 from synth_mlflow.data.tables import read_known, read_table
 from synth_mlflow.errors import SynthError
-from synth_mlflow.tracking.server import public_uri, without_passwords
+from synth_mlflow.masks import without_passwords
+from synth_mlflow.tracking.server import public_uri
 
 ROWS = pd.DataFrame({"age": [20, 30], "region": ["north", None], "a b": [1.5, None], "member": [True, False]})
 STATEMENT = """---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from synth_mlflow import UsageError, Workflow
 from synth_mlflow.checks import CheckResult, Metric
 from synth_mlflow.cli.run_command import Plan, _by_runners_up
+from synth_mlflow.data.task import Task
 from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch
 from synth_mlflow.gate.verdicts import Verdict
 from synth_mlflow.stages.generator_search import _Trial, candidates, combinations_that_may_help, next_in_line
@@ -62,6 +64,19 @@ def test_no_candidate_is_known_to_leak(frozen: Workflow) -> None:
     found = candidates(frozen.project.problem().statement, frozen.project.evaluation_set())
     assert {one.generator for one in found} == {"forest", "bayes_net", "gaussian_copula"}
     assert found[0] == Candidate("forest", {})
+
+
+def test_rows_that_are_elsewhere_are_not_copied_to_the_server(
+    frozen: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` hands out real texts, and leaves of single rows, only where the real rows are on the server anyway."""
+    statement, stored = frozen.project.problem().statement, frozen.project.evaluation_set()
+    assert not statement.privacy_matters
+    monkeypatch.setattr(type(stored), "task_of", lambda *_: Task("bought", "binary", None, {"region": "text"}))
+    elsewhere = replace(stored, run=replace(stored.run, params={**stored.run.params, names.P_ROW_STORAGE: "reference"}))
+    assert {"privacy": 0.0, "text": "resample"} in [one.params for one in candidates(statement, stored)]
+    assert all("text" not in one.params for one in candidates(statement, elsewhere))
+    assert {"privacy": 0.0} not in [one.params for one in candidates(statement, elsewhere)]
 
 
 @pytest.mark.parametrize(

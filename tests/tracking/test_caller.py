@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
 import subprocess
@@ -14,8 +16,13 @@ import pytest
 import shop
 from mlflow.tracking import MlflowClient
 from mlflow.utils.autologging_utils import disable_autologging
+from stand_in_endpoint import endpoint_server
 
-from synth_mlflow import UsageError, Workflow
+from synth_mlflow import UsageError, Workflow, load_batch
+from synth_mlflow.errors import SynthError
+from synth_mlflow.llm.parsing import as_objects
+from synth_mlflow.review.answers import answers_csv
+from synth_mlflow.review.sheet import SheetKey
 from synth_mlflow.tracking import caller, models
 from synth_mlflow.tracking.caller import undisturbed
 from synth_mlflow.tracking.prompts import _traces_to
@@ -119,6 +126,7 @@ def test_autologging_sees_none_of_our_fits(uri, tmp_path, write_project, monkeyp
             workflow.reproduce()
             workflow.status(), workflow.check(), workflow.verify(), workflow.trace(b.batch.batch)
             workflow.export("prov-json"), workflow.identify(workflow.training_rows())
+            _later_verbs(workflow, b.batch.batch, tmp_path)
             assert mlflow.active_run().info.run_id == mine.info.run_id
     finally:
         mlflow.sklearn.autolog(disable=True)
@@ -131,6 +139,52 @@ def test_autologging_sees_none_of_our_fits(uri, tmp_path, write_project, monkeyp
     assert len(client.search_logged_models([experiment])) == 0
     ours = client.search_runs([workflow.project.server.experiment_id])
     assert all("synth.stage" in run.data.tags for run in ours)
+
+
+def _later_verbs(workflow, batch, folder):
+    """What else fits, reads or writes: a search, a blind sheet, approvals, a signature, a retraction."""
+    workflow.search_generators()
+    workflow.review_sheet(batch, 20, output=folder)
+    key = SheetKey(workflow.project.batch(batch).digest, workflow.project.evaluation_set().training_digest, 20)
+    (folder / "answers.csv").write_text(answers_csv(key.sheet_id, [0.5] * 20))
+    workflow.review(batch, folder / "answers.csv", rater="Ada")
+    workflow.approve(batch, name="young")
+    load_batch("shop/young@approved", tracking_uri=workflow.project.server.tracking_uri, deep=True)
+    workflow.sign("Ada", role="owner", champion=True)
+    workflow.verify(deep=True), workflow.watch("young"), workflow.log_production(0.9)
+    workflow.retract(batch, reason="wrong rate", by="Ada")
+
+
+@pytest.mark.slow
+def test_autologging_sees_no_request_to_a_model(frozen, tmp_path, monkeypatch):
+    """Rows asked of a language model and answers of a judge model leave no trace in the user's experiment."""
+    openai = pytest.importorskip("openai")
+    assert openai
+    uri = frozen.project.server.tracking_uri
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment("mine")
+    mlflow.openai.autolog()
+    rows = as_objects(shop.customers(20, 7).assign(since=lambda frame: frame["since"].astype("datetime64[us]")))
+
+    def script(handler, at, body):
+        handler.complete(json.dumps({"rows": rows if "Write" in body["messages"][-1]["content"] else []}))
+
+    (tmp_path / "prompt.j2").write_text("Write {{ rows }} customers.")
+    try:
+        with endpoint_server() as server:
+            server.script = script
+            monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+            told = {"licence": "Apache-2.0", "training_allowed": "yes: section 2", "params": {"rows_per_request": 20}}
+            batch = frozen.generate_by_llm("tiny", prompt=tmp_path / "prompt.j2", rows=20, purpose="x", **told)
+            frozen.review_sheet(batch, 10, output=tmp_path)
+            with contextlib.suppress(SynthError):  # it is asked, and gives no answers
+                frozen.review_by_model(batch, "judge")
+            assert len(server.asked) >= 2
+    finally:
+        mlflow.openai.autolog(disable=True)
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("mine").experiment_id
+    assert client.search_runs([experiment]) == [] and client.search_traces(locations=[experiment]) == []
 
 
 @pytest.mark.slow
