@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import pyarrow as pa
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, check_names, normalise, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.grids import DateNumbers, whole_numbers_grid
+from synth_mlflow.data.grids import DateNumbers, MomentNumbers, YearDayNumbers, whole_numbers_grid
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.private import FEWEST_ROWS
@@ -231,8 +232,10 @@ def detail_of(values: pd.Series, kind: Kind, role: Role, form: Form) -> str:
         parts += _texts(present, role)
     elif kind == "datetime":
         parts += _moments(present)
+    elif role == "identifier" and (name := known_form(present)):
+        parts += [name, *_numbers(present, kind, form)]
     elif kind in {"integer", "number"}:
-        parts += _numbers(present, kind, form)
+        parts += [*_numbers(present, kind, form), *_nines(present)]
     if form.words:
         parts.append(f"missing where it says {', '.join(map(repr, form.words))}")
     return ", ".join(parts)
@@ -298,10 +301,11 @@ def _in_words(value: float) -> str:
 
 
 def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
-    if isinstance(form.format, ClockText | DurationText):
+    written = form.text_format
+    if isinstance(written, ClockText | DurationText):
         low, high = _outward(present, _unit_of_time)
-        last = DAY_SECONDS - 1 if isinstance(form.format, ClockText) else math.inf
-        return [" to ".join(form.format.write(pd.Series([low, min(high, last)])))]
+        last = DAY_SECONDS - 1 if isinstance(written, ClockText) else math.inf
+        return [" to ".join(written.write(pd.Series([low, min(high, last)])))]
     span = " to ".join(map(_in_words, _outward(present, _digit)))
     if form.format is not None:
         return [span]
@@ -309,7 +313,23 @@ def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
         return _dates_as_numbers(present) or [f"whole numbers, {span}"]
     values = present.to_numpy(dtype="float64")
     decimals = next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(values, n), values)), None)
-    return [f"{decimals} decimals, {span}" if decimals is not None else span]
+    if decimals == 0:
+        return [f"whole numbers, {span}"]
+    return [f"{decimals} decimal{'s' if decimals != 1 else ''}, {span}" if decimals is not None else span]
+
+
+FEW_NINES = 3
+FAR = 2  # times the greatest other value
+
+
+def _nines(present: pd.Series) -> list[str]:
+    """A word on a number such as -999 far beyond all others, in which a missing value may have been written."""
+    for value in (present.min(), present.max()):
+        is_it, others = present == value, present[present != value].abs()
+        is_nines = re.fullmatch(r"-9{2,}(?:\.[09]0*)?|9{3,}(?:\.[09]0*)?", str(value)) is not None
+        if is_nines and is_it.sum() >= FEW_NINES and len(others) and abs(value) > FAR * others.max():
+            return [f"{value:g} in {is_it.sum():,} rows: if it means missing, say `missing: [{value:g}]`"]
+    return []
 
 
 def _dates_as_numbers(present: pd.Series) -> list[str]:
@@ -317,7 +337,10 @@ def _dates_as_numbers(present: pd.Series) -> list[str]:
     distinct, counts = np.unique(present.to_numpy(dtype="int64"), return_counts=True)
     grid = whole_numbers_grid(distinct, counts)
     dates = grid.grids[0] if grid is not None else None
-    if not isinstance(dates, DateNumbers):
+    if not isinstance(dates, DateNumbers | MomentNumbers | YearDayNumbers):
         return []
-    years, _, _ = dates.parts(distinct)
-    return [f"{'dates like 20240229' if dates.has_day else 'months like 202402'}, {years.min()} to {years.max()}"]
+    like = {MomentNumbers(2): "hours like 2024022913", MomentNumbers(4): "moments like 202402291345",
+            MomentNumbers(6): "moments like 20240229134500", YearDayNumbers(): "days of years like 2024060",
+            DateNumbers(has_day=False): "months like 202402"}.get(dates, "dates like 20240229")  # fmt: skip
+    first, last = (str(distinct[end])[:4] for end in (0, -1))
+    return [f"{like}, {first} to {last}"]
