@@ -12,7 +12,7 @@ import pytest
 from synth_mlflow.data.column_inference import ColumnFacts
 from synth_mlflow.data.identifier_forms import are_of_form, fresh, iban_digits, known_form
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present, role_of
-from synth_mlflow.data.schema_inference import ReadTable, detail_of, infer_table, refuse_open_questions
+from synth_mlflow.data.schema_inference import RawTable, ReadTable, detail_of, infer_table, refuse_open_questions
 from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.text_forms import PLAIN
 from synth_mlflow.data.value_inference import date_formats
@@ -75,6 +75,59 @@ def test_the_target_in_disguise_is_asked_and_an_answer_ends_it(tmp_path):
     assert "says the target 'y' of every row" in question.found
     assert read(tmp_path, cells, ColumnRule(role="ignored")).rows.columns.tolist() == ["y"]
     assert not read(tmp_path, cells, ColumnRule(role="category")).questions
+
+
+IS_YES = RNG.random(300) < 0.3
+AMOUNT = RNG.lognormal(3, 1, 300).round(2)
+
+
+def asked_of(column, y, *, is_classification: bool, **others) -> list[str]:
+    frame = pd.DataFrame({"z": column, **others, "y": y, "noise": RNG.normal(size=300)})
+    raw = RawTable({name: frame[name] for name in frame})
+    return [one.column for one in infer_table(raw, Wishes("y", is_classification)).questions]
+
+
+@pytest.mark.parametrize(
+    ("column", "is_asked"),
+    [
+        (np.where(IS_YES, AMOUNT + 1, 0), True),
+        (pd.Series(AMOUNT).where(IS_YES), True),
+        (pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(AMOUNT // 1, "D")).where(IS_YES), True),
+        (pd.Series(np.where(IS_YES, "d", "p")).where(AMOUNT > 8), True),
+        ([f"{'d' if yes else 'e'}{n % 6}" for n, yes in enumerate(IS_YES)], True),
+        (np.where(RNG.random(300) < 0.05, 7, np.where(IS_YES, AMOUNT + 1, 0)), False),
+        ([f"{'d' if yes else 'e'}{n}" for n, yes in enumerate(IS_YES)], False),
+        ([f"{'d' if yes else 'e'}{n % 30}" for n, yes in enumerate(IS_YES)], False),
+        (pd.Series(np.where(IS_YES, "d", "p")).where(AMOUNT > 40), False),
+    ],
+)
+def test_what_says_the_class_by_a_threshold_a_gap_or_finer_groups_is_asked(column, is_asked):
+    found = asked_of(column, np.where(IS_YES, "yes", "no"), is_classification=True)
+    assert found == ["z"] * is_asked
+
+
+@pytest.mark.parametrize(
+    ("column", "is_asked"),
+    [
+        (np.log(AMOUNT).round(2), True),
+        (pd.Series(AMOUNT).rank(), True),
+        (-(AMOUNT**2), True),
+        ((AMOUNT / 10).round(), True),
+        (pd.cut(AMOUNT, [0, 10, 20, 40, 1e9]).astype(str), True),
+        (pd.Series(AMOUNT * 2).where(AMOUNT > 5), True),
+        (AMOUNT + RNG.normal(0, 0.5, 300), False),
+        ((AMOUNT > 20).astype(int), False),
+    ],
+)
+def test_what_orders_rows_as_a_number_does_is_asked(column, is_asked):
+    assert asked_of(column, AMOUNT, is_classification=False) == ["z"] * is_asked
+
+
+def test_two_columns_whose_sum_is_the_target_are_asked():
+    part = RNG.integers(0, 90, 300)
+    other = RNG.integers(0, 900, 300)
+    assert asked_of(part, part + other, is_classification=False, w=other) == ["z", "w"]
+    assert not asked_of(part, part + other + RNG.integers(0, 2, 300), is_classification=False, w=other)
 
 
 @pytest.mark.parametrize(
