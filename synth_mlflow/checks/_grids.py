@@ -21,8 +21,10 @@ from synth_mlflow.data.grids import (
     ClockNumbers,
     DateNumbers,
     Lattice,
+    MomentNumbers,
     Monthly,
     Weekdays,
+    YearDayNumbers,
     are_multiples,
     are_of_width,
     float_width,
@@ -175,6 +177,10 @@ def _words(grid: object) -> str:
         return " or ".join(_DAYS[day] for day in grid.kept)
     if isinstance(grid, DateNumbers):
         return "dates written as numbers" if grid.has_day else "months written as numbers"
+    if isinstance(grid, MomentNumbers):
+        return "moments written as numbers"
+    if isinstance(grid, YearDayNumbers):
+        return "days of years written as numbers"
     if isinstance(grid, ClockNumbers):
         return "times written as numbers"
     return f"one of every {grid.step:,} of them" if isinstance(grid, Lattice) else ""

@@ -37,7 +37,7 @@ from synth_mlflow.checks._smallest_effect import level_of_each, smallest_column_
 from synth_mlflow.checks._tables import Tables, few_rows_in_words, judged_tables, later_columns, without
 from synth_mlflow.checks._texts import text_findings
 from synth_mlflow.data.columns import CATEGORICAL_KINDS
-from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.identifier_forms import are_of_form, known_form
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.encoding import Encoding
@@ -378,7 +378,9 @@ def _form(tables: Tables, name: str, limit: float, rng: np.random.Generator) -> 
     present = tables.batch[name].dropna()
     public = known_form(tables.real[name].dropna())
     if public:
-        share = float(np.mean([known_form(pd.Series([value])) != public for value in present])) if len(present) else 0.0
+        texts = present.drop_duplicates().astype("str")
+        strange = texts[[not are_of_form(public, texts.iloc[[at]]) for at in range(len(texts))]]
+        share = float(present.astype("str").isin(set(strange)).mean()) if len(present) else 0.0
         note = f"{share:.2%} of the batch are no {public}, as all real values are"
         return Metric("identifier_form", share, limit, column=name, note=note)
     batch, real = _forms(present), _forms(tables.real[name].dropna())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
@@ -21,7 +22,7 @@ from synth_mlflow.data.json_inference import json_column
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import ColumnRule
 from synth_mlflow.data.text_forms import ISO_DATE, MISSING_WORDS, PLAIN, Form, read_texts_as
-from synth_mlflow.data.text_inference import Finding, Levels, Question, find_format, formats_of
+from synth_mlflow.data.text_inference import Finding, Levels, Question, find_format, formats_of, thousands_or_decimals
 from synth_mlflow.data.value_formats import ClockText, ValueFormat, over_distinct
 from synth_mlflow.data.value_inference import date_text, number_text
 from synth_mlflow.errors import UsageError
@@ -52,14 +53,17 @@ def text_column(
     lines: JsonText | None = None,
 ) -> Inferred:
     """A column of texts; those of a CSV file may be plain numbers, booleans and dates, and any may be conversations."""
-    if rule.missing:
-        texts = pc.if_else(pc.is_in(texts, pa.array(rule.missing, texts.type)), pa.scalar(None, texts.type), texts)
+    for shape in map(_shape_of_word, rule.missing):
+        texts = pc.if_else(pc.match_substring_regex(texts, shape), pa.scalar(None, texts.type), texts)
     as_text = rule.role in TEXT_ROLES and rule.format is None
     nested = None if as_text else json_column(name, texts, rule, lines)
     if nested is not None:
         return Inferred(nested.cells, "string", Form(nested.format))
     if not as_text and rule.format is None and is_csv:
         plain = _plain(name, texts)
+        if plain is not None and plain.kind == "number" and rule.role is None and plain.values.notna().any():
+            question = thousands_or_decimals(_levels(name, texts))
+            plain = replace(plain, question=question)
         if plain is not None:
             return replace(plain, form=replace(plain.form, words=rule.missing))
     values = pd.Series(texts.to_pandas(), name=name).astype("str")
@@ -72,6 +76,12 @@ def text_column(
     return _ordered(_read(values, found, rule), rule)
 
 
+def _shape_of_word(word: str) -> str:
+    """The texts that a word for missing values names; a whole number may have been written with decimals of zero."""
+    tail = r"(?:\.0+)?" if re.fullmatch(r"-?\d+", word) else ""
+    return f"^{re.escape(word)}{tail}$"
+
+
 def own_column(column: pd.Series, rule: ColumnRule, *, wanted: bool, lines: JsonText | None = None) -> Inferred:
     """A column with a type of its own, as Parquet and pandas give it."""
     if _is_texts(column):
@@ -79,15 +89,27 @@ def own_column(column: pd.Series, rule: ColumnRule, *, wanted: bool, lines: Json
         found = text_column(str(column.name), texts, rule, wanted=wanted, is_csv=False, lines=lines)
         own = str(column.dtype) if isinstance(column.dtype, pd.StringDtype) and str(column.dtype) != "str" else ""
         return replace(found, form=replace(found.form, dtype=found.form.dtype or own))
+    if rule.missing:
+        column = _without(column, rule.missing)
     values = normalise(column.to_frame())[str(column.name)]
     kind = schema_of(values.to_frame())[str(column.name)]
-    form = _own_form(column, values)
+    form = replace(_own_form(column, values), words=rule.missing)
     if rule.role in TEXT_ROLES and kind in {"integer", "number"} and not form.categories:
         raise UsageError(
             f"`columns` says that {column.name!r} is a {rule.role}, and the file holds {column.dtype} values.",
             "Save it as text or as the type `category`, or leave the line out.",
         )
     return _ordered(Inferred(values, kind, form), rule)
+
+
+def _without(column: pd.Series, words: Sequence[str]) -> pd.Series:
+    """A typed column without the values that stand for missing ones."""
+    is_word = column.astype("str").isin(words)
+    numbers = pd.to_numeric(pd.Series(words), errors="coerce").dropna()
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        is_word |= column.isin(numbers)
+        column = column.astype("Int64") if str(column.dtype).startswith(("int", "uint")) else column
+    return column.mask(is_word)
 
 
 def _is_texts(column: pd.Series) -> bool:
@@ -148,6 +170,11 @@ def _dates(name: str, texts: pa.ChunkedArray) -> Inferred | None:
 
 
 def _numbers(name: str, texts: pa.ChunkedArray) -> Inferred | None:
+    plus = pc.match_substring_regex(texts, r"^\s*\+")
+    if pc.all(pc.match_substring_regex(texts, r"^\s*\+\d{9,15}\s*$")).as_py():
+        return None  # telephone numbers
+    if pc.any(plus).as_py():
+        texts = pc.replace_substring_regex(texts, r"^\s*\+(\d|\.\d)", r"\1")
     numbers = _cast(texts, pa.int64())
     if numbers is not None:
         if pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0[0-9xX]")).as_py():
@@ -300,6 +327,14 @@ class ColumnFacts(_Strict):
     zone: Text | None = None
     missing: list[str] = []
     order: list[str] = []
+
+    @field_validator("missing", "order", mode="before")
+    @classmethod
+    def _as_texts(cls, value: object) -> object:
+        """Numbers that stand for missing values, or are categories, as YAML reads them."""
+        if not isinstance(value, list):
+            return value
+        return [str(each) if type(each) in (int, float) else each for each in value]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

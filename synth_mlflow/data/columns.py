@@ -19,7 +19,7 @@ Durations (``timedelta64``) and times of day are numbers of seconds. How a colum
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Any, Literal
@@ -153,13 +153,24 @@ def as_kind(values: pd.Series, kind: Kind, form: Form) -> pd.Series:
     ValueError
         If it holds others, with cells that do.
     """
-    if pd.api.types.is_string_dtype(values.dtype) and form.words:
-        values = values.where(~values.isin(form.words))
+    if form.words:
+        values = without_words(values, form.words)
     if kind != "string" and _kind(values) == "string" and values.notna().any():
         values = parse_texts(values, kind, form.text_format)
     if isinstance(form.format, JsonText):
         return _as_json(values, form.format)
     return as_fine(_cast(values, kind), form)
+
+
+def without_words(values: pd.Series, words: Sequence[str]) -> pd.Series:
+    """A column of a normalised table without the texts or numbers that stand for missing values."""
+    if pd.api.types.is_string_dtype(values.dtype):
+        return values.where(~values.isin(words))
+    numbers = pd.to_numeric(pd.Series(words), errors="coerce").dropna()
+    if not pd.api.types.is_numeric_dtype(values.dtype) or not values.isin(numbers).any():
+        return values
+    left: pd.Series = values.astype("Int64" if values.dtype.kind in "iu" else values.dtype).mask(values.isin(numbers))
+    return normalise(left.to_frame())[str(values.name)]
 
 
 def _as_json(values: pd.Series, form: JsonText) -> pd.Series:
@@ -212,6 +223,9 @@ def _normalise_column(column: pd.Series) -> pd.Series:
     values = column.reset_index(drop=True)
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype(object)
+    if isinstance(values.dtype, pd.ArrowDtype) and not pd.api.types.is_numeric_dtype(values.dtype):
+        moments = str(values.dtype).startswith("timestamp")
+        values = values if moments else values.astype(object)  # dates, times of day and durations, as Python has them
     if values.dtype == object:
         values = _infer_objects(values)
     if pd.api.types.is_timedelta64_dtype(values.dtype):

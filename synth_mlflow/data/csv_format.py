@@ -26,8 +26,12 @@ SAMPLE_CHARACTERS = 100_000
 SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
 SAMPLE_BYTES = 1_000_000
 SEPARATORS = (",", ";", "\t", "|")
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+csv.field_size_limit(1 << 30)  # a cell may hold a long text; Python reads no cell of 131,073 characters by itself
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 _WESTERN = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
+
+_WESTERN_LETTERS = frozenset("äöüßéèêëàâçñáíóúôûîïåæøœÄÖÜÉÈÀÇÑÅÆØìòùãõ€")
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ def _refuse_lines_before(path: Path, form: CsvFormat, header: list[str], first: 
     line, fix = form.separator.join(header), "Take the lines before the header out of the file."
     if line.startswith("#") and (form.separator.join(first).startswith("#") or len(first) > len(header)):
         raise UsageError(f"{path} begins with a comment, {line!r}, where the names of its columns were needed.", fix)
+    if len(header) > 2 and header[0].strip() and not any(name.strip() for name in header[1:]) and all(first):
+        raise UsageError(f"{path} begins with a title, {header[0]!r}, where the names of its columns were needed.", fix)
     if re.fullmatch("sep=.{1,3}", line, re.IGNORECASE):
         raise UsageError(f"{path} begins with a line for Excel, {line!r}, where the names of its columns belong.", fix)
 
@@ -146,7 +152,14 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
         with open_bytes(path) as file:
             return pa_csv.read_csv(file, reading, parse, options)
     except pa.ArrowInvalid:  # lines of other lengths, long lines: pandas reads some of them, or says what is wrong
-        frame = pd.read_csv(
+        frame = _read_by_pandas(path, form)
+        _refuse_short_rows(path, form, len(names))
+        return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
             path,
             sep=form.separator,
             quotechar=form.quote,
@@ -156,8 +169,17 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
             na_values=[""],
             low_memory=False,
         )
-        _refuse_short_rows(path, form, len(names))
-        return pa.Table.from_pandas(frame, preserve_index=False)
+    except pd.errors.ParserError as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if found is None:
+            raise
+        n_needed, line, n_found = found.groups()
+        raise UsageError(
+            f"{path}: {n_needed} cells a row were needed, and line {line} has {n_found}; the cells were read as "
+            f"separated by {form.separator!r}.",
+            f"Mend line {line}, or put its cells in quotes. If another character separates the cells, say which in "
+            'problem.md: `csv: {separator: ":"}`.',
+        ) from error
 
 
 def _refuse_short_rows(path: Path, form: CsvFormat, n_columns: int) -> None:
@@ -207,7 +229,17 @@ def _other_encoding(sample: bytes, error: UnicodeDecodeError) -> str:
     import charset_normalizer
 
     best = charset_normalizer.from_bytes(sample, cp_isolation=_WESTERN).best()
-    return "cp1252" if best is None or best.encoding == "ascii" else best.encoding
+    found = "cp1252" if best is None or best.encoding == "ascii" else best.encoding
+    return _usual_western(sample, found) if found in {"cp1250", "cp1254", "mac_roman"} else found
+
+
+def _usual_western(sample: bytes, found: str) -> str:
+    """The usual code page where it says the same, or where it alone makes letters of what are no letters else."""
+    as_found, as_usual = (sample.decode(encoding, errors="replace") for encoding in (found, "cp1252"))
+    if as_usual == as_found:
+        return "cp1252"
+    letters = [sum(character in _WESTERN_LETTERS for character in text) for text in (as_found, as_usual)]
+    return "cp1252" if found == "mac_roman" and letters[1] > letters[0] else found
 
 
 def _bytes(path: Path) -> Iterator[bytes]:

@@ -189,6 +189,62 @@ class DateNumbers:
 
 
 @dataclass(frozen=True)
+class MomentNumbers:
+    """Moments written as numbers such as 20240229134500; the places are hours, minutes or seconds since 1970.
+
+    Examples
+    --------
+    >>> grid = MomentNumbers(4)
+    >>> grid.values(grid.places(np.array([202402292359])) + 1).tolist()
+    [202403010000]
+    """
+
+    n_digits: int
+    """Behind the day: 2 for hours, 4 with minutes, 6 with seconds."""
+
+    def places(self, values: Ints) -> Ints:
+        places, clock = DateNumbers(has_day=True).places(values // 10**self.n_digits), self._clock(values)
+        for part, size in zip(clock, (24, 60, 60), strict=False):
+            places = places * size + part
+        return places
+
+    def values(self, places: Ints) -> Ints:
+        clock = np.zeros_like(places)
+        for at in reversed(range(self.n_digits // 2)):
+            places, part = np.divmod(places, (24, 60, 60)[at])
+            clock += part * 10 ** (self.n_digits - 2 - 2 * at)
+        return np.asarray(DateNumbers(has_day=True).values(places) * 10**self.n_digits + clock)
+
+    def holds(self, values: Ints) -> bool:
+        """Whether all values are moments, of more than one hour."""
+        hours, *others = self._clock(values)
+        is_clock = np.all(hours < 24) and all(np.all(part < 60) for part in others)
+        return bool(is_clock and np.ptp(hours) and DateNumbers(has_day=True).holds(values // 10**self.n_digits))
+
+    def _clock(self, values: Ints) -> list[Ints]:
+        return [values // 10 ** (self.n_digits - 2 - 2 * at) % 100 for at in range(self.n_digits // 2)]
+
+
+@dataclass(frozen=True)
+class YearDayNumbers:
+    """Years and days of the year as numbers such as 2024060; the places are days since 1970."""
+
+    def places(self, values: Ints) -> Ints:
+        return np.asarray(_first_days((values // 1000 - 1970) * 12) + values % 1000 - 1)
+
+    def values(self, places: Ints) -> Ints:
+        years = places.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)
+        return (years + 1970) * 1000 + places - _first_days(years * 12) + 1
+
+    def holds(self, values: Ints) -> bool:
+        """Whether all values are such days."""
+        years = values // 1000
+        if not np.all((years >= MONTH_YEARS[0]) & (years < MONTH_YEARS[1])):
+            return False
+        return bool(np.array_equal(self.values(self.places(values)), values))
+
+
+@dataclass(frozen=True)
 class ClockNumbers:
     """Times written as numbers such as 1359; the places are minutes."""
 
@@ -285,6 +341,9 @@ def whole_numbers_grid(distinct: Ints, counts: Ints) -> Chain | None:
             if dates.holds(distinct):
                 places = dates.places(distinct)
                 return Chain.of((dates, *(_days(places, counts) if dates.has_day else _lattice(places))), distinct)
+        for moments in (MomentNumbers(2), MomentNumbers(4), MomentNumbers(6), YearDayNumbers()):
+            if moments.holds(distinct):
+                return Chain.of((moments, *_lattice(moments.places(distinct))), distinct)
         if 0.6 ** len(distinct) < CHANCE and ClockNumbers().holds(distinct):
             return Chain.of((ClockNumbers(), *_lattice(ClockNumbers().places(distinct))), distinct)
     low, high = int(distinct.min()), int(distinct.max())

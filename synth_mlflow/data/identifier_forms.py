@@ -1,4 +1,4 @@
-"""Texts that name people, devices or accounts by a public form: e-mail, UUID, IP address, IBAN, telephone number."""
+"""Values that name people, devices, accounts or goods by a public form: e-mail, UUID, IP address, IBAN, EAN."""
 
 from __future__ import annotations
 
@@ -14,26 +14,46 @@ SAMPLE = 200
 _SHAPES = {
     "e-mail": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
     "UUID": re.compile(r"\{?[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\}?"),
-    "IPv4": re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"),
+    "IPv4": re.compile(
+        r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:/(?:3[0-2]|[12]?\d)|:\d{2,5})?"
+    ),
+    "MAC": re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}"),
     "IPv6": re.compile(r"(?=.*:.*:)[0-9a-fA-F:]{3,39}"),
     "IBAN": re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}"),
+    "ISIN": re.compile(r"[A-Z]{2}[A-Z0-9]{9}\d"),
+    "EAN": re.compile(r"\d{8}|\d{12,14}"),
+    "card": re.compile(r"\d(?:[ -]?\d){13,18}"),
     "phone": re.compile(r"(?:\+\d{1,3}|\(\d{2,5}\)|\d{3}[-.]\d{3}[-.])[\d\s().\-/]{5,}\d"),
 }
 
 
+CHECKED = ("ISIN", "EAN", "card")
+"""Forms that the last digit alone tells from other codes: nine of ten codes fail each."""
+MIN_CHECKED = 8
+"""Distinct values, so that codes of another kind would all pass once in 10^8."""
+GOODS = ("ISIN", "EAN")
+"""Forms that name no person: where few of them repeat they are categories."""
+
+
 def known_form(present: pd.Series) -> str:
-    """The public form that every text of a column has; empty if there is none.
+    """The public form that every value of a column has, texts or whole numbers; empty if there is none.
 
     >>> known_form(pd.Series(["ann@shop.example", "bob@shop.example"]))
     'e-mail'
     """
-    if present.empty:
+    if present.empty or (pd.api.types.is_numeric_dtype(present.dtype) and present.min() < 10_000_000):
         return ""
-    sample = present.drop_duplicates().head(SAMPLE).astype("str")
-    for name, shape in _SHAPES.items():
-        if sample.str.fullmatch(shape.pattern).all() and sample.map(_VALID.get(name, bool)).all():
-            return name if present.drop_duplicates().astype("str").str.fullmatch(shape.pattern).all() else ""
+    distinct = present.drop_duplicates().astype("str")
+    sample = distinct.head(SAMPLE)
+    for name in _SHAPES:
+        if (name not in CHECKED or len(distinct) >= MIN_CHECKED) and are_of_form(name, sample):
+            return name if are_of_form(name, distinct) else ""
     return ""
+
+
+def are_of_form(name: str, texts: pd.Series) -> bool:
+    """Whether all texts have a public form, with its check digits."""
+    return bool(texts.str.fullmatch(_SHAPES[name].pattern).all() and texts.map(_VALID.get(name, bool)).all())
 
 
 def fresh(name: str, examples: list[str], n_values: int, rng: np.random.Generator) -> list[str]:
@@ -74,7 +94,41 @@ def _is_ipv6(text: str) -> bool:
     return True
 
 
-_VALID: Mapping[str, Callable[[str], bool]] = {"IBAN": _is_iban, "IPv6": _is_ipv6}
+def luhn_digit(digits: str) -> str:
+    """The check digit of a card, a SIM or a security after its other digits (ISO/IEC 7812-1, formula of H. P. Luhn).
+
+    >>> luhn_digit("7992739871")
+    '3'
+    """
+    doubled = [int(digit) * (2 - at % 2) for at, digit in enumerate(reversed(digits))]
+    return str(-sum(n // 10 + n % 10 for n in doubled) % 10)
+
+
+def ean_digit(digits: str) -> str:
+    """The check digit of an article number after its other digits (GS1: EAN-8, UPC-A, EAN-13, GTIN-14).
+
+    >>> ean_digit("400638133393")
+    '1'
+    """
+    return str(-sum(int(digit) * (3 - 2 * (at % 2)) for at, digit in enumerate(reversed(digits))) % 10)
+
+
+def _isin_digit(text: str) -> str:
+    """The check digit of a security after its country and number (ISO 6166)."""
+    return luhn_digit("".join(str(int(character, 36)) for character in text))
+
+
+def _bare(text: str) -> str:
+    return re.sub("[ -]", "", text)
+
+
+_VALID: Mapping[str, Callable[[str], bool]] = {
+    "IBAN": _is_iban,
+    "IPv6": _is_ipv6,
+    "ISIN": lambda text: _isin_digit(text[:-1]) == text[-1],
+    "EAN": lambda text: ean_digit(text[:-1]) == text[-1],
+    "card": lambda text: luhn_digit(_bare(text)[:-1]) == text[-1],
+}
 
 
 def _mail(example: str, rng: np.random.Generator) -> str:
@@ -93,9 +147,44 @@ def _uuid(example: str, rng: np.random.Generator) -> str:
 
 def _ipv4(example: str, rng: np.random.Generator) -> str:
     """An address of the same first octet, so that private ones stay private."""
+    mark = "/" if "/" in example else ":" if ":" in example else ""
+    example, _, port = example.replace("/", ":").partition(":")
     first = example.partition(".")[0]
+    if mark == "/":
+        return f"{_network(first, example.split('.')[1], int(port), rng)}/{port}"
     second = example.split(".")[1] if first in {"172", "192", "169"} else str(rng.integers(256))
-    return f"{first}.{second}.{rng.integers(256)}.{rng.integers(1, 255)}"
+    made = f"{first}.{second}.{rng.integers(256)}.{rng.integers(1, 255)}"
+    return f"{made}:{rng.integers(1024, 65536)}" if mark else made
+
+
+def _network(first: str, second: str, length: int, rng: np.random.Generator) -> str:
+    """The first address of a network of so many fixed bits."""
+    kept = second if first in {"172", "192", "169"} else str(rng.integers(256))
+    address = f"{first}.{kept}.{rng.integers(256)}.{rng.integers(256)}"
+    return str(ipaddress.IPv4Network(f"{address}/{length}", strict=False).network_address)
+
+
+def _mac(example: str, rng: np.random.Generator) -> str:
+    """An address of the same maker, which its first half names."""
+    made = example[2].join(f"{byte:02x}" for byte in rng.bytes(3))
+    return example[:9] + (made.upper() if example.upper() == example else made)
+
+
+def _isin(example: str, rng: np.random.Generator) -> str:
+    made = example[:2] + _scrambled(example[2:-1], rng)
+    return made + _isin_digit(made)
+
+
+def _ean(example: str, rng: np.random.Generator) -> str:
+    """An article of the same country, which the first digits name."""
+    made = example[:3] + _scrambled(example[3:-1], rng)
+    return made + ean_digit(made)
+
+
+def _card(example: str, rng: np.random.Generator) -> str:
+    """A card of the same kind, which the first digit names."""
+    made = example[0] + _scrambled(example[1:-1], rng)
+    return made + luhn_digit(_bare(made))
 
 
 def _ipv6(example: str, rng: np.random.Generator) -> str:
@@ -131,5 +220,6 @@ def _scrambled(text: str, rng: np.random.Generator) -> str:
 
 
 _MAKERS: Mapping[str, Callable[[str, np.random.Generator], str]] = {
-    "e-mail": _mail, "UUID": _uuid, "IPv4": _ipv4, "IPv6": _ipv6, "IBAN": _iban, "phone": _phone,
+    "e-mail": _mail, "UUID": _uuid, "IPv4": _ipv4, "IPv6": _ipv6, "IBAN": _iban, "phone": _phone, "MAC": _mac,
+    "ISIN": _isin, "EAN": _ean, "card": _card,
 }  # fmt: skip

@@ -17,8 +17,8 @@ from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.rewriting import rows_with, where_it_is_made
-from synth_mlflow.data.schema import TableSchema, Wishes
-from synth_mlflow.data.schema_inference import ReadTable, infer_table
+from synth_mlflow.data.schema import NO_FEATURES, TableSchema, Wishes
+from synth_mlflow.data.schema_inference import ReadTable, disguised_targets, infer_table
 from synth_mlflow.data.splits import panel_of
 from synth_mlflow.data.statement import Evaluation, larger_share
 from synth_mlflow.data.tables import raw_table
@@ -108,7 +108,7 @@ def propose(path: Place, target: str | None = None) -> Proposal:
         task,
         _metric(values, task),
         tuple(_slices(found.table, found.rows, targets[0])),
-        found.questions,
+        (*found.questions, *_disguised(found, targets[0], task, panel.group if panel else None)),
         len(found.rows),
         int(found.rows.duplicated(keep=False).sum()),
         panel.group if panel else choices.group if choices else next(iter(keys), None),
@@ -117,6 +117,13 @@ def propose(path: Place, target: str | None = None) -> Proposal:
         found.table.csv or CsvFormat(),
         _doubt(values, task),
     )
+
+
+def _disguised(found: ReadTable, target: str, task: TaskKind, group: str | None) -> list[Question]:
+    """Questions about columns that say the target of every row, which nobody has been asked about yet."""
+    asked = {group, *(question.column for question in found.questions)}
+    names = [name for name, role in found.table.roles.items() if role not in NO_FEATURES and name not in asked]
+    return disguised_targets(found.rows[names], Wishes(target, task != "regression")) if target in names else []
 
 
 def _refuse_missing(target: pd.Series, path: Place, found: ReadTable) -> None:
@@ -257,7 +264,7 @@ def _evaluation(proposal: Proposal) -> Iterator[str]:
 
 def _columns(proposal: Proposal) -> Iterator[str]:
     if proposal.questions:
-        yield "columns:  # these can be read in more than one way; the likeliest is chosen, check each"
+        yield "columns:  # these need an answer; the likeliest is chosen, check each"
     for question in proposal.questions:
         first, *others = question.lines
         yield f"  # {question.column}: {' '.join(question.found.split())}"

@@ -22,10 +22,17 @@ import pyarrow as pa
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, EXACT, Kind, Schema, all_missing
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest
-from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.identifier_forms import GOODS, known_form
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.text_forms import PLAIN, Form
-from synth_mlflow.data.value_formats import ClockText, DurationText, format_as_json, format_from_json, over_distinct
+from synth_mlflow.data.value_formats import (
+    ClockText,
+    DurationText,
+    NumberText,
+    format_as_json,
+    format_from_json,
+    over_distinct,
+)
 
 Role = Literal[
     "number", "category", "boolean", "datetime", "time of day", "duration", "text", "conversation", "identifier",
@@ -38,6 +45,7 @@ UNIQUE_SHARE = 0.9  # of the present values
 TEXT_WORDS = 4  # mean number of words from which a nearly unique column is prose
 TEXT_LENGTH = 60  # mean number of characters, likewise
 SURPRISE = 7.0  # expected ties among integers; none at all has then a chance of e^-7
+ROUND = 1_000  # large numbers that all end in three zeros are counts in a finer unit, as nanoseconds since 1970
 FEW_GROUPS = 20
 """A group key of more groups than this names them; of fewer, it is a category like region."""
 NO_FEATURES: frozenset[str] = frozenset({"identifier", "group key", "weight", "ignored"})
@@ -59,14 +67,16 @@ def role_of(column: pd.Series, kind: Kind) -> Role:
     present = column.dropna()
     if is_constant(column):
         return "constant"
-    if kind == "string" and known_form(present):
+    form = known_form(present) if kind in {"string", "integer"} else ""
+    if form and not (form in GOODS and _are_few_goods(present, kind)):
         return "identifier"
     if len(present) >= MIN_ROWS:
         if kind == "string" and present.nunique() > UNIQUE_SHARE * len(present):
             return "text" if _is_prose(present) else "identifier"
         if _is_whole(present, kind) and present.is_unique and _is_numbering(present):
             return "identifier"
-        if kind == "integer" and present.is_unique and max(present.max(), -present.min()) > EXACT:
+        is_large = kind == "integer" and max(present.max(), -present.min()) > EXACT
+        if is_large and present.is_unique and (present % ROUND != 0).any():
             return "identifier"  # nothing is measured to so many digits
     if kind == "boolean":
         return "boolean"
@@ -97,9 +107,18 @@ def is_constant(column: pd.Series) -> bool:
     return present.empty or (len(present) == len(column) and present.nunique() == 1)
 
 
+def _are_few_goods(present: pd.Series, kind: Kind) -> bool:
+    """Whether codes of goods repeat, so that they are categories; many whole numbers would be a measure."""
+    is_repeated = present.nunique() <= UNIQUE_SHARE * len(present)
+    return is_repeated and (kind == "string" or present.nunique() <= FEW_GROUPS)
+
+
 def _is_prose(present: pd.Series) -> bool:
-    words = float((present.str.count(" ") + 1).mean())
-    return words >= TEXT_WORDS or float(present.str.len().mean()) >= TEXT_LENGTH
+    """Whether texts are sentences: words of letters, or long with blanks or letters of other scripts among them."""
+    if float(present.str.count(r"(?:^|\s)[^\s]*[^\W\d_][^\s]*").mean()) >= TEXT_WORDS:
+        return True
+    is_long = float(present.str.len().mean()) >= TEXT_LENGTH
+    return is_long and bool(present.str.contains(r"\s|[^\x00-\x7f]", regex=True).mean() > UNIQUE_SHARE)
 
 
 def _is_whole(present: pd.Series, kind: Kind) -> bool:
@@ -150,12 +169,12 @@ def _own(values: Any, form: Form | None) -> Any:
         return values.astype(_category(values, form))
     if form.dtype.startswith("datetime64") and "," in form.dtype:
         return values.dt.tz_localize("UTC").astype(form.dtype)
-    if form.dtype.startswith("timedelta64"):
+    if form.is_duration:
         return pd.to_timedelta(values.round(6), unit="s").astype(form.dtype)
     if form.dtype == "date":
         return values.dt.date.astype(object)
-    if form.dtype == "time":
-        return values.map(_time).astype(object)
+    if form.is_time:
+        return values.map(_time).astype(object).astype(object if form.dtype == "time" else form.dtype)
     return values.astype(form.dtype) if form.dtype else values
 
 
@@ -293,9 +312,11 @@ def values_role(role: Role, form: Form) -> Role:
         return "conversation"
     if role not in {"number", "identifier"}:
         return role
-    if isinstance(form.format, ClockText) or form.dtype == "time":
+    if isinstance(form.format, NumberText) and (form.format.prefix or form.format.suffix):
+        return "number"  # money and units are no names of rows, be they all different
+    if isinstance(form.format, ClockText) or form.is_time:
         return "time of day"
-    return "duration" if isinstance(form.format, DurationText) or form.dtype.startswith("timedelta") else role
+    return "duration" if isinstance(form.format, DurationText) or form.is_duration else role
 
 
 def no_features(roles: Mapping[str, str]) -> list[str]:

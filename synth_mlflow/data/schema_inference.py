@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
-from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, check_names, normalise, schema_of
+from synth_mlflow.data.columns import Kind, check_names, normalise
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.grids import DateNumbers, whole_numbers_grid
+from synth_mlflow.data.grids import DateNumbers, MomentNumbers, YearDayNumbers, whole_numbers_grid
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.private import FEWEST_ROWS
 from synth_mlflow.data.schema import (
     FEW_GROUPS,
+    NO_FEATURES,
     ColumnRule,
     ColumnSchema,
     Role,
     TableSchema,
     Wishes,
     is_constant,
+    is_named_as_key,
     role_of,
     values_role,
 )
@@ -40,6 +44,7 @@ from synth_mlflow.data.text_inference import Question, quoted
 from synth_mlflow.data.value_formats import DAY_SECONDS, ClockText, DurationText
 from synth_mlflow.errors import StatementError, UsageError, closest
 
+Floats = npt.NDArray[np.float64]
 PROMPTS = ("prompt", "completion")  # the other usual form of JSON lines for language models
 
 
@@ -83,7 +88,8 @@ def infer_table(raw: RawTable, wishes: Wishes) -> ReadTable:
         columns.append(_described(name, one, role))
     kept = [column.name for column in columns if column.role != "ignored"]
     rows = normalise(pd.DataFrame({name: found[name].values for name in kept}, index=_index(found)))
-    questions += disguised_targets(rows, wishes)
+    features = [column.name for column in columns if column.role not in NO_FEATURES]
+    questions += disguised_targets(rows[features], wishes)
     table = TableSchema(tuple(columns), raw.csv, wishes.group, wishes.time, raw.lines)
     return ReadTable(table, rows, tuple(questions))
 
@@ -98,7 +104,7 @@ def refuse_open_questions(questions: Sequence[Question], what: str, rules: Mappi
     head = "" if rules else "columns:\n"
     n = len(questions)
     raise StatementError(
-        f"{'a column' if n == 1 else f'{n} columns'} of {what} can be read in more than one way:\n{shown}",
+        f"{'a column' if n == 1 else f'{n} columns'} of {what} {'needs' if n == 1 else 'need'} an answer:\n{shown}",
         f"Choose, and paste {where}:\n{head}{lines}",
     )
 
@@ -171,47 +177,143 @@ def _index(found: Mapping[str, Inferred]) -> pd.RangeIndex:
 MIN_ROWS = 50
 MAX_LEVELS = 10
 MIN_LEVEL_ROWS = 5
-EQUAL = 1e-9  # of the correlation's distance from 1: rounding alone
+MANY_ROWS = 20  # of a value on average, where there are more than MAX_LEVELS
+FIRST_ROWS = 2_000  # looked at first: hardly any column says the target of all of these
+MAX_PAIRED = 60  # columns of numbers whose pairs are looked at
+CHANCE = 1e-9  # that a column which knows nothing of the classes says the class of every row
+EQUAL = 1e-9  # of the share of variance that is left: rounding alone
 
 
 def disguised_targets(rows: pd.DataFrame, wishes: Wishes) -> list[Question]:
-    """Questions about columns that say the target of every row; those that a person gave a role are left out."""
-    if wishes.target not in rows or len(rows) < MIN_ROWS:
+    """Questions about features that say the target of every row; those that a person gave a role are left out.
+
+    Keys are too: what says the target of whole groups of rows belongs into `evaluation: {group: …}`.
+    """
+    if wishes.target not in rows:
         return []
-    target = rows[wishes.target]
-    others = [name for name in rows.columns if name != wishes.target and not _answered(str(name), wishes)]
-    same = _same_class if wishes.is_classification else _same_number
-    return [_question(str(name), str(wishes.target), rows[name], target) for name in others if same(rows[name], target)]
+    rows = rows[rows[wishes.target].notna()]
+    names = [str(name) for name in rows.columns if name != wishes.target]
+    others = [name for name in names if not (_answered(name, wishes) or is_named_as_key(name))]
+    if len(rows) < MIN_ROWS:
+        return []
+    says = _says_class if wishes.is_classification else _says_number
+    first = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, FIRST_ROWS).astype(np.int64))]
+    found = [
+        name
+        for name in others
+        if says(first[name], first[wishes.target])
+        and (len(first) == len(rows) or says(rows[name], rows[wishes.target]))
+    ]
+    questions = [_question(name, rows[name], rows[wishes.target], wishes) for name in found]
+    if wishes.is_classification:
+        return questions
+    return questions + _parts_of_target(
+        rows[[*(name for name in others if name not in found), wishes.target]], str(wishes.target)
+    )
 
 
 def _answered(name: str, wishes: Wishes) -> bool:
     return name in wishes.rules and wishes.rules[name].role is not None
 
 
-def _same_class(column: pd.Series, target: pd.Series) -> bool:
-    """Whether each of a column's few values stands beside one class only, and each class beside one value at least."""
-    if target.nunique() < 2 or column.nunique(dropna=False) > MAX_LEVELS or column.nunique(dropna=False) < 2:
+def _says_class(column: pd.Series, target: pd.Series) -> bool:
+    """Whether a column's values, or that it has one, stand beside one class only in every row."""
+    there = column.notna()
+    if not there.all() and _are_pure(there, target):
+        return True
+    if 2 * there.sum() < len(column) or target[there].nunique() < max(target.nunique(), 2):
         return False
-    counts = pd.crosstab(column.astype("str").fillna("(missing)"), target.astype("str")).to_numpy()
-    return bool(((counts > 0).sum(axis=1) == 1).all() and (counts.sum(axis=1) >= MIN_LEVEL_ROWS).all())
+    values, classes = column[there], target[there]
+    if values.nunique() > MAX_LEVELS and _is_ordered(values):
+        return _are_separate(values, classes)
+    return _are_pure(values, classes)
 
 
-def _same_number(column: pd.Series, target: pd.Series) -> bool:
-    """Whether a column is the target in another unit."""
-    kinds = schema_of(pd.DataFrame({"column": column, "target": target}))
-    if {kinds["column"], kinds["target"]} - NUMERIC_KINDS or column.isna().any():
+def _is_ordered(values: pd.Series) -> bool:
+    return values.dtype.kind in "iufM" or str(values.dtype) == "Int64"
+
+
+def _are_pure(values: pd.Series, classes: pd.Series) -> bool:
+    """Whether each value has one class, which would hardly happen by chance; each class has several rows."""
+    n_levels = values.nunique()
+    if n_levels < 2 or classes.nunique() < 2 or (n_levels > MAX_LEVELS and MANY_ROWS * n_levels > len(values)):
         return False
-    x, y = (side.to_numpy(dtype="float64") for side in (column, target))
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    counts = pd.crosstab(pd.factorize(values)[0], pd.factorize(classes)[0]).to_numpy()
+    if not ((counts > 0).sum(axis=1) == 1).all() or counts.sum(axis=0).min() < MIN_LEVEL_ROWS:
         return False
-    return bool(1 - abs(float(np.corrcoef(x, y)[0, 1])) < EQUAL)
+    shares, sizes = counts.sum(axis=0) / counts.sum(), counts.sum(axis=1)
+    log_chance = np.log(np.power(shares[None, :], sizes[:, None]).sum(axis=1)).sum()
+    return bool(log_chance < np.log(CHANCE))
 
 
-def _question(name: str, target: str, column: pd.Series, values: pd.Series) -> Question:
-    pairs = pd.DataFrame({"a": column, "b": values}).dropna().drop_duplicates("a").head(3)
+def _are_separate(values: pd.Series, classes: pd.Series) -> bool:
+    """Whether each class has a range of its own."""
+    codes, _ = pd.factorize(classes)
+    if np.bincount(codes).min() < MIN_LEVEL_ROWS:
+        return False
+    numbers = values.to_numpy().astype(np.int64) if values.dtype.kind == "M" else values.to_numpy(dtype="float64")
+    order = np.lexsort((codes, numbers))
+    changes = np.flatnonzero(np.diff(codes[order]))
+    is_clear = numbers[order][changes] < numbers[order][changes + 1]
+    return bool(len(changes) == len(np.unique(codes)) - 1 and is_clear.all())
+
+
+def _says_number(column: pd.Series, target: pd.Series) -> bool:
+    """Whether a column orders the rows as the target does: in another unit, its logarithm, its rank, its bands."""
+    there = column.notna() & target.notna()
+    levels, y = column[there], target[there].to_numpy(dtype="float64")
+    if 2 * there.sum() < len(column) or levels.nunique() < 3 or np.ptp(y) == 0:
+        return False
+    if not _is_ordered(levels):
+        sizes = levels.value_counts()
+        if len(sizes) > MAX_LEVELS or sizes.min() < MIN_LEVEL_ROWS:
+            return False
+        x = levels.map(pd.Series(y, levels.index).groupby(levels).min()).to_numpy(dtype="float64")
+        return _goes_with(x, y)
+    x = levels.to_numpy().astype(np.int64) if levels.dtype.kind == "M" else levels.to_numpy(dtype="float64")
+    x = np.asarray(x, dtype="float64")
+    return _goes_with(x, y) or _goes_with(-x, y)
+
+
+def _goes_with(x: Floats, y: Floats) -> bool:
+    """Whether rows of a greater ``x`` never have a lower ``y``."""
+    order = np.lexsort((y, x))
+    x, y = x[order], y[order]
+    starts = np.flatnonzero(np.diff(x)) + 1
+    highest = np.maximum.accumulate(y)[starts - 1] if len(starts) else y[:0]
+    return bool((y[starts] >= highest - EQUAL * np.ptp(y)).all())
+
+
+def _parts_of_target(rows: pd.DataFrame, target: str) -> list[Question]:
+    """Questions about two columns of numbers that make the target together, as a sum or a difference."""
+    numbers = rows.select_dtypes("number").dropna(axis=1)
+    names = [str(name) for name in numbers.columns if name != target and numbers[name].nunique() > 2][:MAX_PAIRED]
+    if target not in numbers or len(names) < 2:
+        return []
+    r = np.corrcoef(numbers[[*names, target]].to_numpy(dtype="float64"), rowvar=False)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y, between = r[-1, :-1], r[:-1, :-1]
+        explained = (y[:, None] ** 2 + y**2 - 2 * np.outer(y, y) * between) / (1 - between**2)
+    explained[np.abs(between) > 1 - EQUAL] = np.nan
+    pairs = np.argwhere(np.triu(explained > 1 - EQUAL, 1))
+    found = "with {other!r} it makes the target {target!r} of every row: is it known before the target is?"
+    pair = [(names[first], names[second]) for first, second in pairs[:1]]
+    return [
+        Question(name, found.format(other=other, target=target), ("role: ignored", "role: number"))
+        for both in pair
+        for name, other in (both, both[::-1])
+    ]
+
+
+def _question(name: str, column: pd.Series, values: pd.Series, wishes: Wishes) -> Question:
+    is_text = column.dtype == "str"
+    shown_column = column.astype("str").fillna("(missing)")
+    by = "b" if wishes.is_classification else "a"
+    pairs = pd.DataFrame({"a": shown_column, "b": values}).dropna().drop_duplicates(by).head(3)
     shown = ", ".join(f"{a!s} where it is {b!s}" for a, b in pairs.itertuples(index=False))
-    found = f"it says the target {target!r} of every row ({shown}): is it known before the target is?"
-    return Question(name, found, ("role: ignored", f"role: {'category' if column.dtype == 'str' else 'number'}"))
+    found = f"it says the target {wishes.target!r} of every row ({shown}): is it known before the target is?"
+    role = "category" if is_text else "datetime" if column.dtype.kind == "M" else "number"
+    return Question(name, found, ("role: ignored", f"role: {role}"))
 
 
 MAX_DECIMALS = 6
@@ -231,8 +333,10 @@ def detail_of(values: pd.Series, kind: Kind, role: Role, form: Form) -> str:
         parts += _texts(present, role)
     elif kind == "datetime":
         parts += _moments(present)
+    elif role == "identifier" and (name := known_form(present)):
+        parts += [name, *_numbers(present, kind, form)]
     elif kind in {"integer", "number"}:
-        parts += _numbers(present, kind, form)
+        parts += [*_numbers(present, kind, form), *_nines(present)]
     if form.words:
         parts.append(f"missing where it says {', '.join(map(repr, form.words))}")
     return ", ".join(parts)
@@ -298,10 +402,11 @@ def _in_words(value: float) -> str:
 
 
 def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
-    if isinstance(form.format, ClockText | DurationText):
+    written = form.text_format
+    if isinstance(written, ClockText | DurationText):
         low, high = _outward(present, _unit_of_time)
-        last = DAY_SECONDS - 1 if isinstance(form.format, ClockText) else math.inf
-        return [" to ".join(form.format.write(pd.Series([low, min(high, last)])))]
+        last = DAY_SECONDS - 1 if isinstance(written, ClockText) else math.inf
+        return [" to ".join(written.write(pd.Series([low, min(high, last)])))]
     span = " to ".join(map(_in_words, _outward(present, _digit)))
     if form.format is not None:
         return [span]
@@ -309,7 +414,23 @@ def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
         return _dates_as_numbers(present) or [f"whole numbers, {span}"]
     values = present.to_numpy(dtype="float64")
     decimals = next((n for n in range(MAX_DECIMALS + 1) if np.array_equal(np.round(values, n), values)), None)
-    return [f"{decimals} decimals, {span}" if decimals is not None else span]
+    if decimals == 0:
+        return [f"whole numbers, {span}"]
+    return [f"{decimals} decimal{'s' if decimals != 1 else ''}, {span}" if decimals is not None else span]
+
+
+FEW_NINES = 3
+FAR = 2  # times the greatest other value
+
+
+def _nines(present: pd.Series) -> list[str]:
+    """A word on a number such as -999 far beyond all others, in which a missing value may have been written."""
+    for value in (present.min(), present.max()):
+        is_it, others = present == value, present[present != value].abs()
+        is_nines = re.fullmatch(r"-9{2,}(?:\.[09]0*)?|9{3,}(?:\.[09]0*)?", str(value)) is not None
+        if is_nines and is_it.sum() >= FEW_NINES and len(others) and abs(value) > FAR * others.max():
+            return [f"{value:g} in {is_it.sum():,} rows: if it means missing, say `missing: [{value:g}]`"]
+    return []
 
 
 def _dates_as_numbers(present: pd.Series) -> list[str]:
@@ -317,7 +438,10 @@ def _dates_as_numbers(present: pd.Series) -> list[str]:
     distinct, counts = np.unique(present.to_numpy(dtype="int64"), return_counts=True)
     grid = whole_numbers_grid(distinct, counts)
     dates = grid.grids[0] if grid is not None else None
-    if not isinstance(dates, DateNumbers):
+    if not isinstance(dates, DateNumbers | MomentNumbers | YearDayNumbers):
         return []
-    years, _, _ = dates.parts(distinct)
-    return [f"{'dates like 20240229' if dates.has_day else 'months like 202402'}, {years.min()} to {years.max()}"]
+    like = {MomentNumbers(2): "hours like 2024022913", MomentNumbers(4): "moments like 202402291345",
+            MomentNumbers(6): "moments like 20240229134500", YearDayNumbers(): "days of years like 2024060",
+            DateNumbers(has_day=False): "months like 202402"}.get(dates, "dates like 20240229")  # fmt: skip
+    first, last = (str(distinct[end])[:4] for end in (0, -1))
+    return [f"{like}, {first} to {last}"]

@@ -36,13 +36,26 @@ class Form:
     @property
     def text_format(self) -> ValueFormat | None:
         """How its values stand in a file that has only texts."""
-        if self.dtype == "time":
+        if self.is_time:
             return ClockText("%H:%M:%S")
-        return DurationText("days") if self.dtype.startswith("timedelta") else self.format
+        return DurationText("days") if self.is_duration else self.format
+
+    @property
+    def is_time(self) -> bool:
+        """Whether its type is one of times of day."""
+        return re.fullmatch(r"time(?:(?:32|64)\[.*)?", self.dtype) is not None
+
+    @property
+    def is_duration(self) -> bool:
+        """Whether its type is one of durations."""
+        return self.dtype.startswith(("timedelta", "duration"))
 
 
 PLAIN = Form()
-_RESOLUTION = re.compile(r"date$|datetime64\[(s|ms)[,\]]")  # coarser than the microseconds that are kept here
+_WIDTHS = {"float32": "float32", "Float32": "float32", "float": "float32", "float16": "float16", "halffloat": "float16"}
+_RESOLUTION = re.compile(
+    r"date(?:32|64|$)|(?:datetime64|timestamp)\[(s|ms)[,\]]"
+)  # coarser than the microseconds that are kept here
 
 
 def as_fine(values: pd.Series, form: Form) -> pd.Series:
@@ -50,8 +63,9 @@ def as_fine(values: pd.Series, form: Form) -> pd.Series:
     if form.format is not None and values.dtype.kind in "ifM":
         written = form.format
         return over_distinct(values, lambda levels: written.parse(written.write(levels))).astype(values.dtype)
-    if form.dtype in {"float32", "Float32", "float16"}:
-        return pd.Series(values.to_numpy(dtype=form.dtype.lower()).astype("float64"), values.index, name=values.name)
+    width = _WIDTHS.get(form.dtype.removesuffix("[pyarrow]"))
+    if width is not None:
+        return pd.Series(values.to_numpy(dtype=width).astype("float64"), values.index, name=values.name)
     unit = _RESOLUTION.match(form.dtype)
     if unit is not None:
         coarse: pd.Series = values.dt.floor(unit.group(1) or "D")
@@ -62,7 +76,7 @@ def as_fine(values: pd.Series, form: Form) -> pd.Series:
 def _small(values: pd.Series, form: Form) -> pd.Series:
     if form.ordered and (new := [value for value in values.dropna().unique() if value not in form.categories]):
         raise ValueError(f"holds {new[0]!r}, which has no place in the order {', '.join(map(str, form.categories))}")
-    width = form.dtype.lower()
+    width = form.dtype.lower().removesuffix("[pyarrow]")
     if width.startswith(("int", "uint")) and values.notna().any():
         limits = np.iinfo(width)
         if values.min() < limits.min or values.max() > limits.max:

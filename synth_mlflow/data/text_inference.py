@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.text_forms import MISSING_WORDS
-from synth_mlflow.data.value_formats import ClockText, DurationText, ValueFormat, unit_style
-from synth_mlflow.data.value_inference import date_formats, nearly_formats, number_format
+from synth_mlflow.data.value_formats import ClockText, DurationText, ValueFormat, marked_days_style, unit_style
+from synth_mlflow.data.value_inference import date_formats, halves_of, nearly_formats, number_format
 
 FEW_VALUES = 10
 """Texts of so few forms that repeat are categories, whatever they say."""
@@ -25,6 +25,15 @@ SAMPLE = 1_000
 MANY_VALUES = 20
 """More distinct values than this, beside a few words, make a column of values with stray words."""
 NEARLY = 0.9  # of the cells, beside which a few others are asked about
+FEW_NUMBERS = 5
+"""So many distinct ones, most of the cells, are numbers beside words that hardly mean anything but missing."""
+SAY_MISSING = frozenset(
+    {"n.a.", "n/a", "na", "n.a", "missing", "unknown", "not known", "unk", "none", "null", "nil", "no data",
+     "no answer", "not available", "not applicable", "not recorded", "undefined", "k.a.", "k. a.", "keine angabe",
+     "unbekannt", "fehlt", "inconnu", "desconocido", "s/d", "n/d", "nd", "nr", "tbd", "\\n", "#nv", "#n/v",
+     "#div/0!", "#value!", "#ref!", "(blank)", "(null)"}
+)  # fmt: skip
+"""Words that a person writes for a missing number, in lower case; only a person can say that they do here."""
 NUMBER = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
 
 
@@ -133,30 +142,46 @@ def _reads(format_: ValueFormat, texts: pd.Series) -> bool:
 def _times(sample: pd.Series) -> list[ValueFormat]:
     first = str(sample.iloc[0]).strip()
     found: list[ValueFormat] = []
-    clock = re.fullmatch(r"-?(\d+):\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?", first)
+    lengths = sample.str.extract(r":\d\d\.(\d+)|\.(\d+)S", expand=True).bfill(axis=1)[0].str.len()
+    digits = int(lengths.max()) if lengths.notna().any() else 0
+    clock = re.fullmatch(r"-?(\d+):\d\d(:\d\d)?(\.\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?(.*)", first)
+    padded = bool(sample.str.match(r"-?0\d:").any()) or not bool(sample.str.match(r"-?\d:").any())
     if clock:
-        seconds, fraction, half = clock.group(2), clock.group(3), clock.group(4)
+        seconds, fraction, half, tail = clock.group(2), clock.group(3), clock.group(4), clock.group(5)
         hour = "%I" if half else "%H"
-        tail = "" if not half else " %p" if half.startswith(" ") else "%p"
-        digits = len(fraction) - 1 if fraction else 0
-        form = f"{hour}:%M{':%S' if seconds else ''}{'.%f' if fraction else ''}{tail}"
-        padded = bool(sample.str.match(r"0\d:").any()) or not bool(sample.str.match(r"\d:").any())
-        found += [ClockText(form, digits, padded)]
-        if not half:
-            found += [DurationText("clock", bool(seconds), digits, padded)]
-    lengths = sample.str.extract(r"\.(\d+)", expand=False).str.len()
-    fraction_digits = int(lengths.max()) if lengths.notna().any() else 0
+        blank = "" if not half else " %p" if half[0].isspace() else "%p"
+        form = f"{hour}:%M{':%S' if seconds else ''}{'.%f' if fraction else ''}{blank}{tail.replace('%', '%%')}"
+        if seconds or not fraction:
+            found += [ClockText(form, digits, padded, halves_of(sample))]
+        if not half and not tail:
+            found += [DurationText("clock", bool(seconds), digits, padded)] if seconds or not fraction else []
+            found += [DurationText("lap", fraction=digits, padded=padded)] if not seconds and digits else []
     if re.match(r"-?P", first):
-        beyond_a_day = sample.str.contains(r"T(?:2[4-9]|[3-9]\d|\d{3,})H").any()
-        only_hours = bool(beyond_a_day and not sample.str.contains("D").any())
-        found += [DurationText("iso", fraction=fraction_digits, padded=only_hours)]
+        found += [_iso_duration(sample, digits)]
     if re.match(r"-?\d+ days?", first):
-        found += [DurationText("days", fraction=fraction_digits)]
+        has_clock = bool(sample.str.contains(":", regex=False).any())
+        one = ("day",) if sample.str.fullmatch("-?1 day").any() else ()
+        found += [DurationText("days", has_clock, digits, singular=() if has_clock else one)]
+    days = marked_days_style(sample, digits) if re.match(r"-?\d+(d |\.|-|:\d\d:)", first) else None
+    found += [] if days is None else [days]
     by_units = unit_style(sample) if re.match(r"-?\d+(?:\.\d+)?\s?[^\W\d_]", first) else None
     found += [] if by_units is None else [by_units]
     if re.fullmatch(r"\d{1,2}[hH]\d{2}", first):
         found += [ClockText(f"%H{first.strip('0123456789')}%M", padded=not bool(sample.str.match(r"\d[hH]").any()))]
     return found
+
+
+def _iso_duration(sample: pd.Series, digits: int) -> DurationText:
+    """ISO 8601 durations with the largest unit that a sample writes."""
+    beyond = {
+        "H": r"T(?:2[4-9]|[3-9]\d|\d{3,})H",
+        "M": r"T(?:[6-9]\d|\d{3,})M",
+        "S": r"T(?:[6-9]\d|\d{3,})(?:\.\d+)?S",
+    }
+    top = next((unit for unit, shape in beyond.items() if sample.str.contains(shape).any()), "")
+    larger = {"H": "D", "M": "[DH]", "S": "[DHM]", "": "^$"}[top]
+    top = "" if sample.str.contains(larger).any() else top
+    return DurationText("iso", fraction=digits, padded=top == "H", top="" if top == "H" else top)
 
 
 def _plain_numbers(levels: Levels) -> Finding | None:
@@ -165,13 +190,38 @@ def _plain_numbers(levels: Levels) -> Finding | None:
     if not is_number.any():
         return None
     numbers, words = levels.where(is_number), levels.where(~is_number)
-    if numbers.texts.str.match(r"\s*[+-]?0\d").any():
+    if numbers.texts.str.match(r"\s*[+-]?0\d").any() or _are_telephones(numbers.texts):
         return None  # numbers are not written with a zero in front: these are codes
     stray = [text for text in words.texts if text not in MISSING_WORDS]
     if not stray:
         return Finding(is_number=True, words=tuple(words.texts))
     many = len(numbers.texts) > MANY_VALUES and 2 * numbers.n_cells >= levels.n_cells
+    means_missing = all(text.strip().lower() in SAY_MISSING or not re.search(r"\w", text) for text in words.texts)
+    many |= means_missing and len(numbers.texts) >= FEW_NUMBERS and 2 * numbers.n_cells >= levels.n_cells
     return _stray(levels, numbers, words, None) if many and len(words.texts) <= FEW_VALUES else None
+
+
+def _are_telephones(texts: pd.Series) -> bool:
+    """Whether all texts are a plus and more digits than a change has."""
+    return bool(texts.str.fullmatch(r"\s*\+\d{9,15}\s*").all())
+
+
+def thousands_or_decimals(levels: Levels) -> Question | None:
+    """A question where plain numbers may be whole ones whose thousands are marked by points, as in ``1.250``.
+
+    Groups of three digits stand behind every point, some end in a zero, and numbers below a thousand have no point: so
+    do thousands look, and decimals hardly ever.
+    """
+    texts = levels.texts.str.strip()
+    has_point = texts.str.contains(".", regex=False)
+    if not texts.str.fullmatch(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})?").all() or has_point.sum() < MANY_VALUES:
+        return None
+    ends_in_zero = texts[has_point].str.endswith("0").sum()
+    if has_point.all() or not ends_in_zero:
+        return None
+    first = str(texts[has_point].iloc[0])
+    found = f"{first!r} can be read as {int(first.replace('.', '')):,} and as {float(first):g}"
+    return Question(levels.name, found, ('format: "1.234.567"', "role: number"))
 
 
 def _stray(levels: Levels, values: Levels, words: Levels, format_: ValueFormat | None) -> Finding:
@@ -204,6 +254,8 @@ def _nearly_dates(levels: Levels) -> Finding | None:
         is_date = format_.parse(levels.texts).notna().to_numpy(dtype=bool)
         others = levels.where(~is_date)
         if 0 < len(others.texts) <= FEW_VALUES and others.n_cells <= (1 - NEARLY) * levels.n_cells:
+            if date_formats(others.texts):
+                return None  # dates of another form
             found = formats_of(levels.where(is_date))
             if found is not None and found.format is not None:
                 return _stray(levels, levels.where(is_date), others, found.format)
@@ -217,8 +269,10 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
         shown = ", ".join(f"{unit!r} ({count:,})" for unit, count in parts.value_counts().items())
         found = f"numbers with different units: {shown}; convert them to one unit in the file, or keep them as texts"
         return Finding(question=Question(levels.name, found, ("role: category",)))
-    number = r"[+-]?\d+\.\d+"
-    if levels.texts.str.fullmatch(rf"\(?{number}(?:[,;xX\s]\s*{number})+\)?").all():
+    around = levels.texts.str.split(r"[+-]?\d+\.\d+", regex=True).map(tuple)
+    inner = around.iloc[0][1:-1]
+    are_numbers = inner and all(re.search(r"[\s,;xX|/]", mark) for mark in inner)
+    if are_numbers and around.nunique() == 1 and not re.search(r"\d", "".join(around.iloc[0])):
         found = f"several numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
         return Finding(question=Question(levels.name, found, ("role: ignored", "role: category")))
     return None

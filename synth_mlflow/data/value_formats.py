@@ -1,6 +1,6 @@
 """Texts that are values: read them, and write them back in their own form.
 
-Durations as texts: ``49:30:00``, ``2 days 01:30:00``, ``P2DT1H30M`` or ``1h 20m``; as values they are seconds.
+Durations as texts: ``49:30:00``, ``2 days 01:30:00``, ``P2DT1H30M``, ``1h 20m``; as values they are seconds.
 
 Texts that are values: how money, percent, dates, times and durations are read, and written back in their own form.
 
@@ -16,6 +16,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -24,7 +25,7 @@ import pandas as pd
 from .json_text import JsonText
 
 DAY_SECONDS = 86_400
-DurationStyle = Literal["clock", "days", "iso", "units"]
+DurationStyle = Literal["clock", "days", "iso", "units", "lap"]
 UNIT_SECONDS = {
     "w": 604_800, "wk": 604_800, "wks": 604_800, "week": 604_800, "weeks": 604_800,
     "d": DAY_SECONDS, "day": DAY_SECONDS, "days": DAY_SECONDS, "tag": DAY_SECONDS, "tage": DAY_SECONDS,
@@ -38,9 +39,12 @@ UNIT_SECONDS = {
 BLANKS = " \u00a0\u202f\u2009"
 """What stands between groups of digits and before units: space, no-break space, narrow no-break space, thin space."""
 PIECE = re.compile(r"(?<!\d)(\d{1,300}(?:\.\d+)?)(\s?)([^\W\d_]+\.?)")  # tried once for each run of digits
+_DIGITS_ALONE = re.compile("(%[YmdHMSj])+")
 _CLOCK = re.compile(r"(-?)(\d{1,12}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
 _ISO_DURATION = re.compile(r"(-?)P(?:(\d{1,9})D)?(?:T(?:(\d{1,12})H)?(?:(\d{1,12})M)?(?:(\d{1,15}(?:\.\d+)?)S)?)?")
+_LAP = re.compile(r"(-?)(\d{1,12}):([0-5]\d(?:\.\d+)?)")
 _DAYS = re.compile(r"(-?\d{1,5}) days?(?:,? \+?(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?))?")
+_DAY_MARKS = re.compile(r"(-?)(?:(\d{1,5})(d |\.|-))?(\d{1,12}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -54,20 +58,24 @@ class DurationText:
     name: ClassVar[str] = "duration"
     style: DurationStyle
     with_seconds: bool = True
-    """Of the style ``clock``: whether seconds are written."""
+    """Of the style ``clock``: whether seconds are written; of ``days``: whether a clock is."""
     fraction: int = 0
     padded: bool = False
     """Of the style ``clock``: whether hours below ten have a zero before them; of ``iso``: whether days are hours."""
+    top: str = ""
+    """Of the style ``iso``: the largest unit that is written, ``M`` or ``S``, where it is neither days nor hours."""
     units: tuple[str, ...] = ()
     """Of the style ``units``: how each unit is written, the longest first."""
     singular: tuple[str, ...] = ()
-    """The same of one of them."""
+    """The same of one of them; of the style ``days``: the word for one day."""
     gap: str = ""
     """Between a number and its unit."""
     between: str = ""
-    """Between a unit and the next number."""
+    """Between a unit and the next number; of the style ``days``: between days and clock, where it is not ``days``."""
     zeros: bool = False
     """Whether units of zero are written."""
+    inner: int = 0
+    """Of the style ``units``: the least number of digits after the first unit."""
 
     @property
     def kind(self) -> Literal["integer", "number"]:
@@ -79,12 +87,16 @@ class DurationText:
         """An example."""
         if self.style == "units":
             return f"like {self.write(pd.Series([sum(map(_seconds, self.units))])).iloc[0]}"
-        return {"clock": "hours:minutes:seconds" if self.with_seconds else "hours:minutes", "days": "N days HH:MM:SS",
-                "iso": "ISO 8601 duration"}[self.style]  # fmt: skip
+        days = f"N{self.between or ' days '}HH:MM:SS" if self.with_seconds else "N days"
+        return {"clock": "hours:minutes:seconds" if self.with_seconds else "hours:minutes", "days": days,
+                "iso": "ISO 8601 duration", "lap": "minutes:seconds"}[self.style]  # fmt: skip
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """Seconds."""
-        read: Mapping[str, Callable[[str], float]] = {"clock": _clock, "days": _days, "iso": _iso, "units": _units}
+        days = _days if not self.between else partial(_marked_days, self.between)
+        read: Mapping[str, Callable[[str], float]] = {
+            "clock": _clock, "days": days, "iso": _iso, "units": _units, "lap": _lap,
+        }  # fmt: skip
         return pd.Series([read[self.style](str(text)) for text in texts], index=texts.index, dtype="float64")
 
     def write(self, values: pd.Series) -> pd.Series:
@@ -103,24 +115,37 @@ class DurationText:
             if number or self.zeros or (is_last and not parts):
                 word = self.singular[at] if number == 1 else unit
                 shown = f"{number:.{self.fraction}f}" if is_last and size == 1 else f"{number:.0f}"
+                shown = shown.zfill(self.inner) if parts else shown
                 parts.append(f"{shown}{self.gap}{word}")
         return ("-" if value < 0 else "") + self.between.join(parts)
 
     def _one(self, value: float) -> str:
         if self.style == "units":
             return self._in_units(value)
+        if self.style == "days" and not self.with_seconds:
+            days = round(value / DAY_SECONDS)
+            return f"{days} {self.singular[0] if self.singular and abs(days) == 1 else 'days'}"
         unit = 60.0 if self.style == "clock" and not self.with_seconds else 1.0
         size = round(round(abs(value) / unit, self.fraction if unit == 1.0 else 0) * unit, 6)
         minutes, seconds = divmod(size, 60)
         hours, minutes = divmod(int(minutes), 60)
         sign = "-" if value < 0 and size else ""
         second = f"{seconds:0{3 + self.fraction if self.fraction else 2}.{self.fraction}f}"
+        if self.style == "lap":
+            return f"{sign}{60 * hours + minutes:0{2 if self.padded else 1}d}:{second}"
         if self.style == "clock":
             start = f"{sign}{hours:0{2 if self.padded else 1}d}:{minutes:02d}"
             return f"{start}:{second}" if self.with_seconds else start
         days, hours = (0, hours) if self.style == "iso" and self.padded else divmod(hours, 24)
+        if self.style == "days" and self.between:
+            head = f"{days}{self.between}" if days or self.zeros else ""
+            return f"{sign}{head}{hours:0{2 if self.padded else 1}d}:{minutes:02d}:{second}"
         if self.style == "days":
             return f"{days} days {hours:02d}:{minutes:02d}:{second}" if not sign else str(pd.Timedelta(seconds=value))
+        if self.top:
+            minutes, days, hours = int(size // 60), 0, 0
+        if self.top == "S":
+            seconds, minutes = size, 0
         clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M")) if n)
         clock += f"{seconds:.{self.fraction}f}S" if seconds or not (days or clock) else ""
         return f"{sign}P{f'{days}D' if days else ''}{'T' + clock if clock else ''}"
@@ -132,6 +157,24 @@ def _clock(text: str) -> float:
         return np.nan
     sign, hours, minutes, seconds = found.groups(default="0")
     return (-1.0 if sign == "-" else 1.0) * (int(hours) * 3600 + int(minutes) * 60 + float(seconds)) + 0.0
+
+
+def _lap(text: str) -> float:
+    found = _LAP.fullmatch(text)
+    if found is None:
+        return np.nan
+    sign, minutes, seconds = found.groups()
+    return (-1.0 if sign else 1.0) * (int(minutes) * 60 + float(seconds)) + 0.0
+
+
+def _marked_days(mark: str, text: str) -> float:
+    """Seconds of ``6d 11:27:30`` or ``6-11:27:30``; days may be left out."""
+    found = _DAY_MARKS.fullmatch(text)
+    if found is None or found[3] not in (mark, None):
+        return np.nan
+    sign, days, _, hours, minutes, seconds = found.groups(default="0")
+    total = int(days) * DAY_SECONDS + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    return (-1.0 if sign == "-" else 1.0) * total + 0.0
 
 
 def _days(text: str) -> float:
@@ -164,6 +207,22 @@ def _seconds(unit: str) -> int:
     return UNIT_SECONDS.get(unit.lower().rstrip("."), 0)
 
 
+def marked_days_style(sample: pd.Series, fraction: int) -> DurationText | None:
+    """Days before a clock, as ``6d 11:27:30``, ``6.11:27:30`` and ``6-11:27:30``; None where these are none."""
+    parts = sample.str.extract(f"^{_DAY_MARKS.pattern}$")
+    marks = parts[2].dropna().unique()
+    if parts[3].isna().any() or len(marks) != 1:
+        return None
+    hours = parts[3]
+    return DurationText(
+        "days",
+        fraction=fraction,
+        padded=bool(hours.str.match("0").any()) or not bool((hours.str.len() == 1).any()),
+        between=str(marks[0]),
+        zeros=bool(parts[1].notna().all()),
+    )
+
+
 def unit_style(sample: pd.Series) -> DurationText | None:
     """Durations of two units or more, written as a sample writes them; None where these are none.
 
@@ -183,6 +242,7 @@ def unit_style(sample: pd.Series) -> DurationText | None:
     sizes = sorted({*plural, *single}, reverse=True)
     if len(sizes) < 2:
         return None
+    later = [number for text in sample for number, _, _ in PIECE.findall(text)[1:]]
     betweens = sample.str.extract(r"[^\W\d_]\.?([\s,]*)\d", expand=False).dropna()
     fractions = [len(number.partition(".")[2]) for number, _, _ in pieces]
     return DurationText(
@@ -193,14 +253,22 @@ def unit_style(sample: pd.Series) -> DurationText | None:
         gap=pieces[0][1],
         between=str(betweens.mode().iloc[0]) if len(betweens) else " ",
         zeros=all(len(PIECE.findall(text)) == len(sizes) for text in sample),
+        inner=2 if later and all(len(number.partition(".")[0]) == 2 for number in later) else 0,
     )
 
 
-_FRACTION, _COLON, _BARE, _MONTH, _NTH = "\1", "\2", "\3", "\4", "\5"  # for what strftime does not write itself
+_FRACTION, _COLON, _BARE, _MONTH, _NTH, _HALF = (
+    "\1",
+    "\2",
+    "\3",
+    "\4",
+    "\5",
+    "\6",
+)  # for what strftime does not write itself
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENDINGS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
 _LATER = frozenset(
-    {"lakhs", "months", "ordinal", "units", "singular", "gap", "between", "zeros"}
+    {"lakhs", "months", "ordinal", "units", "singular", "gap", "between", "zeros", "halves", "top", "inner", "dash"}
 )  # formats before had none
 
 
@@ -243,10 +311,12 @@ class NumberText:
     decimal: str = "."
     decimals: int | None = None
     """How many are always written; None: as many as the value needs."""
-    negative: Literal["-", "inner", "brackets"] = "-"
-    """Where the sign stands: before the currency, behind it, or as brackets around all."""
+    negative: Literal["-", "inner", "brackets", "last"] = "-"
+    """Where the sign stands: before the currency, behind it, as brackets around all, or at the end."""
     lakhs: bool = False
     """Whether the digits before the last three stand in groups of two, as in India: ``12,34,567``."""
+    dash: str = ""
+    """The sign of negative numbers, where it is not the hyphen."""
 
     @property
     def kind(self) -> Literal["integer", "number"]:
@@ -265,9 +335,9 @@ class NumberText:
         """The numbers that texts of exactly this form say."""
         found = texts.str.strip()
         fits = found.str.fullmatch(self._pattern())
-        minus = found.str.contains(r"[-−(]", regex=True)
         for literal in (self.prefix, self.suffix):
-            found = found.str.replace(literal, "", regex=False) if literal else found
+            found = found.str.replace(literal, "", n=1, regex=False) if literal else found
+        minus = found.str.contains(r"[-−(]", regex=True)
         found = found.str.replace(rf"[-−+()\s{BLANKS}]", "", regex=True)
         if self.thousands.strip():
             found = found.str.replace(self.thousands, "", regex=False)
@@ -290,6 +360,8 @@ class NumberText:
         body = rf"{digits}{fraction}"
         head, tail = re.escape(self.prefix), re.escape(self.suffix)
         signed = rf"[-+−]?{head}[-+−]?{body}{tail}"
+        if self.negative == "last":
+            return rf"\+?{head}{body}[-−]?{tail}[-−]?"
         return rf"{signed}|\({head}{body}{tail}\)" if self.negative == "brackets" else signed
 
     def _one(self, value: float) -> str:
@@ -305,11 +377,13 @@ class NumberText:
         text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.thousands)
         if value >= 0 or not re.search(r"[1-9]", text):
             return f"{self.prefix}{text}{self.suffix}"
-        if self.negative == "brackets":
-            return f"({self.prefix}{text}{self.suffix})"
-        return (
-            f"{self.prefix}-{text}{self.suffix}" if self.negative == "inner" else f"-{self.prefix}{text}{self.suffix}"
-        )
+        dash = self.dash or "-"
+        return {
+            "brackets": f"({self.prefix}{text}{self.suffix})",
+            "inner": f"{self.prefix}{dash}{text}{self.suffix}",
+            "last": f"{self.prefix}{text}{self.suffix}{dash}",
+            "-": f"{dash}{self.prefix}{text}{self.suffix}",
+        }[self.negative]
 
 
 def _in_lakhs(text: str) -> str:
@@ -339,6 +413,8 @@ class DateText:
     """The names of the twelve months in the language of the texts; empty for the usual English ones."""
     ordinal: bool = False
     """Whether days are written as ``1st``, ``2nd``."""
+    halves: tuple[str, ...] = ()
+    """How the halves of a day are written, such as ``a.m.`` and ``p.m.``; empty for ``AM`` and ``PM``."""
 
     @property
     def kind(self) -> Literal["datetime"]:
@@ -353,11 +429,13 @@ class DateText:
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """The moments in UTC."""
-        format_ = self.format.replace("%:z", "%z")
+        format_, texts = self.format.replace("%:z", "%z"), _plain_halves(texts, self.halves)
         if self.ordinal:
             texts = texts.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True)
         if self.months:
             format_, texts = format_.replace("%B", "%b"), self.in_english(texts)
+        if _DIGITS_ALONE.fullmatch(format_):  # a reader that took them for numbers has left zeros in front out
+            texts = texts.str.zfill(2 * format_.count("%") + 2 * format_.count("%Y") + format_.count("%j"))
         found = pd.to_datetime(texts, format=format_, errors="coerce", utc=True)
         return found.dt.tz_localize(None).astype("datetime64[us]")
 
@@ -383,6 +461,8 @@ class DateText:
             format_ = format_.replace("%d", f"%d{_NTH}")
         if self.months:
             format_ = re.sub("%[bB]", f"{_MONTH}%m", format_)
+        if self.halves:
+            format_ = format_.replace("%p", f"{_HALF}%p")
         texts = local.dt.strftime(format_).astype("str")
         texts = texts.str.replace(f"{_BARE}0?", "", regex=True)
         texts = texts.str.replace(f"{_MONTH}(\\d\\d)", lambda found: self.months[int(found[1]) - 1], regex=True)
@@ -390,11 +470,19 @@ class DateText:
             f"(\\d+){_NTH}", lambda found: found[1] + _ENDINGS.get(int(found[1]), "th"), regex=True
         )
         texts = texts.str.replace(rf"(\d\d){_COLON}", r":\1", regex=True)
+        texts = texts.str.replace(f"{_HALF}(AM|PM)", lambda found: self.halves[found[1] == "PM"], regex=True)
         if _FRACTION in format_:
             micro = values.astype("datetime64[us]").astype("int64") % 1_000_000
             digits = micro.astype(str).str.zfill(6).str[: self.fraction]
             texts = pd.Series([a.replace(_FRACTION, b) for a, b in zip(texts, digits, strict=True)], index=values.index)
         return pd.Series(texts, values.index, dtype="str")
+
+
+def _plain_halves(texts: pd.Series, halves: tuple[str, ...]) -> pd.Series:
+    """Texts with AM and PM for the halves of a day."""
+    for written, plain in zip(halves, ("AM", "PM"), strict=False):
+        texts = texts.str.replace(written, plain, regex=False)
+    return texts
 
 
 @dataclass(frozen=True)
@@ -409,6 +497,8 @@ class ClockText:
     format: str
     fraction: int = 0
     padded: bool = True
+    halves: tuple[str, ...] = ()
+    """As of `DateText`."""
 
     @property
     def kind(self) -> Literal["integer", "number"]:
@@ -422,16 +512,19 @@ class ClockText:
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """Seconds since midnight."""
-        found = pd.to_datetime("2000-01-01 " + texts, format=f"%Y-%m-%d {self.format}", errors="coerce")
+        found = pd.to_datetime(
+            "2000-01-01 " + _plain_halves(texts, self.halves), format=f"%Y-%m-%d {self.format}", errors="coerce"
+        )
         seconds: pd.Series = (found - pd.Timestamp("2000-01-01")).dt.total_seconds()
         return seconds
 
     def write(self, values: pd.Series) -> pd.Series:
         """Each time of day; beyond midnight the clock begins anew."""
         unit = 60.0 if "%S" not in self.format else 10.0**-self.fraction
-        seconds = np.floor(values.astype("float64") / unit + 1e-9) * unit % DAY_SECONDS
+        dust = 1e-3 if self.fraction else 1e-9  # of the division; a day has 8.64e10 microseconds
+        seconds = np.floor(values.astype("float64") / unit + dust) * unit % DAY_SECONDS
         moments = pd.Series(pd.to_timedelta(seconds.round(6), unit="s") + pd.Timestamp("2000-01-01"), values.index)
-        return DateText(self.format, fraction=self.fraction, padded=self.padded).write(moments)
+        return DateText(self.format, fraction=self.fraction, padded=self.padded, halves=self.halves).write(moments)
 
 
 _FORMATS: Mapping[str, type[Any]] = {

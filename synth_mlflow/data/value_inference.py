@@ -108,10 +108,14 @@ _UNITS = (
     "%|‰|°C|°F|°|kg|g|mg|t|lbs?|oz|km|m|cm|mm|mi|ft|in|km/h|mph|kW|kWh|MW|W|V|A|Hz|MHz|GHz|kB|KB|MB|GB|TB|ms|s|sec|"
     "k|K|M|bn|mn|Mio|Mrd|min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
 )
+_KNOWN_SUFFIX = rf"[{BLANKS}]?(?:{_UNITS}|{_CURRENCY})|,[-–]|/(?:5|10|20|100)"
+_ANY_SUFFIX = (
+    rf"[{BLANKS}]?[^\W\d_][^\d()]{{0,19}}|[{BLANKS}]?(?:{_CURRENCY})[^\w\s()-][^\d()]{{1,12}}|[★☆*+]|"
+    rf"[{BLANKS}]out of \d+(?: [a-z]+)?"
+)
 _NUMBER = re.compile(
     rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY})[{BLANKS}]?|)(?P<inner>[-+−]?)"
-    rf"(?P<digits>\d[\d.,'’{BLANKS}]*\d|\d)(?P<suffix>[{BLANKS}]?(?:{_UNITS}|{_CURRENCY})|[{BLANKS}][A-Za-z/²³]{{1,12}}|)"
-    r"(?P<close>\))?"
+    rf"(?P<digits>\d[\d.,'’{BLANKS}]*\d|\d)(?P<suffix>{_KNOWN_SUFFIX}|{_ANY_SUFFIX}|)(?P<close>\))?(?P<last>[-−])?"
 )
 
 
@@ -129,20 +133,24 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     if prefix is None or suffix is None or (parts["digits"].str.match(r"0\d").any()):
         return None, None
     decimals_shown = bool(parts["digits"].str.contains(r"[.,]", regex=True).any())
-    if suffix and not re.fullmatch(rf"[{BLANKS}]?(?:{_UNITS}|{_CURRENCY})", suffix) and not decimals_shown:
+    if suffix and not re.fullmatch(_KNOWN_SUFFIX, suffix) and not decimals_shown:
         return None, None  # `12 abc` may be a code
     marks = _marks(parts["digits"])
     if marks is None:
         return None, None
     thousands, decimal, other = marks
-    if not (prefix or suffix or thousands or decimal == "," or decimals_shown):
+    is_marked = bool((parts["close"].ne("") | parts["last"].ne("")).any())
+    if not (prefix or suffix or thousands or decimal == "," or decimals_shown or is_marked):
         return None, None
     n_decimals = _decimals(parts["digits"], decimal)
     lakhs = bool(thousands) and not parts["digits"].str.fullmatch(_grouped(thousands, decimal)).all()
-    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs)
+    dash = "−" if parts[["outer", "inner", "last"]].isin(["−"]).any(axis=None) else ""
+    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs, dash)
     if other is None:
         return made, None
-    return made, NumberText(prefix, suffix, *other, _decimals(parts["digits"], other[1]), _negative(parts))
+    return made, replace(
+        made, thousands=other[0], decimal=other[1], decimals=_decimals(parts["digits"], other[1]), lakhs=False
+    )
 
 
 def number_text(example: str, sample: pd.Series) -> NumberText | None:
@@ -151,9 +159,7 @@ def number_text(example: str, sample: pd.Series) -> NumberText | None:
     if made is None:
         return None
     body = sample.str.extract(r"(\d[\d.,'’\s]*)", expand=False).str.strip().dropna()
-    return NumberText(
-        made.prefix, made.suffix, made.thousands, made.decimal, _decimals(body, made.decimal), made.negative, made.lakhs
-    )
+    return replace(made, decimals=_decimals(body, made.decimal))
 
 
 def _only(values: pd.Series) -> str | None:
@@ -207,7 +213,9 @@ def _decimals(digits: pd.Series, decimal: str) -> int | None:
     return int(counts[0]) if len(counts) == 1 else None
 
 
-def _negative(parts: pd.DataFrame) -> Literal["-", "inner", "brackets"]:
+def _negative(parts: pd.DataFrame) -> Literal["-", "inner", "brackets", "last"]:
+    if parts["last"].ne("").any():
+        return "last"
     if (parts["open"] == "(").any():
         return "brackets"
     return "inner" if parts["inner"].isin(["-", "−"]).any() and parts["prefix"].ne("").all() else "-"
@@ -226,7 +234,8 @@ _ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT")
 _CODES = {
     "%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}", "%y": r"\d{2}", "%b": r"[A-Za-z]{3}", "%B": r"[A-Za-z]{3,9}",
     "%a": r"[A-Za-z]{3}", "%A": r"[A-Za-z]{6,9}", "%H": r"\d{1,2}", "%M": r"\d{2}", "%S": r"\d{2}", "%f": r"\d{1,9}",
-    "%I": r"\d{1,2}", "%p": r"[AaPp][Mm]", "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}",
+    "%I": r"\d{1,2}", "%p": r"[AaPp]\.?\s?[Mm]\.?", "%j": r"\d{3}", "%%": "%",
+    "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}",
 }  # fmt: skip
 _COMMON_ZONES = (
     "Europe/London", "Europe/Berlin", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
@@ -248,7 +257,9 @@ def date_formats(sample: pd.Series) -> list[DateText]:
     first = str(plain.iloc[0])
     fits = [each for each in _candidates(first) if _pattern(each).fullmatch(first)]
     fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
-    words = DateText("", months=months, ordinal=ordinal)
+    if not fits:
+        fits = [each for each in composed(first) if plain.str.fullmatch(_pattern(each).pattern).all()]
+    words = DateText("", months=months, ordinal=ordinal, halves=halves_of(plain))
     found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
     faithful = [each for each in found if (each.write(each.parse(sample)) == sample).mean() > 0.5]
     return _without_twins(faithful or found)
@@ -268,6 +279,92 @@ def date_text(format_: str, sample: pd.Series) -> DateText | None:
     """A format that somebody named, with the padding, fraction and zone of a sample; None if it does not read them."""
     words, _, zone = format_.partition(" zone ")
     return _fitted(words, sample, zone, words=DateText("", months=month_names(sample)))
+
+
+_PART = re.compile(
+    r"(?P<clock>(?<![\d:])\d{1,2}:\d{2}(?!\d)(?::\d{2}(?!\d)(?:[.,]\d{1,9})?)?)(?P<half>\s?[AaPp]\.?\s?[Mm]\b\.?)?"
+    r"|(?P<offset>(?<![\d/.-])[+-]\d{2}:?\d{2}(?![\d:-]))|(?P<word>[^\W\d_]+)|(?P<number>\d+)|(?P<other>.)"
+)
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WORD_CODES = {
+    **dict.fromkeys((name[:3].lower() for name in _WEEKDAYS), "%a"),
+    **dict.fromkeys((name.lower() for name in _WEEKDAYS), "%A"),
+    **{name.lower(): "%b" if len(name) == 3 else "%B" for name in _STANDARD},
+}
+_COMPACT = {
+    (6,): ("%Y%m", "%m%Y"), (8,): ("%Y%m%d", "%d%m%Y", "%m%d%Y"), (8, 6): ("%Y%m%d %H%M%S",), (8, 4): ("%Y%m%d %H%M",),
+    (12,): ("%Y%m%d%H%M",), (14,): ("%Y%m%d%H%M%S",), (4, 3): ("%Y %j",), (7,): ("%Y%j",),
+}  # fmt: skip
+COMPACT_YEARS = (1850, 2150)  # of dates without a mark between their parts: other codes have digits as well
+
+
+def composed(text: str) -> list[str]:
+    """Formats made of the parts of a date: its clock, offset, names, and its numbers in the orders that are usual.
+
+    All other characters stand as they are.
+
+    >>> composed("19.05.2021, 08:29 Uhr"), composed("20210519T082939Z")
+    (['%d.%m.%Y, %H:%M Uhr', '%m.%d.%Y, %H:%M Uhr'], ['%Y%m%dT%H%M%SZ'])
+    """
+    parts, numbers, has_month, has_clock, has_word = list[str](), list[str](), False, False, False
+    for found in _PART.finditer(text):
+        kind, part = str(found.lastgroup), found[0]
+        if found["clock"]:
+            has_clock, code = True, _clock_code(found["clock"], found["half"])
+        elif kind == "offset":
+            code = "%:z" if ":" in part else "%z"
+        elif kind == "number":
+            numbers, code = [*numbers, part], "%s"
+        else:
+            code = _WORD_CODES.get(part.lower(), part.replace("%", "%%"))
+            has_month |= code in {"%b", "%B"}
+            has_word |= kind == "word"
+        parts.append(code)
+    if has_word and not (has_month or has_clock or len(numbers) > 2 or {len(each) for each in numbers} & {8}):
+        return []  # such as 2024Q1, or a number after a year
+    made = [_with_numbers(parts, order) for order in _orders(numbers, has_month, has_clock)]
+    made += [each.replace("%b", "%B") for each in made if re.search(r"\bmay\b", text, re.IGNORECASE)]
+    return [each for each in made if len(set(codes := re.findall("%:?[A-Za-z]", each))) == len(codes)]
+
+
+def _clock_code(clock: str, half: str | None) -> str:
+    seconds, fraction = clock.count(":") == 2, re.search("[.,]", clock)
+    code = f"{'%I' if half else '%H'}:%M{':%S' if seconds else ''}{fraction[0] + '%f' if fraction else ''}"
+    return code if half is None else f"{code}{' ' if half[0].isspace() else ''}%p"
+
+
+def _orders(numbers: Sequence[str], has_month: bool, has_clock: bool) -> list[str]:
+    """The codes of the numbers beside a clock and names, in each usual order."""
+    lengths = tuple(map(len, numbers))
+    if not has_month and (lengths[:1] if has_clock else lengths) in _COMPACT and len(lengths) <= 2:
+        return [] if has_clock and len(lengths) > 1 else list(_COMPACT[lengths])
+    if has_month:
+        usual = {2: ("%d %Y", "%Y %d", "%d %y"), 1: ("%Y",)}
+    else:
+        usual = {3: ("%Y %m %d", "%d %m %Y", "%m %d %Y"), 2: ("%Y %m", "%m %Y")} if 4 in lengths else {}
+    sizes = {"%Y": (4,), "%y": (2,), "%d": (1, 2), "%m": (1, 2)}
+    orders = usual.get(len(numbers), ())
+    return [each for each in orders if all(n in sizes[code] for code, n in zip(each.split(), lengths, strict=True))]
+
+
+def _with_numbers(parts: Sequence[str], order: str) -> str:
+    codes = iter(order.split())
+    return "".join(next(codes) if part == "%s" else part for part in parts)
+
+
+def halves_of(sample: pd.Series) -> tuple[str, ...]:
+    """How texts write the halves of a day; empty where they say AM and PM or nothing.
+
+    >>> halves_of(pd.Series(["08:29 a.m.", "3:10 p.m."])), halves_of(pd.Series(["08:29 AM"]))
+    (('a.m.', 'p.m.'), ())
+    """
+    found = sample.str.extract(r"\d\s?([AaPp]\.?\s?[Mm]\b\.?)", expand=False)
+    if found.isna().any() or found.isin(["AM", "PM"]).all():
+        return ()
+    usual = str(found.mode().iloc[0])
+    pair = [re.sub("[ap]", letter, usual, flags=re.IGNORECASE) for letter in ("a", "p")]
+    pair = [half.upper() if usual.isupper() else half for half in pair]
+    return tuple(pair) if found.isin(pair).all() else ()
 
 
 def _candidates(text: str) -> Sequence[str]:
@@ -301,7 +398,7 @@ def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText)
     """The format with what the texts show; ``words`` says in which language and with which endings they are."""
     digits = 0
     if "%f" in format_:
-        digits = int(min(sample.str.extract(r"\.(\d+)", expand=False).str.len().max(), 6))
+        digits = int(min(sample.str.extract(r":\d\d[.,](\d+)", expand=False).str.len().max(), 6))
     found = replace(words, format=format_, fraction=digits, zone=zone)
     values = found.parse(sample)
     if values.isna().any():
@@ -317,7 +414,7 @@ def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText)
 
 def _zone(sample: pd.Series, values: pd.Series) -> str:
     """The zone whose clocks have the offsets of the texts; empty if there is none."""
-    offsets = sample.str.extract(r"([+-]\d{2}:?\d{2})$", expand=False).str.replace(":", "")
+    offsets = sample.str.extract(r"^.*([+-]\d{2}:?\d{2})(?!\d)", expand=False).str.replace(":", "")
     if offsets.nunique() == 1:
         only = str(offsets.iloc[0])
         return "UTC" if only == "+0000" else f"{only[:3]}:{only[3:]}"

@@ -56,7 +56,7 @@ def _role(column: pd.Series, kind: Kind, target: str, known: schema.Role | None)
 
 MAX_FORMS = 200  # distinct patterns that are kept; the commonest ones
 MAX_STEPS = 3  # draws of a public form that find few new values; then it is a form like any other
-MIN_HEX_LENGTH = 8  # shorter values made of a to f and digits may be words
+SATURATED = 10  # times that each letter of a column occurs on average, so that others do not belong to it
 _HEX = "0123456789abcdef"
 
 
@@ -86,7 +86,7 @@ class Identifiers:
         texts = [str(value) for value in (present if is_text else present.astype("int64"))]
         forms = _forms(texts)
         weights = np.array(list(forms.values()), dtype=float)
-        public = known_form(present) if is_text else ""
+        public = known_form(present if is_text else present.astype("int64"))
         counts = present.value_counts()
         return cls(
             str(column.name),
@@ -162,7 +162,8 @@ def _roomier(pattern: tuple[str, ...], step: int) -> tuple[str, ...]:
     """A pattern with more room: first digits that all members share become free, then digits are added."""
     if step == 0:
         return pattern
-    freed = tuple(_alphabet(a, False, False, at) if a.isdigit() and len(a) == 1 else a for at, a in enumerate(pattern))
+    freed = tuple((string.digits if at else string.digits[1:]) if a.isdigit() and len(a) == 1 else a
+                  for at, a in enumerate(pattern))  # fmt: skip
     end = max((at + 1 for at, alphabet in enumerate(freed) if len(alphabet) > 1), default=len(freed))
     return (*freed[:end], *([string.digits] * (step - 1)), *freed[end:])
 
@@ -178,11 +179,20 @@ def _forms(texts: list[str]) -> Counter[tuple[str, ...]]:
     for text in texts:
         by_length.setdefault(len(text), []).append(text)
     prefix = _common_prefix(texts)
-    hexadecimal = _is_hexadecimal(texts)
+    shared = {
+        length: [_shared(group, at) or at < len(prefix) for at in range(length)] for length, group in by_length.items()
+    }
+    varied = "".join(c for text in texts for c, is_shared in zip(text, shared[len(text)], strict=True) if not is_shared)
+    letters = _letters(varied, any(_is_mixed(group, at) for n, group in by_length.items() for at in range(n)))
     forms: Counter[tuple[str, ...]] = Counter()
     for length, group in by_length.items():
-        shared = [_shared(group, at) or at < len(prefix) for at in range(length)]
-        forms.update(tuple(map(_alphabet, text, shared, [hexadecimal] * length, range(length))) for text in group)
+        forms.update(
+            tuple(
+                _alphabet(c, is_shared, at, letters)
+                for at, (c, is_shared) in enumerate(zip(text, shared[length], strict=True))
+            )
+            for text in group
+        )
     return Counter(dict(forms.most_common(MAX_FORMS)))
 
 
@@ -196,17 +206,44 @@ def _common_prefix(texts: list[str]) -> str:
     return first[: same.index(False) if False in same else len(same)]
 
 
-def _is_hexadecimal(texts: list[str]) -> bool:
-    letters = {character for text in texts for character in text if character.isalnum()}
-    is_long = min(map(len, texts)) >= MIN_HEX_LENGTH
-    return is_long and letters <= set(_HEX) and bool(letters & set("abcdef"))
+@dataclass(frozen=True)
+class _Letters:
+    """The letters that a column has where its values differ."""
+
+    lower: str
+    upper: str
+    hexadecimal: str = ""
+    """Digits and letters that stand in each other's place, if these are hexadecimal numbers."""
 
 
-def _alphabet(character: str, shared: bool, hexadecimal: bool, at: int) -> str:
+def _is_mixed(group: list[str], at: int) -> bool:
+    """Whether digits and letters stand in each other's place."""
+    characters = {text[at] for text in group}
+    return any(map(str.isdigit, characters)) and any(map(str.isalpha, characters))
+
+
+def _letters(characters: str, is_mixed: bool) -> _Letters:
+    lower, upper = (_used(characters, alphabet) for alphabet in (string.ascii_lowercase, string.ascii_uppercase))
+    used = {lower, upper} - {""}
+    for alphabet in (_HEX, _HEX.upper()):
+        n_letters = sum(map(characters.count, alphabet[10:]))
+        is_only = all(set(letters) <= set(alphabet) for letters in used)
+        if is_mixed and used and is_only and n_letters >= SATURATED:
+            return _Letters(lower, upper, alphabet)
+    return _Letters(lower, upper)
+
+
+def _used(characters: str, alphabet: str) -> str:
+    """The letters of an alphabet that occur, if they occur so often that others would have as well; else all."""
+    found = "".join(letter for letter in alphabet if letter in characters)
+    return found if sum(map(characters.count, found)) >= SATURATED * len(found) else alphabet
+
+
+def _alphabet(character: str, shared: bool, at: int, letters: _Letters) -> str:
     if shared or not (character.isascii() and character.isalnum()):
         return character
-    if hexadecimal:
-        return _HEX
+    if letters.hexadecimal:
+        return letters.hexadecimal
     if character.isdigit():
         return string.digits if at else string.digits[1:]  # no whole number starts with 0
-    return string.ascii_lowercase if character.islower() else string.ascii_uppercase
+    return letters.lower if character.islower() else letters.upper

@@ -24,7 +24,7 @@ import pandas as pd
 from ..data.value_formats import ValueFormat, format_as_json, format_from_json
 from .raw_embedding import with_vectors
 from .raw_estimator import answer, class_scores, gives_probabilities, named, number_scores
-from .raw_values import booleans_of, moments_of, numbers_of, plain, texts_of, whole_numbers_of
+from .raw_values import booleans_of, moments_of, numbers_of, plain, texts_of, whole_numbers_of, without_words
 
 MODEL_FILE = "model.txt"
 COLUMNS_FILE = "columns.json"
@@ -62,7 +62,7 @@ class RawColumn:
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype(object).infer_objects()
         if self.words:
-            values = values.mask(values.isin(self.words))
+            values = without_words(values, self.words)
         if self.kind == "string":
             return self._texts(values)
         readers = {"datetime": moments_of, "boolean": booleans_of, "integer": whole_numbers_of}

@@ -12,11 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.value_formats import ValueFormat, over_distinct
+from ..data.value_formats import DurationText, ValueFormat, over_distinct
 
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 """Words that stand for a missing number, boolean or date, in lower case; in a text column they are texts."""
 BOOLEANS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+def without_words(values: pd.Series, words: Collection[str]) -> pd.Series:
+    """The values without those that stand for missing ones, be they texts or numbers."""
+    is_word = values.isin(words)
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        is_word = values.isin(pd.to_numeric(pd.Series(list(words)), errors="coerce").dropna())
+        values = values.astype("float64") if is_word.any() and values.dtype.kind in "iu" else values
+    return values.mask(is_word)
 
 
 def texts_of(values: pd.Series, known: Collection[str], by_number: Mapping[float, str]) -> pd.Series:
@@ -47,6 +56,8 @@ def texts_of(values: pd.Series, known: Collection[str], by_number: Mapping[float
 def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:
     """Numbers as float64, NaN where missing; times of day and durations are seconds.
 
+    Numbers in a column of days and clocks, as ``timedelta`` is written, are milliseconds: so pandas writes it to JSON.
+
     Parameters
     ----------
     values : Series
@@ -59,6 +70,8 @@ def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Seri
         If a value is no number.
     """
     if pd.api.types.is_numeric_dtype(values.dtype):
+        if isinstance(format_, DurationText) and format_.style == "days" and format_.with_seconds:
+            values = values / 1000
         return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         seconds: pd.Series = values.dt.total_seconds()

@@ -96,3 +96,12 @@ def test_few_whole_numbers_may_name_classes(tmp_path: Path, name: str, values: o
     found = propose(tmp_path / "t.csv", name)
     assert found.task == task and found.class_codes.startswith(said)
     assert (found.class_codes in facts_as_text(found, "t", "t.csv")) and bool(said) == bool(found.class_codes)
+
+
+def test_a_column_that_says_the_target_is_left_out_unless_a_person_keeps_it(tmp_path: Path) -> None:
+    wage = np.random.default_rng(0).lognormal(3, 1, 300).round(2)
+    rows = pd.DataFrame({"age": np.arange(300) % 50, "wage": wage, "lwage": np.log(wage)})
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    told = facts_as_text(propose(tmp_path / "t.csv", "lwage"), "t", "t.csv")
+    assert "# wage: it says the target 'lwage' of every row" in told
+    assert "  wage: {role: ignored}  # or: {role: number}" in told

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.data.identifier_forms import fresh, iban_digits, known_form
+from synth_mlflow.data.column_inference import ColumnFacts
+from synth_mlflow.data.identifier_forms import are_of_form, fresh, iban_digits, known_form
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present, role_of
-from synth_mlflow.data.schema_inference import ReadTable, detail_of, infer_table, refuse_open_questions
+from synth_mlflow.data.schema_inference import RawTable, ReadTable, detail_of, infer_table, refuse_open_questions
 from synth_mlflow.data.tables import raw_table
 from synth_mlflow.data.text_forms import PLAIN
 from synth_mlflow.data.value_inference import date_formats
@@ -35,6 +36,13 @@ def read(folder: Path, cells: list[str], rule: ColumnRule | None = None, *, name
         (DAYS, "can be read as %d/%m/%Y and as %m/%d/%Y", ('format: "%d/%m/%Y"', 'format: "%m/%d/%Y"')),
         ([*NUMBERS, "-", "n.a."], r"200 of 202 cells .* are numbers", ('missing: ["-", "n.a."]', "role: category")),
         ([f"{n},000" for n in range(100, 200)], "can be read as 100,000 and as 100", ('format: "1,234"',)),
+        (
+            [*map(str, range(9))] * 20 + ["?"] * 9,
+            r"180 of 189 cells .* are numbers",
+            ('missing: ["?"]', "role: category"),
+        ),
+        ([f"{n}.{n % 9}50" for n in range(1, 99)] + ["987"] * 9, "read as 1,150 and as 1.15", ('format: "1.234.567"',)),
+        ([f"POINT ({n}.5 {n}.25)" for n in range(99)], "several numbers in each cell", ("role: ignored",)),
         ([*(f"2024-01-{n:02d}" for n in range(1, 29)), *(f"{n:02d}.01.2023" for n in range(1, 29))], "of 2 forms", ()),
     ],
 )
@@ -67,6 +75,59 @@ def test_the_target_in_disguise_is_asked_and_an_answer_ends_it(tmp_path):
     assert "says the target 'y' of every row" in question.found
     assert read(tmp_path, cells, ColumnRule(role="ignored")).rows.columns.tolist() == ["y"]
     assert not read(tmp_path, cells, ColumnRule(role="category")).questions
+
+
+IS_YES = RNG.random(300) < 0.3
+AMOUNT = RNG.lognormal(3, 1, 300).round(2)
+
+
+def asked_of(column, y, *, is_classification: bool, **others) -> list[str]:
+    frame = pd.DataFrame({"z": column, **others, "y": y, "noise": RNG.normal(size=300)})
+    raw = RawTable({name: frame[name] for name in frame})
+    return [one.column for one in infer_table(raw, Wishes("y", is_classification)).questions]
+
+
+@pytest.mark.parametrize(
+    ("column", "is_asked"),
+    [
+        (np.where(IS_YES, AMOUNT + 1, 0), True),
+        (pd.Series(AMOUNT).where(IS_YES), True),
+        (pd.Series(pd.Timestamp("2024-01-01") + pd.to_timedelta(AMOUNT // 1, "D")).where(IS_YES), True),
+        (pd.Series(np.where(IS_YES, "d", "p")).where(AMOUNT > 8), True),
+        ([f"{'d' if yes else 'e'}{n % 6}" for n, yes in enumerate(IS_YES)], True),
+        (np.where(RNG.random(300) < 0.05, 7, np.where(IS_YES, AMOUNT + 1, 0)), False),
+        ([f"{'d' if yes else 'e'}{n}" for n, yes in enumerate(IS_YES)], False),
+        ([f"{'d' if yes else 'e'}{n % 30}" for n, yes in enumerate(IS_YES)], False),
+        (pd.Series(np.where(IS_YES, "d", "p")).where(AMOUNT > 40), False),
+    ],
+)
+def test_what_says_the_class_by_a_threshold_a_gap_or_finer_groups_is_asked(column, is_asked):
+    found = asked_of(column, np.where(IS_YES, "yes", "no"), is_classification=True)
+    assert found == ["z"] * is_asked
+
+
+@pytest.mark.parametrize(
+    ("column", "is_asked"),
+    [
+        (np.log(AMOUNT).round(2), True),
+        (pd.Series(AMOUNT).rank(), True),
+        (-(AMOUNT**2), True),
+        ((AMOUNT / 10).round(), True),
+        (pd.cut(AMOUNT, [0, 10, 20, 40, 1e9]).astype(str), True),
+        (pd.Series(AMOUNT * 2).where(AMOUNT > 5), True),
+        (AMOUNT + RNG.normal(0, 0.5, 300), False),
+        ((AMOUNT > 20).astype(int), False),
+    ],
+)
+def test_what_orders_rows_as_a_number_does_is_asked(column, is_asked):
+    assert asked_of(column, AMOUNT, is_classification=False) == ["z"] * is_asked
+
+
+def test_two_columns_whose_sum_is_the_target_are_asked():
+    part = RNG.integers(0, 90, 300)
+    other = RNG.integers(0, 900, 300)
+    assert asked_of(part, part + other, is_classification=False, w=other) == ["z", "w"]
+    assert not asked_of(part, part + other + RNG.integers(0, 2, 300), is_classification=False, w=other)
 
 
 @pytest.mark.parametrize(
@@ -139,13 +200,90 @@ def test_offsets_that_change_with_the_season_name_their_zone():
     [
         ("e-mail", "ann.b@shop.example"), ("UUID", "0b0fdc1c-4b1e-4f0e-9c39-1f4cf1a5ea5d"), ("IPv4", "192.168.4.17"),
         ("IBAN", "GB82 WEST 1234 5698 7654 32"), ("phone", "+49 170 1234567"), ("IPv6", "2001:db8::8a2e:370:7334"),
+        ("IPv4", "10.2.3.0/24"), ("MAC", "E6:87:24:84:07:55"),
     ],
 )  # fmt: skip
 def test_public_forms_are_known_and_made_afresh(name, value):
     assert known_form(pd.Series([value])) == name
     made = fresh(name, [value], 50, np.random.default_rng(0))
     assert known_form(pd.Series(made)) == name and value not in made
+    assert all(are_of_form(name, pd.Series([text])) for text in made)
     assert name != "IBAN" or all(iban_digits(text) == text[2:4] for text in made)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ISIN", "US0378331005"), ("EAN", "4006381333931"), ("card", "4539 1488 0343 6467")]
+)
+def test_forms_with_a_check_digit_are_known_from_a_few_values_on(name, value):
+    assert not known_form(pd.Series([value]))
+    made = fresh(name, [value], 50, np.random.default_rng(0))
+    assert known_form(pd.Series(made)) == name and value not in made
+    wrong = [f"{text[:-1]}{(int(text[-1]) + 1) % 10}" for text in made]
+    assert not known_form(pd.Series(wrong))
+
+
+MOMENTS = pd.Series(pd.date_range("2021-03-04 05:06:07", periods=120, freq="211h7min"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "role"),
+    [
+        ([f"{m:%d.%m.%Y, %H:%M} Uhr" for m in MOMENTS], "datetime"),
+        ([f"{m:%B %d, %Y at %I:%M %p}" for m in MOMENTS], "datetime"),
+        ([f"{m:%a %b %d %H:%M:%S} +0000 {m:%Y}" for m in MOMENTS], "datetime"),
+        ([f"{m:%Y-%m-%d %H:%M:%S},{n:03d}" for n, m in enumerate(MOMENTS)], "datetime"),
+        ([f"{m:%Y%m%dT%H%M%SZ}" for m in MOMENTS], "datetime"),
+        ([f"{m:%d%m%Y}" for m in MOMENTS], "datetime"),
+        ([f"{m:%Y-%j}" for m in MOMENTS], "datetime"),
+        ([f"{m.day}. {m.month}. {m.year}" for m in MOMENTS], "datetime"),
+        ([f"{m:%d/%m/%Y %I:%M} {'a' if m.hour < 12 else 'p'}.m." for m in MOMENTS], "datetime"),
+        ([f"{m:%I:%M}{'am' if m.hour < 12 else 'pm'}" for m in MOMENTS], "time of day"),
+        ([f"{m:%H:%M:%S}+01:00" for m in MOMENTS], "time of day"),
+        ([f"{m:%H:%M:%S}.{7 * n % 1000:03d}" for n, m in enumerate(MOMENTS)], "time of day"),
+        ([f"{n // 9}:{7 * n % 60:02d}.{n:03d}" for n in range(120)], "duration"),
+        ([f"{n // 9}d {n % 24:02d}:{7 * n % 60:02d}:00" for n in range(120)], "duration"),
+        ([f"{n // 9}.{n % 24:02d}:{7 * n % 60:02d}:00" for n in range(120)], "duration"),
+        ([f"{n} day{'s' if n != 1 else ''}" for n in range(120)], "duration"),
+        ([f"PT{60 + n}M" for n in range(120)], "duration"),
+        ([f"{n // 60}h {n % 60:02d}m" for n in range(120)], "duration"),
+        ([f"1.{100 + n},50{'-' if n % 3 else ''}" for n in range(120)], "number"),
+        ([f"−{n}.5" if n % 3 else f"{n}.5" for n in range(120)], "number"),
+        ([f"{n}.50 €/day" for n in range(120)], "number"),
+        ([f"{n},-" for n in range(100, 220)], "number"),
+    ],
+)  # fmt: skip
+def test_texts_of_rarer_forms_are_values_and_come_back(tmp_path, cells, role):
+    found = read(tmp_path, cells)
+    assert not found.questions and found.table.columns[0].role == role
+    assert list(present(found.rows, found.table.schema)["x"]) == cells
+    assert TableSchema.from_json(json.loads(json.dumps(found.table.to_json()))) == found.table
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"20{20 + n % 4}Q{1 + n // 4 % 4}" for n in range(120)],
+        [f"2021-{n:04d}" for n in range(1, 121)],
+        [f"00:{n // 10}{n % 10}:1a:2b:3c:4{n % 7}" for n in range(100)],
+        [f"v{n // 20}.{n % 20}" for n in range(120)],
+        ["10:20-11:40", "11:00-12:15", *(f"{8 + n % 9}:{n % 60:02d}-18:00" for n in range(100))],
+    ],
+)
+def test_texts_with_the_marks_of_dates_and_times_stay_texts(tmp_path, cells):
+    found = read(tmp_path, cells)
+    assert not found.questions and found.table.schema.kinds["x"] == "string"
+
+
+def test_a_number_of_nines_far_beyond_all_others_is_named_and_may_be_declared(tmp_path):
+    cells = [*map(str, range(100)), *["-999"] * 20]
+    assert (
+        "-999 in 20 rows: if it means missing, say `missing: [-999]`" in read(tmp_path, cells).table.columns[0].detail
+    )
+    pd.DataFrame({"x": list(map(int, cells)), "y": ["yes", "no"] * 60}).to_parquet(tmp_path / "a.parquet")
+    rules = {"x": ColumnRule(missing=tuple(ColumnFacts(missing=[-999]).missing))}
+    assert read(tmp_path, cells, rules["x"]).table.columns[0].missing == 20
+    typed = infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y", rules=rules))
+    assert typed.table.columns[0].missing == 20 and typed.rows["x"].max() == 99
 
 
 @pytest.mark.slow
@@ -187,6 +325,11 @@ def test_texts_of_other_languages_and_units_are_values_and_come_back(tmp_path, c
             "'00/00/0000' (5)",
         ),
         ([f"{n}.5{'KB' if n % 2 else 'MB'}" for n in range(100)], "numbers with different units"),
+        (
+            [f"{1 + n % 12:02d}/{13 + n % 15}/2020 10:{n % 60:02d}" for n in range(95)]
+            + [f"03/1{n}/2020" for n in range(3, 8)],
+            "dates of 2 forms",
+        ),
         ([f"4{n % 10}.{n:03d},8.{n:03d}" for n in range(100)], "several numbers in each cell"),
     ],
 )

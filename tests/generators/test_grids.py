@@ -15,9 +15,11 @@ from synth_mlflow.data.grids import (
     ClockNumbers,
     DateNumbers,
     Lattice,
+    MomentNumbers,
     Monthly,
     Weekdays,
     Wide,
+    YearDayNumbers,
     moments_grid,
     whole_numbers_grid,
 )
@@ -66,6 +68,10 @@ def test_days_by_hand(grid: Any, value: str, place: int) -> None:
     [
         (DateNumbers(has_day=True), [20240228, 19991231], [20240229, 20000101]),
         (DateNumbers(has_day=False), [202412, 196912], [202501, 197001]),
+        (MomentNumbers(2), [2024022823, 1969123123], [2024022900, 1970010100]),
+        (MomentNumbers(4), [202402282359], [202402290000]),
+        (MomentNumbers(6), [20240228235959, 19991231000059], [20240229000000, 19991231000100]),
+        (YearDayNumbers(), [2024366, 2023059], [2025001, 2023060]),
         (ClockNumbers(), [59, 1359, 2359], [100, 1400, 2400]),
         (Lattice(100, 99), [199], [299]),
     ],

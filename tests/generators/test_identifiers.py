@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_mlflow.data.identifier_forms import ean_digit
 from synth_mlflow.generators._identifiers import Identifiers, roles_of
 
 
@@ -16,6 +17,9 @@ from synth_mlflow.generators._identifiers import Identifiers, roles_of
         ([f"{i * 7919:016x}" for i in range(10**9, 10**9 + 100)], r"[0-9a-f]{16}"),
         ([f"u{i}@mail.org" for i in range(100)], r"u\d+@mail\.org"),
         ([f"{chr(65 + i % 26)}{i:03d}" for i in range(100)], r"[A-Z]\d{3}"),
+        ([f"#{i * 7919 % 16**6:06x}" for i in range(500, 600)], r"#[0-9a-f]{6}"),
+        ([f"{100 + i}x{7 * i + 800}" for i in range(100)], r"\d+x\d+"),
+        ([f"{chr(65 + i % 5)}{i:02d}.{i % 7}" for i in range(100)], r"[A-E]\d{2}\.\d"),
     ],
 )
 def test_fresh_values_have_the_form_of_the_old_ones(values: list[str], form: str) -> None:
@@ -46,6 +50,13 @@ def test_missing_identifiers_stay_missing() -> None:
         (pd.Series(np.random.default_rng(0).integers(0, 10**6, 100)).drop_duplicates(), "number"),
         (pd.Series(np.random.default_rng(0).normal(size=100)), "number"),
         (pd.Series(["a", "b"] * 50, dtype="str"), "category"),
+        (pd.Series([f"{i:04d} {i:04d} {i:04d} {i:04d}" for i in range(100)], dtype="str"), "identifier"),
+        (pd.Series([f"https://shop.example/{'a' * 50}/{i}" for i in range(100)], dtype="str"), "identifier"),
+        (
+            pd.Series([int(f"{400_638_133_000 + i}{ean_digit(str(400_638_133_000 + i))}") for i in range(0, 700, 7)]),
+            "identifier",
+        ),
+        (pd.Series(range(10**18, 10**18 + 10**11, 10**9)), "number"),
         (pd.Series([f"{i:x}z" for i in range(100)], dtype="str"), "identifier"),
         (pd.Series([f"we saw {i} of them today" for i in range(100)], dtype="str"), "text"),
         (pd.Series([None] * 100, dtype="str"), "constant"),
