@@ -43,6 +43,7 @@ from synth_mlflow.llm.prompt import Prompt, PromptFile
 from synth_mlflow.llm.relabel import RULES, TEXT, Disagreement, Relabeller
 from synth_mlflow.llm.settings import Settings
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.embeddings import embedding_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.prompts import recorded_prompt, registered_prompt
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
@@ -242,7 +243,9 @@ class _Work:
     def accepted(self, rows: int, earlier: Mapping[str, pd.DataFrame]) -> AcceptedRows:
         """No rows yet, of so many."""
         settings, holds = self.asked.settings, self.constraints.holds if self.constraints else None
-        filters = text_filters(self._texts, self.asked.members, list(earlier.values()), settings.off_topic)
+        found = embedding_of(self.project.problem().statement, self.frozen) if self._texts else None
+        vectors = None if found is None else found.vectors
+        filters = text_filters(self._texts, self.asked.members, list(earlier.values()), settings.off_topic, vectors)
         checks = Checks(self.frozen.schema, self.asked.part, holds)
         return AcceptedRows(rows, checks, filters, settings.patience)
 

@@ -11,6 +11,7 @@ from synth_mlflow.checks import CheckInput, judge, sanitize_metrics
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.gate.policy import load_check, policy_of
+from synth_mlflow.tracking.embeddings import embedding_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet
 
@@ -38,7 +39,8 @@ def text_outlook(
     some = rows.sample(min(len(rows), MAX_ROWS), random_state=0)
     made, learned, held_out = (table[columns].reset_index(drop=True) for table in (some, *real))
     task = dataclasses.replace(statement.task, group=None, time=None)
-    evidence = CheckInput(made, learned, held_out, task, statement.facts.metric, seed=0)
+    found = embedding_of(statement, frozen)
+    evidence = CheckInput(made, learned, held_out, task, statement.facts.metric, seed=0, embedding=found)
     return [reason for check in CHECKS for reason in _reasons(check, evidence, policy_of(statement).thresholds[check])]
 
 

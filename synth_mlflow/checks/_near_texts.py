@@ -15,7 +15,7 @@ from synth_mlflow.data.conversation_text import spoken
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.intervals import rate_p_value
 from synth_mlflow.metrics.minhash import nearest_by_minhash, signatures
-from synth_mlflow.metrics.near_texts import Nearest, Pieces, TextPieces, counted, nearest_texts
+from synth_mlflow.metrics.near_texts import Nearest, Pieces, TextPieces, counted, nearest_texts, rare_similarities
 from synth_mlflow.models.embedding import Embedding
 
 SIMILAR = (0.35, 0.5, 0.65, 0.8)  # from a text of which half was kept to one with a word changed
@@ -26,7 +26,6 @@ MAX_ASKED = 20_000  # training texts that say how near real texts lie by nature
 MIN_TEXTS = 20
 TINY = 1e-6
 BY_PIECES, BY_VECTORS = "pieces of words", "vectors"
-NATURAL_SHARES = (0.05, 0.01, 0.002)  # of real texts that have as near a vector among other real texts
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -139,11 +138,6 @@ def _compared(
         expected = by_chance * n_batch / len(asked)
         p_value = rate_p_value(found, float(n_batch), by_chance, float(len(asked)))
         yield TextMatches(name, similar, found, expected, p_value, by)
-
-
-def rare_similarities(by_nature: Floats) -> list[float]:
-    """The cosines that some shares of real texts reach with their nearest other real text: vectors have no scale."""
-    return [float(np.quantile(by_nature, 1 - share)) for share in NATURAL_SHARES]
 
 
 def _matched(to_evaluation: Nearest, to_training: Nearest, similar: float) -> int:

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from synth_mlflow.errors import UsageError
 from synth_mlflow.metrics.near_texts import Pieces
-from synth_mlflow.metrics.text_screen import Finding, Floats, RealTexts, language_rank, nearness, plain
+from synth_mlflow.metrics.text_screen import Finding, Look, RealTexts, View, language_rank, nearness, plain
 
 NEAR_EARLIER, EARLIER = "nearly repeats a text of an earlier batch", "repeats a text of an earlier batch"
 NEAR_KEPT, KEPT = "nearly repeats a text of this batch", "repeats a text of this batch"
@@ -65,8 +65,7 @@ class TextFilter:
     def __init__(self, column: str, real: RealTexts, earlier: pd.Series) -> None:
         self._column, self._real = column, real
         self._earlier_equal = frozenset(plain(text) for text in earlier)
-        self._earlier = real.known.pieces(earlier)
-        self._kept: list[Pieces] = []
+        self._others = [_Others(view, view.look(earlier)) for view in real.views]
         self._kept_equal: set[str] = set()
         self._quota = Quota()
 
@@ -76,21 +75,11 @@ class TextFilter:
         self._is_there = [isinstance(text, str) for text in texts]
         series = pd.Series([text if isinstance(text, str) else "" for text in texts], dtype=object)
         self._plain = [plain(text) for text in series]
-        self._pieces = self._real.known.pieces(series)
         known = np.array([text in self._earlier_equal for text in self._plain], dtype=np.bool_)
-        self._findings = [
-            *self._real.findings(series, self._pieces),
-            Finding(EARLIER, known, 0.0),
-            *self._real.near(NEAR_EARLIER, nearness(self._pieces, self._earlier).nearest, self._earlier.shape[0]),
-        ]
-        self._to_kept = self._nearest_kept()
-        self._to_others = np.asarray((self._pieces @ self._pieces.T).todense(), dtype=np.float64)
-
-    def _nearest_kept(self) -> Floats:
-        if not self._kept:
-            return np.zeros(self._pieces.shape[0])
-        self._kept = [sparse.vstack(self._kept).tocsr()]
-        return nearness(self._pieces, self._kept[0]).nearest
+        looked = self._real.looked_at(series)
+        self._findings = [*self._real.findings(series, looked), Finding(EARLIER, known, 0.0)]
+        for others, each in zip(self._others, looked, strict=True):
+            self._findings += others.look(each)
 
     def reason(self, place: int) -> str | None:
         """Why the text at a place is not kept."""
@@ -102,7 +91,7 @@ class TextFilter:
         return None if full is None else f"{self._column!r} {full.reason}"
 
     def _shown(self, place: int) -> list[Finding]:
-        near = self._real.near(NEAR_KEPT, self._to_kept[place : place + 1], self._quota.n_kept)
+        near = [one for others in self._others for one in others.near_kept(place, self._quota.n_kept)]
         return [*(found for found in self._findings if found.marks[place]), *(one for one in near if one.marks[0])]
 
     def keep(self, place: int) -> None:
@@ -111,14 +100,50 @@ class TextFilter:
             return
         self._quota.keep(self._shown(place))
         self._kept_equal.add(self._plain[place])
-        self._kept.append(self._pieces[place])
-        self._to_kept = np.maximum(self._to_kept, self._to_others[:, place])
+        for others in self._others:
+            others.keep(place)
+
+
+class _Others:
+    """Synthetic texts in one view: of earlier batches, and of this batch as far as they are kept."""
+
+    def __init__(self, view: View, earlier: Pieces) -> None:
+        self._view, self._earlier = view, earlier
+        self._kept: list[Pieces] = []
+
+    def look(self, texts: Pieces) -> list[Finding]:
+        """Look at the texts of an answer; what earlier batches have of them."""
+        self._texts = texts
+        self._to_kept = np.zeros(texts.shape[0])
+        if self._kept:
+            self._kept = [_stacked(self._kept)]
+            self._to_kept = nearness(texts, self._kept[0]).nearest
+        among = texts @ texts.T
+        self._to_each_other = np.asarray(among if isinstance(among, np.ndarray) else among.todense(), dtype=np.float64)
+        to_earlier = nearness(texts, self._earlier).nearest
+        return list(self._view.near(NEAR_EARLIER, to_earlier, self._earlier.shape[0]))
+
+    def near_kept(self, place: int, n_kept: int) -> list[Finding]:
+        """What the kept texts have of the text at a place."""
+        return list(self._view.near(NEAR_KEPT, self._to_kept[place : place + 1], n_kept))
+
+    def keep(self, place: int) -> None:
+        self._kept.append(self._texts[place : place + 1])
+        self._to_kept = np.maximum(self._to_kept, self._to_each_other[:, place])
+
+
+def _stacked(parts: Sequence[Pieces]) -> Pieces:
+    return np.vstack(parts) if isinstance(parts[0], np.ndarray) else sparse.vstack(parts).tocsr()
 
 
 def text_filters(
-    columns: Sequence[str], real: pd.DataFrame, earlier: Sequence[pd.DataFrame], topic_share: float
+    columns: Sequence[str],
+    real: pd.DataFrame,
+    earlier: Sequence[pd.DataFrame],
+    topic_share: float,
+    vectors: Look | None = None,
 ) -> list[RowFilter]:
-    """A filter for each column of free text.
+    """A filter for each column of free text; ``vectors`` gives texts as an embedding does, where there is one.
 
     Raises
     ------
@@ -137,6 +162,6 @@ def text_filters(
     for column in columns:
         before = [rows[column] for rows in earlier if column in rows]
         known = pd.concat(before) if before else pd.Series(dtype=object)
-        texts = RealTexts.learn(real[column].dropna().astype(str), np.random.default_rng(0), rank, topic_share)
+        texts = RealTexts.learn(real[column].dropna().astype(str), np.random.default_rng(0), rank, topic_share, vectors)
         filters.append(TextFilter(column, texts, known.dropna().astype(str)))
     return filters

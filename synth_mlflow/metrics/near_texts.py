@@ -26,6 +26,7 @@ PLACES = 2**20  # that pieces are hashed to
 COMMON = 0.1  # of the real texts: pieces that more of them have name no text
 MAX_LETTERS = 20_000  # of a text that is looked at
 BLOCK_ROWS = 500
+NATURAL_SHARES = (0.05, 0.01, 0.002)  # of real texts that have as near a vector among other real texts
 
 
 @dataclass(frozen=True)
@@ -143,3 +144,8 @@ def _blocks_of_vectors(texts: Pieces, others: Pieces, own: Places | None) -> Ite
         if own is not None:
             shared[np.arange(len(shared)), own[start : start + BLOCK_ROWS]] = -1
         yield shared.max(axis=1).astype(np.float64), shared.argmax(axis=1)
+
+
+def rare_similarities(by_nature: Floats) -> list[float]:
+    """The cosines that some shares of real texts reach with their nearest other real text: vectors have no scale."""
+    return [float(np.quantile(by_nature, 1 - share)) for share in NATURAL_SHARES]

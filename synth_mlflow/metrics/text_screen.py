@@ -7,14 +7,14 @@ language. Who screens texts may let them show a finding as often as real texts d
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.metrics.near_texts import BLOCK_ROWS, Pieces, TextPieces
+from synth_mlflow.metrics.near_texts import BLOCK_ROWS, Pieces, TextPieces, rare_similarities
 from synth_mlflow.metrics.refusals import refusals
 
 SIMILAR = (0.5, 0.65, 0.8)
@@ -27,11 +27,14 @@ OFF_TOPIC = 0.05
 """The share of real texts below the floor, by default."""
 FURTHER = 5  # times that share lies below a second floor
 NEAR_MIDDLE = (0.7, 0.85)  # of the median, above which no floor lies: where all real texts are alike
+BY_VECTORS = " by its vector"
 RARE_LANGUAGE = 0.05  # of the real texts: languages that fewer of them seem to be in may be errors
 OTHER_LANGUAGE = 0.01
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Look = Callable[[pd.Series], Pieces]
+"""Texts as what they are compared by."""
 Rank = Callable[[str], list[tuple[str, float]]]
 """The languages of a text, the likeliest first, each with its log-likelihood."""
 
@@ -76,7 +79,7 @@ def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = 
     if not others.shape[0] or not texts.shape[0]:
         return Nearness(np.zeros(texts.shape[0]), np.zeros(texts.shape[0]))
     if isinstance(texts, np.ndarray):
-        return _nearness_of_vectors(texts, others)
+        return _nearness_of_vectors(texts, others, own)
     turned, found = others.T.tocsc(), list[tuple[float, float]]()
     for start in range(0, texts.shape[0], BLOCK_ROWS):
         shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
@@ -91,10 +94,12 @@ def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = 
     return Nearness(nearest, around)
 
 
-def _nearness_of_vectors(texts: Pieces, others: Pieces) -> Nearness:
+def _nearness_of_vectors(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None) -> Nearness:
     parts = []
     for start in range(0, len(texts), BLOCK_ROWS):
         shared = texts[start : start + BLOCK_ROWS] @ others.T
+        if own is not None:
+            shared[np.arange(len(shared)), own[start : start + BLOCK_ROWS]] = -1
         parts.append(-np.sort(-shared, axis=1)[:, :N_NEIGHBOURS])
     best = np.concatenate(parts).astype(np.float64)
     return Nearness(best[:, 0], best.sum(axis=1) / N_NEIGHBOURS)
@@ -134,24 +139,63 @@ def _margin(text: str, ranked: list[tuple[str, float]], expected: frozenset[str]
 
 
 @dataclass(frozen=True)
-class RealTexts:
-    """What real texts show of each finding."""
+class View:
+    """Real texts as others are compared with them: by pieces of words, or by vectors."""
 
-    known: TextPieces
-    pieces: Pieces
-    """Of the real texts."""
-    equal: frozenset[str]
-    """Every real text, as :func:`plain` gives it."""
+    look: Look
+    real: Pieces
     near_shares: Mapping[float, float]
     """By cosine, the share of real texts that have as near a real text."""
     topic_floors: Mapping[float, float]
     """By the share of real texts below it, the least mean cosine of the nearest real texts."""
+    by: str = ""
+    """What is said behind each reason."""
+
+    @classmethod
+    def learn(
+        cls, texts: pd.Series, look: Look, topic_share: float, similarities: Sequence[float] | None = None, by: str = ""
+    ) -> View:
+        """From real texts; without similarities those that few of them reach."""
+        real, asked = look(texts), np.arange(min(len(texts), MAX_ASKED))
+        found = nearness(real[: len(asked)], real, asked)
+        limits = similarities or (rare_similarities(found.nearest) if len(asked) else ())
+        floors = topic_floors(found.around, topic_share) if len(texts) >= MIN_TEXTS and topic_share else {}
+        return cls(look, real, {limit: _share(found.nearest >= limit) for limit in limits}, floors, by)
+
+    def off_topic(self, around: Floats) -> Iterator[Finding]:
+        """One finding for each floor: texts whose nearest real texts are further away."""
+        for share, floor in self.topic_floors.items():
+            yield Finding(f"is off topic{self.by}", around < floor, share, floor)
+
+    def near(self, reason: str, nearest: Floats, n_others: int = 0) -> Iterator[Finding]:
+        """One finding for each cosine: texts that have as near a text among ``n_others`` others.
+
+        Among more texts than there are real ones, more have a near copy by chance.
+        """
+        growth = max(n_others / max(self.real.shape[0], 1), 1.0)
+        for similar, share in self.near_shares.items():
+            yield Finding(f"{reason}{self.by}", nearest >= similar, 1 - (1 - share) ** growth, similar)
+
+
+@dataclass(frozen=True)
+class RealTexts:
+    """What real texts show of each finding."""
+
+    views: tuple[View, ...]
+    """By pieces of words, and by vectors where there is an embedding."""
+    equal: frozenset[str]
+    """Every real text, as :func:`plain` gives it."""
     languages: Languages | None
     refusal_share: float
 
     @classmethod
     def learn(
-        cls, texts: pd.Series, rng: np.random.Generator, rank: Rank | None, topic_share: float = OFF_TOPIC
+        cls,
+        texts: pd.Series,
+        rng: np.random.Generator,
+        rank: Rank | None,
+        topic_share: float = OFF_TOPIC,
+        vectors: Look | None = None,
     ) -> RealTexts:
         """From real texts.
 
@@ -163,41 +207,32 @@ class RealTexts:
             Ranks languages; see :func:`language_rank`. Without it no language is looked at.
         topic_share : float
             The share of real texts that lie below the floor of what is on topic; 0 for no such floor.
+        vectors : callable, optional
+            Gives texts as vectors of unit length.
         """
         equal = frozenset(plain(text) for text in texts)
         drawn = texts.drop_duplicates().sample(frac=1, random_state=rng)[:MAX_TEXTS].reset_index(drop=True)
-        known = TextPieces.learn(drawn)
-        pieces, asked = known.pieces(drawn), np.arange(min(len(drawn), MAX_ASKED))
-        found = nearness(pieces[: len(asked)], pieces, asked)
-        return cls(
-            known,
-            pieces,
-            equal,
-            {similar: _share(found.nearest >= similar) for similar in SIMILAR},
-            topic_floors(found.around, topic_share) if len(drawn) >= MIN_TEXTS and topic_share else {},
-            Languages.learn(drawn[: len(asked)], rank) if rank and len(drawn) else None,
-            _share(refusals(drawn)),
-        )
+        views = [View.learn(drawn, TextPieces.learn(drawn).pieces, topic_share, SIMILAR)]
+        if vectors is not None:
+            views.append(View.learn(drawn, vectors, topic_share, by=BY_VECTORS))
+        languages = Languages.learn(drawn[:MAX_ASKED], rank) if rank and len(drawn) else None
+        return cls(tuple(views), equal, languages, _share(refusals(drawn)))
 
-    def findings(self, texts: pd.Series, pieces: Pieces) -> Iterator[Finding]:
-        """Each finding in texts, whose pieces these are."""
+    def looked_at(self, texts: pd.Series) -> list[Pieces]:
+        """Texts as each view compares them."""
+        return [view.look(texts) for view in self.views]
+
+    def findings(self, texts: pd.Series, looked: Sequence[Pieces]) -> Iterator[Finding]:
+        """Each finding in texts; ``looked`` is what :meth:`looked_at` gives of them."""
         yield Finding("repeats a real text", np.array([plain(text) in self.equal for text in texts], np.bool_), 0.0)
-        found = nearness(pieces, self.pieces)
-        yield from self.near("nearly repeats a real text", found.nearest)
+        found = [nearness(each, view.real) for view, each in zip(self.views, looked, strict=True)]
+        for view, each in zip(self.views, found, strict=True):
+            yield from view.near("nearly repeats a real text", each.nearest)
         yield Finding("is a refusal or a remark of an assistant", refusals(texts), self.refusal_share)
         if self.languages is not None:
             yield Finding("is in another language", self.languages.others(texts), self.languages.share)
-        for share, floor in self.topic_floors.items():
-            yield Finding("is off topic", found.around < floor, share, floor)
-
-    def near(self, reason: str, nearest: Floats, n_others: int = 0) -> Iterator[Finding]:
-        """One finding for each cosine: texts that have as near a text among ``n_others`` others.
-
-        Among more texts than there are real ones, more have a near copy by chance.
-        """
-        growth = max(n_others / max(self.pieces.shape[0], 1), 1.0)
-        for similar, share in self.near_shares.items():
-            yield Finding(reason, nearest >= similar, 1 - (1 - share) ** growth, similar)
+        for view, each in zip(self.views, found, strict=True):
+            yield from view.off_topic(each.around)
 
 
 def topic_floors(around: Floats, share: float) -> dict[float, float]:

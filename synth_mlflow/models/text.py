@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, SplineTransformer
@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder
 from synth_mlflow.data.columns import schema_of
 from synth_mlflow.data.task import BESIDE, BOOSTED, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import UsageError
+from synth_mlflow.models.hashed_texts import Counts, Seen
 from synth_mlflow.models.raw_embedding import vector_names, vectors_of, with_vectors
 from synth_mlflow.models.raw_values import plain
 
@@ -140,8 +141,8 @@ def text_encoder(
 
 
 def _tf_idf() -> Pipeline:
-    words = HashingVectorizer(ngram_range=(1, 2), token_pattern=WORDS, n_features=PLACES, **_COUNTS)
-    pieces = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), n_features=PLACES, **_COUNTS)
+    words = Counts(ngram_range=(1, 2), token_pattern=WORDS, n_features=PLACES, **_COUNTS)
+    pieces = Counts(analyzer="char_wb", ngram_range=(3, 5), n_features=PLACES, **_COUNTS)
     filled = SimpleImputer(missing_values=np.nan, strategy="constant", fill_value="", keep_empty_features=True)
     parts = [make_pipeline(each, TfidfTransformer(sublinear_tf=True)) for each in (words, pieces)]
-    return make_pipeline(filled, FunctionTransformer(np.ravel), make_union(*parts))
+    return make_pipeline(filled, FunctionTransformer(np.ravel), make_union(*parts), Seen())

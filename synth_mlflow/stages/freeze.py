@@ -53,7 +53,6 @@ from synth_mlflow.models.embedding import Embedding
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.models.tuning import Settings, settle
 from synth_mlflow.stages.define import record_place
-from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec
 from synth_mlflow.stages.requests import FreezeRequest, NamedCommands
 from synth_mlflow.sweep.baseline import (
@@ -73,6 +72,7 @@ from synth_mlflow.sweep.plan import REPEATS
 from synth_mlflow.sweep.sampled_rows import sample_words, sampled_rows
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import RunDraft, now_ms
+from synth_mlflow.tracking.embeddings import embedding_of
 from synth_mlflow.tracking.lineage import evaluation_input, real_input
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, caveat_words

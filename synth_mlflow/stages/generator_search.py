@@ -38,12 +38,12 @@ from synth_mlflow.gate.policy import Policy, reads_ratings
 from synth_mlflow.generators import Generator
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import BUILT_IN, find, installed
-from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.validate import check_result
 from synth_mlflow.sweep.plan import RATIOS
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import now_ms
+from synth_mlflow.tracking.embeddings import embedding_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet
 from synth_mlflow.tracking.write import NewRun, create_run, writing

@@ -20,13 +20,13 @@ from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.verdicts import checks_by_batch, recomputed_verdict, require_open
 from synth_mlflow.handoff.holdout_score import runs_on_evaluation_set
 from synth_mlflow.models.estimator import allowed_model
-from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import hidden_labels
 from synth_mlflow.stages.requests import SweepRequest
 from synth_mlflow.sweep.plan import EVERYTHING, Sources, SweepPlan
 from synth_mlflow.sweep.runner import rows_inside
 from synth_mlflow.sweep.sampled_rows import sampled_added, sampled_rows
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.embeddings import embedding_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch

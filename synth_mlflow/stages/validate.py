@@ -27,13 +27,13 @@ from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.benchmarks import benchmark_texts, tokenizer_of
 from synth_mlflow.stages.check_run import new_check_run, write_check
-from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.stages.hidden_labels import without_rare_labels
 from synth_mlflow.stages.ratings import rating_input, reviews_note
 from synth_mlflow.stages.sweep_inputs import settled_model
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.claims import Claims
+from synth_mlflow.tracking.embeddings import embedding_of
 from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.ratings import rating_names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import pickle
@@ -263,7 +264,7 @@ def _bare(pipeline: Any) -> Any | None:
     first = front.steps[0][1] if isinstance(front, Pipeline) else None
     if not isinstance(first, FunctionTransformer) or first.func is not raw_values.plain:
         return None
-    return Pipeline([("columns", front.steps[-1][1]), *pipeline.steps[1:]])
+    return copy.deepcopy(Pipeline([("columns", front.steps[-1][1]), *pipeline.steps[1:]]))  # of plain classes
 
 
 def _packages(types: Iterable[str]) -> set[str]:

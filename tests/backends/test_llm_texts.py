@@ -150,3 +150,46 @@ def test_a_kill_between_steps_costs_no_paid_answer(texts):
         "tiny", prompt="steps.yaml", rows=10, purpose="x", journal="k.jsonl", params=QUICK, **TEACHER
     )
     assert (batch.n_rows, batch.record.notes["llm"]["from_journal"], len(server.asked)) == (10, 1, 1)
+
+
+CODE = """
+import zlib
+import numpy as np
+
+def encode(texts):
+    found = np.zeros((len(texts), 256))
+    for row, text in enumerate(texts):
+        for word in text.lower().split():
+            found[row, zlib.crc32("".join(sorted(word)).encode()) % 256] += 1
+    return found
+"""
+
+
+def test_an_embedding_of_the_statement_screens_as_well(uri, write_project, tmp_path, monkeypatch):
+    """Words with their letters in another order: the embedding takes them for the same."""
+    (tmp_path / "letter_vectors.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    more = 'columns: {said: {role: text}}\nembedding: "letter_vectors:encode"'
+    problem = write_project(labelled(600, 0), more=more, target="label", slices="{}", model="{params: {text: linear}}")
+    workflow = Workflow("shop", uri, allow_code=("letter_vectors",))
+    workflow.define(problem)
+    workflow.freeze()
+    (tmp_path / "prompt.j2").write_text("Write {{ rows }} sentences.")
+    real = workflow.training_rows()
+    rows = [
+        {"said": " ".join(word[::-1] for word in row.said.split()), "label": row.label} for row in real.itertuples()
+    ]
+    with endpoint_server() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        server.script = lambda handler, at, body: handler.complete(
+            json.dumps({"rows": rows[20 * at : 20 * at + 20]}, default=str)
+        )
+        with pytest.raises(GeneratorError, match="'said' nearly repeats a real text by its vector"):
+            workflow.generate_by_llm(
+                "tiny",
+                **TEACHER,
+                prompt=tmp_path / "prompt.j2",
+                rows=100,
+                purpose="words",
+                params={**QUICK, "off_topic": 0},
+            )

@@ -12,7 +12,6 @@ from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.checks.privacy import Privacy
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
-from synth_mlflow.metrics.refusals import REFUSALS
 
 TASK = Task("label", "binary", roles={"said": "text"})
 SYLLABLES = [
@@ -140,24 +139,6 @@ def test_texts_that_nobody_would_write_fail_and_are_shown(evidence, statistic):
     assert ruling.verdict == "fail" and any(reason.startswith(statistic) for reason in ruling.reasons)
     shown = found.tables["worst_texts"]
     assert set(shown["text"]) <= set(batch["said"].str.slice(0, 300))
-
-
-@pytest.mark.parametrize(
-    ("text", "is_one"),
-    [
-        ("As an AI language model, I cannot help with that.", True),
-        ("I’m sorry, but I can’t write a review of this film.", True),
-        ("I am unable to provide this.", True),
-        ("Sure, here is a review:", True),
-        ("Here are some reviews of it:", True),
-        ("I'm sorry to say that the film is dull.", False),
-        ("I cannot recommend it enough.", False),
-        ("Here is where the story turns.", False),
-        ("The robot says it is an AI of its time.", False),
-    ],
-)
-def test_refusals_are_what_assistants_say_and_people_do_not(text, is_one):
-    assert bool(REFUSALS.search(text)) == is_one
 
 
 def test_a_table_without_texts_has_no_statistic_of_texts(evidence):

@@ -1,6 +1,7 @@
 """Rows are kept as long as they show nothing more often than real rows do."""
 
 import sys
+import zlib
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ ENDS = ("about brothers at sea", "with restless camera work", "from a forgotten 
 REAL = [f"{a} {b} {c}" for a in ("warm", "dull", "sharp") for b in ("comedy", "thriller", "portrait") for c in ENDS]
 
 
-def screened(texts, real=REAL, earlier=(), at_once=4):
+def screened(texts, real=REAL, earlier=(), at_once=4, topic_share=0, vectors=None):
     """Why each text is not kept; None where it is."""
     before = [pd.DataFrame({"text": list(earlier)})] if earlier else []
-    (each,) = text_filters(["text"], pd.DataFrame({"text": real}), before, topic_share=0)
+    (each,) = text_filters(["text"], pd.DataFrame({"text": real}), before, topic_share, vectors)
     reasons = []
     for start in range(0, len(texts), at_once):
         rows = [{"text": text} for text in texts[start : start + at_once]]
@@ -52,6 +53,41 @@ def test_copies_of_real_texts_and_refusals_are_found():
     assert screened([REAL[5], "As an AI model I cannot do that."]) == [
         "'text' repeats a real text",
         "'text' is a refusal or a remark of an assistant",
+    ]
+
+
+MEANINGS = {"feline": "cat", "kitten": "cat", "rug": "mat", "carpet": "mat", "lay": "sat", "rested": "sat"}
+
+
+def meanings(texts):
+    """Vectors of which words that mean the same share a place."""
+    found = np.zeros((len(texts), 64))
+    for row, text in enumerate(texts):
+        for word in text.split():
+            found[row, zlib.crc32(MEANINGS.get(word, word).encode()) % 64] += 1
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    return found / np.where(length > 0, length, 1)
+
+
+@pytest.fixture
+def one_language(monkeypatch):
+    monkeypatch.setattr("synth_mlflow.llm.filters.language_rank", lambda: lambda text: [("en", 0.0)])
+
+
+def test_vectors_find_what_words_do_not(one_language):
+    """Other words of one meaning: of a real text, of an earlier batch, and of this batch."""
+    rng = np.random.default_rng(2)
+    words = np.array(["cat", "mat", "sat", *(f"w{place}" for place in range(60))])
+    real = [" ".join(rng.choice(words, 6, replace=False)) for _ in range(300)]
+    first, second = "w1 w2 w3 cat mat sat", "w7 w8 w9 w11 cat mat"
+    assert not any(set(first.split()) == set(text.split()) for text in real)
+    texts = [first, "w1 w2 w3 kitten rug lay", "w7 w8 w9 w11 feline carpet"]
+    plainly = screened(texts, real, earlier=[second])
+    assert plainly == [None, None, None]
+    assert screened(texts, real, earlier=[second], vectors=meanings) == [
+        None,
+        "'text' nearly repeats a text of this batch by its vector",
+        "'text' nearly repeats a text of an earlier batch by its vector",
     ]
 
 

@@ -1,16 +1,22 @@
 """The default model reads free text, beside other columns, and is served without the package."""
 
+import pickle
+
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.models import Model
+from scipy import sparse
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.feature_selection import VarianceThreshold
 from sklearn.metrics import r2_score, roc_auc_score
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.base import fit
+from synth_mlflow.models.hashed_texts import Counts, Seen
 from synth_mlflow.models.text import GRID
 from synth_mlflow.models.tuning import GRID as BOOSTED_GRID
 from synth_mlflow.models.tuning import ROUNDS, settle
@@ -116,3 +122,29 @@ def test_it_is_served_by_plain_mlflow_and_keeps_no_text(rows, tmp_path):
 def test_unusable_settings_are_refused(rows, params, task, message):
     with pytest.raises(UsageError, match=message):
         fit(ModelSpec(params=params), task, rows.drop(columns="stars"), seed=0)
+
+
+def test_texts_counted_once_give_what_scikit_learn_gives():
+    ways = {"norm": None, "alternate_sign": False, "ngram_range": (1, 2), "n_features": 2**10}
+    counts, plain = Counts(**ways), HashingVectorizer(**ways)
+    for texts in (["a b b", "", "c"], ["c", "a b b", "c d"], np.array(["c d"], dtype=object)):
+        assert (counts.transform(texts) != plain.transform(texts)).nnz == 0
+    other = Counts(**{**ways, "ngram_range": (1, 1)})
+    assert other.transform(["a b b", "dd ee"]).nnz == 2
+
+
+def test_nothing_is_lost_with_places_that_no_text_has():
+    table = sparse.csr_matrix(np.array([[0.0, 2.0, 0.0, 1.0], [0.0, 2.0, 0.0, 0.0]]))
+    seen = Seen().fit(table)
+    assert seen.get_support().tolist() == [False, True, False, True]
+    assert Seen().fit(sparse.csr_matrix((3, 4))).get_support().all()
+    again = pickle.loads(pickle.dumps(seen))
+    assert type(pickle.loads(pickle.dumps(Counts()))) is HashingVectorizer
+    assert type(again) is VarianceThreshold and (again.transform(table) != seen.transform(table)).nnz == 0
+
+
+@pytest.mark.parametrize("said", [["x"] * 40, [None] * 40, ["a b a c a", "a c a b a"] * 20])
+def test_texts_that_do_not_differ_teach_nothing(said):
+    rows = normalise(pd.DataFrame({"said": said, "liked": ["yes", "no", "no", "yes"] * 10}))
+    found = fit(LINEAR, TASK, rows, seed=0).predict(rows)
+    assert np.ptp(found[:, 0]) == pytest.approx(0, abs=1e-6)

@@ -10,8 +10,8 @@ from synth_mlflow import Workflow
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.errors import EvidenceError, UsageError
 from synth_mlflow.handoff.render import to_markdown
-from synth_mlflow.stages.embeddings import embedding_of
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.embeddings import embedding_of
 
 CODE = """
 import numpy as np
