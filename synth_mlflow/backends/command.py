@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+from synth_mlflow.backends.batch_request import FromCommand
 from synth_mlflow.backends.batch_writer import (
     BatchBuffer,
     BatchDraft,
@@ -29,7 +30,6 @@ from synth_mlflow.backends.batch_writer import (
 )
 from synth_mlflow.backends.real_rows import declared_source, real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, ending, last_lines, refuse_time_limit, run_within
-from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import file_digest, text_digest
 from synth_mlflow.data.markup import refuse_passwords
 from synth_mlflow.data.private import private_room, secret_in
@@ -130,41 +130,8 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def generate_by_command(
-    project: Project,
-    command: str,
-    *,
-    generator: str,
-    version: str,
-    rows: int,
-    seed: int,
-    purpose: str,
-    slice: str | None = None,  # noqa: A002 - the word that users know
-    params: Mapping[str, Any] | None = None,
-    source: Place | None = None,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    pilot: bool = False,
-) -> StoredBatch:
+def generate_by_command(project: Project, request: FromCommand) -> StoredBatch:
     """Run a command that makes a batch, and record it with the rows.
-
-    Parameters
-    ----------
-    command : str
-        Its words, with ``{output}`` where it takes the path to write (``{output}.csv`` for CSV), and where it wants
-        them ``{rows}``, ``{seed}``, ``{slice}``, ``{members}`` (a Parquet file of the real rows to learn from) and
-        ``{NAME}`` for each parameter. It runs in the working directory, with this process's environment, without a
-        shell.
-    generator, version : str
-        What is to be recorded as the generator; nobody can measure it.
-    seed : int
-        Recorded as none where the command has no place for it.
-    source : Path, optional
-        Real rows to learn from instead of the project's training rows. Where the command has no place for
-        ``{members}``, it declares what the command learned from, also as ``training`` or ``none``.
-    timeout_seconds : float
-        After so long the command and all that it started are killed.
-    pilot : bool
-        As in `generate`.
 
     Raises
     ------
@@ -176,29 +143,36 @@ def generate_by_command(
         If it fails, hangs, writes no table or another number of rows. Then nothing is recorded.
     """
     frozen = project.evaluation_set()
-    template = CommandTemplate(command, params or {})
-    refuse_row_count(rows)
-    refuse_negative_seed(seed)
-    parsed_slice(slice, frozen.schema)
-    _refuse_unusable(generator, version, timeout_seconds)
+    template = CommandTemplate(request.command, request.params or {})
+    refuse_row_count(request.rows)
+    refuse_negative_seed(request.seed)
+    parsed_slice(request.slice, frozen.schema)
+    _refuse_unusable(request.generator, request.version, request.timeout_seconds)
     members: pd.DataFrame | None
     if "members" in template.places:
-        members, declared = real_members(project, frozen, source)
+        members, declared = real_members(project, frozen, request.source)
     else:
-        members, declared = declared_source(project, None if source is None else str(source))
-    settings = {"command": command, **template.params}
-    own_seed = seed if "seed" in template.places else None
-    origin = Origin(generator, version, settings, own_seed, slice, purpose, door="command", source=declared)
-    values = {"rows": rows, "seed": seed, "slice": slice or ""}
+        members, declared = declared_source(project, None if request.source is None else str(request.source))
+    origin = Origin(
+        request.generator,
+        request.version,
+        {"command": request.command, **template.params},
+        request.seed if "seed" in template.places else None,
+        request.slice,
+        request.purpose,
+        door="command",
+        source=declared,
+    )
+    values = {"rows": request.rows, "seed": request.seed, "slice": request.slice or ""}
     refuse_secrets(template.words(values))
     project.say(f"running {shlex.join(template.words(values))}")
     with tempfile.TemporaryDirectory(prefix="synth-command-", dir=private_room()) as folder:
-        job = _Job(template, values, Path(folder), generator, timeout_seconds)
+        job = _Job(template, values, Path(folder), request.generator, request.timeout_seconds)
         notes = job.run(members if "members" in template.places else None)
         with spooling(frozen, origin, kept_constraints(project, frozen, members)) as spool:
             job.hand_over(spool)
             account = GenerationStats(notes["seconds"], {"command": notes})
-            return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot))
+            return write_spooled(project, spool, BatchDraft(request.rows, origin, account, request.pilot))
 
 
 def command_again(origin: Origin, n_rows: int, members: pd.DataFrame | None, spool: BatchBuffer) -> None:

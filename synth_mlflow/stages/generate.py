@@ -12,6 +12,7 @@ import pandas as pd
 
 from synth_mlflow.allowed_code import importable_here
 from synth_mlflow.backends.base import GenerationRequest, GeneratorRunner
+from synth_mlflow.backends.batch_request import FromGenerator
 from synth_mlflow.backends.batch_writer import (
     BatchBuffer,
     BatchDraft,
@@ -33,14 +34,13 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.gate.in_force import kept_constraints
 from synth_mlflow.plugins import installed
 from synth_mlflow.stages.generator_search import AUTO, search_generators
-from synth_mlflow.stages.requests import GenerateRequest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import RunDraft
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 
 
-def generate(project: Project, request: GenerateRequest) -> StoredBatch:
+def generate(project: Project, request: FromGenerator) -> StoredBatch:
     """Fit a generator on real rows, sample a batch from it, and record both.
 
     Raises
@@ -91,7 +91,7 @@ def generate(project: Project, request: GenerateRequest) -> StoredBatch:
             )
 
 
-def _searched(project: Project, request: GenerateRequest) -> tuple[GenerateRequest, str]:
+def _searched(project: Project, request: FromGenerator) -> tuple[FromGenerator, str]:
     """The request with the generator that fits best and its parameters, and the run of the search."""
     if request.params or request.version or request.python:
         raise UsageError(
@@ -154,7 +154,7 @@ def adopt_file(project: Project, path: Place, record: Path) -> StoredBatch:
         return write_spooled(project, spool, BatchDraft(spool.n_rows, origin))
 
 
-def _maker(request: GenerateRequest) -> GeneratorRunner:
+def _maker(request: FromGenerator) -> GeneratorRunner:
     generator, params, seconds = request.generator, request.params or {}, request.timeout_seconds
     if is_peer(generator):
         refuse_version(generator, request.version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,23 +44,6 @@ class FreezeRequest:
     store: Store = "rows"
     seed: int = 0
     commands: NamedCommands = NamedCommands()
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerateRequest:
-    """As the parameters of :meth:`synth_mlflow.Workflow.generate`."""
-
-    generator: str
-    rows: int
-    seed: int
-    purpose: str
-    slice: str | None = None
-    params: Mapping[str, Any] | None = None
-    source: Place | None = None
-    version: str | None = None
-    python: str | None = None
-    timeout_seconds: float | None = None
-    pilot: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from synth_mlflow.backends.batch_request import FromCommand, FromGenerator
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.errors import UsageError
 from synth_mlflow.later import later
-from synth_mlflow.stages.requests import GenerateRequest
 from synth_mlflow.workflow._project import OpenProject, Table, as_file, as_path, as_place, required_place, writes
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class GenerationVerbs(OpenProject):
             n_rows = auto_rows(
                 self.project, generator=generator, seed=seed, part=slice, source=as_place(source), params=params
             )
-        request = GenerateRequest(
+        request = FromGenerator(
             generator=generator,
             rows=n_rows,
             seed=seed,
@@ -183,9 +183,8 @@ class GenerationVerbs(OpenProject):
         params : mapping, optional
             What the record says of how the rows are made.
         """
-        found = generate_by_command(
-            self.project,
-            command,
+        request = FromCommand(
+            command=command,
             generator=generator,
             version=version,
             rows=rows,
@@ -197,7 +196,7 @@ class GenerationVerbs(OpenProject):
             timeout_seconds=timeout_seconds,
             pilot=pilot,
         )
-        return self._made_batch(found)
+        return self._made_batch(generate_by_command(self.project, request))
 
     @writes("generate")
     def generate_by_llm(
