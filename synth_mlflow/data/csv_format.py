@@ -26,7 +26,7 @@ SAMPLE_CHARACTERS = 100_000
 SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
 SAMPLE_BYTES = 1_000_000
 SEPARATORS = (",", ";", "\t", "|")
-csv.field_size_limit(1 << 30)  # a cell may hold a long text; Python reads no cell of 131,073 characters by itself
+LONGEST_CELL = 1 << 30  # characters; Python's reader takes 131,072 by itself, and texts are longer
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
           (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 _WESTERN = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
@@ -96,8 +96,8 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
         If a name stands twice, or the first row has more cells than the header.
     """
     with open_text(path, form.encoding) as lines:
-        reader = csv.reader(lines, delimiter=form.separator, quotechar=form.quote)
-        header, first = (next((row for row in reader if row), []) for _ in range(2))
+        cells = _cells(csv.reader(lines, delimiter=form.separator, quotechar=form.quote))
+        header, first = (next((row for row in cells if row), []) for _ in range(2))
     _refuse_lines_before(path, form, header, first)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
@@ -186,7 +186,7 @@ def _refuse_short_rows(path: Path, form: CsvFormat, n_columns: int) -> None:
     """A UsageError that names rows which a line break in a cell may have cut; pandas reads their ends as missing."""
     with open_text(path, form.encoding) as lines:
         reader = csv.reader(lines, delimiter=form.separator, quotechar=form.quote)
-        short = [(reader.line_num, len(row)) for row in reader if 0 < len(row) < n_columns]
+        short = [(reader.line_num, len(row)) for row in _cells(reader) if 0 < len(row) < n_columns]
     if not short:
         return
     named = ", ".join(f"line {line} ({n_cells} cells)" for line, n_cells in short[:5])
@@ -256,10 +256,24 @@ def _sample(path: Path, encoding: str) -> str:
     return "".join(complete[:SAMPLE_LINES])
 
 
+def _cells(reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Rows of cells of any length; the limit that the caller's process has set stays as it is."""
+    while True:
+        limit = csv.field_size_limit(LONGEST_CELL)
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        finally:
+            csv.field_size_limit(limit)
+        yield row
+
+
 def _is_regular(sample: str, separator: str) -> bool:
     """Whether a separator cuts every line of a sample into the same number of cells, at least two."""
     try:
-        rows = [len(row) for row in csv.reader(sample.splitlines(keepends=True), delimiter=separator) if row]
+        reader = csv.reader(sample.splitlines(keepends=True), delimiter=separator)
+        rows = [len(row) for row in _cells(reader) if row]
     except csv.Error:
         return False
     if len(rows) > 2 and len(rows) >= SAMPLE_LINES // 2:
