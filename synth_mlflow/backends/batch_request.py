@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synth_mlflow.data.addresses import Place
+    from synth_mlflow.llm.budget import Budget
+    from synth_mlflow.llm.relabel import Disagreement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,4 +46,21 @@ class FromCommand(BatchRequest):
     command: str
     generator: str
     version: str
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromLanguageModel(BatchRequest):
+    """As the parameters of :meth:`synth_mlflow.Workflow.generate_by_llm`."""
+
+    model: str
+    prompt: Path
+    licence: str
+    training_allowed: str
+    budget: Budget
+    """Where it ends, the batch has the rows that were kept until then."""
+    examples: int = 0
+    relabel: str | None = None
+    disagreement: Disagreement = "reject"
+    journal: Path | None = None
     timeout_seconds: float = TIMEOUT_SECONDS

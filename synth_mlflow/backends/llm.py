@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from synth_mlflow.backends.batch_request import FromLanguageModel
 from synth_mlflow.backends.batch_writer import (
     BatchBuffer,
     BatchDraft,
@@ -25,10 +26,9 @@ from synth_mlflow.backends.llm_evidence import LLMEvidence, Teacher, llm_notes, 
 from synth_mlflow.backends.llm_outlook import text_outlook
 from synth_mlflow.backends.real_rows import real_members
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS, refuse_time_limit
-from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.constraints import Constraints
 from synth_mlflow.data.private import private_room
-from synth_mlflow.data.provenance import Origin, Record
+from synth_mlflow.data.provenance import Origin, Record, Source
 from synth_mlflow.data.splits import refuse_negative_seed
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.gate.in_force import kept_constraints
@@ -51,56 +51,11 @@ from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 NO_BUDGET = Budget()
 
 
-def generate_by_llm(
-    project: Project,
-    model: str,
-    *,
-    prompt: Path,
-    rows: int,
-    purpose: str,
-    licence: str,
-    training_allowed: str,
-    seed: int = 0,
-    slice: str | None = None,  # noqa: A002 - the word that users know
-    examples: int = 0,
-    relabel: str | None = None,
-    disagreement: Disagreement = "reject",
-    budget: Budget = NO_BUDGET,
-    params: Mapping[str, Any] | None = None,
-    source: Place | None = None,
-    journal: Path | None = None,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-    pilot: bool = False,
-) -> StoredBatch:
+def generate_by_llm(project: Project, request: FromLanguageModel) -> StoredBatch:
     """Ask a language model for rows, and record prompt, answers, tokens and what became of each row.
 
     The endpoint and its key come from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``; neither the key nor anything else
     that opens it is recorded. Rows are screened as they come; see :mod:`synth_mlflow.llm.filters`.
-
-    Parameters
-    ----------
-    model : str
-        As the endpoint knows it.
-    prompt : Path
-        A Jinja2 template of the user's message; it may name ``rows`` (how many to write), ``columns``, ``examples``,
-        ``schema``, ``slice``, ``purpose``, ``target`` and ``classes``. Or YAML with ``steps``, each with its
-        ``columns`` and a ``prompt`` that names ``given``, the rows of the steps before.
-    licence, training_allowed : str
-        Of the model; whether its terms allow training on what it writes, as ``yes: where they say so``.
-    examples : int
-        Real rows shown in each request, drawn anew for each: they leave the house, and are counted in the record.
-    relabel : str, optional
-        A second model that labels the rows again; the one that the prompt file names by default.
-    disagreement : {"reject", "keep"}
-        What becomes of rows to which it gives another label.
-    budget : Budget
-        Where it ends, the batch has the rows that were kept until then.
-    params : mapping, optional
-        See :class:`~synth_mlflow.llm.settings.Settings`.
-    journal : Path, optional
-        Where answers are kept as they come, so that nothing is paid for twice; beside the prompt by default.
-    timeout_seconds : float
-        Of all requests together.
 
     Raises
     ------
@@ -113,40 +68,73 @@ def generate_by_llm(
         no run is made, and the answers are kept.
     """
     frozen = project.evaluation_set()
-    refuse_row_count(rows)
-    refuse_negative_seed(seed)
-    refuse_time_limit(timeout_seconds)
-    teacher = Teacher(model, licence, training_allowed)
-    settings, template = Settings.of(params or {}), PromptFile.read(prompt)
-    endpoint = Endpoint.from_environment()
-    _refuse_idle_examples(template, examples)
-    members, declared = real_members(project, frozen, source)
-    task, part = project.problem().statement.task, parsed_slice(slice, frozen.schema)
-    words = {"purpose": purpose, "target": task.target, "slice": slice or ""}
-    asked = LLMRequest(
-        model, settings, template, endpoint, columns_of(members, task), members, part, examples, seed, words
-    )
-    second = _relabeller(asked, relabel or template.relabel, disagreement)
-    told = {**teacher.params, "examples": examples, **settings.of_rows, **_of_steps(template), **_of_second(second)}
-    own_seed = seed if settings.seeded or examples else None
-    origin = Origin(f"llm:{model}", "not asked yet", told, own_seed, slice, purpose, door="llm", source=declared)
-    work = _Work(project, frozen, asked, kept_constraints(project, frozen, members))
+    refuse_row_count(request.rows)
+    refuse_negative_seed(request.seed)
+    refuse_time_limit(request.timeout_seconds)
+    teacher = Teacher(request.model, request.licence, request.training_allowed)
+    asked, declared = _asked(project, frozen, request)
+    second = _relabeller(asked, request.relabel or asked.prompt.relabel, request.disagreement)
+    origin = _origin(request, teacher, asked, second, declared)
+    work = _Work(project, frozen, asked, kept_constraints(project, frozen, asked.members))
     earlier = work.earlier(origin)
-    kept, begun = work.accepted(rows, earlier), time.monotonic()
-    with Journal(journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
-        project.say(f"asking {model} at {endpoint.public} for {rows:,} rows; answers are kept in {paid.path}")
-        asking = Asking(asked, paid, begun + timeout_seconds, budget, second)
+    kept, begun = work.accepted(request.rows, earlier), time.monotonic()
+    prompt = request.prompt
+    with Journal(request.journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
+        project.say(
+            f"asking {request.model} at {asked.endpoint.public} for {request.rows:,} rows; answers are kept in "
+            f"{paid.path}"
+        )
+        asking = Asking(asked, paid, begun + request.timeout_seconds, request.budget, second)
         work.ask(asking, kept)
     _tell(project, asking, kept)
     uris = work.registered(second)
     origin = dataclasses.replace(origin, version=_version(asking), prompts=uris)
     is_stored = frozen.run.params[names.P_ROW_STORAGE] == "rows" and declared.kind != "file"
-    evidence = LLMEvidence(teacher, asking, kept, uris, not examples or is_stored, is_stored)
+    evidence = LLMEvidence(teacher, asking, kept, uris, not request.examples or is_stored, is_stored)
     notes = {**llm_notes(asking, kept, earlier), "outlook": work.outlook(kept.frame)}
     account = GenerationStats(time.monotonic() - begun, {"llm": notes})
     with spooling(frozen, origin, work.constraints) as spool:
         spool.add(kept.frame)
-        return write_spooled(project, spool, BatchDraft(rows, origin, account, pilot, also=evidence.keep))
+        draft = BatchDraft(request.rows, origin, account, request.pilot, also=evidence.keep)
+        return write_spooled(project, spool, draft)
+
+
+def _asked(project: Project, frozen: EvaluationSet, request: FromLanguageModel) -> tuple[LLMRequest, Source]:
+    """What the endpoint is asked, and the real rows that examples are taken from, as the record names them."""
+    settings, template = Settings.of(request.params or {}), PromptFile.read(request.prompt)
+    endpoint = Endpoint.from_environment()
+    _refuse_idle_examples(template, request.examples)
+    members, declared = real_members(project, frozen, request.source)
+    task, part = project.problem().statement.task, parsed_slice(request.slice, frozen.schema)
+    words = {"purpose": request.purpose, "target": task.target, "slice": request.slice or ""}
+    columns = columns_of(members, task)
+    asked = LLMRequest(
+        request.model, settings, template, endpoint, columns, members, part, request.examples, request.seed, words
+    )
+    return asked, declared
+
+
+def _origin(
+    request: FromLanguageModel, teacher: Teacher, asked: LLMRequest, second: Relabeller | None, declared: Source
+) -> Origin:
+    settings = asked.settings
+    told = {
+        **teacher.params,
+        "examples": request.examples,
+        **settings.of_rows,
+        **_of_steps(asked.prompt),
+        **_of_second(second),
+    }
+    return Origin(
+        f"llm:{request.model}",
+        "not asked yet",
+        told,
+        request.seed if settings.seeded or request.examples else None,
+        request.slice,
+        request.purpose,
+        door="llm",
+        source=declared,
+    )
 
 
 def llm_again(project: Project, record: Record, members: pd.DataFrame, spool: BatchBuffer) -> str:

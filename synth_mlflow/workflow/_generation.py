@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from synth_mlflow.backends.batch_request import FromCommand, FromGenerator
+from synth_mlflow.backends.batch_request import FromCommand, FromGenerator, FromLanguageModel
 from synth_mlflow.data.fit_commands import TIMEOUT_SECONDS
 from synth_mlflow.data.provenance import Origin
 from synth_mlflow.errors import UsageError
@@ -265,9 +265,8 @@ class GenerationVerbs(OpenProject):
         pilot : bool
             Also write a page of rows beside real ones, and keep the batch out of sweeps that do not name it.
         """
-        found = generate_by_llm(
-            self.project,
-            model,
+        request = FromLanguageModel(
+            model=model,
             prompt=as_file(prompt),
             rows=rows,
             purpose=purpose,
@@ -285,7 +284,7 @@ class GenerationVerbs(OpenProject):
             timeout_seconds=timeout_seconds,
             pilot=pilot,
         )
-        return self._made_batch(found)
+        return self._made_batch(generate_by_llm(self.project, request))
 
     @writes("generate")
     @contextmanager
