@@ -23,18 +23,23 @@ if TYPE_CHECKING:
     from synth_mlflow.stages.review import Reviewed
 
 
-def leave_sheet(given: GlobalOptions, batch: str | None, n_rows: int, folder: Path | None) -> int:
+def leave_sheet(given: GlobalOptions, batch: str | None, n_rows: int, folder: Path | None, queue: str | None) -> int:
     """What `validate BATCH --review N` does."""
     if batch is None:
         raise click.UsageError("--review N needs a BATCH: `synth-mlflow validate BATCH --review N`.")
-    left = open_workflow("validate", given).review_sheet(batch, n_rows, output=folder or ".")
+    left = open_workflow("validate", given).review_sheet(batch, n_rows, output=folder or ".", queue=queue)
     if given.as_json:
         output.as_json(left)
         return 0
     output.line(f"sheet {left.sheet} of batch {left.batch}: {left.rows:,} rows, half of them real")
     output.line(f"  for people: {left.page}, or {left.table} for a spreadsheet; both are on this machine alone")
+    if left.queue:
+        output.line(f"  in MLflow: the review queue {left.queue!r}, whose rows all who may read the server can see")
     output.line(f"  {left.outlook}")
-    output.next_command(f'synth-mlflow review {left.batch} answers-{left.sheet}.csv --rater "…"')
+    if queue is not None:
+        output.next_command(f"synth-mlflow review {left.batch} --queue --rater {shlex.quote(queue)}")
+    else:
+        output.next_command(f'synth-mlflow review {left.batch} answers-{left.sheet}.csv --rater "…"')
     return 0
 
 
@@ -42,6 +47,7 @@ def leave_sheet(given: GlobalOptions, batch: str | None, n_rows: int, folder: Pa
 @click.argument("batch", shell_complete=options.batches)
 @click.argument("answers", type=OptionalPath(), default="")
 @click.option("--rater", type=OptionalText(), metavar="NAME", help="Who has answered.")
+@click.option("--queue", "in_queue", is_flag=True, help="The answers are in a review queue of MLflow, not in a file.")
 @click.option("--judge", "model", type=OptionalText(), metavar="MODEL",
               help="Let this language model answer; it counts once its agreement with people is shown.")  # fmt: skip
 @click.option("--sheet", type=OptionalText(), metavar="ID", help="With --judge: which sheet; else the largest.")
@@ -56,6 +62,7 @@ def review(
     batch: str,
     answers: Path | None,
     rater: str | None,
+    in_queue: bool,
     model: str | None,
     sheet: str | None,
     params: tuple[tuple[str, Any], ...],
@@ -63,14 +70,14 @@ def review(
     timeout: float,
 ) -> None:
     """Take in the ANSWERS of a person to a blind sheet of BATCH, or let a judge model answer it."""
-    _refuse_mixed(answers, rater, model, is_judge_set=bool(sheet or params or journal))
+    _refuse_mixed(answers, rater, model, in_queue=in_queue, is_judge_set=bool(sheet or params or journal))
     workflow = open_workflow("review", given)
     if model is not None:
         found = workflow.review_by_model(
             batch, model, sheet=sheet, params=dict(params), journal=journal, timeout_seconds=timeout
         )
     else:
-        found = workflow.review(batch, answers or "", rater=rater or "")
+        found = workflow.review(batch, None if in_queue else answers or "", rater=rater or "")
     if given.as_json:
         return output.as_json(found)
     _tell(found)
@@ -79,10 +86,16 @@ def review(
     )
 
 
-def _refuse_mixed(answers: Path | None, rater: str | None, model: str | None, *, is_judge_set: bool) -> None:
-    if model is not None and (answers is not None or rater is not None):
-        raise click.UsageError("--judge MODEL answers a sheet itself: leave ANSWERS and --rater out.")
-    if model is None and (answers is None or rater is None):
+def _refuse_mixed(
+    answers: Path | None, rater: str | None, model: str | None, *, in_queue: bool, is_judge_set: bool
+) -> None:
+    if model is not None and (answers is not None or rater is not None or in_queue):
+        raise click.UsageError("--judge MODEL answers a sheet itself: leave ANSWERS, --queue and --rater out.")
+    if in_queue and (answers is not None or rater is None):
+        raise click.UsageError(
+            '--queue stands in place of ANSWERS: `synth-mlflow review BATCH --queue --rater "Ada Lind"`.'
+        )
+    if model is None and not in_queue and (answers is None or rater is None):
         raise click.UsageError(
             'answers of a person need both: `synth-mlflow review BATCH answers.csv --rater "Ada Lind"`.'
         )

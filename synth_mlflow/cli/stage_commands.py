@@ -171,6 +171,8 @@ def freeze(
 @click.option("--review", type=OptionalCount(), metavar="N",
               help="Judge nothing: leave a blind sheet of N rows of BATCH for people, half of them real.")  # fmt: skip
 @click.option("--output", "folder", type=OptionalPath(), help="With --review: the folder for the sheet.  [default: .]")
+@click.option("--queue", type=OptionalText(), metavar="RATER",
+              help="With --review: also put the sheet into a review queue of MLflow for this rater.")  # fmt: skip
 @real_rows_option
 @shared
 def validate(
@@ -179,12 +181,13 @@ def validate(
     source: Place | None,
     review: int | None,
     folder: Path | None,
+    queue: str | None,
 ) -> int:
     """Stage 4: judge BATCH, or every batch that is unvalidated. Exits with 3 when none of their gates opens."""
     if review is not None:
-        return leave_sheet(given, batch, review, folder)
-    if folder is not None:
-        raise click.UsageError("--output belongs to --review N.")
+        return leave_sheet(given, batch, review, folder, queue)
+    if folder is not None or queue is not None:
+        raise click.UsageError("--output and --queue belong to --review N.")
     workflow = open_workflow("validate", given)
     found = workflow.validate(batch, source=source)
     verdicts = found if isinstance(found, list) else [found]

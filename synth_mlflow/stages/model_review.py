@@ -17,8 +17,8 @@ from synth_mlflow.llm.journal import Journal
 from synth_mlflow.llm.settings import Settings
 from synth_mlflow.llm.sheet_judge import JudgedSheet, SheetJudge
 from synth_mlflow.review.sheet import SheetKey
-from synth_mlflow.stages.review import LONGEST, NewAnswers, Reviewed, key_of_sheet, record_answers
-from synth_mlflow.stages.review_sheet import reviewable, sheet_of
+from synth_mlflow.stages.review import NewAnswers, Reviewed, key_of_sheet, record_answers
+from synth_mlflow.stages.review_sheet import LONGEST_NAME, reviewable, sheet_of
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.ratings import sheet_sizes
@@ -63,7 +63,7 @@ def review_by_model(
     GeneratorError
         If the endpoint refuses or fails, or the time limit is reached; the answers so far are kept.
     """
-    checked_line(model, LONGEST, "a judge model needs its name", "`--judge MODEL`.")
+    checked_line(model, LONGEST_NAME, "a judge model needs its name", "`--judge MODEL`.")
     batch, frozen = reviewable(project, batch_id), project.evaluation_set()
     key = key_of_sheet(project, batch, sheet or _largest(batch))
     shown = sheet_of(project, batch, frozen, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,18 +16,18 @@ from synth_mlflow.errors import UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import declared_check
 from synth_mlflow.metrics.raters import Rating
-from synth_mlflow.review.answers import answers_csv, answers_in_order, read_answers
+from synth_mlflow.review.answers import WORDS, answers_csv, answers_in_order, read_answers
 from synth_mlflow.review.sheet import SheetKey
 from synth_mlflow.stages.ratings import ANSWERED, rating_input, reviews_note
-from synth_mlflow.stages.review_sheet import reviewable
+from synth_mlflow.stages.review_sheet import LONGEST_NAME, reviewable
 from synth_mlflow.stages.validate import check_result, judge_ratings
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.ratings import RaterKind, StoredRating, first_answers, ratings_by_batch, sheet_sizes
+from synth_mlflow.tracking.review_queues import queue_answers
 from synth_mlflow.tracking.stored import StoredBatch
 from synth_mlflow.tracking.write import NewRun, add_params, create_run, set_tags, writing
 
-LONGEST = 200  # characters of a name
 CHECK_OF: Mapping[RaterKind, str] = {"person": "review", "model": "model_review"}
 
 
@@ -98,7 +99,7 @@ def take_answers(project: Project, batch_id: str, answers: Path, rater: str) -> 
     EvidenceError
         If earlier answers are gone, or were changed.
     """
-    checked_line(rater, LONGEST, "answers need the name of their rater", '`--rater "Ada Lind"`.')
+    checked_line(rater, LONGEST_NAME, "answers need the name of their rater", '`--rater "Ada Lind"`.')
     batch = reviewable(project, batch_id)
     found = read_answers(answers)
     if len(found) != 1:
@@ -109,6 +110,34 @@ def take_answers(project: Project, batch_id: str, answers: Path, rater: str) -> 
     sheet, given = next(iter(found.items()))
     key = key_of_sheet(project, batch, sheet)
     values = answers_in_order(given, key.n_rows, str(answers))
+    return record_answers(project, NewAnswers(batch, key, rater, "person", tuple(values)))
+
+
+def take_queue(project: Project, batch_id: str, rater: str) -> Reviewed:
+    """Record what a person answered in a review queue of MLflow; otherwise as :func:`take_answers`.
+
+    The largest sheet of which the rater has a queue is read.
+
+    Raises
+    ------
+    UsageError
+        If there is no such queue, somebody else has answered there too, or rows have no answer yet.
+    """
+    checked_line(rater, LONGEST_NAME, "answers need the name of their rater", '`--rater "Ada Lind"`.')
+    batch = reviewable(project, batch_id)
+    sheets = sorted(sheet_sizes(batch.run).items(), key=lambda each: (-each[1], each[0]))
+    found = ((sheet, queue_answers(project.server, sheet, rater)) for sheet, _ in sheets)
+    sheet, given = next(((sheet, given) for sheet, given in found if given is not None), ("", None))
+    if given is None:
+        raise UsageError(
+            f"{rater!r} has no review queue of a sheet of batch {batch.id}.",
+            f"`synth-mlflow validate {batch.id} --review 100 --queue {shlex.quote(rater)}` makes one.",
+        )
+    key = key_of_sheet(project, batch, sheet)
+    strange = sorted({answer for answer in given.values() if answer not in WORDS})
+    if strange:
+        raise UsageError(f"the queue of {rater!r} has the answer {strange[0]!r}; one of {', '.join(WORDS)} was needed.")
+    values = answers_in_order(given, key.n_rows, f"the queue of {rater!r} for sheet {sheet}")
     return record_answers(project, NewAnswers(batch, key, rater, "person", tuple(values)))
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from synth_mlflow.data.markup import checked_line
 from synth_mlflow.data.slices import Slice
-from synth_mlflow.errors import GateError
+from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import made_for_another_set, policy_in_force
 from synth_mlflow.gate.policy import declared_check
 from synth_mlflow.metrics.raters import chance_to_pass, fewest_right_to_fail, most_right_to_pass, rows_to_pass
+from synth_mlflow.review.answers import WORDS
 from synth_mlflow.review.page import write_sheet
 from synth_mlflow.review.sheet import Sheet, SheetKey
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.review_queues import leave_queue
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import set_param_once
 
+LONGEST_NAME = 200  # characters
 ENOUGH = 0.8  # of the cases in which a rater can only guess, a sheet should let the batch pass
 
 
@@ -34,13 +38,15 @@ class ReviewSheet:
     """CSV, for a spreadsheet."""
     outlook: str
     """What so many rows can decide."""
+    queue: str = ""
+    """The review queue of MLflow that was made for one rater; empty where none was."""
 
 
-def leave_sheet(project: Project, batch_id: str, n_rows: int, folder: Path) -> ReviewSheet:
+def leave_sheet(project: Project, batch_id: str, n_rows: int, folder: Path, rater: str | None = None) -> ReviewSheet:
     """Mix training rows and rows of a batch, half and half, for people who say which are real.
 
-    The same batch and number of rows give the same sheet. The server keeps its id and number of rows alone. Evaluation
-    rows are never shown: people who look at them would tune generators on them.
+    The same batch and number of rows give the same sheet. The server keeps its id and number of rows alone, unless a
+    queue is asked for. Evaluation rows are never shown: people who look at them would tune generators on them.
 
     Parameters
     ----------
@@ -48,22 +54,42 @@ def leave_sheet(project: Project, batch_id: str, n_rows: int, folder: Path) -> R
         Even.
     folder : Path
         Where page and table are written; made if it is missing.
+    rater : str, optional
+        For whom the server gets a review queue with the rows of the sheet.
 
     Raises
     ------
     GateError
         Before `freeze`, and for a batch that no answer can let into training.
     UsageError
-        If there is no such batch, or there are too few rows.
+        If there is no such batch, there are too few rows, or a queue is asked for and the server may not see the rows.
     """
     batch, frozen = reviewable(project, batch_id), project.evaluation_set()
+    if rater is not None:
+        _refuse_queue(frozen, rater)
     key = SheetKey(batch.digest, frozen.training_digest, n_rows)
     sheet = sheet_of(project, batch, frozen, key)
     set_param_once(project.server, batch.run.run_id, names.P_SHEET_PREFIX + sheet.id, str(n_rows))
     page, table = write_sheet(sheet, folder, f"review-{batch.id}-{n_rows}")
+    queue = "" if rater is None else leave_queue(project.server, sheet.id, rater, shown_rows(sheet), list(WORDS))
     policy = policy_in_force(project.problem())
     limit = policy.thresholds.get("review", declared_check("review").defaults)["rater_auc"]
-    return ReviewSheet(batch.id, sheet.id, n_rows, page, table, outlook_words(n_rows, limit))
+    return ReviewSheet(batch.id, sheet.id, n_rows, page, table, outlook_words(n_rows, limit), queue)
+
+
+def _refuse_queue(frozen: EvaluationSet, rater: str) -> None:
+    """A queue shows real rows to all who may read the server: only where it has them already."""
+    checked_line(rater, LONGEST_NAME, "a queue needs the name of its rater", '`--queue "Ada Lind"`.')
+    if frozen.run.params[names.P_ROW_STORAGE] != "rows":
+        raise UsageError(
+            "a review queue would put real rows on the server, and this project keeps them by reference.",
+            "Give raters the page or the table: leave `--queue` out.",
+        )
+
+
+def shown_rows(sheet: Sheet) -> list[dict[str, str]]:
+    """The rows of a sheet as texts by column."""
+    return [dict(zip(sheet.columns, (cell.plain for cell in row), strict=True)) for row in sheet.rows]
 
 
 def reviewable(project: Project, batch_id: str) -> StoredBatch:

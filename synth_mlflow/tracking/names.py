@@ -91,6 +91,8 @@ TAG_SIGNED: Final = "synth.signed"
 TAG_APPROVED: Final = "synth.approved"  # NAME/VERSION, on an approval and on what it approves
 TAG_ROWS_DIGEST: Final = "synth.rows_digest"  # on an evaluation dataset of MLflow: of its rows
 TAG_RATER: Final = "synth.rater"
+TAG_SHEET: Final = "synth.sheet"  # on a trace of a review queue
+TAG_SHEET_ROW: Final = "synth.sheet_row"  # its number on the sheet, from 1
 TAG_WEBHOOK_PREFIX: Final = "synth.webhook/"  # NAME/HASH, on a problem statement: what is called on a retraction
 TAG_DISCARDED: Final = "synth.discarded"  # put away for good: whoever restores the run does not make it count
 

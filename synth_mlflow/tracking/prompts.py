@@ -79,7 +79,7 @@ def link_prompt(server: Server, run_id: str, uri: str) -> None:
 @guard
 def trace_calls(server: Server, run_id: str, calls: Sequence[Call]) -> None:
     """Show each call as a trace under a run, with the times at which it was made."""
-    with _traces_to(server):
+    with traces_to(server):
         for call in calls:
             attributes = dict(call.attributes)
             if call.tokens is not None:
@@ -102,7 +102,7 @@ def trace_calls(server: Server, run_id: str, calls: Sequence[Call]) -> None:
 
 
 @contextmanager
-def _traces_to(server: Server) -> Iterator[None]:
+def traces_to(server: Server) -> Iterator[None]:
     """Traces go where MLflow's global setting points, and in the background; afterwards it is as it was."""
     before: Any = mlflow.tracking._tracking_service.utils._tracking_uri  # None where nobody set it; no public way
     variable = os.environ.get(URI)

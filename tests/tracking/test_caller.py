@@ -25,7 +25,7 @@ from synth_mlflow.review.answers import answers_csv
 from synth_mlflow.review.sheet import SheetKey
 from synth_mlflow.tracking import caller, models
 from synth_mlflow.tracking.caller import undisturbed
-from synth_mlflow.tracking.prompts import _traces_to
+from synth_mlflow.tracking.prompts import traces_to
 from synth_mlflow.tracking.server import connect, guarded
 
 STATE = """
@@ -93,7 +93,7 @@ def test_what_the_caller_has_set_holds(monkeypatch):
 def test_traces_leave_no_uri_behind(uri):
     server = connect("shop", uri, create=True)
     assert mlflow.tracking._tracking_service.utils._tracking_uri is None
-    with _traces_to(server):
+    with traces_to(server):
         assert mlflow.get_tracking_uri() == uri
     assert mlflow.tracking._tracking_service.utils._tracking_uri is None
     assert "MLFLOW_TRACKING_URI" not in os.environ
