@@ -157,6 +157,7 @@ def as_kind(values: pd.Series, kind: Kind, form: Form) -> pd.Series:
         values = without_words(values, form.words)
     if kind != "string" and _kind(values) == "string" and values.notna().any():
         values = parse_texts(values, kind, form.text_format)
+        values = without_words(values, form.words) if form.words else values  # texts such as -999.0
     if isinstance(form.format, JsonText):
         return _as_json(values, form.format)
     return as_fine(_cast(values, kind), form)

@@ -434,13 +434,16 @@ class Panel:
         )
 
 
+FIRST_ROWS = 5_000
+
+
 def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
     """The panel that a normalised table is; None if there is none, or its group key has that role already.
 
-    A column of texts, or of whole numbers that is named as a key, names groups if no two rows share its value and a
-    time (a date, or a whole number that is named as a time, such as a year), where independent columns of their
-    frequencies would share more than `roles.SURPRISE` (the birthday problem), so that chance alone gives a panel to one
-    table in a thousand.
+    A column of texts or of whole numbers names groups if no two rows share its value and a time (a date, or a whole
+    number that is named as a time, such as a year), where independent columns of their frequencies would share more
+    than `roles.SURPRISE` (the birthday problem), so that chance alone gives a panel to one table in a thousand. Whole
+    numbers that are not named as a key may be a measure: they name groups only if other columns are constant in each.
 
     Examples
     --------
@@ -450,18 +453,20 @@ def panel_of(rows: pd.DataFrame, roles: Mapping[str, str]) -> Panel | None:
     """
     schema = schema_of(rows)
     groups = [name for name in schema.of_kind("string") if roles.get(name) not in NAMED and not is_named_as_time(name)]
-    groups += [
-        name
-        for name in schema.of_kind("integer")
-        if is_named_as_key(name) and roles.get(name) in {"number", "category"}
-    ]
+    whole = [name for name in schema.of_kind("integer") if roles.get(name) in {"number", "category"}]
+    groups += sorted(whole, key=lambda name: not is_named_as_key(name))
     numbered = [name for name in schema.of_kind("integer") if is_named_as_time(name)]
+    first = rows.head(FIRST_ROWS)  # most columns meet twice there already
     for time in (*schema.of_kind("datetime"), *numbered):
         for group in groups:
-            if group != time and _are_crossed(rows[group], rows[time]):
-                others = [name for name in schema if name not in {group, time}]
-                levels = rows.groupby(group)[others].nunique(dropna=False)
-                same = tuple(name for name in others if (levels[name] <= 1).all())
+            is_new = group != time and not first[[group, time]].dropna().duplicated().any()
+            if not is_new or not _are_crossed(rows[group], rows[time]):
+                continue
+            others = [name for name in schema if name not in {group, time}]
+            levels = rows.groupby(group)[others].nunique(dropna=False)
+            same = tuple(name for name in others if (levels[name] <= 1).all())
+            may_be_measure = group in whole and not is_named_as_key(group)
+            if not may_be_measure or (not is_named_as_time(group) and rows[list(same)].nunique().gt(1).any()):
                 return Panel(group, time, same, len(levels))
     return None
 

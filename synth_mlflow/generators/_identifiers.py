@@ -159,13 +159,24 @@ class Identifiers:
 
 
 def _roomier(pattern: tuple[str, ...], step: int) -> tuple[str, ...]:
-    """A pattern with more room: first digits that all members share become free, then digits are added."""
+    """A pattern with more room: first digits that all members share become free, then characters of its kind are added.
+
+    >>> _roomier(("ab", "xy"), 2)[2], _roomier(("A", "0", "0123456789"), 2)
+    ('abcdefghijklmnopqrstuvwxyz', ('A', '0123456789', '0123456789', '0123456789'))
+    """
     if step == 0:
         return pattern
-    freed = tuple((string.digits if at else string.digits[1:]) if a.isdigit() and len(a) == 1 else a
-                  for at, a in enumerate(pattern))  # fmt: skip
+    freed = tuple(_freed(alphabet, at) for at, alphabet in enumerate(pattern))
     end = max((at + 1 for at, alphabet in enumerate(freed) if len(alphabet) > 1), default=len(freed))
-    return (*freed[:end], *([string.digits] * (step - 1)), *freed[end:])
+    more = string.digits if any(set(each) & set(string.digits) for each in freed) else freed[end - 1]
+    return (*freed[:end], *([more if len(more) > 1 else string.digits] * (step - 1)), *freed[end:])
+
+
+def _freed(alphabet: str, at: int) -> str:
+    if len(alphabet) == 1 and alphabet.isdigit():
+        return string.digits if at else string.digits[1:]
+    whole = (string.ascii_lowercase, string.ascii_uppercase)
+    return next((letters for letters in whole if len(alphabet) > 1 and set(alphabet) <= set(letters)), alphabet)
 
 
 def _fill(pattern: tuple[str, ...], n_values: int, rng: np.random.Generator) -> list[str]:
@@ -182,7 +193,12 @@ def _forms(texts: list[str]) -> Counter[tuple[str, ...]]:
     shared = {
         length: [_shared(group, at) or at < len(prefix) for at in range(length)] for length, group in by_length.items()
     }
-    varied = "".join(c for text in texts for c, is_shared in zip(text, shared[len(text)], strict=True) if not is_shared)
+    varied = "".join(
+        c
+        for text in dict.fromkeys(texts)
+        for c, is_shared in zip(text, shared[len(text)], strict=True)
+        if not is_shared
+    )
     letters = _letters(varied, any(_is_mixed(group, at) for n, group in by_length.items() for at in range(n)))
     forms: Counter[tuple[str, ...]] = Counter()
     for length, group in by_length.items():

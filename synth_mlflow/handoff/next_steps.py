@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
 
 N_OTHERS = 2  # candidates of the search that are offered beside the one that was judged
 N_COLUMNS = 3
+LEAST_SHARE = 0.5  # of what real rows teach, below which a batch is of no use beside them
 FAR = 0.75  # of the range of `privacy` of `forest`
 
 
@@ -83,7 +85,7 @@ def next_steps(stopped: Stopped) -> tuple[NextStep, ...]:
         *_privacy(failed, stopped),
         *_others(failed, stopped),
     ]
-    steps += [*_columns(failed, stopped), *_doubts(open_doubts, failed, stopped)]
+    steps += [*_columns(failed, stopped), *_doubts(open_doubts, failed, stopped), *_utility(failed, stopped)]
     return tuple(steps) or (_as_the_error_says(stopped),)
 
 
@@ -173,6 +175,26 @@ def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
             "terminal",
             (copy.command,),
         )
+
+
+def _utility(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
+    """Where a batch fails for its utility alone: a lower limit, named in every document, if it teaches half."""
+    if [check.check for check in failed] != ["utility"]:
+        return
+    found = [re.match(r"(gain_share)\b.* is ([\d.]+) \(limit ([\d.]+)", reason) for reason in failed[0].reasons]
+    shares = [float(one[2]) for one in found if one is not None]
+    if len(shares) != len(found) or min(shares, default=0.0) < LEAST_SHARE:
+        return
+    validation = {**stopped.facts.get("validation", {})}
+    validation["utility"] = {**validation.get("utility", {}), "gain_share": math.floor(10 * min(shares)) / 10}
+    yield NextStep(
+        f"A model that learns from the batch alone gains {min(shares):.0%} of what real rows teach, and the limit is "
+        "higher. Beside real rows that may be enough: the sweep judges it again, on evaluation rows. If so, lower the "
+        "limit; every document names it. If not, real rows alone are the answer, and this draft says so.",
+        "problem.md",
+        (f"validation: {json.dumps(validation, ensure_ascii=False)}",),
+    )
+    yield NextStep("Then go on.", "terminal", (stopped.run,))
 
 
 def _doubts(doubts: Sequence[CheckVerdict], failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:

@@ -67,7 +67,8 @@ class RawColumn:
             return self._texts(values)
         readers = {"datetime": moments_of, "boolean": booleans_of, "integer": whole_numbers_of}
         try:
-            return readers.get(self.kind, numbers_of)(values, self.format)
+            read = readers.get(self.kind, numbers_of)(values, self.format)
+            return without_words(read, self.words) if self.words else read  # texts such as -999.0
         except ValueError as error:
             raise ValueError(f"column {self.name!r} {error}") from error
 

@@ -49,3 +49,11 @@ def test_moments_that_are_all_different_say_nothing():
     rows = visits(np.random.default_rng(2))
     rows["day"] = rows["day"] + pd.to_timedelta(np.arange(len(rows)), "s")
     assert panel_of(rows, ROLES) is None
+
+
+def test_whole_numbers_of_any_name_are_groups_where_others_are_constant_in_them():
+    rows = visits(np.random.default_rng(3))
+    rows["nr"] = rows.pop("patient").str[1:].astype("int64") * 17
+    roles = {**ROLES, "nr": "number"}
+    assert panel_of(rows, roles) == Panel("nr", "day", ("sex",))
+    assert panel_of(rows.drop(columns="sex"), roles) is None  # it may be a measure

@@ -13,7 +13,7 @@ from synth_mlflow.data.column_inference import ColumnFacts
 from synth_mlflow.data.identifier_forms import are_of_form, fresh, iban_digits, known_form
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present, role_of
 from synth_mlflow.data.schema_inference import RawTable, ReadTable, detail_of, infer_table, refuse_open_questions
-from synth_mlflow.data.tables import raw_table
+from synth_mlflow.data.tables import raw_table, read_real
 from synth_mlflow.data.text_forms import PLAIN
 from synth_mlflow.data.value_inference import date_formats
 from synth_mlflow.errors import StatementError, UsageError
@@ -282,6 +282,8 @@ def test_a_number_of_nines_far_beyond_all_others_is_named_and_may_be_declared(tm
     pd.DataFrame({"x": list(map(int, cells)), "y": ["yes", "no"] * 60}).to_parquet(tmp_path / "a.parquet")
     rules = {"x": ColumnRule(missing=tuple(ColumnFacts(missing=[-999]).missing))}
     assert read(tmp_path, cells, rules["x"]).table.columns[0].missing == 20
+    found = read(tmp_path, [f"{cell}.0" for cell in cells], rules["x"])
+    assert found.table.columns[0].missing == 20 == read_real(tmp_path / "a.csv", found.table)["x"].isna().sum()
     typed = infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y", rules=rules))
     assert typed.table.columns[0].missing == 20 and typed.rows["x"].max() == 99
 

@@ -153,7 +153,7 @@ WRITABLE = {name: made for name, made in TEXTS.items() if name != "prose"}  # no
 def test_what_is_generated_has_the_forms_and_types_of_the_real_rows(folder, frame):
     frame.to_parquet(folder / "given.parquet", index=False)
     found = infer_table(raw_table(folder / "given.parquet"), Wishes("y"))
-    schema, task = found.table.schema, Task("y", "binary", found.table.roles)
+    schema, task = found.table.schema, Task("y", "binary", roles=found.table.roles)
     rng = np.random.default_rng(0)
     made = conform(forest().fit(found.rows, task, rng).sample(40, rng), schema)
     own = present(made, schema)

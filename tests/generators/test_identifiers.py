@@ -37,6 +37,12 @@ def test_whole_numbers_stay_whole_and_grow_when_the_form_is_used_up() -> None:
     assert not drawn.isin(column).any()
 
 
+def test_codes_of_letters_grow_by_letters() -> None:
+    states = pd.Series([f"{a}{b}" for a in "acdfgi" for b in "adehklo"] * 8, name="state", dtype="str")
+    drawn = Identifiers.of(states.drop_duplicates()).draw(2_000, np.random.default_rng(0))
+    assert drawn.is_unique and drawn.str.fullmatch("[a-z]{2,4}").all()
+
+
 def test_missing_identifiers_stay_missing() -> None:
     column = pd.Series([f"A{i:04d}" if i % 4 else None for i in range(200)], name="id", dtype="str")
     drawn = Identifiers.of(column).draw(2_000, np.random.default_rng(0))

@@ -77,6 +77,17 @@ def test_a_doubt_is_accepted_with_a_reason_or_met_by_a_larger_set() -> None:
     assert "WRITE WHY" not in str(next_steps(stopped(UTILITY, FIDELITY)))  # no acceptance helps a batch that failed
 
 
+def test_a_batch_that_teaches_too_little_may_pass_under_a_lower_limit_that_is_named() -> None:
+    def weak(share: float) -> Stopped:
+        reason = f"gain_share of 'y' is {share} (limit 0.8, real against real 0.79): synthetic 0.2, real 0.4"
+        return stopped(CheckVerdict("utility", "fail", (reason,), "r4"))
+
+    lower, go_on = next_steps(weak(0.67))
+    assert lower.lines == ('validation: {"utility": {"gain_share": 0.6}}',) and "67% of what real rows" in lower.why
+    assert go_on.lines == ("synth-mlflow run 'my problem.md'",)
+    assert "gain_share" not in str(next_steps(weak(0.3)))
+
+
 def test_without_a_batch_the_error_says_what_to_do() -> None:
     (step,) = next_steps(replace(stopped(), verdicts=(), fix="First: `synth-mlflow generate auto`."))
     assert step.lines == ("synth-mlflow generate auto",)
