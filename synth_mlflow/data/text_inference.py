@@ -269,7 +269,7 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
         shown = ", ".join(f"{unit!r} ({count:,})" for unit, count in parts.value_counts().items())
         found = f"numbers with different units: {shown}; convert them to one unit in the file, or keep them as texts"
         return Finding(question=Question(levels.name, found, ("role: category",)))
-    around = levels.texts.str.split(r"[+-]?\d+\.\d+", regex=True).map(tuple)
+    around = levels.texts.str.split(r"(?<!\d)[+-]?\d{1,30}\.\d+", regex=True).map(tuple)
     inner = around.iloc[0][1:-1]
     are_numbers = inner and all(re.search(r"[\s,;xX|/]", mark) for mark in inner)
     if are_numbers and around.nunique() == 1 and not re.search(r"\d", "".join(around.iloc[0])):
