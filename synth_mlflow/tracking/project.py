@@ -89,8 +89,9 @@ class Project:
         if names.A_COLUMNS not in run.artifacts:
             return None
         if run.run_id not in self._tables:
-            told = self.reader.file(run, names.A_COLUMNS).read_text(encoding="utf-8")
-            self._tables[run.run_id] = TableSchema.from_json(json.loads(told))
+            path = self.reader.file(run, names.A_COLUMNS)
+            with reading(run, names.A_COLUMNS):
+                self._tables[run.run_id] = TableSchema.from_json(json.loads(path.read_text(encoding="utf-8")))
         return self._tables[run.run_id]
 
     def _frozen_run(self) -> StoredRun | None:
@@ -137,7 +138,9 @@ class Project:
 
     def evaluation_set_of(self, run: StoredRun) -> EvaluationSet:
         """The evaluation set that a run recorded."""
-        kinds = json.loads(self.reader.file(run, names.A_SCHEMA).read_text(encoding="utf-8"))
+        path = self.reader.file(run, names.A_SCHEMA)
+        with reading(run, names.A_SCHEMA):
+            kinds = dict(json.loads(path.read_text(encoding="utf-8")))
         table = self.table_schema(run)
         real_file = self.real_file if run.experiment_id == self.server.experiment_id else None
         return EvaluationSet(run, Schema(kinds, {} if table is None else table.schema.forms), table, real_file)
