@@ -27,6 +27,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.draft import RunDraft, now_ms
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
 
@@ -129,8 +130,10 @@ def blame(
 
 def recorded_blame(project: Project, run: StoredRun, sweep: RecordedSweep) -> Blame:
     """An answer that was given before."""
-    told = json.loads(project.reader.file(run, names.A_BLAME).read_text(encoding="utf-8"))
-    return Blame(run.run_id, sweep.run.run_id, model_uri(sweep.final), LeaveOneOutResult.from_json(told))
+    path = project.reader.file(run, names.A_BLAME)
+    with reading(run, names.A_BLAME):
+        found = LeaveOneOutResult.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Blame(run.run_id, sweep.run.run_id, model_uri(sweep.final), found)
 
 
 def _suspects(sweep: RecordedSweep, named: Sequence[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from synth_mlflow.tracking.long_lists import words_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
+from synth_mlflow.tracking.stored_run import reading
 
 TOLERANCE = 1e-6
 """Relative; what other machines change in the last digits."""
@@ -75,7 +76,10 @@ def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: 
     if version != installed:
         raise SynthError(f"{name} {version} judged it, and {name} {installed} is installed")
     frozen = project.evaluation_set()
-    recorded = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
+    path = project.reader.file(run, names.A_PROBES)
+    with reading(run, names.A_PROBES):
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        probes, doubt = tuple(map(probe_from_json, recorded["probes"])), recorded["inconclusive"]
     thresholds = _policy(project, run).thresholds[name]
     statement = project.statement_with(run.params[names.P_STATEMENT])
     if reads_ratings(name):
@@ -85,12 +89,13 @@ def _differences(project: Project, batch: StoredBatch, run: StoredRun, sources: 
     project.say(f"running the {name} of {batch.id} again")
     with threadpool_limits(1, user_api="blas"):
         result = check_result(name, evidence, thresholds)
-    yield from compared(tuple(map(probe_from_json, recorded["probes"])), recorded["inconclusive"], result)
+    yield from compared(probes, doubt, result)
 
 
 def _policy(project: Project, run: StoredRun) -> Policy:
-    found = json.loads(project.reader.file(run, names.A_POLICY).read_text(encoding="utf-8"))
-    return Policy.from_json(found)
+    path = project.reader.file(run, names.A_POLICY)
+    with reading(run, names.A_POLICY):
+        return Policy.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _source_of(batch: StoredBatch, frozen: EvaluationSet, sources: Sequence[Place]) -> Place | None:

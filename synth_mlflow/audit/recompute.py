@@ -195,6 +195,9 @@ def _evaluation_set(project: Project, run: StoredRun, _: Sequence[StoredRun]) ->
 def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     yield from contradicted_notes(run, runs)
     yield from batch_rating_contradictions(project, run, runs)
+    told = StoredBatch(run).taken_back
+    if told is not None and not told.is_readable:
+        yield f"its parameter {names.P_RETRACTION} is none that `retract` has written: {told.reason}"
     record = Record.from_json(_text(project, run, names.A_RECORD))
     origin = record.origin
     stated = {

@@ -31,6 +31,7 @@ from synth_mlflow.tracking.models import make_champion
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
+from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.tracking.write import NewRun, add_params, create_run, set_tags, writing
 
 LONGEST = 200  # characters of a name or a role
@@ -153,8 +154,9 @@ def _handoff(project: Project, runs: list[StoredRun], wanted: str | None) -> Sto
 
 
 def _document(project: Project, handoff: StoredRun) -> Document:
-    twin = json.loads(project.reader.file(handoff, names.A_HANDOFF_JSON).read_text(encoding="utf-8"))
-    document = document_of(twin)
+    path = project.reader.file(handoff, names.A_HANDOFF_JSON)
+    with reading(handoff, names.A_HANDOFF_JSON):
+        document = document_of(json.loads(path.read_text(encoding="utf-8")))
     if document.sha256 != handoff.params[names.P_DOCUMENT]:
         raise EvidenceError(
             f"the document of handoff {handoff.run_id} has digest {document.sha256[:12]}…, its run says "

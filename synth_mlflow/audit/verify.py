@@ -21,6 +21,7 @@ from synth_mlflow.tracking.draft import seal_of
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun, expand_run_id
 from synth_mlflow.tracking.stored import StoredBatch
+from synth_mlflow.tracking.stored_run import UNREADABLE
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _told(look: Iterator[str]) -> list[str]:
         found.extend(look)
     except (EvidenceError, GateError, UsageError) as error:
         found.append(error.found)
-    except (KeyError, ValueError, TypeError) as error:  # a parameter that is gone, or no longer what it was
+    except UNREADABLE as error:  # a parameter that is gone, or no longer what it was
         found.append(f"what it states cannot be read: {error!r}")
     return found
 

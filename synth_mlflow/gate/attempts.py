@@ -12,6 +12,8 @@ from typing import Any, Literal
 from synth_mlflow.data.markup import html_table
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
+from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored_run import reading
 
 AttemptOutcome = Literal["pass", "fail", "inconclusive", "error"]
 
@@ -188,4 +190,11 @@ def newest_search(project: Project) -> GeneratorSearch | None:
     run = project.reader.latest("search")
     if run is None:
         return None
-    return GeneratorSearch.from_json(project.reader.file(run, names.A_ATTEMPTS).read_text(encoding="utf-8"))
+    return recorded_search(project, run)
+
+
+def recorded_search(project: Project, run: StoredRun) -> GeneratorSearch:
+    """The search that a run has recorded."""
+    path = project.reader.file(run, names.A_ATTEMPTS)
+    with reading(run, names.A_ATTEMPTS):
+        return GeneratorSearch.from_json(path.read_text(encoding="utf-8"))

@@ -26,6 +26,7 @@ from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
+from synth_mlflow.tracking.stored_run import reading
 
 
 def policy_in_force(problem: Problem) -> Policy:
@@ -72,8 +73,9 @@ def recorded_policy(project: Project, problem: Problem) -> Policy:
         If it was not kept, or is not the one that the statement's run vouches for.
     """
     kept = policy_run(project, problem.run)
-    told = json.loads(project.reader.file(kept, names.A_POLICY).read_text(encoding="utf-8"))
-    policy = Policy.from_json(told)
+    path = project.reader.file(kept, names.A_POLICY)
+    with reading(kept, names.A_POLICY):
+        policy = Policy.from_json(json.loads(path.read_text(encoding="utf-8")))
     if policy.digest != problem.run.params[names.P_POLICY]:
         raise EvidenceError(f"the policy that run {kept.run_id} keeps is not the one of the problem statement.")
     return policy

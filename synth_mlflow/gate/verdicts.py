@@ -27,6 +27,7 @@ from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.ratings import rating_names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import StoredBatch
+from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.tracking.write import set_param_once
 
 N_REASONS = 3  # told in one message; the check runs keep all
@@ -171,9 +172,11 @@ def recomputed_verdict(
     """
     verdicts = []
     for run in map(project.reader.verify_seal, in_force(batch, policy, checks, any_version=any_version)):
-        found = json.loads(project.reader.file(run, names.A_PROBES).read_text(encoding="utf-8"))
-        probes = tuple(probe_from_json(probe) for probe in found["probes"])
-        ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
+        path = project.reader.file(run, names.A_PROBES)
+        with reading(run, names.A_PROBES):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            probes = tuple(probe_from_json(probe) for probe in found["probes"])
+            ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
         if ruling.verdict != run.params[names.P_VERDICT]:
             raise EvidenceError(
                 f"check {run.tags.get(names.TAG_CHECK)} of batch {batch.id} recorded the verdict "

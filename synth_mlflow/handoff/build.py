@@ -353,9 +353,10 @@ def _probe(probe: Mapping[str, Any]) -> handoff.Probe:
 def _retraction(batch: StoredBatch) -> handoff.Retraction | None:
     if not batch.retracted:
         return None
-    told = json.loads(batch.run.params.get(names.P_RETRACTION, "{}"))
-    when = told.get("at", batch.run.params[names.P_CREATED_AT])
-    return handoff.Retraction(told.get("reason", "no reason was recorded"), told.get("by", "unknown"), when)
+    told, made = batch.taken_back, batch.run.params[names.P_CREATED_AT]
+    if told is None:
+        return handoff.Retraction("no reason was recorded", "unknown", made)
+    return handoff.Retraction(told.reason, told.by, told.at or made)
 
 
 def _record(params: Mapping[str, str]) -> tuple[handoff.Fact, ...]:

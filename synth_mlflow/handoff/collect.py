@@ -22,6 +22,7 @@ from synth_mlflow.tracking.ratings import StoredRating, ratings_by_batch
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import StoredSignOff, recorded_sign_offs
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch, distinct_batches
+from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.triggers import ProductionValue
 
 
@@ -154,8 +155,10 @@ def _vouched_for(material: HandoffInputs) -> list[StoredRun]:
 def _slice_sizes(project: Project, frozen: EvaluationSet) -> dict[str, tuple[int, int]]:
     if names.A_SLICES not in frozen.run.artifacts:
         return {}
-    counted = json.loads(project.reader.file(frozen.run, names.A_SLICES).read_text(encoding="utf-8"))
-    return {name: (found["training"], found["evaluation"]) for name, found in counted.items()}
+    path = project.reader.file(frozen.run, names.A_SLICES)
+    with reading(frozen.run, names.A_SLICES):
+        counted = json.loads(path.read_text(encoding="utf-8"))
+        return {name: (found["training"], found["evaluation"]) for name, found in counted.items()}
 
 
 def _sign_offs(runs: Sequence[StoredRun], sweep: str) -> list[StoredSignOff]:

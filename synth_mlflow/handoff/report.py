@@ -26,6 +26,7 @@ from synth_mlflow.tracking.lineage import frozen_inputs
 from synth_mlflow.tracking.models import logged_model
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.stored_run import reading
 from synth_mlflow.tracking.ui import describe_project, point_to_handoff
 from synth_mlflow.tracking.write import NewRun, create_run, writing
 
@@ -126,8 +127,9 @@ def report(project: Project, *, output: Path | None = None, limits: Path | None 
 def _written_before(project: Project, handoff: StoredRun, output: Path | None) -> Handoff:
     """The newest handoff, which says all that a new one would: its command was repeated, or its answer was lost."""
     project.say(f"this very handoff is recorded already as run {handoff.run_id}")
-    twin = project.reader.file(project.reader.verify_seal(handoff), names.A_HANDOFF_JSON).read_text(encoding="utf-8")
-    document = document_of(json.loads(twin))
+    path = project.reader.file(project.reader.verify_seal(handoff), names.A_HANDOFF_JSON)
+    with reading(handoff, names.A_HANDOFF_JSON):
+        document = document_of(json.loads(path.read_text(encoding="utf-8")))
     inside = [batch.run_id for batch in document.batches_in_model()]
     point_to_handoff(project, handoff, inside, document.success.outcome)
     describe_project(project)

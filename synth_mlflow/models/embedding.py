@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ from synth_mlflow.models.raw_embedding import MODULE, encoder, vectors_of
 SAMPLES = ("A short text.", "Ein kurzer Text über drei alte Häuser", "42 of the 7 apples were red; the rest, green")
 N_SHOWN = 8  # numbers of each sample's vector that are recorded
 TOLERANCE = 1e-3  # of numbers of vectors of unit length: other processors round otherwise
+WEIGHTS = ("*.safetensors", "*/*.safetensors")  # of model2vec, or within a folder of sentence-transformers
 WHAT = "the embedding of the problem statement"
 EXTRA = "synth_mlflow[embeddings]"
 
@@ -124,12 +126,17 @@ def _of_module(target: str) -> tuple[str, str]:
 
 
 def _of_folder(path: Path) -> tuple[str, str]:
-    files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else []
-    if not files:
+    if not path.is_dir():
         raise UsageError(
             f"{WHAT} is not available here: there is no folder {path}.",
             "Put it where problem.md names it, or name a `module:callable`.",
         )
+    if not any(next(path.glob(place), None) for place in WEIGHTS):  # else a statement could have any folder read whole
+        raise UsageError(
+            f"{WHAT} is the folder {path.name or path}, which holds no weights (`*.safetensors`) of model2vec.",
+            "Name the folder that `StaticModel.save_pretrained` wrote, or a `module:callable`.",
+        )
+    files = sorted(each for each in path.rglob("*") if each.is_file())
     try:
         version = metadata.version("model2vec")
     except metadata.PackageNotFoundError as error:
@@ -144,7 +151,7 @@ def _of_folder(path: Path) -> tuple[str, str]:
 def _guarded(target: str, texts: list[str]) -> Floats:
     """What it gives; what other people's code raises becomes one message."""
     try:
-        with importable_here():
+        with importable_here() if MODULE.fullmatch(target) else nullcontext():
             encoder(target)
         return vectors_of(texts, target)
     except SynthError:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.backends.real_rows import refuse_synthetic
-from synth_mlflow.data.addresses import Address, Place, absolute, recorded_place, uri_of
+from synth_mlflow.data.addresses import Address, Place, absolute, uri_of
 from synth_mlflow.data.columns import Schema, schema_of
 from synth_mlflow.data.digests import (
     canonical_json,
@@ -236,7 +236,7 @@ def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     frozen = project.find_evaluation_set()
     if frozen is not None:
         raise _frozen_already(project, frozen)
-    place = absolute(request.data or recorded_place(problem.run.params[names.P_DATA_PATH]))
+    place = absolute(request.data or project.recorded_rows(problem.run))
     table, rows = _same_rows(problem, place)
     refuse_synthetic(project, place, rows)
     allowed_model(problem.statement.model)

@@ -32,7 +32,15 @@ from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.statement import Statement
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError
-from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch, finite, newest_search
+from synth_mlflow.gate.attempts import (
+    Attempt,
+    AttemptOutcome,
+    Candidate,
+    GeneratorSearch,
+    finite,
+    newest_search,
+    recorded_search,
+)
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, reads_ratings
 from synth_mlflow.generators import Generator
@@ -106,8 +114,8 @@ def search_generators(
     )
     recorded = project.reader.recorded(key)
     if recorded:
-        text = project.reader.file(project.reader.verify_seal(recorded[-1]), names.A_ATTEMPTS)
-        return _usable(replace(GeneratorSearch.from_json(text.read_text("utf-8")), run_id=recorded[-1].run_id))
+        search = recorded_search(project, project.reader.verify_seal(recorded[-1]))
+        return _usable(replace(search, run_id=recorded[-1].run_id))
     project.say(
         f"trying generators: each learns from {len(trial.fitted):,} training rows, and {len(trial.held_back):,} others "
         "judge it"

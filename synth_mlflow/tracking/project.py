@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from synth_mlflow.data.addresses import Place, recorded_place
+from synth_mlflow.data.addresses import Address, Place, recorded_place
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import Hashes, row_digests, table_digest
 from synth_mlflow.data.provenance import Record, record_in_file
@@ -89,8 +90,9 @@ class Project:
         if names.A_COLUMNS not in run.artifacts:
             return None
         if run.run_id not in self._tables:
-            told = self.reader.file(run, names.A_COLUMNS).read_text(encoding="utf-8")
-            self._tables[run.run_id] = TableSchema.from_json(json.loads(told))
+            path = self.reader.file(run, names.A_COLUMNS)
+            with reading(run, names.A_COLUMNS):
+                self._tables[run.run_id] = TableSchema.from_json(json.loads(path.read_text(encoding="utf-8")))
         return self._tables[run.run_id]
 
     def _frozen_run(self) -> StoredRun | None:
@@ -137,7 +139,9 @@ class Project:
 
     def evaluation_set_of(self, run: StoredRun) -> EvaluationSet:
         """The evaluation set that a run recorded."""
-        kinds = json.loads(self.reader.file(run, names.A_SCHEMA).read_text(encoding="utf-8"))
+        path = self.reader.file(run, names.A_SCHEMA)
+        with reading(run, names.A_SCHEMA):
+            kinds = dict(json.loads(path.read_text(encoding="utf-8")))
         table = self.table_schema(run)
         real_file = self.real_file if run.experiment_id == self.server.experiment_id else None
         return EvaluationSet(run, Schema(kinds, {} if table is None else table.schema.forms), table, real_file)
@@ -276,6 +280,31 @@ class Project:
             )
         return record
 
+    def recorded_rows(self, run: StoredRun) -> Place:
+        """Where the real rows of this project lie, as the run of a statement or of an evaluation set says.
+
+        Raises
+        ------
+        EvidenceError
+            If it is a query that problem.md on this machine does not name: it would run with the rights of whoever
+            reads the project, because somebody has written it to the server.
+        """
+        place = recorded_place(run.params[names.P_DATA_PATH])
+        if isinstance(place, Address) and place.scheme == "sql" and str(place) != self._data_of_statement_here():
+            raise EvidenceError(
+                f"the real rows are those of a query that only the server names: {str(place)[:500]}. Nothing was run.",
+                f"Read it. If it may run here, name it: `--data {shlex.quote(str(place))}`.",
+            )
+        return place
+
+    def _data_of_statement_here(self) -> str:
+        """The data that problem.md names on this machine, where it lies as it did when it was recorded; else empty."""
+        path = Path(self.problem().run.params.get(names.P_STATEMENT_PATH, ""))
+        try:
+            return parse_statement(path.read_text(encoding="utf-8-sig"), str(path)).facts.data
+        except (OSError, UsageError, ValueError):
+            return ""
+
     def _side(self, frozen: EvaluationSet, artifact: str, side: str, digest: str) -> pd.DataFrame:
         stored = frozen.run.params[names.P_ROW_STORAGE] == "rows"
         if stored:
@@ -296,7 +325,7 @@ class Project:
         return rows
 
     def _referenced(self, frozen: EvaluationSet, side: str) -> pd.DataFrame:
-        place = frozen.real_file or recorded_place(frozen.run.params[names.P_DATA_PATH])
+        place = frozen.real_file or self.recorded_rows(frozen.run)
         if isinstance(place, Path) and not place.exists():
             raise EvidenceError(
                 f"the real rows of this project are kept by reference, and {place} is not on this machine.",

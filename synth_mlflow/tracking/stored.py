@@ -161,6 +161,9 @@ def caveat_words(n_shared: int, n_evaluation: int) -> str:
     )
 
 
+_RETRACTED = {"reason", "by", "at"}
+
+
 @dataclass(frozen=True)
 class RetractionInfo:
     """Who retracted a batch, and why."""
@@ -170,10 +173,34 @@ class RetractionInfo:
     at: str
     """ISO 8601, UTC."""
 
+    @classmethod
+    def read(cls, text: str) -> RetractionInfo:
+        """What a run's parameter says; whoever may write runs can write one that `retract` has not written.
+
+        Examples
+        --------
+        >>> RetractionInfo.read('{"at": "2026-01-02", "by": "Ada", "reason": "wrong rate"}').words
+        'by Ada on 2026-01-02: wrong rate'
+        >>> RetractionInfo.read("gone").words
+        "by unknown on an unknown day: no reason can be read, found 'gone'"
+        """
+        try:
+            told = json.loads(text)
+        except (ValueError, RecursionError):
+            told = None
+        if isinstance(told, dict) and set(told) == _RETRACTED and all(isinstance(each, str) for each in told.values()):
+            return cls(**told)
+        return cls(f"no reason can be read, found {text[:80]!r}", "unknown", "")
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it is one that `retract` writes."""
+        return bool(self.at)
+
     @property
     def words(self) -> str:
         """Who, when and why, in one line."""
-        return f"by {self.by} on {self.at[:10]}: {' '.join(self.reason.split())}"
+        return f"by {self.by} on {self.at[:10] or 'an unknown day'}: {' '.join(self.reason.split())}"
 
 
 @dataclass(frozen=True)
@@ -232,7 +259,7 @@ class StoredBatch:
     def taken_back(self) -> RetractionInfo | None:
         """The recorded retraction; None where there is none, or somebody has only edited the tag."""
         told = self.run.params.get(names.P_RETRACTION)
-        return None if told is None else RetractionInfo(**json.loads(told))
+        return None if told is None else RetractionInfo.read(told)
 
 
 def distinct_batches(runs: Iterable[StoredRun]) -> list[StoredBatch]:

@@ -157,12 +157,19 @@ def _is_absence(error: BaseException) -> bool:
     return not isinstance(error, OSError) or error.errno in (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 
 
+UNREADABLE = (
+    pa.ArrowException, ArithmeticError, AttributeError, BadZipFile, EOFError, LookupError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""What is raised by evidence that somebody made up: of another type or form, nested a thousand times, encrypted."""
+
+
 @contextmanager
 def reading(run: StoredRun, path: str) -> Iterator[None]:
     """Whoever may write runs can vouch for a file that is no such file: an EvidenceError says whose it is."""
     try:
         yield
-    except (pa.ArrowException, BadZipFile, AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise EvidenceError(
             f"{path} of run {run.run_id} ({run.name}) cannot be read, though it has the recorded sha256: "
             f"{type(error).__name__}.",

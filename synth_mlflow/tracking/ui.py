@@ -130,6 +130,13 @@ def _result(metric: str, runs: Sequence[StoredRun]) -> str:
 
 
 def _state(run: StoredRun) -> str:
+    try:
+        return _state_words(run)
+    except (KeyError, ValueError):  # somebody else's words are no reason to fail a verb; `verify` names them
+        return "cannot be read"
+
+
+def _state_words(run: StoredRun) -> str:
     params = run.params
     if run.stage == "evaluation_set":
         n_frozen, n_training = (int(params[name]) for name in (names.P_EVALUATION_ROWS, names.P_TRAINING_ROWS))

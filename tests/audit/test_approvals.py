@@ -19,6 +19,7 @@ from test_forgeries import forge
 from synth_mlflow import EvidenceError, GateError, Workflow, load_batch
 from synth_mlflow.data.digests import file_digest
 from synth_mlflow.tracking import names
+from synth_mlflow.tracking.known_runs import bundle_parts, write_bundle
 from synth_mlflow.tracking.read import PARENT, StoredRun
 from synth_mlflow.tracking.stored import StoredBatch
 
@@ -221,7 +222,9 @@ def test_a_deleted_check_or_batch(mine: Workflow, batch: StoredBatch) -> None:
         load_batch(NAME)
 
 
-def test_evidence_that_is_none(mine: Workflow, approval: StoredRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evidence_that_is_none(
+    mine: Workflow, batch: StoredBatch, approval: StoredRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over HTTP the files come out of one; what is in it is compared with the runs that they are from."""
     monkeypatch.setattr("synth_mlflow.tracking.known_runs.local_path", lambda uri: None)
     assert len(load_batch(NAME)) == 1000
@@ -231,6 +234,15 @@ def test_evidence_that_is_none(mine: Workflow, approval: StoredRun, monkeypatch:
     other = forge(mine, approval, {names.P_APPROVED_VERSION: "2"}, {names.A_APPROVED: b"junk"})
     name_approval(mine, approval.params[names.P_APPROVED_RUN], other, 2)
     with pytest.raises(EvidenceError, match="cannot be read, though it has the recorded sha256"):
+        load_batch(NAME)
+    locked = file_of(approval, names.A_APPROVED)
+    write_bundle(mine.project.reader, bundle_parts([batch.run], [names.A_BATCH]), locked)
+    content = bytearray(locked.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.find(header) + flags] |= 1  # which says that it is encrypted
+    third = forge(mine, approval, {names.P_APPROVED_VERSION: "3"}, {names.A_APPROVED: bytes(content)})
+    name_approval(mine, approval.params[names.P_APPROVED_RUN], third, 3)
+    with pytest.raises(EvidenceError, match="cannot be read, though it has the recorded sha256: RuntimeError"):
         load_batch(NAME)
 
 

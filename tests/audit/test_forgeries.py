@@ -124,6 +124,54 @@ def test_a_batch_that_is_none(done: Workflow, path: str) -> None:
         again(done).sweep((0.0, 0.5), repeats=3, seed=9)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        *(
+            pytest.param(c, marks=pytest.mark.slow, id=i)
+            for i, c in (("deep", b"[" * 100_000), ("odd", b'{"probes": [1]}'))
+        ),
+    ],
+)
+def test_a_check_without_statistics(done: Workflow, content: bytes) -> None:
+    """Whoever may write runs can vouch for anything: each verb says whose file it is, and `verify` names it."""
+    check = next(run for run in done.project.reader.runs() if run.stage == "fidelity")
+    forge(done, check, files={names.A_PROBES: content})
+    with pytest.raises(EvidenceError, match="cannot be read"):
+        again(done).sweep((0.0, 0.5), repeats=3, seed=9)
+    assert "cannot be read" in found(done)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "gone",
+        *(
+            pytest.param(text, marks=pytest.mark.slow, id=name)
+            for name, text in {
+                "list": "[]",
+                "null": "null",
+                "other": '{"a": 1}',
+                "numbers": '{"at": 1, "by": 2, "reason": 3}',
+                "deep": "[" * 3000,
+            }.items()
+        ),
+    ],
+)
+def test_a_retraction_that_nobody_wrote(done: Workflow, told: str) -> None:
+    """A parameter is write-once: the gate stays shut, every verb goes on, and `verify` names it."""
+    batch = done.project.batches()[0]
+    done.project.server.client.log_param(batch.run.run_id, names.P_RETRACTION, told)
+    assert f"{batch.id} by unknown on an unknown day: no reason can be read" in " ".join(again(done).status().retracted)
+    assert again(done).batches()["retracted"].tolist() == [True] and again(done).trace(batch.id)
+    with pytest.raises(GateError, match="retracted"):
+        again(done).sweep((0.0, 0.5), repeats=3, seed=9)
+    with pytest.raises(GateError, match="was retracted already: by unknown"):
+        again(done).retract(batch.id, reason="wrong", by="Ada")
+    assert f"its parameter {names.P_RETRACTION} is none that `retract` has written" in found(done)
+
+
 @pytest.mark.slow
 def test_a_set_with_digests_of_other_rows(done: Workflow) -> None:
     """What keeps evaluation rows out of training would find none of them."""

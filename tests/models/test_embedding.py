@@ -89,6 +89,15 @@ def test_what_gives_no_vectors_is_refused(module, name, words):
     assert words in str(caught.value).replace("shape (1,)", "shape (3,)")
 
 
+def test_a_folder_of_other_files_is_not_read(tmp_path, monkeypatch):
+    """A statement that somebody has written on the server could name any: `/`, or one with secrets."""
+    (tmp_path / "id_rsa").write_text("secret")
+    monkeypatch.setattr("synth_mlflow.models.embedding.file_digest", lambda _: pytest.fail("a file was read"))
+    for folder in (tmp_path, "/"):
+        with pytest.raises(UsageError, match="holds no weights"):
+            allowed_embedding(str(folder))
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"no folder .*potion"):
         allowed_embedding(str(tmp_path / "potion"))

@@ -63,6 +63,27 @@ def test_rows_of_a_query_are_kept_by_reference(customers, uri, write_project, tm
         workflow.training_rows()
 
 
+def test_a_query_that_only_the_server_names_is_not_run(customers, uri, write_project, tmp_path, monkeypatch):
+    """It would run with the rights of a reader: problem.md on this machine, or `--data`, has to name it."""
+    with closing(sqlite3.connect(tmp_path / "people.db")) as database:
+        customers(600, seed=1).to_sql("people", database, index=False)
+    monkeypatch.setenv("SHOP_DB", f"sqlite:///{tmp_path / 'people.db'}")
+    query = "sql:SHOP_DB:select * from people"
+    workflow = Workflow("shop", uri)
+    path = naming(write_project(customers(600, seed=1)), '{sql: "select * from people", url_env: SHOP_DB}')
+    workflow.define(path)
+    path.rename(tmp_path / "elsewhere.md")
+    refused = r"only the server names: sql:SHOP_DB:select \* from people\. Nothing was run\.\n.*`--data 'sql:SHOP_DB:"
+    with pytest.raises(EvidenceError, match=refused):
+        workflow.freeze(store="reference")
+    workflow.freeze(data=query, store="reference")
+    with pytest.raises(EvidenceError, match=refused):
+        Workflow("shop", uri).training_rows()
+    assert len(Workflow("shop", uri, data=query).training_rows())
+    (tmp_path / "elsewhere.md").rename(path)
+    assert len(Workflow("shop", uri).training_rows())
+
+
 def test_what_changed_since_define_is_told_with_what_to_do(site, customers, uri, write_project):
     rows = customers(600, seed=1)
     site.answers["/people.csv"] = body(rows.to_csv(index=False).encode())
