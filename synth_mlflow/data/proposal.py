@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from synth_mlflow.data.choice_sets import ChoiceSets, choice_sets_of
 from synth_mlflow.data.column_inference import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.rewriting import rows_with, where_it_is_made
+from synth_mlflow.data.rewriting import rows_of_repeated, rows_with, single_classes, where_it_is_made
 from synth_mlflow.data.schema import NO_FEATURES, TableSchema, Wishes
 from synth_mlflow.data.schema_inference import ReadTable, disguised_targets, infer_table
 from synth_mlflow.data.splits import panel_of
@@ -98,8 +99,8 @@ def propose(path: Place, target: str | None = None) -> Proposal:
             "Name the column all the same: `--target COLUMN`.",
         )
     values = found.rows[targets[0]] if targets[0] in found.rows else pd.Series(dtype="object")
-    _refuse_missing(values, path, found)
     task = _task(values)
+    _refuse_missing(values, path, found, single_classes(values) if task == "multiclass" else [])
     panel = panel_of(found.rows, found.table.roles)
     keys = [column.name for column in found.table.columns if column.role == "group key"]
     choices = choice_sets_of(found.rows, targets[0])
@@ -126,17 +127,27 @@ def _disguised(found: ReadTable, target: str, task: TaskKind, group: str | None)
     return disguised_targets(found.rows[names], Wishes(target, task != "regression")) if target in names else []
 
 
-def _refuse_missing(target: pd.Series, path: Place, found: ReadTable) -> None:
-    n_missing = int(target.isna().sum())
-    if not 0 < n_missing < len(target):
+def _refuse_missing(target: pd.Series, path: Place, found: ReadTable, single: list[Any]) -> None:
+    n_missing, name = int(target.isna().sum()), str(target.name)
+    if single and n_missing < len(target):
+        copy = rows_of_repeated(name, str(path), form=found.table.csv or CsvFormat())
+        problem = (
+            f"class {', '.join(map(repr, single))} of the target {name!r} has one row; it cannot stand on both sides "
+        )
+        problem += "of the split"
+        problem += f", and the target is missing in {n_missing:,} rows" if n_missing else ""
+    elif 0 < n_missing < len(target):
+        copy = rows_with(name, str(path), form=found.table.csv or CsvFormat())
+        problem = (
+            f"the target {name!r} is missing in {n_missing:,} of {len(target):,} rows; a row without it can neither "
+        )
+        problem += "train nor judge a model"
+    else:
         return
-    name = str(target.name)
-    copy = rows_with(name, str(path), form=found.table.csv or CsvFormat())
     begin = f"synth-mlflow init --from {shlex.quote(copy.path)} --target {shlex.quote(name)}"
     write = f"Write a table of the other rows and begin with it:\n  {copy.command}\n  {begin}"
     raise UsageError(
-        f"{path}: the target {name!r} is missing in {n_missing:,} of {len(target):,} rows; a row without "
-        "it can neither train nor judge a model.",
+        f"{path}: {problem}.",
         write if is_rewritable(str(path)) else where_it_is_made(name),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from synth_mlflow.data.addresses import Address, place_of
 from synth_mlflow.data.csv_format import CsvFormat
@@ -50,6 +51,27 @@ def rows_with(column: str, path: str, *, missing: Collection[str] = (), form: Cs
     if path.lower().endswith(TEXT_SUFFIXES):
         change = f"[lambda rows: ~rows[{name}].isin({_quoted(['', *missing])})]"
     return _rewriting(path, f"with_{column}", change, form)
+
+
+def single_classes(target: pd.Series) -> list[Any]:
+    """Classes that one row has, where others have more; a target of many such is no class at all."""
+    counts = target.value_counts()
+    single = counts.index[counts == 1]
+    return [] if 2 * len(counts) > len(target) else list(single)
+
+
+def rows_of_repeated(column: str, path: str, *, missing: Collection[str] = (), form: CsvFormat = PLAIN) -> Rewriting:
+    """Keep the rows whose value in a column is present and stands in another row as well.
+
+    Examples
+    --------
+    >>> rows_of_repeated("grade", "people.parquet").path
+    'people_with_repeated_grade.parquet'
+    """
+    name = _quoted(column)
+    repeated = f"(rows[{name}].map(rows[{name}].value_counts()) > 1)"
+    present = f" & ~rows[{name}].isin({_quoted(['', *missing])})" if path.lower().endswith(TEXT_SUFFIXES) else ""
+    return _rewriting(path, f"with_repeated_{column}", f"[lambda rows: {repeated}{present}]", form)
 
 
 def where_it_is_made(column: str) -> str:

@@ -57,6 +57,7 @@ def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Seri
     """Numbers as float64, NaN where missing; times of day and durations are seconds.
 
     Numbers in a column of days and clocks, as ``timedelta`` is written, are milliseconds: so pandas writes it to JSON.
+    Durations of ISO 8601, the other way in which pandas writes it there, are read in every column of durations.
 
     Parameters
     ----------
@@ -82,6 +83,8 @@ def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Seri
     numbers = pd.to_numeric(words, errors="coerce").astype("float64")
     if format_ is not None:
         numbers = _formatted(values, words, format_).fillna(numbers)
+        if isinstance(format_, DurationText) and format_.style != "iso":
+            numbers = numbers.fillna(_formatted(values, words, DurationText("iso")))
     form = "" if format_ is None else f" {format_.words}"
     _refuse(values, numbers.isna() & words.notna(), f"numbers{form} were needed")
     return numbers

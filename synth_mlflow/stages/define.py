@@ -15,7 +15,7 @@ from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest
 from synth_mlflow.data.markup import as_lines, as_text
-from synth_mlflow.data.rewriting import rows_with, where_it_is_made
+from synth_mlflow.data.rewriting import rows_of_repeated, rows_with, single_classes, where_it_is_made
 from synth_mlflow.data.schema import ColumnRule, TableSchema
 from synth_mlflow.data.schema_inference import ReadTable, infer_table, refuse_open_questions
 from synth_mlflow.data.sources.copies import copy_of
@@ -203,14 +203,23 @@ def _refuse_misfits(statement: Statement, found: ReadTable) -> None:
 
 
 def _with_target(statement: Statement, found: ReadTable) -> str:
-    """What helps where the target is missing in some rows."""
+    """What helps where the target is missing in some rows, or has a class of one row."""
     target, rows = statement.facts.target, found.rows
-    if target is None or target not in rows or not rows[target].isna().any() or rows[target].isna().all():
+    if target is None or target not in rows or rows[target].isna().all():
+        return ""
+    is_single = statement.task.is_classification and single_classes(rows[target])
+    if not (is_single or rows[target].isna().any()):
         return ""
     if not is_rewritable(statement.facts.data):
         return f" {where_it_is_made(target)}"
     missing = statement.wishes.rules.get(target, ColumnRule()).missing
-    copy = rows_with(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
+    leave = rows_of_repeated if is_single else rows_with
+    copy = leave(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
+    if is_single:
+        return (
+            f" Join such a class with another, or leave its row out: beside problem.md, this writes the other rows, "
+            f"which are named there by `data: {copy.path}`:\n  {copy.command}"
+        )
     return (
         " A row without its target can neither train nor judge a model. Beside problem.md, this writes the other rows, "
         f"which are named there by `data: {copy.path}`:\n  {copy.command}"
@@ -311,10 +320,10 @@ def _classes(task: Task, target: pd.Series) -> list[str]:
         ]
     if len(counts) > len(target) / 2:
         return [f"target {task.target!r} has {len(counts):,} classes in {len(target):,} rows: use `task: regression`?"]
-    single = [repr(label) for label, count in counts.items() if count == 1]
-    if single:
-        return [f"class {', '.join(single)} of {task.target!r} has one row; it cannot stand on both sides of the split"]
-    return []
+    single = ", ".join(map(repr, single_classes(target)))
+    return (
+        [f"class {single} of {task.target!r} has one row; it cannot stand on both sides of the split"] if single else []
+    )
 
 
 def _numbers(task: Task, rows: pd.DataFrame) -> list[str]:

@@ -49,6 +49,21 @@ def test_rows_and_columns_are_left_out_of_every_kind_of_file(tmp_path: Path, suf
     assert [*read(fewer).columns] == ["c"]
 
 
+def test_a_class_of_one_row_is_refused_with_the_command_that_leaves_it_out(tmp_path: Path, uri: str) -> None:
+    rows = shop.customers(80, 1)
+    rows["bought"] = ["maybe", *[None] * 4, *["yes", "no", "later"] * 25]
+    statement = shop.write_shop(tmp_path, rows)
+    statement.write_text(
+        statement.read_text().replace("task: binary", "task: multiclass").replace("roc_auc", "accuracy")
+    )
+    with pytest.raises(StatementError, match=r"missing in 4 of 80 rows") as refused:
+        Workflow("shop", uri).define(statement)
+    command, data = refused.value.fix.splitlines()[-1].strip(), refused.value.fix.split("`data: ")[1].split("`")[0]
+    assert len(pd.read_csv(run(Rewriting(command, data), tmp_path))) == 75
+    with pytest.raises(UsageError, match=r"class 'maybe' .* has one row; .*, and the target is missing in 4 rows"):
+        propose(statement.parent / "rows.csv", "bought")
+
+
 def test_rows_without_a_target_are_refused_with_the_command_that_leaves_them_out(tmp_path: Path, uri: str) -> None:
     rows = shop.customers(80, 1)
     rows.loc[:4, "bought"] = None

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,29 @@ def test_lightgbm_itself_takes_categoricals_and_codes_alike(rows):
     predictor = fit(ModelSpec(), Task("label", "multiclass"), rows[["a,b", "a b", "label"]], seed=1).predictor
     frame = rows[["a,b", "a b"]].astype({"a,b": pd.CategoricalDtype(["x", "y"])})
     assert np.allclose(predictor.booster.predict(frame), predictor.scores(rows))
+
+
+def test_durations_are_read_as_pandas_writes_them_to_json():
+    spans = pd.Series(pd.to_timedelta([646, 93_600, None], unit="s"))
+    days = value_formats.DurationText("days")
+    for told in (
+        spans,
+        spans.astype("str").where(spans.notna()),
+        *(json_cells(spans, form) for form in ("epoch", "iso")),
+    ):
+        assert raw_values.numbers_of(told, days).fillna(-1).tolist() == [646, 93_600, -1]
+    clock = value_formats.DurationText("clock")
+    assert raw_values.numbers_of(pd.Series(["0:10:46", "PT10M46S", 646.0]), clock).tolist() == [646] * 3
+
+
+def json_cells(values: pd.Series, form: str) -> pd.Series:
+    return pd.Series(json.loads(values.to_json(orient="values", date_format=form)))
+
+
+def test_a_number_that_means_missing_is_missing_however_it_is_written():
+    column = raw_columns.RawColumn("t", "number", words=("-999",))
+    for told in ([1.5, -999.0], [1.5, -999], ["1.5", "-999.0"], ["1.5", "-999"], pd.array([1, -999], "Int64")):
+        assert np.isnan(column.encode(pd.Series(told))[1])
 
 
 def test_missing_column_is_named(rows):
