@@ -163,7 +163,7 @@ class Uncertainty:
         F. E. Satterthwaite, Biometrics Bulletin 2 (1946), doi:10.2307/3002019.
         """
         recipe, total = _variance(self.recipe, contrast), _variance(self._of(contrast), contrast)
-        if recipe <= NOTHING * total:  # as where every fit takes all rows there are, and nothing is drawn
+        if total == 0 or recipe <= NOTHING * total:  # as where every fit takes all rows, and nothing is drawn
             return np.inf
         return (self.n_repeats - 1) * (total / recipe) ** 2
 
@@ -336,7 +336,9 @@ def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
 
 
 def _variance(covariance: Vector, contrast: Vector) -> float:
-    return max(float(contrast @ covariance @ contrast), 0.0)
+    """Of a contrast; 0 where rounding alone is left of scores that never differ."""
+    found = float(contrast @ covariance @ contrast)
+    return found if found > NOTHING * float(np.abs(contrast) @ np.abs(covariance) @ np.abs(contrast)) else 0.0
 
 
 def _simulated(contrasts: Vector, uncertain: Uncertainty) -> Vector:

@@ -69,6 +69,16 @@ def test_nothing_varies_and_nothing_differs():
     assert test.p_values[0] > 0.9
 
 
+@pytest.mark.parametrize("evaluation", [0.1, 0.1 + 1e-17, 0.3])
+def test_scores_that_never_differ_but_by_rounding(evaluation):
+    """As of models that are right on every row there is: no degrees of freedom were left, and the sweep ended."""
+    same = Uncertainty(np.full((3, 3), evaluation), np.diag([1e-33, 0.0, 1e-34]), n_repeats=6)
+    found = max_t(np.zeros(3), np.array([[-1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]]), same)
+    assert np.isfinite(found.critical).all() and list(found.statistics) == [0, 0]
+    assert same.freedom(np.array([-1.0, 1.0, 0.0])) == np.inf
+    assert same.standard_error(np.array([-1.0, 1.0, 0.0])) == 0
+
+
 def test_peak_probabilities():
     assert peak_probabilities(np.array([0.0, 0, 0, 0]), KNOWN) == pytest.approx(np.full(4, 0.25), abs=0.02)
     assert peak_probabilities(np.array([0.0, 9, 0, 0]), KNOWN)[1] == pytest.approx(1, abs=0.001)
