@@ -20,6 +20,7 @@ from synth_mlflow.checks._tables import thinned
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.distances import share_p_value
 from synth_mlflow.metrics.intervals import excess_p_value
+from synth_mlflow.metrics.letters import Letters
 from synth_mlflow.metrics.near_texts import TextPieces, nearest_texts
 from synth_mlflow.metrics.null_distribution import Places, group_halves
 from synth_mlflow.metrics.refusals import refusals
@@ -29,6 +30,7 @@ from synth_mlflow.models.embedding import Embedding
 MAX_TEXTS = 2_000  # of each side
 MIN_JUDGED = 2 * MIN_TEXTS
 SIMILAR = 0.65  # two texts that differ by a few words
+FAR = 1.5  # times as far from the median of real texts as all but a twentieth of them
 N_SHOWN = 5  # texts of the batch that are shown for each finding
 SHOWN_LETTERS = 300
 
@@ -84,6 +86,7 @@ def _judged(
     sides = _Sides.drawn(real, batch, rng, groups)
     yield _separated(sides, sides.looked_at(_words), policy["text_classifier_auc"], "text_classifier_auc")
     yield _off_topic(sides.looked_at(_pieces), policy["off_topic_texts"], "off_topic_texts")
+    yield _other_letters(sides, policy["strange_letters"])
     if embedding is not None:
         vectors = sides.looked_at(lambda _, each: [embedding.vectors(texts) for texts in each])
         yield _separated(sides, vectors, policy["text_classifier_auc"], "text_vectors_auc")
@@ -178,6 +181,30 @@ def _off_topic(looked: _Looked, limit: float, name: str) -> tuple[Metric, Floats
     )
     excess = max(found / len(made) - natural / len(of_real), 0.0)
     return Metric(name, excess, limit, p_value=min(len(counts) * p_values[place], 1.0), note=note), -made
+
+
+def _other_letters(sides: _Sides, limit: float) -> tuple[Metric, Floats]:
+    """Texts whose alphabet or pieces of letters are far stranger than those of other real texts; the more significant.
+
+    Where real texts are short, few of them resemble any other one, and nearness says nothing of another language.
+    """
+    known = Letters.learn(sides.learned)
+    of_real, made = known.strange(sides.asked), known.strange(sides.batch)
+    middle, high = np.median(of_real, axis=1), np.quantile(of_real, 1 - OFF_TOPIC, axis=1)
+    limits = (middle + FAR * (high - middle))[:, None]
+    counts = list(zip((of_real > limits).sum(axis=1).tolist(), (made > limits).sum(axis=1).tolist(), strict=True))
+    n_real, n_made = of_real.shape[1], made.shape[1]
+    p_values = [share_p_value(real, n_real, found, n_made, alternative="greater") for real, found in counts]
+    place = int(np.argmin(p_values))
+    natural, found = counts[place]
+    what = ("letters of an alphabet", "sequences of letters")[place]
+    note = (
+        f"{found:,} of {n_made:,} texts have {what} that {natural:,} of {n_real:,} other real texts have: another "
+        "language; read `worst_texts`, and drop those that are in another one"
+    )
+    excess = max(found / n_made - natural / n_real, 0.0)
+    p_value = min(len(counts) * p_values[place], 1.0)
+    return Metric("strange_letters", excess, limit, p_value=p_value, note=note), made[place]
 
 
 def _halves(n: int, rng: np.random.Generator, groups: Places | None) -> tuple[Places, Places]:

@@ -60,7 +60,7 @@ class Fidelity:
     """
 
     summary: ClassVar[str] = "column, pair and classifier distances against the noise floor of real rows"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "classifier_auc": 0.70,
@@ -78,6 +78,7 @@ class Fidelity:
         "correlation_gap": 0.12,
         "repeated_rows": 0.02,
         "text_classifier_auc": 0.90,  # of free text: another language or subject, not another hand
+        "strange_letters": 0.05,  # texts of other alphabets or sequences of letters, beyond those among real ones
         "off_topic_texts": 0.05,  # that no real text resembles, as far as pieces of words tell
         "near_duplicate_texts": 0.10,
         "refusals": 0.005,

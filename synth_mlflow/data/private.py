@@ -112,11 +112,25 @@ def _leave(room: Path, lock: IO[str], process: int) -> None:
 
 _NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _LENGTH = 8  # shorter values stand in texts by chance
+_PLACEHOLDER = re.compile(
+    r"(?:(?:sk-)?no[-_ ]?(?:api[-_ ]?)?key(?:[-_ ](?:needed|required))?|not?[-_ ](?:needed|required|used)|lm-studio"
+    r"|anything|whatever|placeholder|unused|undefined|(?:your|fake|dummy|test)[-_ ]?(?:api[-_ ]?)?(?:key|token))",
+    re.IGNORECASE,
+)
+
+
+def is_secret(value: str) -> bool:
+    """Whether a value opens something: servers on one's own machine take any word for a key, which texts hold too.
+
+    >>> is_secret("x"), is_secret("not-needed"), is_secret("sk-9f86d081884c7d65")
+    (False, False, True)
+    """
+    return len(value) >= _LENGTH and not _PLACEHOLDER.fullmatch(value)
 
 
 def known_secrets() -> dict[str, str]:
     """The values by the names of their variables."""
-    return {name: value for name, value in os.environ.items() if _NAME.search(name) and len(value) >= _LENGTH}
+    return {name: value for name, value in os.environ.items() if _NAME.search(name) and is_secret(value)}
 
 
 def without_secrets(text: str) -> str:

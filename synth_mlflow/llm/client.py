@@ -16,7 +16,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from synth_mlflow.data.digests import json_digest
-from synth_mlflow.data.private import without_secrets
+from synth_mlflow.data.private import is_secret, without_secrets
 from synth_mlflow.errors import GeneratorError, UsageError
 from synth_mlflow.llm.journal import LLMResponse
 
@@ -66,7 +66,8 @@ class Endpoint:
 
     def cleaned(self, text: str) -> str:
         """A text without the key, should the server repeat it."""
-        return without_secrets(text if self.key is None else text.replace(self.key, f"<{KEY}>"))
+        shown = text.replace(self.key, f"<{KEY}>") if self.key and is_secret(self.key) else text
+        return without_secrets(shown)
 
 
 @dataclass(frozen=True)

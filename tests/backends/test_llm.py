@@ -354,6 +354,13 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_paid(refused, server
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("word", ["x", "none", "EMPTY", "not-needed", "sk-no-key-required"])
+def test_a_word_in_place_of_a_key_changes_no_row(word):
+    endpoint = client.Endpoint("http://127.0.0.1/v1", word)
+    assert endpoint.cleaned(f"an example of {word}") == f"an example of {word}"
+    assert client.Endpoint("http://127.0.0.1/v1", KEY).cleaned(f"a {KEY}") == "a <OPENAI_API_KEY>"
+
+
 def test_an_endpoint_may_need_no_key(ask, server, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")

@@ -20,7 +20,7 @@ REFUSALS = (
 GERMAN = "der die das ein eine und oder aber mit ohne sehr lang kurz gut schlecht Film Geschichte Ende Anfang Liebe"
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyz      "))
 
-SEPARATE = ("text_classifier_auc", "off_topic_texts")
+SEPARATE = ("text_classifier_auc", "off_topic_texts", "strange_letters")
 
 Rng = np.random.Generator
 Rows = pd.DataFrame

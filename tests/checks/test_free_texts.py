@@ -141,6 +141,24 @@ def test_texts_that_nobody_would_write_fail_and_are_shown(evidence, statistic):
     assert set(shown["text"]) <= set(batch["said"].str.slice(0, 300))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strange", ["кот лежал там", "quœ çélà ñüß wäré"])
+def test_a_part_in_another_language_is_found_where_no_text_resembles_another(strange):
+    """Short texts of ever other words: nearness to real texts says nothing."""
+    rng = np.random.default_rng(7)
+    letters = [f"{a}{b}" for a in "bdgklmnprst" for b in "aeiou"]
+    made = [" ".join("".join(rng.choice(letters, 3)) for _ in range(3)) for _ in range(900)]
+    table = pd.DataFrame({"said": made, "label": rng.random(900) < 0.5})
+    batch, training, evaluation = (table[at : at + 300].reset_index(drop=True) for at in (0, 300, 600))
+    given = CheckInput(batch=batch, members=training, control=evaluation, task=TASK, metric="roc_auc", seed=3)
+    assert ruled(Fidelity(), given)[0].verdict == "pass"
+    batch.loc[:29, "said"] = [f"{strange} {place}" for place in range(30)]
+    ruling, found = ruled(Fidelity(), given)
+    assert any(reason.startswith("strange_letters of 'said'") for reason in ruling.reasons), ruling.reasons
+    shown = found.tables["worst_texts"]
+    assert shown.loc[shown["finding"] == "strange_letters", "text"].str.startswith(strange).all()
+
+
 def test_a_table_without_texts_has_no_statistic_of_texts(evidence):
     plain = replace(evidence, task=Task("label", "binary"))
     found = Contamination().run(plain, Contamination.defaults)

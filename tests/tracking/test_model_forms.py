@@ -63,12 +63,12 @@ def texts() -> pd.DataFrame:
 
 
 def served(table: ReadTable, folder: Path, spec: ModelSpec) -> tuple[Any, pd.DataFrame]:
-    """A loaded model of a table that was read, and what it says of the table as the product holds it."""
+    """A loaded model of a table that was read, and what it says of the rows in their own types."""
     task = Task("y", "binary", roles=table.table.roles)
     model = fit(spec, task, table.rows, seed=1)
     save_model(model, table.rows.drop(columns="y"), folder / "model", Model(), table.table.schema.forms)
     loaded = mlflow.pyfunc.load_model(str(folder / "model"))
-    return loaded, loaded.predict(table.rows)
+    return loaded, loaded.predict(present(table.rows, table.table.schema))
 
 
 @pytest.mark.slow
