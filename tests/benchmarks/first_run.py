@@ -30,8 +30,8 @@ SECONDS = 900
 OF_MODELS = {"anes96": "vote", "fair": "affairs", "modechoice": "choice", "randhie": "mdvis", "star98": "NABOVE"}
 OF_R = {
     "Chile": ("carData", "vote"), "Fatalities": ("AER", "fatal"), "Salaries": ("carData", "salary"),
-    "attrition": ("modeldata", "Attrition"), "bfi": ("psych", "gender"), "challenges": ("bakeoff", "result"), "email": ("openintro", "spam"),
-    "hpc_data": ("modeldata", "class"), "ncbirths": ("openintro", "lowbirthweight"),
+    "attrition": ("modeldata", "Attrition"), "bfi": ("psych", "gender"), "challenges": ("bakeoff", "result"),
+    "email": ("openintro", "spam"), "hpc_data": ("modeldata", "class"), "ncbirths": ("openintro", "lowbirthweight"),
 }  # fmt: skip
 OF_TEXTBOOK = {"apple": "ecolbs", "card": "lwage", "econmath": "score", "wagepan": "lwage"}
 AUTO = ["cylinders", "displacement", "horsepower", "weight", "acceleration", "model_year", "origin", "car_name", "mpg"]
