@@ -30,10 +30,10 @@ SECONDS = 900
 OF_MODELS = {"anes96": "vote", "fair": "affairs", "modechoice": "choice", "randhie": "mdvis", "star98": "NABOVE"}
 OF_R = {
     "Chile": ("carData", "vote"), "Fatalities": ("AER", "fatal"), "Salaries": ("carData", "salary"),
-    "attrition": ("modeldata", "Attrition"), "challenges": ("bakeoff", "result"), "email": ("openintro", "spam"),
-    "hpc_data": ("modeldata", "class"), "ncbirths": ("openintro", "lowbirthweight"),
+    "attrition": ("modeldata", "Attrition"), "bfi": ("psych", "gender"), "challenges": ("bakeoff", "result"),
+    "email": ("openintro", "spam"), "hpc_data": ("modeldata", "class"), "ncbirths": ("openintro", "lowbirthweight"),
 }  # fmt: skip
-OF_TEXTBOOK = {"card": "lwage", "econmath": "score", "wagepan": "lwage"}
+OF_TEXTBOOK = {"apple": "ecolbs", "card": "lwage", "econmath": "score", "wagepan": "lwage"}
 AUTO = ["cylinders", "displacement", "horsepower", "weight", "acceleration", "model_year", "origin", "car_name", "mpg"]
 WHY = "few rows, as we know"
 
@@ -72,6 +72,8 @@ TABLES: Mapping[str, tuple[Callable[[], pd.DataFrame], str]] = {
     **{name: (partial(_of_statsmodels, name), target) for name, target in OF_MODELS.items()},
     **{name: (partial(_of_r, package, name), target) for name, (package, target) in OF_R.items()},
     **{name: (partial(_of_textbook, name), target) for name, target in OF_TEXTBOOK.items()},
+    "stackoverflow": (lambda: _of_r("modeldata", "stackoverflow").sample(3_000, random_state=0), "Remote"),
+    "gbsg2": (partial(_file, "lifelines", "datasets/gbsg2.csv"), "cens"),
     "ACTG175": (partial(_file, "lifelines", "datasets/ACTG175.csv"), "cens"),
     "autompg": (partial(_file, "mlxtend", "data/data/autompg.csv.gz", header=None, names=AUTO), "mpg"),
     "weather": (partial(_file, "vega_datasets", "_data/seattle-weather.csv"), "weather"),
