@@ -137,10 +137,8 @@ def _show_no_model(workflow: Workflow, drafted: DraftHandoff) -> None:
 def _with_next_steps(error: SynthError, drafted: DraftHandoff) -> SynthError:
     """The same error, with the first of the lines that may help."""
     step = drafted.steps[0]
-    where = "" if step.where == "terminal" else f" (in {step.where})"
-    lines = "\n".join(f"  {text}" for text in step.lines)
     written = f"What was tried and what else may help: {drafted.path or f'run {drafted.run_id}'}."
-    told = error.fix if step.why in (error.fix, error.found) else f"{step.why}{where}\n{lines}"
+    told = error.fix if step.why in (error.fix, error.found) else str(step)
     return type(error)(error.found, f"{told}\n{written}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,10 @@ from synth_mlflow.cli.options import (
 from synth_mlflow.cli.review_command import leave_sheet
 from synth_mlflow.cli.session import open_workflow
 from synth_mlflow.data.addresses import Place
+
+if TYPE_CHECKING:
+    from synth_mlflow.gate.verdicts import Verdict
+    from synth_mlflow.workflow import Workflow
 
 GATE_CLOSED = 3
 
@@ -195,8 +199,7 @@ def validate(
         output.as_json(verdicts)
     else:
         tell_verdicts(verdicts)
-        shut = [verdict for verdict in verdicts if not verdict.gate_open]
-        output.next_command("synth-mlflow sweep" if len(shut) < len(verdicts) else "synth-mlflow generate …")
+        _tell_what_is_next(workflow, verdicts)
     return 0 if any(verdict.gate_open for verdict in verdicts) else GATE_CLOSED
 
 
@@ -350,6 +353,17 @@ def tell_verdicts(verdicts: list[Any]) -> None:
             output.line(f"  {reason}")
     if not verdicts:
         output.line("there is no batch to validate")
+
+
+def _tell_what_is_next(workflow: Workflow, verdicts: list[Verdict]) -> None:
+    if any(verdict.gate_open for verdict in verdicts):
+        return output.next_command("synth-mlflow sweep")
+    steps = workflow.next_steps() if verdicts else ()
+    if not steps:
+        return output.next_command(workflow.status().next_command)
+    output.line(f"what may help: {steps[0]}")
+    command = steps[0].lines[0] if steps[0].where == "terminal" else "synth-mlflow define problem.md"
+    return output.next_command(command)
 
 
 def tell_curve(curve: Any) -> None:

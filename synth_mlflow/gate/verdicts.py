@@ -225,8 +225,8 @@ def require_open(project: Project, batches: Sequence[StoredBatch], policy: Polic
         shown = "\n".join(closed)
         raise GateError(
             f"the gate is closed for {len(closed)} of {len(batches)} batches:\n{shown}",
-            "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or generate a better batch."
-            + (_ACCEPT if untold else ""),
+            "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or see what may help it: "
+            "`synth-mlflow validate BATCH`." + (_ACCEPT if untold else ""),
         )
 
 

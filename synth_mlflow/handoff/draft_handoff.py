@@ -15,7 +15,7 @@ from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.markup import as_text, html_table
 from synth_mlflow.data.statement import success_in_words
-from synth_mlflow.errors import SynthError
+from synth_mlflow.errors import GateError, SynthError
 from synth_mlflow.gate.attempts import newest_search
 from synth_mlflow.gate.verdicts import Verdict, recorded_verdicts
 from synth_mlflow.handoff.next_steps import NextStep, Stopped, next_steps
@@ -131,6 +131,15 @@ def _baseline(metric: str, stopped: Stopped, frozen: EvaluationSet) -> str:
         f"{metric} {metrics[names.M_SCORE]:.4f} ({interval}) on {stopped.n_evaluation:,} evaluation rows, learned "
         f"from {int(params[names.P_TRAINING_ROWS]):,} real training rows"
     )
+
+
+def what_may_help(project: Project) -> tuple[NextStep, ...]:
+    """What may open the gate of the newest batch, most promising first; nothing where it is open, or awaits people."""
+    stopped = _stopped(
+        project, GateError("no batch has passed", 'Try others: `synth-mlflow generate auto --purpose "…"`.')
+    )
+    newest = stopped.verdicts[-1] if stopped.verdicts else None
+    return () if newest is None or newest.gate_open or newest.awaits_review else next_steps(stopped)
 
 
 def _stopped(project: Project, error: SynthError) -> Stopped:

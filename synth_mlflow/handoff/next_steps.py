@@ -33,6 +33,10 @@ class NextStep:
     """What the lines are for: ``terminal``, or ``problem.md``, between its two lines of ``---``."""
     lines: tuple[str, ...]
 
+    def __str__(self) -> str:
+        where = "" if self.where == "terminal" else f" (in {self.where})"
+        return "\n".join([f"{self.why}{where}", *(f"  {line}" for line in self.lines)])
+
 
 @dataclass(frozen=True)
 class Stopped:

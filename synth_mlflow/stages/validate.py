@@ -180,7 +180,7 @@ def _not_retracted(batch: StoredBatch) -> StoredBatch:
         told = batch.taken_back
         raise GateError(
             f"batch {batch.id} was retracted{'' if told is None else ' ' + told.words}.",
-            "Its gate stays shut. Make a better batch: `synth-mlflow generate`.",
+            "Its gate stays shut. `synth-mlflow status` names the command for other rows.",
         )
     return batch
 
@@ -297,7 +297,8 @@ def _mark(project: Project, batch: StoredBatch, verdict: Verdict) -> None:
     reasons = "\n".join(f"- {as_text(reason)}" for reason in verdict.reasons[:10])
     table = "\n".join(f"| {check.check} | {check.verdict} |" for check in verdict.checks)
     record = project.record(batch)
-    what_next = "`synth-mlflow sweep`" if verdict.gate_open else "a better batch: `synth-mlflow generate`"
+    says_help = f"`synth-mlflow validate {batch.id}` says what may help"
+    what_next = "`synth-mlflow sweep`" if verdict.gate_open else says_help
     note = (
         f"**{verdict.verdict.upper()}.** A synthetic batch: {batch.n_rows:,} rows made by "
         f"{as_text(record.origin.generator)} {as_text(record.origin.version)}. "

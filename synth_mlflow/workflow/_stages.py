@@ -16,7 +16,8 @@ from synth_mlflow.workflow._project import OpenProject, Table, as_file, as_path,
 if TYPE_CHECKING:
     from synth_mlflow.data.mixing import Mix
     from synth_mlflow.gate.verdicts import Verdict, Verdicts
-    from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff
+    from synth_mlflow.handoff.draft_handoff import DraftHandoff, draft_handoff, what_may_help
+    from synth_mlflow.handoff.next_steps import NextStep
     from synth_mlflow.handoff.report import Handoff, report
     from synth_mlflow.stages.define import define
     from synth_mlflow.stages.freeze import EqualRows, Store, freeze
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from synth_mlflow.tracking.stored import EvaluationSet, Problem
 else:  # so that each verb loads what it uses
     draft_handoff = later("synth_mlflow.handoff.draft_handoff", "draft_handoff")
+    what_may_help = later("synth_mlflow.handoff.draft_handoff", "what_may_help")
     report = later("synth_mlflow.handoff.report", "report")
     define = later("synth_mlflow.stages.define", "define")
     freeze = later("synth_mlflow.stages.freeze", "freeze")
@@ -110,6 +112,11 @@ class StageVerbs(OpenProject):
         if batch is None:
             return validate(self.project, source=as_place(source))
         return validate(self.project, batch_id(batch), source=as_place(source))[0]
+
+    def next_steps(self) -> tuple[NextStep, ...]:
+        """What may open the gate of the newest batch, with lines to paste; nothing where it is open."""
+        steps: tuple[NextStep, ...] = what_may_help(self.project)
+        return steps
 
     @writes("sweep")
     def sweep(

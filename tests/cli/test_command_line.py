@@ -126,6 +126,19 @@ def test_a_thin_slice_is_told(call: Callable[..., tuple[int, str, str]], frozen:
     assert code == 0 and f"  mind: only {n_rows} real rows lie in the slice" in out
 
 
+def test_a_batch_that_fails_comes_with_what_may_help(
+    call: Callable[..., tuple[int, str, str]], frozen: Workflow
+) -> None:
+    rows = frozen.training_rows()
+    with frozen.batch(generator="old", version="1", params={}, seed=None, slice=None, purpose="x") as b:
+        b.write(rows.assign(age=rows["age"].max()))
+    code, told, _ = call("validate", "--tracking-uri", frozen.project.server.tracking_uri)
+    print(told)
+    step = frozen.next_steps()[0]
+    assert code == 3 and f"what may help: {step}" in told
+    assert told.splitlines()[-1].startswith(f"next: {step.lines[0]}" if step.where == "terminal" else "next: ")
+
+
 def test_statement_with_blanks(call: Callable[..., tuple[int, str, str]], uri: str) -> None:
     code, out, _ = call("init", "mine")
     assert code == 0 and out.splitlines()[-1].startswith("next: ")

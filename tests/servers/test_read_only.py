@@ -71,6 +71,7 @@ def test_every_method_that_writes_is_among_them():
     reads = {"of", "status", "check", "verify", "identify", "trace", "batches", "checks", "curve", "latest_curve"}
     reads |= {
         "watch",
+        "next_steps",
         "training_rows",
         "evaluation_rows",
         "training_data",
