@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from synth_mlflow.checks._common_columns import common_columns
 from synth_mlflow.checks._tables import Tables, subsample, without
 from synth_mlflow.data.digests import row_hashes
+from synth_mlflow.metrics.distances import ks_distance, tv_distance
 from synth_mlflow.metrics.encoding import numbers
 from synth_mlflow.metrics.intervals import Matches, Sizes, rate_p_value
 from synth_mlflow.metrics.row_closeness import Closeness
@@ -40,6 +41,7 @@ SLIGHTLY, CLEARLY = (0.001, 0.01), (0.02, 0.1)  # standard deviations, evenly dr
 MANY_VALUES = 12  # numbers with fewer are left as they are
 MIN_EXAMPLES = 10
 MAX_DEVIATIONS = 12.0
+FAR_OFF = 0.5  # distance of a column from its real values, beyond which most of the batch has other ones
 REGULARISATION = 0.3  # inverse strength: few features, many natural pairs
 
 
@@ -363,6 +365,7 @@ def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     batch = subsample(tables.batch.drop_duplicates(ignore_index=True), MAX_KEYED_ROWS, rng)
     rows = KeyedRows.of(subsample(tables.members, MAX_KEYED_ROWS, rng), tables.control, batch)
     names = [str(name) for name in tables.members]
+    unlike = {at for at, name in enumerate(names) if _distance(tables.real[name], batch[name]) > FAR_OFF}
     by_size: dict[int, list[tuple[Floats, Floats]]] = {}
     sets = []
 
@@ -372,13 +375,20 @@ def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     for columns in column_sets(rows, rng):
         counts = rows.counts(columns)
         sets.append(matched(columns, counts))
-        by_size.setdefault(_size_class(columns, len(names)), []).append(_left_out(counts))
+        if not unlike & set(columns):
+            by_size.setdefault(_size_class(columns, len(names)), []).append(_left_out(counts))
     new = tuple(
         found for size, each in sorted(by_size.items()) if (found := _new_keys(size, each, rows.sizes)) is not None
     )
     common = tuple(matched(columns, rows.counts(columns)) for columns in common_columns(rows, rng))
     whole = tuple(range(len(names)))
     return Combinations(tuple(sets), new, common, is_key(rows, whole, rows.collisions()))
+
+
+def _distance(real: pd.Series, batch: pd.Series) -> float:
+    """Of the values of a column; a batch that has other ones meets evaluation rows more often than real rows do."""
+    is_ordered = pd.api.types.is_numeric_dtype(real.dtype) or pd.api.types.is_datetime64_any_dtype(real.dtype)
+    return ks_distance(real, batch) if is_ordered else tv_distance(real, batch)
 
 
 def _size_class(columns: ColumnSet, n_columns: int) -> int:

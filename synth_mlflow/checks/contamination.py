@@ -62,7 +62,7 @@ class Contamination:
     """
 
     summary: ClassVar[str] = "what the batch has in common with evaluation rows, beyond what real rows have by nature"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "matched_rows": 0.0002,  # evaluation rows matched beyond both references, by rows of the batch

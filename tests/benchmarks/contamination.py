@@ -139,8 +139,19 @@ Made = Callable[[World, np.random.Generator], pd.DataFrame]
 LEARNED: dict[str, Made] = {
     "learned from all rows": lambda w, rng: trees(pd.concat([w.training, w.evaluation]), w.n_rows, rng, 5)
 }
+
+
+def one_value(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the greatest value of the column of most values in each of them: a generator that is broken."""
+    name = max(rows.columns[:-1], key=lambda name: rows[name].nunique())
+    return rows.assign(**{str(name): rows[name].dropna().sort_values().iloc[-1]})
+
+
 HONEST: dict[str, Made] = {
     "other real rows": lambda w, _: w.further,
+    "a constant column": lambda w, _: one_value(w.further),
+    "columns drawn apart": lambda w, rng: w.further.apply(lambda column: rng.permutation(column)),
+    "few rows repeated": lambda w, rng: w.further.head(50).sample(w.n_rows, replace=True, random_state=1),
     "memorising trees": lambda w, rng: trees(w.training, w.n_rows, rng, 5),
     "smooth trees": lambda w, rng: trees(w.training, w.n_rows, rng, max(50, w.n_rows // 40)),
     "natural twins": lambda w, rng: twins(w.training, w.further, w.n_rows, rng),

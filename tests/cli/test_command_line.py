@@ -133,7 +133,7 @@ def test_a_batch_that_fails_comes_with_what_may_help(
     with frozen.batch(generator="old", version="1", params={}, seed=None, slice=None, purpose="x") as b:
         b.write(rows.assign(age=rows["age"].max()))
     code, told, _ = call("validate", "--tracking-uri", frozen.project.server.tracking_uri)
-    print(told)
+    assert "contamination pass, fidelity fail" in told  # one age for all is broken, and no copy of evaluation rows
     step = frozen.next_steps()[0]
     assert code == 3 and f"what may help: {step}" in told
     assert told.splitlines()[-1].startswith(f"next: {step.lines[0]}" if step.where == "terminal" else "next: ")
