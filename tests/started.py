@@ -24,6 +24,8 @@ from urllib.request import urlopen
 PASSWORD = "s3cret-Pass"
 ADMIN, READER = ("admin", "adm1n-Pass-word"), ("reader", "read3r-Pass-word")
 PATIENCE = 180.0  # seconds; busy machines are slow
+PATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": f"{PATIENCE:.0f}"}
+"""Of many processes that ask one server at once, which may share a core with other tests."""
 PRELOADED = ["mlflow.cli", "mlflow.cli.server", "mlflow.server.fastapi_app", "synth_mlflow.workflow", "uvicorn.main"]
 
 

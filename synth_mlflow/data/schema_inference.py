@@ -194,7 +194,8 @@ def disguised_targets(rows: pd.DataFrame, wishes: Wishes) -> list[Question]:
     rows = rows[rows[wishes.target].notna()]
     names = [str(name) for name in rows.columns if name != wishes.target]
     others = [name for name in names if not (_answered(name, wishes) or is_named_as_key(name))]
-    if len(rows) < MIN_ROWS:
+    is_learnable = wishes.is_classification or pd.api.types.is_numeric_dtype(rows[wishes.target].dtype)
+    if len(rows) < MIN_ROWS or not is_learnable:  # a target of another kind is refused with its name
         return []
     says = _says_class if wishes.is_classification else _says_number
     first = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, FIRST_ROWS).astype(np.int64))]

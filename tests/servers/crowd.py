@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import shop
-from started import fork
+from started import PATIENT, fork
 
 from synth_mlflow import Workflow
 
@@ -53,7 +53,7 @@ def write_at_once(uri: str, experiment: str, folder: Path, seconds: float, worke
 
 
 def _keep_writing(uri: str, experiment: str, folder: str, seconds: float, worker: int, workers: int) -> None:
-    os.environ["MLFLOW_LOGGING_LEVEL"] = "ERROR"
+    os.environ.update({"MLFLOW_LOGGING_LEVEL": "ERROR", **PATIENT})
     workflow, deadline, seed = Workflow(experiment, uri), time.monotonic() + seconds, 1_000 + worker
     with Path(folder, f"told-{worker}").open("w") as told:
         while time.monotonic() < deadline or seed < 1_000 + workers:  # each writes one at least
