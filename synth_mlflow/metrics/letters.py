@@ -41,7 +41,7 @@ class Letters:
 
         Notes
         -----
-        The negative mean log-likelihood under letter n-grams, as languages are told apart by T. Dunning, Statistical
+        The negative mean log-likelihood under letter n-grams, as T. Dunning identifies languages by it: Statistical
         Identification of Language, New Mexico State University MCCS 94-273 (1994).
 
         Examples

@@ -20,19 +20,6 @@ from synth_mlflow.tracking import names
 REVIEW = "validation: {required: [review]}"
 
 
-@pytest.fixture
-def workflow(frozen, customers):
-    """A project with a batch of further rows of the same law."""
-    with frozen.batch(generator="law", version="1", params={}, seed=2, slice=None, purpose="more", source="none") as b:
-        b.write(customers(1000, 2))
-    return frozen
-
-
-@pytest.fixture
-def batch(workflow):
-    return workflow.project.batches()[0].id
-
-
 def truth(workflow, batch, n_rows):
     frozen = workflow.project.evaluation_set()
     return SheetKey(workflow.project.batch(batch).digest, frozen.training_digest, n_rows)

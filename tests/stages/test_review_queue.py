@@ -13,19 +13,6 @@ from synth_mlflow.tracking.review_queues import QUESTION
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def workflow(frozen, customers):
-    """A project with a batch of further rows of the same law."""
-    with frozen.batch(generator="law", version="1", params={}, seed=2, slice=None, purpose="more", source="none") as b:
-        b.write(customers(1000, 2))
-    return frozen
-
-
-@pytest.fixture
-def batch(workflow):
-    return workflow.project.batches()[0].id
-
-
 def traces(workflow):
     server = workflow.project.server
     found = server.client.search_traces(locations=[server.experiment_id], max_results=500)
