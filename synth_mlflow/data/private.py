@@ -43,23 +43,43 @@ LOCK = "in-use"
 UNLOCKED_SECONDS = 86_400  # after which a room counts as left behind where there are no locks
 
 
-@functools.cache
 def private_room() -> Path:
     """The room of this process, made when it is first asked for; rooms of dead processes are cleared then.
+
+    A fork gets a room of its own, since its parent may end first; so does a process whose room was removed by others,
+    as cleaners of temporary files do.
 
     Raises
     ------
     UsageError
         If the folder of rooms is another user's or can be read by others.
     """
+    room = _room(os.getpid())
+    if not room.is_dir():
+        _room.cache_clear()
+        room = _room(os.getpid())
+    return room
+
+
+@functools.cache
+def _room(process: int) -> Path:
     house = _house()
     for left in house.iterdir():
         _clear_if_left(left)
-    room = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=house))
-    lock = (room / LOCK).open("w")
-    _is_locked(lock)
-    atexit.register(_leave, room, lock, os.getpid())
+    room = Path(tempfile.mkdtemp(prefix=f"{process}-", dir=house))
+    lock = _locked(room)
+    atexit.register(_leave, room, lock, process)
     return room
+
+
+def _locked(room: Path) -> IO[str]:
+    """The lock of a room, held: it gets its name when it is held, so nobody finds it free while the room is made."""
+    unnamed = room / f"{LOCK}.new"
+    lock = unnamed.open("w")
+    if fcntl is not None:  # without locks, rooms are told by their age
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unnamed.rename(room / LOCK)
+    return lock
 
 
 def _house() -> Path:
@@ -85,21 +105,10 @@ def _clear_if_left(room: Path) -> None:
             shutil.rmtree(room, ignore_errors=True)
             return
         with (room / LOCK).open("r+") as lock:
-            if _is_locked(lock):
-                shutil.rmtree(room, ignore_errors=True)
-    except OSError:  # another process has cleared it in this moment
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(room, ignore_errors=True)
+    except OSError:  # its process lives, or another one has cleared it in this moment
         return
-
-
-def _is_locked(lock: IO[str]) -> bool:
-    """Whether this process holds the lock now."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _leave(room: Path, lock: IO[str], process: int) -> None:

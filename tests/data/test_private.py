@@ -1,6 +1,7 @@
 """Temporary rows: nobody else can read them, and the next process removes what a killed one has left."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -65,3 +66,52 @@ def test_without_locks_only_what_is_a_day_old_is_left_behind(tmp_path, monkeypat
     for room in (old, new):
         rooms._clear_if_left(room)
     assert not old.exists() and new.exists()
+
+
+@pytest.fixture
+def empty_house(tmp_path, monkeypatch):
+    """A folder of rooms of its own, without the room that this process already has."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    rooms._room.cache_clear()
+    yield rooms._house()
+    rooms._room.cache_clear()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_a_room_that_is_being_made_is_never_taken_for_one_left_behind(empty_house, monkeypatch):
+    flock, seen = rooms.fcntl.flock, []
+
+    def while_others_start(lock, how):
+        """Another process clears what it finds before and after the lock is taken."""
+        for after in (False, True):
+            if after:
+                flock(lock, how)
+            with monkeypatch.context() as others:
+                others.setattr(rooms.fcntl, "flock", flock)
+                for room in empty_house.iterdir():
+                    rooms._clear_if_left(room)
+                    seen.append(room.exists())
+
+    with monkeypatch.context() as crowd:
+        crowd.setattr(rooms.fcntl, "flock", while_others_start)
+        assert rooms.private_room().is_dir() and seen == [True, True]
+    rooms._clear_if_left(rooms.private_room())
+    assert (rooms.private_room() / rooms.LOCK).is_file()
+
+
+def test_a_room_that_others_removed_is_made_again(empty_house):
+    room = rooms.private_room()
+    assert rooms.private_room() == room
+    shutil.rmtree(room)
+    assert rooms.private_room().is_dir() and rooms.private_room() != room
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks of POSIX")
+def test_a_fork_has_a_room_of_its_own(empty_house):
+    room = rooms.private_room()
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, str(rooms.private_room()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 4096).decode() not in {"", str(room)} and room.is_dir()
