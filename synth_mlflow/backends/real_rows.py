@@ -106,10 +106,11 @@ CHANCE = 1e-6  # how rarely a file of real rows may be refused for rows that it 
 def refuse_synthetic(project: Project, path: Place, rows: pd.DataFrame) -> None:
     """Refuse a file that says it is synthetic, or rows that stand in a batch of any project on the server.
 
-    Rows are compared by their salted digests. A row that is the same by chance is no proof: on tables of few coarse
-    columns some real rows equal synthetic ones. So what counts is rows with at least two values that occur nowhere
-    else in their batch, or more shared rows than the batch shares with its own project's evaluation set, which no
-    generator has seen (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940),
+    Rows are compared by their salted digests; where a table has other columns than the batch, by the values of the
+    columns that both have (`_Known._by_common_columns`). A row that is the same by chance is no proof: on tables of few
+    coarse columns some real rows equal synthetic ones. So what counts is rows with at least two values that occur
+    nowhere else in their batch, or more shared rows than the batch shares with its own project's evaluation set, which
+    no generator has seen (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940),
     doi:10.2307/2332612).
 
     Raises
@@ -172,6 +173,14 @@ class _Known:
     def _digests(self) -> dict[str, Hashes]:
         return {}
 
+    @functools.cached_property
+    def _common_hashes(self) -> dict[tuple[str, ...], Hashes]:
+        return {}
+
+    @functools.cached_property
+    def _real_hashes(self) -> dict[tuple[str, tuple[str, ...]], Hashes]:
+        return {}
+
     def shared_with(self, batch: StoredRun) -> int:
         """How many rows are those of a batch; 0 where they are equal by chance."""
         frozen = self.evaluation_sets.get(batch.params.get(names.P_EVALUATION_DIGEST, ""))
@@ -180,6 +189,8 @@ class _Known:
             made = self.project.row_digests(batch) if salt else None
         except EvidenceError:
             made = None
+        if frozen is not None and (common := self._common_columns(frozen)):
+            return self._by_common_columns(batch, frozen, common)
         if salt is None or made is None:
             return self._by_content(batch)
         if salt not in self._digests:
@@ -192,6 +203,42 @@ class _Known:
             return self.project.evaluation_set_of(frozen).salt
         except (EvidenceError, KeyError):
             return None
+
+    def _common_columns(self, frozen: StoredRun) -> tuple[str, ...]:
+        """The columns that these rows share with those of a set; none where they are the same, or fewer than two."""
+        try:
+            theirs = self.project.evaluation_set_of(frozen).schema.kinds
+        except (EvidenceError, KeyError):
+            return ()
+        common = tuple(sorted(set(self.rows.columns) & set(theirs)))
+        return common if 2 <= len(common) < max(len(theirs), self.rows.shape[1]) else ()
+
+    def _by_common_columns(self, batch: StoredRun, frozen: StoredRun, common: tuple[str, ...]) -> int:
+        """How many rows are those of a batch in the columns of both, real rows of its project apart; 0 if by chance.
+
+        Either table may be a part of the other, so one of them has to be mostly rows of the other.
+        """
+        columns = list(common)
+        path = self.project.reader.file(batch, names.A_BATCH)
+        made, real = row_hashes(normalise(pd.read_parquet(path, columns=columns))), self._real(frozen, common)
+        if common not in self._common_hashes:
+            self._common_hashes[common] = row_hashes(self.rows[columns])
+        rows = self._common_hashes[common]
+        rows, made = rows[~np.isin(rows, real)], made[~np.isin(made, real)]
+        found = are_mostly_of(rows, made) or are_mostly_of(made, rows)
+        return int(np.isin(rows, made).sum()) if found else 0
+
+    def _real(self, frozen: StoredRun, common: tuple[str, ...]) -> Hashes:
+        """Real rows of a set by some of their columns; none where they are not here."""
+        key = (frozen.run_id, common)
+        if key not in self._real_hashes:
+            found = self.project.evaluation_set_of(frozen)
+            try:
+                sides = [self.project.training_rows(found), self.project.evaluation_rows(found)]
+            except SynthError:
+                sides = []
+            self._real_hashes[key] = np.concatenate([_NONE, *(row_hashes(side[list(common)]) for side in sides)])
+        return self._real_hashes[key]
 
     def _by_digests(self, rows: Hashes, made: Mapping[str, Hashes], frozen: StoredRun | None) -> int:
         everything = np.concatenate([made["distinctive"], made["common"]])

@@ -52,6 +52,32 @@ def test_a_few_of_them_among_real_rows_are_found_in_any_order(define_elsewhere, 
         define_elsewhere(mixed[mixed.columns[::-1]])
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda rows: rows.drop(columns="age"),
+        lambda rows: rows.assign(decade=rows["age"] // 10),
+        lambda rows: rows.drop(columns="age").assign(place=rows["region"].str[:1]),
+    ],
+    ids=["a column left out", "one added", "both"],
+)
+def test_rows_of_a_batch_are_known_by_the_columns_that_are_left(
+    define_elsewhere, frozen, batch, customers, changed, tmp_path
+):
+    made, real = changed(customers(80, seed=2)), changed(customers(300, seed=5))
+    for rows in (made, made.head(40), pd.concat([real, made])):
+        with pytest.raises(UsageError, match=rf"is not strictly real: .* are rows of synthetic batch {batch.id}"):
+            define_elsewhere(rows)
+    refuse_synthetic(frozen.project, tmp_path / "rows.csv", normalise(real))
+
+
+def test_real_rows_with_a_further_column_stay_real_even_if_a_generator_copied_them(frozen, tmp_path):
+    with frozen.batch(**RECORD) as b:
+        b.write(frozen.training_rows().head(40))
+    real = frozen.training_rows()
+    refuse_synthetic(frozen.project, tmp_path / "rows.csv", real.assign(decade=real["age"] // 10))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("also", [(), ("batch",), ("batch", "digests"), ("batch", "salt")])
 def test_rows_of_a_batch_are_known_though_its_evaluation_set_is_gone(define_elsewhere, frozen, batch, customers, also):
