@@ -107,7 +107,7 @@ def refuse_synthetic(project: Project, path: Place, rows: pd.DataFrame) -> None:
     """Refuse a file that says it is synthetic, or rows that stand in a batch of any project on the server.
 
     Rows are compared by their salted digests; where a table has other columns than the batch, by the values of the
-    columns that both have (`_Known._by_common_columns`). A row that is the same by chance is no proof: on tables of few
+    columns that both have. A row that is the same by chance is no proof: on tables of few
     coarse columns some real rows equal synthetic ones. So what counts is rows with at least two values that occur
     nowhere else in their batch, or more shared rows than the batch shares with its own project's evaluation set, which
     no generator has seen (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940),
