@@ -6,6 +6,7 @@ by chance. The best candidate makes the batch, and the gate judges that one batc
 
 from __future__ import annotations
 
+import inspect
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,7 +177,11 @@ def next_in_line(project: Project, search: GeneratorSearch) -> tuple[tuple[Candi
     A search ends with the first candidate that passes its trial clearly; the trial has fewer rows than the batch.
     """
     tried = [one.candidate for one in search.attempts]
-    untried = [one for one in candidates(project.problem().statement, project.evaluation_set()) if one not in tried]
+    untried = [
+        one
+        for one in candidates(project.problem().statement, project.evaluation_set())
+        if one not in tried and not is_ruled_out(one, search.attempts)
+    ]
     told = [(one.candidate, f"{one.verdict} in its trial") for one in search.runners_up]
     return (*told, *((one, "not tried, since one before it had passed") for one in untried))
 
@@ -319,11 +324,15 @@ def _times(probe: Metric) -> float:
 def _tried(trial: _Trial, found: tuple[Candidate, ...], say: Callable[[str], None]) -> Iterator[Attempt]:
     """Each attempt as it is made; the best of those that fail is tried once more, with constraints that may help."""
     best: tuple[Attempt, tuple[Metric, ...]] | None = None
+    attempts: list[Attempt] = []
     for candidate in found:
+        if is_ruled_out(candidate, attempts):
+            continue
         with threadpool_limits(1, user_api="blas"):
             attempt, failed = trial.attempt(candidate)
         say(f"{candidate.words}: {attempt.verdict}{f' ({attempt.reasons[0]})' if attempt.reasons else ''}")
         yield attempt
+        attempts.append(attempt)
         if attempt.is_clear:
             return
         if best is None or attempt.rank < best[0].rank:
@@ -335,6 +344,31 @@ def _tried(trial: _Trial, found: tuple[Candidate, ...], say: Callable[[str], Non
         attempt, _ = trial.attempt(replace(best[0].candidate, constraints=more))
         say(f"{attempt.candidate.words}: {attempt.verdict}")
         yield attempt
+
+
+def is_ruled_out(candidate: Candidate, attempts: Sequence[Attempt]) -> bool:
+    """Whether an earlier trial of the same generator makes another one pointless.
+
+    Where only `privacy` failed, a setting that protects members less would fail as well; where only other checks
+    failed, so would one that protects them more. A trial of a wide table takes minutes.
+    """
+    protection = _protection(candidate)
+    if protection is None:
+        return False
+    for attempt in attempts:
+        failed = {name for name, verdict in attempt.checks.items() if verdict == "fail"}
+        if attempt.candidate.generator != candidate.generator or not failed:
+            continue
+        other = _protection(attempt.candidate) or 0.0
+        if protection < other if failed == {"privacy"} else protection > other and "privacy" not in failed:
+            return True
+    return False
+
+
+def _protection(candidate: Candidate) -> float | None:
+    """The generator's parameter `privacy`; None where it has none."""
+    parameter = inspect.signature(_plugin(candidate.generator)).parameters.get("privacy")
+    return None if parameter is None else float(candidate.params.get("privacy", parameter.default))
 
 
 def combinations_that_may_help(failed: tuple[Metric, ...], rows: pd.DataFrame, target: str) -> tuple[str, ...]:

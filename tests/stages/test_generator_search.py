@@ -15,7 +15,13 @@ from synth_mlflow.cli.run_command import Plan, _by_runners_up
 from synth_mlflow.data.task import Task
 from synth_mlflow.gate.attempts import Attempt, AttemptOutcome, Candidate, GeneratorSearch
 from synth_mlflow.gate.verdicts import Verdict
-from synth_mlflow.stages.generator_search import _Trial, candidates, combinations_that_may_help, next_in_line
+from synth_mlflow.stages.generator_search import (
+    _Trial,
+    candidates,
+    combinations_that_may_help,
+    is_ruled_out,
+    next_in_line,
+)
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 
@@ -132,6 +138,24 @@ def test_the_reason_of_a_failed_trial_comes_first_and_speaks_of_the_rows_of_the_
     found, _ = _Trial._judged(trial, Candidate("forest", {}), results, 0.1)  # type: ignore[arg-type]
     assert found.verdict == "fail" and found.reasons[0].startswith("privacy: density_auc")
     assert found.reasons[1] == "fidelity: too few rows: 5 rows that judge"
+
+
+@pytest.mark.parametrize(
+    ("failed", "ruled_out"),
+    [
+        ({"privacy"}, [0.25]),
+        ({"fidelity"}, [0.75]),
+        ({"utility", "fidelity"}, [0.75]),
+        ({"privacy", "fidelity"}, []),
+        (set(), []),
+    ],
+)
+def test_settings_that_would_fail_for_the_same_reason_are_not_tried(failed: set[str], ruled_out: list[float]) -> None:
+    checks = {name: "fail" if name in failed else "pass" for name in ("fidelity", "utility", "privacy")}
+    tried = [Attempt(Candidate("forest", {}), "fail" if failed else "pass", checks, (), 1, 2.0, 0.1)]
+    further = [Candidate("forest", {"privacy": privacy}) for privacy in (0.25, 0.75)]
+    assert [one.params["privacy"] for one in further if is_ruled_out(one, tried)] == ruled_out
+    assert not is_ruled_out(Candidate("bayes_net", {}), tried)
 
 
 def test_a_search_comes_back_from_json_as_it_was() -> None:
