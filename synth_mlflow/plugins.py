@@ -156,7 +156,7 @@ def _source(module: str) -> str | None:
 def installed(folder: str) -> dict[str, Plugin]:
     """Every plugin of one folder, such as ``generators`` or ``exports``, by name; built-in ones first."""
     package = importlib.import_module(f"synth_mlflow.{folder}")
-    return dict(_installed(folder, metadata.entry_points, _changed((*package.__path__, *sys.path))))
+    return dict(_installed(folder, _changed(package.__path__), metadata.entry_points, _changed(sys.path)))
 
 
 def find(folder: str, name: str) -> Plugin:
@@ -204,26 +204,30 @@ def _changed(folders: Iterable[str]) -> tuple[tuple[str, int], ...]:
 @functools.lru_cache(maxsize=64)
 def _installed(
     folder: str,
-    entry_points: Callable[..., Iterable[metadata.EntryPoint]],
-    changed: tuple[tuple[str, int], ...],  # noqa: ARG001 - part of the cache's key
+    files_changed: tuple[tuple[str, int], ...],  # noqa: ARG001 - part of the cache's key
+    entry_points: Callable[[], Any],
+    changed: tuple[tuple[str, int], ...],
 ) -> dict[str, Plugin]:
-    """Read the metadata of all installed packages once, not at every question."""
-    found = {plugin.name: plugin for plugin in _built_in(folder)}
-    for plugin in _third_party(entry_points(group=f"synth_mlflow.{folder}"), folder):
+    found = {plugin.name: plugin for plugin in _built_in(folder, _version("synth_mlflow", changed))}
+    theirs = _entry_points(entry_points, changed).select(group=f"synth_mlflow.{folder}")
+    for plugin in _third_party(theirs, folder):
         found.setdefault(plugin.name, plugin)
     return found
 
 
-def _built_in(folder: str) -> list[Plugin]:
+@functools.lru_cache(maxsize=8)
+def _entry_points(
+    entry_points: Callable[[], Any],
+    changed: tuple[tuple[str, int], ...],  # noqa: ARG001 - part of the cache's key
+) -> Any:
+    """Those of all groups: the metadata of every installed package is read once, not at every question."""
+    return entry_points()
+
+
+def _built_in(folder: str, version: str) -> list[Plugin]:
     package = importlib.import_module(f"synth_mlflow.{folder}")
     return [
-        Plugin(
-            module.name,
-            folder,
-            BUILT_IN,
-            _version("synth_mlflow"),
-            f"{package.__name__}.{module.name}:plugin",
-        )
+        Plugin(module.name, folder, BUILT_IN, version, f"{package.__name__}.{module.name}:plugin")
         for module in pkgutil.iter_modules(package.__path__)
         if not module.name.startswith("_")
     ]
@@ -242,7 +246,11 @@ def _third_party(entries: Iterable[metadata.EntryPoint], folder: str) -> list[Pl
     ]
 
 
-def _version(distribution: str) -> str:
+@functools.lru_cache(maxsize=8)
+def _version(
+    distribution: str,
+    changed: tuple[tuple[str, int], ...],  # noqa: ARG001 - part of the cache's key
+) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:  # a checkout that was not installed, as under `mlflow run`

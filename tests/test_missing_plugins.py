@@ -22,9 +22,16 @@ LAW = {"generator": "law", "version": "1", "params": {}, "seed": 2, "slice": Non
 class Entry:
     """An entry point with a distribution, as `importlib.metadata` gives them."""
 
-    def __init__(self, name, target):
-        self.name, self.value = name, f"their_plugins:{target}"
+    def __init__(self, group, name, target):
+        self.group, self.name, self.value = group, name, f"their_plugins:{target}"
         self.dist = type("Distribution", (), {"name": "sea-checks", "version": "1.2"})
+
+
+class Entries(list):
+    """As `metadata.entry_points` gives them."""
+
+    def select(self, group):
+        return [entry for entry in self if entry.group == group]
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +43,8 @@ def _allowed():
 
 def install_for(patch, **groups):
     """Install plugins of another package by group and name; the next call takes them away again."""
-    known = {f"synth_mlflow.{group}": [Entry(*each) for each in entries.items()] for group, entries in groups.items()}
-    patch.setattr(metadata, "entry_points", lambda group: known.get(group, []))
+    known = [Entry(f"synth_mlflow.{group}", *each) for group, entries in groups.items() for each in entries.items()]
+    patch.setattr(metadata, "entry_points", lambda: Entries(known))
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def others(monkeypatch):
         metadata.EntryPoint("broken", "no_such_module:plugin", group),
         metadata.EntryPoint("hollow", "mlflow:NoSuchThing", group),
     ]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: entries)
+    monkeypatch.setattr(metadata, "entry_points", lambda: metadata.EntryPoints(entries))
 
 
 def test_entry_points_are_plugins_and_never_replace_a_built_in_one(others):
@@ -44,6 +44,16 @@ def test_entry_points_are_plugins_and_never_replace_a_built_in_one(others):
     with allowing(["mlflow"]):
         assert (found["theirs"].load().__name__, found["theirs"].origin) == ("Run", "unknown")
     assert found["forest"].origin == "built in"
+
+
+def test_the_metadata_of_installed_packages_is_read_once_for_all_folders(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(metadata, "entry_points", lambda: asked.append("entry points") or metadata.EntryPoints())
+    monkeypatch.setattr(metadata, "version", lambda name: asked.append(name) or "1")
+    monkeypatch.syspath_prepend(tmp_path)  # where to import from has changed: plugins are looked for again
+    for folder in ("generators", "checks", "triggers", "exports", "peers"):
+        assert installed(folder)
+    assert asked == ["synth_mlflow", "entry points"]
 
 
 @pytest.mark.parametrize("name", ["broken", "hollow"])

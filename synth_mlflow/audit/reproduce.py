@@ -23,11 +23,11 @@ from synth_mlflow.data.addresses import Place, recorded_place
 from synth_mlflow.data.digests import array_digest, canonical_json, table_digest
 from synth_mlflow.data.environment import environment
 from synth_mlflow.data.markup import as_text, html_table
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, SynthError, UsageError
 from synth_mlflow.gate.rerun_conditions import flat_environment, installed_environment
 from synth_mlflow.handoff.diff import handoff_run
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.queries.run_index import model_uri
 from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.sweep.evaluator import Evaluator

@@ -179,8 +179,9 @@ def _rerun(workflow: Workflow) -> str:
     """The command that makes the project's stages again; after a retraction with another seed."""
     from synth_mlflow.tracking import names
 
-    statement = workflow.project.problem().run.params[names.P_STATEMENT_PATH]
-    n_retracted = sum(batch.retracted for batch in workflow.project.batches())
+    with workflow.project.reader.at_one_moment():
+        statement = workflow.project.problem().run.params[names.P_STATEMENT_PATH]
+        n_retracted = sum(batch.retracted for batch in workflow.project.batches())
     return f"synth-mlflow run {shlex.quote(statement)}{f' --seed {n_retracted}' if n_retracted else ''}"
 
 

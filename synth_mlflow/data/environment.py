@@ -23,11 +23,16 @@ PACKAGES = ("synth_mlflow", "numpy", "pandas", "scipy", "scikit-learn", "lightgb
 def environment(*more_packages: str) -> dict[str, Any]:
     """Versions of Python and of the packages that matter, the platform, and the git state of the working directory."""
     return {
-        "python": platform.python_version(),
+        **installed_versions(*more_packages),
         "platform": platform.platform(),
-        "packages": {name: version for name in (*PACKAGES, *more_packages) if (version := _version(name))},
         "git": git_state(Path.cwd()),
     }
+
+
+def installed_versions(*more_packages: str) -> dict[str, Any]:
+    """Those of Python, ``python``, and of the packages that matter, ``packages``; those that are not here left out."""
+    packages = {name: version for name in (*PACKAGES, *more_packages) if (version := _version(name))}
+    return {"python": platform.python_version(), "packages": packages}
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

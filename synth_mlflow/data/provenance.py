@@ -27,7 +27,6 @@ from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Kind
 from synth_mlflow.data.digests import canonical_json, text_digest
 from synth_mlflow.data.markup import is_storable, read_plain
-from synth_mlflow.data.tables import file_metadata
 from synth_mlflow.errors import UsageError, closest
 
 RECORD_SCHEMA = 1
@@ -165,6 +164,8 @@ class Record:
 
 def record_in_file(path: Place) -> Record | None:
     """The record inside a data file's own metadata; None where it carries none."""
+    from synth_mlflow.data.tables import file_metadata  # with all that reads tables, and the schemas of columns
+
     found = file_metadata(path).get(METADATA_KEY)
     return Record.from_json(found.decode()) if found is not None else None
 

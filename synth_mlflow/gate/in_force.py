@@ -10,23 +10,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from synth_mlflow.data.chunks import distinctive_rows
 from synth_mlflow.data.constraints import Constraints, Fixed
 from synth_mlflow.data.digests import Hashes, row_digests
-from synth_mlflow.data.tables import restore
 from synth_mlflow.errors import EvidenceError, GateError, PluginError, SynthError
 from synth_mlflow.gate.policy import Policy, policy_of
+from synth_mlflow.later import later
 from synth_mlflow.plugins import installed
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.stored import EvaluationSet, Problem, StoredBatch
 from synth_mlflow.tracking.stored_run import reading
+
+if TYPE_CHECKING:
+    from synth_mlflow.data.chunks import distinctive_rows
+    from synth_mlflow.data.tables import restore
+else:  # only rows to compare need them, and what they load
+    distinctive_rows = later("synth_mlflow.data.chunks", "distinctive_rows")
+    restore = later("synth_mlflow.data.tables", "restore")
 
 
 def policy_in_force(problem: Problem) -> Policy:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
-from synth_mlflow.data.environment import environment
+from synth_mlflow.data.environment import installed_versions
 from synth_mlflow.errors import PluginError, SynthError
 from synth_mlflow.gate.in_force import recorded_origin
 from synth_mlflow.plugins import find, installed
@@ -76,7 +76,7 @@ def flat_environment(recorded: dict[str, object]) -> dict[str, str]:
 
 def installed_environment() -> dict[str, str]:
     """Python and the packages that are installed here, each with its version."""
-    return flat_environment(environment())
+    return flat_environment(installed_versions())
 
 
 def evaluate(problem: Problem, recorded: RecordedState, present: CurrentState) -> Sequence[TriggerState]:

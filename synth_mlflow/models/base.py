@@ -3,44 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.mixing import Places
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import BOOSTED, ModelSpec, Task
 from synth_mlflow.models.labels import Labels, classes_of, target_values
 from synth_mlflow.models.stopping_rows import Aside, stopping_rows
-
-
-@dataclass(frozen=True)
-class FitRows:
-    """The rows that one fit takes, as places in the pool: real rows, synthetic ones, then held-back real ones."""
-
-    real: Places
-    added: Places
-    weight: float | None = None
-    """How much each added row counts beside a real one; None where rows are not weighed."""
-
-    @property
-    def all(self) -> Places:
-        """Real and added ones; duplicates stand more than once."""
-        return np.concatenate([self.real, self.added])
-
-    @property
-    def weights(self) -> npt.NDArray[np.float64] | None:
-        """One weight for each of :attr:`all`, in its order; None where all count alike."""
-        return None if self.weight in (None, 1) else self.column
-
-    @property
-    def column(self) -> npt.NDArray[np.float64]:
-        """The same where every fit needs them, as a column of a file: 1 where all count alike."""
-        added = 1.0 if self.weight is None else self.weight
-        return np.repeat([1.0, added], [len(self.real), len(self.added)])
 
 
 class Model(Protocol):

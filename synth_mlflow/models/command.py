@@ -12,11 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.fit_commands import FitCommands
-from synth_mlflow.data.mixing import Places
+from synth_mlflow.data.mixing import FitRows, Places
 from synth_mlflow.data.private import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.class_weights import column_weights, weighed
 from synth_mlflow.models.labels import Labels, certain_of, target_values
 from synth_mlflow.models.raw_command import FOLDER, command_words, file_ending, read_predictions, write_table

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.private import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.class_weights import column_weights, product, row_weights, weights_by_code
 from synth_mlflow.models.labels import Labels, target_values
 from synth_mlflow.models.raw_columns import RawColumn, RawColumns, RawPredictor

@@ -19,7 +19,6 @@ from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Schema, schema_of
 from synth_mlflow.data.digests import json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
-from synth_mlflow.data.tables import read_as, read_table
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.rerun_conditions import (
     CONTAMINATION,
@@ -41,6 +40,7 @@ from synth_mlflow.tracking.write import NewRun, create_run, writing
 from synth_mlflow.triggers import DRIFT_ALPHA, CurrentState, Drift, TriggerStates
 
 if TYPE_CHECKING:
+    from synth_mlflow.data.tables import read_as, read_table
     from synth_mlflow.metrics.distances import (
         counted_tv_distance,
         homogeneity_p_value,
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     )
     from synth_mlflow.metrics.encoding import labels, numbers
 else:  # only rows to compare need them, and what they load
+    read_as = later("synth_mlflow.data.tables", "read_as")
+    read_table = later("synth_mlflow.data.tables", "read_table")
     counted_tv_distance = later("synth_mlflow.metrics.distances", "counted_tv_distance")
     homogeneity_p_value = later("synth_mlflow.metrics.distances", "homogeneity_p_value")
     ks_p_value = later("synth_mlflow.metrics.distances", "ks_p_value")
@@ -139,17 +141,13 @@ class GivenState:
     """problem.md as it stands today."""
 
 
-def check(
-    project: Project, given: GivenState | None = None, *, batches: Sequence[StoredBatch] | None = None
-) -> TriggerStates:
+def check(project: Project, given: GivenState | None = None) -> TriggerStates:
     """Every condition of the statement, with its state and the numbers, and whether a batch was retracted.
 
     Parameters
     ----------
     project : Project
     given : GivenState, optional
-    batches : sequence of StoredBatch, optional
-        Every batch of the project, where they are read already.
 
     Raises
     ------
@@ -158,17 +156,21 @@ def check(
     UsageError
         If a version is given of a generator that has made no batch of the project.
     """
-    asked = given or GivenState()
+    with project.reader.at_one_moment():
+        return _check(project, given or GivenState())
+
+
+def _check(project: Project, asked: GivenState) -> TriggerStates:
     problem, frozen = project.problem(), project.evaluation_set()
     sweep = project.latest_sweep()
     if sweep is None:
         raise GateError(f"project {project.server.experiment!r} has no model yet.", "First: `synth-mlflow sweep`.")
-    finals = [run for run in project.reader.children(sweep.run.run_id) if run.stage == "final" and run.counts]
+    finals = [run for run in project.reader.finished("final") if run.parent == sweep.run.run_id]
     if not finals:
         raise EvidenceError(f"the final model of sweep {sweep.run.run_id} is gone.", "Restore its run in MLflow.")
     final = project.reader.verify_seal(finals[0])
     inside = set(final.batches) if sweep.curve.chosen else set()
-    batches = project.batches() if batches is None else batches
+    batches = project.batches()
     used = [batch for batch in batches if batch.id in inside]
     recorded = recorded_facts(problem, frozen, final, used, estimate_of(final))
     _refuse_unknown_generators(asked.generators or {}, batches)
@@ -184,7 +186,8 @@ def check(
         production=production_values(project.reader.finished("production"), final),
         environment=installed_environment(),
     )
-    unjudged = unjudged_inside(project.reader.finished(CONTAMINATION), [batch.id for batch in used])
+    judged = project.reader.finished(CONTAMINATION) if used else []
+    unjudged = unjudged_inside(judged, [batch.id for batch in used])
     return TriggerStates([*evaluate(problem, recorded, present), retracted_inside(used), *unjudged])
 
 

@@ -82,6 +82,11 @@ class Status:
 
 def status(project: Project) -> Status:
     """Read how far a project is, from its runs alone."""
+    with project.reader.at_one_moment():
+        return _status(project)
+
+
+def _status(project: Project) -> Status:
     runs = project.reader.runs_without_children()
     done = {stage: [run for run in runs if run.stage == stage and run.counts] for stage in names.STAGES}
     batches = distinct_batches(done["batch"])
@@ -109,7 +114,7 @@ def status(project: Project) -> Status:
         if run.status == "FINISHED" and run.lacks
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
-    found = _curve_and_triggers(project, batches) if done["sweep"] else ((), (), ())
+    found = _curve_and_triggers(project) if done["sweep"] else ((), (), ())
     reviews, following = _reviews(project, batches), _next(stages, verdicts, len(taken))
     return Status(project.server.experiment, stages, verdicts, reviews, taken, left, *found, following)
 
@@ -122,12 +127,12 @@ def _reviews(project: Project, batches: Sequence[StoredBatch]) -> tuple[str, ...
 
 
 def _curve_and_triggers(
-    project: Project, batches: Sequence[StoredBatch]
+    project: Project,
 ) -> tuple[tuple[CurvePoint, ...], tuple[TriggerState, ...], tuple[str, ...]]:
     try:
         sweep = project.latest_sweep()
         curve = () if sweep is None else tuple(_point(point, sweep.curve) for point in sweep.curve.points)
-        return curve, tuple(check(project, batches=batches)), ()
+        return curve, tuple(check(project)), ()
     except EvidenceError as error:
         return (), (), (error.found,)
 

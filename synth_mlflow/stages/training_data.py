@@ -20,11 +20,10 @@ from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.json_lines import json_forms
 from synth_mlflow.data.json_text import write_json_lines
 from synth_mlflow.data.markup import html_table
-from synth_mlflow.data.mixing import REAL, Mix, check_rows, check_supply, percent, read_ratio, read_shares
+from synth_mlflow.data.mixing import REAL, FitRows, Mix, check_rows, check_supply, percent, read_ratio, read_shares
 from synth_mlflow.data.provenance import Record, source_in_words
 from synth_mlflow.data.schema import present
 from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.stages.sweep_inputs import open_batches, refuse_overlap
 from synth_mlflow.sweep.axes import RATIO, Axis
 from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, fit_rows

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.mixing import Mix, Places
+from synth_mlflow.data.mixing import FitRows, Mix, Places
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.splits import Positions, group_codes
 from synth_mlflow.data.task import BOOSTED, ModelSpec, Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.models.base import FitRows, Model, fit
+from synth_mlflow.models.base import Model, fit
 from synth_mlflow.models.class_weights import weighed
 from synth_mlflow.models.command import CommandTrainer
 from synth_mlflow.models.estimator import EstimatorModel

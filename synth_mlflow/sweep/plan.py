@@ -10,10 +10,18 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from synth_mlflow.data.mixing import Mix, Places, draw_duplicates, draw_order, mix_counts, mix_words, read_shares
+from synth_mlflow.data.mixing import (
+    FitRows,
+    Mix,
+    Places,
+    draw_duplicates,
+    draw_order,
+    mix_counts,
+    mix_words,
+    read_shares,
+)
 from synth_mlflow.data.task import Guardrail
 from synth_mlflow.errors import UsageError, closest
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.sweep.axes import RATIO, Axis
 
 Arm = Literal["synthetic", "placebo", "extra", "real"]

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +20,8 @@ from synth_mlflow.data.digests import Hashes, row_digests, table_digest
 from synth_mlflow.data.provenance import Record, record_in_file
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import Statement, parse_statement
-from synth_mlflow.data.table_files import read_parquet
-from synth_mlflow.data.tables import read_real, read_table, restore
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
+from synth_mlflow.later import later
 from synth_mlflow.sweep.curve import Curve
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import Reader, StoredRun
@@ -35,6 +35,15 @@ from synth_mlflow.tracking.stored import (
     statement_in_force,
 )
 from synth_mlflow.tracking.stored_run import reading
+
+if TYPE_CHECKING:
+    from synth_mlflow.data.table_files import read_parquet
+    from synth_mlflow.data.tables import read_real, read_table, restore
+else:  # only verbs that read rows need them, and what they load
+    read_parquet = later("synth_mlflow.data.table_files", "read_parquet")
+    read_real = later("synth_mlflow.data.tables", "read_real")
+    read_table = later("synth_mlflow.data.tables", "read_table")
+    restore = later("synth_mlflow.data.tables", "restore")
 
 
 class Project:

@@ -143,6 +143,7 @@ class Reader:
         self.server = server
         self._downloaded: dict[tuple[str, str], Path] = {}
         self._vouched: set[str] = set()
+        self._read_once: list[StoredRun] | None = None
 
     @cached_property
     def _folder(self) -> tempfile.TemporaryDirectory[str]:
@@ -152,6 +153,25 @@ class Reader:
     def stored(runs: Iterable[Run]) -> list[StoredRun]:
         """Runs of MLflow as they are read here, oldest first."""
         return sorted(map(_stored, runs), key=_age)
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """For verbs that only read: until the block ends, the runs that nobody leaves out are read once.
+
+        Questions for the runs of a stage are then answered from memory, but those for single ratios and for checks.
+        """
+        before = self._read_once
+        self._read_once = self.runs_without_children()
+        try:
+            yield
+        finally:
+            self._read_once = before
+
+    def _remembered(self, *stages: str) -> list[StoredRun] | None:
+        """The runs of some stages, where they were all read before."""
+        if self._read_once is None or not stages or set(stages) & set(LEFT_OUT):
+            return None
+        return [run for run in self._read_once if run.stage in stages]
 
     @guard
     def runs(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
@@ -166,6 +186,9 @@ class Reader:
         everywhere : bool
             Whether to look in every experiment of the server.
         """
+        remembered = None if where or everywhere else self._remembered(*stages)
+        if remembered is not None:
+            return remembered
         conditions = [f"tags.`{names.TAG_STAGE}` = '{stage}'" for stage in stages]
         conditions = conditions or [f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"]
         experiments = self._all_experiments() if everywhere else [self.server.experiment_id]
@@ -177,6 +200,8 @@ class Reader:
 
         Over HTTP, batches are asked for beside the others.
         """
+        if self._read_once is not None:
+            return [*self._read_once]
         stage = f"tags.`{names.TAG_STAGE}`"
         apart = ("batch",) if self.server.web else ()  # a database in this process gains nothing from threads
         others = " and ".join(f"{stage} != '{each}'" for each in (*LEFT_OUT, *apart))
@@ -221,6 +246,8 @@ class Reader:
     @guard
     def latest(self, stage: str) -> StoredRun | None:
         """The newest run of a stage that was written to its end."""
+        if self._remembered(stage) is not None:
+            return max(self.finished(stage), key=_age, default=None)
         condition = f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"
         found = [_stored(run) for run in newest(self.server, condition, AT_ONCE)]
         counting = [run for run in found if run.counts] or (self.finished(stage) if found else [])
@@ -304,6 +331,9 @@ class Reader:
     @guard
     def find(self, run_id: str) -> StoredRun | None:
         """A run of any experiment by its id; None if there is none."""
+        known = next((run for run in self._read_once or () if run.run_id == run_id), None)
+        if known is not None:
+            return known
         try:
             return _stored(self.server.client.get_run(run_id))
         except MlflowException as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from synth_mlflow.allowed_code import allowing
 from synth_mlflow.data.addresses import Address, Place, place_of
-from synth_mlflow.data.sources.frames import Frame
 from synth_mlflow.errors import UsageError
 from synth_mlflow.tracking.caller import one_verb
 from synth_mlflow.tracking.moved import refuse_closed, refuse_moved
@@ -117,7 +116,11 @@ def as_place(given: Table | None) -> Place | None:
 
 def required_place(given: Table) -> Place:
     """Where a table is: a path, an address, or itself in memory."""
-    return place_of(given) if isinstance(given, str | os.PathLike | Address) else Frame.of(given)
+    if isinstance(given, str | os.PathLike | Address):
+        return place_of(given)
+    from synth_mlflow.data.sources.frames import Frame  # and narwhals
+
+    return Frame.of(given)
 
 
 def as_path(given: str | Path | None) -> Path | None:

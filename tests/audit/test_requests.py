@@ -54,6 +54,25 @@ def test_requests_do_not_grow_with_runs(demo_workflow: Workflow, tmp_path: Path,
     assert len(demo_workflow.project.batches()) == 41
 
 
+@pytest.mark.parametrize(("verb", "n_searches"), [("status", 4), ("check", 2)])
+def test_light_verbs_search_few_times_and_look_the_rest_up(
+    demo_workflow: Workflow, tmp_path: Path, verb: str, n_searches: int
+) -> None:
+    """All that says how far the project is; contamination of the model's batches; for `status` two that look for ruins.
+
+    The rest is the history of the sweep's five metrics that have steps, which its seal covers.
+    """
+    grow(tmp_path / "mlflow.db", n_batches=4, n_sweeps=3, n_inside=2)
+    assert requests(demo_workflow, verb) == Counter(search_runs=n_searches, get_metric_history=5)
+
+
+def test_what_is_read_once_is_read_again_by_the_next_verb(demo_workflow: Workflow) -> None:
+    before = demo_workflow.status()
+    demo_workflow.retract(before.verdicts[0].batch, reason="wrong rate")
+    assert not before.retracted and len(demo_workflow.status().retracted) == 1
+    assert [state.state for state in demo_workflow.check() if state.name == "retracted"] == ["due"]
+
+
 def test_requests_grow_with_pages(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grow(tmp_path / "mlflow.db", n_batches=40, n_sweeps=0)
     before = requests(demo_workflow, "checks").total()

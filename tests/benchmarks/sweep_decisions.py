@@ -21,9 +21,8 @@ from scipy.stats import norm, rankdata
 from simulated import run
 from sweep_oracles import COEFFICIENTS, TREES, Logistic
 
-from synth_mlflow.data.mixing import Mix
+from synth_mlflow.data.mixing import FitRows, Mix
 from synth_mlflow.data.task import Task
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.sweep.analysis import analyse_sweep
 from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, SweepPlan, all_rows, fit_rows

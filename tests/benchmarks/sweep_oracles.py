@@ -22,8 +22,8 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import rankdata
 
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import Task
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.sweep.analysis import analyse_sweep
 from synth_mlflow.sweep.evaluator import Evaluator, Trainer
 from synth_mlflow.sweep.plan import ALL_ROWS, FitKey, SweepPlan, fit_rows

@@ -13,6 +13,8 @@ from synth_mlflow import Workflow
 from synth_mlflow.plugins import BUILT_IN, installed
 
 HEAVY = ("scipy.stats", "sklearn", "matplotlib", "lightgbm", "skops", "synth_mlflow.stages.sweep", "pytest")
+OF_ROWS = ("narwhals", "pyarrow.dataset", "synth_mlflow.data.tables", "synth_mlflow.data.splits")
+"""What reads rows, or divides them."""
 CODE = """
 import contextlib, io, sys
 from synth_mlflow.cli.main import _exit_code
@@ -29,14 +31,23 @@ def loaded(watched: tuple[str, ...], *arguments: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["status", "check"])
-def test_what_only_reads_loads_no_statistics_and_no_models(done: Workflow, verb: str) -> None:
-    assert loaded(HEAVY, verb, "--tracking-uri", done.project.server.tracking_uri) == []
+def test_what_only_reads_runs_loads_no_statistics_no_models_and_no_tables(done: Workflow, verb: str) -> None:
+    assert (
+        loaded((*HEAVY, *OF_ROWS, "synth_mlflow.models.base"), verb, "--tracking-uri", done.project.server.tracking_uri)
+        == []
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("list",), ("frobnicate",), ("generate",), ("show", "nowhere.parquet")])
 def test_without_a_project_mlflow_is_not_loaded_either(arguments: tuple[str, ...]) -> None:
     assert loaded((*HEAVY, "mlflow"), *arguments) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("frobnicate",), ("status", "--frobnicate"), ("--help",)])
+def test_an_error_of_usage_loads_no_tables_either(arguments: tuple[str, ...]) -> None:
+    assert loaded((*HEAVY, *OF_ROWS, "mlflow", "numpy", "pandas", "pydantic", "rich"), *arguments) == []
 
 
 @pytest.mark.slow

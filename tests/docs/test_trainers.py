@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.models.base import FitRows, fit
+from synth_mlflow.models.base import fit
 from synth_mlflow.models.scoring import score
 from synth_mlflow.stages.fit_commands import command_spec
 from synth_mlflow.sweep.evaluator import Evaluator

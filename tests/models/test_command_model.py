@@ -11,9 +11,9 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.fit_commands import FitCommands
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import COMMAND, ModelSpec, Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.command import CommandTrainer
 from synth_mlflow.models.raw_command import command_words, read_predictions
 from synth_mlflow.stages.fit_commands import order_words

@@ -16,9 +16,10 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import LinearSVC
 
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.models.base import FitRows, fit
+from synth_mlflow.models.base import fit
 from synth_mlflow.models.stopping_rows import stopping_rows
 from synth_mlflow.sweep.evaluator import Evaluator
 

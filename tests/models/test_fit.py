@@ -9,13 +9,13 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models import lightgbm as boosted
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.raw_columns import load
 from synth_mlflow.sweep.evaluator import Evaluator
-from synth_mlflow.sweep.plan import FitRows
 
 ESTIMATORS = ["lightgbm", "sklearn.linear_model:LogisticRegression", "sklearn.ensemble:RandomForestClassifier"]
 

@@ -14,9 +14,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from synth_mlflow import Workflow
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
 from synth_mlflow.sweep.evaluator import FitJob
-from synth_mlflow.sweep.plan import FitRows, source_name
+from synth_mlflow.sweep.plan import source_name
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.write import set_tags

@@ -107,7 +107,7 @@ def test_somebody_elses_check_and_a_changed_policy(
     (tmp_path / "their_checks.py").write_text(THEIRS)
     monkeypatch.syspath_prepend(tmp_path)
     theirs = metadata.EntryPoint("grown", "their_checks:plugin", "synth_mlflow.checks")
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [theirs] if group == theirs.group else [])
+    monkeypatch.setattr(metadata, "entry_points", lambda: metadata.EntryPoints([theirs]))
     statement = (tmp_path / "problem.md").read_text()
     asked = "validation: {required: [grown], grown: {least_age: 30}}\nslices:"
     (tmp_path / "problem.md").write_text(statement.replace("slices:", asked, 1))

@@ -9,12 +9,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from synth_mlflow.data.columns import normalise
-from synth_mlflow.data.mixing import draw_order, read_shares, read_weights, shares_text
+from synth_mlflow.data.mixing import FitRows, draw_order, read_shares, read_weights, shares_text
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models import lightgbm as boosted
-from synth_mlflow.models.base import FitRows
 from synth_mlflow.models.estimator import check_weights
 from synth_mlflow.sweep.axes import Axis
 from synth_mlflow.sweep.curve import Curve

@@ -14,13 +14,14 @@ import pytest
 from distributed import Client, LocalCluster
 
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.sweep import dask_executor
 from synth_mlflow.sweep.dask_executor import DaskCluster
 from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.executors import open_engine
-from synth_mlflow.sweep.plan import Fit, FitKey, FitRows, SweepPlan
+from synth_mlflow.sweep.plan import Fit, FitKey, SweepPlan
 from synth_mlflow.sweep.runner import run_sweep
 
 TASK = Task("bought", "binary")

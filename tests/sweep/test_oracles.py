@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from synth_mlflow.data.columns import normalise
+from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
-from synth_mlflow.sweep.plan import FitRows, SweepPlan
+from synth_mlflow.sweep.plan import SweepPlan
 from synth_mlflow.sweep.runner import run_sweep
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "sweep_oracles.py"
