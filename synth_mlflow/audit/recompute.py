@@ -24,7 +24,7 @@ from synth_mlflow.audit.ratings import batch_rating_contradictions, rating_contr
 from synth_mlflow.audit.reproduce import outcome_of
 from synth_mlflow.checks import judge, probe_from_json
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.digests import array_digest, canonical_json, row_digests, text_digest
+from synth_mlflow.data.digests import array_digest, canonical_json, distinct_hashes, row_digests, text_digest
 from synth_mlflow.data.provenance import Record
 from synth_mlflow.data.statement import parse_statement
 from synth_mlflow.errors import EvidenceError
@@ -133,7 +133,7 @@ def digest_contradictions(project: Project, run: StoredRun, side: str, rows: pd.
     kept = project.row_digests(run)
     stated = np.concatenate([hashes for name, hashes in kept.items() if side in ("", name)])
     salt = run.params.get(names.P_SALT, frozen.salt)
-    if not np.array_equal(np.unique(stated), np.unique(row_digests(rows, salt))):
+    if not np.array_equal(distinct_hashes(stated), distinct_hashes(row_digests(rows, salt))):
         yield f"{names.A_ROW_DIGESTS} does not hold the digests of {f'its {side} rows' if side else 'its rows'}"
 
 

@@ -21,7 +21,7 @@ from synth_mlflow.checks import CheckInput, judge, sanitize_metrics
 from synth_mlflow.data.addresses import Place, place_of
 from synth_mlflow.data.chunks import distinctive_rows
 from synth_mlflow.data.columns import normalise, schema_of
-from synth_mlflow.data.digests import Hashes, keyed, row_digests, row_hashes, table_digest
+from synth_mlflow.data.digests import Hashes, are_among, keyed, row_digests, row_hashes, table_digest
 from synth_mlflow.data.provenance import Source, record_in_file
 from synth_mlflow.data.tables import read_as
 from synth_mlflow.errors import EvidenceError, ServerError, SynthError, UsageError
@@ -45,7 +45,7 @@ def equal_rows(project: Project, frozen: EvaluationSet, digests: Hashes, what: s
     the same rows equal.
     """
     real = project.row_digests(frozen.run)
-    n_equal = int(np.isin(digests, real["evaluation"]).sum())
+    n_equal = int(are_among(digests, real["evaluation"]).sum())
     if not n_equal:
         return 0
     sizes = Sizes(len(digests), len(real["training"]), len(real["evaluation"]))
@@ -56,7 +56,7 @@ def equal_rows(project: Project, frozen: EvaluationSet, digests: Hashes, what: s
             f"{max(found.expected, found.expected_from_training):,.1f} would be by chance: nobody may learn from them.",
             fix,
         )
-    n_shared = int(np.isin(digests, np.intersect1d(real["evaluation"], real["training"])).sum())
+    n_shared = int((are_among(digests, real["evaluation"]) & are_among(digests, real["training"])).sum())
     but = f" but on the {n_shared:,} that equal a training row as well" if n_shared else ""
     project.say(
         f"{n_equal:,} of the {len(digests):,} rows of {what} equal an evaluation row, no more than by chance: no model "
@@ -246,13 +246,13 @@ class _Known:
             real = self.project.row_digests(frozen) if frozen else {}
         except EvidenceError:  # deleted with its files: the batch's own digests have to do
             real = {}
-        unknown = rows[~np.isin(rows, np.concatenate([*real.values(), _NONE]))]
-        shared = int(np.isin(unknown, everything).sum())
-        if np.isin(unknown, made["distinctive"]).any():
+        unknown = rows[~are_among(rows, np.concatenate([*real.values(), _NONE]))]
+        shared = int(are_among(unknown, everything).sum())
+        if are_among(unknown, made["distinctive"]).any():
             return shared
         if not real:
             return shared if are_mostly_of(rows, everything) else 0
-        by_chance = int(np.isin(real["evaluation"], everything).sum())
+        by_chance = int(are_among(real["evaluation"], everything).sum())
         return shared if _more_than_chance(shared, len(unknown), by_chance, len(real["evaluation"])) else 0
 
     def _by_content(self, batch: StoredRun) -> int:

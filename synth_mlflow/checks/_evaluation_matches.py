@@ -23,8 +23,8 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from synth_mlflow.checks._common_columns import common_columns
-from synth_mlflow.checks._tables import Tables, subsample, without
-from synth_mlflow.data.digests import row_hashes
+from synth_mlflow.checks._tables import Tables, subsample, thinned, without
+from synth_mlflow.data.digests import are_among, are_repeated, row_hashes
 from synth_mlflow.metrics.distances import ks_distance, tv_distance
 from synth_mlflow.metrics.encoding import numbers
 from synth_mlflow.metrics.intervals import Matches, Sizes, rate_p_value
@@ -190,7 +190,7 @@ def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
     Rows that equal a real one are left out, and every real row is asked once: they are matched as a whole. The
     threshold of each score is chosen without the batch, so that each kind is one test.
     """
-    rows = _rows(without(tables, identifying_columns(tables.real)), rng)
+    rows = _rows(without(tables, identifying_columns(tables.real_columns())), rng)
     sides = (rows.sizes.training, rows.sizes.evaluation, len(rows.alone))
     if not len(rows.batch) or min(sides) < MIN_SIDE:
         return []
@@ -204,17 +204,23 @@ def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
 
 
 def _rows(tables: Tables, rng: np.random.Generator) -> _Rows:
-    training = subsample(tables.members.drop_duplicates(ignore_index=True), MAX_NEAR_TRAINING, rng)
-    evaluation = tables.control.drop_duplicates(ignore_index=True)
-    hashes = [row_hashes(rows) for rows in (training, evaluation)]
-    training = training[~np.isin(hashes[0], hashes[1])].reset_index(drop=True)
-    real = pd.concat([training, evaluation], ignore_index=True)
-    batch = tables.batch.drop_duplicates(ignore_index=True)
-    known = row_hashes(tables.real)
-    batch = subsample(batch[~np.isin(row_hashes(batch), known)].reset_index(drop=True), MAX_NEAR_ROWS, rng)
+    parts = (tables.members, tables.control, tables.batch)
+    in_training, in_evaluation, in_batch = (row_hashes(rows) for rows in parts)
+    known = np.concatenate([in_training, in_evaluation])
+    training = _some(np.flatnonzero(~are_repeated(in_training)), MAX_NEAR_TRAINING, rng)
+    training = training[~are_among(in_training[training], in_evaluation)]
+    evaluation = np.flatnonzero(~are_repeated(in_evaluation))
+    new = _some(np.flatnonzero(~are_repeated(in_batch) & ~are_among(in_batch, known)), MAX_NEAR_ROWS, rng)
     values, counts = np.unique(known, return_counts=True)
-    alone = np.flatnonzero(np.isin(row_hashes(real), values[counts == 1]))
-    return _Rows(real, len(training), batch, alone, known)
+    hashes = np.concatenate([in_training[training], in_evaluation[evaluation]])
+    alone = np.flatnonzero(are_among(hashes, values[counts == 1]))
+    real = pd.concat([tables.members.iloc[training], tables.control.iloc[evaluation]], ignore_index=True)
+    return _Rows(real, len(training), tables.batch.iloc[new].reset_index(drop=True), alone, known)
+
+
+def _some(places: Ints, n_rows: int, rng: np.random.Generator) -> Ints:
+    """At most ``n_rows`` of the places, drawn without replacement, in their order."""
+    return np.asarray(places[thinned(len(places), n_rows, rng)])
 
 
 def _asked(rows: _Rows, rng: np.random.Generator) -> _Asked:
@@ -236,7 +242,7 @@ def _altered(rows: _Rows, name: str, rng: np.random.Generator) -> tuple[pd.DataF
     """Altered real rows that no longer equal one, and the places of those they were made of."""
     sources = rng.choice(rows.alone, size=N_ALTERED)
     made = ALTERATIONS[name](rows.real, sources, rng)
-    new = ~np.isin(row_hashes(made), rows.known)
+    new = ~are_among(row_hashes(made), rows.known)
     return made[new].reset_index(drop=True), sources[new]
 
 
@@ -319,21 +325,25 @@ class NewKeys:
 
 def whole_rows(tables: Tables, *, rounded: bool = False) -> Matches:
     """Every row of the batch against every real row, as it is or rounded as the columns are."""
-    parts = (tables.members, tables.control, tables.batch)
+    parts: Sequence[pd.DataFrame] = (tables.members, tables.control, tables.batch)
     sizes = Sizes(len(tables.batch), len(tables.members), len(tables.control))
-    rows = pd.concat(parts, ignore_index=True)
     if rounded:
-        rows = _rounded(rows, sizes.real)
-    return KeyCounts.of(row_hashes(rows), sizes).matches()
+        parts = _rounded(tables)
+    return KeyCounts.of(np.concatenate([row_hashes(rows) for rows in parts]), sizes).matches()
 
 
-def _rounded(rows: pd.DataFrame, n_real: int) -> pd.DataFrame:
+def _rounded(tables: Tables) -> tuple[pd.DataFrame, ...]:
     """Numbers rounded to the decimals that real ones have, or else to a thousandth of their middle half's width."""
-    found = rows.copy()
-    for name in rows:
-        if pd.api.types.is_float_dtype(rows[name].dtype):
-            found[name] = _on_grid(rows[name].to_numpy(dtype=np.float64), n_real)
-    return found
+    parts = (tables.members, tables.control, tables.batch)
+    ends = np.cumsum([len(rows) for rows in parts])[:-1]
+    found: list[dict[str, Floats]] = [{} for _ in parts]
+    for name in tables.members:
+        columns = [rows[name] for rows in parts]
+        if all(pd.api.types.is_float_dtype(column.dtype) for column in columns):
+            values = np.concatenate([column.to_numpy(dtype=np.float64) for column in columns])
+            for side, rounded in zip(found, np.split(_on_grid(values, int(ends[-1])), ends), strict=True):
+                side[str(name)] = rounded
+    return tuple(rows.assign(**side) for rows, side in zip(parts, found, strict=True))
 
 
 def _on_grid(values: Floats, n_real: int) -> Floats:
@@ -361,12 +371,13 @@ class Combinations:
 
 def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     """Compare the combinations of values in many sets of columns."""
-    tables = without(tables, identifying_columns(tables.real))
-    batch = subsample(tables.batch.drop_duplicates(ignore_index=True), MAX_KEYED_ROWS, rng)
+    tables = without(tables, identifying_columns(tables.real_columns()))
+    once = np.flatnonzero(~are_repeated(row_hashes(tables.batch)))
+    batch = tables.batch.iloc[_some(once, MAX_KEYED_ROWS, rng)].reset_index(drop=True)
     rows = KeyedRows.of(subsample(tables.members, MAX_KEYED_ROWS, rng), tables.control, batch)
     names = [str(name) for name in tables.members]
-    unlike = {at for at, name in enumerate(names) if _distance(tables.real[name], batch[name]) > FAR_OFF}
-    by_size: dict[int, list[tuple[Floats, Floats]]] = {}
+    unlike = {at for at, name in enumerate(names) if _distance(tables.real_column(name), batch[name]) > FAR_OFF}
+    by_size: dict[int, _LeftOut] = {}
     sets = []
 
     def matched(columns: ColumnSet, counts: KeyCounts) -> SetMatches:
@@ -376,7 +387,7 @@ def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
         counts = rows.counts(columns)
         sets.append(matched(columns, counts))
         if not unlike & set(columns):
-            by_size.setdefault(_size_class(columns, len(names)), []).append(_left_out(counts))
+            by_size.setdefault(_size_class(columns, len(names)), _LeftOut(len(rows.cells))).add(counts)
     new = tuple(
         found for size, each in sorted(by_size.items()) if (found := _new_keys(size, each, rows.sizes)) is not None
     )
@@ -395,15 +406,25 @@ def _size_class(columns: ColumnSet, n_columns: int) -> int:
     return min(len(columns), 4) if len(columns) < n_columns - 1 else n_columns - 1
 
 
-def _left_out(counts: KeyCounts) -> tuple[Floats, Floats]:
-    new, found = counts.left_out()
-    n = counts.sizes.real
-    natural = found[:n].sum() / max(new[:n].sum(), 1)
-    return found.astype(np.float64), new * natural
+class _LeftOut:
+    """Of each row, in how many sets its key is an evaluation row's and no training row's, and what is expected."""
+
+    def __init__(self, n_rows: int) -> None:
+        self.n_sets = 0
+        self.found, self.expected = np.zeros(n_rows), np.zeros(n_rows)
+
+    def add(self, counts: KeyCounts) -> None:
+        """Take in one set."""
+        new, found = counts.left_out()
+        n = counts.sizes.real
+        natural = found[:n].sum() / max(new[:n].sum(), 1)
+        self.n_sets += 1
+        self.found += found
+        self.expected += new * natural
 
 
-def _new_keys(size: int, each: Sequence[tuple[Floats, Floats]], sizes: Sizes) -> NewKeys | None:
-    found, expected = (np.sum([one[side] for one in each], axis=0) for side in (0, 1))
+def _new_keys(size: int, each: _LeftOut, sizes: Sizes) -> NewKeys | None:
+    found, expected = each.found, each.expected
     beyond = found - expected
     batch, real = beyond[sizes.real :], beyond[: sizes.real]
     total, chance = float(found[sizes.real :].sum()), float(expected[sizes.real :].sum())
@@ -411,4 +432,4 @@ def _new_keys(size: int, each: Sequence[tuple[Floats, Floats]], sizes: Sizes) ->
         return None
     spread = np.sqrt(len(batch) * batch.var() + len(batch) ** 2 * real.var() / len(real))
     p_value = float(stats.norm.sf(batch.sum() / spread)) if spread > 0 else 1.0
-    return NewKeys(size, len(each), total, chance, p_value)
+    return NewKeys(size, each.n_sets, total, chance, p_value)

@@ -17,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 from synth_mlflow.checks import Metric
 from synth_mlflow.checks._columns import kept_probe
 from synth_mlflow.checks._tables import Tables, subsample, thinned
-from synth_mlflow.data.digests import Hashes, row_hashes
+from synth_mlflow.data.digests import Hashes, are_repeated, distinct_rows, row_hashes
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
@@ -186,12 +186,12 @@ def _inside(found: Classified, control: Bools, batch: Bools) -> tuple[FoldedArea
 
 def _entered_once(rows: pd.DataFrame) -> pd.DataFrame:
     hashes = row_hashes(rows)
-    again = pd.Series(hashes).duplicated().to_numpy()
+    again = are_repeated(hashes)
     return rows if again.mean() >= REPEATS_MATTER else rows[~again].reset_index(drop=True)
 
 
 def _repeats(hashes: Hashes) -> int:
-    return len(hashes) - len(np.unique(hashes))
+    return len(hashes) - int((~are_repeated(hashes)).sum())
 
 
 MAX_ROWS = 5_000
@@ -254,7 +254,7 @@ def blind_test(
     on wine quality, where a fifth of the rows are copies, that alone gave an AUC of 0.56. The same holds for groups:
     where the set was split by the group that ``task`` names, no row is scored by a model that has seen its group.
     """
-    members, control = members.drop_duplicates(), control.drop_duplicates()
+    members, control = distinct_rows(members), distinct_rows(control)
     rng = np.random.default_rng([seed, 17])
     n_rows = min(len(members), len(control), MAX_ROWS)
     first, second = subsample(members, n_rows, rng), subsample(control, n_rows, rng)

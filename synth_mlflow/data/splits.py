@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.digests import row_hashes
+from synth_mlflow.data.digests import are_among, row_hashes
 from synth_mlflow.data.schema import FEW_GROUPS, SURPRISE, is_named_as_key, is_named_as_time
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import BOTH_SIDES, Evaluation
@@ -287,7 +287,7 @@ def balance_of(rows: pd.DataFrame, task: Task, split: Split) -> Balance:
 def n_shared(rows: pd.DataFrame, split: Split) -> int:
     """How many evaluation rows equal a training row."""
     hashes = row_hashes(rows)
-    return int(np.isin(hashes[split.evaluation], hashes[split.training]).sum())
+    return int(are_among(hashes[split.evaluation], hashes[split.training]).sum())
 
 
 def refuse_moved(

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synth_mlflow.data.constraints import Constraints, Fixed
-from synth_mlflow.data.digests import Hashes, row_digests
+from synth_mlflow.data.digests import Hashes, are_among, row_digests
 from synth_mlflow.errors import EvidenceError, GateError, PluginError, SynthError
 from synth_mlflow.gate.policy import Policy, policy_of
 from synth_mlflow.later import later
@@ -214,14 +214,17 @@ def _reasons(
             yield f"its rows are those of batch {name}, which was retracted{_words(run)}"
             continue
         theirs, distinctive = _digests_of(project, frozen, run)
-        shared = int(np.isin(rows, theirs).sum())
+        shared = int(are_among(rows, theirs).sum())
         if not shared:
             continue
         real = np.concatenate(list(project.row_digests(frozen.run).values()))
-        made, theirs_made = rows[~np.isin(rows, real)], theirs[~np.isin(theirs, real)]  # others copy real rows as well
+        made, theirs_made = (
+            rows[~are_among(rows, real)],
+            theirs[~are_among(theirs, real)],
+        )  # others copy real rows as well
         if (
             are_mostly_of(rows, theirs)
-            or int(np.isin(made, distinctive).sum()) > ANY_SHARE * len(rows)
+            or int(are_among(made, distinctive).sum()) > ANY_SHARE * len(rows)
             or are_mostly_of(made, theirs_made, ANY_SHARE * len(rows) / max(len(made), 1))
         ):
             yield f"{shared:,} of its {len(rows):,} rows are those of batch {name}, which was retracted{_words(run)}"

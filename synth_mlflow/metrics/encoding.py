@@ -110,9 +110,9 @@ class Encoding:
         ordered = self.quantiles[name]
         if not len(ordered):
             return np.zeros(len(values))
-        knots = np.unique(ordered)
+        knots = ordered[np.append(True, np.diff(ordered) > 0)]
         middle = (np.searchsorted(ordered, knots, "left") + np.searchsorted(ordered, knots, "right")) / 2
-        return np.interp(values, knots, middle / len(ordered))
+        return np.asarray(np.interp(values, knots, middle / len(ordered)))
 
 
 def _common_levels(column: pd.Series) -> npt.NDArray[np.object_]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.neighbors import NearestNeighbors
 
-from synth_mlflow.metrics.encoding import Encoding, Matrix, labels, numbers
+from synth_mlflow.metrics.closest_places import Coded, most_shared_places, nearest_places
+from synth_mlflow.metrics.encoding import Encoding, labels, numbers
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -27,7 +27,6 @@ MAX_LEVELS = 40
 N_CANDIDATES = 3  # partners of each row that are compared exactly, for each way of looking for them and each side
 MAX_DEVIATIONS = 6.0  # values further out are no further apart
 FAR = 9.0  # standard deviations
-BLOCK_CELLS = 8_000_000
 
 
 class Closeness:
@@ -51,9 +50,7 @@ class Closeness:
         self._points = (encoding.points(rows), deviations)
         codes = [column.bins() for column in self._columns]
         self._own = own_information([one[: self.n_real] for one in codes])
-        self._weights = np.hstack(
-            [_indicators(one, self.n_real, own) for one, own in zip(codes, self._own, strict=True)]
-        )
+        self._coded = [_coded(one, self.n_real, own) for one, own in zip(codes, self._own, strict=True)]
 
     def by_column(self, queries: Ints, partners: Ints) -> Floats:
         """Closeness of pairs in each column, of shape (n_pairs, n_columns).
@@ -84,11 +81,9 @@ class Closeness:
     def _candidates(self, queries: Ints, start: int, stop: int) -> Ints:
         """Partners within one side: by shared values, and by Euclidean distance in ranks and in deviations."""
         k = N_CANDIDATES
-        found = [_largest_products(self._weights[queries], self._weights[start:stop], k + 1)]
-        for points in self._points:
-            search = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(points[start:stop])
-            found.append(search.kneighbors(points[queries], return_distance=False))
-        return np.hstack(found).astype(np.int64) + start
+        found = [most_shared_places(self._coded, queries, slice(start, stop), k + 1)]
+        found += [nearest_places(points[queries], points[start:stop], k + 1) for points in self._points]
+        return np.hstack(found) + start
 
 
 @dataclass(frozen=True)
@@ -203,24 +198,7 @@ def _entropy(counts: Ints) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def _indicators(codes: Ints, n_real: int, own: float) -> Matrix:
-    """Rows whose products add up the weights of what two rows share."""
+def _coded(codes: Ints, n_real: int, own: float) -> Coded:
+    """A column's codes, and what two rows that share one are closer by."""
     counts = np.bincount(codes[:n_real], minlength=int(codes.max()) + 1)
-    weights = np.sqrt(-own * np.log(np.clip(counts, 1, n_real) / n_real))
-    found = np.zeros((len(codes), len(counts)), dtype=np.float32)
-    found[np.arange(len(codes)), codes] = weights[codes]
-    return found
-
-
-def _largest_products(queries: Matrix, partners: Matrix, k: int) -> Ints:
-    """Places of the ``k`` partners with the largest product with each query."""
-    k = min(k, len(partners) - 1)
-    block = max(BLOCK_CELLS // len(partners), 1)
-    found = np.empty((len(queries), k), dtype=np.int64)
-    for at in range(0, len(queries), block):
-        products = queries[at : at + block] @ partners.T
-        for rank in range(k):  # a few maxima cost less than a partition
-            best = products.argmax(axis=1)
-            found[at : at + block, rank] = best
-            products[np.arange(len(products)), best] = -1.0
-    return found
+    return Coded(codes, -own * np.log(np.clip(counts, 1, n_real) / n_real))

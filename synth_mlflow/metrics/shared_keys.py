@@ -7,7 +7,7 @@ key that no training row has about as often in common with an evaluation row as 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,12 +156,12 @@ def is_key(rows: KeyedRows, columns: Sequence[int], collisions: Floats) -> bool:
     return expected >= MIN_EXPECTED_PAIRS and rows.counts(columns).real_pairs < KEY_SHARE * expected
 
 
-def identifying_columns(real: pd.DataFrame) -> list[str]:
+def identifying_columns(real: Iterable[pd.Series]) -> list[str]:
     """Columns whose values are given out once each, as numbers of customers are: two rows never share one by chance.
 
     Texts that are all different, and whole numbers that repeat far less than their density would let them.
     """
-    return [str(name) for name in real if len(real) > 1 and _identifies(real[name].dropna())]
+    return [str(column.name) for column in real if len(column) > 1 and _identifies(column.dropna())]
 
 
 def _identifies(values: pd.Series) -> bool:
@@ -170,9 +170,10 @@ def _identifies(values: pd.Series) -> bool:
         return False
     if not is_number:
         return bool(values.is_unique)
-    found = np.sort(values.to_numpy(dtype=np.float64))
+    found = values.to_numpy(dtype=np.float64)
     if not np.array_equal(found, np.round(found)):
         return False
+    found = np.sort(found)
     pieces = [piece for piece in np.array_split(found, SPACING_PIECES) if len(piece) > 1]
     expected = sum(len(piece) ** 2 / 2 / max(piece[-1] - piece[0] + 1, 1) for piece in pieces)
     pairs = _pairs(np.unique(found, return_counts=True)[1])

@@ -24,7 +24,7 @@ import pandas as pd
 
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Schema, as_kind, conform, normalise
-from synth_mlflow.data.digests import Hashes, row_digests
+from synth_mlflow.data.digests import Hashes, distinct_hashes, row_digests
 from synth_mlflow.data.provenance import record_in_file
 from synth_mlflow.data.tables import read_known
 from synth_mlflow.data.text_forms import PLAIN, read_texts_as
@@ -73,7 +73,7 @@ def _places(distinct: Hashes, digests: Hashes) -> npt.NDArray[np.int64]:
     """Where in the sorted rows the digests of one set stand; each place once."""
     if not len(distinct):
         return np.empty(0, dtype=np.int64)
-    wanted = np.unique(digests)
+    wanted = distinct_hashes(digests)
     places = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
     found: npt.NDArray[np.int64] = places[distinct[places] == wanted]
     return found

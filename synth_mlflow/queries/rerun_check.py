@@ -17,7 +17,7 @@ import pandas as pd
 
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Schema, schema_of
-from synth_mlflow.data.digests import json_digest, row_digests
+from synth_mlflow.data.digests import are_among, are_repeated, json_digest, row_digests
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.rerun_conditions import (
@@ -257,7 +257,7 @@ def _news(project: Project, frozen: EvaluationSet, path: Place | None) -> _News:
 def _new_rows(project: Project, frozen: EvaluationSet, rows: pd.DataFrame) -> tuple[int, Drift | None]:
     known = np.concatenate(list(project.row_digests(frozen.run).values()))
     digests = row_digests(rows, frozen.salt)
-    unseen = rows[~np.isin(digests, known) & ~pd.Series(digests).duplicated().to_numpy()]
+    unseen = rows[~are_among(digests, known) & ~are_repeated(digests)]
     return len(unseen), _drift(project, frozen, unseen)
 
 

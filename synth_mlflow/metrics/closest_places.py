@@ -1,0 +1,244 @@
+"""The places of the rows that are closest to others: exact searches over all pairs, in blocks.
+
+The candidates of a search are found in single precision, and decided in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Matrix = npt.NDArray[np.float32]
+
+ASKED = 512  # queries that are looked at together
+BLOCK_PARTNERS = 4_096  # whose sums with one query stay in the fastest cache
+BLOCK_QUERIES = 128
+MAX_JOINT = 320  # combinations of codes whose sums are computed once a block
+FEW = 64  # partners of a query that are decided together with those of other queries
+UNIT = float(np.finfo(np.float32).eps)
+
+
+def nearest_places(queries: Matrix, partners: Matrix, k: int) -> Ints:
+    """Places of the ``k`` partners with the smallest Euclidean distance to each query.
+
+    Parameters
+    ----------
+    queries, partners : float32 arrays of shape (n_queries, n_dimensions), (n_partners, n_dimensions)
+    k : int
+        At most ``n_partners``.
+
+    Returns
+    -------
+    int array of shape (n_queries, k)
+        From the nearest on; of equal distances the lower place first.
+
+    Notes
+    -----
+    A product in single precision is off by at most ``(n + 2) * eps * |x| * |y|`` (N. J. Higham, Accuracy and Stability
+    of Numerical Algorithms (2002), section 3.5). Every partner that may be among the ``k`` within that error is
+    compared again in double precision.
+
+    Examples
+    --------
+    >>> nearest_places(np.zeros((1, 1), np.float32), np.array([[3.0], [1.0], [-1.0]], np.float32), 2).tolist()
+    [[1, 2]]
+    """
+    squares = np.einsum("ij,ij->i", partners, partners)
+    widened = np.column_stack([-2 * partners, squares]).astype(np.float32)
+    longest = float(np.sqrt(squares.max(initial=0.0)))
+    found = np.empty((len(queries), k), dtype=np.int64)
+    for at in range(0, len(queries), ASKED):
+        asked = queries[at : at + ASKED]
+        lengths = np.sqrt(np.einsum("ij,ij->i", asked, asked))
+        errors = (queries.shape[1] + 4) * UNIT * longest * (2 * lengths + longest)
+        rows, places = _candidates(asked, widened, k, 2 * errors)
+        stops = np.searchsorted(rows, np.arange(len(asked) + 1))
+        _decide(asked, partners, places, stops, found[at : at + ASKED])
+    return found
+
+
+def _candidates(queries: Matrix, widened: Matrix, k: int, margins: Matrix) -> tuple[Ints, Ints]:
+    """Queries, sorted, and for each in order the partners whose distance may be among the ``k`` smallest.
+
+    ``widened`` are partners times -2, with their squared length beside them.
+    """
+    asked = np.column_stack([queries, np.ones(len(queries), np.float32)])
+    smallest = np.full((len(queries), k), np.inf, dtype=np.float32)
+    parts = []
+    room = np.empty(
+        len(queries) * BLOCK_PARTNERS, dtype=np.float32
+    )  # new memory for each block costs twice the product
+    for at in range(0, len(widened), BLOCK_PARTNERS):
+        block = widened[at : at + BLOCK_PARTNERS]
+        close = np.matmul(asked, block.T, out=room[: len(asked) * len(block)].reshape(len(asked), -1))
+        near = np.flatnonzero(close.min(axis=1) <= smallest[:, -1] + margins)
+        if not len(near):
+            continue
+        close = close[near]
+        are_unknown = bool(np.isinf(smallest[:, -1]).any())
+        if are_unknown:
+            least = np.partition(close, min(k, close.shape[1]) - 1, axis=1)[:, :k]
+            smallest[near] = np.sort(np.hstack([smallest[near], least]), axis=1)[:, :k]
+        limits = smallest[near, -1] + margins[near]
+        rows, places = np.divmod(np.flatnonzero(close <= limits[:, None]), close.shape[1])
+        apart = close[rows, places]
+        parts.append((near[rows], places + at, apart))
+        if not are_unknown:
+            least = _least_of_each(rows, apart, len(near), k)
+            smallest[near] = np.sort(np.hstack([smallest[near], least]), axis=1)[:, :k]
+    rows, places, apart = (np.concatenate(each) for each in zip(*parts, strict=True))
+    kept = apart <= (smallest[:, -1] + margins)[rows]
+    order = np.argsort(rows[kept], kind="stable")
+    return rows[kept][order], places[kept][order]
+
+
+def _least_of_each(rows: Ints, values: Matrix, n_rows: int, k: int) -> Matrix:
+    """The ``k`` smallest values of each row, infinite where it has fewer; shape (n_rows, k)."""
+    order = np.lexsort((values, rows))
+    sorted_rows = rows[order]
+    rank = np.arange(len(rows)) - np.searchsorted(sorted_rows, np.arange(n_rows))[sorted_rows]
+    kept = rank < k
+    found = np.full((n_rows, k), np.inf, dtype=np.float32)
+    found[sorted_rows[kept], rank[kept]] = values[order[kept]]
+    return found
+
+
+def _decide(queries: Matrix, partners: Matrix, places: Ints, stops: Ints, found: Ints) -> None:
+    """Write the nearest of each query's candidates, ``places[stops[i]:stops[i + 1]]``, which are sorted, to a row."""
+    k, n_each = found.shape[1], np.diff(stops)
+    many = np.flatnonzero(n_each > FEW)
+    for row in many:
+        own = places[stops[row] : stops[row + 1]]
+        apart = _squares(queries[[row]], partners[own])
+        limit = np.partition(apart, k - 1)[k - 1]
+        own, apart = own[apart <= limit], apart[apart <= limit]
+        found[row] = own[np.argsort(apart, kind="stable")[:k]]
+    few = np.flatnonzero(n_each <= FEW)
+    if not len(few):
+        return
+    rank = np.arange(int(n_each[few].max()))
+    is_there = rank < n_each[few, None]
+    own = places[np.where(is_there, stops[few, None] + rank, stops[few, None])]
+    rows = np.repeat(few, is_there.shape[1])
+    apart = np.where(is_there, _squares(queries[rows], partners[own.ravel()]).reshape(own.shape), np.inf)
+    found[few] = np.take_along_axis(own, np.argsort(apart, axis=1, kind="stable")[:, :k], axis=1)
+
+
+def _squares(first: Matrix, second: Matrix) -> Floats:
+    apart = first.astype(np.float64) - second
+    return np.asarray(np.einsum("ij,ij->i", apart, apart))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of rows as codes, and how much it weighs that two rows share each code."""
+
+    codes: Ints
+    weights: Floats
+    """Of shape (n_codes,), none below 0."""
+
+
+def most_shared_places(columns: Sequence[Coded], queries: Ints, partners: slice, k: int) -> Ints:
+    """Places of the ``k`` partners that share most with each query: the largest sums of the weights of shared codes.
+
+    Parameters
+    ----------
+    columns : sequence of Coded
+        Queries and partners are rows of them.
+    queries : int array of shape (n_queries,)
+    partners : slice
+    k : int
+        Fewer are given where there are no more.
+
+    Returns
+    -------
+    int array of shape (n_queries, k)
+        Relative to the first partner, from the largest sum on; of equal sums the lower place first.
+
+    Examples
+    --------
+    >>> column = Coded(np.array([0, 1, 0, 1]), np.array([1.0, 2.0]))
+    >>> most_shared_places([column], np.array([3]), slice(0, 3), 2).tolist()
+    [[1, 0]]
+    """
+    groups = _groups([len(column.weights) for column in columns])
+    codes = [_joint_codes([columns[at] for at in group], queries) for group in groups]
+    start, stop = partners.start, partners.stop
+    k = min(k, stop - start)
+    sums = np.full((len(queries), k), -np.inf, dtype=np.float32)
+    found = np.zeros((len(queries), k), dtype=np.int64)
+    room = np.empty(BLOCK_QUERIES * BLOCK_PARTNERS, dtype=np.float32)
+    for at in range(start, stop, BLOCK_PARTNERS):
+        block = slice(at, min(at + BLOCK_PARTNERS, stop))
+        shared = [_joint_sums([columns[one] for one in group], block) for group in groups]
+        for first in range(0, len(queries), BLOCK_QUERIES):
+            asked = slice(first, first + BLOCK_QUERIES)
+            total = _added(shared, [one[asked] for one in codes], room)
+            _keep_largest(total, at - start, sums[asked], found[asked])
+    return found
+
+
+def _groups(sizes: Sequence[int]) -> list[list[int]]:
+    """Columns put together, as long as their combinations stay few: one sum then stands for several."""
+    groups: list[list[int]] = []
+    products: list[int] = []
+    for column in np.argsort(sizes, kind="stable")[::-1].tolist():
+        fitting = [at for at, product in enumerate(products) if product * sizes[column] <= MAX_JOINT]
+        if fitting:
+            best = max(fitting, key=lambda at: products[at])
+            groups[best].append(column)
+            products[best] *= sizes[column]
+        else:
+            groups.append([column])
+            products.append(sizes[column])
+    return groups
+
+
+def _joint_codes(columns: Sequence[Coded], rows: Ints) -> list[int]:
+    joint = np.zeros(len(rows), dtype=np.int64)
+    for column in columns:
+        joint = joint * len(column.weights) + column.codes[rows]
+    return [int(one) for one in joint]
+
+
+def _joint_sums(columns: Sequence[Coded], block: slice) -> Matrix:
+    """What each combination of codes shares with each partner of a block: shape (n_combinations, n_partners)."""
+    total = np.zeros((1, block.stop - block.start), dtype=np.float32)
+    for column in columns:
+        codes = column.codes[block]
+        one = np.zeros((len(column.weights), len(codes)), dtype=np.float32)
+        one[codes, np.arange(len(codes))] = column.weights[codes]
+        total = (total[:, None] + one[None]).reshape(-1, len(codes))
+    return total
+
+
+def _added(shared: Sequence[Matrix], codes: Sequence[Sequence[int]], room: Matrix) -> Matrix:
+    total = room[: len(codes[0]) * shared[0].shape[1]].reshape(len(codes[0]), -1)
+    np.take(
+        shared[0], codes[0], axis=0, out=total, mode="clip"
+    )  # the mode that writes into the memory that it is given
+    for sums, own in zip(shared[1:], codes[1:], strict=True):
+        for row, code in zip(total, own, strict=True):
+            np.add(row, sums[code], out=row)
+    return total
+
+
+def _keep_largest(total: Matrix, offset: int, sums: Matrix, found: Ints) -> None:
+    """Put what is larger than the smallest of the sums that are kept in its place."""
+    rows = np.flatnonzero(total.max(axis=1) > sums[:, -1])
+    own, k = total[rows], min(sums.shape[1], total.shape[1])
+    if not len(rows):
+        return
+    values, places = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int64)
+    for rank in range(k):
+        best = own.argmax(axis=1)
+        values[:, rank], places[:, rank] = own[np.arange(len(rows)), best], best + offset
+        own[np.arange(len(rows)), best] = -np.inf
+    values, places = np.hstack([sums[rows], values]), np.hstack([found[rows], places])
+    order = np.argsort(-values, axis=1, kind="stable")[:, : sums.shape[1]]
+    sums[rows], found[rows] = np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)
