@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from synth_mlflow.metrics.distances import SPLIT_ROWS, Bools
-from synth_mlflow.metrics.encoding import MISSING, labels, numbers
+from synth_mlflow.metrics.encoding import MISSING, coded_labels, numbers
 from synth_mlflow.metrics.null_distribution import N_SPLITS, NullDistribution, Places, split_floor
 
 Floats = npt.NDArray[np.float64]
@@ -270,9 +270,9 @@ def _binned(real: pd.Series, batch: pd.Series) -> _Binned:
         return _binned_numbers(real, batch, lambda value: str(pd.Timestamp(int(value), unit="us").date()))
     if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
         return _binned_numbers(real, batch, _number_name(numbers(real)))
-    sides = labels(real), labels(batch)
-    top = pd.Series(sides[0]).value_counts().index[:N_LEVELS]
-    codes = [np.asarray(top.get_indexer(pd.Index(side, dtype=object)), dtype=np.int64) for side in sides]
+    sides = coded_labels(real), coded_labels(batch)
+    top = pd.Index(sides[0][1][pd.Series(sides[0][0]).value_counts().index[:N_LEVELS]])
+    codes = [np.asarray(top.get_indexer(pd.Index(texts, dtype=object)))[side] for side, texts in sides]
     names = ["missing" if name == MISSING else str(name)[:14] for name in top]
     if any((side < 0).any() for side in codes):
         names, codes = [*names, "other"], [np.where(side < 0, len(top), side) for side in codes]

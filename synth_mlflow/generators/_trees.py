@@ -22,6 +22,8 @@ from scipy.special import ndtri
 from synth_mlflow.generators._encoding import CategoryColumn, Codes, Encoded, NumberColumn
 from synth_mlflow.generators._numeric import Floats, Ints, Numbers
 
+Bools = npt.NDArray[np.bool_]
+
 Matrix = npt.NDArray[np.float32]
 
 MAX_TREE_ROWS = 100_000  # that decide on the splits of a tree; all rows are then sorted into its leaves
@@ -55,11 +57,11 @@ class Predictors:
     """For a category, the number of each level in each of its axes, shape (n_levels + 1, n_axes)."""
 
     @classmethod
-    def of(cls, encoded: Encoded, names: Sequence[str], outcome: Floats, rows: Ints) -> Predictors:
+    def of(cls, encoded: Encoded, names: Sequence[str], outcome: Floats | Bools, rows: Ints) -> Predictors:
         """Learn the order of levels; ``outcome`` has shape (n_rows, n_outcomes) for the members at ``rows``."""
-        centred = outcome - outcome.mean(axis=0)
+        means = outcome.mean(axis=0)
         scales = [
-            _levels(column.n_levels + 1, encoded.codes[name][rows], centred)
+            _levels(column.n_levels + 1, encoded.codes[name][rows], outcome, means)
             if isinstance(column := encoded.columns[name], CategoryColumn)
             else Scale.of(encoded.codes[name])
             for name in names
@@ -68,20 +70,26 @@ class Predictors:
 
     def matrix(self, codes: Codes) -> Matrix:
         """Shape (n_rows, n_features); NaN for missing numbers."""
-        parts = [
-            scale.apply(codes[name])[:, None] if isinstance(scale, Scale) else scale[codes[name]]
-            for name, scale in zip(self.names, self.scales, strict=True)
-        ]
-        return np.hstack(parts).astype(np.float32)
+        widths = [1 if isinstance(scale, Scale) else scale.shape[1] for scale in self.scales]
+        found = np.empty((len(codes[self.names[0]]), sum(widths)), dtype=np.float32)
+        for name, scale, stop, width in zip(self.names, self.scales, np.cumsum(widths), widths, strict=True):
+            part = scale.apply(codes[name])[:, None] if isinstance(scale, Scale) else scale[codes[name]]
+            found[:, stop - width : stop] = part  # one column in double precision at a time
+        return found
 
 
-def _levels(n_levels: int, levels: Ints, centred: Floats) -> Floats:
+def _levels(n_levels: int, levels: Ints, outcome: Floats | Bools, means: Floats) -> Floats:
     counts = np.bincount(levels, minlength=n_levels)
-    sums = np.column_stack([np.bincount(levels, weights=part, minlength=n_levels) for part in centred.T])
+    sums = np.column_stack(
+        [
+            np.bincount(levels, weights=part - mean, minlength=n_levels)
+            for part, mean in zip(outcome.T, means, strict=True)
+        ]
+    )
     is_rare = counts < MIN_LEVEL_ROWS
     sums[is_rare] = sums[is_rare].sum(axis=0)
     sizes = np.where(is_rare, max(int(counts[is_rare].sum()), 1), counts)
-    return _axes(sums / np.sqrt(sizes)[:, None], n_axes=1 if centred.shape[1] == 1 else 2) / np.sqrt(sizes)[:, None]
+    return _axes(sums / np.sqrt(sizes)[:, None], n_axes=1 if outcome.shape[1] == 1 else 2) / np.sqrt(sizes)[:, None]
 
 
 def _axes(weighted_means: Floats, n_axes: int) -> Floats:
@@ -125,7 +133,7 @@ class Leaves:
         return drawn
 
 
-def grow_regressor(matrix: Matrix, outcome: Floats, *, min_leaf: int, significance: float, seed: int) -> Any:
+def grow_regressor(matrix: Matrix, outcome: Floats | Bools, *, min_leaf: int, significance: float, seed: int) -> Any:
     """A regression tree, each of whose splits explains at least ``significance`` times what noise would.
 
     ``outcome`` has shape (n_rows, n_outcomes). A split that explains nothing lowers the sum of squares by about one
@@ -138,6 +146,7 @@ def grow_regressor(matrix: Matrix, outcome: Floats, *, min_leaf: int, significan
     if len(matrix) > MAX_TREE_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(len(matrix), MAX_TREE_ROWS, replace=False))
         matrix, outcome = matrix[rows], outcome[rows]
+    outcome = outcome.astype(np.float64, copy=False)
     least = significance * float(outcome.var(axis=0).mean()) / len(outcome)
     tree = DecisionTreeRegressor(min_samples_leaf=min_leaf, min_impurity_decrease=least, random_state=seed)
     return tree.fit(matrix, outcome)
@@ -379,7 +388,9 @@ def _fit_numbers(
     rows = np.flatnonzero(~missing)
     scores = _normal_scores(values[rows])
     predictors = Predictors.of(encoded, earlier, scores[:, None], rows)
-    matrix = _matrix(predictors, {name: encoded.codes[name][rows] for name in earlier}, len(rows))
+    codes = {name: encoded.codes[name][rows] for name in earlier} if missing.any() else encoded.codes
+    matrix = _matrix(predictors, codes, len(rows))
+    del codes  # copies of all columns
     boosted = None
     if earlier and len(rows) >= MIN_BOOSTING_ROWS:
         boosted, fold = fit_boosted(matrix, scores, rng, is_finer=column.name == encoded.target)
@@ -397,11 +408,11 @@ def _fit_numbers(
     return NumberModel(column.name, predictors, boosted, Leaves.of(tree, matrix, values[rows]), column.numbers, absent)
 
 
-def _indicators(levels: Ints) -> Floats:
+def _indicators(levels: Ints) -> Bools:
     """One column a level; beyond a number of them the rarer levels share one."""
     counts = np.bincount(levels)
     frequent = np.argsort(-counts, kind="stable")[: min(MAX_CLASSES, np.count_nonzero(counts))]
-    found: Floats = (levels[:, None] == frequent).astype(np.float64)
+    found = np.column_stack([levels == level for level in frequent])
     return found[:, :1] if len(frequent) == 2 else found
 
 

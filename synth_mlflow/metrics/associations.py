@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.metrics.encoding import MISSING, labels, numbers
+from synth_mlflow.metrics.encoding import MISSING, coded_labels, numbers
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -136,8 +136,9 @@ class SharedBins:
         """Bin of each value: shape (n_rows, n_columns)."""
         coded = [_cut(numbers(rows[name]), edges) for name, edges in self.edges.items()]
         for name, known in self.levels.items():
-            found = pd.Index(known).get_indexer(pd.Index(labels(rows[name]), dtype=object))
-            coded.append(np.where(found < 0, len(known), found))
+            codes, texts = coded_labels(rows[name])
+            found = pd.Index(known).get_indexer(pd.Index(texts, dtype=object))
+            coded.append(np.where(found < 0, len(known), found)[codes])
         return np.column_stack(coded).astype(np.int64)
 
 
@@ -239,8 +240,8 @@ def _equal_width_codes(real: pd.Series, synthetic: pd.Series, n_bins: int) -> tu
         values = numbers(real)
         edges = np.histogram_bin_edges(values[~np.isnan(values)], n_bins)[1:-1]
         return _cut(values, edges), _cut(numbers(synthetic), edges)
-    codes, _ = pd.factorize(np.concatenate([labels(real), labels(synthetic)]))
-    return codes[: len(real)].astype(np.int64), codes[len(real) :].astype(np.int64)
+    codes, _ = coded_labels(pd.concat([real, synthetic], ignore_index=True))
+    return codes[: len(real)], codes[len(real) :]
 
 
 def _cut(values: Floats, edges: Floats) -> Codes:
@@ -260,7 +261,8 @@ def _quantile_edges(column: pd.Series, n_bins: int) -> Floats:
 
 
 def _top_levels(column: pd.Series, n_levels: int) -> npt.NDArray[np.object_]:
-    return np.asarray(pd.Series(labels(column), dtype=object).value_counts().index[:n_levels], dtype=object)
+    codes, texts = coded_labels(column)
+    return np.asarray(texts[pd.Series(codes).value_counts().index[:n_levels]])
 
 
 def _block_sums(cells: Floats, heights: Codes, widths: Codes) -> Floats:

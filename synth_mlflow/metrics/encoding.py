@@ -34,6 +34,19 @@ def labels(column: pd.Series) -> npt.NDArray[np.object_]:
     return column.astype(object).where(column.notna(), MISSING).astype(str).to_numpy(dtype=object)
 
 
+def coded_labels(column: pd.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]]:
+    """The different labels of a column in the order in which they appear, and the place of each row's among them.
+
+    A text for each row would take ten times the memory of the column.
+
+    >>> codes, texts = coded_labels(pd.Series(["red", None, "blue", "red"]))
+    >>> codes.tolist(), texts.tolist()
+    ([0, 1, 2, 0], ['red', '\\x00missing', 'blue'])
+    """
+    codes, values = pd.factorize(column, use_na_sentinel=False)
+    return codes.astype(np.int64), labels(pd.Series(values))
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How the columns of one schema become numbers; two encodings of the same real rows are equal.
@@ -86,9 +99,9 @@ class Encoding:
         return self._level_codes(rows[name], name).astype(np.float64)
 
     def _level_codes(self, column: pd.Series, name: str) -> npt.NDArray[np.int64]:
-        known = pd.Index(self.levels[name])
-        codes = known.get_indexer(pd.Index(labels(column), dtype=object)).astype(np.int64)
-        return np.where(codes < 0, len(known), codes)
+        known, (codes, texts) = pd.Index(self.levels[name]), coded_labels(column)
+        places = known.get_indexer(pd.Index(texts, dtype=object)).astype(np.int64)
+        return np.asarray(np.where(places < 0, len(known), places)[codes])
 
     def _coordinates(self, rows: pd.DataFrame, name: str, scale: Scale) -> Floats:
         if name in self.levels:
@@ -116,9 +129,9 @@ class Encoding:
 
 
 def _common_levels(column: pd.Series) -> npt.NDArray[np.object_]:
-    counts = pd.Series(labels(column), dtype=object).value_counts()
-    common = counts[counts >= 2].index[:MAX_LEVELS]
-    return np.sort(np.asarray(common, dtype=object))
+    codes, texts = coded_labels(column)
+    counts = pd.Series(codes).value_counts()
+    return np.sort(texts[counts[counts >= 2].index[:MAX_LEVELS]])
 
 
 def _present(column: pd.Series) -> Floats:

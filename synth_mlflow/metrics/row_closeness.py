@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.metrics.closest_places import Coded, most_shared_places, nearest_places
-from synth_mlflow.metrics.encoding import Encoding, labels, numbers
+from synth_mlflow.metrics.encoding import Encoding, coded_labels, numbers
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -142,7 +142,7 @@ def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
         pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype)
     )
     if is_label:
-        codes = pd.factorize(labels(values))[0].astype(np.int64)
+        codes = coded_labels(values)[0]
         return _Labels(codes, np.bincount(codes[:n_real], minlength=int(codes.max()) + 1), n_real)
     found = numbers(values)
     missing = np.isnan(found)
