@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from synth_mlflow.data.addresses import is_rewritable
+from synth_mlflow.data.columns import n_distinct
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.rewriting import pivoted
 
@@ -108,10 +109,15 @@ def choice_sets_of(rows: pd.DataFrame, target: str | None) -> ChoiceSets | None:
 def _groups(rows: pd.DataFrame, target: str) -> Iterator[tuple[str, int]]:
     """Columns whose every value has equally many rows, and how many values."""
     for name in rows:
-        sizes = rows[name].value_counts(dropna=False)
-        is_even = len(sizes) >= MIN_GROUPS and sizes.iloc[0] == sizes.iloc[-1]
-        if is_even and name != target and 2 <= sizes.iloc[0] <= MAX_ALTERNATIVES and not rows[name].isna().any():
-            yield str(name), len(sizes)
+        if name == target or rows[name].isna().any():
+            continue
+        n_groups = n_distinct(rows[name])
+        n_each, remainder = divmod(len(rows), n_groups)
+        if n_groups < MIN_GROUPS or remainder or not 2 <= n_each <= MAX_ALTERNATIVES:
+            continue
+        sizes = rows[name].value_counts()
+        if sizes.iloc[0] == sizes.iloc[-1]:
+            yield str(name), n_groups
 
 
 def _chosen(rows: pd.DataFrame, group: str, target: str, n_groups: int) -> Any | None:

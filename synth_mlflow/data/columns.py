@@ -29,6 +29,7 @@ import pandas as pd
 
 from synth_mlflow.data.conversation_text import canonical, without_gaps
 from synth_mlflow.data.json_text import JsonText
+from synth_mlflow.data.mapped import frame_of, is_large, mapped
 from synth_mlflow.data.text_forms import PLAIN, Form, as_fine, parse_texts
 from synth_mlflow.data.value_formats import over_distinct
 from synth_mlflow.errors import UsageError, closest
@@ -93,8 +94,8 @@ def normalise(frame: pd.DataFrame) -> pd.DataFrame:
         If two columns share a name, a name is empty, a column mixes types, or a number is infinite.
     """
     check_names(frame.columns)
-    columns = {str(name): _normalise_column(frame[name]) for name in frame.columns}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
+    columns = ((str(name), _normalise_column(frame[name])) for name in frame.columns)
+    return frame_of(columns, frame.shape[1], pd.RangeIndex(len(frame)))
 
 
 def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.DataFrame:
@@ -123,7 +124,8 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
     for name in schema:
         if name in table:
             try:
-                columns[name] = as_kind(table[name], schema[name], schema.forms.get(name, PLAIN))
+                found = as_kind(table[name], schema[name], schema.forms.get(name, PLAIN))
+                columns[name] = mapped(found) if is_large(*table.shape) else found
             except ValueError as error:
                 problems.append(f"column {name!r} {error}")
     if problems:
@@ -131,7 +133,7 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
             f"{what} does not have the columns of the real table: {'; '.join(problems)}.",
             "Make the columns and their types equal to those of the real data.",
         )
-    return pd.DataFrame(columns)
+    return frame_of(columns.items(), len(columns))
 
 
 def _with_json_texts(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
@@ -184,6 +186,18 @@ def _as_json(values: pd.Series, form: JsonText) -> pd.Series:
         why = form.problem(texts.iloc[bad[0]])
         raise ValueError(f"holds {len(bad):,} cells that are no {what}; that of row {bad[0] + 1} {why}")
     return found.astype("str")
+
+
+def n_distinct(values: pd.Series) -> int:
+    """How many different present values a column has: as `Series.nunique`, in a third of its memory for numbers.
+
+    >>> n_distinct(pd.Series([2.0, 1.0, None, 2.0]))
+    2
+    """
+    if not isinstance(values.dtype, np.dtype) or values.dtype.kind not in "iufM":
+        return int(values.nunique())
+    ordered = np.sort(values.dropna().to_numpy())
+    return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + min(len(ordered), 1)
 
 
 def check_names(columns: Iterable[object]) -> None:

@@ -30,11 +30,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synth_mlflow.data.columns import EXACT, Kind, Schema, schema_of
+from synth_mlflow.data.mapped import let_go
 from synth_mlflow.errors import EvidenceError, UsageError
 
 Hashes = npt.NDArray[np.uint64]
 
 BLOCK_ROWS = 65_536  # rows that are digested together; part of what a table's digest is
+LET_GO_ROWS = 16 * BLOCK_ROWS  # after which what was read of a mapped table is given back
 _WHOLE = np.uint64(0xD6E8FEB86659FD93)  # keeps whole numbers apart from floats with the same bits
 _MISSING = np.uint64(0x9E3779B97F4A7C15)  # the cell hash of a missing value of any kind
 
@@ -89,6 +91,8 @@ def table_digest(frame: pd.DataFrame, schema: Schema | None = None) -> str:
     digest = TableDigest(schema or schema_of(frame))
     for at in range(0, len(frame), BLOCK_ROWS):
         digest.update(frame.iloc[at : at + BLOCK_ROWS])
+        if at % LET_GO_ROWS == 0:
+            let_go()
     return digest.hexdigest()
 
 
@@ -134,6 +138,7 @@ def row_hashes(frame: pd.DataFrame) -> Hashes:
     for name in frame.columns:
         label = np.uint64(int.from_bytes(_blake(str(name).encode()), "little"))
         total += _mix(cell_hashes(frame[name]) ^ label)  # a sum, so that the order of columns does not matter
+        let_go()
     return _mix(total)
 
 
@@ -176,8 +181,12 @@ def row_digests(frame: pd.DataFrame, salt: str) -> Hashes:
 
 def keyed(hashes: Hashes, salt: str) -> Hashes:
     """The keyed digests of rows whose hashes are known, shape (n_rows,)."""
-    started, packed = hashlib.blake2b(digest_size=8, key=bytes.fromhex(salt)), hashes.tobytes()
-    return np.frombuffer(b"".join(_continued(started, packed)), dtype="<u8").astype(np.uint64)
+    started = hashlib.blake2b(digest_size=8, key=bytes.fromhex(salt))
+    found = np.empty(len(hashes), dtype="<u8")
+    for at in range(0, len(hashes), BLOCK_ROWS):
+        packed = hashes[at : at + BLOCK_ROWS].tobytes()
+        found[at : at + BLOCK_ROWS] = np.frombuffer(b"".join(_continued(started, packed)), dtype="<u8")
+    return found.astype(np.uint64)
 
 
 def _continued(started: Any, packed: bytes) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.identifier_forms import GOODS, known_form
 from synth_mlflow.data.json_text import JsonText
+from synth_mlflow.data.mapped import frame_of
 from synth_mlflow.data.text_forms import PLAIN, Form
 from synth_mlflow.data.value_formats import (
     ClockText,
@@ -104,7 +105,7 @@ def is_named_as_time(name: str) -> bool:
 def is_constant(column: pd.Series) -> bool:
     """Whether there is nothing to learn: no value at all, or one value in every row."""
     present = column.dropna()
-    return present.empty or (len(present) == len(column) and present.nunique() == 1)
+    return present.empty or (len(present) == len(column) and bool((present == present.iloc[0]).all()))
 
 
 def _are_few_goods(present: pd.Series, kind: Kind) -> bool:
@@ -143,8 +144,8 @@ def present(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     """
     if not schema.forms:
         return frame
-    columns = {name: _own(frame[name], schema.forms.get(str(name))) for name in frame.columns}
-    return pd.DataFrame(columns, index=frame.index)
+    columns = ((str(name), _own(frame[name], schema.forms.get(str(name)))) for name in frame.columns)
+    return frame_of(columns, frame.shape[1], frame.index)
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:

@@ -12,7 +12,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +20,12 @@ import pandas as pd
 import pyarrow as pa
 
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
-from synth_mlflow.data.columns import Kind, check_names, normalise
+from synth_mlflow.data.columns import Kind, check_names, n_distinct, normalise
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.grids import DateNumbers, MomentNumbers, YearDayNumbers, whole_numbers_grid
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
+from synth_mlflow.data.mapped import frame_of, is_large, mapped, taken
 from synth_mlflow.data.private import FEWEST_ROWS
 from synth_mlflow.data.schema import (
     FEW_GROUPS,
@@ -79,7 +80,7 @@ def infer_table(raw: RawTable, wishes: Wishes) -> ReadTable:
     """
     _refuse_unknown(raw, wishes)
     check_names(list(raw.columns))
-    found = {name: _column(name, column, wishes, raw.lines) for name, column in raw.columns.items()}
+    found = {name: _kept(_column(name, column, wishes, raw.lines), raw) for name, column in raw.columns.items()}
     columns, questions = [], [one.question for one in found.values() if one.question is not None]
     for name, one in found.items():
         role = _role(name, one, wishes)
@@ -87,11 +88,19 @@ def infer_table(raw: RawTable, wishes: Wishes) -> ReadTable:
             role = "text"
         columns.append(_described(name, one, role))
     kept = [column.name for column in columns if column.role != "ignored"]
-    rows = normalise(pd.DataFrame({name: found[name].values for name in kept}, index=_index(found)))
+    values = ((name, found[name].values) for name in kept)
+    rows = normalise(frame_of(values, len(kept), _index(found)))
     features = [column.name for column in columns if column.role not in NO_FEATURES]
     questions += disguised_targets(rows[features], wishes)
     table = TableSchema(tuple(columns), raw.csv, wishes.group, wishes.time, raw.lines)
     return ReadTable(table, rows, tuple(questions))
+
+
+def _kept(found: Inferred, raw: RawTable) -> Inferred:
+    """A column that was read, mapped where the table is large."""
+    if not is_large(len(found.values), len(raw.columns)):
+        return found
+    return replace(found, values=mapped(found.values))
 
 
 def refuse_open_questions(questions: Sequence[Question], what: str, rules: Mapping[str, ColumnRule]) -> None:
@@ -166,7 +175,7 @@ def _described(name: str, found: Inferred, role: Role) -> ColumnSchema:
         found.form,
         detail_of(found.values, found.kind, role, found.form),
         int(found.values.isna().sum()),
-        int(found.values.nunique()),
+        n_distinct(found.values),
     )
 
 
@@ -191,7 +200,8 @@ def disguised_targets(rows: pd.DataFrame, wishes: Wishes) -> list[Question]:
     """
     if wishes.target not in rows:
         return []
-    rows = rows[rows[wishes.target].notna()]
+    if rows[wishes.target].isna().any():
+        rows = taken(rows, rows[wishes.target].notna().to_numpy())
     names = [str(name) for name in rows.columns if name != wishes.target]
     others = [name for name in names if not (_answered(name, wishes) or is_named_as_key(name))]
     is_learnable = wishes.is_classification or pd.api.types.is_numeric_dtype(rows[wishes.target].dtype)
@@ -208,9 +218,10 @@ def disguised_targets(rows: pd.DataFrame, wishes: Wishes) -> list[Question]:
     questions = [_question(name, rows[name], rows[wishes.target], wishes) for name in found]
     if wishes.is_classification:
         return questions
-    return questions + _parts_of_target(
-        rows[[*(name for name in others if name not in found), wishes.target]], str(wishes.target)
-    )
+    numbers = [*(name for name in others if name not in found), wishes.target]
+    if is_large(*rows.shape) and not _parts_of_target(first[numbers], str(wishes.target)):
+        return questions  # what makes the target of every row makes that of the first rows
+    return questions + _parts_of_target(rows[numbers], str(wishes.target))
 
 
 def _answered(name: str, wishes: Wishes) -> bool:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.columns import EXACT
 from synth_mlflow.data.json_lines import OPENERS, json_lines
+from synth_mlflow.data.mapped import frame_of, is_large
 from synth_mlflow.errors import UsageError
 
 TEXT_SUFFIXES = tuple(f".{kind}{packed}" for kind in ("csv", "tsv") for packed in ("", *OPENERS))
@@ -116,6 +117,25 @@ def read_typed(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=typed_names(path))
 
 
+def parquet_shape(path: Path) -> tuple[int, int]:
+    """Rows and columns of what a path names, from the footers of its Parquet files."""
+    footers = [pq.read_metadata(each) for each in parquet_files(path)]
+    return sum(footer.num_rows for footer in footers), max(footer.num_columns for footer in footers)
+
+
+def typed_columns(path: Path) -> list[str]:
+    """The columns that `read_typed` gives for Parquet files."""
+    if not path.is_file():
+        return typed_names(path)
+    return [str(name) for name in pq.read_schema(path).empty_table().to_pandas().columns]
+
+
+def read_column(path: Path, name: str) -> pd.Series:
+    """One column of Parquet files, as `read_typed` gives it in the whole table."""
+    frame = read_parquet(path, [name]) if path.is_file() else read_typed(path, [name])
+    return frame[name]
+
+
 def typed_names(path: Path) -> list[str]:
     """The columns of a typed table."""
     if suffix_of(path) == PARQUET:
@@ -166,9 +186,11 @@ def _whole(path: Path) -> pa.Table:
     return json_lines(path)
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A Parquet file as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
-    frame = pd.read_parquet(path)
+    if columns is None and is_large(*parquet_shape(path)):
+        return frame_of(((name, read_column(path, name)) for name in typed_columns(path)), len(typed_columns(path)))
+    frame = pd.read_parquet(path, columns=None if columns is None else list(columns))
     for place in [at for at, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.StringDtype)]:
         pa.array(frame.iloc[:, place]).validate(full=True)  # texts of a damaged file may be no UTF-8
     return keep_exact(frame, pq.read_schema(path), lambda name: pq.read_table(path, columns=[name]).column(0))

@@ -23,6 +23,7 @@ from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, nor
 from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, without_gaps
 from synth_mlflow.data.csv_format import CsvFormat, csv_format, read_texts
 from synth_mlflow.data.json_lines import line_style, open_bytes
+from synth_mlflow.data.mapped import frame_of, is_large, let_go, mapped
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import RawTable, infer_table
 from synth_mlflow.data.sources.copies import opened
@@ -34,8 +35,11 @@ from synth_mlflow.data.table_files import (
     is_packed,
     is_typed,
     parquet_files,
+    parquet_shape,
+    read_column,
     read_typed,
     suffix_of,
+    typed_columns,
     typed_names,
     typed_pieces,
 )
@@ -71,7 +75,7 @@ def _raw_table(path: Path, separator: str | None, encoding: str | None) -> RawTa
         refuse_larger_than_memory(path)
         if typed:
             lines = line_style(path) if suffix_of(path) in JSON_SUFFIXES else None
-            raw = RawTable(_named(read_typed(path)), lines=lines)
+            raw = RawTable(_column_by_column(path) or _named(read_typed(path)), lines=lines)
         else:
             form = csv_format(path, separator=separator, encoding=encoding)
             texts = read_texts(path, form)
@@ -116,11 +120,39 @@ def read_real(place: Place, table: TableSchema) -> pd.DataFrame:
 
 def given_rows(raw: RawTable) -> pd.DataFrame:
     """A raw table as a frame; the cells of a CSV file are texts."""
-    columns = {
-        name: column if isinstance(column, pd.Series) else pd.Series(column.to_pandas()).astype("str")
+    columns = (
+        (name, column if isinstance(column, pd.Series) else pd.Series(column.to_pandas()).astype("str"))
         for name, column in raw.columns.items()
-    }
-    return pd.DataFrame({name: column.reset_index(drop=True) for name, column in columns.items()})
+    )
+    return frame_of(((name, column.reset_index(drop=True)) for name, column in columns), len(raw.columns))
+
+
+class _FileColumns(Mapping[str, pd.Series]):
+    """The columns of Parquet files, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._names = path, typed_columns(path)
+
+    def __getitem__(self, name: str) -> pd.Series:
+        if name not in self._names:
+            raise KeyError(name)
+        with _readable(self._path):
+            return _with_turns(read_column(self._path, name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _column_by_column(path: Path) -> _FileColumns | None:
+    """The columns of a Parquet table that is larger than what is held in memory; None for any other."""
+    if suffix_of(path) != PARQUET or not is_large(*parquet_shape(path)):
+        return None
+    found = _FileColumns(path)
+    check_names(list(found))
+    return found
 
 
 def _named(frame: pd.DataFrame) -> dict[str, pd.Series]:
@@ -199,8 +231,13 @@ def _known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def write_parquet(frame: pd.DataFrame, path: Path, metadata: Mapping[bytes, bytes] | None = None) -> None:
     """Write a normalised table, with further key-value metadata in the file itself."""
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata({**(table.schema.metadata or {}), **(metadata or {})}), path)
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    schema = schema.with_metadata({**(schema.metadata or {}), **(metadata or {})})
+    with pq.ParquetWriter(path, schema) as file:
+        for at in range(0, max(len(frame), 1), ROWS_A_GROUP):
+            part = pa.Table.from_pandas(frame.iloc[at : at + ROWS_A_GROUP], schema, preserve_index=False)
+            file.write_table(part.replace_schema_metadata(schema.metadata), ROWS_A_GROUP)
+            let_go()
 
 
 def file_metadata(place: Place) -> dict[bytes, bytes]:
@@ -217,7 +254,8 @@ def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     table = normalise(frame)[schema.columns]
     for name, form in schema.forms.items():
         with suppress(ValueError):
-            table[name] = as_kind(table[name], schema[name], form)
+            found = as_kind(table[name], schema[name], form)
+            table[name] = mapped(found) if is_large(*table.shape) else found
     return table
 
 
@@ -246,6 +284,7 @@ def _refuse_nameless(path: Path, header: list[str]) -> None:
 
 
 BYTES_PER_CELL = 8  # of a number; a text takes more
+ROWS_A_GROUP = 1_048_576  # of the Parquet files that are written
 PIECE = 1 << 22
 
 

@@ -28,6 +28,7 @@ from synth_mlflow.data.digests import (
     row_digests,
     table_digest,
 )
+from synth_mlflow.data.mapped import taken
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.private import as_missing, rare_labels
 from synth_mlflow.data.schema import TableSchema, present
@@ -259,7 +260,7 @@ def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     refuse_moved(rows, task, plan, slices, request.seed, split)
     schema = schema_of(rows) if table is None else table.schema
     looks = balance_of(rows, task, split), n_shared(rows, split)
-    training, evaluation, unused = (_take(rows, side) for side in (split.training, split.evaluation, split.unused))
+    training, evaluation, unused = (taken(rows, side) for side in (split.training, split.evaluation, split.unused))
     sides = Cut(training, evaluation, split, schema, request.seed, plan, *looks, unused, embedding)
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
@@ -317,10 +318,6 @@ def _plan(stated: Evaluation, request: FreezeRequest) -> Evaluation:
     if group or time:
         return Evaluation(share=stated.share, group=group, time=time)
     return stated
-
-
-def _take(rows: pd.DataFrame, positions: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pd.DataFrame:
-    return rows.iloc[positions].reset_index(drop=True)
 
 
 def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from synth_mlflow.data.addresses import Address, Place, recorded_place
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.digests import Hashes, are_among, row_digests, table_digest
+from synth_mlflow.data.mapped import taken
 from synth_mlflow.data.provenance import Record, record_in_file
 from synth_mlflow.data.schema import TableSchema
 from synth_mlflow.data.statement import Statement, parse_statement
@@ -266,7 +267,7 @@ class Project:
         Rows that equal a training row as well stay: every model knows that answer from the training row.
         """
         held_out = self.equal_evaluation_rows(rows, frozen)
-        return rows[~held_out].reset_index(drop=True) if held_out.any() else rows
+        return taken(rows, ~held_out) if held_out.any() else rows
 
     def equal_evaluation_rows(self, rows: pd.DataFrame, frozen: EvaluationSet) -> npt.NDArray[np.bool_]:
         """Which rows equal an evaluation row and no training row; of shape (n_rows,)."""
@@ -347,7 +348,7 @@ class Project:
             raise EvidenceError(
                 f"{place} has {len(rows):,} rows, the frozen record says {len(split):,}: someone changed it."
             )
-        return restore(rows.iloc[positions], frozen.schema) if frozen.table is None else _take(rows, positions)
+        return restore(rows.iloc[positions], frozen.schema) if frozen.table is None else taken(rows, positions)
 
 
 def _read_again(place: Place, table: TableSchema | None) -> pd.DataFrame:
@@ -371,10 +372,6 @@ def _folder_of(run: StoredRun) -> Path | None:
     """The folder that a statement was read from."""
     found = run.params.get(names.P_STATEMENT_PATH)
     return None if found is None else Path(found).parent
-
-
-def _take(rows: pd.DataFrame, positions: npt.NDArray[np.int64]) -> pd.DataFrame:
-    return rows.iloc[positions].reset_index(drop=True)
 
 
 def _silent(text: str) -> None:

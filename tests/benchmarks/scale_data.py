@@ -3,6 +3,7 @@
 OMP_NUM_THREADS=1 python tests/benchmarks/scale_data.py                                  1,000,000 rows of 11 columns
 OMP_NUM_THREADS=1 python tests/benchmarks/scale_data.py --rows 250000 --stages define freeze
 OMP_NUM_THREADS=1 python tests/benchmarks/scale_data.py --keep DIR --stages sweep        goes on in a kept project
+OMP_NUM_THREADS=1 python tests/benchmarks/scale_data.py --rows 10000000 --columns 20 --folder --stages define freeze
 
 Each stage is a command in a process of its own. Its CPU seconds and its resident memory are those of the process with
 all that it started; memory is looked at every 100 ms. `import` is a command that reads nothing: every stage pays it.
@@ -29,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS_A_GROUP = 100_000  # of the Parquet file
+ROWS_A_FILE = 1_000_000  # of a folder
 SECONDS_BETWEEN = 0.1
 CITIES = np.array([f"city {at:02d}" for at in range(40)])
 PLANS = np.array(["basic", "family", "business", "student"])
@@ -69,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=11)
+    parser.add_argument("--folder", action="store_true", help="a folder of Parquet files, and not one file")
     parser.add_argument("--batch-rows", type=int, help="by default half of the rows")
     parser.add_argument("--generator", default="forest")
     parser.add_argument("--stages", nargs="+", default=["import", "define", "freeze", "generate", "validate", "sweep"])
@@ -77,7 +80,7 @@ def main() -> None:
     commands = commands_of(options.generator, options.batch_rows or options.rows // 2)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.keep or Path(temporary)).resolve()
-        write_table(folder, options.rows, options.columns)
+        write_table(folder, options.rows, options.columns, in_folder=options.folder)
         print(f"{options.rows:,} rows of {options.columns} columns\n\n| stage | CPU s | MiB at most | exit code |")
         print("|---|---|---|---|", flush=True)
         for stage in options.stages:
@@ -99,21 +102,24 @@ def commands_of(generator: str, n_rows: int) -> dict[str, list[str]]:
     }
 
 
-def write_table(folder: Path, n_rows: int, n_columns: int) -> None:
+def write_table(folder: Path, n_rows: int, n_columns: int, *, in_folder: bool = False) -> None:
     """The statement and the table, a group of rows after the other; what is there already stays."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "rows.parquet"
     if path.exists():
         return
+    (path if in_folder else folder).mkdir(parents=True, exist_ok=True)
     (folder / "problem.md").write_text(STATEMENT)
-    writer = None
-    for at in range(0, n_rows, ROWS_A_GROUP):
-        group = simulated(min(ROWS_A_GROUP, n_rows - at), n_columns, np.random.default_rng([1, at]))
-        table = pa.Table.from_pandas(group, preserve_index=False)
-        writer = writer or pq.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+    rows_a_file = ROWS_A_FILE if in_folder else n_rows
+    for first in range(0, n_rows, rows_a_file):
+        stop, writer = min(first + rows_a_file, n_rows), None
+        for at in range(first, stop, ROWS_A_GROUP):
+            group = simulated(min(ROWS_A_GROUP, stop - at), n_columns, np.random.default_rng([1, at]))
+            table = pa.Table.from_pandas(group, preserve_index=False)
+            file = path / f"part-{first // rows_a_file:03d}.parquet" if in_folder else path
+            writer = writer or pq.ParquetWriter(file, table.schema)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()
 
 
 def simulated(n_rows: int, n_columns: int, rng: np.random.Generator) -> pd.DataFrame:

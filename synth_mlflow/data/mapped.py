@@ -1,0 +1,124 @@
+"""Tables larger than memory: columns in temporary files that the operating system maps into memory.
+
+Pages of such a file are read when they are looked at, and given up when memory is needed, so that a table of any
+number of rows is used like any other. What is computed from a column takes memory still, one column at a time. The
+files have no name any more once they are mapped: nothing is left of them when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import mmap
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+MAPPED_BYTES = 256 * 2**20  # of numbers, from which on a table is mapped
+BYTES_PER_CELL = 8  # of a number; a text takes more
+
+_maps: dict[int, tuple[int, int, weakref.ref[mmap.mmap]]] = {}
+
+
+def is_large(n_rows: int, n_columns: int) -> bool:
+    """Whether a table is kept in mapped files."""
+    return n_rows * n_columns * BYTES_PER_CELL > MAPPED_BYTES
+
+
+def frame_of(columns: Iterable[tuple[str, pd.Series]], n_columns: int, index: pd.Index | None = None) -> pd.DataFrame:
+    """A table of columns that are made one after the other; mapped where it is large.
+
+    Parameters
+    ----------
+    columns : iterable of (name, Series)
+        Each is asked for once the one before it has been put away.
+    n_columns : int
+    index : Index, optional
+    """
+    found: dict[str, pd.Series] = {}
+    large = False
+    for name, column in columns:
+        large = is_large(len(column), n_columns)
+        found[name] = mapped(column) if large and isinstance(column, pd.Series) else column
+        if large:
+            let_go()
+    return pd.DataFrame(found, index=index, copy=not large)
+
+
+def taken(rows: pd.DataFrame, positions: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """The rows at some positions under a new index; mapped where they are many."""
+    n_rows = int(positions.sum()) if positions.dtype == np.bool_ else len(positions)
+    if not is_large(n_rows, rows.shape[1]):
+        return rows.iloc[positions].reset_index(drop=True)
+    columns = ((str(name), rows[name].iloc[positions].reset_index(drop=True)) for name in rows)
+    return frame_of(columns, rows.shape[1])
+
+
+def mapped(column: pd.Series) -> pd.Series:
+    """The same column in a mapped file; one that is in such a file already, or holds Python's objects, as it is."""
+    put_away = _put_away(column.array, type(column.array))
+    return column if put_away is None else pd.Series(put_away, index=column.index, name=column.name, copy=False)
+
+
+def _put_away(values: Any, kind: Any) -> Any:
+    """The values in a mapped file, in the array type that they have; None where they stay where they are."""
+    made_of: Any = kind
+    if kind in {pd.arrays.IntegerArray, pd.arrays.BooleanArray}:
+        parts = values._data, values._mask
+        return None if any(map(_stays, parts)) else made_of(*map(_mapped_array, parts))
+    if kind is pd.arrays.ArrowStringArray:
+        texts = values._pa_array
+        buffers = [chunk.buffers()[2] for chunk in texts.chunks if len(chunk)]
+        is_done = all(each is None or _is_mapped(each.address) for each in buffers)
+        return None if is_done else made_of(_mapped_texts(texts), dtype=values.dtype)
+    if kind in {pd.arrays.NumpyExtensionArray, pd.arrays.DatetimeArray}:
+        plain = values.to_numpy()
+        return None if plain.dtype.kind not in "biufM" or _stays(plain) else _mapped_array(plain)
+    return None
+
+
+def _stays(values: npt.NDArray[Any]) -> bool:
+    return not values.size or _is_mapped(values.__array_interface__["data"][0])
+
+
+def let_go() -> None:
+    """Give back the memory of all mapped files that this process has looked at; they are read again when needed."""
+    for _, _, reference in list(_maps.values()):
+        file = reference()
+        if file is not None:
+            file.madvise(mmap.MADV_DONTNEED)
+
+
+def _mapped_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    as_bytes = np.ascontiguousarray(values).view(np.uint8)
+    file = _map(lambda file: file.write(as_bytes.data))
+    return np.frombuffer(file, dtype=np.uint8).view(values.dtype)
+
+
+def _mapped_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    table = pa.table({"texts": texts})
+
+    def write(file: IO[bytes]) -> None:
+        with pa.ipc.new_file(file, table.schema) as writer:
+            writer.write_table(table)
+
+    return pa.ipc.open_file(pa.py_buffer(_map(write))).read_all().column(0)
+
+
+def _map(write: Callable[[IO[bytes]], Any]) -> mmap.mmap:
+    with tempfile.TemporaryFile(prefix="synth-mlflow-") as file:
+        write(file)
+        file.flush()
+        found = mmap.mmap(file.fileno(), 0)
+    start = np.frombuffer(found, dtype=np.uint8).__array_interface__["data"][0]
+    _maps[id(found)] = (start, start + len(found), weakref.ref(found))
+    weakref.finalize(found, _maps.pop, id(found), None)
+    return found
+
+
+def _is_mapped(address: int) -> bool:
+    return any(start <= address < stop for start, stop, _ in _maps.values())
