@@ -212,7 +212,7 @@ class Asking:
             if step:
                 draft.rows[:] = completed(draft.rows, call.answer.text, columns, f"has no answer in step {step + 1}")
             else:
-                draft.rows[:] = candidates_in(call.answer.text, columns)
+                draft.rows[:] = candidates_in(call.answer.text, columns, call.answer.finish_reason)
         draft.rows[:] = [self._without_helpers(row) for row in draft.rows]
         return draft
 

@@ -13,6 +13,7 @@ from synth_mlflow.data.columns import Schema, conform
 from synth_mlflow.data.digests import canonical_json
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.errors import GeneratorError
+from synth_mlflow.llm.answers import CUT
 from synth_mlflow.llm.filters import RowFilter
 from synth_mlflow.llm.parsing import Candidate, RowCounts
 
@@ -150,10 +151,15 @@ class AcceptedRows:
         raise GeneratorError(
             f"{n_answers:,} answers gave {len(self.rows):,} of {self.wanted:,} rows, and the last {self.patience} no "
             f"new valid one: {self.tally.why()}.",
-            "Change the prompt, raise the temperature, or ask for fewer rows"
+            f"{self._what_may_help()}, or ask for fewer rows"
             + (f": the same command with `--rows {len(self.rows)}` costs nothing more" if self.rows else "")
             + ". Nothing was recorded.",
         )
+
+    def _what_may_help(self) -> str:
+        if self.tally.rejected[CUT] > self.patience // 2:
+            return "Allow longer answers, or fewer rows in each: `--param max_tokens=N`, `--param rows_per_request=N`"
+        return "Change the prompt, raise the temperature"
 
 
 def row_key(values: Mapping[str, Any]) -> str:

@@ -146,7 +146,9 @@ class Caller:
             found = _read(text) if status == 200 else None
             if found is not None:
                 return _answer(json_digest(body), found, begun, attempt, self._endpoint.cleaned)
-            troubles.append(f"HTTP {status}" if status != 200 else "an answer that is no chat completion")
+            code, words = _error_in(text) if status == 200 else (0, "")
+            status = code or status
+            troubles.append(f"HTTP {status}" if status != 200 else words or "an answer that is no chat completion")
             if status not in (*BUSY, 200) or NO_MONEY in text:
                 raise self._refused(status, text)
             self._pause(attempt, headers.get("retry-after"))
@@ -234,24 +236,58 @@ def _cause(error: Exception) -> str:
 
 
 def _read(text: str) -> dict[str, Any] | None:
-    """A chat completion; None for anything else, such as half an answer or a gateway's page."""
+    """A chat completion; None for anything else, such as half an answer or a gateway's page.
+
+    An answer without a word is one too, and was paid for: a refusal, a call of a tool, what a filter withheld.
+    """
     try:
         found = json.loads(text)
-        content = found["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError):
+        choices, model = found["choices"], found.get("model") or ""
+        message = choices[0]["message"] if choices else {}
+        said = _said(message)
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None
-    return dict(found) if isinstance(content, str) and isinstance(found.get("model", ""), str) else None
+    if said is None or not isinstance(model, str) or (not choices and not _usage(found).get("total_tokens")):
+        return None
+    reason = (choices[0].get("finish_reason") if choices else "") or ""
+    refuses = message.get("content") is None and message.get("refusal")
+    return {**found, "model": model, "said": said, "finish_reason": "refusal" if refuses else str(reason)}
+
+
+def _said(message: Mapping[str, Any]) -> str | None:
+    """The text of a message, which may come in parts; what it refuses with where it has none; None for other forms."""
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(str(part["text"]) for part in content if part.get("type") in ("text", "output_text"))
+    if content is None:
+        return str(message.get("refusal") or "")
+    return content if isinstance(content, str) else None
+
+
+def _usage(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    told = found.get("usage")
+    return told if isinstance(told, dict) else {}
+
+
+def _error_in(text: str) -> tuple[int, str]:
+    """The status and words of an error that came with status 200; 0 and nothing where there is none."""
+    try:
+        error = json.loads(text)["error"] or {}
+        words, code = (error.get("message"), error.get("code")) if isinstance(error, dict) else (error, None)
+    except (ValueError, LookupError, TypeError):
+        return 0, ""
+    status = int(str(code)) if str(code).isdecimal() else 0
+    said = " ".join(str(words or error or "").split())[:SHOWN]
+    return status, f"an error instead of an answer: {said}" if said else ""
 
 
 def _answer(digest: str, found: Mapping[str, Any], begun: int, retries: int, clean: Any) -> LLMResponse:
-    told = found.get("usage")
-    usage: Mapping[str, Any] = told if isinstance(told, dict) else {}
-    choice = found["choices"][0]
+    usage = _usage(found)
     return LLMResponse(
         request_sha256=digest,
-        text=clean(choice["message"]["content"]),
-        model=clean(found.get("model") or ""),
-        finish_reason=str(choice.get("finish_reason") or ""),
+        text=clean(_whole(found["said"])),
+        model=clean(found["model"]),
+        finish_reason=found["finish_reason"],
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         cost=_number(usage.get("cost")),
@@ -259,6 +295,11 @@ def _answer(digest: str, found: Mapping[str, Any], begun: int, retries: int, cle
         begun_ns=begun,
         ended_ns=time.time_ns(),
     )
+
+
+def _whole(text: str) -> str:
+    """A text without halves of characters, which no file can keep."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _count(value: object) -> int | None:

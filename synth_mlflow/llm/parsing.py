@@ -20,6 +20,7 @@ import pandas as pd
 from synth_mlflow.data.columns import MAX_INTEGER, Kind, schema_of
 from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of
 from synth_mlflow.data.task import Task
+from synth_mlflow.llm.answers import rows_in, why_no_row
 
 MIN_SHARED = 10  # a text that fewer real rows hold may name somebody: it is not told
 MAX_LEVELS = 50
@@ -117,7 +118,7 @@ def _plain(value: Any) -> Any:
 
 NOTHING = frozenset({"", "null", "none", "nan", "n/a", "na", "missing", "unknown"})
 TRUE, FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
-_TRAILING_COMMA = re.compile(r",(\s*[}\]])")
+_UNKEPT = re.compile("[\x00\ud800-\udfff]")  # the end of a text in C, and halves of characters
 
 
 @dataclass
@@ -146,30 +147,6 @@ class MisfitError(ValueError):
     """A value that is none of its column's, with the reason."""
 
 
-def rows_in(text: str) -> list[object]:
-    """The JSON objects of an answer that stand there whole: of a cut answer those before the cut.
-
-    Examples
-    --------
-    >>> rows_in('Sure! ```json [{"a": 1}, {"a": 2,}, {"a":')
-    [{'a': 1}, {'a': 2}]
-    >>> rows_in("I cannot do that.")
-    []
-    """
-    plain, found, at = _TRAILING_COMMA.sub(r"\1", text), list[object](), 0
-    decoder = json.JSONDecoder()
-    while (at := plain.find("{", at)) >= 0:
-        try:
-            value, end = decoder.raw_decode(plain, at)
-        except (ValueError, RecursionError):
-            at += 1  # the object around rows of which the last is cut
-            continue
-        rows = value.get("rows")
-        found += rows if isinstance(rows, list) else [value]
-        at = end
-    return found
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A row of an answer, on its way into the batch."""
@@ -186,11 +163,11 @@ NUMBER = Column("row", "integer", None, may_be_missing=False)
 """By which the rows of one step are found in the answer to the next."""
 
 
-def candidates_in(text: str, columns: Sequence[Column]) -> list[Candidate]:
+def candidates_in(text: str, columns: Sequence[Column], finish_reason: str = "") -> list[Candidate]:
     """The rows of an answer, one that stands for none where there are none."""
-    found = rows_in(text)
+    found = rows_in(text, [column.name for column in columns])
     if not found:
-        return [Candidate(problem="an answer without a whole row", received=False)]
+        return [Candidate(problem=why_no_row(text, finish_reason), received=False)]
     return [_candidate(row, columns) for row in found]
 
 
@@ -211,7 +188,7 @@ def completed(rows: Sequence[Candidate], text: str, columns: Sequence[Column], m
 def numbered(text: str) -> dict[int, Mapping[str, Any]]:
     """The rows of an answer by their numbers, without them; of two with one number, the first."""
     found: dict[int, Mapping[str, Any]] = {}
-    for row in rows_in(text):
+    for row in rows_in(text, (NUMBER.name,)):
         if isinstance(row, Mapping) and NUMBER.name in row:
             try:
                 number = _integer(row[NUMBER.name], NUMBER)
@@ -319,7 +296,7 @@ def _boolean(value: Any, _: Column) -> bool:
 
 def _turns(value: Any) -> str:
     turns = json.loads(value) if isinstance(value, str) else value
-    found = problem_of(turns)
+    found = problem_of(turns) or (_UNKEPT.search(str(turns)) and "has a character that no file of texts can keep")
     if found:
         raise MisfitError(f"is no conversation: it {found}")
     return canonical(turns)
@@ -331,6 +308,8 @@ def _text(value: Any, column: Column) -> str:
     if isinstance(value, dict | list):
         raise TypeError
     text = value if isinstance(value, str) else json.dumps(value)
+    if _UNKEPT.search(text):
+        raise MisfitError("has a character that no file of texts can keep")
     if column.levels is None or text in column.levels:
         return text
     alike = [level for level in column.levels if level.casefold() == text.strip().casefold()]

@@ -187,6 +187,7 @@ class RealTexts:
     """Every real text, as :func:`plain` gives it."""
     languages: Languages | None
     refusal_share: float
+    blank_share: float
 
     @classmethod
     def learn(
@@ -216,7 +217,7 @@ class RealTexts:
         if vectors is not None:
             views.append(View.learn(drawn, vectors, topic_share, by=BY_VECTORS))
         languages = Languages.learn(drawn[:MAX_ASKED], rank) if rank and len(drawn) else None
-        return cls(tuple(views), equal, languages, _share(refusals(drawn)))
+        return cls(tuple(views), equal, languages, _share(refusals(drawn)), _share(_blank(texts)))
 
     def looked_at(self, texts: pd.Series) -> list[Pieces]:
         """Texts as each view compares them."""
@@ -224,6 +225,7 @@ class RealTexts:
 
     def findings(self, texts: pd.Series, looked: Sequence[Pieces]) -> Iterator[Finding]:
         """Each finding in texts; ``looked`` is what :meth:`looked_at` gives of them."""
+        yield Finding("is empty", _blank(texts), self.blank_share)
         yield Finding("repeats a real text", np.array([plain(text) in self.equal for text in texts], np.bool_), 0.0)
         found = [nearness(each, view.real) for view, each in zip(self.views, looked, strict=True)]
         for view, each in zip(self.views, found, strict=True):
@@ -250,6 +252,10 @@ def language_rank() -> Rank | None:
         return importlib.import_module("py3langid").rank  # type: ignore[no-any-return]
     except ImportError:
         return None
+
+
+def _blank(texts: pd.Series) -> Bools:
+    return np.array([not text.strip() for text in texts], dtype=np.bool_)
 
 
 def _share(marks: Bools) -> float:

@@ -183,6 +183,54 @@ def test_a_server_in_trouble_is_asked_again(ask, server, well, trouble):
         assert min(one["at"] for one in server.asked[2:]) - server.asked[0]["at"] >= 0.25
 
 
+def error_with_200(handler, at, body):
+    handler.send(200, json.dumps({"error": {"message": "overloaded", "code": "server_error"}}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("choices", "reason"),
+    [
+        ([{"message": {"content": None, "refusal": "I will not."}, "finish_reason": "stop"}], "a refusal"),
+        ([{"message": {"content": None, "tool_calls": [{}]}, "finish_reason": "tool_calls"}], "it calls a tool"),
+        ([{"message": {"content": ""}, "finish_reason": "content_filter"}], "the server withheld it"),
+        ([{"message": {"content": None}, "finish_reason": "length"}], "it was cut off"),
+        ([], "it is empty"),
+    ],
+)
+def test_a_paid_answer_without_words_is_kept_and_never_asked_for_again(ask, server, well, choices, reason):
+    def wordless(handler, at, body):
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        handler.send(200, json.dumps({"model": "tiny", "choices": choices, "usage": usage}))
+
+    server.script = first(1, wordless, well)
+    told = ask(rows=10, params={"concurrency": 1}).record.notes["llm"]
+    assert told["rows_rejected"] == {f"an answer without a whole row: {reason}": 1}
+    assert (told["requests"], told["retries"], len(server.asked)) == (2, 0, 2)
+    assert ask(rows=12, params={"concurrency": 1}).record.notes["llm"]["from_journal"] == 2
+
+
+def test_an_answer_may_come_in_parts_and_with_half_a_character(ask, server, rows):
+    def parts(handler, at, body):
+        text = json.dumps({"rows": rows(body["seed"]), "note": "\ud83d"}, ensure_ascii=False)
+        content = [
+            {"type": "thinking", "thinking": []},
+            *({"type": "text", "text": part} for part in (text[:9], text[9:])),
+        ]
+        choice = {"message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+        handler.send(200, json.dumps({"model": None, "choices": [choice]}))
+
+    server.script = parts
+    assert ask(rows=10).n_rows == 10
+
+
+def test_an_error_with_status_200_is_an_error(refused, server):
+    server.script = error_with_200
+    refused(r"gave no answer in 2 attempts: an error instead of an answer: overloaded \(2×\)", params={"retries": 1})
+    server.script = lambda handler, at, body: handler.send(200, '{"error": {"message": "pay first", "code": 402}}')
+    refused("refused with HTTP 402: .*pay first")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "text", "message"),
@@ -242,7 +290,7 @@ def test_it_stops_when_nothing_new_comes(refused, server, rows):
 
 def test_an_answer_without_rows_counts_as_such(refused, server):
     server.script = lambda handler, at, body: handler.complete("I cannot do that.")
-    refused(r"rejected: an answer without a whole row \(2\)", params={"patience": 2})
+    refused(r"rejected: an answer without a whole row: a refusal \(2\)", params={"patience": 2})
 
 
 def test_every_row_lies_in_the_slice(frozen, ask):
@@ -482,7 +530,7 @@ def test_a_budget_ends_with_the_rows_until_then(frozen, ask, server, limit, word
 def test_a_budget_that_ends_before_the_first_row_leaves_nothing(refused, server):
     server.script = lambda handler, at, body: handler.complete("I cannot do that.")
     refused(
-        r"--max-rows-asked 20 \(20 asked for\) was reached before one of 25 rows was kept: .* whole row \(2\)",
+        r"--max-rows-asked 20 \(20 asked for\) was reached before one of 25 rows was kept: .* whole row: a refusal \(2\)",
         max_rows_asked=20,
     )
 

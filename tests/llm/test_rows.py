@@ -5,7 +5,7 @@ import pytest
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import Task
-from synth_mlflow.llm.parsing import MisfitError, answer_schema, as_objects, columns_of, fitted, rows_in
+from synth_mlflow.llm.parsing import MisfitError, answer_schema, as_objects, candidates_in, columns_of, fitted
 
 REAL = pd.DataFrame(
     {
@@ -23,23 +23,15 @@ ROW = as_objects(normalise(REAL).head(1))[0]
 
 
 @pytest.mark.parametrize(
-    ("text", "n_rows"),
+    ("text", "finish", "problem"),
     [
-        ('{"rows": [{"a": 1}, {"a": 2}]}', 2),
-        ('[{"a": 1}, {"a": 2}]', 2),
-        ('{"a": 1}\n{"a": 2}\n', 2),
-        ('Here you are:\n```json\n{"rows": [{"a": 1}, {"a": 2}]}\n```\nEnjoy!', 2),
-        ('{"rows": [{"a": 1}, {"a": 2}, {"a": 3', 2),
-        ('{"rows": [{"a": 1,}, {"a": 2},]}', 2),
-        ('{"rows": [1, {"a": 2}]}', 2),
-        ('{"rows": []}', 0),
-        ("I cannot do that.", 0),
-        ("", 0),
-        ("{" * 5_000, 0),
+        ("", "content_filter", "an answer without a whole row: the server withheld it"),
+        ('{"rows": [{"age": 3', "length", "an answer without a whole row: it was cut off"),
     ],
 )
-def test_rows_are_found_in_whatever_stands_around_them(text, n_rows):
-    assert len(rows_in(text)) == n_rows
+def test_an_answer_without_rows_says_why(text, finish, problem):
+    (only,) = candidates_in(text, COLUMNS, finish)
+    assert (only.problem, only.received) == (problem, False)
 
 
 def test_only_shared_values_are_told():
@@ -97,6 +89,8 @@ def test_what_is_plain_is_repaired(change, kept):
         ({"member": "perhaps"}, "'member' is no boolean"),
         ({"bought": "maybe"}, "'bought' is none of its levels"),
         ({"name": {"first": "x"}}, "'name' is no string"),
+        ({"name": "half \ud83d"}, "'name' has a character that no file of texts can keep"),
+        ({"name": "nul \x00"}, "'name' has a character that no file of texts can keep"),
         ({"since": "soon"}, "'since' is no datetime"),
         ({"since": 3}, "'since' is no datetime"),
     ],
