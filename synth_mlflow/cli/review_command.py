@@ -35,6 +35,8 @@ def leave_sheet(given: GlobalOptions, batch: str | None, n_rows: int, folder: Pa
     output.line(f"  for people: {left.page}, or {left.table} for a spreadsheet; both are on this machine alone")
     if left.queue:
         output.line(f"  in MLflow: the review queue {left.queue!r}, whose rows all who may read the server can see")
+    if left.queue_page:
+        output.line(f"  {left.queue_page}")
     output.line(f"  {left.outlook}")
     if queue is not None:
         output.next_command(f"synth-mlflow review {left.batch} --queue --rater {shlex.quote(queue)}")

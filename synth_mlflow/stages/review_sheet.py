@@ -16,7 +16,7 @@ from synth_mlflow.review.page import write_sheet
 from synth_mlflow.review.sheet import Sheet, SheetKey
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
-from synth_mlflow.tracking.review_queues import leave_queue
+from synth_mlflow.tracking.review_queues import LeftQueue, leave_queue
 from synth_mlflow.tracking.stored import EvaluationSet, StoredBatch
 from synth_mlflow.tracking.write import set_param_once
 
@@ -40,6 +40,8 @@ class ReviewSheet:
     """What so many rows can decide."""
     queue: str = ""
     """The review queue of MLflow that was made for one rater; empty where none was."""
+    queue_page: str = ""
+    """Its address in the UI; empty where there is none, or the tracking URI is no HTTP server."""
 
 
 def leave_sheet(project: Project, batch_id: str, n_rows: int, folder: Path, rater: str | None = None) -> ReviewSheet:
@@ -71,10 +73,12 @@ def leave_sheet(project: Project, batch_id: str, n_rows: int, folder: Path, rate
     sheet = sheet_of(project, batch, frozen, key)
     set_param_once(project.server, batch.run.run_id, names.P_SHEET_PREFIX + sheet.id, str(n_rows))
     page, table = write_sheet(sheet, folder, f"review-{batch.id}-{n_rows}")
-    queue = "" if rater is None else leave_queue(project.server, sheet.id, rater, shown_rows(sheet), list(WORDS))
+    queue = LeftQueue("", "")
+    if rater is not None:
+        queue = leave_queue(project.server, sheet.id, rater, shown_rows(sheet), list(WORDS))
     policy = policy_in_force(project.problem())
     limit = policy.thresholds.get("review", declared_check("review").defaults)["rater_auc"]
-    return ReviewSheet(batch.id, sheet.id, n_rows, page, table, outlook_words(n_rows, limit), queue)
+    return ReviewSheet(batch.id, sheet.id, n_rows, page, table, outlook_words(n_rows, limit), queue.name, queue.page)
 
 
 def _refuse_queue(frozen: EvaluationSet, rater: str) -> None:

@@ -5,7 +5,8 @@ One queue is for one rater: whoever opens a trace sees the feedback of others, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -21,35 +22,50 @@ PER_CALL = 100  # traces that a queue takes at once
 PER_PAGE, MOST_TRACES = 500, 100_000
 
 
+@dataclass(frozen=True)
+class LeftQueue:
+    """A queue that was made for a rater."""
+
+    name: str
+    page: str
+    """Its address in the UI; empty where the tracking URI is no HTTP server."""
+
+
 @guard
-def leave_queue(server: Server, sheet: str, rater: str, rows: Sequence[Mapping[str, str]], answers: list[str]) -> str:
-    """Make a queue of the rows of a sheet for one rater; gives its name.
+def leave_queue(
+    server: Server, sheet: str, rater: str, rows: Sequence[Mapping[str, str]], answers: list[str]
+) -> LeftQueue:
+    """Make a queue of the rows of a sheet for one rater, or what is missing of one that a killed process began.
 
     Nothing in a trace says which row is real: traces differ by the row and its number alone.
 
     Raises
     ------
     UsageError
-        If the rater has a queue of this sheet already.
+        If the rater has a whole queue of this sheet already.
     """
     from mlflow.genai import review_queues as queues  # takes seconds, which each command would pay
 
-    name = f"sheet {sheet} · {rater}"
-    if _traces(server, sheet, rater):
-        raise UsageError(
-            f"{rater!r} has a queue of sheet {sheet} already: {name!r}.",
-            "Answer it in MLflow, or name another rater: `--queue NAME`.",
-        )
+    name = f"{rater} · sheet {sheet}"
     with traces_to(server):
-        traces = [_left(server, sheet, rater, number, row) for number, row in enumerate(rows, start=1)]
+        begun = _queue_named(server, name)
+        traces = _whole_traces(server, sheet, rater)
+        if begun and len(traces) == len(rows) and not set(traces.values()) - _items(begun):
+            raise UsageError(
+                f"{rater!r} has a queue of sheet {sheet} already: {name!r}.",
+                "Answer it in MLflow, or name another rater: `--queue NAME`.",
+            )
+        for number, row in enumerate(rows, start=1):
+            if number not in traces:
+                traces[number] = _left(server, sheet, rater, number, row)
         mlflow.flush_trace_async_logging()
-        found = queues.create_review_queue(
+        found = begun or queues.create_review_queue(
             name, queue_type="custom", schema_ids=[_question(server, answers)], experiment_id=server.experiment_id
         )
-        left = iter(traces)
+        left = iter(traces[number] for number in range(1, len(rows) + 1))
         while some := list(islice(left, PER_CALL)):
             queues.add_items_to_review_queue(found.queue_id, item_ids=some)
-    return name
+    return LeftQueue(name, _page(server, found.queue_id))
 
 
 @guard
@@ -82,6 +98,52 @@ def queue_answers(server: Server, sheet: str, rater: str) -> dict[int, str] | No
     return given
 
 
+def _page(server: Server, queue_id: str) -> str:
+    if server.web is None:
+        return ""
+    address = f"#/experiments/{server.experiment_id}/review-queue?workflowType=genai&selectedQueueId={queue_id}"
+    return f"{server.web.rstrip('/')}/{address}"
+
+
+def _queue_named(server: Server, name: str) -> Any:
+    """A queue of the experiment; None where there is none of this name."""
+    from mlflow.genai.review_queues import list_review_queues
+
+    pages = _pages(lambda token: list_review_queues(experiment_id=server.experiment_id, page_token=token))
+    return next((queue for queue in pages if queue.name == name), None)
+
+
+def _items(queue: Any) -> set[str]:
+    from mlflow.genai.review_queues import list_review_queue_items
+
+    pages = _pages(lambda token: list_review_queue_items(queue.queue_id, max_results=PER_CALL, page_token=token))
+    return {str(item.item_id) for item in pages}
+
+
+def _pages(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
+    token: str | None = None
+    while True:
+        page = page_at(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _whole_traces(server: Server, sheet: str, rater: str) -> dict[int, str]:
+    """The traces of rows that are there already, by row number; one that a kill left without its row is deleted."""
+    whole: dict[int, str] = {}
+    broken: list[str] = []
+    for trace in _traces(server, sheet, rater, include_spans=True):
+        if any(span.inputs for span in trace.data.spans):
+            whole.setdefault(int(trace.info.tags[names.TAG_SHEET_ROW]), str(trace.info.trace_id))
+        else:
+            broken.append(str(trace.info.trace_id))
+    if broken:
+        server.client.delete_traces(server.experiment_id, trace_ids=broken)
+    return whole
+
+
 def _left(server: Server, sheet: str, rater: str, number: int, row: Mapping[str, str]) -> str:
     tags = {names.TAG_SHEET: sheet, names.TAG_RATER: rater, names.TAG_SHEET_ROW: str(number)}
     span = server.client.start_trace(f"row {number}", inputs=dict(row), tags=tags, experiment_id=server.experiment_id)
@@ -106,20 +168,14 @@ def _question(server: Server, answers: list[str]) -> str:
     return str(made.schema_id)
 
 
-def _traces(server: Server, sheet: str, rater: str) -> list[Any]:
-    condition = f"tags.`{names.TAG_SHEET}` = '{sheet}'"
-    found: list[Any] = []
-    token = None
-    while len(found) < MOST_TRACES:
-        page = server.client.search_traces(
+def _traces(server: Server, sheet: str, rater: str, *, include_spans: bool = False) -> list[Any]:
+    pages = _pages(
+        lambda token: server.client.search_traces(
             locations=[server.experiment_id],
-            filter_string=condition,
+            filter_string=f"tags.`{names.TAG_SHEET}` = '{sheet}'",
             max_results=PER_PAGE,
             page_token=token,
-            include_spans=False,
+            include_spans=include_spans,
         )
-        found += [trace for trace in page if trace.info.tags.get(names.TAG_RATER) == rater]
-        token = page.token
-        if not token:
-            break
-    return found
+    )
+    return [trace for trace in islice(pages, MOST_TRACES) if trace.info.tags.get(names.TAG_RATER) == rater]

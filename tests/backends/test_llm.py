@@ -530,7 +530,7 @@ def test_a_budget_ends_with_the_rows_until_then(frozen, ask, server, limit, word
 def test_a_budget_that_ends_before_the_first_row_leaves_nothing(refused, server):
     server.script = lambda handler, at, body: handler.complete("I cannot do that.")
     refused(
-        r"--max-rows-asked 20 \(20 asked for\) was reached before one of 25 rows was kept: .* whole row: a refusal \(2\)",
+        r"--max-rows-asked 20 \(20 asked for\) was reached before one of 25 rows was kept: .*: a refusal \(2\)",
         max_rows_asked=20,
     )
 

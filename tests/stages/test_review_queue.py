@@ -3,6 +3,7 @@
 import mlflow
 import pytest
 from mlflow.entities import AssessmentSource, Feedback
+from mlflow.genai import review_queues
 
 from synth_mlflow.errors import UsageError
 from synth_mlflow.review.sheet import SheetKey
@@ -28,7 +29,7 @@ def say(workflow, trace, answer, who="ada", name=QUESTION):
 def test_a_queue_is_blind_and_its_answers_become_a_rating(workflow, batch, tmp_path):
     before = mlflow.get_tracking_uri()
     left = workflow.review_sheet(batch, 20, output=tmp_path, queue="Ada Lind")
-    assert left.queue == f"sheet {left.sheet} · Ada Lind" and mlflow.get_tracking_uri() == before
+    assert left.queue == f"Ada Lind · sheet {left.sheet}" and mlflow.get_tracking_uri() == before
     found = traces(workflow)
     own = [{key: tag for key, tag in trace.info.tags.items() if key.startswith("synth.")} for trace in found]
     assert own == [
@@ -47,6 +48,34 @@ def test_a_queue_is_blind_and_its_answers_become_a_rating(workflow, batch, tmp_p
     rating = workflow.review(batch, rater="Ada Lind")
     assert (rating.auc, rating.rows, rating.cannot_say, rating.counted) == (1.0, 20, 0, True)
     assert workflow.verify(deep=True).findings == ()
+
+
+@pytest.mark.parametrize("step", ["start_trace", "end_trace", "create_review_queue", "add_items_to_review_queue"])
+def test_a_queue_that_was_interrupted_is_continued(workflow, batch, tmp_path, monkeypatch, step):
+    where = workflow.project.server.client if step.endswith("trace") else review_queues
+    called, done = [], getattr(where, step)
+
+    def interrupted(*args, **given):
+        called.append(step)
+        if len(called) == (3 if step.endswith("trace") else 1):
+            raise KeyboardInterrupt
+        return done(*args, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            workflow.review_sheet(batch, 6, output=tmp_path, queue="Ada Lind")
+    with pytest.raises(UsageError, match=r"has no review queue|answers 0 of 6 rows"):
+        workflow.review(batch, rater="Ada Lind")
+    left = workflow.review_sheet(batch, 6, output=tmp_path, queue="Ada Lind")
+    rows = [int(trace.info.tags[names.TAG_SHEET_ROW]) for trace in traces(workflow)]
+    assert rows == [1, 2, 3, 4, 5, 6]
+    with traces_to(workflow.project.server):
+        found = review_queues.get_review_queue(name=left.queue, experiment_id=workflow.project.server.experiment_id)
+        items = review_queues.list_review_queue_items(found.queue_id)
+    assert {item.item_id for item in items} == {trace.info.trace_id for trace in traces(workflow)}
+    with pytest.raises(UsageError, match=r"has a queue of sheet .* already"):
+        workflow.review_sheet(batch, 6, output=tmp_path, queue="Ada Lind")
 
 
 def test_a_queue_is_of_one_rater(workflow, batch, tmp_path):
