@@ -98,7 +98,7 @@ class Fidelity:
             return CheckResult((), unknown)
         rng = np.random.default_rng([evidence.seed, 41])
         whole = None if unknown else _whole(tables, evidence, rng)
-        later = later_columns(evidence, tables) if evidence.task.time and whole and whole.blind.differ else []
+        later = later_columns(evidence, tables) if evidence.task.time and whole else []
         if later:  # a split by time has put them apart; what else differs is asked without them
             whole = _whole(without(tables, later), evidence, rng)
         if whole is not None:

@@ -121,6 +121,19 @@ def test_a_time_that_only_evaluation_rows_have_is_no_reason_to_refuse_a_batch(pa
 
 
 @pytest.mark.slow
+def test_a_few_later_groups_are_no_reason_to_fail_a_batch(ruled):
+    """So few groups that whole rows do not show the time by which the sides differ."""
+    sides = {"members": (15, 10, 1), "control": (12, 8, 2), "batch": (200, 1, 3)}
+    rows = {side: visits(n, each, seed, 1_000 * seed) for side, (n, each, seed) in sides.items()}
+    rng = np.random.default_rng(0)
+    for side, frame in rows.items():
+        frame["day"] = rng.integers(0, 10, len(frame)) + 10 * (side == "control")
+    evidence = CheckInput(**rows, task=replace(TASK, time="day"), metric="roc_auc", seed=1)
+    reasons = ruled(Fidelity(), evidence)[0].reasons
+    assert not any("'day'" in reason for reason in reasons)
+
+
+@pytest.mark.slow
 def test_privacy_deals_whole_patients(panel, ruled):
     """By row, a model that has seen one visit of a patient knows on which side the others lie."""
     wide = replace(panel, members=visits(150, 8, 3), control=visits(150, 8, 4, 1_000), batch=visits(150, 8, 5, 2_000))
