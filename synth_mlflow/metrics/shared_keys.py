@@ -159,18 +159,24 @@ def is_key(rows: KeyedRows, columns: Sequence[int], collisions: Floats) -> bool:
 def identifying_columns(real: Iterable[pd.Series]) -> list[str]:
     """Columns whose values are given out once each, as numbers of customers are: two rows never share one by chance.
 
-    Texts that are all different, and whole numbers that repeat far less than their density would let them.
+    Texts that are all different, and whole numbers and times that repeat far less than their density would let them:
+    in a table with one row for every hour, an hour that no training row has can only be an evaluation row's.
     """
     return [str(column.name) for column in real if len(column) > 1 and _identifies(column.dropna())]
 
 
 def _identifies(values: pd.Series) -> bool:
     is_number = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype) or len(values) < MIN_EXPECTED_PAIRS:
+    if len(values) < MIN_EXPECTED_PAIRS:
         return False
-    if not is_number:
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        ticks = values.astype("int64").to_numpy()
+        since = ticks - ticks.min()
+        found = since / max(int(np.gcd.reduce(since)), 1)
+    elif is_number:
+        found = values.to_numpy(dtype=np.float64)
+    else:
         return bool(values.is_unique)
-    found = values.to_numpy(dtype=np.float64)
     if not np.array_equal(found, np.round(found)):
         return False
     found = np.sort(found)

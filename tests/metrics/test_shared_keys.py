@@ -41,6 +41,12 @@ def test_numbers_given_out_once_identify_and_measurements_do_not():
             "age": rng.integers(18, 80, 500),
             "income": rng.normal(size=500),
             "grams": rng.integers(0, 10**9, 500),
+            "hour": pd.date_range("2024-01-01", periods=500, freq="h"),
+            "moment": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 10**9, 500), "s"),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, 500), "D"),
         }
     )
-    assert identifying_columns(rows[name] for name in rows) == ["customer", "code"]
+    # an hour that training lacks is an evaluation row's
+    assert identifying_columns(rows[name] for name in rows) == ["customer", "code", "hour"]
+    zoned = rows["hour"].dt.tz_localize("Europe/Paris", nonexistent="shift_forward", ambiguous="NaT").dropna()
+    assert identifying_columns([zoned]) == ["hour"]
