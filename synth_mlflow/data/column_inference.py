@@ -15,16 +15,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from synth_mlflow.data.columns import Kind, normalise, schema_of
 from synth_mlflow.data.json_inference import json_column
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import ColumnRule
-from synth_mlflow.data.text_forms import ISO_DATE, MISSING_WORDS, PLAIN, Form, read_texts_as
-from synth_mlflow.data.text_inference import Finding, Levels, Question, find_format, formats_of, thousands_or_decimals
+from synth_mlflow.data.text_forms import ISO_DATE, LONG_NUMBER, MISSING_WORDS, PLAIN, Form, code_form, read_texts_as
+from synth_mlflow.data.text_inference import (
+    CODE_LIKE,
+    Finding,
+    Levels,
+    Question,
+    find_format,
+    formats_of,
+    thousands_or_decimals,
+)
 from synth_mlflow.data.value_formats import ClockText, ValueFormat, over_distinct
-from synth_mlflow.data.value_inference import date_text, number_text
+from synth_mlflow.data.value_inference import date_text, number_format, number_text
 from synth_mlflow.errors import UsageError
 
 TEXT_ROLES = frozenset({"text", "category"})
@@ -63,17 +71,21 @@ def text_column(
         plain = _plain(name, texts)
         if plain is not None and plain.kind == "number" and rule.role is None and plain.values.notna().any():
             question = thousands_or_decimals(_levels(name, texts))
-            plain = replace(plain, question=question)
+            plain = replace(plain, question=question, form=_with_plus(name, texts, plain.form))
         if plain is not None:
             return replace(plain, form=replace(plain.form, words=rule.missing))
     values = pd.Series(texts.to_pandas(), name=name).astype("str")
     if as_text or texts.null_count == len(texts):
-        return _ordered(Inferred(values, "string", Form(words=rule.missing)), rule)
+        form = code_form(_levels(name, texts).texts, Form(words=rule.missing))
+        return _ordered(Inferred(values, "string", form), rule)
     levels = _levels(name, texts)
     if rule.format is not None:
         return _by_format(values, levels, rule)
     found = find_format(levels, plain_numbers=is_csv, wanted=wanted)
-    return _ordered(_read(values, found, rule), rule)
+    read = _read(values, found, rule)
+    if read.kind == "string" and read.form.format is None:
+        read = replace(read, form=code_form(levels.texts, read.form))
+    return _ordered(read, rule)
 
 
 def _shape_of_word(word: str) -> str:
@@ -182,13 +194,28 @@ def _numbers(name: str, texts: pa.ChunkedArray) -> Inferred | None:
         if not numbers.null_count:
             return Inferred(pd.Series(numbers.to_numpy(), name=name), "integer")
         return Inferred(numbers.to_pandas(types_mapper=lambda _: pd.Int64Dtype()).rename(name), "integer", _WITH_GAPS)
+    has_exponent = pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py()
+    if has_exponent and pc.any(pc.match_substring_regex(texts, f"^{CODE_LIKE}$")).as_py():
+        return None
     numbers = _cast(texts, pa.float64())
     if numbers is None or pc.any(pc.is_nan(numbers)).as_py():
         return None
     if pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0[0-9]")).as_py():
         return None
+    if pc.max(pc.abs(numbers)).as_py() >= 2**63 and pc.all(pc.match_substring_regex(texts, LONG_NUMBER)).as_py():
+        return None  # nothing is measured to so many digits
     _refuse_too_large(name, texts, numbers)
     return Inferred(pd.Series(numbers.to_pandas(), name=name), "number")
+
+
+def _with_plus(name: str, texts: pa.ChunkedArray, form: Form) -> Form:
+    """The form of plain numbers, with its plus where all above zero have one, as in ``+0.5``."""
+    if not pc.any(pc.match_substring(texts, "+")).as_py():
+        return form
+    levels = _levels(name, texts).texts
+    made, _ = number_format(levels)
+    is_same = made is not None and made.plus and bool((made.write(made.parse(levels)) == levels).all())
+    return replace(form, format=made, dtype="") if is_same else form
 
 
 _WITH_GAPS = Form(dtype="Int64")
@@ -270,8 +297,8 @@ def _by_format(values: pd.Series, levels: Levels, rule: ColumnRule) -> Inferred:
 def _given_format(rule: ColumnRule, sample: pd.Series) -> ValueFormat | None:
     told = rule.format or ""
     if _MOMENT.search(told):
-        found = date_text(f"{told} zone {rule.zone}" if rule.zone else told, sample)
-        return found or date_text(told, sample.head(1))
+        found = date_text(f"{told} zone {rule.zone}" if rule.zone else told, sample, rule.first_year)
+        return found or date_text(told, sample.head(1), rule.first_year)
     if "%H" in told or "%I" in told:
         return ClockText(told, padded=bool(sample.str.match(r"0\d").any()) or not sample.str.match(r"\d\D").any())
     return number_text(told, sample)
@@ -325,6 +352,7 @@ class ColumnFacts(_Strict):
     ] | None = None  # fmt: skip
     format: Text | None = None
     zone: Text | None = None
+    first_year: Annotated[int, Field(ge=1000, le=3000)] | None = None
     missing: list[str] = []
     order: list[str] = []
 
@@ -340,6 +368,8 @@ class ColumnFacts(_Strict):
     def _fits(self) -> Self:
         if self.zone is not None and self.format is None:
             raise ValueError("has a `zone`, which needs the `format` that it belongs to")
+        if self.first_year is not None and "%y" not in (self.format or ""):
+            raise ValueError("has a `first_year`, which needs a `format` with years of two digits, `%y`")
         if self.order and self.role not in (None, "category"):
             raise ValueError(f"has an `order`, which a category has, not a {self.role}")
         return self
@@ -347,4 +377,6 @@ class ColumnFacts(_Strict):
     @property
     def rule(self) -> ColumnRule:
         """As the schema takes it."""
-        return ColumnRule(self.role, self.format, self.zone, tuple(self.missing), tuple(self.order))
+        return ColumnRule(
+            self.role, self.format, self.zone, tuple(self.missing), tuple(self.order), self.first_year or 0
+        )

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from synth_mlflow.data.conversation_text import canonical, without_gaps
 from synth_mlflow.data.json_text import JsonText
@@ -162,6 +163,8 @@ def as_kind(values: pd.Series, kind: Kind, form: Form) -> pd.Series:
         values = without_words(values, form.words) if form.words else values  # texts such as -999.0
     if isinstance(form.format, JsonText):
         return _as_json(values, form.format)
+    if kind == "string" and _kind(values) == "string":
+        values = form.whole_codes(values)
     return as_fine(_cast(values, kind), form)
 
 
@@ -235,14 +238,7 @@ def _kind(column: pd.Series) -> Kind:
 
 
 def _normalise_column(column: pd.Series) -> pd.Series:
-    values = column.reset_index(drop=True)
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(object)
-    if isinstance(values.dtype, pd.ArrowDtype) and not pd.api.types.is_numeric_dtype(values.dtype):
-        moments = str(values.dtype).startswith("timestamp")
-        values = values if moments else values.astype(object)  # dates, times of day and durations, as Python has them
-    if values.dtype == object:
-        values = _infer_objects(values)
+    values = _with_usual_type(column.reset_index(drop=True))
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         values = values.dt.total_seconds()
     kind = _kind(values)
@@ -255,6 +251,32 @@ def _normalise_column(column: pd.Series) -> pd.Series:
     if kind == "datetime":
         return _as_utc(values)
     return _text(values)
+
+
+def _with_usual_type(values: pd.Series) -> pd.Series:
+    """The values in a type that pandas has had from the beginning."""
+    if isinstance(values.dtype, pd.ArrowDtype) and pa.types.is_decimal(arrow := values.dtype.pyarrow_dtype):
+        return _decimals(values, arrow.scale)
+    if isinstance(values.dtype, pd.PeriodDtype):
+        start: pd.Series = values.dt.to_timestamp()
+        return start
+    if isinstance(values.dtype, pd.IntervalDtype):
+        raise _no_values(values, "intervals", f"frame[{str(values.name)!r}] = frame[{str(values.name)!r}].astype(str)")
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if isinstance(values.dtype, pd.ArrowDtype) and not pd.api.types.is_numeric_dtype(values.dtype):
+        moments = str(values.dtype).startswith("timestamp")
+        values = values if moments else values.astype(object)  # dates, times of day and durations, as Python has them
+    return _infer_objects(values) if values.dtype == object else values
+
+
+def _decimals(values: pd.Series, scale: int) -> pd.Series:
+    """Decimals as numbers: whole ones exact to 2^63, others to the 15 digits that floats have."""
+    if scale <= 0:
+        if len(values) and max(values.max() or 0, -(values.min() or 0)) > MAX_INTEGER:
+            raise _too_large(values)
+        return _infer_objects(values.astype(object).map(int, na_action="ignore"))
+    return values.astype("float64")
 
 
 def _infer_objects(values: pd.Series) -> pd.Series:
@@ -274,12 +296,24 @@ def _infer_objects(values: pd.Series) -> pd.Series:
     if any(isinstance(value, list | dict | tuple | np.ndarray) for value in values):
         raise UsageError(
             f"column {values.name!r} holds lists, and one value a cell was needed.",
-            "Make columns of its parts, or leave it out before you save the table: "
-            f"`frame.drop(columns=[{str(values.name)!r}])`.",
+            "Make columns of its parts, or leave it out, in problem.md or before you save the table: "
+            f"`columns: {{{values.name}: {{role: ignored}}}}`, `frame.drop(columns=[{str(values.name)!r}])`.",
         )
+    if inferred == "bytes":
+        raise _no_values(values, "bytes", f"frame[{str(values.name)!r}] = frame[{str(values.name)!r}].map(bytes.hex)")
+    if inferred == "interval":
+        raise _no_values(values, "intervals", f"frame[{str(values.name)!r}] = frame[{str(values.name)!r}].astype(str)")
     raise UsageError(
         f"column {values.name!r} mixes types ({inferred}).",
         "Make it one type: text, numbers, true/false or dates.",
+    )
+
+
+def _no_values(values: pd.Series, what: str, line: str) -> UsageError:
+    return UsageError(
+        f"column {values.name!r} holds {what}; text, numbers, true/false or dates were needed.",
+        f"Make it text before you save the table: `{line}`; or leave it out: "
+        f"`columns: {{{values.name}: {{role: ignored}}}}`.",
     )
 
 
@@ -309,11 +343,8 @@ def _text(values: pd.Series) -> pd.Series:
 
 
 def _whole(values: pd.Series) -> pd.Series:
-    if len(values) and values.max() > MAX_INTEGER:
-        raise UsageError(
-            f"column {values.name!r} holds whole numbers beyond {MAX_INTEGER}, which is the greatest of 64 bits.",
-            "If they are identifiers, make them text.",
-        )
+    if values.notna().any() and values.max() > MAX_INTEGER:
+        raise _too_large(values)
     if not values.isna().any():
         return values.astype("int64")
     whole = values.astype("Int64")
@@ -322,12 +353,22 @@ def _whole(values: pd.Series) -> pd.Series:
     return pd.Series(values.to_numpy(dtype="float64", na_value=np.nan), name=values.name)
 
 
+def _too_large(values: pd.Series) -> UsageError:
+    name = str(values.name)
+    return UsageError(
+        f"column {name!r} holds whole numbers beyond {MAX_INTEGER}, which is the greatest of 64 bits.",
+        "If they are identifiers, make them text before you save the table: "
+        f"`frame[{name!r}] = frame[{name!r}].astype(str)`; or leave it out: `columns: {{{name}: {{role: ignored}}}}`.",
+    )
+
+
 def _finite(values: pd.Series) -> pd.Series:
     n_infinite = int(np.isinf(values.to_numpy()).sum())
     if n_infinite:
         raise UsageError(
             f"column {values.name!r} holds {n_infinite:,} infinite values.",
-            "Replace them by numbers or leave them empty.",
+            "Replace them by numbers or leave them empty; or say in problem.md that they are missing: "
+            f"`columns: {{{values.name}: {{missing: [inf, -inf]}}}}`.",
         )
     return values
 

@@ -10,9 +10,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -26,12 +26,14 @@ SAMPLE_CHARACTERS = 100_000
 SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
 SAMPLE_BYTES = 1_000_000
 SEPARATORS = (",", ";", "\t", "|")
+RARE_SEPARATORS = ("\x01", "\x1f", "^", "~", "¦", ":", " ")
+"""Looked for where none of the usual ones separates anything."""
+MOST_LINES_BEFORE = 30  # a header that stands further down is not looked for
+FEWEST_LINES = 5  # of a table behind other lines
 LONGEST_CELL = 1 << 30  # characters; Python's reader takes 131,072 by itself, and texts are longer
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
           (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 _WESTERN = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "mac_roman", "cp932", "gb18030", "big5", "cp949"]
-
-_WESTERN_LETTERS = frozenset("äöüßéèêëàâçñáíóúôûîïåæøœÄÖÜÉÈÀÇÑÅÆØìòùãõ€")
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,21 @@ class CsvFormat:
     separator: str = ","
     encoding: str = "utf-8"
     quote: str = '"'
+    escape: str = ""
+    """What stands before a quote inside a cell, where the quote is not doubled."""
 
     @property
     def words(self) -> str:
         """In one line."""
         separator = {"\t": "tab", " ": "blank"}.get(self.separator, repr(self.separator))
-        return f"CSV, separated by {separator}, quoted by {self.quote}, encoded as {self.encoding}"
+        escaped = f", quotes in cells written as {self.escape}{self.quote}" if self.escape else ""
+        return f"CSV, separated by {separator}, quoted by {self.quote}{escaped}, encoded as {self.encoding}"
 
     @property
     def is_plain(self) -> bool:
         """Whether every reader of CSV expects it so."""
-        return self.separator == "," and self.encoding in {"utf-8", "utf-8-sig"} and self.quote == '"'
+        is_quoted = self.quote == '"' and not self.escape
+        return self.separator == "," and self.encoding in {"utf-8", "utf-8-sig"} and is_quoted
 
 
 def csv_format(path: Path, *, separator: str | None = None, encoding: str | None = None) -> CsvFormat:
@@ -64,14 +70,43 @@ def csv_format(path: Path, *, separator: str | None = None, encoding: str | None
     encoding = encoding or _encoding(path)
     sample = _sample(path, encoding)
     if separator is not None:
-        return CsvFormat(separator, encoding)
+        return CsvFormat(separator, encoding, escape=_escape_of(sample, separator))
     regular = [mark for mark in SEPARATORS if _is_regular(sample, mark)]
+    escaped = [mark for mark in SEPARATORS if _escape_of(sample, mark)]
+    if escaped and not (len(regular) == 1 and regular[0] not in escaped):
+        return CsvFormat(escaped[0], encoding, escape=ESCAPE)
     if regular == [","] or not sample.strip():
         return CsvFormat(",", encoding, _quote_of(sample))
+    rare = [] if regular else [mark for mark in RARE_SEPARATORS if _is_regular(sample, mark, fewest=3)]
+    if rare:
+        return CsvFormat(rare[0], encoding)
     found, quote = _sniffed(sample)
     if found not in regular and regular:
         found = regular[0]
     return CsvFormat(found or ",", encoding, quote)
+
+
+ESCAPE = "\\"
+
+
+def _escape_of(sample: str, separator: str) -> str:
+    """The backslash where it stands before quotes inside cells, and cells are whole with it and torn without it."""
+    if f'{ESCAPE}"' not in sample:
+        return ""
+    lines = sample.splitlines(keepends=True)
+    counts = []
+    for escape in ("", ESCAPE):
+        try:
+            rows = csv.reader(lines, delimiter=separator, escapechar=escape or None, strict=True,
+                              doublequote=not escape)  # fmt: skip
+            counts.append([len(row) for row in _cells(rows) if row])
+        except csv.Error:
+            counts.append([])
+    without, by_escape = counts
+    is_whole = bool(by_escape) and by_escape[0] > 1 and len(set(by_escape)) == 1
+    mark = re.escape(separator)
+    is_bare = re.search(rf'(?:^|{mark})[^"{mark}\n][^{mark}\n]*{re.escape(ESCAPE)}"', sample, re.MULTILINE)
+    return ESCAPE if is_whole and (len(set(without)) != 1 or is_bare) else ""  # others quote each cell with a quote
 
 
 def _quote_of(sample: str) -> str:
@@ -96,21 +131,25 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
         If a name stands twice, or the first row has more cells than the header.
     """
     with open_text(path, form.encoding) as lines:
-        cells = _cells(csv.reader(lines, delimiter=form.separator, quotechar=form.quote))
+        cells = _cells(_reader(lines, form))
         header, first = (next((row for row in cells if row), []) for _ in range(2))
-    _refuse_lines_before(path, form, header, first)
-    twice = sorted({name for name in header if header.count(name) > 1})
+    _refuse_lines_before(path, form)
+    twice = sorted({name for name in header if name.strip() and header.count(name) > 1})
     if twice:
         raise UsageError(
             f"{path}: column names must be unique; these stand more than once: {', '.join(map(repr, twice))}.",
-            "Rename them in the file's header.",
+            f"Rename them in the file's header, or write a file with other names: {copy_command(path, form)}.",
         )
     if len(first) > len(header):  # pandas would silently take the first column as an index
+        found = f"{path}: its header names {len(header)} columns, its first row has {len(first)}."
+        if not any(first[len(header) :]):
+            raise UsageError(found, f"Write its rows without the ends: {copy_command(path, form, 'index_col=False')}.")
         raise UsageError(
-            f"{path}: its header names {len(header)} columns, its first row has {len(first)}.",
+            found,
             "Name every column; if the cells are separated by another character, say which in problem.md: "
             '`csv: {separator: ";"}`.',
         )
+    _refuse_blanks(path, form, header, first)
     if _is_row(header):
         raise UsageError(
             f"{path} has no header: its first line holds numbers, {form.separator.join(header[:6])!r}.",
@@ -119,15 +158,86 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
     return header
 
 
-def _refuse_lines_before(path: Path, form: CsvFormat, header: list[str], first: list[str]) -> None:
-    """A UsageError that names a comment, or the line that tells Excel the separator, in the place of a header."""
-    line, fix = form.separator.join(header), "Take the lines before the header out of the file."
-    if line.startswith("#") and (form.separator.join(first).startswith("#") or len(first) > len(header)):
-        raise UsageError(f"{path} begins with a comment, {line!r}, where the names of its columns were needed.", fix)
-    if len(header) > 2 and header[0].strip() and not any(name.strip() for name in header[1:]) and all(first):
-        raise UsageError(f"{path} begins with a title, {header[0]!r}, where the names of its columns were needed.", fix)
-    if re.fullmatch("sep=.{1,3}", line, re.IGNORECASE):
-        raise UsageError(f"{path} begins with a line for Excel, {line!r}, where the names of its columns belong.", fix)
+def _refuse_lines_before(path: Path, form: CsvFormat) -> None:
+    """A UsageError that names the lines before the header, such as a title, a comment, or a separator for Excel."""
+    sample = _sample(path, form.encoding)
+    lines = sample.splitlines(keepends=True)
+    found = _header_line(lines, sample, form)
+    if found is None:
+        return
+    n_before, separator = found
+    line = lines[0].strip()
+    what = f"{n_before} line{'s' if n_before > 1 else ''}, {line!r}" + (" and others" if n_before > 1 else "")
+    if line.startswith("#"):
+        what = f"a comment, {line!r}"
+    elif re.fullmatch("sep=.", line, re.IGNORECASE):
+        what = f"a line for Excel, {line!r}"
+    command = copy_command(path, replace(form, separator=separator), f"skiprows={n_before}")
+    raise UsageError(
+        f"{path} begins with {what}, where the names of its columns were needed.",
+        f"Take the lines before the header out of the file: {command}.",
+    )
+
+
+def _header_line(lines: list[str], sample: str, form: CsvFormat) -> tuple[int, str] | None:
+    """How many lines stand before the header, and the separator of what follows; None if the header is the first."""
+    for_excel = re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE) if lines else None
+    if for_excel:
+        return 1, for_excel[1]
+    if any(_is_regular(sample, mark) for mark in {*SEPARATORS, form.separator}):
+        rows = [next(csv.reader([line], delimiter=form.separator, quotechar=form.quote), []) for line in lines]
+        header = rows[0] if rows else []
+        n_names = sum(bool(name.strip()) for name in header)
+        if len(header) < 2 or n_names > max(1, len(header) // 3) or not rows[0][0].strip():
+            return None
+        whole = (at for at, row in enumerate(rows[:MOST_LINES_BEFORE]) if len(row) == len(header) and all(row))
+        at = next(whole, 0)
+        return (at, form.separator) if at else None
+    for at in range(1, min(MOST_LINES_BEFORE, len(lines) - FEWEST_LINES)):
+        rest = "".join(lines[at:])
+        for mark in SEPARATORS:
+            names = next(csv.reader([lines[at]], delimiter=mark), [])
+            if names and all(names) and _is_regular(rest, mark):
+                return at, mark
+    return None
+
+
+def _refuse_blanks(path: Path, form: CsvFormat, header: list[str], first: list[str]) -> None:
+    """A UsageError for columns that blanks alone separate, as many as it takes to align them."""
+    n_names = len(header[0].split()) if len(header) == 1 else 0
+    if n_names < 3 or len(first) != 1:
+        return
+    sample = _sample(path, form.encoding).splitlines()
+    if all(len(line.split()) == n_names for line in sample if line.strip()):
+        raise UsageError(
+            f"{path}: its {n_names} columns are separated by blanks, {header[0][:80]!r}.",
+            f"Write a file with commas: {copy_command(path, form, f'sep={BLANKS!r}', separator=False)}.",
+        )
+
+
+BLANKS = " +"
+
+
+def copy_command(path: Path, form: CsvFormat, *options: str, separator: bool = True) -> str:
+    """A command that writes the table anew, every cell as it is, with commas and in UTF-8."""
+    usual = (("sep", form.separator, ","), ("encoding", form.encoding, "utf-8"), ("quotechar", form.quote, '"'),
+             ("escapechar", form.escape, ""))  # fmt: skip
+    told = [f"{name}={value!r}" for name, value, plain in usual if value != plain and (separator or name != "sep")]
+    whole = f"{path.name.partition('.')[0]}_whole.csv"
+    arguments = ", ".join([repr(path.name), "dtype=str", "keep_default_na=False", *told, *options])
+    code = f"import pandas; pandas.read_csv({arguments}).to_csv({whole!r}, index=False)"
+    escaped = code.replace("\\", "\\\\").replace('"', '\\"')
+    return f'`python -c "{escaped}"` in its folder, and name {whole} as the data'
+
+
+def _reader(lines: IO[str], form: CsvFormat) -> Iterator[list[str]]:
+    return csv.reader(
+        lines,
+        delimiter=form.separator,
+        quotechar=form.quote,
+        escapechar=form.escape or None,
+        doublequote=not form.escape,
+    )
 
 
 def read_texts(path: Path, form: CsvFormat) -> pa.Table:
@@ -145,16 +255,32 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
     )
-    parse = pa_csv.ParseOptions(delimiter=form.separator, quote_char=form.quote, newlines_in_values=True)
+    parse = pa_csv.ParseOptions(
+        delimiter=form.separator,
+        quote_char=form.quote,
+        double_quote=not form.escape,
+        escape_char=form.escape or False,
+        newlines_in_values=True,
+    )
     encoding = {"utf-8": "utf8", "utf-8-sig": "utf8"}.get(form.encoding, form.encoding)
     reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=1 << 23)
     try:
         with open_bytes(path) as file:
-            return pa_csv.read_csv(file, reading, parse, options)
+            return _without_nothing(pa_csv.read_csv(file, reading, parse, options))
     except pa.ArrowInvalid:  # lines of other lengths, long lines: pandas reads some of them, or says what is wrong
         frame = _read_by_pandas(path, form)
         _refuse_short_rows(path, form, len(names))
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        return _without_nothing(pa.Table.from_pandas(frame, preserve_index=False))
+
+
+def _without_nothing(texts: pa.Table) -> pa.Table:
+    """The table without columns that have neither a name nor a cell, which a separator at the end of lines makes."""
+    named = [
+        at
+        for at, name in enumerate(texts.column_names)
+        if name.strip() or texts.column(at).null_count < texts.num_rows or not texts.num_rows
+    ]
+    return texts if len(named) == texts.num_columns else texts.select(named)
 
 
 def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
@@ -163,6 +289,8 @@ def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
             path,
             sep=form.separator,
             quotechar=form.quote,
+            escapechar=form.escape or None,
+            doublequote=not form.escape,
             encoding="utf-8-sig" if form.encoding == "utf-8" else form.encoding,
             dtype="str",
             keep_default_na=False,
@@ -185,23 +313,16 @@ def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
 def _refuse_short_rows(path: Path, form: CsvFormat, n_columns: int) -> None:
     """A UsageError that names rows which a line break in a cell may have cut; pandas reads their ends as missing."""
     with open_text(path, form.encoding) as lines:
-        reader = csv.reader(lines, delimiter=form.separator, quotechar=form.quote)
+        reader: Any = _reader(lines, form)
         short = [(reader.line_num, len(row)) for row in _cells(reader) if 0 < len(row) < n_columns]
     if not short:
         return
     named = ", ".join(f"line {line} ({n_cells} cells)" for line, n_cells in short[:5])
-    whole = f"{path.name.partition('.')[0]}_whole.csv"
-    code = f"import pandas; pandas.read_csv({path.name!r}, dtype=str, keep_default_na=False"
-    code += "".join(
-        f", {name}={value!r}"
-        for name, value, usual in (("sep", form.separator, ","), ("encoding", form.encoding, "utf-8"))
-        if value != usual
-    )
     raise UsageError(
         f"{path}: its header has {n_columns} cells; rows with fewer ({len(short):,} in all): {named}"
         f"{', …' if len(short) > 5 else ''}.",
-        "Mend lines that were cut in two. If only empty cells at the ends of rows are left out, write them and name "
-        f'the new file in problem.md: `python -c "{code}).to_csv({whole!r}, index=False)"`.',
+        "Mend lines that were cut in two. If only empty cells at the ends of rows are left out, write them: "
+        f"{copy_command(path, form)}.",
     )
 
 
@@ -210,6 +331,9 @@ def _encoding(path: Path) -> str:
     first = next(pieces, b"")
     for mark, name in _MARKS:
         if first.startswith(mark):
+            return name
+    for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # every second byte of plain letters is zero
+        if len(first) > 2 and first[start::2].count(0) > len(first) // 4 and not first[1 - start :: 2].count(0):
             return name
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
@@ -230,16 +354,29 @@ def _other_encoding(sample: bytes, error: UnicodeDecodeError) -> str:
 
     best = charset_normalizer.from_bytes(sample, cp_isolation=_WESTERN).best()
     found = "cp1252" if best is None or best.encoding == "ascii" else best.encoding
-    return _usual_western(sample, found) if found in {"cp1250", "cp1254", "mac_roman"} else found
+    return _likeliest(sample, found) if found in _ALIKE else found
 
 
-def _usual_western(sample: bytes, found: str) -> str:
-    """The usual code page where it says the same, or where it alone makes letters of what are no letters else."""
-    as_found, as_usual = (sample.decode(encoding, errors="replace") for encoding in (found, "cp1252"))
-    if as_usual == as_found:
-        return "cp1252"
-    letters = [sum(character in _WESTERN_LETTERS for character in text) for text in (as_found, as_usual)]
-    return "cp1252" if found == "mac_roman" and letters[1] > letters[0] else found
+_ALIKE = ("cp1252", "cp1250", "cp1254", "mac_roman")
+
+
+def _likeliest(sample: bytes, found: str) -> str:
+    """Of code pages that differ in a few letters the one that makes words of them; cp1252 where several do."""
+    order = sorted(_ALIKE, key=lambda encoding: encoding != "cp1252")
+    broken = {encoding: _broken_words(sample.decode(encoding, errors="replace")) for encoding in order}
+    best = min(order, key=lambda encoding: broken[encoding])
+    return found if best != "cp1252" and broken[found] == broken[best] else best
+
+
+_BROKEN = re.compile(
+    r"(?<=[^\W\d_])[^\w\s!-~\u2010-\u201f«»…°·•€$£¥™®©¹²³]|[^\w\s!-~\u2010-\u201f«»…°·•€$£¥¿¡§©](?=[^\W\d_])"
+)
+_CAPITAL_INSIDE = re.compile(r"[a-zà-öø-ÿ][À-ÖØ-ÞŒŠŽŸ](?![A-Z])")
+
+
+def _broken_words(text: str) -> int:
+    """How many signs stand in words where letters should, and how many capitals follow small letters."""
+    return len(_BROKEN.findall(text)) + len(_CAPITAL_INSIDE.findall(text)) + text.count("\ufffd")
 
 
 def _bytes(path: Path) -> Iterator[bytes]:
@@ -269,8 +406,8 @@ def _cells(reader: Iterator[list[str]]) -> Iterator[list[str]]:
         yield row
 
 
-def _is_regular(sample: str, separator: str) -> bool:
-    """Whether a separator cuts every line of a sample into the same number of cells, at least two."""
+def _is_regular(sample: str, separator: str, fewest: int = 2) -> bool:
+    """Whether a separator cuts every line of a sample into the same number of cells, at least ``fewest``."""
     try:
         reader = csv.reader(sample.splitlines(keepends=True), delimiter=separator)
         rows = [len(row) for row in _cells(reader) if row]
@@ -278,7 +415,9 @@ def _is_regular(sample: str, separator: str) -> bool:
         return False
     if len(rows) > 2 and len(rows) >= SAMPLE_LINES // 2:
         rows = rows[:-1]  # the last may be cut off inside a quoted cell
-    return bool(rows) and rows[0] > 1 and max(rows) == rows[0] and sum(n == rows[0] for n in rows) > 0.9 * len(rows)
+    return (
+        bool(rows) and rows[0] >= fewest and max(rows) == rows[0] and sum(n == rows[0] for n in rows) > 0.9 * len(rows)
+    )
 
 
 def _sniffed(sample: str) -> tuple[str, str]:

@@ -189,6 +189,32 @@ class DateNumbers:
 
 
 @dataclass(frozen=True)
+class ShortDateNumbers:
+    """Dates with years of two digits as numbers such as 240229; the places are days since 1970.
+
+    Examples
+    --------
+    >>> grid = ShortDateNumbers()
+    >>> grid.values(grid.places(np.array([240229, 991231])) + 1).tolist()
+    [240301, 101]
+    """
+
+    def places(self, values: Ints) -> Ints:
+        return DateNumbers(has_day=True).places(self._long(values))
+
+    def values(self, places: Ints) -> Ints:
+        return DateNumbers(has_day=True).values(places) % 1_000_000
+
+    def holds(self, values: Ints) -> bool:
+        """Whether all values are such dates."""
+        is_short = np.all((values > 0) & (values < 1_000_000)) and len(np.unique(values // 100)) > 1
+        return bool(is_short and DateNumbers(has_day=True).holds(self._long(values)))
+
+    def _long(self, values: Ints) -> Ints:
+        return np.asarray(values + np.where(values >= 690_000, 19_000_000, 20_000_000))
+
+
+@dataclass(frozen=True)
 class MomentNumbers:
     """Moments written as numbers such as 20240229134500; the places are hours, minutes or seconds since 1970.
 
@@ -246,18 +272,26 @@ class YearDayNumbers:
 
 @dataclass(frozen=True)
 class ClockNumbers:
-    """Times written as numbers such as 1359; the places are minutes."""
+    """Times written as numbers such as 1359 or 135959; the places are minutes or seconds."""
+
+    has_seconds: bool = False
 
     def places(self, values: Ints) -> Ints:
-        return values // 100 * 60 + values % 100
+        minutes = values // 100 if self.has_seconds else values
+        whole = minutes // 100 * 60 + minutes % 100
+        return whole * 60 + values % 100 if self.has_seconds else whole
 
     def values(self, places: Ints) -> Ints:
-        return places // 60 * 100 + places % 60
+        minutes = places // 60 if self.has_seconds else places
+        whole = minutes // 60 * 100 + minutes % 60
+        return whole * 100 + places % 60 if self.has_seconds else whole
 
     def holds(self, values: Ints) -> bool:
         """Whether all values are times of a day."""
-        n_hours = len(np.unique(values // 100))
-        return bool(np.all((values >= 0) & (values <= 2400) & (values % 100 < 60)) and n_hours > 1)
+        minutes = values // 100 if self.has_seconds else values
+        n_hours = len(np.unique(minutes // 100))
+        is_time = (values >= 0) & (minutes <= 2400) & (minutes % 100 < 60)
+        return bool(np.all(is_time & (values % 100 < 60)) and n_hours > 1)
 
 
 @dataclass(frozen=True)
@@ -336,16 +370,8 @@ def whole_numbers_grid(distinct: Ints, counts: Ints) -> Chain | None:
     """The grid of whole numbers: dates, months or times written as numbers, multiples; None if they keep to none."""
     if not len(distinct):
         return None
-    if len(distinct) >= MIN_DATE_NUMBERS:
-        for dates in (DateNumbers(has_day=True), DateNumbers(has_day=False)):
-            if dates.holds(distinct):
-                places = dates.places(distinct)
-                return Chain.of((dates, *(_days(places, counts) if dates.has_day else _lattice(places))), distinct)
-        for moments in (MomentNumbers(2), MomentNumbers(4), MomentNumbers(6), YearDayNumbers()):
-            if moments.holds(distinct):
-                return Chain.of((moments, *_lattice(moments.places(distinct))), distinct)
-        if 0.6 ** len(distinct) < CHANCE and ClockNumbers().holds(distinct):
-            return Chain.of((ClockNumbers(), *_lattice(ClockNumbers().places(distinct))), distinct)
+    if len(distinct) >= MIN_DATE_NUMBERS and (dates := _dates_as_numbers(distinct, counts)) is not None:
+        return dates
     low, high = int(distinct.min()), int(distinct.max())
     lattice = tuple(_lattice(distinct)) if high - low < 2**63 else ()
     step = lattice[0].step if lattice else 1
@@ -355,6 +381,25 @@ def whole_numbers_grid(distinct: Ints, counts: Ints) -> Chain | None:
     if max(abs(low), abs(high)) > EXACT:
         return Chain.of((Lattice(step, low),), distinct)
     return Chain.of(lattice, distinct) if lattice else None
+
+
+def _dates_as_numbers(distinct: Ints, counts: Ints) -> Chain | None:
+    """The grid of dates, months, moments or times that are written as numbers."""
+    for dates in (DateNumbers(has_day=True), DateNumbers(has_day=False), ShortDateNumbers()):
+        if dates.holds(distinct):
+            places = dates.places(distinct)
+            return Chain.of((dates, *(_lattice(places) if _are_months(dates) else _days(places, counts))), distinct)
+    for moments in (MomentNumbers(2), MomentNumbers(4), MomentNumbers(6), YearDayNumbers()):
+        if moments.holds(distinct):
+            return Chain.of((moments, *_lattice(moments.places(distinct))), distinct)
+    for times in (ClockNumbers(), ClockNumbers(has_seconds=True)):
+        if 0.6 ** len(distinct) < CHANCE and times.holds(distinct):
+            return Chain.of((times, *_lattice(times.places(distinct))), distinct)
+    return None
+
+
+def _are_months(dates: DateNumbers | ShortDateNumbers) -> bool:
+    return isinstance(dates, DateNumbers) and not dates.has_day
 
 
 def _moments(distinct: Ints, counts: Ints) -> Iterator[Grid]:

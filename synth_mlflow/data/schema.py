@@ -25,7 +25,7 @@ from synth_mlflow.data.digests import canonical_json, json_digest
 from synth_mlflow.data.identifier_forms import GOODS, known_form
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.mapped import frame_of
-from synth_mlflow.data.text_forms import PLAIN, Form
+from synth_mlflow.data.text_forms import LONG_NUMBER, PLAIN, Form
 from synth_mlflow.data.value_formats import (
     ClockText,
     DurationText,
@@ -41,6 +41,7 @@ Role = Literal[
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 
+MOST_DIGITS = 38  # of a decimal of 128 bits
 MIN_ROWS = 50  # below it, values that are all different say little about what a column is
 UNIQUE_SHARE = 0.9  # of the present values
 TEXT_WORDS = 4  # mean number of words from which a nearly unique column is prose
@@ -68,6 +69,8 @@ def role_of(column: pd.Series, kind: Kind) -> Role:
     present = column.dropna()
     if is_constant(column):
         return "constant"
+    if kind == "string" and present.nunique() > FEW_GROUPS and present.str.fullmatch(LONG_NUMBER).all():
+        return "identifier"
     form = known_form(present) if kind in {"string", "integer"} else ""
     if form and not (form in GOODS and _are_few_goods(present, kind)):
         return "identifier"
@@ -77,7 +80,8 @@ def role_of(column: pd.Series, kind: Kind) -> Role:
         if _is_whole(present, kind) and present.is_unique and _is_numbering(present):
             return "identifier"
         is_large = kind == "integer" and max(present.max(), -present.min()) > EXACT
-        if is_large and present.is_unique and (present % ROUND != 0).any():
+        is_key = present.is_unique or present.nunique() > FEW_GROUPS
+        if is_large and is_key and (present % ROUND != 0).any():
             return "identifier"  # nothing is measured to so many digits
     if kind == "boolean":
         return "boolean"
@@ -174,6 +178,8 @@ def _own(values: Any, form: Form | None) -> Any:
         return pd.to_timedelta(values.round(6), unit="s").astype(form.dtype)
     if form.dtype == "date":
         return values.dt.date.astype(object)
+    if (decimals := re.match(r"decimal(?:128|256)\((\d+), (-?\d+)\)", form.dtype)) is not None:
+        return _as_decimals(values, int(decimals[1]), int(decimals[2]))
     if form.is_time:
         return values.map(_time).astype(object).astype(object if form.dtype == "time" else form.dtype)
     return values.astype(form.dtype) if form.dtype else values
@@ -183,6 +189,14 @@ def _category(values: pd.Series, form: Form) -> pd.CategoricalDtype:
     """Its categories, and those that only these values have."""
     new = [value for value in values.dropna().unique() if value not in form.categories]
     return pd.CategoricalDtype([*form.categories, *new], ordered=form.ordered)
+
+
+def _as_decimals(values: pd.Series, precision: int, scale: int) -> pd.Series:
+    """Numbers as decimals of a fixed number of digits, by way of the widest type of them."""
+    make = pa.decimal128 if precision <= MOST_DIGITS else pa.decimal256
+    numbers = pa.array(values.astype("Int64") if scale <= 0 else values, from_pandas=True)
+    wide = numbers.cast(pa.decimal128(MOST_DIGITS, max(scale, 0)))
+    return pd.Series(pd.arrays.ArrowExtensionArray(wide.cast(make(precision, scale))), values.index, name=values.name)
 
 
 def _time(seconds: float) -> object:
@@ -313,8 +327,8 @@ def values_role(role: Role, form: Form) -> Role:
         return "conversation"
     if role not in {"number", "identifier"}:
         return role
-    if isinstance(form.format, NumberText) and (form.format.prefix or form.format.suffix):
-        return "number"  # money and units are no names of rows, be they all different
+    if isinstance(form.format, NumberText) and (form.format.prefix or form.format.suffix or form.format.pad):
+        return "number"  # money, units and times are no names of rows, be they all different
     if isinstance(form.format, ClockText) or form.is_time:
         return "time of day"
     return "duration" if isinstance(form.format, DurationText) or form.is_duration else role
@@ -353,6 +367,8 @@ class ColumnRule:
     zone: str | None = None
     missing: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    first_year: int = 0
+    """The first of the hundred years that years of two digits stand for."""
 
 
 @dataclass(frozen=True)

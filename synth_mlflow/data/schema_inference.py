@@ -22,7 +22,14 @@ import pyarrow as pa
 from synth_mlflow.data.column_inference import Inferred, own_column, text_column
 from synth_mlflow.data.columns import Kind, check_names, n_distinct, normalise
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.grids import DateNumbers, MomentNumbers, YearDayNumbers, whole_numbers_grid
+from synth_mlflow.data.grids import (
+    ClockNumbers,
+    DateNumbers,
+    MomentNumbers,
+    ShortDateNumbers,
+    YearDayNumbers,
+    whole_numbers_grid,
+)
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.mapped import frame_of, is_large, mapped, taken
@@ -42,7 +49,7 @@ from synth_mlflow.data.schema import (
 )
 from synth_mlflow.data.text_forms import Form
 from synth_mlflow.data.text_inference import Question, quoted
-from synth_mlflow.data.value_formats import DAY_SECONDS, ClockText, DurationText
+from synth_mlflow.data.value_formats import DAY_SECONDS, ClockText, DurationText, NumberText
 from synth_mlflow.errors import StatementError, UsageError, closest
 
 Floats = npt.NDArray[np.float64]
@@ -344,7 +351,7 @@ def detail_of(values: pd.Series, kind: Kind, role: Role, form: Form) -> str:
     elif kind == "string":
         parts += _texts(present, role)
     elif kind == "datetime":
-        parts += _moments(present)
+        parts += [*_moments(present), *_far_dates(present, form)]
     elif role == "identifier" and (name := known_form(present)):
         parts += [name, *_numbers(present, kind, form)]
     elif kind in {"integer", "number"}:
@@ -376,13 +383,34 @@ def _moments(present: pd.Series) -> list[str]:
     if (days == present).all():
         found.append("days")
     if (present.dt.day == 1).all():
-        found = ["starts of months"]
+        found = ["starts of quarters" if (present.dt.month % 3 == 1).all() else "starts of months"]
     elif present.dt.is_month_end.all():
         found = ["ends of months"]
     elif (present.dt.day_of_week < 5).all():
         found.append("weekdays only")
     first, last = present.min().year, present.max().year
     return [*found, f"{first}" if first == last else f"{first} to {last}"]
+
+
+_NO_DATES = frozenset(
+    {"0001-01-01", "1753-01-01", "1800-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1901-01-01", "1970-01-01",
+     "2099-12-31", "2100-01-01", "2999-12-31", "3000-01-01", "4712-12-31", "9999-12-31", "9999-01-01"}
+)  # fmt: skip
+"""Days that databases and spreadsheets write for no day."""
+
+
+def _far_dates(present: pd.Series, form: Form) -> list[str]:
+    """A word on such a day, in three rows or more and further from all others than these are from each other."""
+    found = []
+    for day in (present.min(), present.max()):
+        is_it = present == day
+        others = present[~is_it]
+        if str(day)[:10] not in _NO_DATES or is_it.sum() < FEW_NINES or others.empty:
+            continue
+        if min(abs(others.min() - day), abs(others.max() - day)) > others.max() - others.min():
+            written = str(day.date()) if form.format is None else form.format.write(pd.Series([day])).iloc[0]
+            found.append(f"{written} in {is_it.sum():,} rows: if it means missing, say `missing: [{quoted(written)}]`")
+    return found
 
 
 def _outward(present: pd.Series, unit_of: Callable[[float], float]) -> tuple[float, float]:
@@ -420,6 +448,8 @@ def _numbers(present: pd.Series, kind: Kind, form: Form) -> list[str]:
         last = DAY_SECONDS - 1 if isinstance(written, ClockText) else math.inf
         return [" to ".join(written.write(pd.Series([low, min(high, last)])))]
     span = " to ".join(map(_in_words, _outward(present, _digit)))
+    if isinstance(written, NumberText) and written.pad:
+        return _dates_as_numbers(present) or [span]
     if form.format is not None:
         return [span]
     if kind == "integer":
@@ -450,6 +480,10 @@ def _dates_as_numbers(present: pd.Series) -> list[str]:
     distinct, counts = np.unique(present.to_numpy(dtype="int64"), return_counts=True)
     grid = whole_numbers_grid(distinct, counts)
     dates = grid.grids[0] if grid is not None else None
+    if isinstance(dates, ClockNumbers):
+        return [f"times like {'135945' if dates.has_seconds else '1359'}"]
+    if isinstance(dates, ShortDateNumbers):
+        return ["dates like 240229"]
     if not isinstance(dates, DateNumbers | MomentNumbers | YearDayNumbers):
         return []
     like = {MomentNumbers(2): "hours like 2024022913", MomentNumbers(4): "moments like 202402291345",

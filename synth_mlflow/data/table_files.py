@@ -14,12 +14,10 @@ from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 import pyarrow.feather as pa_feather
 import pyarrow.parquet as pq
 
-from synth_mlflow.data.columns import EXACT
 from synth_mlflow.data.json_lines import OPENERS, json_lines
 from synth_mlflow.data.mapped import frame_of, is_large
 from synth_mlflow.errors import UsageError
@@ -108,7 +106,7 @@ def _is_hidden(path: Path, base: Path) -> bool:
 
 
 def read_typed(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """A typed table as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
+    """A typed table as pandas reads it, but with exact whole numbers beside missing values, and decimals by type."""
     if path.is_file() and path.name.lower().endswith(PARQUET) and columns is None:
         return read_parquet(path)
     parts = [exact_pandas(piece, ignore_metadata=True) for piece in typed_pieces(path, columns)]
@@ -187,7 +185,7 @@ def _whole(path: Path) -> pa.Table:
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """A Parquet file as pandas reads it, but for whole numbers beyond 2^53 beside missing values, which stay exact."""
+    """A Parquet file as pandas reads it, but with exact whole numbers beside missing values, and decimals by type."""
     if columns is None and is_large(*parquet_shape(path)):
         return frame_of(((name, read_column(path, name)) for name in typed_columns(path)), len(typed_columns(path)))
     frame = pd.read_parquet(path, columns=None if columns is None else list(columns))
@@ -197,25 +195,33 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
 
 
 def keep_exact(frame: pd.DataFrame, schema: pa.Schema, column: Callable[[str], pa.ChunkedArray]) -> pd.DataFrame:
-    """The frame, with whole numbers beyond 2^53 that pandas has read as floats, beside missing values, put in exact.
+    """The frame, with whole numbers that pandas has read as floats, beside missing values, and decimals, put in exact.
 
     ``schema`` has the types of the file, and ``column`` gives its values by the name of a column.
     """
-    for name in frame.columns[frame.dtypes == "float64"]:
-        if str(name) in schema.names and pa.types.is_integer(schema.field(str(name)).type):
-            exact = column(str(name))
-            limits = pc.min_max(exact).as_py()
-            if max(limits["max"] or 0, -(limits["min"] or 0)) > EXACT:
-                whole = exact.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
-                frame[name] = pd.Series(whole.array, index=frame.index, name=name)
+    for name in [each for each in frame.columns if str(each) in schema.names]:
+        kind = schema.field(str(name)).type
+        if (frame[name].dtype == "float64" and pa.types.is_integer(kind)) or pa.types.is_decimal(kind):
+            frame[name] = _exact(column(str(name))).set_axis(frame.index).rename(name)
     return frame
+
+
+def _exact(column: pa.ChunkedArray) -> pd.Series:
+    """Whole numbers that may be missing, and decimals, in a type of pandas that has each."""
+    if pa.types.is_decimal(column.type):
+        return pd.Series(column.to_pandas(types_mapper=pd.ArrowDtype))
+    return pd.Series(column.to_pandas(types_mapper=_NULLABLE.get))
+
+
+_NULLABLE = {
+    pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(), pa.uint16(): pd.UInt16Dtype(), pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+}  # fmt: skip
 
 
 def exact_pandas(table: pa.Table, *, ignore_metadata: bool = False) -> pd.DataFrame:
     """An Arrow table in pandas, whole numbers beside missing values exact."""
     table.validate(full=True)  # texts of a damaged file may be no UTF-8
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=ignore_metadata)
-    for name in table.column_names:
-        if pa.types.is_integer(table.field(name).type) and name in frame and frame[name].dtype == "float64":
-            frame[name] = table.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype()).set_axis(frame.index)
-    return frame
+    return keep_exact(frame, table.schema, table.column)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, normalise
 from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, without_gaps
-from synth_mlflow.data.csv_format import CsvFormat, csv_format, read_texts
+from synth_mlflow.data.csv_format import CsvFormat, copy_command, csv_format, read_texts
 from synth_mlflow.data.json_lines import line_style, open_bytes
 from synth_mlflow.data.mapped import frame_of, is_large, let_go, mapped
 from synth_mlflow.data.schema import TableSchema, Wishes
@@ -79,7 +79,7 @@ def _raw_table(path: Path, separator: str | None, encoding: str | None) -> RawTa
         else:
             form = csv_format(path, separator=separator, encoding=encoding)
             texts = read_texts(path, form)
-            _refuse_nameless(path, texts.column_names)
+            _refuse_nameless(path, form, texts.column_names)
             raw = RawTable(dict(zip(texts.column_names, texts.columns, strict=True)), form)
     if not raw.columns or len(next(iter(raw.columns.values()))) == 0:
         raise _no_rows(path)
@@ -275,12 +275,17 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _refuse_nameless(path: Path, header: list[str]) -> None:
-    if any(not name.strip() for name in header):
+def _refuse_nameless(path: Path, form: CsvFormat, header: list[str]) -> None:
+    if all(name.strip() for name in header):
+        return
+    at = [bool(name.strip()) for name in header].index(False)
+    found = f"{path}: column {at + 1} has no name in the header"
+    if at == 0:
         raise UsageError(
-            f"{path}: column {[bool(name.strip()) for name in header].index(False) + 1} has no name in the header.",
-            "Name it, or leave it out; pandas writes such a column unless told `to_csv(…, index=False)`.",
+            f"{found}; pandas and R write their row numbers so.",
+            f"Name it, or leave it out: {copy_command(path, form, 'index_col=0')}.",
         )
+    raise UsageError(f"{found}.", f"Name it in the header, or as pandas does: {copy_command(path, form)}.")
 
 
 BYTES_PER_CELL = 8  # of a number; a text takes more

@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth_mlflow.data.text_forms import MISSING_WORDS
-from synth_mlflow.data.value_formats import ClockText, DurationText, ValueFormat, marked_days_style, unit_style
+from synth_mlflow.data.identifier_forms import known_form
+from synth_mlflow.data.text_forms import LONG_NUMBER, MISSING_WORDS, PLAIN_NUMBER
+from synth_mlflow.data.value_formats import (
+    ClockText,
+    DateText,
+    DurationText,
+    NumberText,
+    ValueFormat,
+    marked_days_style,
+    unit_style,
+)
 from synth_mlflow.data.value_inference import date_formats, halves_of, nearly_formats, number_format
 
 FEW_VALUES = 10
 """Texts of so few forms that repeat are categories, whatever they say."""
 SAMPLE = 1_000
+MANY_PAIRS = 50
+"""Distinct texts of two numbers; fewer are categories, such as sizes of screens."""
+FAR_YEAR, LAST_CENTURY = 2035, 1999
+"""Years of two digits from the first on are asked about, alone or beside years up to the second."""
 MANY_VALUES = 20
 """More distinct values than this, beside a few words, make a column of values with stray words."""
 NEARLY = 0.9  # of the cells, beside which a few others are asked about
@@ -34,7 +48,13 @@ SAY_MISSING = frozenset(
      "#div/0!", "#value!", "#ref!", "(blank)", "(null)"}
 )  # fmt: skip
 """Words that a person writes for a missing number, in lower case; only a person can say that they do here."""
-NUMBER = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
+_HOUR = r"(?:[01]?\d|2[0-3])"
+_PAIR = r"([1-9]\d{0,5}|0)\s?([/x×:])\s?([1-9]\d{0,5}|0)"
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
+MOST_DIGITS = 18  # of every whole number of so many, 64 bits hold it
+NUMBER = rf"\s*\+?{PLAIN_NUMBER}\s*"
+CODE_LIKE = r"\s*[+-]?[0-9]{2,}[eE][0-9]+\s*"
+"""Whole numbers before a bare exponent, as in ``12e5``: no program writes numbers so, and codes of hexadecimals do."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +103,7 @@ TEXT = Finding()
 
 
 def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) -> Finding:
-    """What the texts of a column are.
+    """What the texts of a column are: values, or texts, and then whether words for missing stand among names of a form.
 
     Parameters
     ----------
@@ -94,10 +114,17 @@ def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) ->
     wanted : bool
         Whether values are needed, so that few distinct ones are no categories.
     """
+    found = _find_values(levels, plain_numbers=plain_numbers, wanted=wanted)
+    return _stray_in_names(levels) if found == TEXT else found
+
+
+def _find_values(levels: Levels, *, plain_numbers: bool, wanted: bool) -> Finding:
     if plain_numbers:
         found = _plain_numbers(levels)
         if found is not None:
             return found
+    if (asked := _other_digits(levels)) is not None:
+        return asked
     few = len(levels.texts) <= FEW_VALUES and levels.n_cells >= 5 * len(levels.texts)
     if few and not wanted:
         return TEXT
@@ -116,6 +143,40 @@ def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) ->
     return _stray(levels, values, words, found.format) if len(values.texts) > MANY_VALUES else TEXT
 
 
+def _stray_in_names(levels: Levels) -> Finding:
+    """A question where all texts but a few words for missing have a public form, such as e-mail; else a text."""
+    lower = levels.texts.str.strip().str.lower()
+    says_missing = lower.isin(SAY_MISSING) | levels.texts.isin(MISSING_WORDS) | ~levels.texts.str.contains(r"\w")
+    is_word = says_missing.to_numpy(dtype=bool)
+    words, names = levels.where(is_word), levels.where(~is_word)
+    if not 0 < len(words.texts) <= FEW_VALUES or len(names.texts) <= MANY_VALUES:
+        return TEXT
+    form = known_form(names.texts) or ("number" if names.texts.str.fullmatch(LONG_NUMBER).all() else "")
+    if not form:
+        return TEXT
+    shown = ", ".join(f"{text!r} ({count:,})" for text, count in zip(words.texts, words.counts, strict=True))
+    told = ", ".join(quoted(text) for text in words.texts)
+    found = f"{names.n_cells:,} of {levels.n_cells:,} cells hold each a name of the form {form}, the others are {shown}"
+    return Finding(question=Question(levels.name, found, (f"missing: [{told}]", "role: category")))
+
+
+def _other_digits(levels: Levels) -> Finding | None:
+    """A question where most texts are numbers or dates in digits of another script, as in Arabic."""
+    foreign = levels.texts[~levels.texts.str.isascii()].head(SAMPLE)
+    if not any(_OTHER_DIGIT.search(text) for text in foreign):
+        return None
+    plain = levels.texts.map(lambda text: unicodedata.normalize("NFKC", text))
+    plain = plain.map(lambda text: "".join(str(unicodedata.digit(sign, sign)) for sign in text))
+    is_number = plain.str.fullmatch(r"[0-9.,/:+\s-]+").to_numpy(dtype=bool) & (plain != levels.texts).to_numpy(
+        dtype=bool
+    )
+    if 2 * levels.counts[is_number].sum() < levels.n_cells:
+        return None
+    shown = ", ".join(map(repr, levels.texts[is_number].head(3)))
+    found = f"values in other digits than 0 to 9, such as {shown}; write 0 to 9 in the file, or keep them as texts"
+    return Finding(question=Question(levels.name, found, ("role: category",)))
+
+
 def formats_of(levels: Levels) -> Finding | None:
     """The format that every text has; a question where two fit; None where none does."""
     sample = levels.texts.head(SAMPLE)
@@ -123,7 +184,7 @@ def formats_of(levels: Levels) -> Finding | None:
     if len(dates) > 1:
         return Finding(dates[0], question=_two_dates(levels, dates))
     if dates:
-        return Finding(dates[0])
+        return Finding(dates[0], question=_which_century(levels, dates[0]))
     number, unclear = number_format(sample)
     for time in _times(sample):
         if _reads(time, levels.texts):
@@ -141,7 +202,7 @@ def _reads(format_: ValueFormat, texts: pd.Series) -> bool:
 
 def _times(sample: pd.Series) -> list[ValueFormat]:
     first = str(sample.iloc[0]).strip()
-    found: list[ValueFormat] = []
+    found: list[ValueFormat] = list(_bare_clocks(sample))
     lengths = sample.str.extract(r":\d\d\.(\d+)|\.(\d+)S", expand=True).bfill(axis=1)[0].str.len()
     digits = int(lengths.max()) if lengths.notna().any() else 0
     clock = re.fullmatch(r"-?(\d+):\d\d(:\d\d)?(\.\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?(.*)", first)
@@ -156,6 +217,8 @@ def _times(sample: pd.Series) -> list[ValueFormat]:
         if not half and not tail:
             found += [DurationText("clock", bool(seconds), digits, padded)] if seconds or not fraction else []
             found += [DurationText("lap", fraction=digits, padded=padded)] if not seconds and digits else []
+    if sample.str.match(r"-?\d+ days?, \d").any():
+        found += [DurationText("python", fraction=digits)]
     if re.match(r"-?P", first):
         found += [_iso_duration(sample, digits)]
     if re.match(r"-?\d+ days?", first):
@@ -168,7 +231,24 @@ def _times(sample: pd.Series) -> list[ValueFormat]:
     found += [] if by_units is None else [by_units]
     if re.fullmatch(r"\d{1,2}[hH]\d{2}", first):
         found += [ClockText(f"%H{first.strip('0123456789')}%M", padded=not bool(sample.str.match(r"\d[hH]").any()))]
+    if re.fullmatch(r"\d{1,3}[hH]\d{2}", first):
+        is_padded = not bool(sample.str.match(r"\d[hH]").any())
+        found += [DurationText("clock", False, padded=is_padded, between=first.strip("0123456789"))]
     return found
+
+
+def _bare_clocks(sample: pd.Series) -> Iterator[ValueFormat]:
+    """Times of day without a colon: ``08.15 Uhr``, and as numbers ``0815`` and ``081500``.
+
+    Digits alone are codes as often: they are times only where so many different codes would hardly all be times, and
+    hours below ten have their zero. A reader of CSV makes numbers of them, so they are numbers here too.
+    """
+    if sample.str.fullmatch(rf"{_HOUR}\.[0-5]\d Uhr").all():
+        yield ClockText("%H.%M Uhr", padded=not sample.str.match(r"\d\.").any())
+    for n_digits, shape in ((4, rf"{_HOUR}[0-5]\d"), (6, rf"{_HOUR}[0-5]\d[0-5]\d")):
+        has_zero = sample.str.startswith("0").any()
+        if len(sample) > MANY_VALUES and has_zero and sample.str.fullmatch(rf"(?=\d{{{n_digits}}}$){shape}").all():
+            yield NumberText(decimals=0, pad=n_digits)
 
 
 def _iso_duration(sample: pd.Series, digits: int) -> DurationText:
@@ -181,7 +261,12 @@ def _iso_duration(sample: pd.Series, digits: int) -> DurationText:
     top = next((unit for unit, shape in beyond.items() if sample.str.contains(shape).any()), "")
     larger = {"H": "D", "M": "[DH]", "S": "[DHM]", "": "^$"}[top]
     top = "" if sample.str.contains(larger).any() else top
-    return DurationText("iso", fraction=digits, padded=top == "H", top="" if top == "H" else top)
+    clock = sample.str.partition("T")[2]
+    always = {"D": sample.str.contains("D"), "H": clock.str.contains("H"), "M": clock.str.contains("M"),
+              "S": clock.str.contains("S")}  # fmt: skip
+    zeros = sample.str.contains(r"(?<![\d.])0(?:\.0+)?[DHMS]", regex=True).any() and not top
+    units = tuple(unit for unit, there in always.items() if zeros and there.all())
+    return DurationText("iso", fraction=digits, padded=top == "H", top="" if top == "H" else top, units=units)
 
 
 def _plain_numbers(levels: Levels) -> Finding | None:
@@ -190,6 +275,10 @@ def _plain_numbers(levels: Levels) -> Finding | None:
     if not is_number.any():
         return None
     numbers, words = levels.where(is_number), levels.where(~is_number)
+    if numbers.texts.str.fullmatch(CODE_LIKE).any():
+        return None
+    if numbers.texts.str.fullmatch(LONG_NUMBER).all() and numbers.texts.str.len().max() > MOST_DIGITS:
+        return None
     if numbers.texts.str.match(r"\s*[+-]?0\d").any() or _are_telephones(numbers.texts):
         return None  # numbers are not written with a zero in front: these are codes
     stray = [text for text in words.texts if text not in MISSING_WORDS]
@@ -241,6 +330,21 @@ def _two_dates(levels: Levels, formats: Sequence[ValueFormat]) -> Question:
     return Question(levels.name, f"dates such as {shown} can be read as {both}", lines)
 
 
+def _which_century(levels: Levels, format_: ValueFormat) -> Question | None:
+    """A question where years of two digits may be of this century and of the last one."""
+    if not isinstance(format_, DateText) or "%y" not in format_.format or format_.first_year:
+        return None
+    values = format_.parse(levels.texts)
+    years = values.dt.year
+    if years.max() < FAR_YEAR or (years.min() < FAR_YEAR and years.min() > LAST_CENTURY):
+        return None
+    at = int(years.to_numpy().argmax())
+    first = 1900 + int(years[years >= FAR_YEAR].min()) % 100
+    found = f"{levels.texts.iloc[at]!r} can be read as of {years.iloc[at]} and as of {years.iloc[at] - 100}"
+    line = f'format: "{format_.format}"'
+    return Question(levels.name, found, (f"{line}, first_year: {first}", f"{line}, first_year: 1969"))
+
+
 def _unclear(levels: Levels, format_: ValueFormat, other: ValueFormat) -> Question:
     shown = ", ".join(map(repr, levels.texts.head(3)))
     values = [f"{each.parse(levels.texts.head(1)).iloc[0]:,g}" for each in (format_, other)]
@@ -269,6 +373,9 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
         shown = ", ".join(f"{unit!r} ({count:,})" for unit, count in parts.value_counts().items())
         found = f"numbers with different units: {shown}; convert them to one unit in the file, or keep them as texts"
         return Finding(question=Question(levels.name, found, ("role: category",)))
+    pair = _pair(levels)
+    if pair is not None:
+        return pair
     around = levels.texts.str.split(r"(?<!\d)[+-]?\d{1,30}\.\d+", regex=True).map(tuple)
     inner = around.iloc[0][1:-1]
     are_numbers = inner and all(re.search(r"[\s,;xX|/]", mark) for mark in inner)
@@ -276,6 +383,22 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
         found = f"several numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
         return Finding(question=Question(levels.name, found, ("role: ignored", "role: category")))
     return None
+
+
+def _pair(levels: Levels) -> Finding | None:
+    """A question where each text holds two whole numbers that vary by themselves, as ``129/81`` or ``640x480``.
+
+    Numbers of files and years, such as ``117/24``, have a first part of their own in each row.
+    """
+    if not levels.texts.head(MANY_PAIRS).str.fullmatch(_PAIR).all():
+        return None
+    parts = levels.texts.str.extract(f"^{_PAIR}$")
+    if parts[1].isna().any() or parts[1].nunique() > 1 or len(parts) <= MANY_PAIRS:
+        return None
+    if any(2 * parts[side].nunique() > len(parts) or parts[side].nunique() <= FEW_VALUES for side in (0, 2)):
+        return None
+    found = f"two numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
+    return Finding(question=Question(levels.name, found, ("role: ignored", "role: category")))
 
 
 def _mixed_dates(levels: Levels) -> Finding:

@@ -25,7 +25,7 @@ import pandas as pd
 from .json_text import JsonText
 
 DAY_SECONDS = 86_400
-DurationStyle = Literal["clock", "days", "iso", "units", "lap"]
+DurationStyle = Literal["clock", "days", "iso", "units", "lap", "python"]
 UNIT_SECONDS = {
     "w": 604_800, "wk": 604_800, "wks": 604_800, "week": 604_800, "weeks": 604_800,
     "d": DAY_SECONDS, "day": DAY_SECONDS, "days": DAY_SECONDS, "tag": DAY_SECONDS, "tage": DAY_SECONDS,
@@ -44,6 +44,7 @@ _CLOCK = re.compile(r"(-?)(\d{1,12}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
 _ISO_DURATION = re.compile(r"(-?)P(?:(\d{1,9})D)?(?:T(?:(\d{1,12})H)?(?:(\d{1,12})M)?(?:(\d{1,15}(?:\.\d+)?)S)?)?")
 _LAP = re.compile(r"(-?)(\d{1,12}):([0-5]\d(?:\.\d+)?)")
 _DAYS = re.compile(r"(-?\d{1,5}) days?(?:,? \+?(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?))?")
+_PYTHON = re.compile(r"(?:(-?\d{1,9}) days?, )?(\d{1,2}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 _DAY_MARKS = re.compile(r"(-?)(?:(\d{1,5})(d |\.|-))?(\d{1,12}):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 
 
@@ -65,13 +66,14 @@ class DurationText:
     top: str = ""
     """Of the style ``iso``: the largest unit that is written, ``M`` or ``S``, where it is neither days nor hours."""
     units: tuple[str, ...] = ()
-    """Of the style ``units``: how each unit is written, the longest first."""
+    """Of the style ``units``: how each unit is written, the longest first; of ``iso``: those written when zero."""
     singular: tuple[str, ...] = ()
     """The same of one of them; of the style ``days``: the word for one day."""
     gap: str = ""
     """Between a number and its unit."""
     between: str = ""
-    """Between a unit and the next number; of the style ``days``: between days and clock, where it is not ``days``."""
+    """Between a unit and the next number; of the style ``days``: between days and clock, where it is not ``days``; of
+    ``clock``: between hours and minutes, where it is no colon."""
     zeros: bool = False
     """Whether units of zero are written."""
     inner: int = 0
@@ -88,14 +90,17 @@ class DurationText:
         if self.style == "units":
             return f"like {self.write(pd.Series([sum(map(_seconds, self.units))])).iloc[0]}"
         days = f"N{self.between or ' days '}HH:MM:SS" if self.with_seconds else "N days"
-        return {"clock": "hours:minutes:seconds" if self.with_seconds else "hours:minutes", "days": days,
-                "iso": "ISO 8601 duration", "lap": "minutes:seconds"}[self.style]  # fmt: skip
+        clock = "hours:minutes:seconds" if self.with_seconds else "hours:minutes"
+        clock = f"like {self.write(pd.Series([3900])).iloc[0]}" if self.between else clock
+        return {"clock": clock, "days": days, "iso": "ISO 8601 duration", "lap": "minutes:seconds",
+                "python": "N days, HH:MM:SS"}[self.style]  # fmt: skip
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """Seconds."""
         days = _days if not self.between else partial(_marked_days, self.between)
+        clock = _clock if not self.between else partial(_marked_clock, self.between)
         read: Mapping[str, Callable[[str], float]] = {
-            "clock": _clock, "days": days, "iso": _iso, "units": _units, "lap": _lap,
+            "clock": clock, "days": days, "iso": _iso, "units": _units, "lap": _lap, "python": _python,
         }  # fmt: skip
         return pd.Series([read[self.style](str(text)) for text in texts], index=texts.index, dtype="float64")
 
@@ -122,6 +127,8 @@ class DurationText:
     def _one(self, value: float) -> str:
         if self.style == "units":
             return self._in_units(value)
+        if self.style == "python":
+            return self._as_python(value)
         if self.style == "days" and not self.with_seconds:
             days = round(value / DAY_SECONDS)
             return f"{days} {self.singular[0] if self.singular and abs(days) == 1 else 'days'}"
@@ -134,7 +141,7 @@ class DurationText:
         if self.style == "lap":
             return f"{sign}{60 * hours + minutes:0{2 if self.padded else 1}d}:{second}"
         if self.style == "clock":
-            start = f"{sign}{hours:0{2 if self.padded else 1}d}:{minutes:02d}"
+            start = f"{sign}{hours:0{2 if self.padded else 1}d}{self.between or ':'}{minutes:02d}"
             return f"{start}:{second}" if self.with_seconds else start
         days, hours = (0, hours) if self.style == "iso" and self.padded else divmod(hours, 24)
         if self.style == "days" and self.between:
@@ -146,9 +153,17 @@ class DurationText:
             minutes, days, hours = int(size // 60), 0, 0
         if self.top == "S":
             seconds, minutes = size, 0
-        clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M")) if n)
-        clock += f"{seconds:.{self.fraction}f}S" if seconds or not (days or clock) else ""
-        return f"{sign}P{f'{days}D' if days else ''}{'T' + clock if clock else ''}"
+        clock = "".join(f"{n}{unit}" for n, unit in ((hours, "H"), (minutes, "M")) if n or unit in self.units)
+        clock += f"{seconds:.{self.fraction}f}S" if seconds or "S" in self.units or not (days or clock) else ""
+        return f"{sign}P{f'{days}D' if days or 'D' in self.units else ''}{'T' + clock if clock else ''}"
+
+    def _as_python(self, value: float) -> str:
+        """As ``str`` of a ``datetime.timedelta``."""
+        days, rest = divmod(round(value, self.fraction), DAY_SECONDS)
+        minutes, seconds = divmod(rest, 60)
+        hours, minutes = divmod(int(minutes), 60)
+        head = f"{days:.0f} day{'' if abs(days) == 1 else 's'}, " if days else ""
+        return f"{head}{hours}:{minutes:02d}:{seconds:0{3 + self.fraction if self.fraction else 2}.{self.fraction}f}"
 
 
 def _clock(text: str) -> float:
@@ -157,6 +172,20 @@ def _clock(text: str) -> float:
         return np.nan
     sign, hours, minutes, seconds = found.groups(default="0")
     return (-1.0 if sign == "-" else 1.0) * (int(hours) * 3600 + int(minutes) * 60 + float(seconds)) + 0.0
+
+
+def _marked_clock(mark: str, text: str) -> float:
+    """Seconds of ``31h05``; a colon in its place is no such text."""
+    return _clock(text.lower().replace(mark.lower(), ":", 1)) if ":" not in text else np.nan
+
+
+def _python(text: str) -> float:
+    """Seconds of ``1 day, 9:37:00``; days may be left out."""
+    found = _PYTHON.fullmatch(text)
+    if found is None:
+        return np.nan
+    days, hours, minutes, seconds = found.groups(default="0")
+    return float(int(days) * DAY_SECONDS + int(hours) * 3600 + int(minutes) * 60 + float(seconds))
 
 
 def _lap(text: str) -> float:
@@ -257,18 +286,31 @@ def unit_style(sample: pd.Series) -> DurationText | None:
     )
 
 
-_FRACTION, _COLON, _BARE, _MONTH, _NTH, _HALF = (
-    "\1",
-    "\2",
-    "\3",
-    "\4",
-    "\5",
-    "\6",
-)  # for what strftime does not write itself
+_FRACTION, _COLON, _BARE, _MONTH, _NTH, _HALF, _WEEKDAY = map(chr, range(1, 8))  # what strftime does not write itself
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ENDINGS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LATER = frozenset(
-    {"lakhs", "months", "ordinal", "units", "singular", "gap", "between", "zeros", "halves", "top", "inner", "dash"}
+    {
+        "lakhs",
+        "months",
+        "ordinal",
+        "units",
+        "singular",
+        "gap",
+        "between",
+        "zeros",
+        "halves",
+        "top",
+        "inner",
+        "dash",
+        "plus",
+        "pad",
+        "days",
+        "bare",
+        "first_year",
+        "mixed",
+    }
 )  # formats before had none
 
 
@@ -317,6 +359,10 @@ class NumberText:
     """Whether the digits before the last three stand in groups of two, as in India: ``12,34,567``."""
     dash: str = ""
     """The sign of negative numbers, where it is not the hyphen."""
+    plus: bool = False
+    """Whether numbers above zero have a plus."""
+    pad: int = 0
+    """The least number of digits, of times such as ``0815``."""
 
     @property
     def kind(self) -> Literal["integer", "number"]:
@@ -329,7 +375,7 @@ class NumberText:
         example = (
             1234.0 if self.decimals == 0 else 1234.56 if self.decimals is None else round(1234.5678, self.decimals)
         )
-        return f"like {self._one(example)}"
+        return f"like {self._one(815 if self.pad else example)}"
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """The numbers that texts of exactly this form say."""
@@ -371,12 +417,19 @@ class NumberText:
             whole, _, rest = text.partition(".")
             text = f"{int(whole):,}" + (f".{rest}" if rest else "")
         else:
-            text = f"{size:,.{self.decimals}f}"
+            text = f"{size:,.{self.decimals}f}" if not self.pad else f"{size:0{self.pad}.0f}"
         if self.lakhs:
             text = _in_lakhs(text)
         text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.thousands)
-        if value >= 0 or not re.search(r"[1-9]", text):
+        is_zero = not re.search(r"[1-9]", text)
+        if is_zero or (value >= 0 and not self.plus):
             return f"{self.prefix}{text}{self.suffix}"
+        if value > 0:
+            return (
+                f"{self.prefix}+{text}{self.suffix}"
+                if self.negative == "inner"
+                else f"+{self.prefix}{text}{self.suffix}"
+            )
         dash = self.dash or "-"
         return {
             "brackets": f"({self.prefix}{text}{self.suffix})",
@@ -415,6 +468,14 @@ class DateText:
     """Whether days are written as ``1st``, ``2nd``."""
     halves: tuple[str, ...] = ()
     """How the halves of a day are written, such as ``a.m.`` and ``p.m.``; empty for ``AM`` and ``PM``."""
+    days: tuple[str, ...] = ()
+    """The names of the weekdays in the language of the texts, Monday first; empty for the English ones."""
+    bare: tuple[str, ...] = ()
+    """The codes that are written without a zero before them, where others have one."""
+    first_year: int = 0
+    """The first of the hundred years that years of two digits stand for; 0 for 1969."""
+    mixed: bool = False
+    """Whether the texts have offsets of no single zone."""
 
     @property
     def kind(self) -> Literal["datetime"]:
@@ -425,47 +486,55 @@ class DateText:
     def words(self) -> str:
         """The format, with its zone."""
         language = f" ({self.months[0]} to {self.months[-1]})" if self.months else ""
-        return f"{self.format} {self.zone}".strip() + language
+        offsets = " (offsets of several zones: the moments are kept, and written in UTC)" if self.mixed else ""
+        return f"{self.format} {self.zone}".strip() + language + offsets
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """The moments in UTC."""
         format_, texts = self.format.replace("%:z", "%z"), _plain_halves(texts, self.halves)
         if self.ordinal:
             texts = texts.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True)
+        if self.days:
+            format_, texts = format_.replace("%A", "%a"), in_english(texts, self.days, WEEKDAYS)
         if self.months:
-            format_, texts = format_.replace("%B", "%b"), self.in_english(texts)
+            format_, texts = format_.replace("%B", "%b"), in_english(texts, self.months, MONTHS)
         if _DIGITS_ALONE.fullmatch(format_):  # a reader that took them for numbers has left zeros in front out
             texts = texts.str.zfill(2 * format_.count("%") + 2 * format_.count("%Y") + format_.count("%j"))
+        if "%q" in format_:
+            return _quarters(texts, format_)
+        if "%Z" in format_:
+            return _with_zone_names(texts, format_, self.zone)
+        if "%V" in format_ and "%u" not in format_:  # a week is its Monday
+            format_, texts = f"{format_} %u", texts + " 1"
         found = pd.to_datetime(texts, format=format_, errors="coerce", utc=True)
+        if self.first_year:
+            found = _in_century(found, self.first_year)
         return found.dt.tz_localize(None).astype("datetime64[us]")
-
-    def in_english(self, texts: pd.Series) -> pd.Series:
-        """The texts with English names of months."""
-        english = dict(zip((name.lower() for name in self.months), MONTHS, strict=True))
-        names = "|".join(re.escape(name) for name in sorted(self.months, key=len, reverse=True))
-        changed: pd.Series = texts.str.replace(
-            rf"(?<![^\W\d_])(?:{names})(?![^\W\d_])",
-            lambda found: english[found[0].lower()],
-            regex=True,
-            flags=re.IGNORECASE,
-        )
-        return changed
 
     def write(self, values: pd.Series) -> pd.Series:
         """Each moment in this form."""
         local = values.dt.tz_localize("UTC").dt.tz_convert(self.zone) if self.zone else values
         format_ = self.format.replace("%f", _FRACTION).replace("%:z", f"%z{_COLON}")
-        if not self.padded:
-            format_ = re.sub(r"%[dmHI]", lambda code: _BARE + code.group(), format_)
+        if not self.padded or self.bare:
+            bare = self.bare or ("%d", "%m", "%H", "%I")
+            format_ = re.sub(r"%[dmHI]", lambda code: (_BARE if code[0] in bare else "") + code[0], format_)
         if self.ordinal:
             format_ = format_.replace("%d", f"%d{_NTH}")
         if self.months:
             format_ = re.sub("%[bB]", f"{_MONTH}%m", format_)
+        if self.days:
+            format_ = re.sub("%[aA]", f"{_WEEKDAY}%u", format_)
+        if "%q" in format_:
+            quarters = local.dt.quarter.astype(str)
+            marked = local.dt.strftime(format_.replace("%q", _FRACTION)).astype("str")
+            written = [text.replace(_FRACTION, quarter) for text, quarter in zip(marked, quarters, strict=True)]
+            return pd.Series(written, values.index, dtype="str")
         if self.halves:
             format_ = format_.replace("%p", f"{_HALF}%p")
         texts = local.dt.strftime(format_).astype("str")
         texts = texts.str.replace(f"{_BARE}0?", "", regex=True)
         texts = texts.str.replace(f"{_MONTH}(\\d\\d)", lambda found: self.months[int(found[1]) - 1], regex=True)
+        texts = texts.str.replace(f"{_WEEKDAY}(\\d)", lambda found: self.days[int(found[1]) - 1], regex=True)
         texts = texts.str.replace(
             f"(\\d+){_NTH}", lambda found: found[1] + _ENDINGS.get(int(found[1]), "th"), regex=True
         )
@@ -476,6 +545,74 @@ class DateText:
             digits = micro.astype(str).str.zfill(6).str[: self.fraction]
             texts = pd.Series([a.replace(_FRACTION, b) for a, b in zip(texts, digits, strict=True)], index=values.index)
         return pd.Series(texts, values.index, dtype="str")
+
+
+def in_english(texts: pd.Series, names: tuple[str, ...], english: tuple[str, ...]) -> pd.Series:
+    """Texts with English names of months or weekdays for those of another language.
+
+    >>> in_english(pd.Series(["do 3 jan"]), ("ma", "di", "wo", "do", "vr", "za", "zo"), WEEKDAYS).tolist()
+    ['Thu 3 jan']
+    """
+    known = dict(zip((name.lower() for name in names), english, strict=True))
+    shapes = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    changed: pd.Series = texts.str.replace(
+        rf"(?<![^\W\d_])(?:{shapes})(?![^\W\d_])",
+        lambda found: known[found[0].lower()],
+        regex=True,
+        flags=re.IGNORECASE,
+    )
+    return changed
+
+
+def _quarters(texts: pd.Series, format_: str) -> pd.Series:
+    """The first days of quarters such as ``2024Q1``."""
+    shape = re.escape(format_).replace("%Y", r"(?P<year>\d{4})").replace("%q", "(?P<quarter>[1-4])")
+    parts = texts.str.extract(f"^{shape}$").astype("float64")
+    first = parts["year"] * 100 + parts["quarter"] * 3 - 2
+    there = first.notna()
+    found = pd.Series(pd.NaT, texts.index, dtype="datetime64[us]")
+    found[there] = pd.to_datetime(first[there].astype("int64").astype(str), format="%Y%m").astype("datetime64[us]")
+    return found
+
+
+def _with_zone_names(texts: pd.Series, format_: str, zone: str) -> pd.Series:
+    """Moments in UTC of texts that name a zone's time, such as ``CET`` or ``CEST``; missing where it is another's."""
+    shape = re.escape(format_)
+    for code in set(re.findall("%[A-Za-z]", format_)) - {"%Z"}:
+        shape = shape.replace(code, ".+?")
+    names = texts.str.extract(f"^{shape.replace('%Z', '([A-Z]{2,5})')}$", expand=False)
+    bare = pd.Series([_without(text, name) for text, name in zip(texts, names, strict=True)], texts.index, dtype="str")
+    local = pd.to_datetime(bare, format=format_.replace("%Z", _NAME), errors="coerce")
+    year = pd.Timestamp("2021-01-15", tz=zone), pd.Timestamp("2021-07-15", tz=zone)
+    summer = max(year, key=lambda moment: moment.utcoffset() or pd.Timedelta(0))
+    is_summer = (names == summer.tzname()).to_numpy(dtype=bool)
+    there = local.dt.tz_localize(zone, ambiguous=is_summer, nonexistent="NaT")
+    kept = there.where(there.dt.strftime("%Z") == names)
+    return kept.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+
+
+_NAME = "ZONE"
+
+
+def _without(text: object, name: object) -> str:
+    return _NAME.join(str(text).rsplit(str(name), 1)) if isinstance(name, str) else ""
+
+
+def _in_century(found: pd.Series, first_year: int) -> pd.Series:
+    """Moments moved by centuries into the hundred years from ``first_year`` on."""
+    years = found.dt.year
+    moved = found.copy()
+    for shift in (-100, 100):
+        there = (first_year + (years - first_year) % 100 - years) == shift
+        if there.any():
+            moved[there] = [moment.replace(year=moment.year + shift) if _has_day(moment, shift) else pd.NaT
+                            for moment in found[there]]  # fmt: skip
+    return moved
+
+
+def _has_day(moment: pd.Timestamp, shift: int) -> bool:
+    year = moment.year + shift
+    return (moment.month, moment.day) != (2, 29) or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
 
 
 def _plain_halves(texts: pd.Series, halves: tuple[str, ...]) -> pd.Series:

@@ -18,18 +18,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.value_formats import BLANKS, MONTHS, DateText, NumberText
+from synth_mlflow.data.value_formats import BLANKS, MONTHS, UNIT_SECONDS, WEEKDAYS, DateText, NumberText, in_english
 
 LOCALES = (
     "en", "de", "fr", "es", "it", "pt", "nl", "sv", "da", "nb", "fi", "is", "pl", "cs", "sk", "sl", "hr", "hu", "ro",
     "et", "lv", "lt", "ca", "el", "tr", "ru", "uk", "bg", "sr", "id", "ms", "vi", "he", "ar", "hi", "th",
 )  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]{3,}\.?")
+_WEEKDAY_WORD = re.compile(r"[^\W\d_]+\.?")
 _NO_MONTHS = frozenset({"utc", "gmt"})
 _STANDARD = frozenset({*MONTHS, "January", "February", "March", "April", "June", "July", "August", "September",
                        "October", "November", "December"})  # fmt: skip
+_STANDARD_DAYS = frozenset({*WEEKDAYS, "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"})
 
 
 def month_names(sample: pd.Series) -> tuple[str, ...]:
@@ -48,36 +51,60 @@ def month_names(sample: pd.Series) -> tuple[str, ...]:
     if any(len(words) != 1 for words in found):
         return ()
     counts = Counter(words[0] for words in found)
-    if set(counts) <= _STANDARD:
+    return () if set(counts) <= _STANDARD else _names_like(counts, "months")
+
+
+def weekday_names(sample: pd.Series) -> tuple[str, ...]:
+    """The seven names of weekdays as texts write them, Monday first; empty where they have none or usual English ones.
+
+    Examples
+    --------
+    >>> weekday_names(pd.Series(["do 3 jan 2019", "vr 4 jan 2019", "wo 2 jan 2019", "za 5 jan 2019"]))[:3]
+    ('ma', 'di', 'wo')
+    """
+    found = [_WEEKDAY_WORD.findall(text) for text in sample]
+    if not found or any(not 0 < len(words) < 6 for words in found):
         return ()
+    for at in (0, -1):  # before the date, or behind it
+        counts = Counter(words[at] for words in found)
+        is_other = 1 < len(counts) <= 2 * len(WEEKDAYS) and not set(counts) <= _STANDARD_DAYS
+        if is_other and (made := _names_like(counts, "days")):
+            return made
+    return ()
+
+
+def _names_like(counts: Counter[str], what: str) -> tuple[str, ...]:
+    """The names of months or weekdays of the first language that has all words, written as they are."""
     for locale in LOCALES:
-        names, wide = _names(locale)
-        places = {word: _place(word, names) for word in counts}
+        names, wide = _names(locale, what)
+        places = {word: _place(word, names, whole=what == "days") for word in counts}
         if all(places.values()):
             return _written(counts, places, wide, names)
     return ()
 
 
-def _place(word: str, names: Mapping[str, int]) -> int:
-    """The number of a month, 0 for no name of one; beginnings of three letters and more count if one month has them."""
+def _place(word: str, names: Mapping[str, int], *, whole: bool) -> int:
+    """The number of a month or weekday, 0 for no name of one; beginnings count if one has them, unless ``whole``."""
     bare = word.lower().rstrip(".")
-    if bare in names:
-        return names[bare]
+    if bare in names or whole:
+        return names.get(bare, 0)
     begun = {place for name, place in names.items() if name.startswith(bare)}
     return begun.pop() if len(begun) == 1 else 0
 
 
 @functools.cache
-def _names(locale: str) -> tuple[Mapping[str, int], tuple[str, ...]]:
-    """Every name to its month, and the twelve long ones."""
-    from babel.dates import get_month_names
+def _names(locale: str, what: str) -> tuple[Mapping[str, int], tuple[str, ...]]:
+    """Every name to its month, or to its weekday from 1 for Monday, and the long ones."""
+    from babel.dates import get_day_names, get_month_names
 
+    read, first, last = (get_month_names, 1, 12) if what == "months" else (get_day_names, 0, 6)
     names: dict[str, int] = {}
-    for width in ("wide", "abbreviated"):
+    for width in ("wide", "abbreviated") if what == "months" else ("wide", "abbreviated", "short"):
         for context in ("format", "stand-alone"):
-            for place, name in get_month_names(width, context, locale).items():
-                names.setdefault(name.lower().rstrip("."), place)
-    return names, tuple(get_month_names("wide", "format", locale)[place] for place in range(1, 13))
+            for place, name in read(width, context, locale).items():
+                names.setdefault(name.lower().rstrip("."), place - first + 1)
+    wide = read("wide", "format", locale)
+    return names, tuple(wide[place] for place in range(first, last + 1))
 
 
 def _written(
@@ -89,32 +116,41 @@ def _written(
     first = next(iter(known.values()))
     case: Callable[[str], str] = str.upper if first.isupper() else str.lower if first.islower() else str.capitalize
     is_short = any(len(word.rstrip(".")) < len(wide[place - 1]) for place, word in known.items())
-    short = {place: min((name for name, at in names.items() if at == place), key=len) for place in range(1, 13)}
+    every = range(1, len(wide) + 1)
+    length = min(len(word.rstrip(".")) for word in known.values())
+    short = {
+        place: min((name for name, at in names.items() if at == place), key=lambda name: abs(len(name) - length))
+        for place in every
+    }
     dot = "." if is_short and any(word.endswith(".") for word in known.values()) else ""
     others = (
         f"{case(short[place])}{dot if len(short[place]) < len(wide[place - 1]) else ''}"
         if is_short
         else case(wide[place - 1])
-        for place in range(1, 13)
+        for place in every
     )
     return tuple(known.get(place, other) for place, other in enumerate(others, start=1))
 
 
 _CURRENCY = (
-    r"[$€£¥₹₽₩₺₴฿]|[A-Z]{1,3}\$|"
-    r"(?:USD|EUR|GBP|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|CAD|AUD|NZD|Rs\.?|Kč|zł|kr\.?)"
+    r"[$¢£¤¥฿៛\u20a0-\u20cf]|[A-Z]{1,3}[$£]|"
+    r"(?:Rs\.?|Rp\.?|RM|Kč|zł|kr\.?|Ft|lei|K[Ss]h\.?|TSh|USh|Tk\.?|Bs\.?|Gs\.?|S/\.?|B/\.?|руб\.?|р\.|лв\.?|грн\.?|元|円|원)"
 )
+_CODE = r"[A-Z]{3}"  # of ISO 4217
+_WORD_BEFORE = r"[^\W\d_]{1,4}\.?"  # of a currency that is not listed
 _UNITS = (
     "%|‰|°C|°F|°|kg|g|mg|t|lbs?|oz|km|m|cm|mm|mi|ft|in|km/h|mph|kW|kWh|MW|W|V|A|Hz|MHz|GHz|kB|KB|MB|GB|TB|ms|s|sec|"
     "k|K|M|bn|mn|Mio|Mrd|min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
 )
-_KNOWN_SUFFIX = rf"[{BLANKS}]?(?:{_UNITS}|{_CURRENCY})|,[-–]|/(?:5|10|20|100)"
+_TIME_UNITS = "|".join(sorted(map(re.escape, UNIT_SECONDS), key=len, reverse=True))
+_KNOWN_SUFFIX = rf"[{BLANKS}]?(?:{_UNITS}|(?:{_TIME_UNITS})\.?|y|yo|{_CURRENCY})|[,.:][-–—]|/(?:5|10|20|100)"
+MANY_NUMBERS = 20
 _ANY_SUFFIX = (
     rf"[{BLANKS}]?[^\W\d_][^\d()]{{0,19}}|[{BLANKS}]?(?:{_CURRENCY})[^\w\s()-][^\d()]{{1,12}}|[★☆*+]|"
     rf"[{BLANKS}]out of \d+(?: [a-z]+)?"
 )
 _NUMBER = re.compile(
-    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY})[{BLANKS}]?|)(?P<inner>[-+−]?)"
+    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY}|{_CODE})[{BLANKS}]?|{_WORD_BEFORE}[{BLANKS}]?|)(?P<inner>[-+−]?)"
     rf"(?P<digits>\d[\d.,'’{BLANKS}]*\d|\d)(?P<suffix>{_KNOWN_SUFFIX}|{_ANY_SUFFIX}|)(?P<close>\))?(?P<last>[-−])?"
 )
 
@@ -133,24 +169,51 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     if prefix is None or suffix is None or (parts["digits"].str.match(r"0\d").any()):
         return None, None
     decimals_shown = bool(parts["digits"].str.contains(r"[.,]", regex=True).any())
-    if suffix and not re.fullmatch(_KNOWN_SUFFIX, suffix) and not decimals_shown:
-        return None, None  # `12 abc` may be a code
     marks = _marks(parts["digits"])
     if marks is None:
         return None, None
     thousands, decimal, other = marks
-    is_marked = bool((parts["close"].ne("") | parts["last"].ne("")).any())
-    if not (prefix or suffix or thousands or decimal == "," or decimals_shown or is_marked):
+    if not _is_money(prefix, bool(thousands), decimals_shown) or not _is_unit(suffix, parts["digits"], decimals_shown):
         return None, None
+    is_marked = bool((parts["close"].ne("") | parts["last"].ne("")).any())
+    signs = parts["outer"] + parts["inner"]
+    has_plus = bool((signs == "+").any())
+    if not (prefix or suffix or thousands or decimal == "," or decimals_shown or is_marked or has_plus):
+        return None, None
+    if has_plus and parts["digits"].str.fullmatch(r"\d{9,15}").all():
+        return None, None  # telephone numbers
     n_decimals = _decimals(parts["digits"], decimal)
     lakhs = bool(thousands) and not parts["digits"].str.fullmatch(_grouped(thousands, decimal)).all()
     dash = "−" if parts[["outer", "inner", "last"]].isin(["−"]).any(axis=None) else ""
-    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs, dash)
+    is_positive = (signs != "-") & (signs != "−") & parts["close"].eq("") & parts["last"].eq("")
+    is_positive &= parts["digits"].str.contains("[1-9]", regex=True)
+    plus = has_plus and bool((signs[is_positive] == "+").all())
+    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs, dash, plus)
     if other is None:
         return made, None
     return made, replace(
         made, thousands=other[0], decimal=other[1], decimals=_decimals(parts["digits"], other[1]), lakhs=False
     )
+
+
+def _is_money(prefix: str, thousands: bool, decimals_shown: bool) -> bool:
+    """Whether what stands before all numbers is a currency, rather than the beginning of a code."""
+    word = prefix.strip(BLANKS)
+    if not word or re.fullmatch(_CURRENCY, word):
+        return True
+    if re.fullmatch(_CODE, word):
+        from babel.numbers import list_currencies
+
+        if word in list_currencies():
+            return True
+    return thousands or (decimals_shown and word != prefix)
+
+
+def _is_unit(suffix: str, digits: pd.Series, decimals_shown: bool) -> bool:
+    """Whether what stands behind all numbers is a unit: ``12 abc`` may be a code, unless its numbers vary in length."""
+    if not suffix or decimals_shown or re.fullmatch(_KNOWN_SUFFIX, suffix):
+        return True
+    return suffix[0] in BLANKS and digits.str.len().nunique() > 1 and len(digits) > MANY_NUMBERS
 
 
 def number_text(example: str, sample: pd.Series) -> NumberText | None:
@@ -218,7 +281,7 @@ def _negative(parts: pd.DataFrame) -> Literal["-", "inner", "brackets", "last"]:
         return "last"
     if (parts["open"] == "(").any():
         return "brackets"
-    return "inner" if parts["inner"].isin(["-", "−"]).any() and parts["prefix"].ne("").all() else "-"
+    return "inner" if parts["inner"].isin(["-", "−", "+"]).any() and parts["prefix"].ne("").all() else "-"
 
 
 _DATES = (
@@ -229,13 +292,19 @@ _DATES = (
     "%Y %b %d",
     "%Y年%m月%d日", "%Y년 %m월 %d일", "%Y년%m월%d일", "%b de %Y",
 )  # fmt: skip
-_TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p")
-_ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT")
+_TIMES = (
+    "%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%H時%M分", "%H時%M分%S秒", "%H시 %M분",
+    "%H点%M分",
+)  # fmt: skip
+_ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT", " %Z")
+PIVOT = 69  # the years of two digits that strptime reads as the first of its hundred
+FEW_YEARS = 5  # without a date, below which the years of a century cannot be told
 _CODES = {
     "%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}", "%y": r"\d{2}", "%b": r"[A-Za-z]{3}", "%B": r"[A-Za-z]{3,9}",
     "%a": r"[A-Za-z]{3}", "%A": r"[A-Za-z]{6,9}", "%H": r"\d{1,2}", "%M": r"\d{2}", "%S": r"\d{2}", "%f": r"\d{1,9}",
     "%I": r"\d{1,2}", "%p": r"[AaPp]\.?\s?[Mm]\.?", "%j": r"\d{3}", "%%": "%",
-    "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}",
+    "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}", "%Z": "[A-Z]{3,4}", "%q": "[1-4]", "%G": r"\d{4}", "%V": r"\d{2}",
+    "%u": "[1-7]",
 }  # fmt: skip
 _COMMON_ZONES = (
     "Europe/London", "Europe/Berlin", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
@@ -248,21 +317,46 @@ def date_formats(sample: pd.Series) -> list[DateText]:
 
     Two where day and month could be either; none where these are no dates.
     """
-    months, ordinal = month_names(sample), bool(sample.str.contains(r"\d(?:st|nd|rd|th)\b", regex=True).all())
+    ordinal = bool(sample.str.contains(r"\d(?:st|nd|rd|th)\b", regex=True).all())
     plain = sample.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True) if ordinal else sample
-    if ordinal and not months:
-        months = month_names(plain)
+    days = weekday_names(plain)
+    plain = in_english(plain, days, WEEKDAYS) if days else plain
+    months = month_names(plain.str.replace(_ENGLISH_DAYS, "", regex=True))
     if months:
-        plain = DateText("", months=months).in_english(plain)
+        plain = in_english(plain, months, MONTHS)
     first = str(plain.iloc[0])
-    fits = [each for each in _candidates(first) if _pattern(each).fullmatch(first)]
-    fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
-    if not fits:
-        fits = [each for each in composed(first) if plain.str.fullmatch(_pattern(each).pattern).all()]
-    words = DateText("", months=months, ordinal=ordinal, halves=halves_of(plain))
-    found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
-    faithful = [each for each in found if (each.write(each.parse(sample)) == sample).mean() > 0.5]
-    return _without_twins(faithful or found)
+    words = DateText("", months=months, ordinal=ordinal, halves=halves_of(plain), days=days)
+    for possible in (_candidates, composed, _periods):
+        fits = [each for each in possible(first) if _pattern(each).fullmatch(first)]
+        fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
+        found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
+        if found:
+            faithful = [each for each in found if (each.write(each.parse(sample)) == sample).mean() > 0.5]
+            return _without_twins(faithful or found)
+    return []
+
+
+_ENGLISH_DAYS = rf"\b(?:{'|'.join(WEEKDAYS)})\b"
+_QUARTER = re.compile(r"(?P<before>.*?)(?P<year>(?:19|20)\d\d)(?P<after>.*)")
+
+
+def _periods(text: str) -> list[str]:
+    """Formats of quarters such as ``2024Q1`` or ``Q1/2024``, and of weeks such as ``2024-W05``.
+
+    >>> _periods("2024Q1"), _periods("2024-W05-3")
+    (['%YQ%q'], ['%G-W%V-%u'])
+    """
+    if found := re.fullmatch(r"(\d{4})(-?)W(\d\d)(?:(-?)([1-7]))?", text):
+        return [f"%G{found[2]}W%V" + (f"{found[4]}%u" if found[5] else "")]
+    year = _QUARTER.fullmatch(text)
+    if year is None:
+        return []
+    before, after = (re.sub(r"(?<!\d)[1-4](?!\d)", "%q", year[side]) for side in ("before", "after"))
+    rest = f"{before}%Y{after}"
+    is_quarter = re.search(
+        r"[QqT]%q|(?:Qtr\.?|Quarter|Quartal|Trimestre|Kvartal) ?%q|%q(?:Q|\. ?(?:Quartal|kvartal))", rest
+    )
+    return [rest] if is_quarter and rest.count("%q") == 1 and not re.search(r"\d", rest) else []
 
 
 def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
@@ -275,10 +369,13 @@ def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
     return [each for each in found if share <= each.parse(sample).notna().mean() < 1]
 
 
-def date_text(format_: str, sample: pd.Series) -> DateText | None:
+def date_text(format_: str, sample: pd.Series, first_year: int = 0) -> DateText | None:
     """A format that somebody named, with the padding, fraction and zone of a sample; None if it does not read them."""
     words, _, zone = format_.partition(" zone ")
-    return _fitted(words, sample, zone, words=DateText("", months=month_names(sample)))
+    days = weekday_names(sample)
+    rest = in_english(sample, days, WEEKDAYS) if days else sample
+    months = month_names(rest.str.replace(_ENGLISH_DAYS, "", regex=True))
+    return _fitted(words, sample, zone, words=DateText("", months=months, days=days, first_year=first_year))
 
 
 _PART = re.compile(
@@ -400,16 +497,64 @@ def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText)
     if "%f" in format_:
         digits = int(min(sample.str.extract(r":\d\d[.,](\d+)", expand=False).str.len().max(), 6))
     found = replace(words, format=format_, fraction=digits, zone=zone)
+    if "%Z" in format_:
+        named = _zone_of_names(found, sample)
+        return None if named is None else _with_bare(named, sample, named.parse(sample))
     values = found.parse(sample)
     if values.isna().any():
         return None
+    if "%y" in format_ and not found.first_year:
+        found = replace(found, first_year=first_year_of(values))
+        values = found.parse(sample)
     if "%z" in format_ or "%:z" in format_:
         zone = zone or _zone(sample, values)
         if not zone:
-            return replace(found, zone="UTC")
+            return replace(found, zone="UTC", mixed=True)
         found = replace(found, zone=zone)
-    bare = replace(found, padded=False)
-    return bare if (bare.write(values) == sample).sum() > (found.write(values) == sample).sum() else found
+    return _with_bare(found, sample, values)
+
+
+def _with_bare(found: DateText, sample: pd.Series, values: pd.Series) -> DateText:
+    """The same with the numbers that texts write without a zero before them."""
+    if (found.write(values) == sample).all():
+        return found
+    codes = [code for code in ("%d", "%m", "%H", "%I") if code in found.format]
+    chosen = [replace(found, padded=False)]
+    chosen += [replace(found, bare=some) for n in range(1, len(codes)) for some in itertools.combinations(codes, n)]
+    return max((found, *chosen), key=lambda each: int((each.write(values) == sample).sum()))
+
+
+def first_year_of(values: pd.Series) -> int:
+    """The first of the hundred years in which dates of two-digit years lie next to each other; 0 if 1969 is.
+
+    The years stand in a circle of a hundred; where nobody is born or nothing ends is the widest gap of it. Births from
+    1935 to 2005 have theirs from 2006 to 2034, and not where 1968 meets 1969.
+
+    >>> first_year_of(pd.Series(pd.to_datetime(["2035-01-01", "2051-01-01", "1970-01-01", "1999-01-01"])))
+    1935
+    """
+    years = np.unique(values.dropna().dt.year.to_numpy() % 100)
+    if len(years) < 2:
+        return 0
+    gaps = np.diff(years, append=years[0] + 100)
+    widest = int(np.argmax(gaps))
+    before, after = int(years[widest]), int(years[(widest + 1) % len(years)])
+    is_usual = (before - PIVOT) % 100 > (after - PIVOT) % 100  # nothing on both sides of 1968 and 1969
+    return 0 if is_usual or gaps[widest] < FEW_YEARS else 1900 + after
+
+
+def _zone_of_names(found: DateText, sample: pd.Series) -> DateText | None:
+    """The format with the zone whose clocks have the names of the texts, such as ``CET`` and ``CEST``; None if none."""
+    names = set(sample.str.extract(r"\b([A-Z]{2,5})\b(?!.*\b[A-Z]{2,5}\b)", expand=False).dropna()) - {"AM", "PM"}
+    if len(names) == 1:  # all the year round: the clock of the texts
+        return replace(found, format=found.format.replace("%Z", names.pop()))
+    for zone in _zones():
+        both = {pd.Timestamp(day, tz=zone).tzname() for day in ("2021-01-15", "2021-07-15")}
+        if names and names <= both:
+            made = replace(found, zone=zone)
+            if made.parse(sample).notna().all():
+                return made
+    return None
 
 
 def _zone(sample: pd.Series, values: pd.Series) -> str:

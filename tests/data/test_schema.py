@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
+import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from synth_mlflow.data.column_inference import ColumnFacts
 from synth_mlflow.data.identifier_forms import are_of_form, fresh, iban_digits, known_form
@@ -222,6 +227,7 @@ def test_forms_with_a_check_digit_are_known_from_a_few_values_on(name, value):
     assert not known_form(pd.Series(wrong))
 
 
+FRENCH_DAYS = ("lun", "mar", "mer", "jeu", "ven", "sam", "dim")
 MOMENTS = pd.Series(pd.date_range("2021-03-04 05:06:07", periods=120, freq="211h7min"))
 
 
@@ -250,6 +256,28 @@ MOMENTS = pd.Series(pd.date_range("2021-03-04 05:06:07", periods=120, freq="211h
         ([f"−{n}.5" if n % 3 else f"{n}.5" for n in range(120)], "number"),
         ([f"{n}.50 €/day" for n in range(120)], "number"),
         ([f"{n},-" for n in range(100, 220)], "number"),
+        ([f"{n}:-" for n in range(100, 220)], "number"),
+        ([f"AED {n}.5{n % 10}" for n in range(120)], "number"),
+        ([f"Rp {n}.{n}" for n in range(100, 220)] + ["Rp 987"], "number"),
+        ([f"₱{n},{n}.50" for n in range(100, 220)], "number"),
+        ([f"{(n - 60) / 10 or 1:+.1f} %" for n in range(120)], "number"),
+        ([f"{(n - 60) / 10 or 1:+.1f}" for n in range(120)], "number"),
+        ([f"{n} mins." for n in range(120)], "number"),
+        ([f"{n} cm³" for n in range(120)], "number"),
+        ([f"{m:%H%M}" for m in MOMENTS], "number"),
+        ([f"{m:%H.%M} Uhr" for m in MOMENTS], "time of day"),
+        ([f"{n // 3}h{7 * n % 60:02d}" for n in range(120)], "duration"),
+        ([f"PT{n // 9}H{7 * n % 60}M" for n in range(120)], "duration"),
+        ([str(timedelta(minutes=97 * n)) for n in range(120)], "duration"),
+        ([f"{m.year}Q{m.quarter}" for m in MOMENTS], "datetime"),
+        ([f"Q{m.quarter}/{m.year}" for m in MOMENTS], "datetime"),
+        ([f"{m.quarter}. Quartal {m.year}" for m in MOMENTS], "datetime"),
+        ([f"{m:%G-W%V}" for m in MOMENTS], "datetime"),
+        ([f"{m.day}. {m.month}. {m.year} {m:%H:%M}" for m in MOMENTS], "datetime"),
+        ([f"{FRENCH_DAYS[m.weekday()]}. {m:%d/%m/%Y}" for m in MOMENTS], "datetime"),
+        ([f"{m.tz_localize('UTC').tz_convert('Europe/Berlin'):%d.%m.%Y %H:%M %Z}" for m in MOMENTS], "datetime"),
+        ([f"{m.tz_localize('UTC').tz_convert('America/New_York'):%m/%d/%Y %I:%M %p %Z}" for m in MOMENTS], "datetime"),
+        ([f"{m:%Y-%m-%d %H:%M} CET" for m in MOMENTS], "datetime"),
     ],
 )  # fmt: skip
 def test_texts_of_rarer_forms_are_values_and_come_back(tmp_path, cells, role):
@@ -260,9 +288,76 @@ def test_texts_of_rarer_forms_are_values_and_come_back(tmp_path, cells, role):
 
 
 @pytest.mark.parametrize(
+    ("years", "first", "last"),
+    [((1935, 2006), 1935, 2005), ((1980, 2011), 1980, 2010), ((2020, 2034), 2020, 2033)],
+)
+def test_years_of_two_digits_lie_next_to_each_other(tmp_path, years, first, last):
+    cells = [f"{1 + n % 28:02d}.{1 + n % 12:02d}.{year % 100:02d}" for n, year in enumerate([*range(*years)] * 4)]
+    found = read(tmp_path, cells)
+    assert not found.questions
+    values = found.rows["x"]
+    assert (values.min().year, values.max().year) == (first, last)
+    assert list(present(found.rows, found.table.schema)["x"]) == cells
+
+
+@pytest.mark.parametrize("years", [range(1936, 1966), range(1926, 2024)])
+def test_a_century_that_cannot_be_told_is_asked_and_may_be_said(tmp_path, years):
+    cells = [f"{1 + n % 28:02d}.{1 + n % 12:02d}.{year % 100:02d}" for n, year in enumerate([*years] * 4)]
+    (question,) = read(tmp_path, cells).questions
+    assert "can be read as of 20" in question.found and question.lines[1].endswith("first_year: 1969")
+    facts = ColumnFacts.model_validate(yaml.safe_load(f"{{{question.lines[0]}}}"))
+    found = read(tmp_path, cells, facts.rule)
+    assert not found.questions and found.rows["x"].max().year <= 2035
+    assert list(present(found.rows, found.table.schema)["x"]) == cells
+    with pytest.raises(ValueError, match="needs a `format` with years of two digits"):
+        ColumnFacts.model_validate({"first_year": 1936})
+
+
+def test_offsets_of_several_zones_keep_their_moments_and_are_named(tmp_path):
+    zones = ["Europe/Berlin", "America/New_York", "Asia/Kolkata"]
+    cells = [m.tz_localize("UTC").tz_convert(zones[n % 3]).isoformat() for n, m in enumerate(MOMENTS)]
+    found = read(tmp_path, cells)
+    assert not found.questions and "offsets of several zones" in found.table.columns[0].detail
+    assert list(found.rows["x"]) == list(MOMENTS)
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        (
+            [f"{n * 7}".translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")) for n in range(120)],
+            "other digits than 0 to",
+        ),
+        ([f"{90 + 7 * n % 83}/{55 + 11 * n % 53}" for n in range(200)], "two numbers in each cell"),
+        ([*(f"u{n}@shop.example" for n in range(95)), *["-"] * 5], "cells hold each a name of the form e-mail"),
+    ],
+)
+def test_what_would_be_scrambled_is_asked(tmp_path, cells, found):
+    (question,) = read(tmp_path, cells).questions
+    assert found in question.found
+
+
+def test_codes_with_an_e_and_long_numbers_are_names_and_no_numbers(tmp_path):
+    assert read(tmp_path, [f"{n}e{n % 9}" for n in range(10, 99)]).table.schema.kinds["x"] == "string"
+    for cells in ([f"1{n:019d}" for n in range(90)], [f"7{n % 30:016d}{n % 30}" for n in range(90)]):
+        (column, _) = read(tmp_path, cells).table.columns
+        assert column.role == "identifier"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [("9999-12-31", "9999-12-31"), ("1900-01-01", "1900-01-01")],
+)
+def test_a_day_that_stands_for_none_is_named_and_may_be_declared(tmp_path, value, written):
+    cells = [*(f"{m:%Y-%m-%d}" for m in MOMENTS), *[value] * 4]
+    detail = read(tmp_path, cells).table.columns[0].detail
+    assert f'{written} in 4 rows: if it means missing, say `missing: ["{written}"]`' in detail
+    assert read(tmp_path, cells, ColumnRule(missing=(value,))).table.columns[0].missing == 4
+
+
+@pytest.mark.parametrize(
     "cells",
     [
-        [f"20{20 + n % 4}Q{1 + n // 4 % 4}" for n in range(120)],
         [f"2021-{n:04d}" for n in range(1, 121)],
         [f"00:{n // 10}{n % 10}:1a:2b:3c:4{n % 7}" for n in range(100)],
         [f"v{n // 20}.{n % 20}" for n in range(120)],
@@ -347,10 +442,81 @@ def test_cells_in_single_quotes_are_read_without_them_and_lines_before_the_heade
     found = infer_table(raw_table(tmp_path / "q.csv"), Wishes("y"))
     assert found.table.roles == {"x": "number", "town": "category", "y": "target"}
     assert set(found.rows["town"]) == {"it, is", "no"}
-    for first, message in (("# made by us\n# 2024", "begins with a comment"), ("sep=;", "a line for Excel")):
+    before = {
+        "# made by us\n# 2024": "begins with a comment",
+        "sep=;": "a line for Excel",
+        "Sales\n": "2 lines, 'Sales'",
+        "Sales;\n;": "2 lines, 'Sales;'",
+    }
+    for first, message in before.items():
         (tmp_path / "c.csv").write_text(f"{first}\n" + "x;y\n" + "1.5;yes\n2.5;no\n" * 20)
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(UsageError, match=message) as refusal:
             raw_table(tmp_path / "c.csv")
+        pasted(refusal.value.fix, tmp_path)
+        assert raw_table(tmp_path / "c_whole.csv").columns.keys() == {"x", "y"}
+
+
+def pasted(fix: str, folder: Path) -> None:
+    """Run the command that a message offers."""
+    code = fix.split('python -c "')[1].split('"` in')[0].replace("\\\\", "\\")
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (",x,y\n" + "".join(f"{n},{n}.5,no\n" for n in range(9)), ["x", "y"]),
+        ("x,x,y\n" + "1,2,no\n" * 9, ["x", "x.1", "y"]),
+        ("x,y\n" + "1,no,\n" * 9, ["x", "y"]),
+        ("town  x  y\n" + "Ulm   1  no\nBonn 12  no\n" * 9, ["town", "x", "y"]),
+    ],
+)
+def test_a_command_mends_a_header_that_cannot_be_read(tmp_path, text, names):
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(UsageError) as refusal:
+        raw_table(tmp_path / "c.csv")
+    pasted(refusal.value.fix, tmp_path)
+    assert list(raw_table(tmp_path / "c_whole.csv").columns) == names
+
+
+@pytest.mark.parametrize("separator", [":", "^", "~", " ", "\x01"])
+def test_rare_separators_are_found(tmp_path, separator):
+    lines = [separator.join(("town", "x", "y")), *(separator.join(("Ulm", f"{n}.5", "no")) for n in range(60))]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    found = infer_table(raw_table(tmp_path / "a.csv"), Wishes("y"))
+    assert found.table.csv.separator == separator and list(found.rows) == ["town", "x", "y"]
+
+
+def test_nothing_at_the_ends_of_lines_is_no_column(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,\n" + "1.5,no,\n" * 60)
+    assert list(raw_table(tmp_path / "a.csv").columns) == ["x", "y"]
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_quotes_behind_a_backslash_are_read(tmp_path, quoting, separator):
+    frame = pd.DataFrame({"said": ['He said "x", twice', "nothing", '"'] * 20, "y": ["yes", "no", "no"] * 20})
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=separator, quoting=quoting, doublequote=False, escapechar="\\")
+    found = infer_table(raw_table(tmp_path / "a.csv"), Wishes("y"))
+    assert list(found.rows["said"]) == list(frame["said"]) and found.table.csv.escape == "\\"
+    assert TableSchema.from_json(json.loads(json.dumps(found.table.to_json()))) == found.table
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1250", ["Dvořák", "Świat", "Žižka", "Łódź"]),
+        ("cp1252", ["Müller", "5 €", "“so”", "Señor"]),
+        ("mac_roman", ["Grün", "Jäger", "Weiß"]),
+        ("utf-16-le", ["Grün", "Dvořák"]),
+        ("utf-16-be", ["plain", "letters"]),
+    ],
+)
+def test_encodings_without_a_mark_are_found(tmp_path, encoding, words):
+    text = pd.DataFrame({"town": words * 20, "y": (["yes", "no"] * 80)[: 20 * len(words)]}).to_csv(index=False)
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    assert set(infer_table(raw_table(tmp_path / "a.csv"), Wishes("y")).rows["town"]) == set(words)
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ import bz2
 import gzip
 import json
 import lzma
+from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.columns import conform, schema_of
 from synth_mlflow.data.digests import table_digest
-from synth_mlflow.data.tables import read_known, read_table, refuse_larger_than_memory, table_pieces
+from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, arrow_schema, present
+from synth_mlflow.data.schema_inference import infer_table
+from synth_mlflow.data.tables import raw_table, read_known, read_table, refuse_larger_than_memory, table_pieces
 from synth_mlflow.errors import UsageError
 
 N_ROWS = 60
@@ -150,3 +153,44 @@ def test_a_partition_with_a_leading_zero_is_a_text_and_a_whole_number_a_number(t
     assert rows["zip"].isna().sum() == 20
     assert rows["year"].unique().tolist() == [2020, 2021, 2022]
     assert list(rows)[-2:] == ["zip", "year"]
+
+
+def test_decimals_and_whole_numbers_with_gaps_keep_type_and_value(tmp_path):
+    table = pa.table(
+        {
+            "price": pa.array([Decimal("84.50"), None, Decimal("-3.07")] * 30, pa.decimal128(10, 2)),
+            "key": pa.array([Decimal(10**17 + n) for n in range(90)], pa.decimal128(38, 0)),
+            "few": pa.array([None, 3, 4] * 30, pa.int32()),
+            "y": ["a", "b", "b"] * 30,
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    found = infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y"))
+    assert found.table.roles == {"price": "number", "key": "identifier", "few": "number", "y": "target"}
+    assert found.rows["key"].iloc[-1] == 10**17 + 89 and found.rows["price"].iloc[2] == -3.07
+    schema = TableSchema.from_json(json.loads(json.dumps(found.table.to_json()))).schema
+    own = present(found.rows, schema)
+    again = pa.Table.from_pandas(own, arrow_schema(schema), preserve_index=False)
+    for name in ("price", "key", "few"):
+        assert again.column(name).type == table.column(name).type and again.column(name).equals(table.column(name))
+    pd.testing.assert_frame_equal(conform(own, schema), found.rows)
+    new = conform(found.rows.assign(price=1.23456), schema)
+    assert new["price"].iloc[0] == 1.23
+
+
+def test_decimals_beyond_64_bits_are_refused_with_a_line_to_paste(tmp_path):
+    key = pa.array([Decimal(10**20 + n) for n in range(60)], pa.decimal128(38, 0))
+    pq.write_table(pa.table({"key": key, "y": ["a", "b"] * 30}), tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="beyond 9223372036854775807") as refusal:
+        infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y"))
+    assert "frame['key'].astype(str)" in refusal.value.fix
+    rules = {"key": ColumnRule(role="ignored")}
+    assert list(infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y", rules=rules)).rows) == ["y"]
+
+
+def test_periods_are_dates_and_come_back(tmp_path):
+    months = pd.period_range("2020-01", periods=60, freq="M")
+    pd.DataFrame({"month": months, "y": ["a", "b"] * 30}).to_parquet(tmp_path / "a.parquet")
+    found = infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y"))
+    assert found.table.roles["month"] == "datetime"
+    assert list(present(found.rows, found.table.schema)["month"]) == list(months)

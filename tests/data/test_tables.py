@@ -72,7 +72,7 @@ DAMAGED_GZIP[30] ^= 0xFF
         ("a.csv", b"x\n1.5\ninf\n", "'x' holds 1 infinite values"),
         (
             "a.csv",
-            b"x\n18446744073709551615\n",
+            b"x\n18446744073709551615\n12\n",
             "such as 18446744073709551615, at most 9223372036854775807 fits 64 bits",
         ),
         ("a.csv.gz", ROWS, "cannot be read: Not a gzipped file"),
@@ -164,6 +164,6 @@ def test_rows_with_fewer_cells_than_the_header_are_named_with_a_command_that_wri
     ) as refusal:
         read_table(tmp_path / "rows.csv")
     assert reading in refusal.value.fix
-    code = refusal.value.fix.split('python -c "')[1].removesuffix('"`.')
+    code = refusal.value.fix.split('python -c "')[1].split('"` in')[0]
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert read_table(tmp_path / "rows_whole.csv")["c"].isna().tolist() == [False, True, False]

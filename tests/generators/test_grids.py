@@ -17,6 +17,7 @@ from synth_mlflow.data.grids import (
     Lattice,
     MomentNumbers,
     Monthly,
+    ShortDateNumbers,
     Weekdays,
     Wide,
     YearDayNumbers,
@@ -73,6 +74,8 @@ def test_days_by_hand(grid: Any, value: str, place: int) -> None:
         (MomentNumbers(6), [20240228235959, 19991231000059], [20240229000000, 19991231000100]),
         (YearDayNumbers(), [2024366, 2023059], [2025001, 2023060]),
         (ClockNumbers(), [59, 1359, 2359], [100, 1400, 2400]),
+        (ClockNumbers(has_seconds=True), [59, 135959], [100, 140000]),
+        (ShortDateNumbers(), [240228, 991231, 691231], [240229, 101, 700101]),
         (Lattice(100, 99), [199], [299]),
     ],
 )
@@ -177,12 +180,12 @@ def test_grids_are_exact_there_and_back() -> None:
 
 def test_a_shared_wide_number_is_kept_and_a_rare_one_is_not() -> None:
     rng = np.random.default_rng(4)
-    accounts = np.r_[np.repeat(2**61 + 12_345, 60), rng.integers(-(2**62), 2**62, 140)]
-    rows = pd.DataFrame({"account": accounts, "y": rng.choice(["a", "b"], 200)})
-    drawn = Forest().fit(rows, Task("y", "binary"), rng).sample(1_000, rng)["account"]
+    keys = np.r_[np.repeat(2**61 + 12_345, 60), rng.integers(-(2**62), 2**62, 18)]  # of more, each names something
+    rows = pd.DataFrame({"key": keys, "y": rng.choice(["a", "b"], 78)})
+    drawn = Forest().fit(rows, Task("y", "binary"), rng).sample(1_000, rng)["key"]
     is_shared = drawn == 2**61 + 12_345
-    assert 0.2 < is_shared.mean() < 0.4
-    assert not drawn[~is_shared].isin(accounts).any()
+    assert 0.6 < is_shared.mean() < 0.9
+    assert not drawn[~is_shared].isin(keys).any()
     assert len(np.unique(drawn[~is_shared] % 8)) == 8  # no trace of floats in the last bits
 
 
