@@ -14,6 +14,7 @@ damaged in places is still to be understood.
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -130,15 +131,24 @@ def _value_by_value(values: pd.Series, schema: Schema) -> pd.Series:
     texts = values.reset_index(drop=True).astype(object).map(lambda value: None if pd.isna(value) else str(value))
     read = texts.astype("str").rename(name)
     if kind != "string":
-        read = read_texts_as(read.where(~read.isin(form.words)), kind, form.text_format)
+        cells = read.where(~read.isin(form.words))
+        read = read_texts_as(cells, kind, form.text_format)
+        if kind in {"integer", "number"} and form.text_format is None:  # saved again where the decimal mark is a comma
+            with_comma = read.isna() & cells.str.fullmatch(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?").fillna(False)
+            read = read.where(~with_comma, read_texts_as(cells.str.replace(",", "."), kind, None))
     if pd.api.types.is_float_dtype(read.dtype):
         read = read.where(np.isfinite(read))
-    return as_kind(normalise(read.to_frame())[name], kind, replace(form, dtype="", ordered=False))
+    values = normalise(read.to_frame())[name]
+    try:
+        return as_kind(values, kind, replace(form, ordered=False))
+    except ValueError:  # beyond what its type holds
+        return as_kind(values, kind, replace(form, dtype="", ordered=False))
 
 
 Origin = Literal["synthetic", "training", "evaluation", "ambiguous", "unknown"]
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 
+MAX_GUESSES = 200  # combinations of what several columns may have lost
 BATCHES_NAMED = 3  # in the origin of one row
 COLUMNS_NAMED = 8  # in one message
 
@@ -213,9 +223,26 @@ def identify(project: Project, table: Place | pd.DataFrame) -> Identified:
     frame, extra = _read(table, frozen.schema)
     _refuse_missing(what, frame, frozen.schema)
     known = known_columns(frame, frozen.schema)
-    return Lookup(what, extra, _record(table), known.readable).of(
-        row_digests(known.rows, frozen.salt), _recorded_sets(project)
-    )
+    sets = _recorded_sets(project)
+    digests = with_guesses(known, frozen.schema, frozen.salt, sets)
+    return Lookup(what, extra, _record(table), known.readable).of(digests, sets)
+
+
+def with_guesses(known: KnownColumns, schema: Schema, salt: str, sets: Sequence[RecordedSet]) -> Hashes:
+    """The digest of each row; where it is nowhere, one that the row may have had before zeros or words were lost."""
+    digests = row_digests(known.rows, salt)
+    guesses = {name: [known.rows[name], *form.guesses(known.rows[name])] for name, form in schema.forms.items()
+               if schema[name] == "string" and (form.widths or form.not_missing)}  # fmt: skip
+    recorded = np.unique(np.concatenate([side for each in sets for side in (each.distinctive, each.common)]))
+    for columns in itertools.islice(itertools.product(*guesses.values()), 1, MAX_GUESSES):
+        open_ = np.flatnonzero(~np.isin(digests, recorded) & known.readable)
+        if not len(open_):
+            break
+        rows = known.rows.assign(**dict(zip(guesses, columns, strict=True))).iloc[open_].reset_index(drop=True)
+        made = row_digests(rows, salt)
+        found = np.isin(made, recorded)
+        digests[open_[found]] = made[found]
+    return digests
 
 
 def _read(table: Place | pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:

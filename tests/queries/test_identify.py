@@ -2,11 +2,17 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from synth_mlflow.cli.main import run
+from synth_mlflow.data.digests import row_digests
+from synth_mlflow.data.schema import Wishes
+from synth_mlflow.data.schema_inference import infer_table
+from synth_mlflow.data.tables import raw_table, read_known
 from synth_mlflow.errors import EvidenceError, GateError, UsageError
+from synth_mlflow.queries.identify import KnownColumns, RecordedSet, known_columns, with_guesses
 from synth_mlflow.tracking import names
 
 RECORD = {"version": "1", "params": {}, "seed": 2, "slice": None, "purpose": "more rows"}
@@ -151,3 +157,28 @@ def test_command_line_is_loud_about_evaluation_rows(frozen, mixed, tmp_path, cap
 def test_command_line_refuses_before_it_reads(frozen, capsys):
     code, _, err = call(capsys, "identify", "x.csv", "--rows-to", "nowhere/origins.csv")
     assert code == 2 and "no folder" in err
+
+
+def test_codes_of_several_lengths_and_words_that_pandas_takes_for_missing_are_known_again(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {
+            "x": rng.normal(size=200).round(3),
+            "article": [
+                f"{n:0{width}d}"
+                for n, width in zip(rng.choice([12, 345, 7], 200), rng.choice([4, 6], 200), strict=True)
+            ],
+            "region": rng.choice(["NA", "EU", "None"], 200),
+            "y": rng.choice(["yes", "no"], 200),
+        }
+    )
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    found = infer_table(raw_table(tmp_path / "rows.csv"), Wishes("y"))
+    schema, salt = found.table.schema, "00" * 16
+    sets = [RecordedSet("training", "r", row_digests(found.rows, salt), np.empty(0, dtype=np.uint64))]
+    pd.read_csv(tmp_path / "rows.csv").to_csv(tmp_path / "again.csv", index=False)
+    known = known_columns(read_known(tmp_path / "again.csv", schema)[0], schema)
+    assert np.isin(row_digests(known.rows, salt), sets[0].distinctive).sum() < 100
+    assert np.isin(with_guesses(known, schema, salt, sets), sets[0].distinctive).all()
+    other = known.rows.assign(x=rng.normal(size=200))
+    assert not np.isin(with_guesses(KnownColumns(other, known.readable), schema, salt, sets), sets[0].distinctive).any()
