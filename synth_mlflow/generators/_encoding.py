@@ -16,7 +16,10 @@ from synth_mlflow.data.grids import (
     EXACT,
     HOUR_US,
     Chain,
+    DateNumbers,
     Lattice,
+    ShortDateNumbers,
+    Weekdays,
     Wide,
     float_width,
     grid_step,
@@ -190,11 +193,15 @@ def _cycle(column: NumberColumn) -> Cycle | None:
     """Hours of a day, days of a week, or last digits; columns on a coarser grid have none."""
     if column.grid is None:
         return Cycle(10, 1, 0, is_of_time=False)
-    unit = column.grid.grids[0]
-    if column.kind != "datetime" or len(column.grid.grids) > 1 or not isinstance(unit, Lattice):
-        return None
-    if unit.step == DAY_US:
+    unit, *finer = column.grid.grids
+    is_day = unit in (DateNumbers(has_day=True), ShortDateNumbers())
+    is_day |= column.kind == "datetime" and isinstance(unit, Lattice) and unit.step == DAY_US
+    if is_day and len(finer) == 1 and isinstance(finer[0], Weekdays):
+        return Cycle(len(finer[0].kept), 1, 0, is_of_time=True)
+    if is_day and not finer:
         return Cycle(7, 1, 3, is_of_time=True)
+    if column.kind != "datetime" or finer or not isinstance(unit, Lattice):
+        return None
     return Cycle(DAY_US // unit.step, max(1, HOUR_US // unit.step), 0, is_of_time=True)
 
 

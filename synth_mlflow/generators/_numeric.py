@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import chdtrc
 
 from synth_mlflow.data.grids import grid_step, on_grid
 
@@ -285,6 +286,7 @@ def _reflect(rank: Floats, first: float, last: float) -> Floats:
 
 UNEVEN = 0.10  # total variation from even parts, beyond what chance gives
 CHANCE_DEVIATIONS = 3.0
+CHANCE = 1e-6  # of parts of time that are equally frequent
 MIN_PART_ROWS = 30  # redrawn among fewer rows, a value would be one of them too often
 MIN_TURNS = 4  # of the cycle
 MOST_ROWS = 0.05  # that lie below or above are no part of the range that is counted in turns
@@ -346,11 +348,17 @@ class Cycle:
         parts = self.parts(steps)
         rows = np.bincount(parts, weights=counts, minlength=self.period // self.width)
         by_chance = CHANCE_DEVIATIONS * np.sqrt(len(rows) / (2.0 * np.pi * rows.sum()))
-        if np.abs(rows / rows.sum() - expected).sum() / 2.0 <= UNEVEN + by_chance:
+        distance = np.abs(rows / rows.sum() - expected).sum() / 2.0
+        if distance <= UNEVEN + by_chance and not (distance > UNEVEN and self._is_no_chance(rows.astype(np.float64))):
             return None
         is_small = rows < MIN_PART_ROWS
         group = len(rows) if rows[is_small].sum() >= MIN_PART_ROWS else int(np.argmax(rows))
         return np.where(is_small[parts], group, parts)
+
+    def _is_no_chance(self, rows: Floats) -> bool:
+        """Whether parts of time that are equally frequent would hardly ever give such rows (chi-square)."""
+        even = rows.sum() / len(rows)
+        return self.is_of_time and bool(chdtrc(len(rows) - 1, ((rows - even) ** 2 / even).sum()) < CHANCE)
 
     def snap(self, steps: Floats, parts: Ints, first: float, last: float) -> Floats:
         """The nearest values of each part that lie between ``first`` and ``last``."""

@@ -78,6 +78,21 @@ def test_generators_keep_uneven_parts(generator) -> None:
     assert unseen.mean() > 0.05  # digits are kept, values are not
 
 
+@pytest.mark.parametrize("as_number", [False, True])
+def test_what_falls_on_a_weekend_and_is_booked_on_monday_stays_so(as_number: bool) -> None:
+    rng = np.random.default_rng(0)
+    day = pd.Series(pd.Timestamp("2021-01-04") + pd.to_timedelta(rng.integers(0, 900, 260), "D"))
+    booked = day + pd.to_timedelta(np.where(day.dt.day_of_week > 4, 7 - day.dt.day_of_week, 0), "D")
+    values = booked.dt.strftime("%y%m%d").astype(int) if as_number else booked
+    real = normalise(pd.DataFrame({"booked": values, "y": rng.choice(["a", "b"], 260)}))
+    drawn = Forest().fit(real, Task("y", "binary"), np.random.default_rng(1)).sample(1_000, np.random.default_rng(2))
+    found = (
+        drawn["booked"] if not as_number else pd.to_datetime(drawn["booked"].astype(str).str.zfill(6), format="%y%m%d")
+    )
+    assert found.dt.day_of_week.max() < 5
+    assert abs((found.dt.day_of_week == 0).mean() - (booked.dt.day_of_week == 0).mean()) < 0.08
+
+
 def test_endings_of_two_digits_are_kept_and_rounding_alone_is_none() -> None:
     rng = np.random.default_rng(0)
     prices = rng.integers(9, 40, 2_000) * 100.0 + rng.choice([99, 95, 49, 90, 0], 2_000, p=[0.4, 0.3, 0.15, 0.1, 0.05])
