@@ -13,7 +13,9 @@ import pandas as pd
 
 from synth_mlflow import generators
 from synth_mlflow.data.constraints import Constraints
-from synth_mlflow.data.provenance import Door
+from synth_mlflow.data.large_tables import sampled_places
+from synth_mlflow.data.mapped import taken
+from synth_mlflow.data.provenance import LEARNED_ROWS, Door
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError, SynthError, UsageError, closest
@@ -146,11 +148,17 @@ def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, GenerationRe
     """How an object that keeps the Generator contract is run: rows are drawn `CHUNK_ROWS` at a time.
 
     Built-in generators know nothing of the columns' meaning and may be shown others in their place; those of other
-    people see the members as they are, and rows that break a constraint are drawn again.
+    people see the members as they are, and rows that break a constraint are drawn again. Of a table that is larger than
+    memory, built-in generators learn from a random sample; the record says how many rows that are.
     """
 
     def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
         fitting, sampling = np.random.default_rng(wanted.seed).spawn(2)
+        is_built_in = type(generator).__module__.startswith(f"{generators.__name__}.")
+        places = sampled_places(members, wanted.part) if is_built_in else None
+        if places is not None:
+            members = taken(members, places)
+        learned = {} if places is None else {LEARNED_ROWS: len(places)}
         sampler = fit_within_constraints(
             generator,
             members,
@@ -158,9 +166,9 @@ def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, GenerationRe
             fitting,
             slice=wanted.part,
             constraints=wanted.constraints,
-            may_construct=type(generator).__module__.startswith(f"{generators.__name__}."),
+            may_construct=is_built_in,
         )
-        return GeneratedRows(_chunks(sampler, wanted.rows, sampling), lambda: dict(sampler.notes))
+        return GeneratedRows(_chunks(sampler, wanted.rows, sampling), lambda: {**sampler.notes, **learned})
 
     return make
 

@@ -16,6 +16,7 @@ import pandas as pd
 from synth_mlflow.data.addresses import is_rewritable
 from synth_mlflow.data.columns import n_distinct
 from synth_mlflow.data.csv_format import CsvFormat
+from synth_mlflow.data.mapped import let_go
 from synth_mlflow.data.rewriting import pivoted
 
 MIN_GROUPS = 20
@@ -109,6 +110,7 @@ def choice_sets_of(rows: pd.DataFrame, target: str | None) -> ChoiceSets | None:
 def _groups(rows: pd.DataFrame, target: str) -> Iterator[tuple[str, int]]:
     """Columns whose every value has equally many rows, and how many values."""
     for name in rows:
+        let_go()
         if name == target or rows[name].isna().any():
             continue
         n_groups = n_distinct(rows[name])

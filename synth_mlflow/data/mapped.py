@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-MAPPED_BYTES = 256 * 2**20  # of numbers, from which on a table is mapped
+MAPPED_BYTES = 128 * 2**20  # of numbers, from which on a table is mapped
 BYTES_PER_CELL = 8  # of a number; a text takes more
 
 _maps: dict[int, tuple[int, int, weakref.ref[mmap.mmap]]] = {}
@@ -51,11 +51,15 @@ def frame_of(columns: Iterable[tuple[str, pd.Series]], n_columns: int, index: pd
 
 def taken(rows: pd.DataFrame, positions: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> pd.DataFrame:
     """The rows at some positions under a new index; mapped where they are many."""
-    n_rows = int(positions.sum()) if positions.dtype == np.bool_ else len(positions)
-    if not is_large(n_rows, rows.shape[1]):
+    if not is_large(*rows.shape):
         return rows.iloc[positions].reset_index(drop=True)
-    columns = ((str(name), rows[name].iloc[positions].reset_index(drop=True)) for name in rows)
-    return frame_of(columns, rows.shape[1])
+    return frame_of(_taken_one_by_one(rows, positions), rows.shape[1])
+
+
+def _taken_one_by_one(rows: pd.DataFrame, positions: npt.NDArray[Any]) -> Iterator[tuple[str, pd.Series]]:
+    for name in rows:
+        yield str(name), rows[name].iloc[positions].reset_index(drop=True)
+        let_go()  # rows at random lie on nearly every page of a column
 
 
 def mapped(column: pd.Series) -> pd.Series:

@@ -37,6 +37,10 @@ SourceKind = Literal["training", "file", "none", "not declared"]
 Door = Literal["generator", "code", "command", "peer", "llm", "python", "file"]
 
 
+LEARNED_ROWS = "learned_rows"
+"""The note that says how many rows of a large table a generator has learned from, where these are a sample."""
+
+
 @dataclass(frozen=True)
 class Source:
     """The real rows that a generator learned from.

@@ -32,7 +32,7 @@ from synth_mlflow.data.grids import (
 )
 from synth_mlflow.data.identifier_forms import known_form
 from synth_mlflow.data.json_text import JsonText
-from synth_mlflow.data.mapped import frame_of, is_large, mapped, taken
+from synth_mlflow.data.mapped import frame_of, is_large, let_go, mapped, taken
 from synth_mlflow.data.private import FEWEST_ROWS
 from synth_mlflow.data.schema import (
     FEW_GROUPS,
@@ -94,6 +94,7 @@ def infer_table(raw: RawTable, wishes: Wishes) -> ReadTable:
         if _is_prompt(name, one, role, raw):
             role = "text"
         columns.append(_described(name, one, role))
+        let_go()
     kept = [column.name for column in columns if column.role != "ignored"]
     values = ((name, found[name].values) for name in kept)
     rows = normalise(frame_of(values, len(kept), _index(found)))
@@ -107,6 +108,7 @@ def _kept(found: Inferred, raw: RawTable) -> Inferred:
     """A column that was read, mapped where the table is large."""
     if not is_large(len(found.values), len(raw.columns)):
         return found
+    let_go()
     return replace(found, values=mapped(found.values))
 
 

@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float32]
 
+FIRST_PARTNERS = 512  # that bound the distances at first
 ASKED = 512  # queries that are looked at together
 BLOCK_PARTNERS = 4_096  # whose sums with one query stay in the fastest cache
 BLOCK_QUERIES = 128
@@ -62,6 +63,19 @@ def nearest_places(queries: Matrix, partners: Matrix, k: int) -> Ints:
     return found
 
 
+def nearest_distances(queries: Matrix, partners: Matrix, k: int) -> Floats:
+    """Euclidean distances of the ``k`` nearest partners, the nearest first; shape (n_queries, k).
+
+    Examples
+    --------
+    >>> nearest_distances(np.zeros((1, 1), np.float32), np.array([[3.0], [1.0], [-1.0]], np.float32), 2).tolist()
+    [[1.0, 1.0]]
+    """
+    places = nearest_places(queries, partners, k)
+    squares = [_squares(queries, partners[places[:, rank]]) for rank in range(k)]
+    return np.sqrt(np.column_stack(squares).astype(np.float32)).astype(np.float64)  # as fine as the coordinates are
+
+
 def _candidates(queries: Matrix, widened: Matrix, k: int, margins: Matrix) -> tuple[Ints, Ints]:
     """Queries, sorted, and for each in order the partners whose distance may be among the ``k`` smallest.
 
@@ -70,27 +84,24 @@ def _candidates(queries: Matrix, widened: Matrix, k: int, margins: Matrix) -> tu
     asked = np.column_stack([queries, np.ones(len(queries), np.float32)])
     smallest = np.full((len(queries), k), np.inf, dtype=np.float32)
     parts = []
-    room = np.empty(
-        len(queries) * BLOCK_PARTNERS, dtype=np.float32
-    )  # new memory for each block costs twice the product
+    room = np.empty(len(queries) * BLOCK_PARTNERS, np.float32)  # once: new memory takes longer than a product
     for at in range(0, len(widened), BLOCK_PARTNERS):
         block = widened[at : at + BLOCK_PARTNERS]
         close = np.matmul(asked, block.T, out=room[: len(asked) * len(block)].reshape(len(asked), -1))
         near = np.flatnonzero(close.min(axis=1) <= smallest[:, -1] + margins)
         if not len(near):
             continue
-        close = close[near]
-        are_unknown = bool(np.isinf(smallest[:, -1]).any())
-        if are_unknown:
-            least = np.partition(close, min(k, close.shape[1]) - 1, axis=1)[:, :k]
-            smallest[near] = np.sort(np.hstack([smallest[near], least]), axis=1)[:, :k]
-        limits = smallest[near, -1] + margins[near]
-        rows, places = np.divmod(np.flatnonzero(close <= limits[:, None]), close.shape[1])
+        close = close if 2 * len(near) > len(asked) else close[near]
+        near = near if len(close) == len(near) else np.arange(len(asked))
+        known, limits = smallest[near], smallest[near, -1]
+        if np.isinf(limits).any():
+            some = close[:, : max(FIRST_PARTNERS, k)]
+            least = np.partition(some, min(k, some.shape[1]) - 1, axis=1)[:, :k]
+            limits = np.sort(np.hstack([known, least]), axis=1)[:, k - 1]
+        rows, places = np.divmod(np.flatnonzero(close <= (limits + margins[near])[:, None]), close.shape[1])
         apart = close[rows, places]
         parts.append((near[rows], places + at, apart))
-        if not are_unknown:
-            least = _least_of_each(rows, apart, len(near), k)
-            smallest[near] = np.sort(np.hstack([smallest[near], least]), axis=1)[:, :k]
+        smallest[near] = np.sort(np.hstack([known, _least_of_each(rows, apart, len(near), k)]), axis=1)[:, :k]
     rows, places, apart = (np.concatenate(each) for each in zip(*parts, strict=True))
     kept = apart <= (smallest[:, -1] + margins)[rows]
     order = np.argsort(rows[kept], kind="stable")

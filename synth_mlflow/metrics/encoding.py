@@ -91,7 +91,8 @@ class Encoding:
         standard deviations, so that a little noise on a heap of equal values stays little. Two labels are 1 apart; a
         missing value is 1 apart from every present one.
         """
-        return np.hstack([self._coordinates(rows, name, scale) for name in self.schema]).astype(np.float32)
+        parts = (self._coordinates(rows, name, scale).astype(np.float32) for name in self.schema)
+        return np.hstack(list(parts))
 
     def _feature(self, rows: pd.DataFrame, name: str) -> Floats:
         if name not in self.levels:

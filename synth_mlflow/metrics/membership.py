@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.neighbors import NearestNeighbors
 
+from synth_mlflow.metrics.closest_places import nearest_distances
 from synth_mlflow.metrics.encoding import Matrix
 from synth_mlflow.metrics.intervals import clopper_pearson, epsilon_lower_bound, excess_p_value
 from synth_mlflow.metrics.null_distribution import CONFIDENCE, NullDistribution, Places, group_halves, split_floor
@@ -70,9 +70,8 @@ class Outcome:
 def neighbours(targets: Matrix, batch: Matrix, *, k: int = N_NEIGHBOURS) -> Neighbours:
     """Distances to the nearest batch rows and to the nearest other targets."""
     k = min(k, len(batch), len(targets) - 1)
-    to_batch = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(batch).kneighbors(targets)[0]
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(targets)
-    return Neighbours(to_batch.astype(np.float64), search.kneighbors()[0].astype(np.float64))
+    with_itself = nearest_distances(targets, targets, k + 1)
+    return Neighbours(nearest_distances(targets, batch, k), with_itself[:, 1:])
 
 
 def distance_attacks(near: Neighbours) -> dict[str, Floats]:

@@ -412,7 +412,7 @@ def _by_sample(
 
     That is more than a sweep can see, and more than `LOST_SHARE` of what real rows teach beyond a constant.
     """
-    found = measure(training.iloc[places].reset_index(drop=True), is_sample=True)
+    found = measure(taken(training, places), is_sample=True)
     loss = sample_loss(found, len(training))
     words = f"a sample of {len(places):,} of the {len(training):,} training rows loses about {loss:.2g}"
     allowed = max(found.smallest_detectable, LOST_SHARE * (found.score - found.chance))

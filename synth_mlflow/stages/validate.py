@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 from synth_mlflow.checks import CheckInput, CheckResult, judge, sanitize_metrics
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import table_digest
+from synth_mlflow.data.large_tables import sampled_places
+from synth_mlflow.data.mapped import taken
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.provenance import Source, source_in_words
 from synth_mlflow.data.slices import Slice
@@ -240,10 +242,15 @@ def evidence_of(
     elsewhere = record.origin.source.kind == "file"
     control = project.evaluation_rows(frozen)
     part = Slice.parse(record.origin.slice) if record.origin.slice else None
+    members = _members(project, frozen, batch.id, record.origin.source, source)
+    choosing, places = halves_of(control, task).select, sampled_places(control, part)
+    if places is not None:
+        choosing = choosing[places]
+    training = project.training_rows(frozen) if elsewhere else None
     evidence = CheckInput(
         batch=project.batch_rows(batch, frozen.schema),
-        members=_members(project, frozen, batch.id, record.origin.source, source),
-        control=control,
+        members=_judged_rows(project, members, part, "training"),
+        control=_judged_rows(project, control, part, "evaluation"),
         task=task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
@@ -251,14 +258,23 @@ def evidence_of(
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),
-        training=project.training_rows(frozen) if elsewhere else None,
-        choosing=halves_of(control, task).select,
+        training=None if training is None else _judged_rows(project, training, part, "training"),
+        choosing=choosing,
         benchmarks=benchmark_texts(statement.facts.benchmarks, _beside(project, statement)),
         tokenize=tokenizer_of(statement.facts.tokenizer),
         embedding=embedding_of(statement, frozen),
         rare_class_needs=frozen.rare_class_needs,
     )
     return without_rare_labels(evidence, statement) if frozen.keeps_values else evidence
+
+
+def _judged_rows(project: Project, rows: pd.DataFrame, part: Slice | None, side: str) -> pd.DataFrame:
+    """The rows that checks look at: of a table larger than memory the sample that generators learn from."""
+    places = sampled_places(rows, part)
+    if places is None:
+        return rows
+    project.say(f"checks look at a random sample of {len(places):,} of the {len(rows):,} {side} rows")
+    return taken(rows, places)
 
 
 def _beside(project: Project, statement: Statement) -> Path:

@@ -11,9 +11,11 @@ import pytest
 from synth_mlflow.data import mapped
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.digests import keyed, row_hashes, table_digest
+from synth_mlflow.data.large_tables import sampled_places
 from synth_mlflow.data.mapped import frame_of, let_go, taken
 from synth_mlflow.data.schema import Wishes
 from synth_mlflow.data.schema_inference import infer_table
+from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import cut
 from synth_mlflow.data.statement import Evaluation
 from synth_mlflow.data.tables import raw_table, read_as, read_table, write_parquet
@@ -136,3 +138,15 @@ def test_reading_takes_the_memory_of_a_few_columns(tmp_path, everything_mapped):
     tracemalloc.stop()
     assert found.shape == (n, n_columns)
     assert peak < 10 * n * 8  # bytes of ten columns
+
+
+def test_of_a_large_table_the_same_sample_is_taken_and_a_rare_slice_whole(monkeypatch):
+    monkeypatch.setattr("synth_mlflow.data.large_tables.SAMPLE_CELLS", 100 * ROWS.shape[1])
+    assert sampled_places(ROWS) is None
+    monkeypatch.setattr(mapped, "MAPPED_BYTES", 0)
+    places, part = sampled_places(ROWS), Slice.parse("age >= 70")
+    assert len(places) == 100
+    assert places.tolist() == sampled_places(ROWS).tolist()
+    inside = np.flatnonzero(part.mask(ROWS))
+    assert len(inside) < 50
+    assert set(inside) < set(sampled_places(ROWS, part))

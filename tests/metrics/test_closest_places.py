@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.neighbors import NearestNeighbors
 
 from synth_mlflow.metrics import closest_places
-from synth_mlflow.metrics.closest_places import Coded, most_shared_places, nearest_places
+from synth_mlflow.metrics.closest_places import Coded, most_shared_places, nearest_distances, nearest_places
 
 
 def every_pair(queries, partners, k):
@@ -28,6 +29,13 @@ def test_the_nearest_are_those_of_every_pair(monkeypatch, kind, n_block):
         rows[:] = 2.5
     queries, partners = rows[:30], rows[30:]
     assert nearest_places(queries, partners, 5).tolist() == every_pair(queries, partners, 5).tolist()
+
+
+def test_distances_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    queries, partners = rng.normal(size=(40, 9)).astype(np.float32), rng.normal(size=(900, 9)).astype(np.float32)
+    expected = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(partners).kneighbors(queries)[0]
+    assert nearest_distances(queries, partners, 5).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("n_block", [3, 64, 8_192])
