@@ -371,7 +371,9 @@ class Combinations:
 
 def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     """Compare the combinations of values in many sets of columns."""
-    tables = without(tables, identifying_columns(tables.real_columns()))
+    given_out = identifying_columns(tables.real_columns())
+    all_given_out = len(given_out) == tables.members.shape[1]  # then no two real rows show what chance does
+    tables = without(tables, given_out)
     once = np.flatnonzero(~are_repeated(row_hashes(tables.batch)))
     batch = tables.batch.iloc[_some(once, MAX_KEYED_ROWS, rng)].reset_index(drop=True)
     rows = KeyedRows.of(subsample(tables.members, MAX_KEYED_ROWS, rng), tables.control, batch)
@@ -386,7 +388,7 @@ def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     for columns in column_sets(rows, rng):
         counts = rows.counts(columns)
         sets.append(matched(columns, counts))
-        if not unlike & set(columns):
+        if not all_given_out and not unlike & set(columns):
             by_size.setdefault(_size_class(columns, len(names)), _LeftOut(len(rows.cells))).add(counts)
     new = tuple(
         found for size, each in sorted(by_size.items()) if (found := _new_keys(size, each, rows.sizes)) is not None

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from synth_mlflow.checks import judge
 from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.columns import conform, normalise, schema_of
 from synth_mlflow.data.slices import Slice
+from synth_mlflow.data.task import Task
 
 plugin = Contamination()
 
@@ -148,3 +150,18 @@ def test_a_slice_of_few_rows_is_held_against_all(ruled, evidence):
     part = Slice.parse("job == 'cook' and age < 25")
     batch = evidence.batch[part.mask(evidence.batch)].reset_index(drop=True)
     assert ruled(plugin, replace(evidence, slice=part, batch=batch))[0].verdict == "pass"
+
+
+@pytest.mark.parametrize(("leaks", "verdict"), [(False, "pass"), (True, "fail")])
+def test_running_numbers_beside_texts_are_no_leak_but_those_of_evaluation_rows_alone(leaks, verdict, evidence):
+    rng = np.random.default_rng(4)
+    texts = [" ".join(rng.choice(["red", "lamp", "soft", "loud", "cat", "tea", "hat"], 12)) for _ in range(900)]
+    table = pd.DataFrame({"id": [f"x{n}" for n in range(600)], "said": texts[:600]}).sample(frac=1, random_state=1)
+    members, control = (part.reset_index(drop=True) for part in (table[:400], table[400:]))
+    numbers = [*control["id"], *(f"y{n}" for n in range(100))] if leaks else [f"x{n}" for n in range(300)]
+    batch = pd.DataFrame({"id": numbers, "said": texts[600:]})
+    task = Task("", "scored", roles={"said": "text", "id": "identifier"})
+    given = replace(evidence, batch=batch, members=members, control=control, task=task, metric="mean_score")
+    check = Contamination()
+    result = check.run(given, check.defaults)
+    assert judge(result.probes, result.inconclusive, check.defaults["alpha"]).verdict == verdict
