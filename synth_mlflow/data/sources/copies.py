@@ -1,6 +1,8 @@
 """Local copies of tables that are elsewhere: made once a command, in the private room of its process.
 
 They are removed when the command ends; after a kill the next command clears them, as it does all private rows.
+
+What is known of a local copy of a table: where it lies, and what its source says of itself.
 """
 
 from __future__ import annotations
@@ -8,13 +10,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
 from synth_mlflow.data.addresses import Address, Place, from_environment, place_of
-from synth_mlflow.data.sources.copy import Copy
 from synth_mlflow.errors import UsageError
 
 _READERS = {"delta": "delta_tables", "sql": "databases", "http": "web", "https": "web", "frame": "frames"}
@@ -112,3 +114,21 @@ def opened(place: Place) -> Iterator[Path]:
         except UsageError as error:
             found, fix = (text.replace(str(copy.path), str(place)) for text in (error.found, error.fix))
             raise type(error)(found, fix) from error
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One local copy."""
+
+    path: Path
+    """A file, a folder of Parquet files or a pattern."""
+    folder: Path
+    """What is removed with it."""
+    pinned: Address
+    """By which the same rows are read again: of a Delta table with its version."""
+    facts: Mapping[str, str | int] = field(default_factory=dict)
+    """What the source says of itself, such as ``etag`` and ``version``; holds no secret."""
+
+    def asked_as(self, address: Address) -> Copy:
+        """The same copy for an address that stands for another one, whose masked form is among the facts."""
+        return replace(self, pinned=address, facts={"address": str(self.pinned), **self.facts})

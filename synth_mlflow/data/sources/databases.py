@@ -23,7 +23,7 @@ import sqlparse
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from synth_mlflow.data.addresses import Address, from_environment, query_of
-from synth_mlflow.data.sources.copy import Copy
+from synth_mlflow.data.sources.copies import Copy
 from synth_mlflow.data.table_files import PIECE_ROWS
 from synth_mlflow.errors import UsageError
 

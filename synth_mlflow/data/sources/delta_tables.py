@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.addresses import Address, versioned
 from synth_mlflow.data.other_libraries import library
-from synth_mlflow.data.sources.copy import Copy
+from synth_mlflow.data.sources.copies import Copy
 from synth_mlflow.data.table_files import PARQUET, PIECE_ROWS
 from synth_mlflow.errors import UsageError
 

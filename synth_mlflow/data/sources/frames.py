@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from synth_mlflow.data.addresses import Address
 from synth_mlflow.data.chunks import FIX, as_pandas, kind_of
-from synth_mlflow.data.sources.copy import Copy
+from synth_mlflow.data.sources.copies import Copy
 from synth_mlflow.errors import UsageError
 
 

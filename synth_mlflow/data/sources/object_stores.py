@@ -15,7 +15,7 @@ from synth_mlflow.data.addresses import LOG, STORES, Address, from_environment
 from synth_mlflow.data.digests import json_digest
 from synth_mlflow.data.other_libraries import library
 from synth_mlflow.data.sources import delta_tables
-from synth_mlflow.data.sources.copy import Copy
+from synth_mlflow.data.sources.copies import Copy
 from synth_mlflow.data.table_files import PARQUET
 from synth_mlflow.errors import SynthError, UsageError
 

@@ -18,7 +18,7 @@ import requests
 import urllib3
 
 from synth_mlflow.data.addresses import Address
-from synth_mlflow.data.sources.copy import Copy
+from synth_mlflow.data.sources.copies import Copy
 from synth_mlflow.data.table_files import JSON_SUFFIXES, PARQUET, SUFFIXES, TEXT_SUFFIXES, USUAL
 from synth_mlflow.errors import UsageError
 
