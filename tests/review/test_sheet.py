@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
-from synth_mlflow.review.cells import cells_of
 from synth_mlflow.review.page import sheet_csv, sheet_page
-from synth_mlflow.review.sheet import SheetKey
+from synth_mlflow.review.sheet import SheetKey, cells_of
 
 TASK = Task("y", "binary", roles={"id": "identifier", "chat": "conversation"})
 KEY = SheetKey("a" * 64, "b" * 64, 40)
