@@ -16,8 +16,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.base import fit
-from synth_mlflow.models.hashed_texts import Counts, Seen
-from synth_mlflow.models.text import GRID
+from synth_mlflow.models.text import GRID, Counts, Seen
 from synth_mlflow.models.tuning import GRID as BOOSTED_GRID
 from synth_mlflow.models.tuning import ROUNDS, settle
 from synth_mlflow.sweep.evaluator import Evaluator
