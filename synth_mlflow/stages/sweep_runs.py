@@ -20,8 +20,7 @@ from synth_mlflow.models.embedding import shown
 from synth_mlflow.models.raw_embedding import MODULE
 from synth_mlflow.models.text import EMBEDDING
 from synth_mlflow.stages.fit_commands import fitted_by
-from synth_mlflow.stages.fit_times import FitTimes
-from synth_mlflow.stages.sweep_children import final_run, ratio_run
+from synth_mlflow.stages.sweep_children import FitTimes, final_run, ratio_run
 from synth_mlflow.stages.sweep_inputs import SweepInputs
 from synth_mlflow.sweep.curve import Curve, Point
 from synth_mlflow.sweep.executors import Engine

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from synth_mlflow import Workflow
-from synth_mlflow.stages.fit_times import FitTimes
+from synth_mlflow.stages.sweep_children import FitTimes
 from synth_mlflow.sweep.plan import Fit, FitKey
 from synth_mlflow.tracking.read import StoredRun
 

@@ -15,8 +15,7 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.task import Task, TaskKind
-from synth_mlflow.models.metric_names import _KNOWN, USUAL
-from synth_mlflow.models.scoring import check_metric
+from synth_mlflow.models.scoring import _KNOWN, USUAL, check_metric
 from synth_mlflow.sweep.baseline import Baseline, column_scores, utility_outlook
 
 

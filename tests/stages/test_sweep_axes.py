@@ -15,7 +15,7 @@ import pytest
 
 from synth_mlflow import Workflow
 from synth_mlflow.errors import GateError, UsageError
-from synth_mlflow.stages.sweep_axes import AxisOptions, settled
+from synth_mlflow.stages.sweep import AxisOptions, settled
 from synth_mlflow.sweep.axes import Axis, AxisName
 from synth_mlflow.sweep.selection import Chooser
 from synth_mlflow.tracking import names
