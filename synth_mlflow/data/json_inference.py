@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from synth_mlflow.data.conversation_text import FORMS, canonical, problem_of, speakers_of
+from synth_mlflow.data.conversation_text import canonical, problem_of, speakers_of
+from synth_mlflow.data.json_lines import written_style
 from synth_mlflow.data.json_text import JsonText
 from synth_mlflow.data.schema import ColumnRule
 from synth_mlflow.errors import UsageError
@@ -43,7 +44,7 @@ def json_column(name: str, texts: pa.ChunkedArray, rule: ColumnRule, lines: Json
         _refuse_other_than_turns(name, problems)
     if any(problems) and (lines is None or any(isinstance(value, _NoJson) for value in present)):
         return None
-    style = lines or _style_of(texts)
+    style = lines or written_style((text.encode() for text in texts.to_pylist() if text), are_objects=False)
     found = replace(style, turns=not any(problems), speakers=() if any(problems) else speakers_of(present))
     cells = [None if value is None else canonical(value) for value in values]
     return JsonCells(pd.Series(cells, name=name, dtype="str"), found)
@@ -68,16 +69,4 @@ def _refuse_other_than_turns(name: str, problems: list[str]) -> None:
         f"`columns` says that {name!r} is a conversation, and {len(places):,} of its {len(problems):,} cells are none: "
         f"the first {why}.",
         'Write each as a list of turns, `[{"role": "user", "content": "…"}, …]`, or leave the line out.',
-    )
-
-
-def _style_of(texts: pa.ChunkedArray) -> JsonText:
-    """How the JSON in cells of texts is written; the same questions as of a whole file."""
-    given = [text for text in texts.to_pylist() if text is not None]
-    sample = given[0]
-    return JsonText(
-        spaced='": ' in sample,
-        escaped=all(map(str.isascii, given)) and any("\\u" in text for text in given),
-        slashes=any("\\/" in text for text in given),
-        text_first=any(0 <= sample.find(f'"{text}"') < sample.find(f'"{role}"') for role, text in FORMS),
     )

@@ -10,7 +10,7 @@ import gzip
 import json
 import lzma
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -187,17 +187,28 @@ def _kind(value: object) -> str:
 
 def line_style(path: Path) -> JsonText:
     """How the lines of a file are written; what is in doubt is as Python's ``json.dumps`` writes it."""
+    with open_bytes(path) as lines:
+        return written_style(lines, are_objects=True)
+
+
+def written_style(texts: Iterable[bytes], *, are_objects: bool) -> JsonText:
+    """How texts of JSON are written, which may be the lines of a file, or the cells of a column.
+
+    Parameters
+    ----------
+    are_objects : bool
+        Whether each is one object, so that a key without a value says that missing values are written as ``null``.
+    """
     spaced, slashes, escapes, others, nulls, text_first = True, False, False, False, False, False
     is_first, named = True, [tuple(f'"{name}"'.encode() for name in names) for names in FORMS]
-    with open_bytes(path) as lines:
-        for line in lines:
-            if is_first and line.strip():
-                spaced, is_first = b'": ' in line, False
-                text_first = any(0 <= line.find(text) < line.find(role) for role, text in named)
-            slashes = slashes or b"\\/" in line
-            escapes = escapes or b"\\u" in line
-            others = others or not line.isascii()
-            nulls = nulls or (b"null" in line and None in json.loads(line).values())
+    for text in texts:
+        if is_first and text.strip():
+            spaced, is_first = b'": ' in text, False
+            text_first = any(0 <= text.find(said) < text.find(role) for role, said in named)
+        slashes = slashes or b"\\/" in text
+        escapes = escapes or b"\\u" in text
+        others = others or not text.isascii()
+        nulls = nulls or (are_objects and b"null" in text and None in json.loads(text).values())
     return JsonText(spaced=spaced, escaped=escapes and not others, slashes=slashes, text_first=text_first, nulls=nulls)
 
 

@@ -8,43 +8,26 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import mlflow.utils.autologging_utils as autologging
 
-from synth_mlflow.data.sources.copies import one_command
+from synth_mlflow.data.sources.copies import Outermost, one_command
 
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 """MLflow retries a dead server for four minutes; these hold where the user has set nothing."""
 QUIET = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}  # a bar a file, and a verb reads many
 TRACEBACKS = "mlflow.store.db.utils"  # a logger that writes a traceback of what is raised anyway
 
-_lock = threading.RLock()
-_depth = 0
-_taken_back = ExitStack()
 
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
+def undisturbed() -> AbstractContextManager[None]:
     """Keep the caller's autologging away from our own fits, and MLflow from waiting for minutes.
 
     May be entered again inside itself, and by several threads at once: the first one in makes the settings, the last
     one out takes them back.
     """
-    global _depth, _taken_back
-    with _lock:
-        if _depth == 0:
-            _taken_back = _settings()
-        _depth += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                _taken_back.close()
+    return _settings_made.entered()
 
 
 @contextmanager
@@ -60,8 +43,8 @@ def n_retries() -> int:
     return int(os.environ.get(name, PATIENCE[name]))
 
 
-def _settings() -> ExitStack:
-    """Make the settings; closing what is returned takes them back."""
+def _settings() -> Callable[[], None]:
+    """Make the settings; what is returned takes them back."""
     stack = ExitStack()
     for name, value in (PATIENCE | QUIET).items():
         if name not in os.environ:
@@ -72,7 +55,10 @@ def _settings() -> ExitStack:
     logger = logging.getLogger(TRACEBACKS)
     stack.callback(logger.setLevel, logger.level)
     logger.setLevel(logging.CRITICAL)
-    return stack
+    return stack.close
+
+
+_settings_made = Outermost(_settings)
 
 
 def _unset(name: str, ours: str) -> None:

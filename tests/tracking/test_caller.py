@@ -72,7 +72,7 @@ def test_settings_last_as_long_as_the_work_and_end_with_the_last_who_is_in():
         with undisturbed():
             assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "30" and logger.level == logging.CRITICAL
         assert caller.autologging._AUTOLOGGING_GLOBALLY_DISABLED
-        while caller._depth < 2:
+        while caller._settings_made.depth < 2:
             pass
     first_is_out.set()
     thread.join()

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -20,30 +20,54 @@ from synth_mlflow.data.addresses import Address, Place, from_environment, place_
 from synth_mlflow.errors import UsageError
 
 _READERS = {"delta": "delta_tables", "sql": "databases", "http": "web", "https": "web", "frame": "frames"}
-_lock = threading.RLock()
-_depth = 0
 _copies: dict[Address, Copy] = {}
 
 
-@contextmanager
-def one_command() -> Iterator[None]:
-    """Keep the copies that are made inside until its end; may be entered again inside itself."""
-    global _depth
-    with _lock:
-        _depth += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                _clear()
+class Outermost:
+    """A block that may be entered again inside itself, and by several threads: the last one out ends it.
+
+    Parameters
+    ----------
+    begin : callable
+        Called by the first one in; gives what the last one out calls.
+    """
+
+    def __init__(self, begin: Callable[[], Callable[[], None]]) -> None:
+        self.lock = threading.RLock()
+        self._begin = begin
+        self._end: Callable[[], None] | None = None
+        self.depth = 0
+        """How many are inside."""
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """One way in and out."""
+        with self.lock:
+            if self._end is None:
+                self._end = self._begin()
+            self.depth += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.depth -= 1
+                if self.depth == 0:
+                    end, self._end = self._end, None
+                    end()
 
 
 def _clear() -> None:
     for copy in _copies.values():
         shutil.rmtree(copy.folder, ignore_errors=True)
     _copies.clear()
+
+
+_command = Outermost(lambda: _clear)
+
+
+def one_command() -> AbstractContextManager[None]:
+    """Keep the copies that are made inside until its end; may be entered again inside itself."""
+    return _command.entered()
 
 
 def copy_of(address: Address) -> Copy:
@@ -54,11 +78,11 @@ def copy_of(address: Address) -> Copy:
     UsageError
         If it cannot be read, or not as a whole; then nothing of it is kept.
     """
-    with _lock:
+    with _command.lock:
         known = _copies.get(address)
         if known is None:
             known = _made(address)
-            if _depth:
+            if _command.depth:
                 _copies[address] = known
         return known
 
