@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from synth_mlflow.audit.approvals import approval_contradictions, equal_rows_contradictions
-from synth_mlflow.audit.ratings import batch_rating_contradictions, rating_contradictions
+from synth_mlflow.audit.ratings import CLOSE, batch_rating_contradictions, rating_contradictions
 from synth_mlflow.audit.reproduce import outcome_of
 from synth_mlflow.checks import judge, probe_from_json
 from synth_mlflow.data.columns import Schema
@@ -45,8 +45,6 @@ from synth_mlflow.tracking.project import Project
 from synth_mlflow.tracking.read import StoredRun
 from synth_mlflow.tracking.sign_offs import RecordedEstimate, estimate_of, recorded_sign_offs
 from synth_mlflow.tracking.stored import StoredBatch
-
-CLOSE = 1e-9  # relative; what another processor may round differently
 
 
 def estimate_contradictions(project: Project, final: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:

@@ -118,7 +118,7 @@ def sign(project: Project, asked: SignRequest) -> SignedOff:
     return SignedOff(
         run_id=mine.run.run_id,
         handoff=handoff.run_id,
-        name=mine.name,
+        name=mine.by,
         role=mine.role,
         at=mine.at,
         sha256=mine.document,

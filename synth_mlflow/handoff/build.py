@@ -103,7 +103,7 @@ def _batches(material: HandoffInputs) -> tuple[handoff.Batch, ...]:
 
 def sign_off_of(signed: StoredSignOff) -> handoff.SignOff:
     """A sign-off as the document tells of it."""
-    return handoff.SignOff(signed.name, signed.role, signed.at, signed.document, signed.run.run_id)
+    return handoff.SignOff(signed.by, signed.role, signed.at, signed.document, signed.run.run_id)
 
 
 def _header(project: Project, limits: Mapping[str, str]) -> handoff.Header:

@@ -158,7 +158,7 @@ def _handoff(ledger: RunIndex, run: StoredRun) -> Handoff:
         at=_moment(run.ended or run.started),
         by=run.tags.get("mlflow.user", "unknown"),
         signatures=tuple(
-            Signature(signed.run.run_id, signed.name, signed.role, signed.at)
+            Signature(signed.run.run_id, signed.by, signed.role, signed.at)
             for signed in ledger.sign_offs.get(run.run_id, [])
         ),
     )

@@ -13,14 +13,14 @@ from synth_mlflow.data.approved_names import ApprovedName
 from synth_mlflow.errors import EvidenceError, GateError, closest
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.read import StoredRun
+from synth_mlflow.tracking.sign_offs import Signed
 from synth_mlflow.tracking.stored import StoredBatch
 
 
 @dataclass(frozen=True)
-class StoredApproval:
+class StoredApproval(Signed):
     """One version of a name."""
 
-    run: StoredRun
     subject: StoredRun
     """The run of the batch, or of the sweep whose mix it is."""
 
@@ -53,21 +53,6 @@ class StoredApproval:
     def n_rows(self) -> int:
         """How many rows it has."""
         return int(self.run.params[names.P_ROWS])
-
-    @property
-    def by(self) -> str:
-        """Who has approved it, as they gave their name."""
-        return self.run.params[names.P_SIGNED_BY]
-
-    @property
-    def role(self) -> str:
-        """As what."""
-        return self.run.params[names.P_ROLE]
-
-    @property
-    def at(self) -> str:
-        """ISO 8601, UTC."""
-        return self.run.params[names.P_CREATED_AT]
 
     @property
     def batches(self) -> tuple[str, ...]:

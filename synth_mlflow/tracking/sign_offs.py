@@ -88,25 +88,29 @@ def _seal(final: StoredRun, told: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class StoredSignOff:
-    """Somebody who answers for one state of a handoff document; a run of its own under the handoff's."""
+class Signed:
+    """A run by which somebody answers for something."""
 
     run: StoredRun
 
     @property
-    def name(self) -> str:
-        """Who has signed, as they gave their name."""
+    def by(self) -> str:
+        """Who, as they gave their name."""
         return self.run.params[names.P_SIGNED_BY]
 
     @property
     def role(self) -> str:
-        """As what they have signed."""
+        """As what."""
         return self.run.params[names.P_ROLE]
 
     @property
     def at(self) -> str:
         """ISO 8601, UTC."""
         return self.run.params[names.P_CREATED_AT]
+
+
+class StoredSignOff(Signed):
+    """Somebody who answers for one state of a handoff document; a run of its own under the handoff's."""
 
     @property
     def document(self) -> str:
@@ -126,7 +130,7 @@ class StoredSignOff:
     @property
     def words(self) -> str:
         """Name and role."""
-        return f"{self.name} ({self.role})"
+        return f"{self.by} ({self.role})"
 
 
 def recorded_sign_offs(runs: Iterable[StoredRun]) -> Mapping[str, list[StoredSignOff]]:
