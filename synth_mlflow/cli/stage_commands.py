@@ -31,6 +31,7 @@ from synth_mlflow.data.addresses import Place
 
 if TYPE_CHECKING:
     from synth_mlflow.gate.verdicts import Verdict
+    from synth_mlflow.tracking.stored import EvaluationSet
     from synth_mlflow.workflow import Workflow
 
 GATE_CLOSED = 3
@@ -129,7 +130,6 @@ def freeze(
         predict_command=predict_command,
         timeout_seconds=timeout,
     )
-    from synth_mlflow.sweep.baseline import power_words
     from synth_mlflow.tracking import names
 
     params, metrics = frozen.run.params, frozen.run.metrics
@@ -146,6 +146,16 @@ def freeze(
                 "warning": params[names.P_WARNING],
             }
         )
+    _tell_frozen(frozen, workflow.project.problem().statement.facts.success.gain_at_least)
+    return output.next_command('synth-mlflow generate auto --purpose "…"')
+
+
+def _tell_frozen(frozen: EvaluationSet, asked: float | None) -> None:
+    """What was frozen, and what it can decide of the gain that the statement asks for."""
+    from synth_mlflow.sweep.baseline import power_words
+    from synth_mlflow.tracking import names
+
+    params, metrics = frozen.run.params, frozen.run.metrics
     output.line(f"frozen: {int(params[names.P_EVALUATION_ROWS]):,} evaluation rows, {params[names.P_SPLIT_METHOD]}")
     output.line(f"held out: {params[names.P_BALANCE]}")
     if frozen.caveat:
@@ -155,7 +165,6 @@ def freeze(
         f"real-only baseline: {params[names.P_METRIC]} {metrics[names.M_SCORE]:.4f} "
         f"({metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f})"
     )
-    asked = workflow.project.problem().statement.facts.success.gain_at_least
     output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
     if params[names.P_WARNING]:
         output.line(f"warning: {params[names.P_WARNING]}")
@@ -164,7 +173,6 @@ def freeze(
             output.line(params[outlook])
     if names.P_PANEL in params:
         output.line(f"warning: {params[names.P_PANEL]}")
-    return output.next_command('synth-mlflow generate auto --purpose "…"')
 
 
 @click.command()

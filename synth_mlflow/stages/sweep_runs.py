@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.gate.policy import looser_than_default, policy_of
 from synth_mlflow.handoff.holdout_score import write_predictions
 from synth_mlflow.handoff.summary import success_words
+from synth_mlflow.models.base import Model
 from synth_mlflow.models.embedding import shown
 from synth_mlflow.models.raw_embedding import MODULE
 from synth_mlflow.models.text import EMBEDDING
@@ -143,23 +144,14 @@ def _write_ratio(draft: RunDraft, ingredients: SweepInputs, curve: Curve, point:
 def _write_final(
     project: Project, ingredients: SweepInputs, outcome: SweepOutcome, parent: str, run_id: str
 ) -> KeptModel:
-    curve, statement = outcome.curve, ingredients.problem.statement
+    curve = outcome.curve
     with writing(project.server, run_id, "final") as draft:
         is_sampled = ingredients.whole is not None
         ingredients, final = _fitted_final(ingredients, outcome)
         predictions = final.model.predict(ingredients.evaluation)
         score, low, high = provisional_estimate(curve, outcome.bench.best_score)
-        features = ingredients.training.drop(columns=statement.task.target or [])
         used = ingredients.of(curve.source) if curve.chosen else ()
-        tags = {
-            names.TAG_BATCHES: " ".join(batch.id for batch in used),
-            names.TAG_RATIO: f"{curve.chosen_share:g}",
-            names.TAG_SWEEP: parent,
-            names.TAG_EVALUATION: ingredients.frozen.digest,
-        }
-        forms = ingredients.frozen.schema.forms
-        name = project.server.experiment
-        kept = keep_model(project.server, run_id, final.model, features, name=name, tags=tags, forms=forms)
+        kept = _keep_final(project, ingredients, final.model, run_id, _version_tags(ingredients, curve, parent, used))
         point = curve.at(curve.chosen)
         _state(draft, ingredients, curve.source)
         _write_axis(draft, curve, point)
@@ -167,10 +159,7 @@ def _write_final(
             draft.param(names.P_SHARES, curve.source)
         draft.param(names.P_CHOSEN, curve.chosen_share)
         draft.param(names.P_RATIOS, [curve.share(each) for each in curve.points])
-        draft.param(names.P_MODEL_NAME, kept.name)
-        draft.param(names.P_MODEL_VERSION, kept.version)
-        draft.param(names.P_MODEL_SHA256, kept.sha256)
-        draft.tag(names.TAG_FORMAT, kept.format)
+        _state_model(draft, kept)
         draft.param(names.P_PREDICTIONS, array_digest(predictions))
         sample = ""
         if is_sampled:
@@ -193,22 +182,61 @@ def _write_final(
         _mixed_rows(ingredients, final).to_parquet(draft.file(names.A_MIX), index=False)
         write_predictions(draft.file(names.A_PREDICTIONS), predictions, final.model.classes)
         draft.inputs += _inputs(ingredients, used)
-        looser = "; ".join(looser_than_default(policy_of(statement)))
+        looser = "; ".join(looser_than_default(policy_of(ingredients.problem.statement)))
         if looser:
             draft.param(names.P_LOOSER, looser[:PARAM_MAX])
+            looser = f"\n\nIts batches passed under a policy that is looser than the default: {looser}."
+        estimate = f"{curve.metric} {score:.4f} ({low:.4f} to {high:.4f})"
+        fitted = f"{sample} Registered as {_served_words(kept)}{fitted_by(outcome, final)}{_served_by(ingredients)}"
         draft.describe(
-            f"**The model at {_chosen_words(curve, ' rows')}**: {curve.metric} {score:.4f} ({low:.4f} to "
-            f"{high:.4f}) on the {curve.n_evaluation:,} rows that chose, corrected for the choice; its expected score "
-            f"on new data is stated by `synth-mlflow report`. Fitted on all {n_real:,} real rows"
-            f"{f' and {n_synthetic:,} synthetic ones' if n_synthetic else ''}.{sample} Registered as "
-            f"`{kept.uri}`; `mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns. "
-            f"{format_words(kept.format)}{fitted_by(outcome, final)}{_served_by(ingredients)}\n\n"
+            f"{_final_words(curve, estimate, n_real, n_synthetic)}{fitted}\n\n"
             "| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
-            f"{_caveat(ingredients)}"
-            + (f"\n\nIts batches passed under a policy that is looser than the default: {looser}." if looser else "")
+            f"{_caveat(ingredients)}{looser}"
         )
     return kept
+
+
+def _version_tags(ingredients: SweepInputs, curve: Curve, sweep: str, used: Sequence[StoredBatch]) -> Mapping[str, str]:
+    """The tags of the registered version."""
+    return {
+        names.TAG_BATCHES: " ".join(batch.id for batch in used),
+        names.TAG_RATIO: f"{curve.chosen_share:g}",
+        names.TAG_SWEEP: sweep,
+        names.TAG_EVALUATION: ingredients.frozen.digest,
+    }
+
+
+def _keep_final(
+    project: Project, ingredients: SweepInputs, model: Model, run_id: str, tags: Mapping[str, str]
+) -> KeptModel:
+    """Save the model with the columns that it reads, and register it."""
+    features = ingredients.training.drop(columns=ingredients.problem.statement.task.target or [])
+    forms = ingredients.frozen.schema.forms
+    return keep_model(project.server, run_id, model, features, name=project.server.experiment, tags=tags, forms=forms)
+
+
+def _state_model(draft: RunDraft, kept: KeptModel) -> None:
+    draft.param(names.P_MODEL_NAME, kept.name)
+    draft.param(names.P_MODEL_VERSION, kept.version)
+    draft.param(names.P_MODEL_SHA256, kept.sha256)
+    draft.tag(names.TAG_FORMAT, kept.format)
+
+
+def _final_words(curve: Curve, estimate: str, n_real: int, n_synthetic: int) -> str:
+    """What the model is, what it scored where, and what it was fitted on."""
+    synthetic = f" and {n_synthetic:,} synthetic ones" if n_synthetic else ""
+    return (
+        f"**The model at {_chosen_words(curve, ' rows')}**: {estimate} on the {curve.n_evaluation:,} rows that chose, "
+        "corrected for the choice; its expected score on new data is stated by `synth-mlflow report`. Fitted on all "
+        f"{n_real:,} real rows{synthetic}."
+    )
+
+
+def _served_words(kept: KeptModel) -> str:
+    """Where the model is, and how it is loaded."""
+    load = f"`mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns"
+    return f"`{kept.uri}`; {load}. {format_words(kept.format)}"
 
 
 def _fitted_final(ingredients: SweepInputs, outcome: SweepOutcome) -> tuple[SweepInputs, Final]:
