@@ -19,8 +19,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from synth_mlflow.audit.approvals import approval_contradictions, equal_rows_contradictions
-from synth_mlflow.audit.ratings import CLOSE, batch_rating_contradictions, rating_contradictions
+from synth_mlflow.audit.people import (
+    CLOSE,
+    approval_contradictions,
+    batch_rating_contradictions,
+    equal_rows_contradictions,
+    rating_contradictions,
+)
 from synth_mlflow.audit.reproduce import outcome_of
 from synth_mlflow.checks import judge, probe_from_json
 from synth_mlflow.data.columns import Schema
