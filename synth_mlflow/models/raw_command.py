@@ -104,7 +104,8 @@ def read_predictions(path: Path, n_rows: int, classes: Sequence[Any], unseen: Se
     try:
         found = pd.read_csv(path) if path.suffix == CSV else pd.read_parquet(path)
     except Exception as error:  # whatever a reader makes of any bytes
-        raise ValueError(f"wrote predictions that cannot be read as {path.suffix[1:]}: {error}") from error
+        other = "" if path.suffix == CSV else "; a program that writes CSV is given `{predictions}.csv`"
+        raise ValueError(f"wrote predictions that cannot be read as {path.suffix[1:]}: {error}{other}") from error
     if len(found) != n_rows:
         raise ValueError(f"wrote {len(found):,} predictions for {n_rows:,} rows")
     table = _by_class(found, classes, unseen) if classes else found

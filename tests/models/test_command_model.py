@@ -207,3 +207,12 @@ def test_commands_that_cannot_work_are_refused_before_anything_runs(train: str, 
 
 def test_no_shell_reads_what_stands_in_a_place() -> None:
     assert command_words("fit {train} && x", {"train": "a; rm -rf b"}) == ["fit", "a; rm -rf b", "&&", "x"]
+
+
+def test_csv_where_parquet_was_needed_is_told_how_to_be_taken(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    path.write_text("score\n1\n")
+    with pytest.raises(
+        ValueError, match=r"cannot be read as parquet: .*; a program that writes CSV is given `\{predic"
+    ):
+        read_predictions(path, 1, (), ())
