@@ -8,6 +8,8 @@ from __future__ import annotations
 import csv
 import lzma
 import os
+import shutil
+import tempfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -293,15 +295,23 @@ ROWS_A_GROUP = 1_048_576  # of the Parquet files that are written
 PIECE = 1 << 22
 
 
-def refuse_larger_than_memory(path: Path, *, room: int | None = None) -> None:
-    """Refuse a table whose content would not fit into this machine's memory.
+BYTES_PER_ROW = 130  # of memory that `freeze` takes for each row of a table that is mapped: docs/method/scale.md
+BYTES_AT_LEAST = 400 * 2**20  # of the process
+MAPPED_COPIES = 2.5  # of such a table in temporary files: its columns, and both sides of a split
+GIB = 2**30
+
+
+def refuse_larger_than_memory(path: Path, *, room: int | None = None, disk: int | None = None) -> None:
+    """Refuse a table that this machine's memory, or its disk for temporary files, has no room for.
 
     Parameters
     ----------
     path : Path
         Parquet, or a file that is packed.
     room : int, optional
-        Bytes; by default what the machine has.
+        Bytes of memory; by default what the machine has.
+    disk : int, optional
+        Bytes for temporary files; by default those that are free.
 
     Raises
     ------
@@ -310,7 +320,9 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None) -> None:
     """
     room = memory() if room is None else room
     needed = 0
-    if suffix_of(path) == PARQUET:
+    if suffix_of(path) == PARQUET and is_large(*parquet_shape(path)):
+        _refuse_large(path, room, shutil.disk_usage(tempfile.gettempdir()).free if disk is None else disk)
+    elif suffix_of(path) == PARQUET:
         needed = sum(map(_parquet_bytes, parquet_files(path)))
     elif is_packed(path):
         needed = _text_bytes(path, room)
@@ -321,9 +333,35 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None) -> None:
         )
 
 
+def _refuse_large(path: Path, room: int, disk: int) -> None:
+    """Refuse a table that is mapped: memory for each row, whatever its columns, and its cells on disk."""
+    n_rows, n_columns = parquet_shape(path)
+    needed, cells = n_rows * BYTES_PER_ROW + BYTES_AT_LEAST, sum(map(_parquet_bytes, parquet_files(path)))
+    table = f"{path} has {n_rows:,} rows of {n_columns:,} columns"
+    if needed > room:
+        raise UsageError(
+            f"{table}: they take about {needed / GIB:.1f} GiB of memory ({BYTES_PER_ROW} bytes a row), and this "
+            f"machine has {room / GIB:.1f} GiB.",
+            "Give fewer rows, or use a machine with more memory.",
+        )
+    if MAPPED_COPIES * cells > disk:
+        raise UsageError(
+            f"{table}: they take about {MAPPED_COPIES * cells / GIB:.1f} GiB of temporary files, and "
+            f"{tempfile.gettempdir()} has {disk / GIB:.1f} GiB free.",
+            "Name a folder on a larger disk: `export TMPDIR=/path/to/folder`.",
+        )
+
+
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
+
+
 def memory() -> int:
-    """Bytes of memory that this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of memory that this machine has, or that the container which this process runs in may use."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in map(Path, LIMITS):
+        with suppress(OSError, ValueError):  # no such file, or "max"
+            found.append(int(limit.read_text(encoding="ascii")))
+    return min(found)
 
 
 def _parquet_bytes(path: Path) -> int:

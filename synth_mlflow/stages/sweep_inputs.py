@@ -12,6 +12,7 @@ import pandas as pd
 from synth_mlflow.backends.real_rows import read_source
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.digests import are_among, json_digest, row_digests, table_digest
+from synth_mlflow.data.mapped import taken
 from synth_mlflow.data.mixing import read_shares
 from synth_mlflow.data.private import as_missing
 from synth_mlflow.data.task import SCORED, ModelSpec
@@ -73,7 +74,7 @@ class SweepInputs:
         added = sampled_added(self.origin, len(real) / len(self.training))
         return replace(
             self,
-            training=self.training.iloc[real].reset_index(drop=True),
+            training=taken(self.training, real),
             synthetic=self.synthetic.iloc[added].reset_index(drop=True),
             origin=self.origin.iloc[added].reset_index(drop=True),
             plan=replace(self.plan, n_whole=len(self.training)),

@@ -15,7 +15,14 @@ from synth_mlflow.data.columns import conform, schema_of
 from synth_mlflow.data.digests import table_digest
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, arrow_schema, present
 from synth_mlflow.data.schema_inference import infer_table
-from synth_mlflow.data.tables import raw_table, read_known, read_table, refuse_larger_than_memory, table_pieces
+from synth_mlflow.data.tables import (
+    memory,
+    raw_table,
+    read_known,
+    read_table,
+    refuse_larger_than_memory,
+    table_pieces,
+)
 from synth_mlflow.errors import UsageError
 
 N_ROWS = 60
@@ -194,3 +201,23 @@ def test_periods_are_dates_and_come_back(tmp_path):
     found = infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y"))
     assert found.table.roles["month"] == "datetime"
     assert list(present(found.rows, found.table.schema)["month"]) == list(months)
+
+
+def test_a_table_that_is_mapped_is_refused_by_its_rows_and_by_the_room_for_temporary_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("synth_mlflow.data.mapped.MAPPED_BYTES", 0)
+    pq.write_table(pa.table({"x": list(range(1000)), "y": list(range(1000))}), tmp_path / "a.parquet")
+    at_least = 400 * 2**20
+    refuse_larger_than_memory(tmp_path / "a.parquet", room=at_least + 130_000, disk=10**6)
+    with pytest.raises(UsageError, match=r"1,000 rows of 2 columns: they take about 0\.4 GiB of memory"):
+        refuse_larger_than_memory(tmp_path / "a.parquet", room=at_least, disk=10**6)
+    with pytest.raises(UsageError, match=r"GiB of temporary files, and .* has 0\.0 GiB free"):
+        refuse_larger_than_memory(tmp_path / "a.parquet", room=2**40, disk=39_000)
+
+
+def test_memory_is_that_of_the_container(tmp_path, monkeypatch):
+    (tmp_path / "max").write_text("max\n")
+    (tmp_path / "limit").write_text("12345\n")
+    monkeypatch.setattr("synth_mlflow.data.tables.LIMITS", (str(tmp_path / "max"), str(tmp_path / "none")))
+    assert memory() > 2**20
+    monkeypatch.setattr("synth_mlflow.data.tables.LIMITS", (str(tmp_path / "max"), str(tmp_path / "limit")))
+    assert memory() == 12_345
