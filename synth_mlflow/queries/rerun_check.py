@@ -29,7 +29,9 @@ from synth_mlflow.gate.rerun_conditions import (
     recorded_facts,
     retracted_inside,
     unjudged_inside,
+    without_check,
 )
+from synth_mlflow.gate.verdicts import newest_notes
 from synth_mlflow.later import later
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.project import Project
@@ -186,9 +188,17 @@ def _check(project: Project, asked: GivenState) -> TriggerStates:
         production=production_values(project.reader.finished("production"), final),
         environment=installed_environment(),
     )
-    judged = project.reader.finished(CONTAMINATION) if used else []
-    unjudged = unjudged_inside(judged, [batch.id for batch in used])
+    unjudged = unjudged_inside(_contamination_checks(project, used), [batch.id for batch in used])
     return TriggerStates([*evaluate(problem, recorded, present), retracted_inside(used), *unjudged])
+
+
+def _contamination_checks(project: Project, batches: Sequence[StoredBatch]) -> list[StoredRun]:
+    """The checks for evaluation rows that notes of verdicts name; all of the project where a batch has no such note."""
+    notes = (note for batch in batches for note in newest_notes(batch.run).values())
+    named = [each.run_id for note in notes for each in note.checks if each.check == CONTAMINATION]
+    found = project.reader.by_ids(named)
+    is_complete = not without_check(found, [batch.id for batch in batches])
+    return found if is_complete else project.reader.finished(CONTAMINATION)
 
 
 def _refuse_unknown_generators(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:
