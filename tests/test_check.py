@@ -33,6 +33,15 @@ def test_nothing_is_due_right_after_the_sweep(states: Callable[..., dict[str, st
     }
 
 
+def test_a_batch_whose_check_of_evaluation_rows_is_gone_is_due(
+    demo_workflow: Workflow, states: Callable[..., dict[str, str]]
+) -> None:
+    reader = demo_workflow.project.reader
+    (judged,) = reader.finished("contamination")
+    reader.server.client.delete_run(judged.run_id)
+    assert states()["contamination"] == "due"
+
+
 def test_new_generator_version_is_due(states: Callable[..., dict[str, str]]) -> None:
     assert states(generators={"gaussian_copula": "99"})["generator"] == "due"
 
