@@ -14,7 +14,7 @@ import pandas as pd
 
 from synth_mlflow.data.addresses import Place, is_rewritable
 from synth_mlflow.data.choice_sets import ChoiceSets, choice_sets_of
-from synth_mlflow.data.column_inference import CsvFacts
+from synth_mlflow.data.column_facts import CsvFacts
 from synth_mlflow.data.columns import NUMERIC_KINDS
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.rewriting import rows_of_repeated, rows_with, single_classes, where_it_is_made

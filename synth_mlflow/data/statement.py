@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from synth_mlflow.data.addresses import data_text
-from synth_mlflow.data.column_inference import ColumnFacts, CsvFacts
+from synth_mlflow.data.column_facts import ColumnFacts, CsvFacts
 from synth_mlflow.data.constraints import Constraints, as_texts, parse_constraints
 from synth_mlflow.data.digests import canonical_json, json_digest, text_digest
 from synth_mlflow.data.markup import is_storable, read_plain, refuse_passwords

@@ -10,7 +10,7 @@ import pandas as pd
 from synth_mlflow.backends.real_rows import refuse_synthetic
 from synth_mlflow.data.addresses import Address, Place, absolute, is_rewritable, place_of
 from synth_mlflow.data.choice_sets import ChoiceSets, choice_sets_of
-from synth_mlflow.data.column_inference import CsvFacts
+from synth_mlflow.data.column_facts import CsvFacts
 from synth_mlflow.data.columns import NAME_MAX, NUMERIC_KINDS, schema_of
 from synth_mlflow.data.csv_format import CsvFormat
 from synth_mlflow.data.digests import canonical_json, json_digest, table_digest

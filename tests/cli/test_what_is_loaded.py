@@ -13,7 +13,10 @@ from synth_mlflow import Workflow
 from synth_mlflow.plugins import BUILT_IN, installed
 
 HEAVY = ("scipy.stats", "sklearn", "matplotlib", "lightgbm", "skops", "synth_mlflow.stages.sweep", "pytest")
-OF_ROWS = ("narwhals", "pyarrow.dataset", "synth_mlflow.data.tables", "synth_mlflow.data.splits")
+OF_ROWS = (
+    "narwhals", "pyarrow.dataset", "synth_mlflow.data.tables", "synth_mlflow.data.splits",
+    "synth_mlflow.data.column_inference",
+)  # fmt: skip
 """What reads rows, or divides them."""
 CODE = """
 import contextlib, io, sys

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from synth_mlflow.data.column_inference import ColumnFacts
+from synth_mlflow.data.column_facts import ColumnFacts
 from synth_mlflow.data.identifier_forms import are_of_form, fresh, iban_digits, known_form
 from synth_mlflow.data.schema import ColumnRule, TableSchema, Wishes, present, role_of
 from synth_mlflow.data.schema_inference import RawTable, ReadTable, detail_of, infer_table, refuse_open_questions
