@@ -63,9 +63,10 @@ def text_column(
         return Inferred(nested.cells, "string", Form(nested.format))
     if not as_text and rule.format is None and is_csv:
         plain = _plain(name, texts)
+        if plain is not None and plain.kind in {"integer", "number"} and plain.values.notna().any():
+            plain = replace(plain, form=_with_plus(name, texts, plain.form))
         if plain is not None and plain.kind == "number" and rule.role is None and plain.values.notna().any():
-            question = thousands_or_decimals(_levels(name, texts))
-            plain = replace(plain, question=question, form=_with_plus(name, texts, plain.form))
+            plain = replace(plain, question=thousands_or_decimals(_levels(name, texts)))
         if plain is not None:
             return replace(plain, form=replace(plain.form, words=rule.missing))
     values = pd.Series(texts.to_pandas(), name=name).astype("str")
@@ -208,8 +209,11 @@ def _with_plus(name: str, texts: pa.ChunkedArray, form: Form) -> Form:
         return form
     levels = _levels(name, texts).texts
     made, _ = number_format(levels)
-    is_same = made is not None and made.plus and bool((made.write(made.parse(levels)) == levels).all())
-    return replace(form, format=made, dtype="") if is_same else form
+    if made is None or not made.plus:
+        return form
+    values = made.parse(levels)
+    is_same = (made.write(values) == levels) | (values == 0)  # a minus before zero is no value of its own
+    return replace(form, format=made) if is_same.all() else form
 
 
 _WITH_GAPS = Form(dtype="Int64")

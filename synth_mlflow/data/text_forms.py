@@ -16,7 +16,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synth_mlflow.data.value_formats import ClockText, DurationText, ValueFormat, over_distinct
+from synth_mlflow.data.value_formats import ClockText, DateText, DurationText, ValueFormat, over_distinct
+
+_PERIODS = {"M": DateText("%Y-%m"), "Q": DateText("%YQ%q"), "Y": DateText("%Y"), "A": DateText("%Y")}
+"""How pandas writes periods of a month, a quarter or a year; days are ISO dates."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Form:
         """How its values stand in a file that has only texts."""
         if self.is_time:
             return ClockText("%H:%M:%S")
+        if self.dtype.startswith("period["):
+            return _PERIODS.get(self.dtype[7])
         return DurationText("days") if self.is_duration else self.format
 
     @property

@@ -305,6 +305,7 @@ _LATER = frozenset(
         "inner",
         "dash",
         "plus",
+        "plus_zero",
         "pad",
         "days",
         "bare",
@@ -361,6 +362,8 @@ class NumberText:
     """The sign of negative numbers, where it is not the hyphen."""
     plus: bool = False
     """Whether numbers above zero have a plus."""
+    plus_zero: bool = False
+    """Whether zero has a plus too, as in ``+0.0``."""
     pad: int = 0
     """The least number of digits, of times such as ``0815``."""
 
@@ -422,9 +425,9 @@ class NumberText:
             text = _in_lakhs(text)
         text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.thousands)
         is_zero = not re.search(r"[1-9]", text)
-        if is_zero or (value >= 0 and not self.plus):
+        if not self.plus_zero if is_zero else (value > 0 and not self.plus):
             return f"{self.prefix}{text}{self.suffix}"
-        if value > 0:
+        if is_zero or value > 0:
             return (
                 f"{self.prefix}+{text}{self.suffix}"
                 if self.negative == "inner"

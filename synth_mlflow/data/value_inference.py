@@ -188,7 +188,8 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     is_positive = (signs != "-") & (signs != "−") & parts["close"].eq("") & parts["last"].eq("")
     is_positive &= parts["digits"].str.contains("[1-9]", regex=True)
     plus = has_plus and bool((signs[is_positive] == "+").all())
-    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs, dash, plus)
+    zero = bool(((signs == "+") & ~parts["digits"].str.contains("[1-9]", regex=True)).any())
+    made = NumberText(prefix, suffix, thousands, decimal, n_decimals, _negative(parts), lakhs, dash, plus, zero)
     if other is None:
         return made, None
     return made, replace(

@@ -133,7 +133,7 @@ def _value_by_value(values: pd.Series, schema: Schema) -> pd.Series:
     if kind != "string":
         cells = read.where(~read.isin(form.words))
         read = read_texts_as(cells, kind, form.text_format)
-        if kind in {"integer", "number"} and form.text_format is None:  # saved again where the decimal mark is a comma
+        if kind in {"integer", "number"}:  # saved again where the decimal mark is a comma
             with_comma = read.isna() & cells.str.fullmatch(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?").fillna(False)
             read = read.where(~with_comma, read_texts_as(cells.str.replace(",", "."), kind, None))
     if pd.api.types.is_float_dtype(read.dtype):

@@ -262,6 +262,8 @@ MOMENTS = pd.Series(pd.date_range("2021-03-04 05:06:07", periods=120, freq="211h
         ([f"₱{n},{n}.50" for n in range(100, 220)], "number"),
         ([f"{(n - 60) / 10 or 1:+.1f} %" for n in range(120)], "number"),
         ([f"{(n - 60) / 10 or 1:+.1f}" for n in range(120)], "number"),
+        ([f"{n - 60:+d}" for n in range(120)], "number"),
+        ([f"{n - 60:+d}" if n != 60 else "0" for n in range(120)], "number"),
         ([f"{n} mins." for n in range(120)], "number"),
         ([f"{n} cm³" for n in range(120)], "number"),
         ([f"{m:%H%M}" for m in MOMENTS], "number"),

@@ -19,6 +19,7 @@ from synth_mlflow.data.tables import (
     memory,
     raw_table,
     read_known,
+    read_real,
     read_table,
     refuse_larger_than_memory,
     table_pieces,
@@ -201,6 +202,8 @@ def test_periods_are_dates_and_come_back(tmp_path):
     found = infer_table(raw_table(tmp_path / "a.parquet"), Wishes("y"))
     assert found.table.roles["month"] == "datetime"
     assert list(present(found.rows, found.table.schema)["month"]) == list(months)
+    pd.read_parquet(tmp_path / "a.parquet").to_csv(tmp_path / "a.csv", index=False)
+    assert read_real(tmp_path / "a.csv", found.table)["month"].tolist() == found.rows["month"].tolist()
 
 
 def test_a_table_that_is_mapped_is_refused_by_its_rows_and_by_the_room_for_temporary_files(tmp_path, monkeypatch):
