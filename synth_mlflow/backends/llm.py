@@ -284,7 +284,8 @@ def _tell(project: Project, asking: Asking, kept: AcceptedRows) -> None:
     """Say what became of the rows; a GeneratorError if the budget ended before the first one was kept."""
     if asking.ended_by and not kept.rows:
         raise GeneratorError(
-            f"{asking.ended_by} was reached before one of {kept.wanted:,} rows was kept: {kept.tally.why()}.",
+            f"{asking.ended_by} was reached before one of {kept.wanted:,} rows was kept: "
+            f"{kept.tally.why() if asking.calls else 'no answer came in time'}.",
             "Change the prompt, or raise the limit; the answers so far are kept, and not asked for again. Nothing was "
             "recorded.",
         )

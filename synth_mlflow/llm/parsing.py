@@ -138,9 +138,13 @@ class RowCounts:
         --------
         >>> RowCounts(9, 0, 2, Counter({"'age' is no integer": 3})).why()
         "2 rows were duplicates, rejected: 'age' is no integer (3)"
+        >>> RowCounts(9).why()
+        'no row was rejected'
         """
         reasons = "; ".join(f"{reason} ({n:,})" for reason, n in self.rejected.most_common(6))
-        return f"{self.duplicates:,} rows were duplicates" + (f", rejected: {reasons}" if reasons else "")
+        repeated = f"{self.duplicates:,} rows were duplicates" if self.duplicates else ""
+        told = ", ".join(filter(None, (repeated, f"rejected: {reasons}" if reasons else "")))
+        return told or "no row was rejected"
 
 
 class MisfitError(ValueError):
