@@ -60,7 +60,9 @@ class CsvFormat:
         return self.separator == "," and self.encoding in {"utf-8", "utf-8-sig"} and is_quoted
 
 
-def csv_format(path: Path, *, separator: str | None = None, encoding: str | None = None) -> CsvFormat:
+def csv_format(
+    path: Path, *, separator: str | None = None, encoding: str | None = None, quote: str | None = None
+) -> CsvFormat:
     """How a CSV file is written; what is given is not looked for.
 
     The encoding is UTF-8 if all bytes are, else what ``charset-normalizer`` finds. The separator is the comma if it
@@ -70,7 +72,7 @@ def csv_format(path: Path, *, separator: str | None = None, encoding: str | None
     encoding = encoding or _encoding(path)
     sample = _sample(path, encoding)
     if separator is not None:
-        return CsvFormat(separator, encoding, escape=_escape_of(sample, separator))
+        return CsvFormat(separator, encoding, quote or _quote_of(sample), _escape_of(sample, separator))
     regular = [mark for mark in SEPARATORS if _is_regular(sample, mark)]
     escaped = [mark for mark in SEPARATORS if _escape_of(sample, mark)]
     if escaped and not (len(regular) == 1 and regular[0] not in escaped):

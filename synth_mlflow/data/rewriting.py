@@ -170,6 +170,7 @@ def _calls(path: str, form: CsvFormat) -> tuple[str, str, str]:
     options += "" if separator == "," else f", sep={_quoted(separator)}"
     options += "" if form.encoding == "utf-8" else f", encoding={_quoted(form.encoding)}"
     options += "" if form.quote == '"' else f", quotechar={_quoted(form.quote)}"
+    options += f", escapechar={_quoted(form.escape)}, doublequote=False" if form.escape else ""
     return f"read_csv({{}}{options})", "to_csv({}, index=False)", ".csv"
 
 

@@ -287,7 +287,7 @@ class TableSchema:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; `from_json` reads it back."""
         columns = [{**asdict(replace(c, form=PLAIN)), "form": _form_as_json(c.form)} for c in self.columns]
-        csv = None if self.csv is None else asdict(self.csv)
+        csv = None if self.csv is None else {name: told for name, told in asdict(self.csv).items() if told}
         lines = {} if self.lines is None else {"lines": format_as_json(self.lines)}
         return {"version": VERSION, "columns": columns, "csv": csv, "group": self.group, "time": self.time, **lines}
 

@@ -59,7 +59,9 @@ def read_table(place: Place) -> pd.DataFrame:
     return infer_table(raw_table(place), Wishes()).rows
 
 
-def raw_table(place: Place, *, separator: str | None = None, encoding: str | None = None) -> RawTable:
+def raw_table(
+    place: Place, *, separator: str | None = None, encoding: str | None = None, quote: str | None = None
+) -> RawTable:
     """A table as its file holds it: the texts of a CSV file, the types of one that has types.
 
     Raises
@@ -68,10 +70,10 @@ def raw_table(place: Place, *, separator: str | None = None, encoding: str | Non
         If the file is missing, empty, or no table.
     """
     with opened(place) as path:
-        return _raw_table(path, separator, encoding)
+        return _raw_table(path, separator=separator, encoding=encoding, quote=quote)
 
 
-def _raw_table(path: Path, separator: str | None, encoding: str | None) -> RawTable:
+def _raw_table(path: Path, **told: str | None) -> RawTable:
     typed = is_typed(path)
     with _readable(path):
         refuse_larger_than_memory(path)
@@ -79,7 +81,7 @@ def _raw_table(path: Path, separator: str | None, encoding: str | None) -> RawTa
             lines = line_style(path) if suffix_of(path) in JSON_SUFFIXES else None
             raw = RawTable(_column_by_column(path) or _named(read_typed(path)), lines=lines)
         else:
-            form = csv_format(path, separator=separator, encoding=encoding)
+            form = csv_format(path, **told)
             texts = read_texts(path, form)
             _refuse_nameless(path, form, texts.column_names)
             raw = RawTable(dict(zip(texts.column_names, texts.columns, strict=True)), form)
@@ -107,7 +109,7 @@ def read_as(
     UsageError
         If the file cannot be read, or does not have the columns and kinds of the schema; all are named at once.
     """
-    told = {} if csv is None else {"separator": csv.separator, "encoding": csv.encoding}
+    told = {} if csv is None else {"separator": csv.separator, "encoding": csv.encoding, "quote": csv.quote}
     rows = given_rows(raw_table(place, **told))
     return conform(rows.drop(columns=[name for name in ignored if name in rows]), schema, str(place))
 
@@ -182,7 +184,7 @@ def table_pieces(place: Place) -> Iterator[pd.DataFrame]:
     """
     with opened(place) as path:
         if suffix_of(path) != PARQUET:
-            yield given_rows(_raw_table(path, None, None))
+            yield given_rows(_raw_table(path))
             return
         n_rows = 0
         with _readable(path):

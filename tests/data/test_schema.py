@@ -444,6 +444,7 @@ def test_cells_in_single_quotes_are_read_without_them_and_lines_before_the_heade
     found = infer_table(raw_table(tmp_path / "q.csv"), Wishes("y"))
     assert found.table.roles == {"x": "number", "town": "category", "y": "target"}
     assert set(found.rows["town"]) == {"it, is", "no"}
+    assert read_real(tmp_path / "q.csv", found.table).equals(found.rows)
     before = {
         "# made by us\n# 2024": "begins with a comment",
         "sep=;": "a line for Excel",
@@ -490,6 +491,14 @@ def test_rare_separators_are_found(tmp_path, separator):
     assert found.table.csv.separator == separator and list(found.rows) == ["town", "x", "y"]
 
 
+def test_a_schema_that_was_recorded_before_keeps_its_digest(tmp_path):
+    found = read(tmp_path, ["1,50 €", "2,75 €"] * 40).table.to_json()
+    form = found["columns"][0]["form"]
+    assert found["csv"] == {"separator": ",", "encoding": "utf-8", "quote": '"'}
+    assert not {"width", "lead", "widths", "not_missing"} & form.keys()
+    assert not {"plus", "plus_zero", "pad"} & form.get("format", {}).keys()
+
+
 def test_nothing_at_the_ends_of_lines_is_no_column(tmp_path):
     (tmp_path / "a.csv").write_text("x,y,\n" + "1.5,no,\n" * 60)
     assert list(raw_table(tmp_path / "a.csv").columns) == ["x", "y"]
@@ -501,6 +510,7 @@ def test_quotes_behind_a_backslash_are_read(tmp_path, quoting, separator):
     frame = pd.DataFrame({"said": ['He said "x", twice', "nothing", '"'] * 20, "y": ["yes", "no", "no"] * 20})
     frame.to_csv(tmp_path / "a.csv", index=False, sep=separator, quoting=quoting, doublequote=False, escapechar="\\")
     found = infer_table(raw_table(tmp_path / "a.csv"), Wishes("y"))
+    assert read_real(tmp_path / "a.csv", found.table).equals(found.rows)
     assert list(found.rows["said"]) == list(frame["said"]) and found.table.csv.escape == "\\"
     assert TableSchema.from_json(json.loads(json.dumps(found.table.to_json()))) == found.table
 
