@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from synth_mlflow.data.json_lines import open_bytes
+from synth_mlflow.data.text_forms import MISSING_WORDS
 from synth_mlflow.errors import UsageError
 
 SAMPLE_LINES = 200
@@ -29,6 +30,7 @@ SEPARATORS = (",", ";", "\t", "|")
 RARE_SEPARATORS = ("\x01", "\x1f", "^", "~", "¦", ":", " ")
 """Looked for where none of the usual ones separates anything."""
 MOST_LINES_BEFORE = 30  # a header that stands further down is not looked for
+FEWEST_NUMBERS = 20  # in a column, below a word
 FEWEST_LINES = 5  # of a table behind other lines
 LONGEST_CELL = 1 << 30  # characters; Python's reader takes 131,072 by itself, and texts are longer
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -217,6 +219,23 @@ def _refuse_blanks(path: Path, form: CsvFormat, header: list[str], first: list[s
         )
 
 
+def _refuse_second_header(path: Path, form: CsvFormat, texts: pa.Table) -> None:
+    """A UsageError for a second line of names or units: words alone, in columns that hold numbers from then on."""
+    rows = texts.slice(0, SAMPLE_LINES).to_pylist()
+    first, others = (rows[0], rows[1:]) if rows else ({}, [])
+    if len(others) < FEWEST_NUMBERS or any(_is_number(cell) for cell in first.values() if cell):
+        return
+    named = {name: cell for name, cell in first.items() if cell and cell not in MISSING_WORDS}
+    below = {name: [row[name] for row in others if row[name]] for name in named}
+    units = [f"{named[name]!r}" for name, cells in below.items()
+             if len(cells) >= FEWEST_NUMBERS and sum(map(_is_number, cells)) > 0.9 * len(cells)]  # fmt: skip
+    if len(units) > 1:
+        raise UsageError(
+            f"{path}: its second line holds no row, but {', '.join(units[:3])} above columns of numbers.",
+            f"Leave that line out: {copy_command(path, form, 'skiprows=[1]')}.",
+        )
+
+
 BLANKS = " +"
 
 
@@ -268,11 +287,14 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
     reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=1 << 23)
     try:
         with open_bytes(path) as file:
-            return _without_nothing(pa_csv.read_csv(file, reading, parse, options))
+            texts = pa_csv.read_csv(file, reading, parse, options)
     except pa.ArrowInvalid:  # lines of other lengths, long lines: pandas reads some of them, or says what is wrong
         frame = _read_by_pandas(path, form)
         _refuse_short_rows(path, form, len(names))
-        return _without_nothing(pa.Table.from_pandas(frame, preserve_index=False))
+        texts = pa.Table.from_pandas(frame, preserve_index=False)
+    texts = _without_nothing(texts)
+    _refuse_second_header(path, form, texts)
+    return texts
 
 
 def _without_nothing(texts: pa.Table) -> pa.Table:

@@ -472,6 +472,7 @@ def pasted(fix: str, folder: Path) -> None:
         (",x,y\n" + "".join(f"{n},{n}.5,no\n" for n in range(9)), ["x", "y"]),
         ("x,x,y\n" + "1,2,no\n" * 9, ["x", "x.1", "y"]),
         ("x,y\n" + "1,no,\n" * 9, ["x", "y"]),
+        ("x,z,y\ncm,kg,class\n" + "".join(f"{n},{n}.5,no\n" for n in range(30)), ["x", "z", "y"]),
         ("town  x  y\n" + "Ulm   1  no\nBonn 12  no\n" * 9, ["town", "x", "y"]),
     ],
 )
@@ -497,6 +498,12 @@ def test_a_schema_that_was_recorded_before_keeps_its_digest(tmp_path):
     assert found["csv"] == {"separator": ",", "encoding": "utf-8", "quote": '"'}
     assert not {"width", "lead", "widths", "not_missing"} & form.keys()
     assert not {"plus", "plus_zero", "pad"} & form.get("format", {}).keys()
+
+
+def test_words_for_missing_in_the_first_row_are_no_second_header(tmp_path):
+    rows = ["NA,-,no", *(f"{n},{n}.5,no" for n in range(30))]
+    (tmp_path / "a.csv").write_text("\n".join(["x,z,y", *rows]) + "\n")
+    assert len(next(iter(raw_table(tmp_path / "a.csv").columns.values()))) == 31
 
 
 def test_nothing_at_the_ends_of_lines_is_no_column(tmp_path):
