@@ -243,7 +243,7 @@ def _where_to_read(workflow: Workflow, plan: Plan, handoff: Handoff) -> None:
     server = workflow.project.server
     web = server.web or "http://127.0.0.1:5000"
     for item in handoff.owed:
-        output.line(f"DRAFT, still owed: {item}")
+        output.line(f"DRAFT, missing: {item}")
     if plan.handoff:
         output.line(f"handoff:  {plan.handoff.resolve()}")
     if server.web is None:

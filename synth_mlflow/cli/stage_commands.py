@@ -326,7 +326,7 @@ def report(
     output.line(f"handoff written: run {written.run_id}{f', file {target}' if target else ''}")
     output.line(f"  {written.document.sweep.estimate.words}")
     for item in written.owed:
-        output.line(f"  DRAFT, still owed: {item}")
+        output.line(f"  DRAFT, missing: {item}")
     return output.next_command("synth-mlflow check")
 
 

@@ -70,7 +70,7 @@ TriggerStanding = Literal["due", "not due", "cannot tell"]
 
 @dataclass(frozen=True)
 class Header:
-    """What this document is, and who owes what before it is final."""
+    """What this document is, and what is missing before it is final."""
 
     project: str
     """The experiment's name."""
@@ -91,7 +91,7 @@ class Header:
 
     @property
     def is_draft(self) -> bool:
-        """Whether somebody still owes something."""
+        """Whether something is missing."""
         return bool(self.owed)
 
 

@@ -224,7 +224,7 @@ def _write(draft: RunDraft, document: Document, limits: str, measured: Measured 
 
 def _description(document: Document) -> str:
     owed = "\n".join(f"- {item}" for item in document.header.owed)
-    opening = f"**DRAFT.** People still owe:\n\n{owed}" if owed else "**Final.** Nothing is owed."
+    opening = f"**DRAFT.** Missing:\n\n{owed}" if owed else "**Final.** Nothing is missing."
     inside = ", ".join(batch.batch for batch in document.batches_in_model()) or "none"
     return (
         f"{opening}\n\nOpen `{names.A_HANDOFF_HTML}` under *Artifacts*: the whole document.\n\n"

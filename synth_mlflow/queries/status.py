@@ -198,7 +198,7 @@ def _report_words(handoffs: list[StoredRun], runs: list[StoredRun]) -> str:
     if not handoffs:
         return "no handoff is written"
     if handoffs[-1].tags.get(names.TAG_DRAFT) == "true":
-        return "a draft: people still owe something"
+        return "a draft: something is missing"
     signed = recorded_sign_offs(runs).get(handoffs[-1].run_id, [])
     return f"final, {'signed by ' + ', '.join(each.words for each in signed) if signed else 'not signed'}"
 

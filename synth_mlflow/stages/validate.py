@@ -72,18 +72,18 @@ def validate(project: Project, batch_id: str | None = None, *, source: Place | N
         wanted = [_not_retracted(project.batch(batch_id))]
     _refuse_idle(source, wanted)
     verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
-    owed: list[_Owed] = []
+    due: list[_MissingChecks] = []
     for batch, verdict in zip(wanted, verdicts, strict=True):
         if verdict.shut:
             _refuse_shut(project, batch, verdict, named=bool(batch_id))
         elif missing := _missing(policy, verdict, batch):
-            owed.append(_Owed(project, batch, policy, frozen, source, missing))
+            due.append(_MissingChecks(project, batch, policy, frozen, source, missing))
         elif verdict.verdict == "unvalidated":
             project.say(f"{batch.id} is checked but for what people decide: {'; '.join(verdict.reasons)}")
         else:
             project.say(f"{batch.id} is validated already under the policy in force: {verdict.verdict}")
             note_verdict(project, batch, policy, verdict)  # a killed process may have left that undone
-    judged = _judged(project, owed)
+    judged = _judged(project, due)
     return Verdicts(judged.get(batch.id, verdict) for batch, verdict in zip(wanted, verdicts, strict=True))
 
 
@@ -97,9 +97,9 @@ def judge_ratings(project: Project, batch: StoredBatch) -> None:
         if set(words_of(check.params, names.P_RATINGS)) == set(ratings)
     ]
     done = {check.check for check in recomputed_verdict(project, batch, policy, known).checks}
-    owed = [name for name in policy.required if reads_ratings(name) and name not in done]
-    if owed:
-        _judged(project, [_Owed(project, batch, policy, project.evaluation_set(), None, owed)])
+    due = [name for name in policy.required if reads_ratings(name) and name not in done]
+    if due:
+        _judged(project, [_MissingChecks(project, batch, policy, project.evaluation_set(), None, due)])
 
 
 def _missing(policy: Policy, verdict: Verdict, batch: StoredBatch) -> list[str]:
@@ -113,7 +113,7 @@ def _all_ratings(project: Project) -> list[str]:
 
 
 @dataclass
-class _Owed:
+class _MissingChecks:
     """A batch of which checks are missing."""
 
     project: Project
@@ -137,12 +137,12 @@ class _Owed:
         return recomputed_verdict(self.project, self.batch, self.policy, checks)
 
 
-def _judged(project: Project, owed: Sequence[_Owed]) -> dict[str, Verdict]:
+def _judged(project: Project, due: Sequence[_MissingChecks]) -> dict[str, Verdict]:
     """The verdicts of batches once nothing is missing: by the checks of this process, and by those of others."""
     claims, verdicts = Claims(project.server, project.say), dict[str, Verdict]()
-    while owed:
+    while due:
         left = []
-        for each in owed:
+        for each in due:
             others = _run_missing(each, claims)
             verdict = each.verdict()
             each.missing = [name for name in _missing(each.policy, verdict, each.batch) if name in others]
@@ -155,7 +155,7 @@ def _judged(project: Project, owed: Sequence[_Owed]) -> dict[str, Verdict]:
         for each in left[:1]:  # somebody else is at it; then those that have become free are tried again
             name = each.missing[0]
             claims.wait(each.new_run(name).key, f"the {name} of {each.batch.id}")
-        owed = left
+        due = left
     return verdicts
 
 
@@ -187,37 +187,37 @@ def _not_retracted(batch: StoredBatch) -> StoredBatch:
     return batch
 
 
-def _run_missing(owed: _Owed, claims: Claims) -> list[str]:
+def _run_missing(due: _MissingChecks, claims: Claims) -> list[str]:
     """Run those missing checks of a batch that no other process is at; gives the others."""
-    batch, others, n_missing = owed.batch, list[str](), len(owed.missing)
+    batch, others, n_missing = due.batch, list[str](), len(due.missing)
     evidence: CheckInput | None = None
-    for number, name in enumerate(owed.missing, start=1):
-        new = owed.new_run(name)
-        with claims.claimed(new, parent=batch.run.run_id, done=partial(_is_done, owed, name)) as run_id:
+    for number, name in enumerate(due.missing, start=1):
+        new = due.new_run(name)
+        with claims.claimed(new, parent=batch.run.run_id, done=partial(_is_done, due, name)) as run_id:
             if run_id is None:
                 others.append(name)
                 continue
-            with marking_failure(owed.project.server, run_id):
+            with marking_failure(due.project.server, run_id):
                 if reads_ratings(name):
-                    looked_at, what = rating_input(owed.project, batch), "answers"
+                    looked_at, what = rating_input(due.project, batch), "answers"
                 else:
-                    looked_at = evidence = evidence or evidence_of(owed.project, owed.frozen, batch, owed.source)
+                    looked_at = evidence = evidence or evidence_of(due.project, due.frozen, batch, due.source)
                     what = f"{len(evidence.batch):,} rows"
-                owed.project.say(f"checking the {name} of {batch.id} ({what}), check {number} of {n_missing}")
-                _run_check(owed, looked_at, name, run_id)
+                due.project.say(f"checking the {name} of {batch.id} ({what}), check {number} of {n_missing}")
+                _run_check(due, looked_at, name, run_id)
     return others
 
 
-def _is_done(owed: _Owed, name: str) -> bool:
-    return name not in _missing(owed.policy, owed.verdict(), owed.batch)
+def _is_done(due: _MissingChecks, name: str) -> bool:
+    return name not in _missing(due.policy, due.verdict(), due.batch)
 
 
-def _run_check(owed: _Owed, evidence: CheckInput, name: str, run_id: str) -> None:
-    policy = owed.policy
+def _run_check(due: _MissingChecks, evidence: CheckInput, name: str, run_id: str) -> None:
+    policy = due.policy
     with threadpool_limits(1, user_api="blas"):  # small products: on a busy machine threads that wait cost tenfold
         result = check_result(name, evidence, policy.thresholds[name])
     ruling = judge(result.probes, result.inconclusive, policy.alpha(name))
-    write_check(owed.project, owed.batch, policy, name, run_id, result, ruling, owed.ratings(name))
+    write_check(due.project, due.batch, policy, name, run_id, result, ruling, due.ratings(name))
 
 
 def evidence_of(

@@ -41,7 +41,7 @@ def test_pages_say_everything_that_a_newcomer_needs(document, render):
 
 
 @pytest.mark.parametrize("render", RENDERERS)
-def test_draft_stands_at_the_top_with_what_is_owed(document, render):
+def test_draft_stands_at_the_top_with_what_is_missing(document, render):
     owed = ("Maren Okafor writes `When not to use this model`.",)
     draft = replace(
         document,
@@ -49,9 +49,9 @@ def test_draft_stands_at_the_top_with_what_is_owed(document, render):
         limits=Limits(known="Few rows.", when_not_to_use=None, next=None),
     )
     page = render(draft)
-    assert page.lower().index("people still owe") < page.index("50 % synthetic rows")
+    assert page.lower().index("draft: still missing") < page.index("50 % synthetic rows")
     assert page.count("Nobody has written this yet") == 2
-    assert "people still owe" not in render(document).lower()
+    assert "draft: still missing" not in render(document).lower()
 
 
 @pytest.mark.parametrize("render", RENDERERS)

@@ -39,7 +39,7 @@ def test_the_printed_address_opens_the_stages_under_their_result(shown: Shown, p
         ("privacy", ["PASS", "real training rows"]),
         ("sweep", ["Chosen: 50 % synthetic.", "Handed over in:"]),
         ("final", ["The model at 50 % synthetic rows"]),
-        ("handoff", ["Nothing is owed."]),
+        ("handoff", ["Nothing is missing."]),
     ],
 )
 def test_every_run_says_what_it_is(shown: Shown, page_at: PageAt, stage: str, words: list[str]) -> None:
