@@ -91,10 +91,11 @@ def _stays(values: npt.NDArray[Any]) -> bool:
 
 def let_go() -> None:
     """Give back the memory of all mapped files that this process has looked at; they are read again when needed."""
+    unneeded = getattr(mmap, "MADV_DONTNEED", None)  # Windows has none, and decides by itself
     for _, _, reference in list(_maps.values()):
         file = reference()
-        if file is not None:
-            file.madvise(mmap.MADV_DONTNEED)
+        if file is not None and unneeded is not None:
+            file.madvise(unneeded)
 
 
 def _mapped_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
