@@ -25,7 +25,7 @@ from synth_mlflow.backends.peer import peer_maker
 from synth_mlflow.backends.subprocess import TIMEOUT_SECONDS
 from synth_mlflow.data.mixing import Mix, Places
 from synth_mlflow.data.private import Rare, as_missing
-from synth_mlflow.data.provenance import Origin
+from synth_mlflow.data.provenance import LEARNED_ROWS, Origin
 from synth_mlflow.data.table_files import read_parquet
 from synth_mlflow.data.tables import restore
 from synth_mlflow.data.task import ModelSpec
@@ -289,7 +289,10 @@ class BatchReplayer:
             return llm_again(self.project, self.project.record(batch), shown, spool)
         statement = self.project.problem().statement
         part = parsed_slice(origin.slice, self.frozen.schema)
-        wanted = GenerationRequest(batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints)
+        sampled = LEARNED_ROWS in self.project.record(batch).notes
+        wanted = GenerationRequest(
+            batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints, may_sample=sampled
+        )
         with importable_here():
             maker = _maker(origin, self.python)
             maker.run(shown, wanted, spool.add)

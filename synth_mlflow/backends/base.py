@@ -34,6 +34,8 @@ class GenerationRequest:
     task: Task
     part: Slice | None
     constraints: Constraints
+    may_sample: bool = True
+    """Whether a generator may learn from a sample of a table that is larger than memory; not for older batches."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, GenerationRe
     def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
         fitting, sampling = np.random.default_rng(wanted.seed).spawn(2)
         is_built_in = type(generator).__module__.startswith(f"{generators.__name__}.")
-        places = sampled_places(members, wanted.part) if is_built_in else None
+        places = sampled_places(members, wanted.part) if is_built_in and wanted.may_sample else None
         if places is not None:
             members = taken(members, places)
         learned = {} if places is None else {LEARNED_ROWS: len(places)}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from synth_mlflow.audit.replay import BatchReplayer
 from synth_mlflow.data import large_tables, mapped
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.large_tables import sampled_places
@@ -54,3 +55,16 @@ def test_a_mapped_table_is_frozen_as_one_in_memory_and_a_sample_of_it_is_learned
     assert judged.members.equals(training.iloc[sampled_places(training)].reset_index(drop=True))
     assert len(judged.control) == len(judged.choosing) == min(N_SAMPLED, N_ROWS - len(training))
     assert batch.n_rows == 100
+
+
+@pytest.mark.slow
+def test_a_batch_is_made_again_of_the_rows_that_it_learned_from(frozen_by, monkeypatch):
+    workflow, frozen = frozen_by("large", 2**40)
+    workflow.generate("gaussian_copula", rows=100, purpose="before tables were mapped")
+    monkeypatch.setattr(mapped, "MAPPED_BYTES", 0)
+    monkeypatch.setattr(large_tables, "SAMPLE_CELLS", N_SAMPLED * len(frozen.schema))
+    workflow.generate("gaussian_copula", rows=100, purpose="of a sample")
+    of_all, of_sample = workflow.project.batches()
+    assert of_all.digest != of_sample.digest
+    replayer = BatchReplayer(workflow.project, frozen, {}, allow_external=False)
+    assert [replayer.remake(batch).digest for batch in (of_all, of_sample)] == [of_all.digest, of_sample.digest]
