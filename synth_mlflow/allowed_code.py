@@ -133,34 +133,34 @@ def load_callable(target: str, what: str, *, methods: Iterable[str] = ()) -> Any
     """
     module, _, path = target.partition(":")
     refuse_standard_library(module, what)
-    found: Any = importlib.import_module(module)
+    module_object: Any = importlib.import_module(module)
     for part in path.split("."):
-        found = getattr(found, part)
-    if not callable(found):
-        raise UsageError(f"{target!r} is of type {type(found).__name__}, a class or a function was needed.")
-    home = getattr(found, "__module__", None) or module
-    if inspect.isclass(found) or inspect.isroutine(found):
+        module_object = getattr(module_object, part)
+    if not callable(module_object):
+        raise UsageError(f"{target!r} is of type {type(module_object).__name__}, a class or a function was needed.")
+    home = getattr(module_object, "__module__", None) or module
+    if inspect.isclass(module_object) or inspect.isroutine(module_object):
         refuse_standard_library(str(home), f"{what} ({target})")
-    if inspect.isclass(found):
-        _refuse_without(found, target, methods)
-    return found
+    if inspect.isclass(module_object):
+        _refuse_without(module_object, target, methods)
+    return module_object
 
 
-def _refuse_without(found: type, target: str, methods: Iterable[str]) -> None:
+def _refuse_without(cls: type, target: str, methods: Iterable[str]) -> None:
     for either in methods:
-        if not any(callable(getattr(found, name, None)) for name in either.split("|")):
+        if not any(callable(getattr(cls, name, None)) for name in either.split("|")):
             raise UsageError(
                 f"{target!r} is a class without a method `{either.replace('|', '` or `')}`.",
                 "It was not called. Name a class that keeps the contract, or a function.",
             )
 
 
-def require_own(found: Any, target: str, what: str) -> None:
+def require_own(target_object: Any, target: str, what: str) -> None:
     """Refuse what a file or a server names in an allowed module, and that module has only imported from another one.
 
     Parameters
     ----------
-    found : callable
+    target_object : callable
         What :func:`load_callable` gave for ``target``.
     what : str
         Who names it, for the message.
@@ -171,7 +171,7 @@ def require_own(found: Any, target: str, what: str) -> None:
         With the option to paste; also for a function of what is free, and for a path through anything but classes.
     """
     module, _, path = target.partition(":")
-    if _within(module, FREE) and not inspect.isclass(found):
+    if _within(module, FREE) and not inspect.isclass(target_object):
         raise UsageError(
             f"{target!r} is no class; of {' and '.join(FREE)} only classes are taken.", "Name an estimator."
         )
@@ -184,8 +184,8 @@ def require_own(found: Any, target: str, what: str) -> None:
                 "Name what you mean by its own module, such as `package.module:Class`.",
             )
         require_allowed(holder.__module__, f"{what} ({target})")
-    if inspect.isclass(found) or inspect.isroutine(found):
-        require_allowed(getattr(found, "__module__", None) or module, f"{what} ({target})")
+    if inspect.isclass(target_object) or inspect.isroutine(target_object):
+        require_allowed(getattr(target_object, "__module__", None) or module, f"{what} ({target})")
 
 
 @contextmanager
@@ -217,13 +217,13 @@ def _settings() -> frozenset[str]:
     """The modules of the settings file; a file that others may write to is nobody's word."""
     path = settings_file()
     try:
-        found = path.stat()
+        status = path.stat()
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}.", "Correct it or delete it.") from error
-    if os.name == "posix" and (found.st_mode & _OTHERS_MAY_WRITE or found.st_uid not in {os.getuid(), 0}):
+    if os.name == "posix" and (status.st_mode & _OTHERS_MAY_WRITE or status.st_uid not in {os.getuid(), 0}):
         raise UsageError(
             f"{path} says which code may run here, and others may write to it.",
             f'Read it, then: `chmod go-w "{path}"`.',

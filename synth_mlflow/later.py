@@ -20,10 +20,10 @@ def imported(module: str, name: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except OSError as error:
-        told = missing_library(error)
-        if told is None:
+        message = missing_library(error)
+        if message is None:
             raise
-        raise told from error
+        raise message from error
 
 
 def later(module: str, name: str) -> Callable[..., Any]:

@@ -86,19 +86,19 @@ def holds_password(text: str) -> bool:
 
 
 def _without_user_infos(text: str, *, is_uri: bool) -> str:
-    kept, at = list[str](), 0
+    masked, at = list[str](), 0
     for start in _START.finditer(text):
         if start.start() < at:  # within a password
             continue
         begin, end = start.end(), _end_of_line(text, start.end())
         if text.find("@", begin, end) < 0:
             continue
-        found = _user_info(text, start.start(), begin, end, is_uri=is_uri)
-        if found is not None:
-            shown, behind = found
-            kept += [text[at:begin], shown]
+        user_info = _user_info(text, start.start(), begin, end, is_uri=is_uri)
+        if user_info is not None:
+            shown, behind = user_info
+            masked += [text[at:begin], shown]
             at = behind
-    return "".join([*kept, text[at:]])
+    return "".join([*masked, text[at:]])
 
 
 def _end_of_line(text: str, begin: int) -> int:
@@ -115,11 +115,11 @@ def _user_info(text: str, colon: int, begin: int, end: int, *, is_uri: bool) -> 
     closing = None if mark is None else _QUOTED[mark].search(text, begin, end)
     zone = text[begin : end if closing is None else closing.start()]
     is_web = scheme[0].lower().endswith(("http", "https"))
-    found = _password(zone, is_web=is_web, is_quoted=is_uri or closing is not None)
-    if found is None:
+    password = _password(zone, is_web=is_web, is_quoted=is_uri or closing is not None)
+    if password is None:
         name = re.match(r"[^/:@\s]+(?=@)", zone) if is_web else None  # a token in place of a name
         return None if name is None else ("***", begin + name.end())
-    user, last = found
+    user, last = password
     is_token = is_web and ("@" in zone[:user] or zone[user + 1 : last] == "x-oauth-basic")
     return "***" if is_token else zone[:user], begin + last
 
@@ -164,7 +164,7 @@ def _is_port(rest: str, *, is_web: bool, is_quoted: bool) -> bool:
 
 def _last_at(rest: str, *, is_web: bool) -> int | None:
     """The ``@`` in front of the host, in a text without anything behind the URI."""
-    places = [found.start() for found in re.finditer("@", rest)]
+    places = [match.start() for match in re.finditer("@", rest)]
     if not places:
         return None
     if is_web:  # in whose paths an @ is usual

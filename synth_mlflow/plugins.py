@@ -94,8 +94,8 @@ class Plugin:
             if not is_typed:
                 require_allowed(self.target, what)
         try:
-            found = getattr(importlib.import_module(module), attribute)
-            return found() if isinstance(found, type) and self.folder in _OBJECTS else found
+            plugin = getattr(importlib.import_module(module), attribute)
+            return plugin() if isinstance(plugin, type) and self.folder in _OBJECTS else plugin
         except Exception as error:  # a plugin may raise anything
             raise PluginError(
                 f"{self.title} cannot be loaded from {self.target}: {error}.",
@@ -148,8 +148,8 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
 
 
 def _source(module: str) -> str | None:
-    found = importlib.util.find_spec(module)
-    loader = None if found is None else found.loader
+    spec = importlib.util.find_spec(module)
+    loader = None if spec is None else spec.loader
     return loader.get_source(module) if isinstance(loader, importlib.abc.InspectLoader) else None
 
 
@@ -208,11 +208,11 @@ def _installed(
     entry_points: Callable[[], Any],
     changed: tuple[tuple[str, int], ...],
 ) -> dict[str, Plugin]:
-    found = {plugin.name: plugin for plugin in _built_in(folder, _version("synth_mlflow", changed))}
+    by_name = {plugin.name: plugin for plugin in _built_in(folder, _version("synth_mlflow", changed))}
     theirs = _entry_points(entry_points, changed).select(group=f"synth_mlflow.{folder}")
     for plugin in _third_party(theirs, folder):
-        found.setdefault(plugin.name, plugin)
-    return found
+        by_name.setdefault(plugin.name, plugin)
+    return by_name
 
 
 @functools.lru_cache(maxsize=8)

@@ -196,11 +196,11 @@ def check_trigger(trigger: Trigger, threshold: Any, *, refused: Any = None) -> N
         _require(bool(state.reason.strip()), "the state has no reason; the numbers behind it were needed")
         _require(state == trigger.evaluate(threshold, recorded, present), "asked again, it gave another state")
     if refused is not None:
-        asked: dict[str, Callable[[], object]] = {
+        questions: dict[str, Callable[[], object]] = {
             "condition": lambda: trigger.condition(refused),
             "evaluate": lambda: trigger.evaluate(refused, recorded, CurrentState()),
         }
-        for name, ask in asked.items():
+        for name, ask in questions.items():
             try:
                 ask()
             except ValueError as error:

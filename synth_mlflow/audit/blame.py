@@ -39,29 +39,29 @@ class Blame:
     sweep_run: str
     model: str
     """As ``models:/name/version``."""
-    found: LeaveOneOutResult
+    result: LeaveOneOutResult
 
     @property
     def named(self) -> tuple[str, ...]:
         """The batches to blame, the most harmful one first."""
-        return self.found.to_blame
+        return self.result.to_blame
 
     @property
     def words(self) -> str:
         """The answer in one or two sentences, with the numbers."""
-        guilty = [each for each in self.found.effects if each.batch in self.named]
-        told = [_guilty_words(each, self.found.metric) for each in guilty] or [_nobody_words(self.found)]
+        guilty = [each for each in self.result.effects if each.batch in self.named]
+        texts = [_guilty_words(each, self.result.metric) for each in guilty] or [_nobody_words(self.result)]
         slices = [
             f"On slice {name!r}, {each.batch} costs {-part.effect:.4f} ({-part.high:.4f} to {-part.low:.4f})."
-            for each in self.found.effects
+            for each in self.result.effects
             for name, part in each.slices.items()
             if part is not None and part.verdict == "to blame"
         ]
-        return " ".join([*told, *slices])
+        return " ".join([*texts, *slices])
 
     def frame(self) -> pd.DataFrame:
         """One row a batch, the most harmful one first; the effect on each slice follows."""
-        return self.found.frame()
+        return self.result.frame()
 
     def _repr_html_(self) -> str:
         frame = self.frame()
@@ -119,10 +119,10 @@ def blame(
         project.say(f"this very question is answered already by run {existing[-1].run_id}")
         return recorded_blame(project, existing[-1], sweep)
     with allowing_external(allow_external):
-        found = _leave_out(sweep, plan, suspects)
-    new = NewRun("blame", f"blame · {', '.join(found.to_blame) or 'nobody'}", key, began=began)
+        result = _leave_out(sweep, plan, suspects)
+    new = NewRun("blame", f"blame · {', '.join(result.to_blame) or 'nobody'}", key, began=began)
     run_id = create_run(project.server, new, parent=project.workflow_run or sweep.run.run_id)
-    blamed = Blame(run_id, sweep.run.run_id, model_uri(sweep.final), found)
+    blamed = Blame(run_id, sweep.run.run_id, model_uri(sweep.final), result)
     with writing(project.server, run_id, "blame") as draft:
         _write(draft, sweep, blamed)
     return blamed
@@ -132,8 +132,8 @@ def recorded_blame(project: Project, run: StoredRun, sweep: RecordedSweep) -> Bl
     """An answer that was given before."""
     path = project.reader.file(run, names.A_BLAME)
     with reading(run, names.A_BLAME):
-        found = LeaveOneOutResult.from_json(json.loads(path.read_text(encoding="utf-8")))
-    return Blame(run.run_id, sweep.run.run_id, model_uri(sweep.final), found)
+        result = LeaveOneOutResult.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Blame(run.run_id, sweep.run.run_id, model_uri(sweep.final), result)
 
 
 def _suspects(sweep: RecordedSweep, named: Sequence[str]) -> tuple[str, ...]:
@@ -187,25 +187,25 @@ def _leave_out(sweep: RecordedSweep, plan: SweepPlan, suspects: Sequence[str]) -
 
 
 def _write(draft: RunDraft, sweep: RecordedSweep, blamed: Blame) -> None:
-    found = blamed.found
+    result = blamed.result
     digests = {batch.id: batch.digest[:16] for batch in sweep.batches}
-    left_out = [each.batch for each in found.effects]
+    left_out = [each.batch for each in result.effects]
     draft.param(names.P_SWEEP, sweep.run.run_id)
     draft.param(names.P_EVALUATION_DIGEST, sweep.frozen.digest)
     draft.param(names.P_TRAINING_DIGEST, sweep.frozen.training_digest)
     draft.param(names.P_STATEMENT, sweep.run.params[names.P_STATEMENT])
-    draft.param(names.P_METRIC, found.metric)
-    draft.param(names.P_MIX, found.mix)
-    draft.param(names.P_REPEATS, found.n_repeats)
-    draft.param(names.P_SEED, found.seed)
+    draft.param(names.P_METRIC, result.metric)
+    draft.param(names.P_MIX, result.mix)
+    draft.param(names.P_REPEATS, result.n_repeats)
+    draft.param(names.P_SEED, result.seed)
     draft.words(names.P_BATCHES, left_out)
     draft.words(names.P_BATCH_DIGESTS, (digests[batch] for batch in left_out))
     draft.words(names.P_HARMFUL, blamed.named)
-    draft.metric(names.M_RATIO, found.ratio)
-    for each in found.effects:
+    draft.metric(names.M_RATIO, result.ratio)
+    for each in result.effects:
         draft.metric(names.effect_metric(each.batch), each.overall.effect)
-    draft.text(names.A_BLAME, canonical_json(found.to_json()))
-    draft.frame(names.A_BLAME_TABLE, found.frame())
+    draft.text(names.A_BLAME, canonical_json(result.to_json()))
+    draft.frame(names.A_BLAME_TABLE, result.frame())
     draft.describe(_description(blamed))
 
 
@@ -213,12 +213,13 @@ def _description(blamed: Blame) -> str:
     rows = "\n".join(
         f"| {each.batch} | {each.overall.verdict} | {each.overall.effect:+.4f} "
         f"| {each.overall.low:+.4f} to {each.overall.high:+.4f} |"
-        for each in blamed.found.effects
+        for each in blamed.result.effects
     )
     following = f"`synth-mlflow retract {blamed.named[0]}`" if blamed.named else "`synth-mlflow status`"
     return (
         f"**Which batch made {blamed.model} worse?** {blamed.words} Next: {following}.\n\n"
-        f"| batch | verdict | effect on {blamed.found.metric} | simultaneous 95 % interval |\n|---|---|---|---|\n{rows}"
+        f"| batch | verdict | effect on {blamed.result.metric} | simultaneous 95 % interval "
+        f"|\n|---|---|---|---|\n{rows}"
     )
 
 
@@ -230,10 +231,10 @@ def _guilty_words(each: BatchEffect, metric: str) -> str:
     )
 
 
-def _nobody_words(found: LeaveOneOutResult) -> str:
-    seen = max(each.overall.detectable for each in found.effects)
-    nobody = "the only one does not lower" if len(found.effects) == 1 else f"none of {len(found.effects):,} lowers"
+def _nobody_words(result: LeaveOneOutResult) -> str:
+    seen = max(each.overall.detectable for each in result.effects)
+    nobody = "the only one does not lower" if len(result.effects) == 1 else f"none of {len(result.effects):,} lowers"
     return (
-        f"No batch is to blame at {percent(found.ratio)} synthetic: {nobody} {found.metric} "
+        f"No batch is to blame at {percent(result.ratio)} synthetic: {nobody} {result.metric} "
         f"by more than noise does; a harm of {seen:.2g} would have been found with 80 % probability."
     )

@@ -54,9 +54,9 @@ def rating_contradictions(project: Project, run: StoredRun, runs: Sequence[Store
         (names.M_RATER_LOW, low),
         (names.M_RATER_HIGH, high),
     ):
-        found = run.metrics.get(metric, math.nan)
-        if not math.isclose(found, value, rel_tol=CLOSE, abs_tol=CLOSE):
-            yield f"metric {metric} says {found:.6g}, the answers give {value:.6g}"
+        recorded = run.metrics.get(metric, math.nan)
+        if not math.isclose(recorded, value, rel_tol=CLOSE, abs_tol=CLOSE):
+            yield f"metric {metric} says {recorded:.6g}, the answers give {value:.6g}"
 
 
 def batch_rating_contradictions(project: Project, batch: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -103,10 +103,10 @@ def approval_contradictions(project: Project, run: StoredRun, runs: Sequence[Sto
         return  # of an earlier set: it is not handed out
     if approval.is_mix:
         mix = chosen_mix(project, frozen, subject, batches)
-        found = {names.P_APPROVED_DIGEST: mix.digest, names.P_ROWS: str(len(mix.rows))}
+        expected = {names.P_APPROVED_DIGEST: mix.digest, names.P_ROWS: str(len(mix.rows))}
     else:
-        found = {names.P_ROWS: str(len(project.rows_to_fit(batches[0], frozen)))}
-    for name, value in found.items():
+        expected = {names.P_ROWS: str(len(project.rows_to_fit(batches[0], frozen)))}
+    for name, value in expected.items():
         if run.params[name] != value:
             yield f"parameter {name} says {run.params[name][:16]}, the {approval.kind} gives {value[:16]}"
 

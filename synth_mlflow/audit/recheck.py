@@ -115,14 +115,14 @@ def _source_of(batch: StoredBatch, frozen: EvaluationSet, sources: Sequence[Plac
 
 def compared(recorded: Sequence[Metric], inconclusive: str, result: CheckResult) -> Iterator[str]:
     """Where recorded tests and those that the rows give differ, a line each."""
-    found, said = _by_name(result.probes), _by_name(recorded)
-    for place in sorted(found.keys() - said.keys(), key=str):
-        yield f"its test {_words(place)} is missing: the rows give {found[place].value!r}"
-    for place in sorted(said.keys() - found.keys(), key=str):
+    recomputed, stated = _by_name(result.probes), _by_name(recorded)
+    for place in sorted(recomputed.keys() - stated.keys(), key=str):
+        yield f"its test {_words(place)} is missing: the rows give {recomputed[place].value!r}"
+    for place in sorted(stated.keys() - recomputed.keys(), key=str):
         yield f"its test {_words(place)} is none that the rows give"
-    for place in sorted(found.keys() & said.keys(), key=str):
+    for place in sorted(recomputed.keys() & stated.keys(), key=str):
         for field in ("value", "limit", "better", "floor", "p_value"):
-            old, new = getattr(said[place], field), getattr(found[place], field)
+            old, new = getattr(stated[place], field), getattr(recomputed[place], field)
             if not _same(old, new):
                 yield f"its test {_words(place)} says {field} {_short(old)}, the rows give {_short(new)}"
     if bool(inconclusive) != bool(result.inconclusive):
@@ -132,11 +132,11 @@ def compared(recorded: Sequence[Metric], inconclusive: str, result: CheckResult)
 
 def _by_name(probes: Sequence[Metric]) -> dict[tuple[str, str | None, int], Metric]:
     """By name and column, and a number where several share both."""
-    found: dict[tuple[str, str | None, int], Metric] = {}
+    by_name: dict[tuple[str, str | None, int], Metric] = {}
     for probe in probes:
-        number = sum(1 for name, column, _ in found if (name, column) == (probe.name, probe.column))
-        found[probe.name, probe.column, number] = probe
-    return found
+        number = sum(1 for name, column, _ in by_name if (name, column) == (probe.name, probe.column))
+        by_name[probe.name, probe.column, number] = probe
+    return by_name
 
 
 def _same(old: object, new: object) -> bool:

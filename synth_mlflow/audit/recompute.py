@@ -80,9 +80,9 @@ def estimate_contradictions(project: Project, final: StoredRun, runs: Sequence[S
     sweep = next((run for run in counting if run.run_id == final.params[names.P_SWEEP]), None)
     if sweep is None:
         return  # told by whoever looks for missing runs
-    found = _again(project, sweep, final, stated)
-    if not _alike(found, stated.estimate):
-        yield f"it states “{stated.estimate.words}”, its predictions and the frozen rows give “{found.words}”"
+    recomputed = _again(project, sweep, final, stated)
+    if not _alike(recomputed, stated.estimate):
+        yield f"it states “{stated.estimate.words}”, its predictions and the frozen rows give “{recomputed.words}”"
     yield from _uses_left_out(stated, sweep, counting)
     for handoff in handoffs:
         if handoff.params.get(names.P_HOLDOUT_SCORE) != canonical_json(stated.interval):
@@ -133,8 +133,8 @@ def digest_contradictions(project: Project, run: StoredRun, side: str, rows: pd.
         return
     if names.A_ROW_DIGESTS not in run.artifacts:
         return
-    kept = project.row_digests(run)
-    stated = np.concatenate([hashes for name, hashes in kept.items() if side in ("", name)])
+    stored = project.row_digests(run)
+    stated = np.concatenate([hashes for name, hashes in stored.items() if side in ("", name)])
     salt = run.params.get(names.P_SALT, frozen.salt)
     if not np.array_equal(distinct_hashes(stated), distinct_hashes(row_digests(rows, salt))):
         yield f"{names.A_ROW_DIGESTS} does not hold the digests of {f'its {side} rows' if side else 'its rows'}"
@@ -198,9 +198,9 @@ def _evaluation_set(project: Project, run: StoredRun, _: Sequence[StoredRun]) ->
 def _batch(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     yield from contradicted_notes(run, runs)
     yield from batch_rating_contradictions(project, run, runs)
-    told = StoredBatch(run).taken_back
-    if told is not None and not told.is_readable:
-        yield f"its parameter {names.P_RETRACTION} is none that `retract` has written: {told.reason}"
+    retraction = StoredBatch(run).taken_back
+    if retraction is not None and not retraction.is_readable:
+        yield f"its parameter {names.P_RETRACTION} is none that `retract` has written: {retraction.reason}"
     record = Record.from_json(_text(project, run, names.A_RECORD))
     origin = record.origin
     stated = {
@@ -244,9 +244,9 @@ def _check(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Itera
         names.P_THRESHOLDS: policy.thresholds[check],
     }
     yield from _differences(run, stated, "its statistics under its policy")
-    for told in json.loads(run.params[names.P_DECIDING]):
-        if {name: value for name, value in told.items() if name != "failed"} not in evidence["probes"]:
-            yield f"the deciding statistic {told.get('name')!r} is none of those in {names.A_PROBES}"
+    for statistic in json.loads(run.params[names.P_DECIDING]):
+        if {name: value for name, value in statistic.items() if name != "failed"} not in evidence["probes"]:
+            yield f"the deciding statistic {statistic.get('name')!r} is none of those in {names.A_PROBES}"
     for batch in (other for other in runs if other.run_id == run.parent):
         yield from _differences(run, {names.P_BATCH_DIGEST: batch.params.get(names.P_BATCH_DIGEST)}, "its batch")
 
@@ -307,8 +307,8 @@ def _off_the_curve(child: StoredRun, curve: Curve) -> Iterator[str]:
 
 def _final(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
     params = run.params
-    found = model_digest(project.server, params[names.P_MODEL_NAME], params[names.P_MODEL_VERSION])
-    yield from _differences(run, {names.P_MODEL_SHA256: found}, f"the files of {model_uri(run)}")
+    digest = model_digest(project.server, params[names.P_MODEL_NAME], params[names.P_MODEL_VERSION])
+    yield from _differences(run, {names.P_MODEL_SHA256: digest}, f"the files of {model_uri(run)}")
     yield from _alias(project, run, runs)
     mix = pd.read_parquet(project.reader.file(run, names.A_MIX))["from"]
     strangers = sorted(set(mix) - {"real", *run.batches})
@@ -390,19 +390,23 @@ def _sign_off(project: Project, run: StoredRun, runs: Sequence[StoredRun]) -> It
 
 
 def _blame(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
-    found = LeaveOneOutResult.from_json(json.loads(_text(project, run, names.A_BLAME)))
+    result = LeaveOneOutResult.from_json(json.loads(_text(project, run, names.A_BLAME)))
     stated = {
-        **pages(names.P_HARMFUL, found.to_blame),
-        **pages(names.P_BATCHES, (each.batch for each in found.effects)),
-        names.P_METRIC: found.metric,
-        names.P_SEED: found.seed,
+        **pages(names.P_HARMFUL, result.to_blame),
+        **pages(names.P_BATCHES, (each.batch for each in result.effects)),
+        names.P_METRIC: result.metric,
+        names.P_SEED: result.seed,
     }
     yield from _differences(run, stated, names.A_BLAME)
 
 
 def _reproduction(project: Project, run: StoredRun, _: Sequence[StoredRun]) -> Iterator[str]:
-    told = json.loads(_text(project, run, names.A_REPRODUCTION))
-    stated = {names.P_OUTCOME: outcome_of(told), names.P_HANDOFF: told["handoff"], names.P_MODEL_URI: told["model"]}
+    recorded = json.loads(_text(project, run, names.A_REPRODUCTION))
+    stated = {
+        names.P_OUTCOME: outcome_of(recorded),
+        names.P_HANDOFF: recorded["handoff"],
+        names.P_MODEL_URI: recorded["model"],
+    }
     yield from _differences(run, stated, names.A_REPRODUCTION)
 
 
@@ -428,10 +432,10 @@ def _text(project: Project, run: StoredRun, path: str) -> str:
 def _differences(run: StoredRun, stated: Mapping[str, Any], source: str) -> Iterator[str]:
     """The parameters of a run that say other than what was computed again."""
     for name, value in stated.items():
-        found = value if isinstance(value, str) else canonical_json(value)
-        if run.params.get(name) != found:
+        text = value if isinstance(value, str) else canonical_json(value)
+        if run.params.get(name) != text:
             recorded = run.params.get(name, "nothing")
-            yield f"parameter {name} says {_short(recorded)}, {source} gives {_short(found)}"
+            yield f"parameter {name} says {_short(recorded)}, {source} gives {_short(text)}"
 
 
 def _short(text: str) -> str:

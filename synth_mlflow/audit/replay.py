@@ -104,8 +104,8 @@ class RecordedSweep:
     def rows_to_fit(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Without those that equal an evaluation row; older sweeps, which do not say so, fitted models on all."""
         left_out = names.P_LEFT_OUT in self.run.params
-        kept = self.project.without_evaluation_rows(rows, self.frozen) if left_out else rows
-        return as_missing(kept, self._hidden)
+        real_rows = self.project.without_evaluation_rows(rows, self.frozen) if left_out else rows
+        return as_missing(real_rows, self._hidden)
 
     @property
     def synthetic(self) -> pd.DataFrame:
@@ -207,13 +207,13 @@ def _named(project: Project, sweeps: dict[str, StoredRun], what: str) -> StoredR
     run_id = lineage.registered_version(project.server, what).run_id if what.startswith("models:") else what
     run_id = expand_run_id(run_id, [*sweeps, *(run.run_id for run in project.reader.finished("final", "handoff"))])
     run = sweeps.get(run_id) or project.reader.find(run_id)
-    found = run and (sweeps.get(run.run_id) or sweeps.get(run.params.get(names.P_SWEEP, "")))
-    if not found:
+    sweep = run and (sweeps.get(run.run_id) or sweeps.get(run.params.get(names.P_SWEEP, "")))
+    if not sweep:
         raise UsageError(
             f"{what!r} is no sweep, model or handoff of project {project.server.experiment!r}. {closest(what, sweeps)}",
             "Give a run id or `models:/NAME/VERSION`; without one, the newest model is meant.",
         )
-    return found
+    return sweep
 
 
 def _batches(project: Project, run: StoredRun) -> tuple[StoredBatch, ...]:
@@ -290,12 +290,12 @@ class BatchReplayer:
         statement = self.project.problem().statement
         part = parsed_slice(origin.slice, self.frozen.schema)
         sampled = LEARNED_ROWS in self.project.record(batch).notes
-        wanted = GenerationRequest(
+        request = GenerationRequest(
             batch.n_rows, origin.seed or 0, statement.task, part, statement.constraints, may_sample=sampled
         )
         with importable_here():
             maker = _maker(origin, self.python)
-            maker.run(shown, wanted, spool.add)
+            maker.run(shown, request, spool.add)
         return maker.version
 
     def _refuse(self, origin: Origin) -> None:

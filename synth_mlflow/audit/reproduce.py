@@ -69,13 +69,15 @@ class Reproduction:
     @property
     def outcome(self) -> Outcome:
         """*different* if any step is; else *cannot* if any could not be done; else the weaker of the other two."""
-        found = {step.outcome for step in self.steps}
-        return next(outcome for outcome in ("different", "cannot", "within interval", "identical") if outcome in found)
+        outcomes = {step.outcome for step in self.steps}
+        return next(
+            outcome for outcome in ("different", "cannot", "within interval", "identical") if outcome in outcomes
+        )
 
     def _repr_html_(self) -> str:
         rows = [[step.what, step.outcome, step.words] for step in self.steps]
-        told = "".join(f"<p>{html.escape(text)}</p>" for text in self.versions)
-        return f"{told}{html_table(['step', 'outcome', 'how'], rows)}"
+        paragraphs = "".join(f"<p>{html.escape(text)}</p>" for text in self.versions)
+        return f"{paragraphs}{html_table(['step', 'outcome', 'how'], rows)}"
 
 
 def reproduce(
@@ -118,8 +120,8 @@ def _reproduce(
     project: Project, handoff: str, sources: Sequence[Place], allow_external: bool, python: str | None, sweep: bool
 ) -> Reproduction:
     began = now_ms()
-    found = handoff_run(project, handoff)
-    recorded = recorded_sweep(project, found.run_id)
+    run = handoff_run(project, handoff)
+    recorded = recorded_sweep(project, run.run_id)
     workshop = BatchReplayer(project, recorded.frozen, _by_digest(recorded, sources), allow_external, python)
     steps = [_real_rows(recorded, side) for side in ("training", "evaluation")]
     remade: dict[str, ReplayedBatch] = {}
@@ -131,7 +133,7 @@ def _reproduce(
         project.say("measuring the whole curve again")
         steps.append(_tried("the curve", lambda: _curve_step(recorded.curve, swept_again(recorded))))
     new = NewRun("reproduction", "reproduction", uuid.uuid4().hex, began=began)
-    return _recorded(project, new, found.run_id, recorded, (_versions(recorded, remade), tuple(steps)))
+    return _recorded(project, new, run.run_id, recorded, (_versions(recorded, remade), tuple(steps)))
 
 
 def _by_digest(recorded: RecordedSweep, sources: Sequence[Place]) -> dict[str, pd.DataFrame]:
@@ -154,9 +156,9 @@ def _tried(what: str, step: Callable[[], Step]) -> Step:
 def _real_rows(recorded: RecordedSweep, side: Literal["training", "evaluation"]) -> Step:
     def step() -> Step:
         project, params = recorded.project, recorded.frozen.run.params
-        kept = project.real_file or recorded_place(params[names.P_DATA_PATH])
-        if params[names.P_ROW_STORAGE] != "rows" and isinstance(kept, Path) and not kept.exists():
-            raise CannotError(f"they are kept by reference, and {kept} is not here: give them with `--data FILE`")
+        place = project.real_file or recorded_place(params[names.P_DATA_PATH])
+        if params[names.P_ROW_STORAGE] != "rows" and isinstance(place, Path) and not place.exists():
+            raise CannotError(f"they are kept by reference, and {place} is not here: give them with `--data FILE`")
         rows = recorded.training if side == "training" else recorded.evaluation
         return Step(f"{side} rows", "identical", f"{len(rows):,} rows match the frozen digest")
 
@@ -165,13 +167,13 @@ def _real_rows(recorded: RecordedSweep, side: Literal["training", "evaluation"])
 
 def _batch_step(workshop: BatchReplayer, batch: StoredBatch, remade: dict[str, ReplayedBatch]) -> Step:
     def step() -> Step:
-        found = remade[batch.id] = workshop.remake(batch)
-        if found.digest == batch.digest:
-            return Step(what, "identical", f"{len(found.rows):,} rows, digest {batch.digest[:12]}…")
+        replayed = remade[batch.id] = workshop.remake(batch)
+        if replayed.digest == batch.digest:
+            return Step(what, "identical", f"{len(replayed.rows):,} rows, digest {batch.digest[:12]}…")
         stored = workshop.project.batch_rows(batch, workshop.frozen.schema)
         recorded = batch.run.params[names.P_GENERATOR_VERSION]
-        other = f"; version {found.version} made them, not {recorded}" if found.version != recorded else ""
-        return Step(what, "different", f"{_likeness(stored, found.rows)}{other}")
+        other = f"; version {replayed.version} made them, not {recorded}" if replayed.version != recorded else ""
+        return Step(what, "different", f"{_likeness(stored, replayed.rows)}{other}")
 
     what = f"batch {batch.id}"
     return _tried(what, step)
@@ -189,8 +191,8 @@ def _likeness(stored: pd.DataFrame, made: pd.DataFrame) -> str:
         if pd.api.types.is_float_dtype(stored[name].dtype):
             near |= (stored[name] - made[name]).abs() <= CLOSE * stored[name].abs().max()
         close &= near
-    told = f"{int(equal.sum()):,} of {len(stored):,} rows are equal"
-    return f"{told}, the others to {CLOSE:g} of the greatest number in a column" if close.all() else told
+    text = f"{int(equal.sum()):,} of {len(stored):,} rows are equal"
+    return f"{text}, the others to {CLOSE:g} of the greatest number in a column" if close.all() else text
 
 
 def _model_steps(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -> list[Step]:
@@ -207,16 +209,16 @@ def _model_steps(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -
     return steps
 
 
-def _model_step(what: str, recorded: RecordedSweep, found: RefittedModel) -> Step:
+def _model_step(what: str, recorded: RecordedSweep, refitted: RefittedModel) -> Step:
     point = recorded.curve.at(recorded.curve.chosen)
     stated = float(recorded.final.params.get(names.P_MODEL_SCORE, point.of_model))
     was = f"{stated:.6g} ({point.model_low:.4g} to {point.model_high:.4g})"
-    score = f"{recorded.curve.metric} {found.score:.6g}, recorded {was}"
-    kept = recorded.final.params.get(names.P_PREDICTIONS)
-    if found.score == stated and kept in (None, found.predictions):
-        predictions = "" if kept is None else f"; predictions match digest {kept[:12]}…"
+    score = f"{recorded.curve.metric} {refitted.score:.6g}, recorded {was}"
+    recorded_predictions = recorded.final.params.get(names.P_PREDICTIONS)
+    if refitted.score == stated and recorded_predictions in (None, refitted.predictions):
+        predictions = "" if recorded_predictions is None else f"; predictions match digest {recorded_predictions[:12]}…"
         return Step(what, "identical", f"{score}{predictions}")
-    inside = point.model_low <= found.score <= point.model_high
+    inside = point.model_low <= refitted.score <= point.model_high
     return Step(what, "within interval" if inside else "different", score)
 
 
@@ -224,11 +226,11 @@ def _curve_step(before: Curve, now: Curve) -> Step:
     if now.to_json() == before.to_json():
         return Step("the curve", "identical", f"every number of {len(before.points)} ratios")
     pairs = [(point, now.at(point.ratio)) for point in before.points]
-    told = [f"{before.words(was.ratio)}: {found.score:.6g}, recorded {_interval(was)}" for was, found in pairs]
+    texts = [f"{before.words(was.ratio)}: {refitted.score:.6g}, recorded {_interval(was)}" for was, refitted in pairs]
     if now.chosen != before.chosen:
-        told.insert(0, f"{now.words(now.chosen)} is chosen, {before.words(before.chosen)} was")
-    inside = now.chosen == before.chosen and all(was.low <= found.score <= was.high for was, found in pairs)
-    return Step("the curve", "within interval" if inside else "different", "; ".join(told))
+        texts.insert(0, f"{now.words(now.chosen)} is chosen, {before.words(before.chosen)} was")
+    inside = now.chosen == before.chosen and all(was.low <= refitted.score <= was.high for was, refitted in pairs)
+    return Step("the curve", "within interval" if inside else "different", "; ".join(texts))
 
 
 def _interval(point: Point) -> str:
@@ -238,10 +240,10 @@ def _interval(point: Point) -> str:
 def _versions(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -> tuple[str, ...]:
     """What is another version here than when the model and the batches were made."""
     made_with = {"the model": recorded.final, **{f"batch {batch.id}": batch.run for batch in recorded.batches}}
-    now, told = installed_environment(), dict.fromkeys([""])
+    now, texts = installed_environment(), dict.fromkeys([""])
     for what, run in made_with.items():
         before = flat_environment(json.loads(run.params[names.P_ENVIRONMENT]))
-        told |= dict.fromkeys(
+        texts |= dict.fromkeys(
             f"{name} {version} made {what}, {now.get(name, 'none')} is here"
             for name, version in before.items()
             if now.get(name) != version
@@ -250,8 +252,8 @@ def _versions(recorded: RecordedSweep, remade: Mapping[str, ReplayedBatch]) -> t
         version = batch.run.params[names.P_GENERATOR_VERSION]
         if batch.id in remade and remade[batch.id].version != version:
             generator = batch.run.params[names.P_GENERATOR]
-            told[f"{generator} {version} made batch {batch.id}, {remade[batch.id].version} is here"] = None
-    return tuple(text for text in told if text)
+            texts[f"{generator} {version} made batch {batch.id}, {remade[batch.id].version} is here"] = None
+    return tuple(text for text in texts if text)
 
 
 def _recorded(
@@ -262,26 +264,28 @@ def _recorded(
     versions_and_steps: tuple[tuple[str, ...], tuple[Step, ...]],
 ) -> Reproduction:
     run_id = create_run(project.server, new, parent=project.workflow_run or handoff)
-    found = Reproduction(run_id, handoff, model_uri(recorded.final), *versions_and_steps)
+    reproduction = Reproduction(run_id, handoff, model_uri(recorded.final), *versions_and_steps)
     with writing(project.server, run_id, "reproduction") as draft:
-        _write(draft, recorded, found)
-    return found
+        _write(draft, recorded, reproduction)
+    return reproduction
 
 
-def _write(draft: RunDraft, recorded: RecordedSweep, found: Reproduction) -> None:
-    draft.param(names.P_HANDOFF, found.handoff)
+def _write(draft: RunDraft, recorded: RecordedSweep, reproduction: Reproduction) -> None:
+    draft.param(names.P_HANDOFF, reproduction.handoff)
     draft.param(names.P_SWEEP, recorded.run.run_id)
     draft.param(names.P_EVALUATION_DIGEST, recorded.frozen.digest)
-    draft.param(names.P_MODEL_URI, found.model)
-    draft.param(names.P_OUTCOME, found.outcome)
+    draft.param(names.P_MODEL_URI, reproduction.model)
+    draft.param(names.P_OUTCOME, reproduction.outcome)
     draft.param(names.P_ENVIRONMENT, environment())
-    draft.text(names.A_REPRODUCTION, canonical_json(dataclasses.asdict(found)))
-    draft.frame(names.A_REPRODUCTION_TABLE, pd.DataFrame([dataclasses.asdict(step) for step in found.steps]))
-    rows = "\n".join(f"| {as_text(step.what)} | {step.outcome} | {as_text(step.words)} |" for step in found.steps)
-    others = "".join(f"- {as_text(text)}\n" for text in found.versions) or "Everything is as it was.\n"
+    draft.text(names.A_REPRODUCTION, canonical_json(dataclasses.asdict(reproduction)))
+    draft.frame(names.A_REPRODUCTION_TABLE, pd.DataFrame([dataclasses.asdict(step) for step in reproduction.steps]))
+    rows = "\n".join(
+        f"| {as_text(step.what)} | {step.outcome} | {as_text(step.words)} |" for step in reproduction.steps
+    )
+    others = "".join(f"- {as_text(text)}\n" for text in reproduction.versions) or "Everything is as it was.\n"
     draft.describe(
-        f"**{found.model} made again: {found.outcome}.** Software: {environment()['python']}\n\n{others}\n"
-        f"| step | outcome | how |\n|---|---|---|\n{rows}"
+        f"**{reproduction.model} made again: {reproduction.outcome}.** Software: "
+        f"{environment()['python']}\n\n{others}\n| step | outcome | how |\n|---|---|---|\n{rows}"
     )
 
 

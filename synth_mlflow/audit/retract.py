@@ -49,10 +49,10 @@ class Retraction:
     """What was called, and whether it answered."""
 
     def _repr_html_(self) -> str:
-        told = [["reason", self.reason], ["by", f"{self.by}, {self.at}"]]
+        table_rows = [["reason", self.reason], ["by", f"{self.by}, {self.at}"]]
         used = {"sweep": self.sweeps, "model": self.models, "superseded handoff": self.handoffs}
         return html_table(
-            ["retracted", self.batch], told + [[kind, each] for kind, ids in used.items() for each in ids]
+            ["retracted", self.batch], table_rows + [[kind, each] for kind, ids in used.items() for each in ids]
         )
 
 
@@ -78,16 +78,16 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
     batch = project.batch(batch_id)
     earlier = batch.taken_back
     if earlier is None:
-        told = _told(reason, by)
-        add_params(project.server, batch.run.run_id, {names.P_RETRACTION: canonical_json(asdict(told))})
+        retraction = _retraction_info(reason, by)
+        add_params(project.server, batch.run.run_id, {names.P_RETRACTION: canonical_json(asdict(retraction))})
     else:
-        told = earlier
+        retraction = earlier
     uses = uses_of(project.reader.finished("sweep", "final", "handoff"), batch.id)
-    _mark(project, batch, told, uses)
+    _mark(project, batch, retraction, uses)
     describe_project(project)
     approved = _approved(project, batch)
     readers = readers_of(project, approved) if approved else ()
-    calls = tuple(_calls(project, batch, told, approved, readers))
+    calls = tuple(_calls(project, batch, retraction, approved, readers))
     for call in (each for each in calls if not each.delivered):
         project.say(f"the webhook {call.webhook} was not told of the retraction: {call.answer}")
     if earlier is not None:
@@ -95,9 +95,9 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
     return Retraction(
         batch=batch.id,
         run_id=batch.run.run_id,
-        reason=told.reason,
-        by=told.by,
-        at=told.at,
+        reason=retraction.reason,
+        by=retraction.by,
+        at=retraction.at,
         sweeps=tuple(run.run_id for run in uses.sweeps),
         models=_models(project, uses, batch.id),
         handoffs=tuple(run.run_id for run in uses.handoffs),
@@ -109,8 +109,8 @@ def retract(project: Project, batch_id: str, *, reason: str, by: str) -> Retract
 
 def _approved(project: Project, batch: StoredBatch) -> list[StoredApproval]:
     """The versions that hold rows of a batch; those of another batch with the same rows too."""
-    found = counted_approvals(approval_runs(project))
-    return [each for each in found if batch.digest == each.digest or batch.id in each.batches]
+    approvals = counted_approvals(approval_runs(project))
+    return [each for each in approvals if batch.digest == each.digest or batch.id in each.batches]
 
 
 def _addresses(project: Project, approved: Iterable[StoredApproval]) -> tuple[str, ...]:
@@ -120,12 +120,12 @@ def _addresses(project: Project, approved: Iterable[StoredApproval]) -> tuple[st
 def _calls(
     project: Project,
     batch: StoredBatch,
-    told: RetractionInfo,
+    message: RetractionInfo,
     approved: Sequence[StoredApproval],
     readers: Sequence[ReadingRun],
 ) -> Iterator[Call]:
     """Call the webhooks of the names that hold its rows; the batch is retracted already, whatever becomes of them."""
-    problems, facts = project.problems(), asdict(told)
+    problems, facts = project.problems(), asdict(message)
     facts |= {"event": "retraction", "project": project.server.experiment, "batch": batch.id, "digest": batch.digest}
     facts |= {"approved": list(_addresses(project, approved)), "read_by": [asdict(each) for each in readers]}
     hooks = (hook for name in dict.fromkeys(each.name for each in approved) for hook in webhooks_of(problems, name))
@@ -139,7 +139,7 @@ def _models(project: Project, uses: Uses, batch_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*uses.models, *tagged]))
 
 
-def _told(reason: str, by: str) -> RetractionInfo:
+def _retraction_info(reason: str, by: str) -> RetractionInfo:
     blank = [name for name, text in (("reason", reason), ("by", by)) if not text.strip()]
     if blank:
         raise UsageError(
@@ -147,26 +147,26 @@ def _told(reason: str, by: str) -> RetractionInfo:
             'Say both: `synth-mlflow retract BATCH --reason "…" --by NAME`.',
         )
     refuse_passwords([reason, by], "the retraction")
-    told = RetractionInfo(reason.strip(), by.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
-    n_characters = len(canonical_json(asdict(told)))
+    retraction = RetractionInfo(reason.strip(), by.strip(), datetime.now(UTC).isoformat(timespec="seconds"))
+    n_characters = len(canonical_json(asdict(retraction)))
     if n_characters > PARAM_MAX:
         raise UsageError(
             f"the retraction has {n_characters:,} characters, at most {PARAM_MAX:,} are kept.",
             "Give a shorter reason, with a link to the long one.",
         )
-    return told
+    return retraction
 
 
-def _mark(project: Project, batch: StoredBatch, told: RetractionInfo, uses: Uses) -> None:
+def _mark(project: Project, batch: StoredBatch, retraction: RetractionInfo, uses: Uses) -> None:
     """Show the retraction where people look; the parameter is what shuts the gate."""
-    line = f"**RETRACTED** {as_text(told.words)}"
+    line = f"**RETRACTED** {as_text(retraction.words)}"
     _tag(project, batch.run, names.TAG_RETRACTED, line)
     for handoff in uses.handoffs:
         _tag(
             project,
             handoff,
             names.TAG_SUPERSEDED,
-            f"**SUPERSEDED**: batch {batch.id} was retracted {as_text(told.words)}",
+            f"**SUPERSEDED**: batch {batch.id} was retracted {as_text(retraction.words)}",
         )
 
 

@@ -78,7 +78,7 @@ class SignRequest:
     are run again."""
 
 
-def sign(project: Project, asked: SignRequest) -> SignedOff:
+def sign(project: Project, request: SignRequest) -> SignedOff:
     """Sign a handoff: a run under the handoff's that names the document's digest, and that the handoff's run names.
 
     The same person in the same role signs a document once; asking again completes what a killed process left.
@@ -93,28 +93,28 @@ def sign(project: Project, asked: SignRequest) -> SignedOff:
         If the document is not the one that its run vouches for, gives other facts than its model's run, or the files
         of a model that is to be champion were changed.
     """
-    _refuse_blank(asked)
-    refuse_output(asked.output)
+    _refuse_blank(request)
+    refuse_output(request.output)
     runs = project.reader.finished("handoff", "sign-off")
-    handoff = _handoff(project, runs, asked.handoff)
+    handoff = _handoff(project, runs, request.handoff)
     refuse_other_set(project.evaluation_set(), handoff, f"handoff {handoff.run_id}", "synth-mlflow report")
     document = _document(project, handoff)
     final = refuse_misquoted(project, handoff, document)
     before = recorded_sign_offs(runs)
-    champion = _champion(document) if asked.champion else None
+    champion = _champion(document) if request.champion else None
     if champion:
         refuse_other_model(project, final)
-    rechecked = _recheck(project, _inside(document), asked.sources) if champion else ()
+    rechecked = _recheck(project, _inside(document), request.sources) if champion else ()
     earlier = [each for each in chain.from_iterable(before.values()) if each.champion not in (None, champion)]
     newest = max((each.run.started for each in earlier), default=0) if champion else 0
-    key = json_digest(["sign-off", document.sha256, asked.name, asked.role, champion, newest])
+    key = json_digest(["sign-off", document.sha256, request.name, request.role, champion, newest])
     known = next((run for run in runs if run.tags.get(names.TAG_KEY) == key), None)
     others = [each for each in before.get(handoff.run_id, []) if known is None or each.run.run_id != known.run_id]
-    signing = _Signing(project, asked, handoff, document, champion, tuple(map(sign_off_of, others)), rechecked)
+    signing = _Signing(project, request, handoff, document, champion, tuple(map(sign_off_of, others)), rechecked)
     mine = StoredSignOff(known or signing.write(key))
     signing.count(mine)
-    if asked.output is not None:
-        write_copy(replace(document, sign_offs=(*signing.others, sign_off_of(mine))), asked.output)
+    if request.output is not None:
+        write_copy(replace(document, sign_offs=(*signing.others, sign_off_of(mine))), request.output)
     return SignedOff(
         run_id=mine.run.run_id,
         handoff=handoff.run_id,
@@ -127,23 +127,23 @@ def sign(project: Project, asked: SignRequest) -> SignedOff:
     )
 
 
-def _refuse_blank(asked: SignRequest) -> None:
-    for what, text in (("name", asked.name), ("role", asked.role)):
+def _refuse_blank(request: SignRequest) -> None:
+    for what, text in (("name", request.name), ("role", request.role)):
         fix = 'Say both: `synth-mlflow report --sign "Ada Lind" --role "model owner"`.'
         checked_line(text, LONGEST, f"a sign-off needs a {what}", fix)
 
 
-def _handoff(project: Project, runs: list[StoredRun], wanted: str | None) -> StoredRun:
+def _handoff(project: Project, runs: list[StoredRun], run_id: str | None) -> StoredRun:
     handoffs = {run.run_id: run for run in runs if run.stage == "handoff"}
     if not handoffs:
         raise GateError(
             f"project {project.server.experiment!r} has no handoff to sign.",
             "First: `synth-mlflow report --output handoff.html`, and read it.",
         )
-    run = handoffs.get(expand_run_id(wanted, handoffs) if wanted else next(reversed(handoffs)))
+    run = handoffs.get(expand_run_id(run_id, handoffs) if run_id else next(reversed(handoffs)))
     if run is None:
         raise UsageError(
-            f"there is no handoff {wanted!r}. {closest(str(wanted), handoffs)}", "`synth-mlflow report` writes one."
+            f"there is no handoff {run_id!r}. {closest(str(run_id), handoffs)}", "`synth-mlflow report` writes one."
         )
     if run.tags.get(names.TAG_SUPERSEDED) == "true":
         raise GateError(
@@ -222,7 +222,7 @@ class _Signing:
     """One sign-off that is about to be written."""
 
     project: Project
-    asked: SignRequest
+    request: SignRequest
     handoff: StoredRun
     document: Document
     champion: str | None
@@ -231,10 +231,10 @@ class _Signing:
 
     def write(self, key: str) -> StoredRun:
         """The run of the sign-off, with the document as it is signed by everybody so far."""
-        name = f"signed · {self.asked.name} · {self.asked.role}"
+        name = f"signed · {self.request.name} · {self.request.role}"
         run_id = create_run(self.project.server, NewRun("sign-off", name, key), parent=self.handoff.run_id)
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        mine = SignOff(self.asked.name, self.asked.role, at, self.document.sha256, run_id)
+        mine = SignOff(self.request.name, self.request.role, at, self.document.sha256, run_id)
         with writing(self.project.server, run_id, "sign-off") as draft:
             self._state(draft, at)
             for path, content in rendered(replace(self.document, sign_offs=(*self.others, mine))).items():
@@ -257,8 +257,8 @@ class _Signing:
     def _state(self, draft: RunDraft, at: str) -> None:
         draft.param(names.P_HANDOFF, self.handoff.run_id)
         draft.param(names.P_DOCUMENT, self.document.sha256)
-        draft.param(names.P_SIGNED_BY, self.asked.name)
-        draft.param(names.P_ROLE, self.asked.role)
+        draft.param(names.P_SIGNED_BY, self.request.name)
+        draft.param(names.P_ROLE, self.request.role)
         draft.param(names.P_CREATED_AT, at)
         draft.param(names.P_CREATED_BY, user_name())
         if self.champion:
@@ -270,7 +270,8 @@ class _Signing:
         made = f" `{self.champion}` becomes the **{names.CHAMPION}**." if self.champion else ""
         return (
             f"**Signed** as it stood under digest `{self.document.sha256}`.{made}\n\n"
-            f"| who | as | when |\n|---|---|---|\n| {escape(self.asked.name)} | {escape(self.asked.role)} | {at} |\n\n"
+            f"| who | as | when |\n|---|---|---|\n| {escape(self.request.name)} | {escape(self.request.role)} "
+            f"| {at} |\n\n"
             "A name and a digest: whoever may write here may have typed the name. A later edit of the document or of "
             "this run shows in `synth-mlflow verify`."
         )

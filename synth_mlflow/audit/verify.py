@@ -99,9 +99,11 @@ def verify(
         If the project has no such run.
     """
     everything = project.reader.runs()
-    asked = everything if run_id is None else _under(everything, run_id)
+    in_scope = everything if run_id is None else _under(everything, run_id)
     open_ids = {run.run_id for run in everything if not run.counts and run.stage != "workflow"}
-    scope = [run for run in asked if run.counts and run.parent not in open_ids]  # part of a whole that does not count
+    scope = [
+        run for run in in_scope if run.counts and run.parent not in open_ids
+    ]  # part of a whole that does not count
     known = ReferenceIndex(everything)
     project.say(f"verifying {len(scope)} runs")
     findings = [
@@ -109,8 +111,8 @@ def verify(
         for run in _counted(project, scope)
         for what in _mismatches(project, run, everything, known)
     ]
-    wanted = _chosen(everything, scope, rng, deep=deep)
-    again = [found for group in wanted for found in recheck(project, group.batch, group.checks, sources)]
+    chosen = _chosen(everything, scope, rng, deep=deep)
+    again = [finding for group in chosen for finding in recheck(project, group.batch, group.checks, sources)]
     by_id = {run.run_id: run for run in scope}
     findings += [
         Finding(each.run_id, each.run_name, what, dependents_of(everything, by_id[each.run_id]))
@@ -173,21 +175,21 @@ def _mismatches(project: Project, run: StoredRun, runs: Sequence[StoredRun], kno
     damaged = list(_files(project, run))
     yield from damaged
     yield from _numbers(project, run)
-    yield from _told(known.missing(run))
+    yield from _findings(known.missing(run))
     if not damaged:  # what is in a damaged file says nothing
-        yield from _told(contradictions(project, run, runs))
+        yield from _findings(contradictions(project, run, runs))
 
 
-def _told(look: Iterator[str]) -> list[str]:
+def _findings(look: Iterator[str]) -> list[str]:
     """What a look finds, up to where it can go no further: evidence that cannot be read is a finding too."""
-    found: list[str] = []
+    findings: list[str] = []
     try:
-        found.extend(look)
+        findings.extend(look)
     except (EvidenceError, GateError, UsageError) as error:
-        found.append(error.found)
+        findings.append(error.found)
     except UNREADABLE as error:  # a parameter that is gone, or no longer what it was
-        found.append(f"what it states cannot be read: {error!r}")
-    return found
+        findings.append(f"what it states cannot be read: {error!r}")
+    return findings
 
 
 def _files(project: Project, run: StoredRun) -> Iterator[str]:
@@ -204,9 +206,9 @@ def _numbers(project: Project, run: StoredRun) -> Iterator[str]:
         if run.stage != "workflow":  # one that `mlflow run` made is not written by us
             yield f"the parameter {names.P_SEAL} is gone: nothing vouches for the run's parameters and metrics"
         return
-    found = seal_of(run.params, project.reader.metric_values(run))
-    if found != sealed:
+    seal = seal_of(run.params, project.reader.metric_values(run))
+    if seal != sealed:
         yield (
-            f"its parameters and metrics give the seal {found[:12]}…, the record says {sealed[:12]}…: a value was "
+            f"its parameters and metrics give the seal {seal[:12]}…, the record says {sealed[:12]}…: a value was "
             "changed, added or removed"
         )

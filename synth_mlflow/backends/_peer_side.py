@@ -37,7 +37,7 @@ def _adapter(path: str) -> Any:
 
 
 def _environment(names: tuple[str, ...]) -> dict[str, Any]:
-    installed = {str(found.metadata["Name"]).lower(): found.version for found in metadata.distributions()}
+    installed = {str(package.metadata["Name"]).lower(): package.version for package in metadata.distributions()}
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

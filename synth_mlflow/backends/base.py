@@ -65,7 +65,7 @@ class GeneratorRunner:
     """What the record's environment says beyond our own."""
 
     def run(
-        self, members: pd.DataFrame, wanted: GenerationRequest, take: Callable[[pd.DataFrame], None]
+        self, members: pd.DataFrame, request: GenerationRequest, take: Callable[[pd.DataFrame], None]
     ) -> Mapping[str, Any]:
         """Make the rows, and hand each piece to ``take``; returns notes on the fit.
 
@@ -75,13 +75,13 @@ class GeneratorRunner:
             If the generator raises, or makes no table, or another number of rows.
         """
         with self._told():
-            drawn = self.make(members, wanted)
+            drawn = self.make(members, request)
         n_rows = 0
         for frame in self._tables(drawn):
             n_rows += len(frame)
             take(frame)
-        if n_rows != wanted.rows:
-            raise GeneratorError(f"generator {self.title} returned {n_rows:,} rows, {wanted.rows:,} were asked for.")
+        if n_rows != request.rows:
+            raise GeneratorError(f"generator {self.title} returned {n_rows:,} rows, {request.rows:,} were asked for.")
         return {**drawn.notes(), **self.facts}
 
     def _tables(self, drawn: GeneratedRows) -> Iterator[pd.DataFrame]:
@@ -154,23 +154,23 @@ def fit_and_sample(generator: Generator) -> Callable[[pd.DataFrame, GenerationRe
     memory, built-in generators learn from a random sample; the record says how many rows that are.
     """
 
-    def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
-        fitting, sampling = np.random.default_rng(wanted.seed).spawn(2)
+    def make(members: pd.DataFrame, request: GenerationRequest) -> GeneratedRows:
+        fitting, sampling = np.random.default_rng(request.seed).spawn(2)
         is_built_in = type(generator).__module__.startswith(f"{generators.__name__}.")
-        places = sampled_places(members, wanted.part) if is_built_in and wanted.may_sample else None
+        places = sampled_places(members, request.part) if is_built_in and request.may_sample else None
         if places is not None:
             members = taken(members, places)
         learned = {} if places is None else {LEARNED_ROWS: len(places)}
         sampler = fit_within_constraints(
             generator,
             members,
-            wanted.task,
+            request.task,
             fitting,
-            slice=wanted.part,
-            constraints=wanted.constraints,
+            slice=request.part,
+            constraints=request.constraints,
             may_construct=is_built_in,
         )
-        return GeneratedRows(_chunks(sampler, wanted.rows, sampling), lambda: {**sampler.notes, **learned})
+        return GeneratedRows(_chunks(sampler, request.rows, sampling), lambda: {**sampler.notes, **learned})
 
     return make
 

@@ -104,10 +104,10 @@ class CommandTemplate:
     @property
     def ending(self) -> str:
         """The kind of file that it writes: what follows ``{output}``, else Parquet."""
-        found = sorted({ending for word in self._split() for ending in _OUTPUT.findall(word)})
-        if len(found) > 1:
-            raise UsageError(f"the command writes one file, found {{output}} with the endings {', '.join(found)}.")
-        return found[0] or ".parquet"
+        endings = sorted({ending for word in self._split() for ending in _OUTPUT.findall(word)})
+        if len(endings) > 1:
+            raise UsageError(f"the command writes one file, found {{output}} with the endings {', '.join(endings)}.")
+        return endings[0] or ".parquet"
 
     def words(self, values: Mapping[str, Any]) -> list[str]:
         """The words with these values and the parameters put in; a place without a value stays as it is."""
@@ -205,10 +205,10 @@ def _refuse_unusable(generator: str, version: str, timeout_seconds: float) -> No
 
 def refuse_secrets(words: Sequence[str]) -> None:
     """The command is recorded: a secret that the shell has put into it must not be."""
-    found = next((name for word in words if (name := secret_in(word))), None)
-    if found is not None:
+    variable = next((name for word in words if (name := secret_in(word))), None)
+    if variable is not None:
         raise UsageError(
-            f"the command holds the value of the environment variable {found}, which looks like a secret.",
+            f"the command holds the value of the environment variable {variable}, which looks like a secret.",
             "Let the program read it from the environment: what stands in a command is recorded.",
         )
     refuse_passwords([*words, " ".join(words)], "the command")
@@ -280,16 +280,16 @@ class _Job:
 
     def _fail(self, what: str, fix: str = "Correct it, and generate again; nothing was recorded.") -> NoReturn:
         said = last_lines(self._stderr)
-        told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
-        raise GeneratorError(f"the command of {self.generator!r} {what}.{told}", fix)
+        stderr_text = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
+        raise GeneratorError(f"the command of {self.generator!r} {what}.{stderr_text}", fix)
 
 
 def file_digests(words: Sequence[str]) -> dict[str, str]:
     """SHA-256 of every file that the command names, such as its script."""
-    found = {}
+    digests = {}
     for word in words:
         name = word.rpartition("=")[2]  # --config=FILE
         with contextlib.suppress(OSError):  # a word that is too long for a name
             if name and Path(name).is_file():
-                found[name] = file_digest(Path(name))
-    return found
+                digests[name] = file_digest(Path(name))
+    return digests

@@ -59,25 +59,25 @@ def own_maker(target: str, params: Mapping[str, Any], version: str | None) -> Ge
     UsageError
         If it cannot be imported, does not take the parameters, or has no version.
     """
-    found = _load(target)
-    code = _code_as_imported(_home(target, found))
+    maker = _load(target)
+    code = _code_as_imported(_home(target, maker))
     facts: dict[str, Any] = {"code": dataclasses.asdict(code) if code else None}
-    if inspect.isclass(found):
-        generator = _generator(target, found, params)
+    if inspect.isclass(maker):
+        generator = _generator(target, maker, params)
         if hasattr(generator, "leaky"):
             facts["leaky"] = bool(generator.leaky)
         known = version or _measured(target, code, getattr(generator, "version", None))
         settings = _class_settings(target, generator, params)
         return GeneratorRunner(known, settings, "code", facts, target, fit_and_sample(generator))
-    settings = _function_settings(target, found, params)
+    settings = _function_settings(target, maker, params)
     return GeneratorRunner(
-        version or _measured(target, code, None), settings, "code", facts, target, _calls(found, params)
+        version or _measured(target, code, None), settings, "code", facts, target, _calls(maker, params)
     )
 
 
 def _load(target: str) -> Callable[..., Any]:
     try:
-        found: Callable[..., Any] = load_callable(target, "the generator", methods=("fit",))
+        callable_object: Callable[..., Any] = load_callable(target, "the generator", methods=("fit",))
     except UsageError:
         raise
     except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
@@ -85,14 +85,14 @@ def _load(target: str) -> Callable[..., Any]:
             f"generator {target!r} cannot be loaded: {type(error).__name__}: {error}.",
             "Write module:callable; the module is looked for in the working directory and among what is installed.",
         ) from error
-    return found
+    return callable_object
 
 
-def _home(target: str, found: Callable[..., Any]) -> ModuleType:
+def _home(target: str, generator: Callable[..., Any]) -> ModuleType:
     """The module that holds the code: the one that defines it, which may be another than the one that was named."""
     named = target.partition(":")[0]
-    if inspect.isfunction(found) or inspect.isclass(found):
-        return sys.modules.get(found.__module__, sys.modules[named])
+    if inspect.isfunction(generator) or inspect.isclass(generator):
+        return sys.modules.get(generator.__module__, sys.modules[named])
     return sys.modules[named]
 
 
@@ -168,9 +168,9 @@ def _bound(
 def _calls(
     function: Callable[..., Any], params: Mapping[str, Any]
 ) -> Callable[[pd.DataFrame, GenerationRequest], GeneratedRows]:
-    def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
-        part = {"slice": wanted.part.text if wanted.part else None} if _takes_slice(function) else {}
-        made = function(members.copy(), wanted.rows, wanted.seed, **params, **part)
+    def make(members: pd.DataFrame, request: GenerationRequest) -> GeneratedRows:
+        part = {"slice": request.part.text if request.part else None} if _takes_slice(function) else {}
+        made = function(members.copy(), request.rows, request.seed, **params, **part)
         return GeneratedRows(made if inspect.isgenerator(made) else [made])
 
     return make

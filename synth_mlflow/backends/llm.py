@@ -72,34 +72,34 @@ def generate_by_llm(project: Project, request: FromLanguageModel) -> StoredBatch
     refuse_negative_seed(request.seed)
     refuse_time_limit(request.timeout_seconds)
     teacher = Teacher(request.model, request.licence, request.training_allowed)
-    asked, declared = _asked(project, frozen, request)
-    second = _relabeller(asked, request.relabel or asked.prompt.relabel, request.disagreement)
-    origin = _origin(request, teacher, asked, second, declared)
-    work = _Work(project, frozen, asked, kept_constraints(project, frozen, asked.members))
+    llm_request, declared = _llm_request(project, frozen, request)
+    second = _relabeller(llm_request, request.relabel or llm_request.prompt.relabel, request.disagreement)
+    origin = _origin(request, teacher, llm_request, second, declared)
+    work = _Work(project, frozen, llm_request, kept_constraints(project, frozen, llm_request.members))
     earlier = work.earlier(origin)
-    kept, begun = work.accepted(request.rows, earlier), time.monotonic()
+    accepted, begun = work.accepted(request.rows, earlier), time.monotonic()
     prompt = request.prompt
     with Journal(request.journal or prompt.with_name(prompt.name + ".answers.jsonl")) as paid:
         project.say(
-            f"asking {request.model} at {asked.endpoint.public} for {request.rows:,} rows; answers are kept in "
+            f"asking {request.model} at {llm_request.endpoint.public} for {request.rows:,} rows; answers are kept in "
             f"{paid.path}"
         )
-        asking = Asking(asked, paid, begun + request.timeout_seconds, request.budget, second)
-        work.ask(asking, kept)
-    _tell(project, asking, kept)
+        asking = Asking(llm_request, paid, begun + request.timeout_seconds, request.budget, second)
+        work.ask(asking, accepted)
+    _report(project, asking, accepted)
     uris = work.registered(second)
     origin = dataclasses.replace(origin, version=_version(asking), prompts=uris)
     is_stored = frozen.run.params[names.P_ROW_STORAGE] == "rows" and declared.kind != "file"
-    evidence = LLMEvidence(teacher, asking, kept, uris, not request.examples or is_stored, is_stored)
-    notes = {**llm_notes(asking, kept, earlier), "outlook": work.outlook(kept.frame)}
+    evidence = LLMEvidence(teacher, asking, accepted, uris, not request.examples or is_stored, is_stored)
+    notes = {**llm_notes(asking, accepted, earlier), "outlook": work.outlook(accepted.frame)}
     account = GenerationStats(time.monotonic() - begun, {"llm": notes})
     with spooling(frozen, origin, work.constraints) as spool:
-        spool.add(kept.frame)
+        spool.add(accepted.frame)
         draft = BatchDraft(request.rows, origin, account, request.pilot, also=evidence.keep)
         return write_spooled(project, spool, draft)
 
 
-def _asked(project: Project, frozen: EvaluationSet, request: FromLanguageModel) -> tuple[LLMRequest, Source]:
+def _llm_request(project: Project, frozen: EvaluationSet, request: FromLanguageModel) -> tuple[LLMRequest, Source]:
     """What the endpoint is asked, and the real rows that examples are taken from, as the record names them."""
     settings, template = Settings.of(request.params or {}), PromptFile.read(request.prompt)
     endpoint = Endpoint.from_environment()
@@ -108,27 +108,27 @@ def _asked(project: Project, frozen: EvaluationSet, request: FromLanguageModel) 
     task, part = project.problem().statement.task, parsed_slice(request.slice, frozen.schema)
     words = {"purpose": request.purpose, "target": task.target, "slice": request.slice or ""}
     columns = columns_of(members, task)
-    asked = LLMRequest(
+    llm_request = LLMRequest(
         request.model, settings, template, endpoint, columns, members, part, request.examples, request.seed, words
     )
-    return asked, declared
+    return llm_request, declared
 
 
 def _origin(
-    request: FromLanguageModel, teacher: Teacher, asked: LLMRequest, second: Relabeller | None, declared: Source
+    request: FromLanguageModel, teacher: Teacher, llm_request: LLMRequest, second: Relabeller | None, declared: Source
 ) -> Origin:
-    settings = asked.settings
-    told = {
+    settings = llm_request.settings
+    params = {
         **teacher.params,
         "examples": request.examples,
         **settings.of_rows,
-        **_of_steps(asked.prompt),
+        **_of_steps(llm_request.prompt),
         **_of_second(second),
     }
     return Origin(
         f"llm:{request.model}",
         "not asked yet",
-        told,
+        params,
         request.seed if settings.seeded or request.examples else None,
         request.slice,
         request.purpose,
@@ -152,39 +152,41 @@ def llm_again(project: Project, record: Record, members: pd.DataFrame, spool: Ba
         If the endpoint refuses, fails or no longer gives new valid rows.
     """
     frozen, origin = project.evaluation_set(), record.origin
-    told = dict(origin.params)
-    steps, second_of = told.pop("steps", None), told.pop("relabel", None)
-    model, examples, _, _ = (told.pop(name) for name in ("model", "examples", "licence", "training_allowed"))
-    settings, endpoint = Settings.of(told), Endpoint.from_environment()
+    params = dict(origin.params)
+    steps, second_of = params.pop("steps", None), params.pop("relabel", None)
+    model, examples, _, _ = (params.pop(name) for name in ("model", "examples", "licence", "training_allowed"))
+    settings, endpoint = Settings.of(params), Endpoint.from_environment()
     prompt = _recorded_prompt(project, origin, steps)
     part, task = parsed_slice(origin.slice, frozen.schema), project.problem().statement.task
     words = {"purpose": origin.purpose, "target": task.target, "slice": origin.slice or ""}
     columns = columns_of(members, task)
-    asked = LLMRequest(model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0, words)
-    second = _relabeller(asked, second_of["model"], second_of["disagreement"]) if second_of else None
-    work = _Work(project, frozen, asked, kept_constraints(project, frozen, members))
+    llm_request = LLMRequest(
+        model, settings, prompt, endpoint, columns, members, part, examples, origin.seed or 0, words
+    )
+    second = _relabeller(llm_request, second_of["model"], second_of["disagreement"]) if second_of else None
+    work = _Work(project, frozen, llm_request, kept_constraints(project, frozen, members))
     before = [project.batch(batch) for batch in record.notes["llm"].get("earlier_batches", [])]
-    kept = work.accepted(record.rows, {one.id: project.batch_rows(one, frozen.schema) for one in before})
+    accepted = work.accepted(record.rows, {one.id: project.batch_rows(one, frozen.schema) for one in before})
     with (
         tempfile.TemporaryDirectory(prefix="synth-llm-", dir=private_room()) as folder,
         Journal(Path(folder) / "answers.jsonl") as paid,
     ):
         project.say(f"asking {model} at {endpoint.public} for {record.rows:,} rows again")
-        asking = Asking(asked, paid, time.monotonic() + TIMEOUT_SECONDS, NO_BUDGET, second)
-        work.ask(asking, kept)
-    spool.add(kept.frame)
+        asking = Asking(llm_request, paid, time.monotonic() + TIMEOUT_SECONDS, NO_BUDGET, second)
+        work.ask(asking, accepted)
+    spool.add(accepted.frame)
     return _version(asking)
 
 
 def _recorded_prompt(project: Project, origin: Origin, steps: Sequence[Sequence[str]] | None) -> PromptFile:
     messages = recorded_prompt(project.server, origin.prompts[0])
     columns = steps or [()] * (len(messages) - 1)
-    asked = [
+    recorded_messages = [
         Prompt("recorded", message["content"], tuple(names_of))
         for message, names_of in zip(messages[1:], columns, strict=True)
     ]
     text = recorded_prompt(project.server, origin.prompts[1])[-1]["content"] if len(origin.prompts) > 1 else ""
-    prompt = PromptFile("recorded", tuple(asked), relabel_text=text)
+    prompt = PromptFile("recorded", tuple(recorded_messages), relabel_text=text)
     if prompt.messages != messages:
         raise UsageError(
             f"this version of synth_mlflow puts another message before the user's than {origin.prompts[0]} has.",
@@ -199,11 +201,11 @@ class _Work:
 
     project: Project
     frozen: EvaluationSet
-    asked: LLMRequest
+    request: LLMRequest
     constraints: Constraints
 
     def __post_init__(self) -> None:
-        self.asked.prompt.helpers(column.name for column in self.asked.columns)
+        self.request.prompt.helpers(column.name for column in self.request.columns)
 
     def earlier(self, origin: Origin) -> dict[str, pd.DataFrame]:
         """The rows of the batches of other requests, by their ids; none where no column has free text."""
@@ -214,58 +216,58 @@ class _Work:
 
     def _is_same(self, record: Record, origin: Origin) -> bool:
         """Whether a batch came from this very request, of which more or fewer rows are asked now."""
-        asked = {"model", "examples", *self.asked.settings.of_rows}
-        known, told = record.origin, dict(origin.params)
+        names_of_params = {"model", "examples", *self.request.settings.of_rows}
+        known, params = record.origin, dict(origin.params)
         return (
             (known.generator, known.seed, known.slice, known.purpose)
             == (origin.generator, origin.seed, origin.slice, origin.purpose)
-            and all(known.params.get(name) == told[name] for name in asked)
-            and record.notes.get("llm", {}).get("prompt_sha256") == self.asked.prompt.sha256
+            and all(known.params.get(name) == params[name] for name in names_of_params)
+            and record.notes.get("llm", {}).get("prompt_sha256") == self.request.prompt.sha256
         )
 
     @property
     def _texts(self) -> list[str]:
         task = self.project.problem().statement.task
-        return [column.name for column in self.asked.columns if column.name in task.texts]
+        return [column.name for column in self.request.columns if column.name in task.texts]
 
     def accepted(self, rows: int, earlier: Mapping[str, pd.DataFrame]) -> AcceptedRows:
         """No rows yet, of so many."""
-        settings, holds = self.asked.settings, self.constraints.holds if self.constraints else None
-        found = embedding_of(self.project.problem().statement, self.frozen) if self._texts else None
-        vectors = None if found is None else found.vectors
-        filters = text_filters(self._texts, self.asked.members, list(earlier.values()), settings.off_topic, vectors)
-        checks = Checks(self.frozen.schema, self.asked.part, holds)
+        settings, holds = self.request.settings, self.constraints.holds if self.constraints else None
+        embedding = embedding_of(self.project.problem().statement, self.frozen) if self._texts else None
+        vectors = None if embedding is None else embedding.vectors
+        filters = text_filters(self._texts, self.request.members, list(earlier.values()), settings.off_topic, vectors)
+        checks = Checks(self.frozen.schema, self.request.part, holds)
         return AcceptedRows(rows, checks, filters, settings.patience)
 
-    def ask(self, asking: Asking, kept: AcceptedRows) -> None:
+    def ask(self, asking: Asking, accepted: AcceptedRows) -> None:
         """Ask until there are enough rows, or the budget ends."""
-        if self.asked.examples:
-            self.project.say(f"each request sends {self.asked.examples:,} real rows there")
-        asking.until(kept, lambda n_rows: self.project.count(n_rows, kept.wanted, "rows"))
+        if self.request.examples:
+            self.project.say(f"each request sends {self.request.examples:,} real rows there")
+        asking.until(accepted, lambda n_rows: self.project.count(n_rows, accepted.n_wanted, "rows"))
 
     def outlook(self, rows: pd.DataFrame) -> list[str]:
         """What `validate` will probably say of the texts; told at once."""
-        found = text_outlook(self.project, self.frozen, rows, self.asked.members, self.asked.part)
-        for reason in found:
+        lines = text_outlook(self.project, self.frozen, rows, self.request.members, self.request.part)
+        for reason in lines:
             self.project.say(f"`validate` will probably fail this batch, {reason}")
-        return found
+        return lines
 
     def registered(self, second: Relabeller | None) -> tuple[str, ...]:
         """The registered versions of the prompt, and of that for second labels."""
-        prompt, server = self.asked.prompt, self.project.server
+        prompt, server = self.request.prompt, self.project.server
         uris = [registered_prompt(server, prompt.name, prompt.messages)]
         if second is not None:
             uris.append(registered_prompt(server, f"{prompt.name}-relabel", second.prompt.messages))
         return tuple(uris)
 
 
-def _relabeller(asked: LLMRequest, model: str, disagreement: Disagreement) -> Relabeller | None:
+def _relabeller(llm_request: LLMRequest, model: str, disagreement: Disagreement) -> Relabeller | None:
     if disagreement not in RULES:
         raise UsageError(f"disagreement is {disagreement!r}, needed {' or '.join(RULES)}.")
     if not model:
         return None
-    prompt, target = asked.prompt.second(TEXT), str(asked.words["target"])
-    return Relabeller(model, disagreement, prompt, asked.columns, target, asked.settings)
+    prompt, target = llm_request.prompt.second(TEXT), str(llm_request.words["target"])
+    return Relabeller(model, disagreement, prompt, llm_request.columns, target, llm_request.settings)
 
 
 def _of_steps(template: PromptFile) -> dict[str, Any]:
@@ -280,25 +282,25 @@ def _version(asking: Asking) -> str:
     return "+".join(models_answered(asking)) or "not told by the server"
 
 
-def _tell(project: Project, asking: Asking, kept: AcceptedRows) -> None:
+def _report(project: Project, asking: Asking, accepted: AcceptedRows) -> None:
     """Say what became of the rows; a GeneratorError if the budget ended before the first one was kept."""
-    if asking.ended_by and not kept.rows:
+    if asking.ended_by and not accepted.rows:
         raise GeneratorError(
-            f"{asking.ended_by} was reached before one of {kept.wanted:,} rows was kept: "
-            f"{kept.tally.why() if asking.calls else 'no answer came in time'}.",
+            f"{asking.ended_by} was reached before one of {accepted.n_wanted:,} rows was kept: "
+            f"{accepted.tally.why() if asking.calls else 'no answer came in time'}.",
             "Change the prompt, or raise the limit; the answers so far are kept, and not asked for again. Nothing was "
             "recorded.",
         )
     if asking.ended_by:
         project.say(
-            f"{asking.ended_by} was reached: the batch has {len(kept.rows):,} of {kept.wanted:,} rows; of "
-            f"{kept.tally.received:,} that came, {kept.tally.why()}"
+            f"{asking.ended_by} was reached: the batch has {len(accepted.rows):,} of {accepted.n_wanted:,} rows; of "
+            f"{accepted.tally.received:,} that came, {accepted.tally.why()}"
         )
-    elif kept.tally.rejected:
-        project.say(f"of {kept.tally.received:,} rows that came, {kept.tally.why()}")
+    elif accepted.tally.rejected:
+        project.say(f"of {accepted.tally.received:,} rows that came, {accepted.tally.why()}")
     if asking.relabel is not None:
-        found = asking.relabel.agreement.summary()
-        project.say(f"{asking.relabel.model} agrees with {found['agreed']:,} of {found['labelled']:,} labels")
+        agreement = asking.relabel.agreement.summary()
+        project.say(f"{asking.relabel.model} agrees with {agreement['agreed']:,} of {agreement['labelled']:,} labels")
 
 
 def _refuse_idle_examples(template: PromptFile, examples: int) -> None:

@@ -72,7 +72,7 @@ class Teacher:
         return {"model": self.model, "licence": self.licence.strip(), "training_allowed": self.training_allowed.strip()}
 
 
-def llm_notes(asking: Asking, kept: AcceptedRows, earlier: Iterable[str]) -> dict[str, Any]:
+def llm_notes(asking: Asking, accepted: AcceptedRows, earlier: Iterable[str]) -> dict[str, Any]:
     """What the record says of how the rows came.
 
     Parameters
@@ -80,10 +80,10 @@ def llm_notes(asking: Asking, kept: AcceptedRows, earlier: Iterable[str]) -> dic
     earlier : iterable of str
         The ids of the batches whose texts were not to be repeated.
     """
-    asked, answers = asking.asked, [call.answer for call in asking.calls]
+    llm_request, answers = asking.request, [call.answer for call in asking.calls]
     return {
-        "endpoint": asked.endpoint.public,
-        "model_asked": asked.model,
+        "endpoint": llm_request.endpoint.public,
+        "model_asked": llm_request.model,
         "models_answered": models_answered(asking),
         "requests": len(answers),
         "from_journal": sum(call.from_journal for call in asking.calls),
@@ -92,16 +92,16 @@ def llm_notes(asking: Asking, kept: AcceptedRows, earlier: Iterable[str]) -> dic
         "prompt_tokens": _total(answer.prompt_tokens for answer in answers),
         "completion_tokens": _total(answer.completion_tokens for answer in answers),
         "cost": _cost(asking),
-        "rows_received": kept.tally.received,
-        "rows_repaired": kept.tally.repaired,
-        "rows_rejected": dict(sorted(kept.tally.rejected.items())),
-        "rows_duplicate": kept.tally.duplicates,
+        "rows_received": accepted.tally.received,
+        "rows_repaired": accepted.tally.repaired,
+        "rows_rejected": dict(sorted(accepted.tally.rejected.items())),
+        "rows_duplicate": accepted.tally.duplicates,
         "ended_by": asking.ended_by,
         "earlier_batches": sorted(earlier),
         "relabel": asking.relabel.agreement.summary() if asking.relabel else None,
         "real_rows_sent": len(asking.shown),
-        "prompt_sha256": asked.prompt.sha256,
-        "answer_schema_sha256": json_digest(answer_schema(asked.columns)),
+        "prompt_sha256": llm_request.prompt.sha256,
+        "answer_schema_sha256": json_digest(answer_schema(llm_request.columns)),
     }
 
 
@@ -112,12 +112,12 @@ def models_answered(asking: Asking) -> list[str]:
 
 def _total(counts: Iterable[int | None]) -> int | None:
     """The sum of what the server told; None if it told nothing."""
-    told = [count for count in counts if count is not None]
-    return sum(told) if told else None
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _cost(asking: Asking) -> float | None:
-    costs = [cost_of(call.answer, asking.asked.settings) for call in asking.calls]
+    costs = [cost_of(call.answer, asking.request.settings) for call in asking.calls]
     known = [cost for cost in costs if cost is not None]
     return round(sum(known), 9) if known else None
 
@@ -128,7 +128,7 @@ class LLMEvidence:
 
     teacher: Teacher
     asking: Asking
-    kept: AcceptedRows
+    accepted: AcceptedRows
     uris: tuple[str, ...]
     """Of the registered prompts."""
     may_copy: bool
@@ -140,8 +140,8 @@ class LLMEvidence:
         """Add it to a run that is being written."""
         if self.may_copy:
             _lines(draft, names.A_ANSWERS, [dataclasses.asdict(call.answer) for call in self.asking.calls])
-        if self.may_keep_rejected and self.kept.rejected:
-            _lines(draft, names.A_REJECTED, [_rejected(row) for row in self.kept.rejected])
+        if self.may_keep_rejected and self.accepted.rejected:
+            _lines(draft, names.A_REJECTED, [_rejected(row) for row in self.accepted.rejected])
         draft.param(names.P_TEACHER_LICENCE, self.teacher.licence.strip()[:3_000])
         draft.param(names.P_TRAINING_ALLOWED, self.teacher.training_allowed.strip()[:3_000])
         for metric, value in self._metrics().items():
@@ -152,7 +152,7 @@ class LLMEvidence:
             link_prompt(draft.server, draft.run_id, uri)
 
     def _metrics(self) -> dict[str, float | None]:
-        answers, tally = [call.answer for call in self.asking.calls], self.kept.tally
+        answers, tally = [call.answer for call in self.asking.calls], self.accepted.tally
         relabel = self.asking.relabel
         return {
             names.M_PROMPT_TOKENS: _total(answer.prompt_tokens for answer in answers),

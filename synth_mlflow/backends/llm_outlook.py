@@ -39,8 +39,8 @@ def text_outlook(
     some = rows.sample(min(len(rows), MAX_ROWS), random_state=0)
     made, learned, held_out = (table[columns].reset_index(drop=True) for table in (some, *real))
     task = dataclasses.replace(statement.task, group=None, time=None)
-    found = embedding_of(statement, frozen)
-    evidence = CheckInput(made, learned, held_out, task, statement.facts.metric, seed=0, embedding=found)
+    embedding = embedding_of(statement, frozen)
+    evidence = CheckInput(made, learned, held_out, task, statement.facts.metric, seed=0, embedding=embedding)
     return [reason for check in CHECKS for reason in _reasons(check, evidence, policy_of(statement).thresholds[check])]
 
 

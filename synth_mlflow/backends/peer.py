@@ -77,10 +77,10 @@ def _program(name: str, python: str | None) -> str:
             f"{name} runs in an environment of its own, and no Python was given for it.",
             f"Make one: `{setup}`, and name its Python: `--python {name}-env/bin/python`.",
         )
-    found = shutil.which(python)
-    if found is None:
+    program = shutil.which(python)
+    if program is None:
         raise UsageError(f"there is no program {python!r} to run {name} with.", f"Make an environment: `{setup}`.")
-    return str(Path(found).absolute())  # not resolved: an environment's Python is a link to another's
+    return str(Path(program).absolute())  # not resolved: an environment's Python is a link to another's
 
 
 @dataclass(frozen=True)
@@ -110,40 +110,40 @@ class _Side:
     def environment(self) -> dict[str, Any]:
         """Versions of Python and of the peer's packages."""
         with tempfile.TemporaryDirectory(prefix="synth-peer-", dir=private_room()) as folder:
-            found = dict(self._ask(Path(folder), {}, PROBE_SECONDS)["environment"])
-        missing = [name for name in (self.peer.packages[0], "pyarrow") if name not in found["packages"]]
+            environment = dict(self._ask(Path(folder), {}, PROBE_SECONDS)["environment"])
+        missing = [name for name in (self.peer.packages[0], "pyarrow") if name not in environment["packages"]]
         if missing:
             raise UsageError(
                 f"{' and '.join(missing)} is not installed for {self.python}.",
                 f"Make an environment that has all: `{self.peer.setup}`.",
             )
-        return found
+        return environment
 
-    def make(self, members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
+    def make(self, members: pd.DataFrame, request: GenerationRequest) -> GeneratedRows:
         """Rows of the peer's model, which learns from the real rows of the slice alone where there is one."""
         notes: dict[str, Any] = {}
-        return GeneratedRows(self._frames(members, wanted, notes), lambda: notes)
+        return GeneratedRows(self._frames(members, request, notes), lambda: notes)
 
     def _frames(
-        self, members: pd.DataFrame, wanted: GenerationRequest, notes: dict[str, Any]
+        self, members: pd.DataFrame, request: GenerationRequest, notes: dict[str, Any]
     ) -> Iterator[pd.DataFrame]:
         schema = schema_of(members)
-        known = members if wanted.part is None else _inside(members, wanted.part)
-        rows = wanted.rows if wanted.part is None else math.ceil(SLICE_DRAWS * wanted.rows) + SLICE_MARGIN
-        asked = {"rows": rows, "seed": wanted.seed, "target": wanted.task.target, "kinds": dict(schema.kinds)}
+        known = members if request.part is None else _inside(members, request.part)
+        rows = request.rows if request.part is None else math.ceil(SLICE_DRAWS * request.rows) + SLICE_MARGIN
+        message = {"rows": rows, "seed": request.seed, "target": request.task.target, "kinds": dict(schema.kinds)}
         with tempfile.TemporaryDirectory(prefix="synth-peer-", dir=private_room()) as name:
             folder = Path(name)
             write_parquet(known, folder / "members.parquet")
-            notes["peer"] = self._ask(folder, asked, self.seconds)["notes"]
+            notes["peer"] = self._ask(folder, message, self.seconds)["notes"]
             pieces = table_pieces(folder / "output.parquet")
-            if wanted.part is None:
+            if request.part is None:
                 yield from pieces
                 return
-            yield from _of_slice(pieces, wanted.part, wanted.rows, schema, notes)
+            yield from _of_slice(pieces, request.part, request.rows, schema, notes)
         notes["slice_rows"] = len(known)
 
-    def _ask(self, folder: Path, asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        request = {"adapter": str(self.adapter.resolve()), "model": self.model, "params": self.params, **asked}
+    def _ask(self, folder: Path, message: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        request = {"adapter": str(self.adapter.resolve()), "model": self.model, "params": self.params, **message}
         (folder / "request.json").write_text(canonical_json(request), encoding="utf-8")
         words = [self.python, "-c", _START, str(_SIDE.resolve()), str(folder)]
         stderr = folder / "stderr.txt"
@@ -153,16 +153,16 @@ class _Side:
             raise UsageError(f"{self.plugin.name} cannot make what was asked for: {said.strip()}.")
         bad = ending(exit_code, seconds)
         if bad is not None:
-            told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
+            stderr_text = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
             fix = "Give it longer: `--timeout SECONDS`." if exit_code is None else "Nothing was recorded."
-            raise GeneratorError(f"generator {self.plugin.name}:{self.model} {bad}.{told}", fix)
+            raise GeneratorError(f"generator {self.plugin.name}:{self.model} {bad}.{stderr_text}", fix)
         return dict(json.loads((folder / "facts.json").read_text(encoding="utf-8")))
 
 
 def _environment() -> dict[str, str]:
     """Ours without what would lead the other Python to our packages; sets are in the same order every time."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return {**kept, "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    return {**variables, "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"}
 
 
 def _inside(members: pd.DataFrame, part: Slice) -> pd.DataFrame:
@@ -184,10 +184,10 @@ def _of_slice(
         table = conform(piece, schema, "the batch")
         inside = table[part.mask(table)]
         n_drawn, n_inside = n_drawn + len(table), n_inside + len(inside)
-        kept = inside.head(rows - n_kept).reset_index(drop=True)
-        n_kept += len(kept)
-        if len(kept):
-            yield kept
+        accepted = inside.head(rows - n_kept).reset_index(drop=True)
+        n_kept += len(accepted)
+        if len(accepted):
+            yield accepted
     notes["slice_acceptance"] = round(n_inside / n_drawn, 6)
     if n_kept < rows:
         raise GeneratorError(

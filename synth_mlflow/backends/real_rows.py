@@ -49,11 +49,12 @@ def equal_rows(project: Project, frozen: EvaluationSet, digests: Hashes, what: s
     if not n_equal:
         return 0
     sizes = Sizes(len(digests), len(real["training"]), len(real["evaluation"]))
-    found = KeyCounts.of(np.concatenate([real["training"], real["evaluation"], digests]), sizes).matches()
-    if found.beyond_chance(ALPHA):
+    matches = KeyCounts.of(np.concatenate([real["training"], real["evaluation"], digests]), sizes).matches()
+    if matches.beyond_chance(ALPHA):
         raise UsageError(
             f"{n_equal:,} of the {len(digests):,} rows of {what} are rows of the frozen evaluation set, about "
-            f"{max(found.expected, found.expected_from_training):,.1f} would be by chance: nobody may learn from them.",
+            f"{max(matches.expected, matches.expected_from_training):,.1f} would be by chance: nobody may "
+            "learn from them.",
             fix,
         )
     n_shared = int((are_among(digests, real["evaluation"]) & are_among(digests, real["training"])).sum())
@@ -125,7 +126,9 @@ def refuse_synthetic(project: Project, path: Place, rows: pd.DataFrame) -> None:
             f"({record.origin.generator} {record.origin.version}).",
             "Give the real rows.",
         )
-    known = _Known(project, rows, {run.params[names.P_EVALUATION_DIGEST]: run for run in _evaluation_sets(project)})
+    known = _ClaimedRows(
+        project, rows, {run.params[names.P_EVALUATION_DIGEST]: run for run in _evaluation_sets(project)}
+    )
     for batch in project.reader.ever_finished("batch"):
         shared = 0
         with _skipping(project, batch):
@@ -157,7 +160,7 @@ def _evaluation_sets(project: Project) -> list[StoredRun]:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _ClaimedRows:
     """Rows that are said to be real, to be held against each known batch."""
 
     project: Project
@@ -225,16 +228,16 @@ class _Known:
             self._common_hashes[common] = row_hashes(self.rows[columns])
         rows = self._common_hashes[common]
         rows, made = rows[~np.isin(rows, real)], made[~np.isin(made, real)]
-        found = are_mostly_of(rows, made) or are_mostly_of(made, rows)
-        return int(np.isin(rows, made).sum()) if found else 0
+        is_batch = are_mostly_of(rows, made) or are_mostly_of(made, rows)
+        return int(np.isin(rows, made).sum()) if is_batch else 0
 
     def _real(self, frozen: StoredRun, common: tuple[str, ...]) -> Hashes:
         """Real rows of a set by some of their columns; none where they are not here."""
         key = (frozen.run_id, common)
         if key not in self._real_hashes:
-            found = self.project.evaluation_set_of(frozen)
+            evaluation_set = self.project.evaluation_set_of(frozen)
             try:
-                sides = [self.project.training_rows(found), self.project.evaluation_rows(found)]
+                sides = [self.project.training_rows(evaluation_set), self.project.evaluation_rows(evaluation_set)]
             except SynthError:
                 sides = []
             self._real_hashes[key] = np.concatenate([_NONE, *(row_hashes(side[list(common)]) for side in sides)])
@@ -258,11 +261,11 @@ class _Known:
     def _by_content(self, batch: StoredRun) -> int:
         """From the rows themselves, where their digests are gone, or the salt with the evaluation set."""
         path = self.project.reader.file(batch, names.A_BATCH)
-        found = normalise(pd.read_parquet(path))
-        if set(found.columns) != set(self.rows.columns):
+        table = normalise(pd.read_parquet(path))
+        if set(table.columns) != set(self.rows.columns):
             return 0
-        made, rows = row_hashes(found), self._hashes
-        alone = distinctive_rows(path, schema_of(found))
+        made, rows = row_hashes(table), self._hashes
+        alone = distinctive_rows(path, schema_of(table))
         return self._by_digests(rows, {"distinctive": made[alone], "common": made[~alone]}, None)
 
 
@@ -304,5 +307,5 @@ def read_source(project: Project, frozen: EvaluationSet, path: Place) -> tuple[p
     """
     rows = read_as(path, frozen.schema)
     refuse_synthetic(project, path, rows)
-    kept = without_evaluation_rows(project, frozen, rows, str(path))
-    return kept, Source("file", table_digest(rows, frozen.schema), len(rows))
+    allowed = without_evaluation_rows(project, frozen, rows, str(path))
+    return allowed, Source("file", table_digest(rows, frozen.schema), len(rows))

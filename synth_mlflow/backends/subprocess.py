@@ -129,7 +129,7 @@ class _Job:
     again: Again
     version: str
     members: pd.DataFrame
-    wanted: GenerationRequest
+    request: GenerationRequest
 
 
 def in_subprocess(
@@ -144,10 +144,10 @@ def in_subprocess(
         Finds the same maker in the other process.
     """
 
-    def make(members: pd.DataFrame, wanted: GenerationRequest) -> GeneratedRows:
+    def make(members: pd.DataFrame, request: GenerationRequest) -> GeneratedRows:
         notes: dict[str, Any] = {}
         return GeneratedRows(
-            _received(maker, _Job(again, maker.version, members, wanted), seconds, notes), lambda: notes
+            _received(maker, _Job(again, maker.version, members, request), seconds, notes), lambda: notes
         )
 
     return make
@@ -171,10 +171,10 @@ def _received(maker: GeneratorRunner, job: _Job, seconds: float, notes: dict[str
             yield from _messages(process, job, notes)
         except (EOFError, OSError, pickle.UnpicklingError) as error:  # it died in the middle of a message
             exit_code = None if is_over.is_set() else process.wait()
-            told = last_lines(stderr)
+            stderr_text = last_lines(stderr)
             raise GeneratorError(
                 f"generator {maker.title} {ending(exit_code, seconds) or 'ended without its rows'}."
-                + (f" The last lines of its stderr:\n{told}" if told else ""),
+                + (f" The last lines of its stderr:\n{stderr_text}" if stderr_text else ""),
                 "Give it longer: `--timeout SECONDS`." if is_over.is_set() else "Nothing was recorded.",
             ) from error
         finally:
@@ -191,8 +191,8 @@ def _messages(process: subprocess.Popen[bytes], job: _Job, notes: dict[str, Any]
         while True:
             kind, value = pickle.load(messages)
             if kind == "error":
-                kind_of_error, found, fix = value
-                raise kind_of_error(found, fix)
+                kind_of_error, message, fix = value
+                raise kind_of_error(message, fix)
             if kind == "notes":
                 notes.update(value)
                 return
@@ -216,7 +216,7 @@ def _serve(job: _Job, out: IO[bytes]) -> None:
         maker = job.again()
         if maker.version != job.version:
             raise GeneratorError(f"generator {maker.title} was changed while it was started.", "Generate again.")
-        notes: Mapping[str, Any] = maker.run(job.members, job.wanted, lambda frame: send("frame", frame))
+        notes: Mapping[str, Any] = maker.run(job.members, job.request, lambda frame: send("frame", frame))
     except SynthError as error:
         send("error", (type(error), error.found, error.fix))
     else:

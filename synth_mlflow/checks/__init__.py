@@ -216,9 +216,9 @@ def _computed(probe: Metric) -> Metric:
     numbers = (probe.value, probe.limit, probe.floor, probe.p_value)
     if all(number is None or math.isfinite(number) for number in numbers):
         return probe
-    found = f"value {probe.value}, limit {probe.limit}, floor {probe.floor}, p-value {probe.p_value}"
+    text = f"value {probe.value}, limit {probe.limit}, floor {probe.floor}, p-value {probe.p_value}"
     limit = probe.limit if math.isfinite(probe.limit) else 0.0
-    note = f"{found}; {probe.note}" if probe.note else found
+    note = f"{text}; {probe.note}" if probe.note else text
     return replace(probe, value=None, limit=limit, floor=None, p_value=None, note=note)
 
 

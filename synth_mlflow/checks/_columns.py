@@ -125,13 +125,13 @@ def _tallied(name: str, kind: Kind, real: pd.DataFrame, batch: pd.DataFrame) -> 
 def _measured(
     column: Column, policy: Mapping[str, float], rng: np.random.Generator, groups: Places | None
 ) -> list[Metric]:
-    asked = list(_questions(column, policy))
-    statistics = {question.probe.name: question.statistic for question in asked}
-    found = measured_floors(column.counted, statistics, KEPT, rng, groups)
-    probes = [replace(question.probe, floor=found[question.probe.name].floor) for question in asked]
+    statistics_to_test = list(_questions(column, policy))
+    statistics = {question.probe.name: question.statistic for question in statistics_to_test}
+    floors = measured_floors(column.counted, statistics, KEPT, rng, groups)
+    probes = [replace(question.probe, floor=floors[question.probe.name].floor) for question in statistics_to_test]
     if groups is None:
         return probes
-    between = {name: measured.p_value for name, measured in found.items()}
+    between = {name: measured.p_value for name, measured in floors.items()}
     between["outside_range"] = _outside_p_value(column.counted.tally, len(groups) / (int(groups.max()) + 1))
     return [replace(probe, p_value=by_group(probe.p_value, between[probe.name])) for probe in probes]
 

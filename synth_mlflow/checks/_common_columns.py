@@ -66,8 +66,8 @@ def _sets(batch: Bools, real: Bools) -> list[ColumnSet]:
         support, expected = _support(sets, batch), _support(sets, real) + 0.5
         ratio = np.where(support > expected, support * np.log(support / expected) - support + expected, 0.0)
         best = np.argsort(-ratio, kind="stable")[:N_KEPT]
-        kept = best[(support[best] >= MIN_SUPPORT) & (ratio[best] > 0)]
-        sets, ratio = sets[kept], ratio[kept]
+        supported = best[(support[best] >= MIN_SUPPORT) & (ratio[best] > 0)]
+        sets, ratio = sets[supported], ratio[supported]
     return [tuple(np.flatnonzero(one).tolist()) for one in sets]
 
 
@@ -85,20 +85,20 @@ def _most_alike(rows: KeyedRows, rng: np.random.Generator) -> tuple[Bools, Bools
     n_asked = min(MAX_ASKED, affordable, rows.sizes.batch, len(real))
     own = _own_information(rows.cells[thinned(n, ENTROPY_ROWS, rng)])
     weights = np.column_stack([_weights(real[:, at], own[at]) for at in range(real.shape[1])])
-    asked = (rows.cells[n + thinned(rows.sizes.batch, n_asked, rng)], real[thinned(len(real), n_asked, rng)])
-    batch, others = (_equal_columns(one, real, weights) for one in asked)
+    queries = (rows.cells[n + thinned(rows.sizes.batch, n_asked, rng)], real[thinned(len(real), n_asked, rng)])
+    batch, others = (_equal_columns(one, real, weights) for one in queries)
     return batch, others
 
 
-def _equal_columns(asked: Hashes, real: Hashes, weights: npt.NDArray[np.float32]) -> Bools:
+def _equal_columns(queries: Hashes, real: Hashes, weights: npt.NDArray[np.float32]) -> Bools:
     """Where each row asked equals the real row that it shares most with; each real row is paired once."""
-    partners, scores = np.empty(len(asked), dtype=np.int64), np.empty(len(asked), dtype=np.float32)
+    partners, scores = np.empty(len(queries), dtype=np.int64), np.empty(len(queries), dtype=np.float32)
     block = max(BLOCK_CELLS // len(real), 1)
-    for start in range(0, len(asked), block):
+    for start in range(0, len(queries), block):
         some = slice(start, start + block)
-        score, n_equal = (np.zeros((len(asked[some]), len(real)), kind) for kind in (np.float32, np.int16))
+        score, n_equal = (np.zeros((len(queries[some]), len(real)), kind) for kind in (np.float32, np.int16))
         for at in range(real.shape[1]):
-            equal = asked[some, at, None] == real[:, at]
+            equal = queries[some, at, None] == real[:, at]
             score += equal * weights[:, at]
             n_equal += equal
         score[n_equal == real.shape[1]] = -1.0  # equal rows have a test of their own
@@ -106,7 +106,7 @@ def _equal_columns(asked: Hashes, real: Hashes, weights: npt.NDArray[np.float32]
         scores[some] = score.max(axis=1)
     order = np.argsort(-scores, kind="stable")
     once = order[np.sort(np.unique(partners[order], return_index=True)[1])][:N_ALIKE]
-    return np.asarray(asked[once] == real[partners[once]])
+    return np.asarray(queries[once] == real[partners[once]])
 
 
 def _weights(values: Hashes, own: float) -> npt.NDArray[np.float32]:
@@ -145,6 +145,6 @@ def _entropy(keys: Hashes) -> float:
 
 def _p_value(counts: KeyCounts) -> float:
     """How often further real rows would equal so many real rows, whatever their side."""
-    found, sizes = counts.matches(), counts.sizes
-    exposure = found.batch_exposure * sizes.real / sizes.evaluation
-    return rate_p_value(found.evaluation + found.training, exposure, found.real_pairs, found.real_exposure)
+    matches, sizes = counts.matches(), counts.sizes
+    exposure = matches.batch_exposure * sizes.real / sizes.evaluation
+    return rate_p_value(matches.evaluation + matches.training, exposure, matches.real_pairs, matches.real_exposure)

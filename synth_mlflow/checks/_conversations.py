@@ -114,16 +114,16 @@ def n_tokens(turns: Turns, tokenize: Tokenizer) -> int:
 
 def _share(name: str, sides: _Sides, is_bad: Callable[[Turns], bool], limit: float, what: str) -> tuple[Metric, Floats]:
     """Conversations with a fault, beyond the share of real ones; by Fisher's exact test."""
-    found, natural = (np.array([is_bad(turns) for turns in side], dtype=bool) for side in (sides.batch, sides.real))
+    bad, natural = (np.array([is_bad(turns) for turns in side], dtype=bool) for side in (sides.batch, sides.real))
     independent = natural[sides.one_a_group]
-    counts = int(independent.sum()), len(independent), int(found.sum()), len(found)
+    counts = int(independent.sum()), len(independent), int(bad.sum()), len(bad)
     p_value = share_p_value(*counts, alternative="greater")
     note = (
-        f"{found.sum():,} of {len(found):,} conversations {what}; of {len(natural):,} real ones {natural.sum():,}: "
+        f"{bad.sum():,} of {len(bad):,} conversations {what}; of {len(natural):,} real ones {natural.sum():,}: "
         "drop or correct them"
     )
-    excess = max(float(found.mean() - natural.mean()), 0.0)
-    return Metric(name, excess, limit, p_value=p_value, note=note), found.astype(np.float64)
+    excess = max(float(bad.mean() - natural.mean()), 0.0)
+    return Metric(name, excess, limit, p_value=p_value, note=note), bad.astype(np.float64)
 
 
 def _distance(name: str, sides: _Sides, size: Callable[[Turns], int], limit: float, what: str) -> tuple[Metric, Floats]:

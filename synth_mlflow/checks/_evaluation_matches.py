@@ -49,7 +49,7 @@ def moved(
     real: pd.DataFrame, sources: Ints, rng: np.random.Generator, by: tuple[float, float] = SLIGHTLY
 ) -> pd.DataFrame:
     """Rows whose numbers are moved by a small part of their standard deviation, whole ones to whole numbers."""
-    found = real.iloc[sources].reset_index(drop=True)
+    moved_rows = real.iloc[sources].reset_index(drop=True)
     scale = by[0] * (by[1] / by[0]) ** rng.random(len(sources))
     for name in real:
         kind = real[name].dtype
@@ -60,8 +60,8 @@ def moved(
             shifted = values[sources] + scale * np.nanstd(values) * rng.normal(size=len(sources))
             if pd.api.types.is_integer_dtype(kind):
                 shifted = np.clip(np.round(shifted), np.nanmin(values), np.nanmax(values))
-            found[name] = pd.Series(shifted).astype(kind)
-    return found
+            moved_rows[name] = pd.Series(shifted).astype(kind)
+    return moved_rows
 
 
 def one_changed(real: pd.DataFrame, sources: Ints, rng: np.random.Generator) -> pd.DataFrame:
@@ -175,7 +175,7 @@ class _Rows:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Queries:
     """Pairs of rows, by what they serve for."""
 
     fitted: Pairs
@@ -194,13 +194,13 @@ def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
     sides = (rows.sizes.training, rows.sizes.evaluation, len(rows.alone))
     if not len(rows.batch) or min(sides) < MIN_SIDE:
         return []
-    asked = _asked(rows, rng)
-    found = []
-    for name, (pairs, sources) in asked.altered.items():
-        score = CopyScore.learn(asked.fitted, pairs, sources)
-        near = None if score is None else _matches(score, asked, name, rows.sizes)
-        found += [] if near is None else [near]
-    return found
+    queries = _queries_of(rows, rng)
+    matches = []
+    for name, (pairs, sources) in queries.altered.items():
+        score = CopyScore.learn(queries.fitted, pairs, sources)
+        near = None if score is None else _matches(score, queries, name, rows.sizes)
+        matches += [] if near is None else [near]
+    return matches
 
 
 def _rows(tables: Tables, rng: np.random.Generator) -> _Rows:
@@ -223,7 +223,7 @@ def _some(places: Ints, n_rows: int, rng: np.random.Generator) -> Ints:
     return np.asarray(places[thinned(len(places), n_rows, rng)])
 
 
-def _asked(rows: _Rows, rng: np.random.Generator) -> _Asked:
+def _queries_of(rows: _Rows, rng: np.random.Generator) -> _Queries:
     order = rng.permutation(rows.alone)
     n_fitted = min(len(order) // 3, MAX_FITTED_ROWS)
     fitted, reference = order[:n_fitted], order[n_fitted : n_fitted + MAX_NEAR_ROWS]
@@ -235,7 +235,7 @@ def _asked(rows: _Rows, rng: np.random.Generator) -> _Asked:
     stops = np.cumsum(lengths).tolist()
     parts = [pairs.part(slice(stop - length, stop)) for length, stop in zip(lengths, stops, strict=True)]
     altered = {name: (part, made[name][1]) for name, part in zip(made, parts[3:], strict=True)}
-    return _Asked(parts[0], parts[1], parts[2], altered)
+    return _Queries(parts[0], parts[1], parts[2], altered)
 
 
 def _altered(rows: _Rows, name: str, rng: np.random.Generator) -> tuple[pd.DataFrame, Ints]:
@@ -246,16 +246,16 @@ def _altered(rows: _Rows, name: str, rng: np.random.Generator) -> tuple[pd.DataF
     return made[new].reset_index(drop=True), sources[new]
 
 
-def _matches(score: CopyScore, asked: _Asked, name: str, sizes: Sizes) -> NearMatches | None:
+def _matches(score: CopyScore, queries: _Queries, name: str, sizes: Sizes) -> NearMatches | None:
     """The matches of one kind, or nothing where too few altered rows are told from natural ones."""
-    pairs, sources = asked.altered[name]
-    altered, natural = score.of(pairs), score.of(asked.fitted).scores
-    exposures = (float(sizes.batch * sizes.evaluation), len(asked.reference.places) * sizes.real / 2)
+    pairs, sources = queries.altered[name]
+    altered, natural = score.of(pairs), score.of(queries.fitted).scores
+    exposures = (float(sizes.batch * sizes.evaluation), len(queries.reference.places) * sizes.real / 2)
     seen = np.where(altered.places == sources, altered.scores, -np.inf)
-    threshold = _threshold(seen, natural, exposures, len(asked.reference.places) / len(natural), sizes.batch)
+    threshold = _threshold(seen, natural, exposures, len(queries.reference.places) / len(natural), sizes.batch)
     if not np.isfinite(threshold):
         return None
-    batch, reference = score.of(asked.batch), score.of(asked.reference)
+    batch, reference = score.of(queries.batch), score.of(queries.reference)
     places = np.unique(batch.places[batch.scores >= threshold])
     matches = Matches(
         evaluation=int((places >= sizes.training).sum()),
@@ -268,8 +268,8 @@ def _matches(score: CopyScore, asked: _Asked, name: str, sizes: Sizes) -> NearMa
     return NearMatches(name, float((seen >= threshold).mean()), matches)
 
 
-def _pairs(asked: Scored, threshold: float) -> int:
-    return -(-int((asked.scores >= threshold).sum()) // 2)  # a pair is seen from both of its rows
+def _pairs(scored: Scored, threshold: float) -> int:
+    return -(-int((scored.scores >= threshold).sum()) // 2)  # a pair is seen from both of its rows
 
 
 def _threshold(
@@ -280,7 +280,7 @@ def _threshold(
     ``altered`` are scores of rows altered here, ``natural`` those of real rows, ``n_reference_each`` how many rows the
     reference has for each of the latter.
     """
-    best, found = 1.0, np.inf
+    best, smallest = 1.0, np.inf
     planted = max(PLANTED_SHARE * n_batch, MIN_PLANTED)
     scores = altered[np.isfinite(altered)]
     for threshold in np.quantile(scores, np.linspace(0, 0.9, 19)) if len(scores) else ():
@@ -291,8 +291,8 @@ def _threshold(
         expected = pairs * exposures[0] / exposures[1]
         p_value = rate_p_value(int(planted * power + expected), exposures[0], int(np.ceil(pairs)), exposures[1])
         if p_value < best:
-            best, found = p_value, float(threshold)
-    return found
+            best, smallest = p_value, float(threshold)
+    return smallest
 
 
 MAX_KEYED_ROWS = 10_000
@@ -316,7 +316,7 @@ class NewKeys:
 
     n_columns: int
     n_sets: int
-    found: float
+    n_matches: float
     """In the batch: those that evaluation rows have."""
     expected: float
     """Those that they would have, by what real rows show when each is left out."""
@@ -336,14 +336,14 @@ def _rounded(tables: Tables) -> tuple[pd.DataFrame, ...]:
     """Numbers rounded to the decimals that real ones have, or else to a thousandth of their middle half's width."""
     parts = (tables.members, tables.control, tables.batch)
     ends = np.cumsum([len(rows) for rows in parts])[:-1]
-    found: list[dict[str, Floats]] = [{} for _ in parts]
+    rounded_sides: list[dict[str, Floats]] = [{} for _ in parts]
     for name in tables.members:
         columns = [rows[name] for rows in parts]
         if all(pd.api.types.is_float_dtype(column.dtype) for column in columns):
             values = np.concatenate([column.to_numpy(dtype=np.float64) for column in columns])
-            for side, rounded in zip(found, np.split(_on_grid(values, int(ends[-1])), ends), strict=True):
+            for side, rounded in zip(rounded_sides, np.split(_on_grid(values, int(ends[-1])), ends), strict=True):
                 side[str(name)] = rounded
-    return tuple(rows.assign(**side) for rows, side in zip(parts, found, strict=True))
+    return tuple(rows.assign(**side) for rows, side in zip(parts, rounded_sides, strict=True))
 
 
 def _on_grid(values: Floats, n_real: int) -> Floats:
@@ -391,7 +391,9 @@ def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
         if not all_given_out and not unlike & set(columns):
             by_size.setdefault(_size_class(columns, len(names)), _LeftOut(len(rows.cells))).add(counts)
     new = tuple(
-        found for size, each in sorted(by_size.items()) if (found := _new_keys(size, each, rows.sizes)) is not None
+        new_keys
+        for size, each in sorted(by_size.items())
+        if (new_keys := _new_keys(size, each, rows.sizes)) is not None
     )
     common = tuple(matched(columns, rows.counts(columns)) for columns in common_columns(rows, rng))
     whole = tuple(range(len(names)))
@@ -417,19 +419,19 @@ class _LeftOut:
 
     def add(self, counts: KeyCounts) -> None:
         """Take in one set."""
-        new, found = counts.left_out()
+        new, n_shared = counts.left_out()
         n = counts.sizes.real
-        natural = found[:n].sum() / max(new[:n].sum(), 1)
+        natural = n_shared[:n].sum() / max(new[:n].sum(), 1)
         self.n_sets += 1
-        self.found += found
+        self.found += n_shared
         self.expected += new * natural
 
 
 def _new_keys(size: int, each: _LeftOut, sizes: Sizes) -> NewKeys | None:
-    found, expected = each.found, each.expected
-    beyond = found - expected
+    n_new, expected = each.found, each.expected
+    beyond = n_new - expected
     batch, real = beyond[sizes.real :], beyond[: sizes.real]
-    total, chance = float(found[sizes.real :].sum()), float(expected[sizes.real :].sum())
+    total, chance = float(n_new[sizes.real :].sum()), float(expected[sizes.real :].sum())
     if total < MIN_NEW_KEYS or len(batch) < 2:
         return None
     spread = np.sqrt(len(batch) * batch.var() + len(batch) ** 2 * real.var() / len(real))

@@ -87,12 +87,12 @@ def grid_probes(
     """Each statistic of a column's grid, and the probe of what it says about the batch."""
     tally = counted.tally
     n_real, n_batch = tally.present
-    found = off_grid(counted, kind)
-    if found is not None:
-        gap, (k_real, k_batch) = marks_gap(found.marks), tally.marked(found.marks)
+    off = off_grid(counted, kind)
+    if off is not None:
+        gap, (k_real, k_batch) = marks_gap(off.marks), tally.marked(off.marks)
         p_value = share_p_value(k_real, n_real, k_batch, n_batch)
         shares = f"{k_batch / n_batch:.1%} of the batch, {k_real / n_real:.1%} of real rows"
-        note = f"{shares} lie off the grid of the real values: {found.words}"
+        note = f"{shares} lie off the grid of the real values: {off.words}"
         yield gap, Metric("off_grid", gap(tally), policy["off_grid"], column=name, p_value=p_value, note=note)
     for parts in uneven_parts(counted, kind):
         yield _part_probe(name, parts, tally, policy["part_distance"])
@@ -108,8 +108,8 @@ def off_grid(counted: Tallied, kind: Kind) -> OffGrid | None:
         grid = moments_grid(values[is_real].astype(np.int64), counted.tally.real[is_real])
         words = _words_of_moments(grid)
         return OffGrid(~grid.holds(values.astype(np.int64)), words) if words else None
-    found = _off_numbers(values, counted.tally.real, is_real)
-    return None if found is not None and kind == "integer" and found.words == "multiples of 1" else found
+    off = _off_numbers(values, counted.tally.real, is_real)
+    return None if off is not None and kind == "integer" and off.words == "multiples of 1" else off
 
 
 def uneven_parts(counted: Tallied, kind: Kind) -> Iterator[Parts]:
@@ -174,7 +174,7 @@ def _words(grid: object) -> str:
     if isinstance(grid, Monthly):
         return f"day {grid.day} of a month" if grid.day else "the last day of a month"
     if isinstance(grid, Weekdays):
-        return " or ".join(_DAYS[day] for day in grid.kept)
+        return " or ".join(_DAYS[day] for day in grid.weekdays)
     if isinstance(grid, DateNumbers):
         return "dates written as numbers" if grid.has_day else "months written as numbers"
     if isinstance(grid, MomentNumbers):

@@ -84,27 +84,27 @@ def classify(tables: Tables, encoding: Encoding, task: Task, seed: int, rng: np.
     return Classified(test, floor, first, second, encoding, p_value)
 
 
-def classifier_probes(found: Classified, slices: Mapping[str, Slice], limit: float) -> Iterator[Metric]:
+def classifier_probes(classified: Classified, slices: Mapping[str, Slice], limit: float) -> Iterator[Metric]:
     """The test over all rows, and inside each slice of the statement that has rows enough."""
-    test = found.test
-    note = f"given away by {', '.join(found.worst_columns)}"
-    yield Metric("classifier_auc", test.auc, limit, floor=found.noise, p_value=found.p_value, note=note)
+    test = classified.test
+    note = f"given away by {', '.join(classified.worst_columns)}"
+    yield Metric("classifier_auc", test.auc, limit, floor=classified.noise, p_value=classified.p_value, note=note)
     for name, part in slices.items():
-        inside = _inside(found, part.mask(found.control), part.mask(found.batch))
+        inside = _inside(classified, part.mask(classified.control), part.mask(classified.batch))
         if inside is not None:
             area, floor = inside
             yield Metric(f"classifier_auc_{name}", area.auc, limit, floor=floor, p_value=area.p_value, note=part.text)
 
 
-def worst_slices(found: Classified) -> pd.DataFrame:
+def worst_slices(classified: Classified) -> pd.DataFrame:
     """Where the classifier tells best: each bin and each level of each column, worst first."""
-    bins = SharedBins.learn(found.control[list(found.encoding.schema)], n_bins=4)
-    control, batch = bins.codes(found.control), bins.codes(found.batch)
+    bins = SharedBins.learn(classified.control[list(classified.encoding.schema)], n_bins=4)
+    control, batch = bins.codes(classified.control), bins.codes(classified.batch)
     rows = [
         {"column": column, "cell": bins.name(column, code), "auc": inside[0].auc, "real_against_real": inside[1]}
         for at, (column, width) in enumerate(zip(bins.columns, bins.widths, strict=True))
         for code in range(int(width))
-        if (inside := _inside(found, control[:, at] == code, batch[:, at] == code)) is not None
+        if (inside := _inside(classified, control[:, at] == code, batch[:, at] == code)) is not None
     ]
     table = pd.DataFrame(rows, columns=["column", "cell", "auc", "real_against_real"])
     return table.sort_values("auc", ascending=False, ignore_index=True).head(20)
@@ -155,13 +155,17 @@ def isolated_rows(
     F. T. Liu, K. M. Ting, Z.-H. Zhou, "Isolation forest", ICDM 2008; learned from one half of the real rows,
     compared on the other.
     """
-    kept = thinned(len(real), 2 * MAX_ISOLATION_ROWS, rng)
-    parts = np.array_split(rng.permutation(len(kept)), 2) if groups is None else group_halves(groups, len(kept), rng)
-    places = parts if groups is not None else [kept[part] for part in parts]
-    learned, asked = (real.iloc[part].reset_index(drop=True) for part in places)
+    places_of_real = thinned(len(real), 2 * MAX_ISOLATION_ROWS, rng)
+    parts = (
+        np.array_split(rng.permutation(len(places_of_real)), 2)
+        if groups is None
+        else group_halves(groups, len(places_of_real), rng)
+    )
+    places = parts if groups is not None else [places_of_real[part] for part in parts]
+    learned, queries = (real.iloc[part].reset_index(drop=True) for part in places)
     forest = IsolationForest(random_state=int(rng.integers(2**31))).fit(encoding.points(learned))
     scores = [
-        forest.score_samples(encoding.points(rows)) for rows in (asked, subsample(batch, MAX_ISOLATION_ROWS, rng))
+        forest.score_samples(encoding.points(rows)) for rows in (queries, subsample(batch, MAX_ISOLATION_ROWS, rng))
     ]
     odd = [one < np.quantile(scores[0], ISOLATED_SHARE) for one in scores]
     sizes = len(odd[0]), len(odd[1])
@@ -177,11 +181,11 @@ def isolated_rows(
     yield from kept_probe("isolated_kept", counts, sizes, limit, note, floor=floor)
 
 
-def _inside(found: Classified, control: Bools, batch: Bools) -> tuple[FoldedArea, float] | None:
+def _inside(classified: Classified, control: Bools, batch: Bools) -> tuple[FoldedArea, float] | None:
     sizes = int(control.sum()), int(batch.sum())
     if min(sizes) < MIN_CELL_ROWS:
         return None
-    return found.test.within(np.concatenate([control, batch])), found.upper(*sizes)
+    return classified.test.within(np.concatenate([control, batch])), classified.upper(*sizes)
 
 
 def _entered_once(rows: pd.DataFrame) -> pd.DataFrame:

@@ -80,11 +80,11 @@ class Battery:
         """Columns whose values alone tell members from controls better than 99 of 100 deals, worst first."""
         member = self.targets.is_member
         by_column = surplus_by_column(self.counts).T
-        found = [
+        leaks = [
             {"column": name, "auc": roc_area(one[member], one[~member]), "floor": attack_floors(one, self.dealt)[0]}
             for name, one in zip(self.counts.columns, by_column, strict=True)
         ]
-        table = pd.DataFrame(found, columns=["column", "auc", "floor"])
+        table = pd.DataFrame(leaks, columns=["column", "auc", "floor"])
         return table[table["auc"] > table["floor"]].sort_values("auc", ascending=False, ignore_index=True)
 
     def counted(self, marks: membership.Bools) -> tuple[int, int]:
@@ -109,11 +109,11 @@ def distinct(tables: Tables) -> Tables:
     """
     sides = (tables.members, tables.control)
     hashes = [row_hashes(rows) for rows in sides]
-    kept = (
+    distinct_sides = (
         rows[~are_repeated(own) & ~are_among(own, others)].reset_index(drop=True)
         for rows, own, others in zip(sides, hashes, hashes[::-1], strict=True)
     )
-    return Tables(tables.batch, *kept)
+    return Tables(tables.batch, *distinct_sides)
 
 
 def draw_targets(tables: Tables, rng: np.random.Generator, task: Task | None = None) -> Targets:
@@ -145,20 +145,20 @@ def _drawn(n_all: int, n: int, rng: np.random.Generator, groups: Places | None) 
     return order[:n], order[~np.isin(groups[order], groups[order[:n]])]
 
 
-def by_group(found: membership.Outcome, scores: membership.Floats, dealt: membership.Bools) -> membership.Outcome:
+def by_group(outcome: membership.Outcome, scores: membership.Floats, dealt: membership.Bools) -> membership.Outcome:
     """The same outcome with p-values of deals by group: exact tests take each row for a draw of its own."""
-    values = (found.auc, *(rate.true_positive_rate for rate in found.rates))
+    values = (outcome.auc, *(rate.true_positive_rate for rate in outcome.rates))
     by_deal = zip(values, dealt_rates(scores, dealt), strict=True)
-    return _at_least(found, [dealt_p_value(value, deals) for value, deals in by_deal])
+    return _at_least(outcome, [dealt_p_value(value, deals) for value, deals in by_deal])
 
 
-def _at_least(found: membership.Outcome, p_values: list[float]) -> membership.Outcome:
+def _at_least(outcome: membership.Outcome, p_values: list[float]) -> membership.Outcome:
     """The same outcome; no p-value is below those given, of the area and of the two low rates."""
     area, *rest = p_values
     rates = tuple(
-        replace(rate, p_value=max(rate.p_value, least)) for rate, least in zip(found.rates, rest, strict=True)
+        replace(rate, p_value=max(rate.p_value, least)) for rate, least in zip(outcome.rates, rest, strict=True)
     )
-    return replace(found, p_value=max(found.p_value, area), rates=rates)
+    return replace(outcome, p_value=max(outcome.p_value, area), rates=rates)
 
 
 def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed: int) -> Battery:
@@ -186,7 +186,9 @@ def run_attacks(targets: Targets, batch: pd.DataFrame, encoding: Encoding, seed:
     floors["meta"] = meta_floors(null, targets.n)
     if targets.groups is not None:
         learned = _at_least(outcomes["meta"], meta_p_values(outcomes["meta"], null, targets.n).tolist())
-        outcomes = {name: by_group(found, scores[name], dealt) for name, found in outcomes.items() if name != "meta"}
+        outcomes = {
+            name: by_group(outcome, scores[name], dealt) for name, outcome in outcomes.items() if name != "meta"
+        }
         outcomes["meta"] = learned
     copies = {
         f"{ratio:g} of the way, in {scale}": membership.near_copies(one, ratio)

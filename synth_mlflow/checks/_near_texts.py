@@ -49,7 +49,7 @@ class TextMatches:
     column: str
     similar: float
     """The least cosine of a near copy."""
-    found: int
+    n_matches: int
     """Evaluation rows of which the batch has a near copy that is no nearer to any training row."""
     expected: float
     """Of as many other real texts."""
@@ -67,7 +67,7 @@ def near_evaluation_texts(
     training rows is nearest to those. With an embedding, texts are compared by their vectors as well.
     """
     names = text_columns(task, tables.members)
-    return [found for name in names for found in _of_column(tables, name, task, rng, embedding)]
+    return [matches for name in names for matches in _of_column(tables, name, task, rng, embedding)]
 
 
 def _of_column(
@@ -80,15 +80,15 @@ def _of_column(
     if min(len(training), len(evaluation)) < MIN_TEXTS or batch.empty:
         return
     training, evaluation = (texts.iloc[thinned(len(texts), MAX_TEXTS, rng)] for texts in (training, evaluation))
-    asked = thinned(len(training), MAX_ASKED, rng)
+    queries = thinned(len(training), MAX_ASKED, rng)
     counts = [counted(texts) for texts in (batch, training, evaluation)]
     known = TextPieces.of_counts(*counts[1:])
     search = _Search([known.weighed(each) for each in counts])
     del counts
-    yield from _compared(name, BY_PIECES, search, asked, SIMILAR)
+    yield from _compared(name, BY_PIECES, search, queries, SIMILAR)
     if embedding is not None:
         vectors = _Search([embedding.vectors(texts) for texts in (batch, training, evaluation)])
-        yield from _compared(name, BY_VECTORS, vectors, asked)
+        yield from _compared(name, BY_VECTORS, vectors, queries)
 
 
 class _Search:
@@ -122,22 +122,22 @@ def _is_large(batch: Pieces, training: Pieces, evaluation: Pieces) -> bool:
     made, known, held_out = (
         np.bincount(side.indices, minlength=side.shape[1]).astype(np.float64) for side in (batch, training, evaluation)
     )
-    asked = known * min(MAX_ASKED / training.shape[0], 1.0)
-    return float((made + asked) @ (known + held_out)) > EXACT_PRODUCTS
+    n_pairs = known * min(MAX_ASKED / training.shape[0], 1.0)
+    return float((made + n_pairs) @ (known + held_out)) > EXACT_PRODUCTS
 
 
 def _compared(
-    name: str, by: str, search: _Search, asked: Places, similarities: Sequence[float] | None = None
+    name: str, by: str, search: _Search, queries: Places, similarities: Sequence[float] | None = None
 ) -> Iterator[TextMatches]:
-    """The batch beside ``asked`` training texts; without similarities, those that few of these reach by nature."""
+    """The batch beside ``queries``, training texts; without similarities, those that few of these reach by nature."""
     n_batch = search.batch.shape[0]
     made = search.nearest(search.batch, search.evaluation), search.nearest(search.batch, search.training)
-    fresh = search.asked(asked, search.evaluation), search.asked(asked, search.training, asked)
+    fresh = search.asked(queries, search.evaluation), search.asked(queries, search.training, queries)
     for similar in similarities or rare_similarities(fresh[0].similarity):
-        found, by_chance = _matched(*made, similar), _matched(*fresh, similar)
-        expected = by_chance * n_batch / len(asked)
-        p_value = rate_p_value(found, float(n_batch), by_chance, float(len(asked)))
-        yield TextMatches(name, similar, found, expected, p_value, by)
+        matched, by_chance = _matched(*made, similar), _matched(*fresh, similar)
+        expected = by_chance * n_batch / len(queries)
+        p_value = rate_p_value(matched, float(n_batch), by_chance, float(len(queries)))
+        yield TextMatches(name, similar, matched, expected, p_value, by)
 
 
 def _matched(to_evaluation: Nearest, to_training: Nearest, similar: float) -> int:
@@ -154,16 +154,16 @@ def near_target_texts(
     A text of the batch is a copy of its nearest target alone, and only where it is nearer to it than the other targets
     are: texts that come in many forms by nature, such as licences, are copies of one another.
     """
-    found: dict[str, dict[tuple[str, float], Bools]] = {}
+    by_column: dict[str, dict[tuple[str, float], Bools]] = {}
     for name in text_columns(task, targets.rows):
         real, made = texts_of(targets.rows, name, task), texts_of(batch, name, task).dropna()
         if real.notna().sum() < MIN_TEXTS or made.empty:
             continue
         known = TextPieces.learn(real.dropna())
-        found[name] = _marked(BY_PIECES, known.pieces(made), known.pieces(real), SIMILAR)
+        by_column[name] = _marked(BY_PIECES, known.pieces(made), known.pieces(real), SIMILAR)
         if embedding is not None:
-            found[name] |= _marked(BY_VECTORS, embedding.vectors(made), embedding.vectors(real))
-    return found
+            by_column[name] |= _marked(BY_VECTORS, embedding.vectors(made), embedding.vectors(real))
+    return by_column
 
 
 def _marked(
@@ -182,6 +182,6 @@ def _marks(nearest: Nearest, by_nature: Nearest, similar: float) -> Bools:
     return marks
 
 
-def worst(found: Sequence[TextMatches]) -> TextMatches:
+def worst(matches: Sequence[TextMatches]) -> TextMatches:
     """The most significant one."""
-    return min(found, key=lambda one: (one.p_value, -one.found))
+    return min(matches, key=lambda one: (one.p_value, -one.n_matches))

@@ -59,9 +59,9 @@ def pair_families(
     """
     bins = SharedBins.learn(real, n_bins=N_BINS, n_levels=N_LEVELS if real.shape[1] <= WIDE else N_BINS)
     n_rows = int(min(MAX_ROWS, max(MAX_PRODUCTS / float(bins.widths.sum()) ** 2, 2_000)))
-    kept = thinned(len(real), n_rows, rng)
-    real, batch = real.iloc[kept].reset_index(drop=True), subsample(batch, n_rows, rng)
-    groups = None if groups is None else np.unique(groups[kept], return_inverse=True)[1]
+    places = thinned(len(real), n_rows, rng)
+    real, batch = real.iloc[places].reset_index(drop=True), subsample(batch, n_rows, rng)
+    groups = None if groups is None else np.unique(groups[places], return_inverse=True)[1]
     families = _binned(bins, real, batch, rng, groups) if len(bins.columns) > 1 else []
     schema = schema_of(real)
     ordered = [name for name in schema if schema[name] not in CATEGORICAL_KINDS]
@@ -85,9 +85,9 @@ def _binned(
 
     def compare(first: Codes, second: Codes) -> tuple[Floats, tuple[Floats, Floats]]:
         """Distance and gap of the pairs, and both associations."""
-        found = compared_pairs(first, second, widths)
-        gap = _stable(found.association[1]) - _stable(found.association[0])
-        return np.stack([found.distance, gap]), found.association
+        observed = compared_pairs(first, second, widths)
+        gap = _stable(observed.association[1]) - _stable(observed.association[0])
+        return np.stack([observed.distance, gap]), observed.association
 
     sizes = len(real), len(batch)
     floor = split_floor(
@@ -173,9 +173,9 @@ def _expected_rows(values: Floats) -> Floats:
 
 
 def _partners(family: Family, place: int) -> Places:
-    asked = ~np.isnan(family.p_values[place])
-    asked[place] = False
-    return np.flatnonzero(asked)
+    tested = ~np.isnan(family.p_values[place])
+    tested[place] = False
+    return np.flatnonzero(tested)
 
 
 def _worst(family: Family, place: int, limit: float) -> Metric:

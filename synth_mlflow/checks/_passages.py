@@ -29,7 +29,7 @@ class SharedPassages:
     where: str
     """What these texts are."""
     length: int
-    found: int
+    n_matches: int
     expected: float
     """With as many real texts in place of the batch."""
     p_value: float
@@ -86,27 +86,27 @@ def _shared(
         fresh = Shared.of(others[length], real[length].of_one_text())
         by_nature = fresh.expected(n_batch, n_real)
         pairs = ((new.n_known, by_nature), (new.n_made, fresh.n_made * n_batch / max(n_real, 1)))
-        p_value = max(_p_value(found, expected, n_batch, n_real) for found, expected in pairs)
+        p_value = max(_p_value(n_shared, expected, n_batch, n_real) for n_shared, expected in pairs)
         yield SharedPassages(column, where, length, new.n_known, by_nature, p_value)
 
 
-def _p_value(found: int, expected: float, n_batch: int, n_real: int) -> float:
-    return rate_p_value(found, float(n_batch), round(expected * n_real / n_batch), float(n_real))
+def _p_value(n_shared: int, expected: float, n_batch: int, n_real: int) -> float:
+    return rate_p_value(n_shared, float(n_batch), round(expected * n_real / n_batch), float(n_real))
 
 
-def passage_probes(found: Sequence[SharedPassages], n_batch: int, limit: float) -> list[Metric]:
+def passage_probes(passages: Sequence[SharedPassages], n_batch: int, limit: float) -> list[Metric]:
     """Of the evaluation texts, and of each benchmark, the length that is most significant, at the price of all."""
     probes = []
-    for where in dict.fromkeys(one.where for one in found):
-        each = [one for one in found if one.where == where]
-        worst = min(each, key=lambda one: (one.p_value, -one.found))
-        excess = max(worst.found - worst.expected, 0.0) / n_batch
+    for where in dict.fromkeys(one.where for one in passages):
+        each = [one for one in passages if one.where == where]
+        worst = min(each, key=lambda one: (one.p_value, -one.n_matches))
+        excess = max(worst.n_matches - worst.expected, 0.0) / n_batch
         p_value = min(len(each) * worst.p_value, 1.0)
         is_benchmark = worst.column is None
         name, group = ("benchmark_passages", "benchmarks") if is_benchmark else ("shared_passages", "")
         what = f"rows of the benchmark {where}" if is_benchmark else "evaluation rows"
         note = (
-            f"{worst.found:,} {what} have a passage of {worst.length} tokens in common with the batch which no "
+            f"{worst.n_matches:,} {what} have a passage of {worst.length} tokens in common with the batch which no "
             f"{'real' if is_benchmark else 'training'} row has; of as many real rows about {worst.expected:,.1f}: "
             f"{WHAT_TO_DO}"
         )
@@ -114,16 +114,16 @@ def passage_probes(found: Sequence[SharedPassages], n_batch: int, limit: float) 
     return probes
 
 
-def passage_table(found: Sequence[SharedPassages]) -> pd.DataFrame:
+def passage_table(passages: Sequence[SharedPassages]) -> pd.DataFrame:
     """Every comparison, for people."""
     return pd.DataFrame(
         [
             {
                 "matched by": f"passages of {one.length} tokens of {one.column or one.where}",
-                "rows": one.found,
+                "rows": one.n_matches,
                 "expected of real rows": np.round(one.expected, 2),
                 "p_value": one.p_value,
             }
-            for one in found
+            for one in passages
         ]
     )

@@ -202,11 +202,11 @@ def _guessing(dealt: Bools, lowest: float) -> tuple[Floats, Floats, Floats]:
     """Controls accused, and the least and most members that 99 of 100 random memberships find meanwhile."""
     n_control = int((~dealt).sum(axis=1).min())  # deals of whole groups differ a little in size
     accused = np.unique(np.geomspace(1, n_control, 60).astype(np.int64))
-    found = []
+    points = []
     for one in dealt:
         controls = np.flatnonzero(~one)[accused - 1]
-        found.append(np.cumsum(one)[controls] / one.sum())
-    low, high = np.quantile(np.stack(found), [0.005, 0.995], axis=0)
+        points.append(np.cumsum(one)[controls] / one.sum())
+    low, high = np.quantile(np.stack(points), [0.005, 0.995], axis=0)
     return accused / n_control, np.maximum(low, lowest), np.maximum(high, lowest)
 
 

@@ -70,13 +70,13 @@ def ratings_table(ratings: Sequence[Rating], notes: Mapping[str, str]) -> pd.Dat
 
 def agreement_words(ratings: Sequence[Rating]) -> str:
     """How well the raters of each sheet agree, beyond chance; empty where no sheet has two raters."""
-    told = []
+    texts = []
     for sheet in dict.fromkeys(each.sheet for each in ratings):
         answers = [each.answers for each in ratings if each.sheet == sheet]
         kappa = fleiss_kappa(answers)
         if kappa is not None:
-            told.append(f"{len(answers)} raters of sheet {sheet}: Fleiss' kappa {kappa:.2f}")
-    return "; ".join(told)
+            texts.append(f"{len(answers)} raters of sheet {sheet}: Fleiss' kappa {kappa:.2f}")
+    return "; ".join(texts)
 
 
 def result_of(

@@ -92,12 +92,12 @@ def _scaled_unit(real: Sequence[pd.Series]) -> ScaledUnit | None:
 
 
 def _exact(rows: pd.DataFrame, units: Mapping[str, ScaledUnit]) -> pd.DataFrame:
-    found = {
+    columns = {
         name: unit.without_dust(rows[name].to_numpy(dtype=np.float64))
         for name, unit in units.items()
         if rows[name].dtype == "float64"
     }
-    return rows.assign(**found)
+    return rows.assign(**columns)
 
 
 def without(tables: Tables, columns: Sequence[str]) -> Tables:

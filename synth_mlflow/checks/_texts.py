@@ -101,7 +101,7 @@ class _Sides:
 
     learned: pd.Series
     """Real texts."""
-    asked: pd.Series
+    queries: pd.Series
     """Other real texts."""
     batch: pd.Series
     learned_batch: Places
@@ -109,22 +109,22 @@ class _Sides:
 
     @classmethod
     def drawn(cls, real: pd.Series, batch: pd.Series, rng: np.random.Generator, groups: Places | None) -> _Sides:
-        learned, asked = _halves(len(real), rng, groups)
+        learned, queries = _halves(len(real), rng, groups)
         order = rng.permutation(len(batch))
         halves = [order[place::2][: MAX_TEXTS // 2] for place in range(2)]
-        return cls(real.iloc[learned].astype(str), real.iloc[asked].astype(str), batch.astype(str), *halves)
+        return cls(real.iloc[learned].astype(str), real.iloc[queries].astype(str), batch.astype(str), *halves)
 
-    def looked_at(self, look: Look) -> _Looked:
+    def looked_at(self, look: Look) -> _Views:
         """All three as a matrix of what they are judged by."""
-        return _Looked(*look(self.learned, [self.learned, self.asked, self.batch]))
+        return _Views(*look(self.learned, [self.learned, self.queries, self.batch]))
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _Views:
     """The texts of :class:`_Sides` as matrices."""
 
     learned: Any
-    asked: Any
+    queries: Any
     batch: Any
 
 
@@ -144,7 +144,7 @@ def _pieces(known: pd.Series, sides: list[pd.Series]) -> list[Any]:
     return [pieces.pieces(texts) for texts in sides]
 
 
-def _separated(sides: _Sides, looked: _Looked, limit: float, name: str) -> tuple[Metric, Floats]:
+def _separated(sides: _Sides, looked: _Views, limit: float, name: str) -> tuple[Metric, Floats]:
     """A linear model learns from one half, and is asked about the other.
 
     Notes
@@ -156,30 +156,31 @@ def _separated(sides: _Sides, looked: _Looked, limit: float, name: str) -> tuple
     labels = np.repeat([0, 1], [len(sides.learned), len(sides.learned_batch)])
     model = LogisticRegression(C=10.0, max_iter=300, class_weight="balanced", solver="liblinear", random_state=0)
     model.fit(stack([looked.learned, looked.batch[sides.learned_batch]]), labels)
-    scores, of_real = (model.decision_function(side) for side in (looked.batch, looked.asked))
-    found = stats.mannwhitneyu(scores[sides.asked_batch], of_real, alternative="greater", method="asymptotic")
-    auc = float(found.statistic) / (len(sides.asked_batch) * len(of_real))
+    scores, of_real = (model.decision_function(side) for side in (looked.batch, looked.queries))
+    test = stats.mannwhitneyu(scores[sides.asked_batch], of_real, alternative="greater", method="asymptotic")
+    auc = float(test.statistic) / (len(sides.asked_batch) * len(of_real))
     by = "words and letters alone separate" if name == "text_classifier_auc" else "vectors of the embedding separate"
     note = (
         f"{by} the texts from real ones: another language, subject, length or spelling; read `worst_texts`, and let "
         "the generator write what real rows have"
     )
-    return Metric(name, auc, limit, p_value=float(found.pvalue), note=note), scores
+    return Metric(name, auc, limit, p_value=float(test.pvalue), note=note), scores
 
 
-def _off_topic(looked: _Looked, limit: float, name: str) -> tuple[Metric, Floats]:
+def _off_topic(looked: _Views, limit: float, name: str) -> tuple[Metric, Floats]:
     """Texts that lie further from real texts than few other real texts do; of two floors the more significant one."""
-    of_real, made = (nearness(side, looked.learned).around for side in (looked.asked, looked.batch))
+    of_real, made = (nearness(side, looked.learned).around for side in (looked.queries, looked.batch))
     floors = topic_floors(of_real, OFF_TOPIC).values()
     counts = [(int((of_real < floor).sum()), int((made < floor).sum())) for floor in floors]
     p_values = [share_p_value(real, len(of_real), batch, len(made), alternative="greater") for real, batch in counts]
     place = int(np.argmin(p_values))
-    natural, found = counts[place]
+    natural, of_batch = counts[place]
     note = (
-        f"{found:,} of {len(made):,} texts are further from real texts than {natural / len(of_real):.0%} of other real "
+        f"{of_batch:,} of {len(made):,} texts are further from real texts than {natural / len(of_real):.0%} of "
+        "other real "
         "texts are: another subject or language; read `worst_texts`, and drop those that are about something else"
     )
-    excess = max(found / len(made) - natural / len(of_real), 0.0)
+    excess = max(of_batch / len(made) - natural / len(of_real), 0.0)
     return Metric(name, excess, limit, p_value=min(len(counts) * p_values[place], 1.0), note=note), -made
 
 
@@ -189,20 +190,20 @@ def _other_letters(sides: _Sides, limit: float) -> tuple[Metric, Floats]:
     Where real texts are short, few of them resemble any other one, and nearness says nothing of another language.
     """
     known = Letters.learn(sides.learned)
-    of_real, made = known.strange(sides.asked), known.strange(sides.batch)
+    of_real, made = known.strange(sides.queries), known.strange(sides.batch)
     middle, high = np.median(of_real, axis=1), np.quantile(of_real, 1 - OFF_TOPIC, axis=1)
     limits = (middle + FAR * (high - middle))[:, None]
     counts = list(zip((of_real > limits).sum(axis=1).tolist(), (made > limits).sum(axis=1).tolist(), strict=True))
     n_real, n_made = of_real.shape[1], made.shape[1]
-    p_values = [share_p_value(real, n_real, found, n_made, alternative="greater") for real, found in counts]
+    p_values = [share_p_value(real, n_real, of_batch, n_made, alternative="greater") for real, of_batch in counts]
     place = int(np.argmin(p_values))
-    natural, found = counts[place]
+    natural, of_batch = counts[place]
     what = ("letters of an alphabet", "sequences of letters")[place]
     note = (
-        f"{found:,} of {n_made:,} texts have {what} that {natural:,} of {n_real:,} other real texts have: another "
+        f"{of_batch:,} of {n_made:,} texts have {what} that {natural:,} of {n_real:,} other real texts have: another "
         "language; read `worst_texts`, and drop those that are in another one"
     )
-    excess = max(found / n_made - natural / n_real, 0.0)
+    excess = max(of_batch / n_made - natural / n_real, 0.0)
     p_value = min(len(counts) * p_values[place], 1.0)
     return Metric("strange_letters", excess, limit, p_value=p_value, note=note), made[place]
 
@@ -238,12 +239,12 @@ def _near_duplicates(
 
 
 def _refusals(real: pd.Series, batch: pd.Series, limit: float) -> tuple[Metric, Floats]:
-    found, by_nature = refusals(batch), refusals(real)
-    p_value = share_p_value(int(by_nature.sum()), len(real), int(found.sum()), len(batch), alternative="greater")
+    of_batch, by_nature = refusals(batch), refusals(real)
+    p_value = share_p_value(int(by_nature.sum()), len(real), int(of_batch.sum()), len(batch), alternative="greater")
     note = (
-        f"{found.sum():,} texts are refusals or remarks of an assistant, of {len(real):,} real texts "
+        f"{of_batch.sum():,} texts are refusals or remarks of an assistant, of {len(real):,} real texts "
         f"{by_nature.sum():,}: drop them, and ask again"
     )
-    return Metric("refusals", max(float(found.mean() - by_nature.mean()), 0.0), limit, p_value=p_value, note=note), (
-        found.astype(np.float64)
+    return Metric("refusals", max(float(of_batch.mean() - by_nature.mean()), 0.0), limit, p_value=p_value, note=note), (
+        of_batch.astype(np.float64)
     )

@@ -123,8 +123,10 @@ def _tables(evidence: CheckInput) -> Tables:
     return Tables(inside.batch, whole.members, whole.control)
 
 
-def _whole(name: str, found: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Metric:
-    return Metric(name, _excess(found, n_batch), policy["matched_rows"], p_value=found.p_value, note=_note(found, how))
+def _whole(name: str, matches: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Metric:
+    return Metric(
+        name, _excess(matches, n_batch), policy["matched_rows"], p_value=matches.p_value, note=_note(matches, how)
+    )
 
 
 def _near(near: Sequence[NearMatches], n_batch: int, policy: Mapping[str, float]) -> list[Metric]:
@@ -158,9 +160,9 @@ def _alone_p_value(near: NearMatches) -> float:
 
 
 def _beyond_natural(near: NearMatches) -> float:
-    found = near.matches
+    n_near = near.matches
     part = EXPLAINED_BY_TRAINING[near.alteration]
-    return _unexplained(found.evaluation, found.expected + part * found.expected_from_training)
+    return _unexplained(n_near.evaluation, n_near.expected + part * n_near.expected_from_training)
 
 
 def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -> list[Metric]:
@@ -198,16 +200,16 @@ def _combined(shared: Combinations, n_batch: int, policy: Mapping[str, float]) -
 
 def _new_values(each: Sequence[NewKeys], limit: float) -> Metric:
     """The most significant sets of columns among those whose effect counts, at the price of all (C. E. Bonferroni)."""
-    large = [one for one in each if _unexplained(one.found, one.expected) > limit] or each
+    large = [one for one in each if _unexplained(one.n_matches, one.expected) > limit] or each
     worst = min(large, key=lambda one: one.p_value)
     what = "values" if worst.n_columns == 1 else f"combinations of {worst.n_columns} values"
     note = (
-        f"{worst.found:,.0f} times the batch has {what} of evaluation rows that no training row has, other real rows "
-        f"would about {worst.expected:,.0f} times: {WHAT_TO_DO}"
+        f"{worst.n_matches:,.0f} times the batch has {what} of evaluation rows that no training row has, other "
+        f"real rows would about {worst.expected:,.0f} times: {WHAT_TO_DO}"
     )
     p_value = min(len(each) * worst.p_value, 1.0)
     return Metric(
-        "new_values_unexplained", _unexplained(worst.found, worst.expected), limit, p_value=p_value, note=note
+        "new_values_unexplained", _unexplained(worst.n_matches, worst.expected), limit, p_value=p_value, note=note
     )
 
 
@@ -215,14 +217,14 @@ def _near_texts(texts: Sequence[TextMatches], n_batch: int, policy: Mapping[str,
     """The column and the similarity that are most significant, at the price of all."""
     if not texts:
         return []
-    found = worst(texts)
+    closest = worst(texts)
     note = (
-        f"{found.found:,} evaluation rows stand in the batch with an edited text; as many other real rows would be "
-        f"near to about {found.expected:,.1f}: {WHAT_TO_DO}"
+        f"{closest.n_matches:,} evaluation rows stand in the batch with an edited text; as many other real "
+        f"rows would be near to about {closest.expected:,.1f}: {WHAT_TO_DO}"
     )
-    excess = max(found.found - found.expected, 0.0) / n_batch
-    p_value = min(len(texts) * found.p_value, 1.0)
-    return [Metric("near_texts", excess, policy["matched_rows"], column=found.column, p_value=p_value, note=note)]
+    excess = max(closest.n_matches - closest.expected, 0.0) / n_batch
+    p_value = min(len(texts) * closest.p_value, 1.0)
+    return [Metric("near_texts", excess, policy["matched_rows"], column=closest.column, p_value=p_value, note=note)]
 
 
 def _attacked(attacks: Sequence[Swapped], limit: float) -> list[Metric]:
@@ -233,18 +235,19 @@ def _attacked(attacks: Sequence[Swapped], limit: float) -> list[Metric]:
     return [Metric("attack_auc", worst.auc, limit, p_value=min(len(attacks) * worst.p_value, 1.0), note=note)]
 
 
-def _excess(found: Matches, n_batch: int) -> float:
-    return max(found.evaluation - max(found.expected, found.expected_from_training), 0.0) / n_batch
+def _excess(matches: Matches, n_batch: int) -> float:
+    return max(matches.evaluation - max(matches.expected, matches.expected_from_training), 0.0) / n_batch
 
 
-def _unexplained(found: float, expected: float) -> float:
-    return max(1 - expected / found, 0.0) if found else 0.0
+def _unexplained(n_matches: float, expected: float) -> float:
+    return max(1 - expected / n_matches, 0.0) if n_matches else 0.0
 
 
-def _note(found: Matches, how: str) -> str:
+def _note(matches: Matches, how: str) -> str:
     return (
-        f"{found.evaluation:,} evaluation rows {how}; other real rows would have about {found.expected:,.1f}, and by "
-        f"its {found.training:,} training rows the batch would have about {found.expected_from_training:,.1f}: "
+        f"{matches.evaluation:,} evaluation rows {how}; other real rows would have about "
+        f"{matches.expected:,.1f}, and by "
+        f"its {matches.training:,} training rows the batch would have about {matches.expected_from_training:,.1f}: "
         f"{WHAT_TO_DO}"
     )
 
@@ -265,8 +268,8 @@ def _metrics(
     return metrics
 
 
-def _detectable(found: Matches, alpha: float) -> int:
-    return smallest_detectable(found.real_pairs, found.batch_exposure, found.real_exposure, alpha=alpha)
+def _detectable(matches: Matches, alpha: float) -> int:
+    return smallest_detectable(matches.real_pairs, matches.batch_exposure, matches.real_exposure, alpha=alpha)
 
 
 def _words(metrics: Mapping[str, float]) -> str:
@@ -304,7 +307,7 @@ def _table(
     rows += [
         {
             "matched by": f"texts of {one.column}, {one.by} of similarity {one.similar:.3g}",
-            "evaluation rows": one.found,
+            "evaluation rows": one.n_matches,
             "expected of real rows": one.expected,
             "p_value": one.p_value,
         }
@@ -371,6 +374,6 @@ def _lie_apart(points: Matrix, is_member: Bools) -> bool:
 
 
 def _judged(name: str, score: Floats, is_evaluation: Bools) -> Swapped:
-    found = stats.mannwhitneyu(score[is_evaluation], score[~is_evaluation], alternative="greater", method="asymptotic")
+    test = stats.mannwhitneyu(score[is_evaluation], score[~is_evaluation], alternative="greater", method="asymptotic")
     n = int(is_evaluation.sum())
-    return Swapped(name, float(found.statistic) / n**2, float(found.pvalue))
+    return Swapped(name, float(test.statistic) / n**2, float(test.pvalue))

@@ -102,7 +102,7 @@ class Fidelity:
         if later:  # a split by time has put them apart; what else differs is asked without them
             whole = _whole(without(tables, later), evidence, rng)
         if whole is not None:
-            unknown = whole.blind.differ or _too_few_groups(tables, whole.found, evidence.task, policy)
+            unknown = whole.blind.differ or _too_few_groups(tables, whole.classified, evidence.task, policy)
         # where too few rows show whether both sides follow one distribution, a good
         # batch answers for training rows alone
         untested = whole is None and len(tables.members) >= MIN_ROWS
@@ -116,7 +116,7 @@ class Fidelity:
             judged.real, judged.batch, evidence.task, policy, evidence.tokenize, judged.groups
         )
         probes = [
-            *(_of_whole_rows(whole.found, evidence, policy) if whole is not None and not unknown else ()),
+            *(_of_whole_rows(whole.classified, evidence, policy) if whole is not None and not unknown else ()),
             *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
             *_isolated(judged, evidence.task, policy["clean_share"], rng),
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
@@ -146,7 +146,7 @@ def _names_of(evidence: CheckInput) -> frozenset[str]:
 class Whole:
     """Whole rows: the batch against evaluation rows, and training rows against evaluation rows without the batch."""
 
-    found: Classified
+    classified: Classified
     blind: ControlShiftTest
 
 
@@ -173,18 +173,18 @@ def _isolated(judged: Compared, task: Task, limit: float, rng: np.random.Generat
         yield from isolated_rows(real, batch, Encoding.learn(real), limit, rng, judged.groups)
 
 
-def _of_whole_rows(found: Classified, evidence: CheckInput, policy: Mapping[str, float]) -> Iterator[Metric]:
+def _of_whole_rows(classified: Classified, evidence: CheckInput, policy: Mapping[str, float]) -> Iterator[Metric]:
     """The classifier test; a slice of the statement that the batch was made for is the whole here."""
     own = evidence.slice.text if evidence.slice else ""
     others = {name: part for name, part in evidence.slices.items() if part.text != own}
-    yield from classifier_probes(found, others, policy["classifier_auc"])
+    yield from classifier_probes(classified, others, policy["classifier_auc"])
 
 
 def _whole(tables: Tables, evidence: CheckInput, rng: np.random.Generator) -> Whole:
     encoding = Encoding.learn(tables.without(evidence.task.group).real)
-    found = classify(tables, encoding, evidence.task, evidence.seed, rng)
+    classified = classify(tables, encoding, evidence.task, evidence.seed, rng)
     sides, task = (tables.members, tables.control), evidence.task
-    return Whole(found, blind_test(*sides, encoding, seed=evidence.seed, floor=found.floor, task=task))
+    return Whole(classified, blind_test(*sides, encoding, seed=evidence.seed, floor=classified.floor, task=task))
 
 
 def _too_few(tables: Tables, policy: Mapping[str, float]) -> str:
@@ -200,30 +200,31 @@ def _too_few(tables: Tables, policy: Mapping[str, float]) -> str:
     return few_rows_in_words(why, {name: (sizes[name], least) for name, least in needed.items()})
 
 
-def _too_few_groups(tables: Tables, found: Classified, task: Task, policy: Mapping[str, float]) -> str:
+def _too_few_groups(tables: Tables, classified: Classified, task: Task, policy: Mapping[str, float]) -> str:
     """Why whole rows cannot be judged where groups are few, or nothing."""
-    if task.group is None or found.noise <= policy["detectable_auc"]:
+    if task.group is None or classified.noise <= policy["detectable_auc"]:
         return ""
     n_groups = tables.real[task.group].nunique(dropna=False)
     return (
         f"too few groups to find a classifier test of {policy['detectable_auc']:.2f}: real rows of {n_groups:,} groups "
-        f"of {task.group!r}, split by group, reach {found.noise:.2f} among themselves; rows of more groups would help"
+        f"of {task.group!r}, split by group, reach {classified.noise:.2f} among themselves; rows of more "
+        "groups would help"
     )
 
 
 def _smallest(probes: Sequence[Metric], whole: Whole | None, judged: Compared, alpha: float) -> dict[str, float]:
     """What the classifier test, and the distance of the number that is compared worst, would have found."""
     level, smallest = level_of_each(probes, alpha), {}
-    found = [
+    effects = [
         smallest_column_distance(probe, int(judged.real[name].count()), int(judged.batch[name].count()), level)
         for probe in probes
         if probe.name == "column_distance" and probe.value is not None and (name := _number(judged, probe))
     ]
-    if found:
-        smallest["detectable_column_distance"] = max(found)
+    if effects:
+        smallest["detectable_column_distance"] = max(effects)
     if whole is not None:
         probe = next(one for one in probes if one.name == "classifier_auc")
-        smallest["detectable_classifier_auc"] = _smallest_auc(probe, whole.found, level)
+        smallest["detectable_classifier_auc"] = _smallest_auc(probe, whole.classified, level)
     return smallest
 
 
@@ -233,10 +234,10 @@ def _number(judged: Compared, probe: Metric) -> str:
     return name if name and judged.encoding.schema[name] not in CATEGORICAL_KINDS else ""
 
 
-def _smallest_auc(probe: Metric, found: Classified, level: float) -> float:
+def _smallest_auc(probe: Metric, classified: Classified, level: float) -> float:
     """The spread is that of real rows against real rows, or what the rank law says where that is larger."""
-    sizes = len(found.control), len(found.batch)
-    measured = float(found.floor.spread.ravel()[0]) / effective_root(*sizes)
+    sizes = len(classified.control), len(classified.batch)
+    measured = float(classified.floor.spread.ravel()[0]) / effective_root(*sizes)
     spread = max(measured, standard_error_of_auc(*sizes))
     limits = (probe.limit - 0.5, (probe.floor or 0.5) - 0.5)
     return min(0.5 + smallest_effect(spread, alpha=level, limit=limits[0], floor=limits[1]), 1.0)
@@ -274,15 +275,19 @@ def _shown(
     metrics, tables = _worst_by_name(probes), {"probes": _table(probes)}
     figures = _figures(judged, probes, families, rng)
     if whole is not None:
-        metrics = {**_classifier_metrics(whole.found, policy), **whole.blind.metrics, **metrics}
-        tables["worst_slices"] = worst_slices(whole.found)
-        figures["give_away"] = _give_away(whole.found, policy["classifier_auc"])
+        metrics = {**_classifier_metrics(whole.classified, policy), **whole.blind.metrics, **metrics}
+        tables["worst_slices"] = worst_slices(whole.classified)
+        figures["give_away"] = _give_away(whole.classified, policy["classifier_auc"])
     return {"metrics": metrics, "tables": tables, "figures": figures}
 
 
-def _classifier_metrics(found: Classified, policy: Mapping[str, float]) -> dict[str, float]:
+def _classifier_metrics(classified: Classified, policy: Mapping[str, float]) -> dict[str, float]:
     limit = policy["classifier_auc"]
-    return {"classifier_auc": found.test.auc, "classifier_auc_floor": found.noise, "classifier_auc_limit": limit}
+    return {
+        "classifier_auc": classified.test.auc,
+        "classifier_auc_floor": classified.noise,
+        "classifier_auc_limit": limit,
+    }
 
 
 def _worst_by_name(probes: Sequence[Metric]) -> dict[str, float]:
@@ -318,12 +323,12 @@ def _figures(
     return figures
 
 
-def _give_away(found: Classified, limit: float) -> Figure:
+def _give_away(classified: Classified, limit: float) -> Figure:
     return bars(
-        found.encoding.schema.columns,
-        found.test.importance,
-        title=f"What gives the batch away: classifier test {found.test.auc:.3f}\n"
-        f"(real against real up to {found.noise:.3f}, limit {limit:.2f})",
+        classified.encoding.schema.columns,
+        classified.test.importance,
+        title=f"What gives the batch away: classifier test {classified.test.auc:.3f}\n"
+        f"(real against real up to {classified.noise:.3f}, limit {limit:.2f})",
         label="share of the classifier's gain",
     )
 

@@ -54,10 +54,10 @@ def _why_not(model: Rating, ratings: Sequence[Rating], least: float, confidence:
     own, people = _on_shared_sheets(model.rater, ratings)
     if not own:
         return "agreement not shown: no sheet that it has answered was answered by people"
-    found = cohen_kappa(own, people, confidence=confidence)
-    if found is None:
+    agreement = cohen_kappa(own, people, confidence=confidence)
+    if agreement is None:
         return f"agreement not shown: on {len(own):,} rows both gave one answer alone"
-    value, low, _ = found
+    value, low, _ = agreement
     if low > least:
         return ""
     return (

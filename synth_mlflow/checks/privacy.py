@@ -131,16 +131,16 @@ def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Metric:
 
     Nothing is drawn, so it takes no part in the correction: half of the false-alarm rate says how many are too many.
     """
-    found, n = whole_rows(tables), len(tables.members)
-    exposure = found.batch_exposure * n / len(tables.control)
-    reference, pairs = found.real_pairs + found.evaluation, found.real_exposure + found.batch_exposure
+    counts, n = whole_rows(tables), len(tables.members)
+    exposure = counts.batch_exposure * n / len(tables.control)
+    reference, pairs = counts.real_pairs + counts.evaluation, counts.real_exposure + counts.batch_exposure
     chance = reference * exposure / pairs
     enough = critical_count(reference, exposure, pairs, alpha=policy["alpha"] / 2)
     note = (
-        f"{found.training:,} of {n:,} members stand in the batch as they are, about {chance:,.1f} would by chance; "
+        f"{counts.training:,} of {n:,} members stand in the batch as they are, about {chance:,.1f} would by chance; "
         f"from {enough:,} on this is no chance"
     )
-    value, floor = (found.training - chance) / n, (enough - 1 - chance) / n
+    value, floor = (counts.training - chance) / n, (enough - 1 - chance) / n
     return Metric("exact_copies", max(value, 0.0), policy["exact_copies"], floor=max(floor, 0.0), note=note)
 
 
@@ -152,12 +152,12 @@ def _what_helps(leaking: pd.DataFrame) -> str:
 
 
 def _attack_probes(name: str, battery: Battery, helps: str, policy: Mapping[str, float]) -> list[Metric]:
-    found, floors = battery.outcomes[name], battery.floors[name]
+    outcome, floors = battery.outcomes[name], battery.floors[name]
     helps = helps if name in ("exact_values", "value_surplus", "meta") else ""
-    limit, p_value = policy["attack_auc"], found.p_value
-    probes = [Metric(f"{name}_auc", found.auc, limit, floor=floors[0], p_value=p_value, note=helps)]
+    limit, p_value = policy["attack_auc"], outcome.p_value
+    probes = [Metric(f"{name}_auc", outcome.auc, limit, floor=floors[0], p_value=p_value, note=helps)]
     limits = (("1_percent", policy["attack_tpr_1_percent"]), ("01_percent", policy["attack_tpr_01_percent"]))
-    for (label, limit), rate, floor in zip(limits, found.rates, floors[1:], strict=True):
+    for (label, limit), rate, floor in zip(limits, outcome.rates, floors[1:], strict=True):
         note = f"95 % interval {rate.low:.2g} to {rate.high:.2g}{'; ' if helps else ''}{helps}"
         value = rate.true_positive_rate
         probes.append(Metric(f"{name}_tpr_{label}", value, limit, floor=floor, p_value=rate.p_value, note=note))
@@ -209,18 +209,18 @@ def _inference(battery: Battery, batch: pd.DataFrame, column: str, limit: float)
     if rows[column].nunique() < 2:
         return Metric("inference_auc", None, limit, column=column, note="the column has fewer than two values")
     scores = inference_scores(rows, batch, column)
-    found = membership.outcome("inference", scores, is_member)
+    outcome = membership.outcome("inference", scores, is_member)
     if battery.targets.groups is not None:
-        found = by_group(found, scores, battery.dealt)
+        outcome = by_group(outcome, scores, battery.dealt)
     floor = attack_floors(scores, battery.dealt)[0]
     note = "the batch gives away this value of members better than that of controls; coarsen it, or what goes with it"
     return Metric(
         "inference_auc",
-        found.auc,
+        outcome.auc,
         limit,
         column=column,
         floor=floor,
-        p_value=found.p_value,
+        p_value=outcome.p_value,
         note=note,
         group="inference",
     )
@@ -243,15 +243,15 @@ def _detectable_in_words(copies: Metric, metrics: Mapping[str, float]) -> str:
 
 
 def _metrics(battery: Battery, alpha: float) -> dict[str, float]:
-    found, n = battery.outcomes.values(), battery.targets.n
-    metrics = {f"{one.name}_auc": one.auc for one in found}
-    metrics |= {f"{one.name}_tpr_1_percent": one.rates[0].true_positive_rate for one in found}
-    metrics |= {f"{one.name}_tpr_01_percent": one.rates[1].true_positive_rate for one in found}
-    metrics["best_attack_auc"] = max(one.auc for one in found)
-    metrics["best_attack_tpr_1_percent"] = max(one.rates[0].true_positive_rate for one in found)
-    metrics["best_attack_tpr_01_percent"] = max(one.rates[1].true_positive_rate for one in found)
-    metrics["epsilon_lower_bound"] = max(one.epsilon for one in found)
-    metrics["epsilon_largest_provable"] = largest_provable_epsilon(2 * n, confidence=1 - 0.05 / len(found))
+    outcomes, n = battery.outcomes.values(), battery.targets.n
+    metrics = {f"{one.name}_auc": one.auc for one in outcomes}
+    metrics |= {f"{one.name}_tpr_1_percent": one.rates[0].true_positive_rate for one in outcomes}
+    metrics |= {f"{one.name}_tpr_01_percent": one.rates[1].true_positive_rate for one in outcomes}
+    metrics["best_attack_auc"] = max(one.auc for one in outcomes)
+    metrics["best_attack_tpr_1_percent"] = max(one.rates[0].true_positive_rate for one in outcomes)
+    metrics["best_attack_tpr_01_percent"] = max(one.rates[1].true_positive_rate for one in outcomes)
+    metrics["epsilon_lower_bound"] = max(one.epsilon for one in outcomes)
+    metrics["epsilon_largest_provable"] = largest_provable_epsilon(2 * n, confidence=1 - 0.05 / len(outcomes))
     metrics["detectable_auc"] = detectable_auc(n, n, alpha=alpha)
     metrics["targets"] = 2.0 * n
     return metrics

@@ -121,8 +121,8 @@ def _unusable(evidence: CheckInput) -> tuple[Metric, ...]:
     classes = classes_of_members(evidence.members, task)
     n_missing = int(target.isna().sum())
     n_strange = int((~target.dropna().isin(classes)).sum()) if classes else 0
-    found = [(n_missing, "missing"), (n_strange, "of a class that no real training row has")]
-    words = " and ".join(f"{n:,} of {len(target):,} targets are {what}" for n, what in found if n)
+    causes = [(n_missing, "missing"), (n_strange, "of a class that no real training row has")]
+    words = " and ".join(f"{n:,} of {len(target):,} targets are {what}" for n, what in causes if n)
     share = (n_missing + n_strange) / max(len(target), 1)
     note = f"{words}: no model can be trained on them; leave these rows out"
     return (Metric("unusable_targets", share, 0.0, column=task.target, note=note),) if words else ()
@@ -152,8 +152,8 @@ def _undefined(arms: Arms, evidence: CheckInput) -> str:
 
 def _slices(arms: Arms, evidence: CheckInput) -> list[_Comparison]:
     masks = {name: part.mask(arms.control) for name, part in evidence.slices.items()}
-    found = [_compare(name, arms, evidence, mask) for name, mask in masks.items() if mask.sum() >= MIN_SLICE_ROWS]
-    return [one for one in found if one is not None]
+    comparisons = [_compare(name, arms, evidence, mask) for name, mask in masks.items() if mask.sum() >= MIN_SLICE_ROWS]
+    return [one for one in comparisons if one is not None]
 
 
 def _classes(arms: Arms, evidence: CheckInput) -> list[_Comparison]:
@@ -162,8 +162,8 @@ def _classes(arms: Arms, evidence: CheckInput) -> list[_Comparison]:
         return []
     sizes = arms.control[evidence.task.target].value_counts()
     judged = [place for place, label in enumerate(arms.classes) if sizes.get(label, 0) >= MIN_CLASS_ROWS]
-    found = [_one_class(arms, evidence, place) for place in judged]
-    return [one for one in found if one is not None]
+    comparisons = [_one_class(arms, evidence, place) for place in judged]
+    return [one for one in comparisons if one is not None]
 
 
 def _not_judged(arms: Arms, evidence: CheckInput, judged: list[_Comparison]) -> dict[str, pd.DataFrame]:
@@ -194,8 +194,8 @@ def _one_class(arms: Arms, evidence: CheckInput, place: int) -> _Comparison | No
     )
     against_rest = Arms(real, synthetic, constant, control, (False, True), arms.n_training_rows)
     binary = replace(evidence, metric="roc_auc", task=Task(target, "binary"))
-    found = _compare(f"class {label}", against_rest, binary, np.ones(len(control), dtype=bool))
-    return found and replace(found, is_class=True)
+    comparison = _compare(f"class {label}", against_rest, binary, np.ones(len(control), dtype=bool))
+    return comparison and replace(comparison, is_class=True)
 
 
 def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Comparison | None:
@@ -392,14 +392,16 @@ def trainable(evidence: CheckInput) -> Trained:
     task, part = evidence.task, evidence.slice
     within = judged_tables(evidence)
     if part is None:
-        return _known(within.batch, within.members, _selected(evidence, within.control), within.members, task)
-    found = _known(within.batch, within.members, within.control, within.members, task)
-    if task.target not in part.columns and _varies(found, task):
-        return found
+        return _of_known_classes(
+            within.batch, within.members, _selected(evidence, within.control), within.members, task
+        )
+    trained = _of_known_classes(within.batch, within.members, within.control, within.members, task)
+    if task.target not in part.columns and _varies(trained, task):
+        return trained
     whole = judged_tables(replace(evidence, slice=None))
-    found = _known(within.batch, within.members, _selected(evidence, whole.control), whole.members, task)
+    trained = _of_known_classes(within.batch, within.members, _selected(evidence, whole.control), whole.members, task)
     outside = whole.members[~part.mask(whole.members) & whole.members[task.target].notna().to_numpy()]
-    return replace(found, rest=outside.reset_index(drop=True))
+    return replace(trained, rest=outside.reset_index(drop=True))
 
 
 def too_few_rows(trained: Trained) -> str:
@@ -435,20 +437,20 @@ def _selected(evidence: CheckInput, control: pd.DataFrame) -> pd.DataFrame:
     return control if evidence.choosing is None else control[evidence.choosing].reset_index(drop=True)
 
 
-def _known(
+def _of_known_classes(
     batch: pd.DataFrame, members: pd.DataFrame, control: pd.DataFrame, reference: pd.DataFrame, task: Task
 ) -> Trained:
     """The rows with a target, and of batch and control those with a class that the reference rows have."""
     classes = classes_of_members(reference, task)
     sides = (rows[rows[task.target].notna()] for rows in (batch, members, control))
-    kept = [rows[rows[task.target].isin(classes)] if classes else rows for rows in sides]
-    judged, learned, scored = (rows.reset_index(drop=True) for rows in kept)
+    sides_of_classes = [rows[rows[task.target].isin(classes)] if classes else rows for rows in sides]
+    judged, learned, scored = (rows.reset_index(drop=True) for rows in sides_of_classes)
     return Trained(judged, learned, scored, classes)
 
 
-def _varies(found: Trained, task: Task) -> bool:
+def _varies(trained: Trained, task: Task) -> bool:
     """Whether both sides of a slice hold more than one value of the target."""
-    return all(rows[task.target].nunique() > 1 for rows in (found.members, found.control))
+    return all(rows[task.target].nunique() > 1 for rows in (trained.members, trained.control))
 
 
 def _drawn(rows: pd.DataFrame, n_rows: int, rng: np.random.Generator, groups: Positions | None) -> pd.DataFrame:

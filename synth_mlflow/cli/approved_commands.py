@@ -47,15 +47,17 @@ def approve(
     webhook: str | None,
 ) -> None:
     """Approve WHAT, a batch or the mix of a sweep, as a version of a name; its gate is asked now and at each load."""
-    found = open_workflow("approve", given).approve(what, name=name, mix=mix, by=by, role=role, webhook=webhook)
+    approved = open_workflow("approve", given).approve(what, name=name, mix=mix, by=by, role=role, webhook=webhook)
     if given.as_json:
-        return output.as_json(found)
-    output.line(f"approved: {found.address}, a {found.kind} of {found.rows:,} rows, by {found.by} ({found.role})")
-    output.line(f"  digest {found.digest}; run {found.run_id}")
-    load = "load_mix" if found.kind == "mix" else "load_batch"
-    project = found.address.rpartition("/")[0]
+        return output.as_json(approved)
+    output.line(
+        f"approved: {approved.address}, a {approved.kind} of {approved.rows:,} rows, by {approved.by} ({approved.role})"
+    )
+    output.line(f"  digest {approved.digest}; run {approved.run_id}")
+    load = "load_mix" if approved.kind == "mix" else "load_batch"
+    project = approved.address.rpartition("/")[0]
     output.line(f'  in Python: synth_mlflow.{load}("{project}@approved")')
-    return output.next_command(f"synth-mlflow fetch {project}@approved --output {found.name}.parquet")
+    return output.next_command(f"synth-mlflow fetch {project}@approved --output {approved.name}.parquet")
 
 
 @click.command()
@@ -80,16 +82,16 @@ def fetch(
     from synth_mlflow.stages.approved_rows import refuse_target
 
     refuse_target(target)
-    found = load_approved(address, tracking_uri=given.tracking_uri, data=data, deep=True, run_id=run_id)
-    written = found.write(target)
-    told = {**found.facts(), "written": written, "rows": len(found), "logged_on": found.version.logged_on}
+    rows = load_approved(address, tracking_uri=given.tracking_uri, data=data, deep=True, run_id=run_id)
+    written = rows.write(target)
+    facts = {**rows.facts(), "written": written, "rows": len(rows), "logged_on": rows.version.logged_on}
     if given.as_json:
-        return output.as_json(told)
-    output.line(f"written: {written}, {len(found):,} rows of {found.version.address}, digest {found.version.digest}")
-    output.line(f"  approved by {found.version.by} ({found.version.role}) on {found.version.at[:10]}")
-    if found.version.logged_on:
-        output.line(f"  logged as a dataset input of run {found.version.logged_on}")
-    return output.next_command(f"synth-mlflow watch {found.version.address.rpartition('/')[0]}")
+        return output.as_json(facts)
+    output.line(f"written: {written}, {len(rows):,} rows of {rows.version.address}, digest {rows.version.digest}")
+    output.line(f"  approved by {rows.version.by} ({rows.version.role}) on {rows.version.at[:10]}")
+    if rows.version.logged_on:
+        output.line(f"  logged as a dataset input of run {rows.version.logged_on}")
+    return output.next_command(f"synth-mlflow watch {rows.version.address.rpartition('/')[0]}")
 
 
 @click.command()
@@ -110,12 +112,12 @@ def publish(
     quiet_mlflow()
     from synth_mlflow.stages.publish import publish as write
 
-    found = write(address, format_name, target, tracking_uri=given.tracking_uri, data=data)
+    published = write(address, format_name, target, tracking_uri=given.tracking_uri, data=data)
     if given.as_json:
-        return output.as_json(found)
-    output.line(f"published: {found.rows:,} rows of {found.address} as {found.format}: {found.where}")
-    output.line(f"  read back, their content digest is {found.rows_digest}")
-    return output.next_command(f"synth-mlflow watch {found.address.rpartition('/')[0]}")
+        return output.as_json(published)
+    output.line(f"published: {published.rows:,} rows of {published.address} as {published.format}: {published.where}")
+    output.line(f"  read back, their content digest is {published.rows_digest}")
+    return output.next_command(f"synth-mlflow watch {published.address.rpartition('/')[0]}")
 
 
 @click.command()
@@ -141,22 +143,22 @@ def watch(
     workflow = open_workflow(writes, replace(given, experiment=project or given.experiment))
     if dropped:
         workflow.remove_webhook(short, dropped)
-    found = workflow.add_webhook(short, webhook) if webhook else workflow.watch(short)
+    watched = workflow.add_webhook(short, webhook) if webhook else workflow.watch(short)
     if given.as_json:
-        return output.as_json(found)
-    _tell_watched(found)
-    return output.next_command(f"synth-mlflow fetch {found.name}@approved --output {short}.parquet")
+        return output.as_json(watched)
+    _tell_watched(watched)
+    return output.next_command(f"synth-mlflow fetch {watched.name}@approved --output {short}.parquet")
 
 
-def _tell_watched(found: Watched) -> None:
-    for each in found.versions:
+def _tell_watched(watched: Watched) -> None:
+    for each in watched.versions:
         output.line(
             f"{each.address}: {each.kind} of {each.rows:,} rows, approved by {each.by} ({each.role}) {each.at[:10]}"
         )
         if each.retracted:
             output.line(f"  RETRACTED: {each.retracted}")
         tell_readers(each.read_by)
-    output.line(f"called on a retraction: {', '.join(found.webhooks) or 'nothing'}")
+    output.line(f"called on a retraction: {', '.join(watched.webhooks) or 'nothing'}")
 
 
 def tell_readers(runs: tuple[ReadingRun, ...]) -> None:

@@ -132,103 +132,103 @@ def generate(given: GlobalOptions, **asked: Any) -> None:
     """Stage 3: make a synthetic batch with GENERATOR: `auto` for what fits best, an installed one, module:callable or
     peer:Model; ask llm:MODEL with a --prompt; run a --command; or take a file in with --from and --record.
     """
-    wanted = GenerateOptions(**asked)
-    _refuse_two_sources(wanted)
+    options = GenerateOptions(**asked)
+    _refuse_two_sources(options)
     workflow = open_workflow("generate", given)
-    found = _batches(workflow, wanted)
-    if wanted.pilot:
-        return _judge(workflow, found, wanted.source, as_json=given.as_json)
+    batches = _batches(workflow, options)
+    if options.pilot:
+        return _judge(workflow, batches, options.source, as_json=given.as_json)
     if given.as_json:
         return output.as_json(
-            [{"batch": b.batch, "run_id": b.run_id, "rows": b.n_rows, "digest": b.digest} for b in found]
+            [{"batch": b.batch, "run_id": b.run_id, "rows": b.n_rows, "digest": b.digest} for b in batches]
         )
-    for batch in found:
+    for batch in batches:
         output.line(f"batch {batch.batch}: {batch.n_rows:,} rows, digest {batch.digest[:16]}…, run {batch.run_id}")
         if SLICE_WARNING in batch.record.notes:
             output.line(f"  mind: {batch.record.notes[SLICE_WARNING]}")
     return output.next_command("synth-mlflow validate")
 
 
-def _batches(workflow: Any, asked: GenerateOptions) -> list[Any]:
-    if asked.made is not None:
-        return [workflow.adopt_file(asked.made, asked.record)]
-    rows = PILOT_ROWS if asked.pilot else asked.rows
+def _batches(workflow: Any, options: GenerateOptions) -> list[Any]:
+    if options.made is not None:
+        return [workflow.adopt_file(options.made, options.record)]
+    rows = PILOT_ROWS if options.pilot else options.rows
     if rows is None:
         from synth_mlflow.stages.generator_search import auto_rows
 
         rows = auto_rows(
             workflow.project,
-            generator=asked.name,
-            seed=asked.seed,
-            part=asked.part,
-            source=asked.source,
-            params=dict(asked.params),
+            generator=options.name,
+            seed=options.seed,
+            part=options.part,
+            source=options.source,
+            params=dict(options.params),
         )
-    return [_batch(workflow, asked, rows, asked.seed + at) for at in range(asked.batches)]
+    return [_batch(workflow, options, rows, options.seed + at) for at in range(options.batches)]
 
 
-def _batch(workflow: Any, asked: GenerateOptions, rows: int, seed: int) -> Any:
+def _batch(workflow: Any, options: GenerateOptions, rows: int, seed: int) -> Any:
     given: dict[str, Any] = {
         "rows": rows,
         "seed": seed,
-        "purpose": asked.purpose or "",
-        "slice": asked.part,
-        "params": dict(asked.params),
-        "source": asked.source,
-        "pilot": asked.pilot,
+        "purpose": options.purpose or "",
+        "slice": options.part,
+        "params": dict(options.params),
+        "source": options.source,
+        "pilot": options.pilot,
     }
-    if asked.timeout is not None:
-        given["timeout_seconds"] = asked.timeout
-    if asked.prompt is not None:
-        return workflow.generate_by_llm((asked.name or "").removeprefix(LLM), **_of_llm(asked), **given)
-    if asked.command is None:
-        return workflow.generate(asked.name, version=asked.version, python=asked.python, **given)
-    known = {"generator": asked.name or "", "version": asked.version or ""}
-    return workflow.generate_by_command(asked.command, **known, **given)
+    if options.timeout is not None:
+        given["timeout_seconds"] = options.timeout
+    if options.prompt is not None:
+        return workflow.generate_by_llm((options.name or "").removeprefix(LLM), **_of_llm(options), **given)
+    if options.command is None:
+        return workflow.generate(options.name, version=options.version, python=options.python, **given)
+    known = {"generator": options.name or "", "version": options.version or ""}
+    return workflow.generate_by_command(options.command, **known, **given)
 
 
-def _of_llm(asked: GenerateOptions) -> dict[str, Any]:
+def _of_llm(options: GenerateOptions) -> dict[str, Any]:
     return {
-        "prompt": asked.prompt,
-        "licence": asked.model_licence or "",
-        "training_allowed": asked.training_allowed or "",
-        **{name: getattr(asked, name) for name in FOR_LLM - {"model_licence", "training_allowed"}},
+        "prompt": options.prompt,
+        "licence": options.model_licence or "",
+        "training_allowed": options.training_allowed or "",
+        **{name: getattr(options, name) for name in FOR_LLM - {"model_licence", "training_allowed"}},
     }
 
 
-def _judge(workflow: Any, found: list[Any], source: Place | None, *, as_json: bool) -> None:
+def _judge(workflow: Any, batches: list[Any], source: Place | None, *, as_json: bool) -> None:
     from synth_mlflow.tracking import names
 
-    verdicts = [workflow.validate(batch, source=source) for batch in found]
+    verdicts = [workflow.validate(batch, source=source) for batch in batches]
     if as_json:
         return output.as_json(verdicts)
     tell_verdicts(verdicts)
-    for batch in found:
+    for batch in batches:
         output.line(f"pilot {batch.batch}: read the artifact {names.A_PILOT} of run {batch.run_id}")
     return output.next_command("synth-mlflow generate … without --pilot, if rows and verdict are right", is_prose=True)
 
 
-def _refuse_two_sources(asked: GenerateOptions) -> None:
-    if (asked.made is None) != (asked.record is None):
+def _refuse_two_sources(options: GenerateOptions) -> None:
+    if (options.made is None) != (options.record is None):
         raise click.UsageError(
             "--from FILE and --record FILE go together: no batch is taken in without its provenance."
         )
-    if asked.generator and asked.named:
+    if options.generator and options.named:
         raise click.UsageError("GENERATOR and --generator say the same; give one of them.")
-    if asked.made is not None and (asked.name or asked.command):
+    if options.made is not None and (options.name or options.command):
         raise click.UsageError("either GENERATOR, --command or --from FILE was needed, found two of them.")
-    if asked.made is None and not (asked.name or asked.command):
+    if options.made is None and not (options.name or options.command):
         raise click.UsageError("either GENERATOR or --from FILE was needed; `synth-mlflow list` shows the generators.")
-    if asked.pilot and (asked.rows is not None or asked.made is not None):
+    if options.pilot and (options.rows is not None or options.made is not None):
         raise click.UsageError(f"a pilot makes {PILOT_ROWS} rows: leave out --rows and --from.")
-    if asked.made is not None and (idle := _given(FOR_MAKING)):
+    if options.made is not None and (idle := _given(FOR_MAKING)):
         raise click.UsageError(f"{', '.join(idle)}: the file given with --from is made already; its record says how.")
-    is_llm = (asked.name or "").startswith(LLM)
-    if is_llm != (asked.prompt is not None):
+    is_llm = (options.name or "").startswith(LLM)
+    if is_llm != (options.prompt is not None):
         raise click.UsageError("llm:MODEL and --prompt FILE go together: a language model is asked with a prompt.")
     if not is_llm and (idle := _given(FOR_LLM)):
         raise click.UsageError(f"{', '.join(idle)}: for llm:MODEL only, and none is named.")
-    if asked.python is not None and (asked.made is not None or asked.command is not None):
+    if options.python is not None and (options.made is not None or options.command is not None):
         raise click.UsageError("--python is for a peer such as sdv:TVAESynthesizer, and none is named.")
 
 

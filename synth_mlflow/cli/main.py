@@ -122,12 +122,12 @@ def _exit_code(arguments: list[str]) -> int:
             output.error("stopped by SIGTERM; open runs were marked KILLED.", "Run the same command again to go on.")
         raise
     except SynthError as error:
-        return _tell(error, "--debug" in arguments, "--json" in arguments)
+        return _print_error(error, "--debug" in arguments, "--json" in arguments)
     except OSError as error:  # a file of the user's that cannot be read or written
         named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         place = UsageError(f"{named}.", "Choose another place, or make this one readable and writable for you.")
-        told = missing_library(error) or place
-        return _tell(told, "--debug" in arguments, "--json" in arguments, error)
+        message = missing_library(error) or place
+        return _print_error(message, "--debug" in arguments, "--json" in arguments, error)
     finally:
         hide()
 
@@ -148,7 +148,7 @@ def _masked(error: click.ClickException) -> click.ClickException:
     return error
 
 
-def _tell(error: SynthError, debug: bool, as_json: bool, cause: BaseException | None = None) -> int:
+def _print_error(error: SynthError, debug: bool, as_json: bool, cause: BaseException | None = None) -> int:
     if debug:
         traceback.print_exception(cause or error)
     output.error(error.found, error.fix)

@@ -227,9 +227,9 @@ def completion(ctx: click.Context, given: GlobalOptions, shell: str) -> None:
     """Print what makes SHELL complete verbs, options, batches and generators."""
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None  # click ships all three
-    script = found(ctx.find_root().command, {}, COMMAND, "_SYNTH_MLFLOW_COMPLETE").source()
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None  # click ships all three
+    script = completion_class(ctx.find_root().command, {}, COMMAND, "_SYNTH_MLFLOW_COMPLETE").source()
     file, line = SHELLS[shell]
     if given.as_json:
         return output.as_json({"shell": shell, "script": script, "file": file, "line": line})

@@ -103,10 +103,10 @@ class Step:
         elapsed = time.monotonic() - self.begun
         if not self.total:
             return f"{elapsed:.0f} s" if self.said else f"{self.text}, {elapsed:.0f} s"
-        told = f"{self.done:,} of {self.total:,} {self.unit}, {elapsed:.0f} s"
+        text = f"{self.done:,} of {self.total:,} {self.unit}, {elapsed:.0f} s"
         if not self.done:
-            return told
-        return f"{told}, about {duration(elapsed / self.done * (self.total - self.done))} left"
+            return text
+        return f"{text}, about {duration(elapsed / self.done * (self.total - self.done))} left"
 
     def __rich__(self) -> Text:
         """The live line; blank while the step is young."""
@@ -180,8 +180,8 @@ def _same_project(command: str) -> str:
     context = click.get_current_context(silent=True)
     given = {} if context is None else context.params
     uri = given.get("tracking_uri")
-    told = uri if uri and without_credentials(uri) == uri else None
-    options = {"--experiment": given.get("experiment"), "--tracking-uri": told}
+    shown_uri = uri if uri and without_credentials(uri) == uri else None
+    options = {"--experiment": given.get("experiment"), "--tracking-uri": shown_uri}
     return "".join(
         f" {name} {shlex.quote(value)}" for name, value in options.items() if value and f" {name} " not in command
     )
@@ -190,8 +190,8 @@ def _same_project(command: str) -> str:
 def error(found: str, fix: str = "") -> None:
     """What was found and needed, and what to do next."""
     hide()
-    told = harmless(f"{found}\n{fix}").encode("utf-8", "replace").decode()  # names of files need not be text
-    lines = told.splitlines()
+    text = harmless(f"{found}\n{fix}").encode("utf-8", "replace").decode()  # names of files need not be text
+    lines = text.splitlines()
     label = click.style("error:", fg="red", bold=True)
     click.echo(f"{label} {lines[0]}", err=True, color=colour(sys.stderr))
     for more in lines[1:]:
@@ -225,8 +225,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     longest = _longest_words(columns, rows)
     if sum(longest) + 2 * len(columns) > width:
         for row in rows:
-            told = [(column, _plain(value)) for column, value in zip(columns, row, strict=True)]
-            for name, text in told:
+            cells = [(column, _plain(value)) for column, value in zip(columns, row, strict=True)]
+            for name, text in cells:
                 if text:
                     click.echo(f"{name}: {text}" if name else text)
             click.echo()

@@ -132,46 +132,46 @@ def status(
     """Six ticks, batches, the curve, the rerun conditions, and the next command."""
     workflow = open_workflow("status", given)
     repaired = workflow.repair() if repair else None
-    found = workflow.status()
+    current = workflow.status()
     if given.as_json:
         return output.as_json(
-            found if repaired is None else {**output.plain(found), "repaired": output.plain(repaired)}
+            current if repaired is None else {**output.plain(current), "repaired": output.plain(repaired)}
         )
     if repaired is not None:
         if repaired.n_paths:
             output.line(f"repaired: {repaired.n_paths:,} paths name the folder beside the database now")
         output.line(f"repaired: {len(repaired.killed)} runs marked KILLED, {len(repaired.left)} still being written")
-    _tell_status(found)
-    return output.next_command(found.next_command)
+    _tell_status(current)
+    return output.next_command(current.next_command)
 
 
-def _tell_status(found: Status) -> None:
+def _tell_status(current: Status) -> None:
     from synth_mlflow.cli.output import curve_lines
 
-    output.line(f"project {found.project}")
-    for stage in found.stages:
+    output.line(f"project {current.project}")
+    for stage in current.stages:
         output.line(f"  {'✓' if stage.done else '·'} {stage.stage:<9} {stage.words}")
-    for verdict in found.verdicts[-SHOWN_BATCHES:]:
+    for verdict in current.verdicts[-SHOWN_BATCHES:]:
         output.line(f"    {verdict.batch}: {'retracted' if verdict.retracted else verdict.verdict}")
-    if len(found.verdicts) > SHOWN_BATCHES:
-        output.line(f"    and {len(found.verdicts) - SHOWN_BATCHES:,} older batches (`--json` has them all)")
-    for review in found.reviews[-SHOWN_BATCHES:]:
+    if len(current.verdicts) > SHOWN_BATCHES:
+        output.line(f"    and {len(current.verdicts) - SHOWN_BATCHES:,} older batches (`--json` has them all)")
+    for review in current.reviews[-SHOWN_BATCHES:]:
         output.line(f"    reviewed {review}")
-    if found.curve:
+    if current.curve:
         output.line("  the curve (● score with its 95 % interval, × duplicated real rows instead)")
-        for text in curve_lines(found.curve):
+        for text in curve_lines(current.curve):
             output.line(f"  {text}")
-    for trigger in found.triggers:
+    for trigger in current.triggers:
         output.line(f"  {'!' if trigger.state == 'due' else ' '} {trigger.state:<11} {trigger.condition}")
-    for warning in _warnings(found):
+    for warning in _warnings(current):
         output.line(f"  ! {warning}")
 
 
-def _warnings(found: Status) -> list[str]:
+def _warnings(current: Status) -> list[str]:
     return [
-        *(f"retracted: {taken}" for taken in found.retracted),
-        *(f"left unfinished, counts as no evidence: {left}" for left in found.unfinished),
-        *(f"broken evidence: {broken}" for broken in found.broken),
+        *(f"retracted: {taken}" for taken in current.retracted),
+        *(f"left unfinished, counts as no evidence: {left}" for left in current.unfinished),
+        *(f"broken evidence: {broken}" for broken in current.broken),
     ]
 
 
@@ -250,12 +250,12 @@ def show(
             f"{file} carries no provenance record.", "It was not written by synth_mlflow, or lost it on the way."
         )
         return 1
-    told = json.loads(record.to_json())
+    fields = json.loads(record.to_json())
     if given.as_json:
-        output.as_json(told)
+        output.as_json(fields)
         return 0
-    origin = told.pop("origin")
-    for name, value in {**origin, **told}.items():
+    origin = fields.pop("origin")
+    for name, value in {**origin, **fields}.items():
         output.line(f"{name + ':':<18} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     return 0
 
@@ -266,21 +266,21 @@ def list_installed(given: GlobalOptions) -> None:
     """Generators, peers, checks, triggers and export formats that are installed."""
     from synth_mlflow.plugins import installed
 
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     for folder in ("generators", "peers", "checks", "triggers", "exports"):
         for name, plugin in installed(folder).items():
-            told = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
+            entry = {"kind": folder[:-1], "name": name, "origin": plugin.origin, "version": plugin.version}
             try:
                 with plugin.guarded():
                     loaded = plugin.load(is_typed=True) if folder == "peers" else plugin.declared(is_typed=True)
-                    told["version"] = getattr(loaded, "version", plugin.version)
+                    entry["version"] = getattr(loaded, "version", plugin.version)
                     if folder == "peers":
-                        told |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
-                    found.append({**told, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
+                        entry |= {"name": f"{name}:MODEL", "version": "its own", "setup": loaded.setup}
+                    entries.append({**entry, "summary": loaded.summary, "leaky": getattr(loaded, "leaky", False)})
             except SynthError as error:
-                found.append({**told, "summary": error.found, "leaky": False})
+                entries.append({**entry, "summary": error.found, "leaky": False})
     if given.as_json:
-        return output.as_json(found)
+        return output.as_json(entries)
     rows = [
         [
             item["kind"],
@@ -289,10 +289,10 @@ def list_installed(given: GlobalOptions) -> None:
             item["origin"],
             ("LEAKY: " if item["leaky"] else "") + item["summary"],
         ]
-        for item in found
+        for item in entries
     ]
     output.table(["kind", "name", "version", "origin", "what it is"], rows)
-    for item in found:
+    for item in entries:
         if "setup" in item:
             name = item["name"].partition(":")[0]
             output.line(f"an environment for {name}: {item['setup']}")
@@ -301,10 +301,10 @@ def list_installed(given: GlobalOptions) -> None:
 
 
 def _versions(given: tuple[str, ...]) -> dict[str, str]:
-    found = {}
+    versions = {}
     for text in given:
         name, equals, version = text.partition("=")
         if not equals:
             raise click.BadParameter(f"{text!r} is not NAME=VERSION")
-        found[name] = version
-    return found
+        versions[name] = version
+    return versions

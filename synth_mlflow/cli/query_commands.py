@@ -56,17 +56,17 @@ def identify(
 
     if rows_to is not None and not rows_to.resolve().parent.is_dir():
         raise UsageError(f"there is no folder {rows_to.resolve().parent} to write {rows_to.name} to.", "Make it first.")
-    found = open_workflow("identify", given).identify(file)
+    identified = open_workflow("identify", given).identify(file)
     if rows_to is not None:
-        found.rows.to_csv(rows_to, index_label="row")
+        identified.rows.to_csv(rows_to, index_label="row")
     if given.as_json:
-        output.as_json(found.to_json())
+        output.as_json(identified.to_json())
     else:
-        _tell_identified(found)
-    if not found.holds_evaluation_rows:
+        _tell_identified(identified)
+    if not identified.holds_evaluation_rows:
         return 0
     output.error(
-        f"{found.counts['evaluation']:,} of the {found.n_rows:,} rows of {file} ARE EVALUATION ROWS.",
+        f"{identified.counts['evaluation']:,} of the {identified.n_rows:,} rows of {file} ARE EVALUATION ROWS.",
         "Nothing may be fitted, tuned or generated from this file: leave these rows out (`--rows-to` tells which).",
     )
     return EVALUATION_ROWS_FOUND
@@ -80,10 +80,10 @@ def trace(
     what: str,
 ) -> None:
     """What a model or run is made of, or what a batch went into; WHAT: models:/NAME/VERSION, a batch, any run id."""
-    found = open_workflow("trace", given).trace(what)
+    traced = open_workflow("trace", given).trace(what)
     if given.as_json:
-        return output.as_json(found)
-    for text in found.lines():
+        return output.as_json(traced)
+    for text in traced.lines():
         output.line(text)
     return output.next_command("synth-mlflow status")
 
@@ -101,15 +101,15 @@ def diff(
     from synth_mlflow.handoff.diff import diff_files, is_file
 
     if is_file(before) and is_file(after):
-        found = diff_files(Path(before), Path(after))
+        differences = diff_files(Path(before), Path(after))
     else:
-        found = open_workflow("diff", given).diff(before, after)
+        differences = open_workflow("diff", given).diff(before, after)
     if given.as_json:
-        return output.as_json({**output.plain(found), "words": found.words})
-    rows = [[c.part, *(_clipped(text) for text in (c.what, c.before, c.after))] for c in found.changes]
-    output.table(["part", "what", found.before, found.after], rows)
-    output.line(found.words)
-    output.line(f"the same: {', '.join(found.same) or 'nothing'}")
+        return output.as_json({**output.plain(differences), "words": differences.words})
+    rows = [[c.part, *(_clipped(text) for text in (c.what, c.before, c.after))] for c in differences.changes]
+    output.table(["part", "what", differences.before, differences.after], rows)
+    output.line(differences.words)
+    output.line(f"the same: {', '.join(differences.same) or 'nothing'}")
     return output.next_command("synth-mlflow status")
 
 
@@ -120,36 +120,36 @@ def _clipped(text: str) -> str:
     return text if len(text) <= CLIPPED_AT else f"{text[: CLIPPED_AT - 1]}…"
 
 
-def _tell_identified(found: Identified) -> None:
-    where = [[origin, n_rows, f"{n_rows / found.n_rows:.1%}"] for origin, n_rows in found.counts.items()]
+def _tell_identified(identified: Identified) -> None:
+    where = [[origin, n_rows, f"{n_rows / identified.n_rows:.1%}"] for origin, n_rows in identified.counts.items()]
     output.table(["rows are", "rows", "share"], where)
     output.line()
-    rows = [[each.name, each.n_rows, each.n_only_here, each.run_id] for each in found.found_in]
+    rows = [[each.name, each.n_rows, each.n_only_here, each.run_id] for each in identified.found_in]
     output.table(["found in", "rows", "only there", "run"], rows)
-    for note in _notes(found):
+    for note in _notes(identified):
         output.line(f"note: {note}")
-    batch = max(found.found_in[2:], key=lambda each: each.n_rows, default=None)
+    batch = max(identified.found_in[2:], key=lambda each: each.n_rows, default=None)
     output.next_command(f"synth-mlflow trace {batch.name}" if batch else "synth-mlflow status")
 
 
-def _notes(found: Identified) -> list[str]:
+def _notes(identified: Identified) -> list[str]:
     notes = []
-    if found.record:
-        notes.append(f"the file still carries the record of batch {found.record}")
-    if found.extra_columns:
-        notes.append(f"left out, since the real table has no such columns: {', '.join(found.extra_columns)}")
-    if found.counts["ambiguous"]:
+    if identified.record:
+        notes.append(f"the file still carries the record of batch {identified.record}")
+    if identified.extra_columns:
+        notes.append(f"left out, since the real table has no such columns: {', '.join(identified.extra_columns)}")
+    if identified.counts["ambiguous"]:
         notes.append(
-            f"{found.counts['ambiguous']:,} rows are ambiguous: equal rows stand among the real ones and in a batch "
-            f"({found.n_ambiguous_evaluation:,} of them in the evaluation set)"
+            f"{identified.counts['ambiguous']:,} rows are ambiguous: equal rows stand among the real ones and "
+            f"in a batch ({identified.n_ambiguous_evaluation:,} of them in the evaluation set)"
         )
-    if found.n_coarse:
+    if identified.n_coarse:
         notes.append(
-            f"{found.n_coarse:,} of the synthetic rows hold fewer than two values that are alone in their batch: "
+            f"{identified.n_coarse:,} of the synthetic rows hold fewer than two values that are alone in their batch: "
             "a real row may be equal by chance"
         )
-    if found.n_unreadable:
-        notes.append(f"{found.n_unreadable:,} rows hold values of another kind than the real table's: unknown")
+    if identified.n_unreadable:
+        notes.append(f"{identified.n_unreadable:,} rows hold values of another kind than the real table's: unknown")
     return notes
 
 
@@ -182,7 +182,7 @@ def blame(
 
     MODEL is models:/NAME/VERSION, or the run of a sweep or handoff; by default the newest.
     """
-    found = open_workflow("blame", given).blame(
+    blamed = open_workflow("blame", given).blame(
         model,
         ratio=ratio and ratio / 100,
         batches=[batch for batch in batches if batch],
@@ -192,9 +192,9 @@ def blame(
         allow_external=allow_external,
     )
     if given.as_json:
-        return output.as_json({**output.plain(found), "named": list(found.named), "words": found.words})
-    _tell_blame(found)
-    command = f'retract {found.named[0]} --reason "…"' if found.named else "status"
+        return output.as_json({**output.plain(blamed), "named": list(blamed.named), "words": blamed.words})
+    _tell_blame(blamed)
+    command = f'retract {blamed.named[0]} --reason "…"' if blamed.named else "status"
     return output.next_command(f"synth-mlflow {command}")
 
 
@@ -228,7 +228,7 @@ def reproduce(
     """
     if external not in (None, "yes"):
         raise UsageError(f"allow_external is {external!r}.", "Give `yes`, or leave it out.")
-    found = open_workflow("reproduce", given).reproduce(
+    reproduction = open_workflow("reproduce", given).reproduce(
         handoff,
         sources=[source for source in sources if source],
         data=data,
@@ -237,25 +237,25 @@ def reproduce(
         sweep=whole,
     )
     if given.as_json:
-        output.as_json({**output.plain(found), "outcome": found.outcome})
+        output.as_json({**output.plain(reproduction), "outcome": reproduction.outcome})
     else:
-        _tell_reproduction(found)
-    return DIFFERENT if found.outcome == "different" else 0
+        _tell_reproduction(reproduction)
+    return DIFFERENT if reproduction.outcome == "different" else 0
 
 
-def _tell_reproduction(found: Reproduction) -> None:
-    for text in found.versions:
+def _tell_reproduction(reproduction: Reproduction) -> None:
+    for text in reproduction.versions:
         output.line(f"another version: {text}")
-    for step in found.steps:
+    for step in reproduction.steps:
         output.line(f"{step.outcome:<15} {step.what}: {step.words}")
-    output.line(f"{found.model}: {found.outcome}; kept as run {found.run_id}")
-    output.next_command("synth-mlflow verify" if found.outcome == "different" else "synth-mlflow status")
+    output.line(f"{reproduction.model}: {reproduction.outcome}; kept as run {reproduction.run_id}")
+    output.next_command("synth-mlflow verify" if reproduction.outcome == "different" else "synth-mlflow status")
 
 
-def _tell_blame(found: Blame) -> None:
+def _tell_blame(blamed: Blame) -> None:
     from synth_mlflow.data.mixing import percent
 
-    slices = list(found.found.effects[0].slices)
+    slices = list(blamed.result.effects[0].slices)
     rows = [
         [
             each.batch,
@@ -266,12 +266,12 @@ def _tell_blame(found: Blame) -> None:
             each.n_rows,
             *("" if part is None else f"{part.effect:+.4f}" for part in each.slices.values()),
         ]
-        for each in found.found.effects
+        for each in blamed.result.effects
     ]
-    effect = f"effect on {found.found.metric}"
+    effect = f"effect on {blamed.result.metric}"
     output.table(["batch", "verdict", effect, "95 % interval", "at", "rows", *slices], rows)
-    output.line(found.words)
-    output.line(f"kept as run {found.run_id}")
+    output.line(blamed.words)
+    output.line(f"kept as run {blamed.run_id}")
 
 
 @click.command()
@@ -286,17 +286,17 @@ def retract(
     by: str | None,
 ) -> None:
     """Take BATCH back for good: shut its gate, mark the handoffs that rest on it; nothing is deleted."""
-    found = open_workflow("retract", given).retract(batch, reason=reason, by=by)
+    retraction = open_workflow("retract", given).retract(batch, reason=reason, by=by)
     if given.as_json:
-        return output.as_json(found)
-    output.line(f"{found.batch}: RETRACTED by {found.by} at {found.at}: {found.reason}")
-    _listed("models that hold its rows", found.models)
-    _listed("sweeps that used it", found.sweeps)
-    _listed("handoffs that are superseded now", found.handoffs)
-    if found.approved:
-        _listed("approved versions that are handed out no longer", found.approved)
-        tell_readers(found.read_by)
-        tell_calls(found.webhooks)
+        return output.as_json(retraction)
+    output.line(f"{retraction.batch}: RETRACTED by {retraction.by} at {retraction.at}: {retraction.reason}")
+    _listed("models that hold its rows", retraction.models)
+    _listed("sweeps that used it", retraction.sweeps)
+    _listed("handoffs that are superseded now", retraction.handoffs)
+    if retraction.approved:
+        _listed("approved versions that are handed out no longer", retraction.approved)
+        tell_readers(retraction.read_by)
+        tell_calls(retraction.webhooks)
     return output.next_command("synth-mlflow status")
 
 
@@ -315,12 +315,12 @@ def verify(
 ) -> int:
     """Recompute every digest and verdict of the project, or of RUN and those under it; exits with 4 on a mismatch."""
     workflow = open_workflow("verify", given)
-    found = workflow.verify(run_id, deep=deep, sources=[source for source in sources if source])
+    verification = workflow.verify(run_id, deep=deep, sources=[source for source in sources if source])
     if given.as_json:
-        output.as_json(found)
+        output.as_json(verification)
     else:
-        _told(found)
-    return 0 if found.holds else EvidenceError.exit_code
+        _print_verification(verification)
+    return 0 if verification.holds else EvidenceError.exit_code
 
 
 @click.command()
@@ -343,20 +343,23 @@ def export(
     return output.next_command("synth-mlflow status")
 
 
-def _told(found: Verification) -> None:
-    stages = ", ".join(f"{count} {stage}" for stage, count in found.runs.items())
-    output.line(f"checked: {sum(found.runs.values())} runs ({stages})")
-    output.line(f"         {found.n_files:,} files, {found.n_params:,} parameters, {found.n_metrics:,} metrics")
-    output.line(f"         {len(found.rechecked)} of its checks run again from the rows")
-    for run_id, why in found.not_rechecked.items():
+def _print_verification(verification: Verification) -> None:
+    stages = ", ".join(f"{count} {stage}" for stage, count in verification.runs.items())
+    output.line(f"checked: {sum(verification.runs.values())} runs ({stages})")
+    output.line(
+        f"         {verification.n_files:,} files, {verification.n_params:,} parameters, "
+        f"{verification.n_metrics:,} metrics"
+    )
+    output.line(f"         {len(verification.rechecked)} of its checks run again from the rows")
+    for run_id, why in verification.not_rechecked.items():
         output.line(f"         check {run_id} could not be run again: {why}")
-    for run_id, group in groupby(found.findings, key=lambda finding: finding.run_id):
+    for run_id, group in groupby(verification.findings, key=lambda finding: finding.run_id):
         findings = list(group)
         output.line(f"BROKEN   {findings[0].run_name} (run {run_id})")
         for finding in findings:
             output.line(f"         - {finding.what}")
         output.line(f"         depends on it: {', '.join(findings[0].affects) or 'nothing'}")
-    output.line("everything matches" if found.holds else f"mismatches: {len(found.findings)}")
+    output.line("everything matches" if verification.holds else f"mismatches: {len(verification.findings)}")
     output.next_command("synth-mlflow status")
 
 

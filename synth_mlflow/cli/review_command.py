@@ -75,16 +75,16 @@ def review(
     _refuse_mixed(answers, rater, model, in_queue=in_queue, is_judge_set=bool(sheet or params or journal))
     workflow = open_workflow("review", given)
     if model is not None:
-        found = workflow.review_by_model(
+        reviewed = workflow.review_by_model(
             batch, model, sheet=sheet, params=dict(params), journal=journal, timeout_seconds=timeout
         )
     else:
-        found = workflow.review(batch, None if in_queue else answers or "", rater=rater or "")
+        reviewed = workflow.review(batch, None if in_queue else answers or "", rater=rater or "")
     if given.as_json:
-        return output.as_json(found)
-    _tell(found)
+        return output.as_json(reviewed)
+    _print_review(reviewed)
     return output.next_command(
-        f"synth-mlflow validate {shlex.quote(found.batch)}" if found.required else "synth-mlflow status"
+        f"synth-mlflow validate {shlex.quote(reviewed.batch)}" if reviewed.required else "synth-mlflow status"
     )
 
 
@@ -105,18 +105,19 @@ def _refuse_mixed(
         raise click.UsageError("--sheet, --param and --journal belong to --judge MODEL.")
 
 
-def _tell(found: Reviewed) -> None:
-    who = f"model {found.rater}" if found.kind == "model" else found.rater
+def _print_review(reviewed: Reviewed) -> None:
+    who = f"model {reviewed.rater}" if reviewed.kind == "model" else reviewed.rater
     output.line(
-        f"{who} on sheet {found.sheet} of {found.batch}: AUC {found.auc:.3f} ({found.low:.3f} to {found.high:.3f}) on "
-        f"{found.rows:,} rows, {found.cannot_say:,} of them “cannot say”; run {found.run_id}"
+        f"{who} on sheet {reviewed.sheet} of {reviewed.batch}: AUC {reviewed.auc:.3f} ({reviewed.low:.3f} to "
+        f"{reviewed.high:.3f}) on "
+        f"{reviewed.rows:,} rows, {reviewed.cannot_say:,} of them “cannot say”; run {reviewed.run_id}"
     )
-    if not found.counted:
+    if not reviewed.counted:
         output.line(f"  not counted: {who} had answered this sheet before, and the first answers count; both are kept")
-    whose = "judge models" if found.kind == "model" else "people"
-    output.line(f"all answers of {whose} about {found.batch}: {found.verdict.upper()}")
-    for reason in found.reasons[:8]:
+    whose = "judge models" if reviewed.kind == "model" else "people"
+    output.line(f"all answers of {whose} about {reviewed.batch}: {reviewed.verdict.upper()}")
+    for reason in reviewed.reasons[:8]:
         output.line(f"  {reason}")
-    if not found.required:
-        check = "model_review" if found.kind == "model" else "review"
+    if not reviewed.required:
+        check = "model_review" if reviewed.kind == "model" else "review"
         output.line(f"  the statement does not require it; `validation: {{required: [{check}]}}` would")

@@ -138,8 +138,8 @@ def _with_next_steps(error: SynthError, drafted: DraftHandoff) -> SynthError:
     """The same error, with the first of the lines that may help."""
     step = drafted.steps[0]
     written = f"What was tried and what else may help: {drafted.path or f'run {drafted.run_id}'}."
-    told = error.fix if step.why in (error.fix, error.found) else str(step)
-    return type(error)(error.found, f"{told}\n{written}")
+    text = error.fix if step.why in (error.fix, error.found) else str(step)
+    return type(error)(error.found, f"{text}\n{written}")
 
 
 def _from_batch_to_handoff(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:
@@ -166,11 +166,11 @@ def _generated(workflow: Workflow, plan: Plan, generator: str, params: Mapping[s
 
 
 def _validated(workflow: Workflow, plan: Plan, batch: Batch, *, show: bool) -> Verdict:
-    found = workflow.validate(batch, source=plan.source)
-    assert not isinstance(found, list)  # one batch was given
+    verdicts = workflow.validate(batch, source=plan.source)
+    assert not isinstance(verdicts, list)  # one batch was given
     if show:
-        tell_verdicts([found])
-    return found
+        tell_verdicts([verdicts])
+    return verdicts
 
 
 def _by_runners_up(workflow: Workflow, plan: Plan, *, show: bool) -> None:
@@ -214,10 +214,10 @@ def _refuse_too_few(workflow: Workflow, plan: Plan, n_made: int, n_more: int = 0
 
     needed = auto_rows(workflow.project, plan.ratios)
     if needed > n_made + n_more:
-        asked = f"{n_more:,} are asked for and " if n_more else ""
+        needed_text = f"{n_more:,} are asked for and " if n_more else ""
         raise GateError(
             f"ratio {percent(max(plan.ratios))} needs {needed:,} synthetic rows beside the real training rows; "
-            f"{asked}{n_made:,} are there.",
+            f"{needed_text}{n_made:,} are there.",
             f"Ask for more, `--rows {needed - n_made}` or `--rows auto`, or for a smaller ratio: `--ratios 0,25`.",
         )
 

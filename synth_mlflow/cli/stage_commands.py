@@ -48,32 +48,32 @@ def define(
     from synth_mlflow.data.statement import read_statement
 
     workflow = open_workflow("define", given, begins=read_statement(problem).facts.name)
-    found, name = workflow.define(problem), workflow.project.server.experiment
-    table = found.statement.table
-    told = {"run_id": found.run.run_id, "experiment": name, "statement_sha256": found.statement.digest}
+    problem_run, name = workflow.define(problem), workflow.project.server.experiment
+    table = problem_run.statement.table
+    facts = {"run_id": problem_run.run.run_id, "experiment": name, "statement_sha256": problem_run.statement.digest}
     if given.as_json:
-        return output.as_json({**told, "schema": None if table is None else table.to_json()})
+        return output.as_json({**facts, "schema": None if table is None else table.to_json()})
     if table is not None:
         from synth_mlflow.cli.schema_table import tell_schema
 
         tell_schema(table)
-    output.line(f"problem statement of {name!r} recorded: run {found.run.run_id}")
+    output.line(f"problem statement of {name!r} recorded: run {problem_run.run.run_id}")
     from synth_mlflow.tracking import names
 
-    if names.P_PANEL in found.run.params:
-        output.line(f"warning: {found.run.params[names.P_PANEL]}")
-    if names.P_CHOICES in found.run.params:
-        output.line(f"warning: {choices_as_text(found.run.params[names.P_CHOICES])}")
+    if names.P_PANEL in problem_run.run.params:
+        output.line(f"warning: {problem_run.run.params[names.P_PANEL]}")
+    if names.P_CHOICES in problem_run.run.params:
+        output.line(f"warning: {choices_as_text(problem_run.run.params[names.P_CHOICES])}")
     if workflow.project.find_evaluation_set() is None:
-        output.line(_held_out(found))
+        output.line(_held_out(problem_run))
     following = "freeze" if workflow.project.find_evaluation_set() is None else "status"
     return output.next_command(f"synth-mlflow {following} --experiment {shlex.quote(name)}")
 
 
 def choices_as_text(recorded: str) -> str:
     """What was found of choice sets, and the commands that help, each on a line of its own."""
-    told = json.loads(recorded)
-    return "\n  ".join([f"{told['words']}:", *told["lines"]])
+    choices = json.loads(recorded)
+    return "\n  ".join([f"{choices['words']}:", *choices["lines"]])
 
 
 def _held_out(problem: Any) -> str:
@@ -82,12 +82,12 @@ def _held_out(problem: Any) -> str:
     from synth_mlflow.tracking import names
 
     n_rows, share = int(problem.run.params[names.P_DATA_ROWS]), problem.statement.facts.evaluation.share
-    told = f"`freeze` will hold out about {round(n_rows * share):,} of {n_rows:,} rows, for good."
+    sentence = f"`freeze` will hold out about {round(n_rows * share):,} of {n_rows:,} rows, for good."
     larger = larger_share(n_rows, share)
     if larger is None:
-        return told
+        return sentence
     return (
-        f"{told} So few decide little: `evaluation: {{share: {larger}}}` in problem.md would hold out "
+        f"{sentence} So few decide little: `evaluation: {{share: {larger}}}` in problem.md would hold out "
         f"{round(n_rows * larger):,}; run `define` again after the change."
     )
 
@@ -150,7 +150,7 @@ def freeze(
     return output.next_command('synth-mlflow generate auto --purpose "…"')
 
 
-def _tell_frozen(frozen: EvaluationSet, asked: float | None) -> None:
+def _tell_frozen(frozen: EvaluationSet, required_gain: float | None) -> None:
     """What was frozen, and what it can decide of the gain that the statement asks for."""
     from synth_mlflow.sweep.baseline import power_words
     from synth_mlflow.tracking import names
@@ -165,7 +165,7 @@ def _tell_frozen(frozen: EvaluationSet, asked: float | None) -> None:
         f"real-only baseline: {params[names.P_METRIC]} {metrics[names.M_SCORE]:.4f} "
         f"({metrics[names.M_SCORE_LOW]:.4f} to {metrics[names.M_SCORE_HIGH]:.4f})"
     )
-    output.line(power_words(metrics[names.M_SMALLEST_GAIN], asked))
+    output.line(power_words(metrics[names.M_SMALLEST_GAIN], required_gain))
     if params[names.P_WARNING]:
         output.line(f"warning: {params[names.P_WARNING]}")
     for outlook in (names.P_RARE, names.P_OUTLOOK):
@@ -201,8 +201,8 @@ def validate(
     if folder is not None or queue is not None:
         raise click.UsageError("--output and --queue belong to --review N.")
     workflow = open_workflow("validate", given)
-    found = workflow.validate(batch, source=source)
-    verdicts = found if isinstance(found, list) else [found]
+    judged = workflow.validate(batch, source=source)
+    verdicts = judged if isinstance(judged, list) else [judged]
     if given.as_json:
         output.as_json(verdicts)
     else:

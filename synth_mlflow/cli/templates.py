@@ -68,11 +68,11 @@ def write_templates(
 
 def _filled_in(template: str, folder: Path, table: Place, target: str | None, say: Callable[[str], None] | None) -> str:
     """The template with the facts that the table shows; the questions to people stay."""
-    found = propose(table, target)
-    if found.choices and say is not None:
-        commands = "\n  ".join(found.choices.commands(str(table), found.csv))
-        say(f"{found.choices.advice}:\n  {commands}")
-    facts = facts_as_text(found, table.name.partition(".")[0], _data_line(folder, table))
+    proposal = propose(table, target)
+    if proposal.choices and say is not None:
+        commands = "\n  ".join(proposal.choices.commands(str(table), proposal.csv))
+        say(f"{proposal.choices.advice}:\n  {commands}")
+    facts = facts_as_text(proposal, table.name.partition(".")[0], _data_line(folder, table))
     _, _, prose = template.removeprefix("---\n").partition("\n---\n")
     return f"---\n{facts}\n---\n{prose}"
 

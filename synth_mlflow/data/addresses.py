@@ -103,10 +103,10 @@ def place_of(given: str | os.PathLike[str] | Address, beside: Path = Path()) -> 
     if isinstance(given, Address):
         return given
     text = _ONE_SLASH.sub(r"\1://", os.fspath(given), count=1) if _ONE_SLASH.match(os.fspath(given)) else str(given)
-    found = _ADDRESS.match(text) or _SHORT.match(text)
-    if found is None or _is_file_here(text):
+    match = _ADDRESS.match(text) or _SHORT.match(text)
+    if match is None or _is_file_here(text):
         return _local(beside / text)
-    scheme = found["scheme"].lower()
+    scheme = match["scheme"].lower()
     if scheme == "file":
         return _local(beside / url2pathname(urlsplit(text).path))
     if scheme not in {*WEB, *STORES, "delta", "sql", "env"}:
@@ -173,15 +173,15 @@ def versioned(text: str) -> tuple[str, int | None]:
     >>> versioned("s3://bucket/rows@v12"), versioned("rows")
     (('s3://bucket/rows', 12), ('rows', None))
     """
-    found = _VERSION.fullmatch(text)
-    return (text, None) if found is None else (found["table"], int(found["version"]))
+    match = _VERSION.fullmatch(text)
+    return (text, None) if match is None else (match["table"], int(match["version"]))
 
 
 def query_of(address: Address) -> tuple[str, str]:
     """The variable with the URL of the database, and the query."""
-    found = _SQL.fullmatch(address.text)
-    assert found is not None  # as `place_of` has checked
-    return found["variable"], found["query"].strip()
+    match = _SQL.fullmatch(address.text)
+    assert match is not None  # as `place_of` has checked
+    return match["variable"], match["query"].strip()
 
 
 def from_environment(variable: str, what: str) -> str:

@@ -53,13 +53,13 @@ def parse_address(text: str) -> ApprovedName:
     >>> parse_address("/Shared/churn/young/2")
     ApprovedName(project='/Shared/churn', name='young', version=2)
     """
-    found = _ADDRESS.fullmatch(text)
-    if found is None:
+    match = _ADDRESS.fullmatch(text)
+    if match is None:
         raise UsageError(f"{text!r} is no address of approved data.", _FIX)
-    if found["alias"] not in (None, APPROVED):
-        raise UsageError(f"{text!r} has the alias {found['alias']!r}; {APPROVED!r} is the only one.", _FIX)
-    version = None if found["version"] is None else int(found["version"])
-    return ApprovedName(found["project"], checked_name(found["name"]), version)
+    if match["alias"] not in (None, APPROVED):
+        raise UsageError(f"{text!r} has the alias {match['alias']!r}; {APPROVED!r} is the only one.", _FIX)
+    version = None if match["version"] is None else int(match["version"])
+    return ApprovedName(match["project"], checked_name(match["name"]), version)
 
 
 def parse_name(text: str) -> tuple[str | None, str]:

@@ -198,6 +198,6 @@ def _from_columns(table: dict[Any, Any], what: str) -> pd.DataFrame:
         raise UsageError(f"{what} is a dict whose item {single[0]!r} is no column of values.", FIX)
     lengths = {str(name): len(column) for name, column in table.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name!r} has {length:,}" for name, length in lengths.items())
-        raise UsageError(f"{what} is a dict of columns of unequal length: {told}.", FIX)
+        lengths_text = ", ".join(f"{name!r} has {length:,}" for name, length in lengths.items())
+        raise UsageError(f"{what} is a dict of columns of unequal length: {lengths_text}.", FIX)
     return pd.DataFrame({name: list(column) for name, column in table.items()})

@@ -50,7 +50,7 @@ def text_column(
     texts: pa.ChunkedArray,
     rule: ColumnRule,
     *,
-    wanted: bool,
+    values_wanted: bool,
     is_csv: bool,
     lines: JsonText | None = None,
 ) -> Inferred:
@@ -76,8 +76,8 @@ def text_column(
     levels = _levels(name, texts)
     if rule.format is not None:
         return _by_format(values, levels, rule)
-    found = find_format(levels, plain_numbers=is_csv, wanted=wanted)
-    read = _read(values, found, rule)
+    finding = find_format(levels, plain_numbers=is_csv, values_wanted=values_wanted)
+    read = _read(values, finding, rule)
     if read.kind == "string" and read.form.format is None:
         read = replace(read, form=code_form(levels.texts, read.form))
     return _ordered(read, rule)
@@ -89,13 +89,13 @@ def _shape_of_word(word: str) -> str:
     return f"^{re.escape(word)}{tail}$"
 
 
-def own_column(column: pd.Series, rule: ColumnRule, *, wanted: bool, lines: JsonText | None = None) -> Inferred:
+def own_column(column: pd.Series, rule: ColumnRule, *, values_wanted: bool, lines: JsonText | None = None) -> Inferred:
     """A column with a type of its own, as Parquet and pandas give it."""
     if _is_texts(column):
         texts = pa.chunked_array([pa.array(column, type=pa.large_string(), from_pandas=True)])
-        found = text_column(str(column.name), texts, rule, wanted=wanted, is_csv=False, lines=lines)
+        inferred = text_column(str(column.name), texts, rule, values_wanted=values_wanted, is_csv=False, lines=lines)
         own = str(column.dtype) if isinstance(column.dtype, pd.StringDtype) and str(column.dtype) != "str" else ""
-        return replace(found, form=replace(found.form, dtype=found.form.dtype or own))
+        return replace(inferred, form=replace(inferred.form, dtype=inferred.form.dtype or own))
     if rule.missing:
         column = _without(column, rule.missing)
     values = normalise(column.to_frame())[str(column.name)]
@@ -248,16 +248,16 @@ def _levels(name: str, texts: pa.ChunkedArray) -> Levels:
     return Levels(name, pd.Series(values.filter(pa.array(there)).to_pandas()).astype("str"), counts[there])
 
 
-def _read(values: pd.Series, found: Finding, rule: ColumnRule) -> Inferred:
-    words = (*rule.missing, *found.words)
-    if found.question is not None:
-        return Inferred(values, "string", question=found.question)
+def _read(values: pd.Series, finding: Finding, rule: ColumnRule) -> Inferred:
+    words = (*rule.missing, *finding.words)
+    if finding.question is not None:
+        return Inferred(values, "string", question=finding.question)
     present = values.where(~values.isin(words)) if words else values
-    if found.is_number:
+    if finding.is_number:
         return _number(present, Form(words=words))
-    if found.format is None:
+    if finding.format is None:
         return Inferred(values, "string", Form(words=rule.missing))
-    return _formatted(present, found.format, words)
+    return _formatted(present, finding.format, words)
 
 
 def _number(texts: pd.Series, form: Form) -> Inferred:
@@ -293,25 +293,25 @@ def _by_format(values: pd.Series, levels: Levels, rule: ColumnRule) -> Inferred:
 
 
 def _given_format(rule: ColumnRule, sample: pd.Series) -> ValueFormat | None:
-    told = rule.format or ""
-    if _MOMENT.search(told):
-        found = date_text(f"{told} zone {rule.zone}" if rule.zone else told, sample, rule.first_year)
-        return found or date_text(told, sample.head(1), rule.first_year)
-    if "%H" in told or "%I" in told:
-        return ClockText(told, padded=bool(sample.str.match(r"0\d").any()) or not sample.str.match(r"\d\D").any())
-    return number_text(told, sample)
+    wish = rule.format or ""
+    if _MOMENT.search(wish):
+        date_format = date_text(f"{wish} zone {rule.zone}" if rule.zone else wish, sample, rule.first_year)
+        return date_format or date_text(wish, sample.head(1), rule.first_year)
+    if "%H" in wish or "%I" in wish:
+        return ClockText(wish, padded=bool(sample.str.match(r"0\d").any()) or not sample.str.match(r"\d\D").any())
+    return number_text(wish, sample)
 
 
-def _ordered(found: Inferred, rule: ColumnRule) -> Inferred:
+def _ordered(inferred: Inferred, rule: ColumnRule) -> Inferred:
     """With the order of its categories that a person gave."""
     if not rule.order:
-        return found
-    values = found.values.dropna()
+        return inferred
+    values = inferred.values.dropna()
     unknown = sorted({str(value) for value in values.unique()} - set(rule.order))
-    if unknown or found.kind != "string":
+    if unknown or inferred.kind != "string":
         raise UsageError(
-            f"`columns` gives an order to {found.values.name!r}, which holds {', '.join(unknown[:5]) or found.kind}: "
-            "it has no place there.",
+            f"`columns` gives an order to {inferred.values.name!r}, which holds "
+            f"{', '.join(unknown[:5]) or inferred.kind}: it has no place there.",
             "Name every category in `order`, lowest first; texts alone have such an order.",
         )
-    return replace(found, form=replace(found.form, dtype="category", categories=rule.order, ordered=True))
+    return replace(inferred, form=replace(inferred.form, dtype="category", categories=rule.order, ordered=True))

@@ -125,8 +125,8 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the table") -> pd.
     for name in schema:
         if name in table:
             try:
-                found = as_kind(table[name], schema[name], schema.forms.get(name, PLAIN))
-                columns[name] = mapped(found) if is_large(*table.shape) else found
+                converted = as_kind(table[name], schema[name], schema.forms.get(name, PLAIN))
+                columns[name] = mapped(converted) if is_large(*table.shape) else converted
             except ValueError as error:
                 problems.append(f"column {name!r} {error}")
     if problems:
@@ -182,13 +182,13 @@ def without_words(values: pd.Series, words: Sequence[str]) -> pd.Series:
 def _as_json(values: pd.Series, form: JsonText) -> pd.Series:
     """Canonical texts of JSON; a ValueError says what the first cell is that is none."""
     texts = _cast(values, "string")
-    found = over_distinct(texts, form.parse)
-    bad = np.flatnonzero((found.isna() & texts.notna()).to_numpy())
+    parsed = over_distinct(texts, form.parse)
+    bad = np.flatnonzero((parsed.isna() & texts.notna()).to_numpy())
     if len(bad):
         what = "conversation" if form.turns else "JSON"
         why = form.problem(texts.iloc[bad[0]])
         raise ValueError(f"holds {len(bad):,} cells that are no {what}; that of row {bad[0] + 1} {why}")
-    return found.astype("str")
+    return parsed.astype("str")
 
 
 def n_distinct(values: pd.Series) -> int:
@@ -380,18 +380,18 @@ def _as_utc(values: pd.Series) -> pd.Series:
 
 
 def _cast(values: pd.Series, kind: Kind) -> pd.Series:
-    found = _kind(values)
-    if found == kind:
+    kind_of_values = _kind(values)
+    if kind_of_values == kind:
         return values
     if values.isna().all():
         return all_missing(len(values), kind)
-    if kind == "number" and found == "integer":
+    if kind == "number" and kind_of_values == "integer":
         return values.astype("float64")
-    if kind == "integer" and found == "number":
+    if kind == "integer" and kind_of_values == "number":
         return _to_whole(values)
-    if kind == "boolean" and found in NUMERIC_KINDS and values.dropna().isin([0, 1]).all():
+    if kind == "boolean" and kind_of_values in NUMERIC_KINDS and values.dropna().isin([0, 1]).all():
         return values.astype("Int64").astype("boolean") if values.isna().any() else values.astype(bool)
-    raise ValueError(f"holds {found} values, {kind} values were needed")
+    raise ValueError(f"holds {kind_of_values} values, {kind} values were needed")
 
 
 def all_missing(n_rows: int, kind: Kind) -> pd.Series:

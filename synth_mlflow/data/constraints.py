@@ -148,8 +148,8 @@ class Fixed:
         if self.known is None:
             return np.ones(len(frame), dtype=np.bool_)
         both = pd.concat([self.known, frame[list(self.names)]], ignore_index=True)
-        found = combinations(both)
-        return np.isin(found[len(self.known) :], found[: len(self.known)])
+        pairs = combinations(both)
+        return np.isin(pairs[len(self.known) :], pairs[: len(self.known)])
 
 
 Constraint = Bound | Order | Total | Fixed
@@ -176,16 +176,16 @@ class Constraints:
 
     def misfits(self, schema: Schema) -> list[str]:
         """Everything in which the constraints and the columns disagree, in words."""
-        found = []
+        misfits = []
         for one in self.items:
             unknown = next((name for name in one.columns if name not in schema.kinds), None)
             if unknown is not None:
-                found.append(f"names column {unknown!r}, which the table lacks. {closest(unknown, schema)}")
+                misfits.append(f"names column {unknown!r}, which the table lacks. {closest(unknown, schema)}")
             else:
-                found.append(one.misfit(schema))
+                misfits.append(one.misfit(schema))
         return [
             f"constraint {one.text!r} {words}".rstrip(".")
-            for one, words in zip(self.items, found, strict=True)
+            for one, words in zip(self.items, misfits, strict=True)
             if words
         ]
 
@@ -412,9 +412,9 @@ class _Parser:
         return self.tokens[at] if at < len(self.tokens) else ("end", "the end")
 
     def _take(self, token: str) -> bool:
-        found = self._peek(0) == ("operator", token)
-        self.at += found
-        return found
+        is_next = self._peek(0) == ("operator", token)
+        self.at += is_next
+        return is_next
 
     def _error(self, needed: str) -> UsageError:
         return UsageError(f"constraint {self.text!r}: found {self._peek(0)[1]!r}, needed {needed}.", ADVICE)

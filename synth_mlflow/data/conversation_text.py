@@ -41,8 +41,8 @@ class Turn:
     @property
     def role(self) -> Role:
         """What the speaker is."""
-        found: Any = USUAL.get(self.speaker, "unknown")
-        return found  # type: ignore[no-any-return]
+        usual: Any = USUAL.get(self.speaker, "unknown")
+        return usual  # type: ignore[no-any-return]
 
     @property
     def said(self) -> str:
@@ -115,7 +115,9 @@ def problem_of(value: object) -> str:
         return f"is {_kind(value)}, a list of turns was needed"
     if not value:
         return "is an empty list, one turn or more was needed"
-    return next((f"turn {at} {found}" for at, turn in enumerate(value, start=1) if (found := _turn_problem(turn))), "")
+    return next(
+        (f"turn {at} {problem}" for at, turn in enumerate(value, start=1) if (problem := _turn_problem(turn))), ""
+    )
 
 
 def _turn_problem(turn: object) -> str:
@@ -179,8 +181,8 @@ def _part(part: object) -> str:
 
 
 def _calls(turn: Mapping[str, Any]) -> str:
-    found = turn.get("tool_calls") or turn.get("function_call")
-    return canonical(found) if found else ""
+    calls = turn.get("tool_calls") or turn.get("function_call")
+    return canonical(calls) if calls else ""
 
 
 def spoken(texts: pd.Series) -> pd.Series:
@@ -200,10 +202,10 @@ MAX_SPEAKERS = 10
 
 def speakers_of(values: Iterable[Sequence[Mapping[str, Any]]]) -> tuple[str, ...]:
     """Who speaks in conversations, in the order in which they occur; the first ten."""
-    found: dict[str, None] = {}
+    speakers: dict[str, None] = {}
     for turns in values:
         for turn in turns:
-            found.setdefault(next(str(turn[names[0]]) for names in FORMS if names[0] in turn))
-        if len(found) >= MAX_SPEAKERS:
+            speakers.setdefault(next(str(turn[names[0]]) for names in FORMS if names[0] in turn))
+        if len(speakers) >= MAX_SPEAKERS:
             break
-    return tuple(found)[:MAX_SPEAKERS]
+    return tuple(speakers)[:MAX_SPEAKERS]

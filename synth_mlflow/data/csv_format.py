@@ -84,10 +84,10 @@ def csv_format(
     rare = [] if regular else [mark for mark in RARE_SEPARATORS if _is_regular(sample, mark, fewest=3)]
     if rare:
         return CsvFormat(rare[0], encoding)
-    found, quote = _sniffed(sample)
-    if found not in regular and regular:
-        found = regular[0]
-    return CsvFormat(found or ",", encoding, quote)
+    detected, quote = _sniffed(sample)
+    if detected not in regular and regular:
+        detected = regular[0]
+    return CsvFormat(detected or ",", encoding, quote)
 
 
 ESCAPE = "\\"
@@ -145,11 +145,13 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
             f"Rename them in the file's header, or write a file with other names: {copy_command(path, form)}.",
         )
     if len(first) > len(header):  # pandas would silently take the first column as an index
-        found = f"{path}: its header names {len(header)} columns, its first row has {len(first)}."
+        counts_text = f"{path}: its header names {len(header)} columns, its first row has {len(first)}."
         if not any(first[len(header) :]):
-            raise UsageError(found, f"Write its rows without the ends: {copy_command(path, form, 'index_col=False')}.")
+            raise UsageError(
+                counts_text, f"Write its rows without the ends: {copy_command(path, form, 'index_col=False')}."
+            )
         raise UsageError(
-            found,
+            counts_text,
             "Name every column; if the cells are separated by another character, say which in problem.md: "
             '`csv: {separator: ";"}`.',
         )
@@ -166,10 +168,10 @@ def _refuse_lines_before(path: Path, form: CsvFormat) -> None:
     """A UsageError that names the lines before the header, such as a title, a comment, or a separator for Excel."""
     sample = _sample(path, form.encoding)
     lines = sample.splitlines(keepends=True)
-    found = _header_line(lines, sample, form)
-    if found is None:
+    header_line = _header_line(lines, sample, form)
+    if header_line is None:
         return
-    n_before, separator = found
+    n_before, separator = header_line
     line = lines[0].strip()
     what = f"{n_before} line{'s' if n_before > 1 else ''}, {line!r}" + (" and others" if n_before > 1 else "")
     if line.startswith("#"):
@@ -243,9 +245,9 @@ def copy_command(path: Path, form: CsvFormat, *options: str, separator: bool = T
     """A command that writes the table anew, every cell as it is, with commas and in UTF-8."""
     usual = (("sep", form.separator, ","), ("encoding", form.encoding, "utf-8"), ("quotechar", form.quote, '"'),
              ("escapechar", form.escape, ""))  # fmt: skip
-    told = [f"{name}={value!r}" for name, value, plain in usual if value != plain and (separator or name != "sep")]
+    settings = [f"{name}={value!r}" for name, value, plain in usual if value != plain and (separator or name != "sep")]
     whole = f"{path.name.partition('.')[0]}_whole.csv"
-    arguments = ", ".join([repr(path.name), "dtype=str", "keep_default_na=False", *told, *options])
+    arguments = ", ".join([repr(path.name), "dtype=str", "keep_default_na=False", *settings, *options])
     code = f"import pandas; pandas.read_csv({arguments}).to_csv({whole!r}, index=False)"
     escaped = code.replace("\\", "\\\\").replace('"', '\\"')
     return f'`python -c "{escaped}"` in its folder, and name {whole} as the data'
@@ -322,10 +324,10 @@ def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
             low_memory=False,
         )
     except pd.errors.ParserError as error:
-        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        if found is None:
+        match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if match is None:
             raise
-        n_needed, line, n_found = found.groups()
+        n_needed, line, n_found = match.groups()
         raise UsageError(
             f"{path}: {n_needed} cells a row were needed, and line {line} has {n_found}; the cells were read as "
             f"separated by {form.separator!r}.",
@@ -377,19 +379,19 @@ def _other_encoding(sample: bytes, error: UnicodeDecodeError) -> str:
     import charset_normalizer
 
     best = charset_normalizer.from_bytes(sample, cp_isolation=_WESTERN).best()
-    found = "cp1252" if best is None or best.encoding == "ascii" else best.encoding
-    return _likeliest(sample, found) if found in _ALIKE else found
+    encoding = "cp1252" if best is None or best.encoding == "ascii" else best.encoding
+    return _likeliest(sample, encoding) if encoding in _ALIKE else encoding
 
 
 _ALIKE = ("cp1252", "cp1250", "cp1254", "mac_roman")
 
 
-def _likeliest(sample: bytes, found: str) -> str:
+def _likeliest(sample: bytes, detected: str) -> str:
     """Of code pages that differ in a few letters the one that makes words of them; cp1252 where several do."""
     order = sorted(_ALIKE, key=lambda encoding: encoding != "cp1252")
     broken = {encoding: _broken_words(sample.decode(encoding, errors="replace")) for encoding in order}
     best = min(order, key=lambda encoding: broken[encoding])
-    return found if best != "cp1252" and broken[found] == broken[best] else best
+    return detected if best != "cp1252" and broken[detected] == broken[best] else best
 
 
 _BROKEN = re.compile(
@@ -412,8 +414,8 @@ def _bytes(path: Path) -> Iterator[bytes]:
 def _sample(path: Path, encoding: str) -> str:
     with open_text(path, encoding) as lines:
         text = lines.read(SAMPLE_CHARACTERS)
-    kept = text.splitlines(keepends=True)
-    complete = kept[:-1] if len(text) == SAMPLE_CHARACTERS and len(kept) > 1 else kept
+    whole_lines = text.splitlines(keepends=True)
+    complete = whole_lines[:-1] if len(text) == SAMPLE_CHARACTERS and len(whole_lines) > 1 else whole_lines
     return "".join(complete[:SAMPLE_LINES])
 
 
@@ -448,12 +450,12 @@ def _sniffed(sample: str) -> tuple[str, str]:
     import clevercsv
 
     try:
-        found = clevercsv.Sniffer().sniff(sample[:SNIFFED_CHARACTERS], delimiters="".join(SEPARATORS))
+        dialect = clevercsv.Sniffer().sniff(sample[:SNIFFED_CHARACTERS], delimiters="".join(SEPARATORS))
     except clevercsv.Error:
-        found = None
-    if found is None:
+        dialect = None
+    if dialect is None:
         return ",", '"'
-    return found.delimiter or ",", found.quotechar or '"'
+    return dialect.delimiter or ",", dialect.quotechar or '"'
 
 
 def _is_row(header: list[str]) -> bool:

@@ -151,10 +151,10 @@ def are_among(hashes: Hashes, known: Hashes) -> npt.NDArray[np.bool_]:
     if not len(known):
         return np.zeros(len(hashes), dtype=bool)
     ordered, order = np.sort(known), np.argsort(hashes)
-    asked = hashes[order]
-    found = np.empty(len(hashes), dtype=bool)
-    found[order] = ordered[np.minimum(np.searchsorted(ordered, asked), len(ordered) - 1)] == asked
-    return found
+    ascending = hashes[order]
+    result = np.empty(len(hashes), dtype=bool)
+    result[order] = ordered[np.minimum(np.searchsorted(ordered, ascending), len(ordered) - 1)] == ascending
+    return result
 
 
 def distinct_hashes(hashes: Hashes) -> Hashes:
@@ -182,11 +182,11 @@ def row_digests(frame: pd.DataFrame, salt: str) -> Hashes:
 def keyed(hashes: Hashes, salt: str) -> Hashes:
     """The keyed digests of rows whose hashes are known, shape (n_rows,)."""
     started = hashlib.blake2b(digest_size=8, key=bytes.fromhex(salt))
-    found = np.empty(len(hashes), dtype="<u8")
+    digests = np.empty(len(hashes), dtype="<u8")
     for at in range(0, len(hashes), BLOCK_ROWS):
         packed = hashes[at : at + BLOCK_ROWS].tobytes()
-        found[at : at + BLOCK_ROWS] = np.frombuffer(b"".join(_continued(started, packed)), dtype="<u8")
-    return found.astype(np.uint64)
+        digests[at : at + BLOCK_ROWS] = np.frombuffer(b"".join(_continued(started, packed)), dtype="<u8")
+    return digests.astype(np.uint64)
 
 
 def _continued(started: Any, packed: bytes) -> Iterator[bytes]:
@@ -343,7 +343,7 @@ def _candidates(data: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> str | None:
     try:
-        found = path.read_text(encoding="ascii").strip()
+        key = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         return None
-    return found if _KEY.fullmatch(found) else None
+    return key if _KEY.fullmatch(key) else None

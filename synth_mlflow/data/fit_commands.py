@@ -89,19 +89,19 @@ def _check(option: str, command: str, places: Mapping[str, tuple[str, ...]]) -> 
             f"most {MAX_CHARACTERS:,} characters.",
             "Put long arguments into a script.",
         )
-    found = [place for word in words for place in _PLACE.findall(word)]
+    used_places = [place for word in words for place in _PLACE.findall(word)]
     known = (*dict.fromkeys((*places["needed"], *places["files"], *places["others"])),)
     for name in places["needed"]:
-        if name not in {each for each, _ in found}:
+        if name not in {each for each, _ in used_places}:
             raise UsageError(f"{option} {command!r} has no place {{{name}}}.", f"Its places: {_listed(known)}.")
-    for name, ending in found:
+    for name, ending in used_places:
         if name not in known:
             raise UsageError(f"{option} has a place {{{name}}} that nothing belongs to. {closest(name, known)}")
         known_endings = (".csv", ".parquet") if name == "predictions" else (".csv", ".parquet", ".jsonl")
         if name in places["files"] and ending not in ("", *known_endings):
             raise UsageError(f"{option} has a file {{{name}}}{ending}; {', '.join(known_endings)} are known.")
     for name in places["files"]:
-        if len({ending for each, ending in found if each == name}) > 1:
+        if len({ending for each, ending in used_places if each == name}) > 1:
             raise UsageError(f"{option} names {{{name}}} with two endings; it is one file.")
 
 
@@ -111,5 +111,5 @@ def _listed(names: Sequence[str]) -> str:
 
 def commands_of(recorded: Mapping[str, str], name: str) -> dict[str, str]:
     """The recorded commands of a run's parameters, as options of `sweep`; empty where there are none."""
-    told = json.loads(recorded.get(name, "{}"))
-    return {"--train-command": told["train"], "--predict-command": told["predict"]} if told else {}
+    command = json.loads(recorded.get(name, "{}"))
+    return {"--train-command": command["train"], "--predict-command": command["predict"]} if command else {}

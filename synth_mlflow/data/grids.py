@@ -145,16 +145,16 @@ class Weekdays:
     [0, 1, 1, 1, 4]
     """
 
-    kept: tuple[int, ...]
+    weekdays: tuple[int, ...]
     """0 for Monday to 6, ascending."""
 
     def places(self, values: Ints) -> Ints:
         week, weekday = np.divmod(values + 3, 7)  # 1970 began on a Thursday
-        return week * len(self.kept) + np.searchsorted(self.kept, weekday, side="right") - 1
+        return week * len(self.weekdays) + np.searchsorted(self.weekdays, weekday, side="right") - 1
 
     def values(self, places: Ints) -> Ints:
-        week, at = np.divmod(places, len(self.kept))
-        return week * 7 + np.asarray(self.kept, dtype=np.int64)[at] - 3
+        week, at = np.divmod(places, len(self.weekdays))
+        return week * 7 + np.asarray(self.weekdays, dtype=np.int64)[at] - 3
 
 
 @dataclass(frozen=True)
@@ -315,10 +315,10 @@ class Wide:
         within = _scrambled(places) & np.uint64(2**self.shift - 1)
         beyond = (places.astype(np.uint64) << np.uint64(self.shift)) + within
         most = np.uint64(self.high - self.low)
-        found = (np.minimum(beyond, most) + np.uint64(self.low % 2**64)).astype(np.int64)
+        numbers = (np.minimum(beyond, most) + np.uint64(self.low % 2**64)).astype(np.int64)
         for place, value in self.known:
-            found[places == place] = value
-        return found
+            numbers[places == place] = value
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -432,8 +432,8 @@ def _monthly(distinct: Ints, counts: npt.NDArray[Any]) -> Monthly | None:
     day = distinct - _first_days(_months(distinct)) + 1
     is_last = _months(distinct + 1) != _months(distinct)
     usual = int(np.argmax(np.bincount(day, weights=counts)))
-    for grid, kept in ((Monthly(0), is_last), (Monthly(usual), day == usual)):
-        if counts[~kept].sum() <= TOLERANCE * counts.sum() and grid.day <= MONTH_DAYS and kept.sum() > 1:
+    for grid, on_grid in ((Monthly(0), is_last), (Monthly(usual), day == usual)):
+        if counts[~on_grid].sum() <= TOLERANCE * counts.sum() and grid.day <= MONTH_DAYS and on_grid.sum() > 1:
             return grid
     return None
 

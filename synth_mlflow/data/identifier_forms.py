@@ -159,8 +159,8 @@ def _ipv4(example: str, rng: np.random.Generator) -> str:
 
 def _network(first: str, second: str, length: int, rng: np.random.Generator) -> str:
     """The first address of a network of so many fixed bits."""
-    kept = second if first in {"172", "192", "169"} else str(rng.integers(256))
-    address = f"{first}.{kept}.{rng.integers(256)}.{rng.integers(256)}"
+    second_part = second if first in {"172", "192", "169"} else str(rng.integers(256))
+    address = f"{first}.{second_part}.{rng.integers(256)}.{rng.integers(256)}"
     return str(ipaddress.IPv4Network(f"{address}/{length}", strict=False).network_address)
 
 
@@ -200,8 +200,8 @@ def _iban(example: str, rng: np.random.Generator) -> str:
 def _phone(example: str, rng: np.random.Generator) -> str:
     """The country, and the area in brackets, of an example."""
     head = re.match(r"\+\d{1,3}|\(\d+\)|\d{3}", example)
-    kept = head.group() if head else ""
-    return kept + _scrambled(example[len(kept) :], rng)
+    area = head.group() if head else ""
+    return area + _scrambled(example[len(area) :], rng)
 
 
 def _scrambled(text: str, rng: np.random.Generator) -> str:

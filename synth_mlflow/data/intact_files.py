@@ -37,15 +37,15 @@ def read_pandas(path: Path) -> pd.DataFrame:
 
 def _columns_of_few_texts(file: pq.ParquetFile) -> list[str]:
     meta, types = file.metadata, file.schema_arrow
-    found = []
+    columns = []
     for at in range(meta.num_columns):
         name = meta.schema.column(at).path
         if name not in types.names or not _is_text(types.field(name).type):
             continue
         chunks = [meta.row_group(group).column(at) for group in range(meta.num_row_groups)]
         if sum(chunk.total_uncompressed_size for chunk in chunks) <= FEW_BYTES * meta.num_rows:
-            found.append(name)
-    return found
+            columns.append(name)
+    return columns
 
 
 def _is_text(kind: pa.DataType) -> bool:

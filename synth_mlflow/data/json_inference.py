@@ -33,21 +33,21 @@ def json_column(name: str, texts: pa.ChunkedArray, rule: ColumnRule, lines: Json
     UsageError
         If a person says that it holds conversations, and a cell is none.
     """
-    wanted = rule.role == "conversation"
+    is_conversation = rule.role == "conversation"
     first = next((text.as_py() for text in texts if text.is_valid), "")
-    if not wanted and not first.lstrip().startswith(("[", "{") if lines else "["):
+    if not is_conversation and not first.lstrip().startswith(("[", "{") if lines else "["):
         return None
     values: list[Any] = [None if text is None else _json(text) for text in texts.to_pylist()]
     present = [value for value in values if value is not None]
     problems = [problem_of(value) for value in present]
-    if wanted and any(problems):
+    if is_conversation and any(problems):
         _refuse_other_than_turns(name, problems)
     if any(problems) and (lines is None or any(isinstance(value, _NoJson) for value in present)):
         return None
     style = lines or written_style((text.encode() for text in texts.to_pylist() if text), are_objects=False)
-    found = replace(style, turns=not any(problems), speakers=() if any(problems) else speakers_of(present))
+    json_cells = replace(style, turns=not any(problems), speakers=() if any(problems) else speakers_of(present))
     cells = [None if value is None else canonical(value) for value in values]
-    return JsonCells(pd.Series(cells, name=name, dtype="str"), found)
+    return JsonCells(pd.Series(cells, name=name, dtype="str"), json_cells)
 
 
 class _NoJson:

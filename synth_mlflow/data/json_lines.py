@@ -41,7 +41,7 @@ class _Nested(str):
 
 
 @dataclass
-class _Found:
+class _LineReader:
     """What the lines read so far hold."""
 
     path: Path
@@ -113,12 +113,12 @@ def json_lines(path: Path) -> pa.Table:
     UsageError
         If a line is no JSON object, a column mixes types, or lists stand where no conversations are.
     """
-    found = _Found(path)
+    reader = _LineReader(path)
     for number, row in _objects(path):
-        found.add(number, row)
-    found.refuse_others()
-    names = dict.fromkeys(name for row in found.rows for name in row)
-    return pa.table({name: _column(path, name, [row.get(name) for row in found.rows]) for name in names})
+        reader.add(number, row)
+    reader.refuse_others()
+    names = dict.fromkeys(name for row in reader.rows for name in row)
+    return pa.table({name: _column(path, name, [row.get(name) for row in reader.rows]) for name in names})
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -157,11 +157,11 @@ _AS_LINES = (
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, none of whose keys stands twice: the first would be lost."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         twice = next(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
         raise ValueError(f"the key {twice!r} stands twice in an object")
-    return found
+    return members
 
 
 def _column(path: Path, name: str, values: list[object]) -> pa.Array:

@@ -39,14 +39,14 @@ def frame_of(columns: Iterable[tuple[str, pd.Series]], n_columns: int, index: pd
     n_columns : int
     index : Index, optional
     """
-    found: dict[str, pd.Series] = {}
+    by_name: dict[str, pd.Series] = {}
     large = False
     for name, column in columns:
         large = is_large(len(column), n_columns)
-        found[name] = mapped(column) if large and isinstance(column, pd.Series) else column
+        by_name[name] = mapped(column) if large and isinstance(column, pd.Series) else column
         if large:
             let_go()
-    return pd.DataFrame(found, index=index, copy=not large)
+    return pd.DataFrame(by_name, index=index, copy=not large)
 
 
 def taken(rows: pd.DataFrame, positions: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> pd.DataFrame:
@@ -118,11 +118,11 @@ def _map(write: Callable[[IO[bytes]], Any]) -> mmap.mmap:
     with tempfile.TemporaryFile(prefix="synth-mlflow-") as file:
         write(file)
         file.flush()
-        found = mmap.mmap(file.fileno(), 0)
-    start = np.frombuffer(found, dtype=np.uint8).__array_interface__["data"][0]
-    _maps[id(found)] = (start, start + len(found), weakref.ref(found))
-    weakref.finalize(found, _maps.pop, id(found), None)
-    return found
+        mapping = mmap.mmap(file.fileno(), 0)
+    start = np.frombuffer(mapping, dtype=np.uint8).__array_interface__["data"][0]
+    _maps[id(mapping)] = (start, start + len(mapping), weakref.ref(mapping))
+    weakref.finalize(mapping, _maps.pop, id(mapping), None)
+    return mapping
 
 
 def _is_mapped(address: int) -> bool:

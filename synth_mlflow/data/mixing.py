@@ -196,10 +196,10 @@ def check_kinds(ratios: Iterable[float], n_real: int, mix: Mix = "augment") -> N
     Leave it out, or take one further from its end of the scale.
     """
     for ratio in ratios:
-        kept, added = mix_counts(ratio, n_real, mix)
-        if ratio and not (kept and added):
+        n_kept, added = mix_counts(ratio, n_real, mix)
+        if ratio and not (n_kept and added):
             raise UsageError(
-                f"ratio {percent(ratio)} of {n_real:,} real rows is {kept:,} real and {added:,} synthetic ones: "
+                f"ratio {percent(ratio)} of {n_real:,} real rows is {n_kept:,} real and {added:,} synthetic ones: "
                 "a mix holds both.",
                 "Leave it out, or take one further from its end of the scale.",
             )
@@ -275,8 +275,8 @@ def mix_words(text: str) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or text
 
 
-def _no_ratio(found: str) -> UsageError:
+def _no_ratio(text: str) -> UsageError:
     return UsageError(
-        f"{found}: a ratio is the share of synthetic rows in the training mix.",
+        f"{text}: a ratio is the share of synthetic rows in the training mix.",
         "Give shares such as 25, 50 and 75 percent: `--ratios 25,50,75`, in Python `(0.25, 0.5, 0.75)`.",
     )

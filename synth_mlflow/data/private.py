@@ -86,9 +86,9 @@ def _house() -> Path:
     user = os.getuid() if hasattr(os, "getuid") else "rooms"
     house = Path(tempfile.gettempdir()) / f"synth-mlflow-{user}"
     house.mkdir(mode=0o700, exist_ok=True)
-    found = house.lstat()
-    theirs = os.name == "posix" and (found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077)
-    if not stat.S_ISDIR(found.st_mode) or theirs:
+    status = house.lstat()
+    theirs = os.name == "posix" and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077)
+    if not stat.S_ISDIR(status.st_mode) or theirs:
         raise UsageError(
             f"{house} is for rows while a command works, and others own it or may read it.",
             f'Remove it, or `chmod 700 "{house}"` if it is yours; or name another folder: `TMPDIR=…`.',
@@ -164,7 +164,7 @@ Rare = Mapping[str, tuple[str, ...]]
 """Rare labels in order, by column."""
 
 
-def rare_labels(real: Iterable[pd.DataFrame], task: Task, told: str) -> Rare:
+def rare_labels(real: Iterable[pd.DataFrame], task: Task, statement_text: str) -> Rare:
     """The labels of fewer real rows than `FEWEST_ROWS`, of columns that hold categories.
 
     Parameters
@@ -173,7 +173,7 @@ def rare_labels(real: Iterable[pd.DataFrame], task: Task, told: str) -> Rare:
         All real rows, in parts.
     task : Task
         What each column is; the target and the column of groups keep their labels.
-    told : str
+    statement_text : str
         The problem statement: a label that its author wrote down is no secret, and stands in its conditions.
 
     Examples
@@ -183,12 +183,12 @@ def rare_labels(real: Iterable[pd.DataFrame], task: Task, told: str) -> Rare:
     {'town': ('Ulm',)}
     """
     rows = pd.concat(list(real), ignore_index=True)
-    found = {}
+    rare = {}
     for column, kind in schema_of(rows).kinds.items():
         if kind == "string" and column not in {task.target, task.group} and task.roles.get(column) not in _FORMED:
             counts = rows[column].value_counts()
-            found[column] = tuple(sorted(x for x in counts[counts < FEWEST_ROWS].index if x not in told))
-    return {column: labels for column, labels in found.items() if labels}
+            rare[column] = tuple(sorted(x for x in counts[counts < FEWEST_ROWS].index if x not in statement_text))
+    return {column: labels for column, labels in rare.items() if labels}
 
 
 def renamed(rows: pd.DataFrame, rare: Rare) -> pd.DataFrame:

@@ -91,53 +91,53 @@ def propose(path: Place, target: str | None = None) -> Proposal:
     raw = raw_table(path, separator=CsvFacts().separator, encoding=CsvFacts().encoding)
     if target is not None and target not in raw.columns:
         raise UsageError(f"{path} has no column {target!r}. {closest(target, raw.columns)}")
-    found = infer_table(raw, Wishes())
-    targets = (target,) if target is not None else tuple(_targets(found.table, found.rows))
+    table = infer_table(raw, Wishes())
+    targets = (target,) if target is not None else tuple(_targets(table.table, table.rows))
     if not targets:
         raise UsageError(
             f"{path} has no column that a model could predict: each is constant, a text, a time or an identifier.",
             "Name the column all the same: `--target COLUMN`.",
         )
-    values = found.rows[targets[0]] if targets[0] in found.rows else pd.Series(dtype="object")
+    values = table.rows[targets[0]] if targets[0] in table.rows else pd.Series(dtype="object")
     task = _task(values)
-    _refuse_missing(values, path, found, single_classes(values) if task == "multiclass" else [])
-    panel = panel_of(found.rows, found.table.roles)
-    keys = [column.name for column in found.table.columns if column.role == "group key"]
-    choices = choice_sets_of(found.rows, targets[0])
+    _refuse_missing(values, path, table, single_classes(values) if task == "multiclass" else [])
+    panel = panel_of(table.rows, table.table.roles)
+    keys = [column.name for column in table.table.columns if column.role == "group key"]
+    choices = choice_sets_of(table.rows, targets[0])
     return Proposal(
         targets[:N_TARGETS],
         task,
         _metric(values, task),
-        tuple(_slices(found.table, found.rows, targets[0])),
-        (*found.questions, *_disguised(found, targets[0], task, panel.group if panel else None)),
-        len(found.rows),
-        int(found.rows.duplicated(keep=False).sum()),
+        tuple(_slices(table.table, table.rows, targets[0])),
+        (*table.questions, *_disguised(table, targets[0], task, panel.group if panel else None)),
+        len(table.rows),
+        int(table.rows.duplicated(keep=False).sum()),
         panel.group if panel else choices.group if choices else next(iter(keys), None),
         panel.time if panel else None,
-        None if choices is None else choices.as_in_file(found.rows, raw.columns[targets[0]]),
-        found.table.csv or CsvFormat(),
+        None if choices is None else choices.as_in_file(table.rows, raw.columns[targets[0]]),
+        table.table.csv or CsvFormat(),
         _doubt(values, task),
     )
 
 
-def _disguised(found: ReadTable, target: str, task: TaskKind, group: str | None) -> list[Question]:
+def _disguised(table: ReadTable, target: str, task: TaskKind, group: str | None) -> list[Question]:
     """Questions about columns that say the target of every row, which nobody has been asked about yet."""
-    asked = {group, *(question.column for question in found.questions)}
-    names = [name for name, role in found.table.roles.items() if role not in NO_FEATURES and name not in asked]
-    return disguised_targets(found.rows[names], Wishes(target, task != "regression")) if target in names else []
+    excluded = {group, *(question.column for question in table.questions)}
+    names = [name for name, role in table.table.roles.items() if role not in NO_FEATURES and name not in excluded]
+    return disguised_targets(table.rows[names], Wishes(target, task != "regression")) if target in names else []
 
 
-def _refuse_missing(target: pd.Series, path: Place, found: ReadTable, single: list[Any]) -> None:
+def _refuse_missing(target: pd.Series, path: Place, table: ReadTable, single: list[Any]) -> None:
     n_missing, name = int(target.isna().sum()), str(target.name)
     if single and n_missing < len(target):
-        copy = rows_of_repeated(name, str(path), form=found.table.csv or CsvFormat())
+        copy = rows_of_repeated(name, str(path), form=table.table.csv or CsvFormat())
         problem = (
             f"class {', '.join(map(repr, single))} of the target {name!r} has one row; it cannot stand on both sides "
         )
         problem += "of the split"
         problem += f", and the target is missing in {n_missing:,} rows" if n_missing else ""
     elif 0 < n_missing < len(target):
-        copy = rows_with(name, str(path), form=found.table.csv or CsvFormat())
+        copy = rows_with(name, str(path), form=table.table.csv or CsvFormat())
         problem = (
             f"the target {name!r} is missing in {n_missing:,} of {len(target):,} rows; a row without it can neither "
         )
@@ -189,10 +189,10 @@ def _are_codes(values: pd.Series) -> bool:
 def _doubt(values: pd.Series, task: TaskKind) -> str:
     if not _are_codes(values):
         return ""
-    told = f"{values.nunique()} whole numbers are"
+    subject = f"{values.nunique()} whole numbers are"
     if task == "multiclass":
-        return f"{told} taken for classes; if they are amounts: task: regression, metric: r2"
-    return f"{told} taken for amounts; if they are classes: task: multiclass, metric: balanced_accuracy"
+        return f"{subject} taken for classes; if they are amounts: task: regression, metric: r2"
+    return f"{subject} taken for amounts; if they are classes: task: multiclass, metric: balanced_accuracy"
 
 
 def _metric(values: pd.Series, task: TaskKind) -> str:
@@ -206,7 +206,7 @@ def _metric(values: pd.Series, task: TaskKind) -> str:
 
 def _slices(table: TableSchema, rows: pd.DataFrame, target: str) -> Iterator[tuple[str, str]]:
     """Categories that a small part of the rows has: parts in which a gap may be."""
-    found: list[tuple[float, str, str]] = []
+    candidates: list[tuple[float, str, str]] = []
     for column in table.columns:
         if column.name == target or column.kind != "string" or column.role != "category":
             continue
@@ -214,8 +214,8 @@ def _slices(table: TableSchema, rows: pd.DataFrame, target: str) -> Iterator[tup
         for value, share in shares.items():
             if SLICE_SHARES[0] <= share <= SLICE_SHARES[1] and '"' not in str(value) and "`" not in column.name:
                 name = re.sub(r"\W+", "_", f"{column.name} {value}").strip("_").lower()
-                found.append((float(share), name, f'{_name(column.name)} == "{value}"'))
-    yield from ((name, condition) for _, name, condition in sorted(found)[:N_SLICES])
+                candidates.append((float(share), name, f'{_name(column.name)} == "{value}"'))
+    yield from ((name, condition) for _, name, condition in sorted(candidates)[:N_SLICES])
 
 
 def _name(column: str) -> str:
@@ -248,8 +248,10 @@ def facts_as_text(proposal: Proposal, name: str, data: str) -> str:
         *_columns(proposal),
     ]
     if proposal.slices:
-        told = ", ".join(f"{name}: {json.dumps(condition, ensure_ascii=False)}" for name, condition in proposal.slices)
-        lines.append(f"# slices: {{{told}}}  # parts of the table on which the score is followed")
+        slices = ", ".join(
+            f"{name}: {json.dumps(condition, ensure_ascii=False)}" for name, condition in proposal.slices
+        )
+        lines.append(f"# slices: {{{slices}}}  # parts of the table on which the score is followed")
     return "\n".join(lines)
 
 
@@ -279,8 +281,8 @@ def _columns(proposal: Proposal) -> Iterator[str]:
     for question in proposal.questions:
         first, *others = question.lines
         yield f"  # {question.column}: {' '.join(question.found.split())}"
-        told = "" if not others else f"  # or: {' or: '.join(f'{{{other}}}' for other in others)}"
-        yield f"  {_yaml(question.column)}: {{{first}}}{told}"
+        alternatives = "" if not others else f"  # or: {' or: '.join(f'{{{other}}}' for other in others)}"
+        yield f"  {_yaml(question.column)}: {{{first}}}{alternatives}"
 
 
 def _yaml(text: str) -> str:

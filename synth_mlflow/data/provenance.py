@@ -158,8 +158,8 @@ class Record:
                     "Install the version of synth_mlflow that wrote it.",
                 )
             origin = {**value["origin"], "prompts": tuple(value["origin"]["prompts"])}
-            told = value["constraints"]
-            constraints = DeclaredConstraints(**{**told, "declared": tuple(told["declared"])})
+            constraint_texts = value["constraints"]
+            constraints = DeclaredConstraints(**{**constraint_texts, "declared": tuple(constraint_texts["declared"])})
             whole = Origin(**{**origin, "source": Source(**origin["source"])})
             return cls(**{**value, "origin": whole, "constraints": constraints})
         except (ValueError, KeyError, TypeError) as error:
@@ -170,8 +170,8 @@ def record_in_file(path: Place) -> Record | None:
     """The record inside a data file's own metadata; None where it carries none."""
     from synth_mlflow.data.tables import file_metadata  # with all that reads tables, and the schemas of columns
 
-    found = file_metadata(path).get(METADATA_KEY)
-    return Record.from_json(found.decode()) if found is not None else None
+    record = file_metadata(path).get(METADATA_KEY)
+    return Record.from_json(record.decode()) if record is not None else None
 
 
 def read_origin(path: Path) -> tuple[Origin, str | None]:

@@ -91,8 +91,8 @@ def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN
     >>> without_columns(["id", "name"], "data/people.csv").path
     'data/people_without_id_name.csv'
     """
-    told = "_".join(list(columns)[:N_NAMED])
-    return _rewriting(path, f"without_{told}", f".drop(columns={_quoted(list(columns))})", form)
+    label = "_".join(list(columns)[:N_NAMED])
+    return _rewriting(path, f"without_{label}", f".drop(columns={_quoted(list(columns))})", form)
 
 
 class Pivot(Protocol):

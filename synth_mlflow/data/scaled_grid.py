@@ -55,11 +55,11 @@ class ScaledUnit:
 
     def values(self, places: Floats) -> Floats:
         """The inverse of :meth:`places`."""
-        found = self.origin + np.round(places) * self.step
-        above = np.clip(np.searchsorted(self.known, found), 1, len(self.known) - 1)
+        numbers = self.origin + np.round(places) * self.step
+        above = np.clip(np.searchsorted(self.known, numbers), 1, len(self.known) - 1)
         low, high = self.known[above - 1], self.known[above]
-        nearest = np.where(found - low < high - found, low, high)
-        return np.where(np.abs(nearest - found) < 0.5 * self.step, nearest, found)
+        nearest = np.where(numbers - low < high - numbers, low, high)
+        return np.where(np.abs(nearest - numbers) < 0.5 * self.step, nearest, numbers)
 
     def without_dust(self, values: Floats) -> Floats:
         """Values that lie on the grid but for dust as the same number for the same place; others as they are."""

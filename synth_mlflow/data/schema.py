@@ -157,12 +157,12 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     empty = pd.DataFrame({name: all_missing(0, kind) for name, kind in schema.kinds.items()})
     whole = [name for name, kind in schema.kinds.items() if kind == "boolean" and name not in schema.forms]
     empty = empty.astype(dict.fromkeys(whole, bool))  # of a column that may have gaps, the form says so
-    found = pa.Schema.from_pandas(present(empty, schema), preserve_index=False)
+    arrow = pa.Schema.from_pandas(present(empty, schema), preserve_index=False)
     for at, name in enumerate(schema):
         special = {"date": pa.date32(), "time": pa.time64("us")}.get(schema.forms.get(name, Form()).dtype)
         if special is not None:
-            found = found.set(at, pa.field(name, special))
-    return found
+            arrow = arrow.set(at, pa.field(name, special))
+    return arrow
 
 
 def _own(values: Any, form: Form | None) -> Any:
@@ -264,9 +264,9 @@ class TableSchema:
     @property
     def schema(self) -> Schema:
         """Kinds and forms of the columns that are not ignored."""
-        kept = [column for column in self.columns if column.role != "ignored"]
-        forms = {column.name: column.form for column in kept if column.form != PLAIN}
-        return Schema({column.name: column.kind for column in kept}, forms)
+        used = [column for column in self.columns if column.role != "ignored"]
+        forms = {column.name: column.form for column in used if column.form != PLAIN}
+        return Schema({column.name: column.kind for column in used}, forms)
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -287,7 +287,7 @@ class TableSchema:
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; `from_json` reads it back."""
         columns = [{**asdict(replace(c, form=PLAIN)), "form": _form_as_json(c.form)} for c in self.columns]
-        csv = None if self.csv is None else {name: told for name, told in asdict(self.csv).items() if told}
+        csv = None if self.csv is None else {name: setting for name, setting in asdict(self.csv).items() if setting}
         lines = {} if self.lines is None else {"lines": format_as_json(self.lines)}
         return {"version": VERSION, "columns": columns, "csv": csv, "group": self.group, "time": self.time, **lines}
 
@@ -296,12 +296,14 @@ class TableSchema:
         return canonical_json(self.to_json())
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> TableSchema:
+    def from_json(cls, recorded: Mapping[str, Any]) -> TableSchema:
         """Read back what `to_json` wrote."""
-        columns = (ColumnSchema(**{**column, "form": _form_from_json(column["form"])}) for column in told["columns"])
-        csv = CsvFormat(**told["csv"]) if told["csv"] else None
-        lines: Any = format_from_json(told["lines"]) if "lines" in told else None
-        return cls(tuple(columns), csv, told["group"], told["time"], lines)
+        columns = (
+            ColumnSchema(**{**column, "form": _form_from_json(column["form"])}) for column in recorded["columns"]
+        )
+        csv = CsvFormat(**recorded["csv"]) if recorded["csv"] else None
+        lines: Any = format_from_json(recorded["lines"]) if "lines" in recorded else None
+        return cls(tuple(columns), csv, recorded["group"], recorded["time"], lines)
 
     def rows(self) -> list[tuple[str, ...]]:
         """A row of words for each column, under `HEADINGS`."""
@@ -344,15 +346,17 @@ def _cell(text: str) -> str:
 
 
 def _form_as_json(form: Form) -> dict[str, Any]:
-    told = {**asdict(replace(form, format=None)), "format": None}
+    fields = {**asdict(replace(form, format=None)), "format": None}
     if form.format is not None:
-        told["format"] = format_as_json(form.format)
-    kept = {name: value for name, value in told.items() if value}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in kept.items()}
+        fields["format"] = format_as_json(form.format)
+    set_fields = {name: value for name, value in fields.items() if value}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in set_fields.items()}
 
 
-def _form_from_json(told: Mapping[str, Any]) -> Form:
-    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+def _form_from_json(recorded: Mapping[str, Any]) -> Form:
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in recorded.items()
+    }
     if "format" in facts:
         facts["format"] = format_from_json(facts["format"])
     return Form(**facts)
@@ -384,5 +388,5 @@ class Wishes:
     def wants_values(self, name: str) -> bool:
         """Whether a column's texts must be values: the target of a regression, the time to cut by."""
         rule = self.rules.get(name, ColumnRule())
-        wanted = rule.role in {"number", "datetime", "time of day", "duration"}
-        return wanted or name == self.time or (name == self.target and not self.is_classification)
+        is_measured = rule.role in {"number", "datetime", "time of day", "duration"}
+        return is_measured or name == self.time or (name == self.target and not self.is_classification)

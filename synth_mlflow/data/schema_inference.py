@@ -87,29 +87,29 @@ def infer_table(raw: RawTable, wishes: Wishes) -> ReadTable:
     """
     _refuse_unknown(raw, wishes)
     check_names(list(raw.columns))
-    found = {name: _kept(_column(name, column, wishes, raw.lines), raw) for name, column in raw.columns.items()}
-    columns, questions = [], [one.question for one in found.values() if one.question is not None]
-    for name, one in found.items():
+    inferred = {name: _kept(_column(name, column, wishes, raw.lines), raw) for name, column in raw.columns.items()}
+    columns, questions = [], [one.question for one in inferred.values() if one.question is not None]
+    for name, one in inferred.items():
         role = _role(name, one, wishes)
         if _is_prompt(name, one, role, raw):
             role = "text"
         columns.append(_described(name, one, role))
         let_go()
-    kept = [column.name for column in columns if column.role != "ignored"]
-    values = ((name, found[name].values) for name in kept)
-    rows = normalise(frame_of(values, len(kept), _index(found)))
+    used = [column.name for column in columns if column.role != "ignored"]
+    values = ((name, inferred[name].values) for name in used)
+    rows = normalise(frame_of(values, len(used), _index(inferred)))
     features = [column.name for column in columns if column.role not in NO_FEATURES]
     questions += disguised_targets(rows[features], wishes)
     table = TableSchema(tuple(columns), raw.csv, wishes.group, wishes.time, raw.lines)
     return ReadTable(table, rows, tuple(questions))
 
 
-def _kept(found: Inferred, raw: RawTable) -> Inferred:
+def _kept(inferred: Inferred, raw: RawTable) -> Inferred:
     """A column that was read, mapped where the table is large."""
-    if not is_large(len(found.values), len(raw.columns)):
-        return found
+    if not is_large(len(inferred.values), len(raw.columns)):
+        return inferred
     let_go()
-    return replace(found, values=mapped(found.values))
+    return replace(inferred, values=mapped(inferred.values))
 
 
 def refuse_open_questions(questions: Sequence[Question], what: str, rules: Mapping[str, ColumnRule]) -> None:
@@ -129,8 +129,8 @@ def refuse_open_questions(questions: Sequence[Question], what: str, rules: Mappi
 
 def _line(question: Question) -> str:
     first, *others = question.lines
-    told = "" if not others else "  # or: " + " or: ".join(f"{{{other}}}" for other in others)
-    return f"  {quoted(question.column)}: {{{first}}}{told}"
+    alternatives = "" if not others else "  # or: " + " or: ".join(f"{{{other}}}" for other in others)
+    return f"  {quoted(question.column)}: {{{first}}}{alternatives}"
 
 
 def _refuse_unknown(raw: RawTable, wishes: Wishes) -> None:
@@ -144,52 +144,52 @@ def _refuse_unknown(raw: RawTable, wishes: Wishes) -> None:
 
 def _column(name: str, column: pd.Series | pa.ChunkedArray, wishes: Wishes, lines: JsonText | None) -> Inferred:
     rule = wishes.rules.get(name, ColumnRule())
-    wanted = wishes.wants_values(name)
+    values_wanted = wishes.wants_values(name)
     if rule.role == "ignored":
         values = pd.Series([None] * len(column), name=name, dtype="str")
         return Inferred(values, "string")
     if isinstance(column, pd.Series):
-        return own_column(column.rename(name).reset_index(drop=True), rule, wanted=wanted, lines=lines)
-    return text_column(name, column, rule, wanted=wanted, is_csv=True)
+        return own_column(column.rename(name).reset_index(drop=True), rule, values_wanted=values_wanted, lines=lines)
+    return text_column(name, column, rule, values_wanted=values_wanted, is_csv=True)
 
 
-def _role(name: str, found: Inferred, wishes: Wishes) -> Role:
+def _role(name: str, inferred: Inferred, wishes: Wishes) -> Role:
     stated = wishes.rules.get(name, ColumnRule()).role
     if name == wishes.target:
         return "target"
     if stated is not None:
         return stated
-    if name == wishes.group and found.values.nunique() > FEW_GROUPS:
+    if name == wishes.group and inferred.values.nunique() > FEW_GROUPS:
         return "group key"
-    role = role_of(found.values, found.kind)
+    role = role_of(inferred.values, inferred.kind)
     if role == "identifier" and name == wishes.time:
         return "number"
-    return values_role(role, found.form)
+    return values_role(role, inferred.form)
 
 
-def _is_prompt(name: str, found: Inferred, role: Role, raw: RawTable) -> bool:
+def _is_prompt(name: str, inferred: Inferred, role: Role, raw: RawTable) -> bool:
     """Whether a column is a prompt or its answer, which are texts also where they are short or repeat."""
-    if raw.lines is None or name not in PROMPTS or not raw.columns.keys() >= set(PROMPTS) or found.kind != "string":
+    if raw.lines is None or name not in PROMPTS or not raw.columns.keys() >= set(PROMPTS) or inferred.kind != "string":
         return False
-    return role == "identifier" or (role == "category" and found.values.nunique() > MAX_LEVELS)
+    return role == "identifier" or (role == "category" and inferred.values.nunique() > MAX_LEVELS)
 
 
-def _described(name: str, found: Inferred, role: Role) -> ColumnSchema:
+def _described(name: str, inferred: Inferred, role: Role) -> ColumnSchema:
     if role == "ignored":
-        return ColumnSchema(name, found.kind, role)
+        return ColumnSchema(name, inferred.kind, role)
     return ColumnSchema(
         name,
-        found.kind,
+        inferred.kind,
         role,
-        found.form,
-        detail_of(found.values, found.kind, role, found.form),
-        int(found.values.isna().sum()),
-        n_distinct(found.values),
+        inferred.form,
+        detail_of(inferred.values, inferred.kind, role, inferred.form),
+        int(inferred.values.isna().sum()),
+        n_distinct(inferred.values),
     )
 
 
-def _index(found: Mapping[str, Inferred]) -> pd.RangeIndex:
-    return pd.RangeIndex(len(next(iter(found.values())).values) if found else 0)
+def _index(columns: Mapping[str, Inferred]) -> pd.RangeIndex:
+    return pd.RangeIndex(len(next(iter(columns.values())).values) if columns else 0)
 
 
 MIN_ROWS = 50
@@ -218,16 +218,16 @@ def disguised_targets(rows: pd.DataFrame, wishes: Wishes) -> list[Question]:
         return []
     says = _says_class if wishes.is_classification else _says_number
     first = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, FIRST_ROWS).astype(np.int64))]
-    found = [
+    doubts = [
         name
         for name in others
         if says(first[name], first[wishes.target])
         and (len(first) == len(rows) or says(rows[name], rows[wishes.target]))
     ]
-    questions = [_question(name, rows[name], rows[wishes.target], wishes) for name in found]
+    questions = [_question(name, rows[name], rows[wishes.target], wishes) for name in doubts]
     if wishes.is_classification:
         return questions
-    numbers = [*(name for name in others if name not in found), wishes.target]
+    numbers = [*(name for name in others if name not in doubts), wishes.target]
     if is_large(*rows.shape) and not _parts_of_target(first[numbers], str(wishes.target)):
         return questions  # what makes the target of every row makes that of the first rows
     return questions + _parts_of_target(rows[numbers], str(wishes.target))
@@ -317,10 +317,10 @@ def _parts_of_target(rows: pd.DataFrame, target: str) -> list[Question]:
         explained = (y[:, None] ** 2 + y**2 - 2 * np.outer(y, y) * between) / (1 - between**2)
     explained[np.abs(between) > 1 - EQUAL] = np.nan
     pairs = np.argwhere(np.triu(explained > 1 - EQUAL, 1))
-    found = "with {other!r} it makes the target {target!r} of every row: is it known before the target is?"
+    text = "with {other!r} it makes the target {target!r} of every row: is it known before the target is?"
     pair = [(names[first], names[second]) for first, second in pairs[:1]]
     return [
-        Question(name, found.format(other=other, target=target), ("role: ignored", "role: number"))
+        Question(name, text.format(other=other, target=target), ("role: ignored", "role: number"))
         for both in pair
         for name, other in (both, both[::-1])
     ]
@@ -332,9 +332,9 @@ def _question(name: str, column: pd.Series, values: pd.Series, wishes: Wishes) -
     by = "b" if wishes.is_classification else "a"
     pairs = pd.DataFrame({"a": shown_column, "b": values}).dropna().drop_duplicates(by).head(3)
     shown = ", ".join(f"{a!s} where it is {b!s}" for a, b in pairs.itertuples(index=False))
-    found = f"it says the target {wishes.target!r} of every row ({shown}): is it known before the target is?"
+    text = f"it says the target {wishes.target!r} of every row ({shown}): is it known before the target is?"
     role = "category" if is_text else "datetime" if column.dtype.kind == "M" else "number"
-    return Question(name, found, ("role: ignored", f"role: {role}"))
+    return Question(name, text, ("role: ignored", f"role: {role}"))
 
 
 MAX_DECIMALS = 6
@@ -381,17 +381,17 @@ def _turns(present: pd.Series) -> str:
 
 def _moments(present: pd.Series) -> list[str]:
     days = present.dt.normalize()
-    found = []
+    moments = []
     if (days == present).all():
-        found.append("days")
+        moments.append("days")
     if (present.dt.day == 1).all():
-        found = ["starts of quarters" if (present.dt.month % 3 == 1).all() else "starts of months"]
+        moments = ["starts of quarters" if (present.dt.month % 3 == 1).all() else "starts of months"]
     elif present.dt.is_month_end.all():
-        found = ["ends of months"]
+        moments = ["ends of months"]
     elif (present.dt.day_of_week < 5).all():
-        found.append("weekdays only")
+        moments.append("weekdays only")
     first, last = present.min().year, present.max().year
-    return [*found, f"{first}" if first == last else f"{first} to {last}"]
+    return [*moments, f"{first}" if first == last else f"{first} to {last}"]
 
 
 _NO_DATES = frozenset(
@@ -403,7 +403,7 @@ _NO_DATES = frozenset(
 
 def _far_dates(present: pd.Series, form: Form) -> list[str]:
     """A word on such a day, in three rows or more and further from all others than these are from each other."""
-    found = []
+    lines = []
     for day in (present.min(), present.max()):
         is_it = present == day
         others = present[~is_it]
@@ -411,8 +411,8 @@ def _far_dates(present: pd.Series, form: Form) -> list[str]:
             continue
         if min(abs(others.min() - day), abs(others.max() - day)) > others.max() - others.min():
             written = str(day.date()) if form.format is None else form.format.write(pd.Series([day])).iloc[0]
-            found.append(f"{written} in {is_it.sum():,} rows: if it means missing, say `missing: [{quoted(written)}]`")
-    return found
+            lines.append(f"{written} in {is_it.sum():,} rows: if it means missing, say `missing: [{quoted(written)}]`")
+    return lines
 
 
 def _outward(present: pd.Series, unit_of: Callable[[float], float]) -> tuple[float, float]:

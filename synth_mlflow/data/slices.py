@@ -271,9 +271,9 @@ class _Parser:
         return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "the end", len(self.text))
 
     def _take(self, kind: str, token: str) -> bool:
-        found = self._peek()[:2] == (kind, token)
-        self.at += found
-        return found
+        is_next = self._peek()[:2] == (kind, token)
+        self.at += is_next
+        return is_next
 
     def _need(self, kind: str, token: str) -> None:
         if not self._take(kind, token):

@@ -215,11 +215,11 @@ def _held_out_groups(column: pd.Series, share: float, seed: int) -> Positions:
     return np.flatnonzero(np.isin(groups, best))
 
 
-def _taken(order: Positions, sizes: Positions, wanted: float) -> list[int]:
+def _taken(order: Positions, sizes: Positions, n_wanted: float) -> list[int]:
     """Groups in order, each taken if it brings the number of rows nearer to what is wanted; never all of them."""
     taken: list[int] = []
     for group in order[: len(order) - 1]:
-        if sizes[group] / 2 <= wanted - sizes[taken].sum():
+        if sizes[group] / 2 <= n_wanted - sizes[taken].sum():
             taken.append(int(group))
     return taken
 
@@ -266,14 +266,14 @@ class Balance:
         >>> Balance(0.25, {"no": 0.7, "yes": 0.3}, {"no": 0.65, "yes": 0.35}).words
         "25 % of the rows; 'no' 65 % of evaluation rows and 70 % of training rows, 'yes' 35 % and 30 %"
         """
-        told = [(name, self.evaluation[name], self.training.get(name, 0.0)) for name in self.evaluation]
+        shares = [(name, self.evaluation[name], self.training.get(name, 0.0)) for name in self.evaluation]
         words = [
             f"{name!r} {100 * here:.3g} % of evaluation rows and {100 * there:.3g} % of training rows"
             if not at
             else f"{name!r} {100 * here:.3g} % and {100 * there:.3g} %"
-            for at, (name, here, there) in enumerate(told[:MAX_CLASSES])
+            for at, (name, here, there) in enumerate(shares[:MAX_CLASSES])
         ]
-        more = [f"and {len(told) - MAX_CLASSES:,} more classes"] if len(told) > MAX_CLASSES else []
+        more = [f"and {len(shares) - MAX_CLASSES:,} more classes"] if len(shares) > MAX_CLASSES else []
         share = f"{100 * self.share:.3g} % of the rows"
         return f"{share}; {', '.join([*words, *more])}" if words else share
 
@@ -338,13 +338,13 @@ def _shares(target: pd.Series, task: Task) -> dict[str, float]:
     return {str(label): float(share) for label, share in sorted(shares.items(), key=lambda item: str(item[0]))}
 
 
-def _moved(found: Balance, fair: Balance, rows: pd.DataFrame) -> Iterator[str]:
+def _moved(actual: Balance, fair: Balance, rows: pd.DataFrame) -> Iterator[str]:
     """What lies more than a fifth from a split that looks at no equal rows."""
-    if abs(found.share - fair.share) > max(TOLERANCE * fair.share, ROUNDING_ROWS / len(rows)):
-        yield f"{100 * found.share:.3g} % of the rows are held out instead of {100 * fair.share:.3g} %"
-    n_held_out = max(found.share * len(rows), 1)
+    if abs(actual.share - fair.share) > max(TOLERANCE * fair.share, ROUNDING_ROWS / len(rows)):
+        yield f"{100 * actual.share:.3g} % of the rows are held out instead of {100 * fair.share:.3g} %"
+    n_held_out = max(actual.share * len(rows), 1)
     for label, share in fair.evaluation.items():
-        here = found.evaluation.get(label, 0.0)
+        here = actual.evaluation.get(label, 0.0)
         if abs(here - share) > max(TOLERANCE * share, ROUNDING_ROWS / n_held_out):
             yield f"{label!r} is {100 * here:.3g} % of the evaluation rows instead of {100 * share:.3g} %"
 

@@ -316,8 +316,8 @@ class Statement:
     @property
     def guardrail(self) -> Guardrail | None:
         """What no ratio may do to a slice."""
-        found = self.facts.guardrail
-        return None if found is None else Guardrail(found.max_slice_drop, found.accept_inconclusive or "")
+        guardrail = self.facts.guardrail
+        return None if guardrail is None else Guardrail(guardrail.max_slice_drop, guardrail.accept_inconclusive or "")
 
     @property
     def slices(self) -> dict[str, Slice]:
@@ -377,15 +377,15 @@ def read_limits(path: Path) -> dict[str, str]:
 
 def sections(prose: str, headings: tuple[str, ...]) -> dict[str, str]:
     """What stands under each heading; an untouched template or a comment counts as nothing."""
-    found: dict[str, list[str]] = {}
+    by_title: dict[str, list[str]] = {}
     under: list[str] = []
     for line in prose.split("\n"):  # no regular expression: an odd text must not take minutes
         heading = _heading(line)
         if heading:
-            under = found[heading] = []
+            under = by_title[heading] = []
         else:
             under.append(line)
-    return {heading: _answer("\n".join(found.get(heading, ()))) for heading in headings}
+    return {heading: _answer("\n".join(by_title.get(heading, ()))) for heading in headings}
 
 
 def _heading(line: str) -> str:
@@ -471,8 +471,8 @@ def _problem(detail: Any, value: dict[str, Any]) -> str:
 def _target_problems(facts: Facts) -> list[str]:
     if facts.task != SCORED:
         return []
-    told = {"target": facts.target, "evaluation.stratify": facts.evaluation.stratify}
-    return [f"`{name}` does not belong to `task: {SCORED}`, which has no target" for name in told if told[name]]
+    columns = {"target": facts.target, "evaluation.stratify": facts.evaluation.stratify}
+    return [f"`{name}` does not belong to `task: {SCORED}`, which has no target" for name in columns if columns[name]]
 
 
 def _slice_problems(facts: Facts) -> list[str]:

@@ -73,10 +73,10 @@ def parquet_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    base, found = _base(path), path.rglob(f"*{PARQUET}")
+    base, paths = _base(path), path.rglob(f"*{PARQUET}")
     if _is_pattern(path):
-        found = (Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - an absolute pattern
-    files = sorted(each for each in found if each.is_file() and not _is_hidden(each, base))
+        paths = (Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - an absolute pattern
+    files = sorted(each for each in paths if each.is_file() and not _is_hidden(each, base))
     if not files:
         what = "no file has this pattern" if _is_pattern(path) else "the folder holds no Parquet file"
         raise UsageError(f"{path}: {what}.", f"Give the path of a table: {USUAL}.")

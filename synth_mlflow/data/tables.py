@@ -109,8 +109,8 @@ def read_as(
     UsageError
         If the file cannot be read, or does not have the columns and kinds of the schema; all are named at once.
     """
-    told = {} if csv is None else {"separator": csv.separator, "encoding": csv.encoding, "quote": csv.quote}
-    rows = given_rows(raw_table(place, **told))
+    style = {} if csv is None else {"separator": csv.separator, "encoding": csv.encoding, "quote": csv.quote}
+    rows = given_rows(raw_table(place, **style))
     return conform(rows.drop(columns=[name for name in ignored if name in rows]), schema, str(place))
 
 
@@ -154,9 +154,9 @@ def _column_by_column(path: Path) -> _FileColumns | None:
     """The columns of a Parquet table that is larger than what is held in memory; None for any other."""
     if suffix_of(path) != PARQUET or not is_large(*parquet_shape(path)):
         return None
-    found = _FileColumns(path)
-    check_names(list(found))
-    return found
+    file_columns = _FileColumns(path)
+    check_names(list(file_columns))
+    return file_columns
 
 
 def _named(frame: pd.DataFrame) -> dict[str, pd.Series]:
@@ -215,10 +215,10 @@ def read_known(place: Place, schema: Schema) -> tuple[pd.DataFrame, tuple[str, .
         If the file is missing, or no table.
     """
     with opened(place) as path:
-        return _known(path, schema)
+        return _read_with_schema(path, schema)
 
 
-def _known(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _read_with_schema(path: Path, schema: Schema) -> tuple[pd.DataFrame, tuple[str, ...]]:
     typed = is_typed(path)
     with _readable(path):
         if typed:
@@ -258,8 +258,8 @@ def restore(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     table = normalise(frame)[schema.columns]
     for name, form in schema.forms.items():
         with suppress(ValueError):
-            found = as_kind(table[name], schema[name], form)
-            table[name] = mapped(found) if is_large(*table.shape) else found
+            converted = as_kind(table[name], schema[name], form)
+            table[name] = mapped(converted) if is_large(*table.shape) else converted
     return table
 
 
@@ -283,13 +283,13 @@ def _refuse_nameless(path: Path, form: CsvFormat, header: list[str]) -> None:
     if all(name.strip() for name in header):
         return
     at = [bool(name.strip()) for name in header].index(False)
-    found = f"{path}: column {at + 1} has no name in the header"
+    sentence = f"{path}: column {at + 1} has no name in the header"
     if at == 0:
         raise UsageError(
-            f"{found}; pandas and R write their row numbers so.",
+            f"{sentence}; pandas and R write their row numbers so.",
             f"Name it, or leave it out: {copy_command(path, form, 'index_col=0')}.",
         )
-    raise UsageError(f"{found}.", f"Name it in the header, or as pandas does: {copy_command(path, form)}.")
+    raise UsageError(f"{sentence}.", f"Name it in the header, or as pandas does: {copy_command(path, form)}.")
 
 
 BYTES_PER_CELL = 8  # of a number; a text takes more
@@ -359,11 +359,11 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 
 def memory() -> int:
     """Bytes of memory that this machine has, or that the container which this process runs in may use."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for limit in map(Path, LIMITS):
         with suppress(OSError, ValueError):  # no such file, or "max"
-            found.append(int(limit.read_text(encoding="ascii")))
-    return min(found)
+            limits.append(int(limit.read_text(encoding="ascii")))
+    return min(limits)
 
 
 def _parquet_bytes(path: Path) -> int:

@@ -104,6 +104,6 @@ class ModelSpec:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, without the embedding, which is recorded on its own; what is not said is left out."""
-        told = {"estimator": self.estimator, "params": dict(self.params), "columns": self.columns}
-        told |= {} if self.commands is None else {"commands": self.commands.to_json()}
-        return {name: value for name, value in told.items() if value is not None}
+        fields = {"estimator": self.estimator, "params": dict(self.params), "columns": self.columns}
+        fields |= {} if self.commands is None else {"commands": self.commands.to_json()}
+        return {name: value for name, value in fields.items() if value is not None}

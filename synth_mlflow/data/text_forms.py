@@ -175,13 +175,13 @@ def parse_texts(texts: pd.Series, kind: str, format_: ValueFormat | None) -> pd.
     ValueError
         If some say none, with the first of them.
     """
-    found = read_texts_as(texts, kind, format_)
-    bad = texts[found.isna() & texts.notna() & ~texts.isin(MISSING_WORDS)]
+    parsed = read_texts_as(texts, kind, format_)
+    bad = texts[parsed.isna() & texts.notna() & ~texts.isin(MISSING_WORDS)]
     if len(bad):
         shown = ", ".join(repr(text) for text in bad.unique()[:CELLS_SHOWN])
         form = "" if format_ is None else f" {format_.words}"
         raise ValueError(f"holds string values such as {shown} in {len(bad):,} cells, {kind} values{form} were needed")
-    return found
+    return parsed
 
 
 def read_texts_as(texts: pd.Series, kind: str, format_: ValueFormat | None) -> pd.Series:
@@ -220,8 +220,10 @@ def _whole_texts(texts: pd.Series) -> pd.Series:
     """Exact to 2^63; numbers such as ``5.0`` are whole as well."""
     numbers = texts.str.strip().str.removeprefix("+")
     is_whole = numbers.str.fullmatch(r"-?[0-9]{1,18}").fillna(False)
-    found = pc.cast(pa.array(numbers.where(is_whole), type=pa.large_string(), from_pandas=True), pa.int64())
-    values = pd.Series(found.to_pandas(integer_object_nulls=True), index=texts.index, name=texts.name).astype("Int64")
+    integers = pc.cast(pa.array(numbers.where(is_whole), type=pa.large_string(), from_pandas=True), pa.int64())
+    values = pd.Series(integers.to_pandas(integer_object_nulls=True), index=texts.index, name=texts.name).astype(
+        "Int64"
+    )
     others = texts.notna() & ~is_whole
     if others.any():
         values = values.where(~others, _others(numbers.where(others)))
@@ -229,8 +231,8 @@ def _whole_texts(texts: pd.Series) -> pd.Series:
 
 
 def _others(numbers: pd.Series) -> pd.Series:
-    found = [None if pd.isna(text) else _whole_number(str(text)) for text in numbers]
-    return pd.Series(found, index=numbers.index, dtype="Int64")
+    integers = [None if pd.isna(text) else _whole_number(str(text)) for text in numbers]
+    return pd.Series(integers, index=numbers.index, dtype="Int64")
 
 
 def _whole_number(text: str) -> int | None:

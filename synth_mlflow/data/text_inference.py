@@ -102,7 +102,7 @@ class Finding:
 TEXT = Finding()
 
 
-def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) -> Finding:
+def find_format(levels: Levels, *, plain_numbers: bool, values_wanted: bool = False) -> Finding:
     """What the texts of a column are: values, or texts, and then whether words for missing stand among names of a form.
 
     Parameters
@@ -111,36 +111,36 @@ def find_format(levels: Levels, *, plain_numbers: bool, wanted: bool = False) ->
         Of at least one text.
     plain_numbers : bool
         Whether texts such as ``12`` are numbers, as in a CSV file that knows no types.
-    wanted : bool
+    values_wanted : bool
         Whether values are needed, so that few distinct ones are no categories.
     """
-    found = _find_values(levels, plain_numbers=plain_numbers, wanted=wanted)
-    return _stray_in_names(levels) if found == TEXT else found
+    formats = _find_values(levels, plain_numbers=plain_numbers, values_wanted=values_wanted)
+    return _stray_in_names(levels) if formats == TEXT else formats
 
 
-def _find_values(levels: Levels, *, plain_numbers: bool, wanted: bool) -> Finding:
+def _find_values(levels: Levels, *, plain_numbers: bool, values_wanted: bool) -> Finding:
     if plain_numbers:
-        found = _plain_numbers(levels)
-        if found is not None:
-            return found
-    if (asked := _other_digits(levels)) is not None:
-        return asked
+        formats = _plain_numbers(levels)
+        if formats is not None:
+            return formats
+    if (finding := _other_digits(levels)) is not None:
+        return finding
     few = len(levels.texts) <= FEW_VALUES and levels.n_cells >= 5 * len(levels.texts)
-    if few and not wanted:
+    if few and not values_wanted:
         return TEXT
     has_digit = levels.texts.str.contains(r"\d", regex=True).to_numpy(dtype=bool)
-    if has_digit.sum() < 2 and not (wanted and has_digit.any()):
+    if has_digit.sum() < 2 and not (values_wanted and has_digit.any()):
         return TEXT
     values, words = levels.where(has_digit), levels.where(~has_digit)
     if len(words.texts) > FEW_VALUES:
         return TEXT
-    found = formats_of(values)
-    if found is None:
+    formats = formats_of(values)
+    if formats is None:
         return _nearly_dates(values) or _numbers_in_parts(values) or _mixed_dates(levels)
     stray = [text for text in words.texts if text not in MISSING_WORDS]
     if not stray:
-        return Finding(found.format, words=tuple(words.texts), question=found.question)
-    return _stray(levels, values, words, found.format) if len(values.texts) > MANY_VALUES else TEXT
+        return Finding(formats.format, words=tuple(words.texts), question=formats.question)
+    return _stray(levels, values, words, formats.format) if len(values.texts) > MANY_VALUES else TEXT
 
 
 def _stray_in_names(levels: Levels) -> Finding:
@@ -155,9 +155,11 @@ def _stray_in_names(levels: Levels) -> Finding:
     if not form:
         return TEXT
     shown = ", ".join(f"{text!r} ({count:,})" for text, count in zip(words.texts, words.counts, strict=True))
-    told = ", ".join(quoted(text) for text in words.texts)
-    found = f"{names.n_cells:,} of {levels.n_cells:,} cells hold each a name of the form {form}, the others are {shown}"
-    return Finding(question=Question(levels.name, found, (f"missing: [{told}]", "role: category")))
+    stray_words = ", ".join(quoted(text) for text in words.texts)
+    sentence = (
+        f"{names.n_cells:,} of {levels.n_cells:,} cells hold each a name of the form {form}, the others are {shown}"
+    )
+    return Finding(question=Question(levels.name, sentence, (f"missing: [{stray_words}]", "role: category")))
 
 
 def _other_digits(levels: Levels) -> Finding | None:
@@ -173,8 +175,8 @@ def _other_digits(levels: Levels) -> Finding | None:
     if 2 * levels.counts[is_number].sum() < levels.n_cells:
         return None
     shown = ", ".join(map(repr, levels.texts[is_number].head(3)))
-    found = f"values in other digits than 0 to 9, such as {shown}; write 0 to 9 in the file, or keep them as texts"
-    return Finding(question=Question(levels.name, found, ("role: category",)))
+    sentence = f"values in other digits than 0 to 9, such as {shown}; write 0 to 9 in the file, or keep them as texts"
+    return Finding(question=Question(levels.name, sentence, ("role: category",)))
 
 
 def formats_of(levels: Levels) -> Finding | None:
@@ -202,7 +204,7 @@ def _reads(format_: ValueFormat, texts: pd.Series) -> bool:
 
 def _times(sample: pd.Series) -> list[ValueFormat]:
     first = str(sample.iloc[0]).strip()
-    found: list[ValueFormat] = list(_bare_clocks(sample))
+    formats: list[ValueFormat] = list(_bare_clocks(sample))
     lengths = sample.str.extract(r":\d\d\.(\d+)|\.(\d+)S", expand=True).bfill(axis=1)[0].str.len()
     digits = int(lengths.max()) if lengths.notna().any() else 0
     clock = re.fullmatch(r"-?(\d+):\d\d(:\d\d)?(\.\d+)?(\s?[AaPp]\.?\s?[Mm]\.?)?(.*)", first)
@@ -213,28 +215,28 @@ def _times(sample: pd.Series) -> list[ValueFormat]:
         blank = "" if not half else " %p" if half[0].isspace() else "%p"
         form = f"{hour}:%M{':%S' if seconds else ''}{'.%f' if fraction else ''}{blank}{tail.replace('%', '%%')}"
         if seconds or not fraction:
-            found += [ClockText(form, digits, padded, halves_of(sample))]
+            formats += [ClockText(form, digits, padded, halves_of(sample))]
         if not half and not tail:
-            found += [DurationText("clock", bool(seconds), digits, padded)] if seconds or not fraction else []
-            found += [DurationText("lap", fraction=digits, padded=padded)] if not seconds and digits else []
+            formats += [DurationText("clock", bool(seconds), digits, padded)] if seconds or not fraction else []
+            formats += [DurationText("lap", fraction=digits, padded=padded)] if not seconds and digits else []
     if sample.str.match(r"-?\d+ days?, \d").any():
-        found += [DurationText("python", fraction=digits)]
+        formats += [DurationText("python", fraction=digits)]
     if re.match(r"-?P", first):
-        found += [_iso_duration(sample, digits)]
+        formats += [_iso_duration(sample, digits)]
     if re.match(r"-?\d+ days?", first):
         has_clock = bool(sample.str.contains(":", regex=False).any())
         one = ("day",) if sample.str.fullmatch("-?1 day").any() else ()
-        found += [DurationText("days", has_clock, digits, singular=() if has_clock else one)]
+        formats += [DurationText("days", has_clock, digits, singular=() if has_clock else one)]
     days = marked_days_style(sample, digits) if re.match(r"-?\d+(d |\.|-|:\d\d:)", first) else None
-    found += [] if days is None else [days]
+    formats += [] if days is None else [days]
     by_units = unit_style(sample) if re.match(r"-?\d+(?:\.\d+)?\s?[^\W\d_]", first) else None
-    found += [] if by_units is None else [by_units]
+    formats += [] if by_units is None else [by_units]
     if re.fullmatch(r"\d{1,2}[hH]\d{2}", first):
-        found += [ClockText(f"%H{first.strip('0123456789')}%M", padded=not bool(sample.str.match(r"\d[hH]").any()))]
+        formats += [ClockText(f"%H{first.strip('0123456789')}%M", padded=not bool(sample.str.match(r"\d[hH]").any()))]
     if re.fullmatch(r"\d{1,3}[hH]\d{2}", first):
         is_padded = not bool(sample.str.match(r"\d[hH]").any())
-        found += [DurationText("clock", False, padded=is_padded, between=first.strip("0123456789"))]
-    return found
+        formats += [DurationText("clock", False, padded=is_padded, between=first.strip("0123456789"))]
+    return formats
 
 
 def _bare_clocks(sample: pd.Series) -> Iterator[ValueFormat]:
@@ -309,18 +311,18 @@ def thousands_or_decimals(levels: Levels) -> Question | None:
     if has_point.all() or not ends_in_zero:
         return None
     first = str(texts[has_point].iloc[0])
-    found = f"{first!r} can be read as {int(first.replace('.', '')):,} and as {float(first):g}"
-    return Question(levels.name, found, ('format: "1.234.567"', "role: number"))
+    text = f"{first!r} can be read as {int(first.replace('.', '')):,} and as {float(first):g}"
+    return Question(levels.name, text, ('format: "1.234.567"', "role: number"))
 
 
 def _stray(levels: Levels, values: Levels, words: Levels, format_: ValueFormat | None) -> Finding:
     share = values.n_cells / levels.n_cells
     shown = ", ".join(f"{text!r} ({count:,})" for text, count in zip(words.texts, words.counts, strict=True))
     what = "numbers" if format_ is None else f"values {format_.words}"
-    found = f"{values.n_cells:,} of {levels.n_cells:,} cells ({share:.1%}) are {what}, the others are {shown}"
-    told = ", ".join(quoted(text) for text in words.texts)
-    lines = (f"missing: [{told}]", "role: category")
-    return Finding(format_, is_number=format_ is None, question=Question(levels.name, found, lines))
+    sentence = f"{values.n_cells:,} of {levels.n_cells:,} cells ({share:.1%}) are {what}, the others are {shown}"
+    stray_words = ", ".join(quoted(text) for text in words.texts)
+    lines = (f"missing: [{stray_words}]", "role: category")
+    return Finding(format_, is_number=format_ is None, question=Question(levels.name, sentence, lines))
 
 
 def _two_dates(levels: Levels, formats: Sequence[ValueFormat]) -> Question:
@@ -340,9 +342,9 @@ def _which_century(levels: Levels, format_: ValueFormat) -> Question | None:
         return None
     at = int(years.to_numpy().argmax())
     first = 1900 + int(years[years >= FAR_YEAR].min()) % 100
-    found = f"{levels.texts.iloc[at]!r} can be read as of {years.iloc[at]} and as of {years.iloc[at] - 100}"
+    sentence = f"{levels.texts.iloc[at]!r} can be read as of {years.iloc[at]} and as of {years.iloc[at] - 100}"
     line = f'format: "{format_.format}"'
-    return Question(levels.name, found, (f"{line}, first_year: {first}", f"{line}, first_year: 1969"))
+    return Question(levels.name, sentence, (f"{line}, first_year: {first}", f"{line}, first_year: 1969"))
 
 
 def _unclear(levels: Levels, format_: ValueFormat, other: ValueFormat) -> Question:
@@ -360,9 +362,9 @@ def _nearly_dates(levels: Levels) -> Finding | None:
         if 0 < len(others.texts) <= FEW_VALUES and others.n_cells <= (1 - NEARLY) * levels.n_cells:
             if date_formats(others.texts):
                 return None  # dates of another form
-            found = formats_of(levels.where(is_date))
-            if found is not None and found.format is not None:
-                return _stray(levels, levels.where(is_date), others, found.format)
+            formats = formats_of(levels.where(is_date))
+            if formats is not None and formats.format is not None:
+                return _stray(levels, levels.where(is_date), others, formats.format)
     return None
 
 
@@ -371,8 +373,8 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
     parts = levels.texts.str.extract(r"^[+-]?\d+(?:[.,]\d+)?\s?([^\W\d_]{1,4}|%)$", expand=False)
     if parts.notna().all() and 2 <= parts.nunique() <= FEW_VALUES and levels.texts.str.contains(r"\d[.,]\d").any():
         shown = ", ".join(f"{unit!r} ({count:,})" for unit, count in parts.value_counts().items())
-        found = f"numbers with different units: {shown}; convert them to one unit in the file, or keep them as texts"
-        return Finding(question=Question(levels.name, found, ("role: category",)))
+        text = f"numbers with different units: {shown}; convert them to one unit in the file, or keep them as texts"
+        return Finding(question=Question(levels.name, text, ("role: category",)))
     pair = _pair(levels)
     if pair is not None:
         return pair
@@ -380,8 +382,8 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
     inner = around.iloc[0][1:-1]
     are_numbers = inner and all(re.search(r"[\s,;xX|/]", mark) for mark in inner)
     if are_numbers and around.nunique() == 1 and not re.search(r"\d", "".join(around.iloc[0])):
-        found = f"several numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
-        return Finding(question=Question(levels.name, found, ("role: ignored", "role: category")))
+        text = f"several numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
+        return Finding(question=Question(levels.name, text, ("role: ignored", "role: category")))
     return None
 
 
@@ -397,8 +399,8 @@ def _pair(levels: Levels) -> Finding | None:
         return None
     if any(2 * parts[side].nunique() > len(parts) or parts[side].nunique() <= FEW_VALUES for side in (0, 2)):
         return None
-    found = f"two numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
-    return Finding(question=Question(levels.name, found, ("role: ignored", "role: category")))
+    sentence = f"two numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
+    return Finding(question=Question(levels.name, sentence, ("role: ignored", "role: category")))
 
 
 def _mixed_dates(levels: Levels) -> Finding:
@@ -412,8 +414,8 @@ def _mixed_dates(levels: Levels) -> Finding:
     if not all(formats.values()) or len(groups) < 2:
         return TEXT
     shown = "; ".join(f"{groups[shape].n_cells:,} like {groups[shape].texts.iloc[0]!r}" for shape in groups)
-    found = f"dates of {len(groups)} forms: {shown}; write them in one form in the file, or keep them as texts"
-    return Finding(question=Question(levels.name, found, ("role: category",)))
+    text = f"dates of {len(groups)} forms: {shown}; write them in one form in the file, or keep them as texts"
+    return Finding(question=Question(levels.name, text, ("role: category",)))
 
 
 def quoted(text: str) -> str:

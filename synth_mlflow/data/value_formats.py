@@ -167,10 +167,10 @@ class DurationText:
 
 
 def _clock(text: str) -> float:
-    found = _CLOCK.fullmatch(text)
-    if found is None:
+    match = _CLOCK.fullmatch(text)
+    if match is None:
         return np.nan
-    sign, hours, minutes, seconds = found.groups(default="0")
+    sign, hours, minutes, seconds = match.groups(default="0")
     return (-1.0 if sign == "-" else 1.0) * (int(hours) * 3600 + int(minutes) * 60 + float(seconds)) + 0.0
 
 
@@ -181,27 +181,27 @@ def _marked_clock(mark: str, text: str) -> float:
 
 def _python(text: str) -> float:
     """Seconds of ``1 day, 9:37:00``; days may be left out."""
-    found = _PYTHON.fullmatch(text)
-    if found is None:
+    match = _PYTHON.fullmatch(text)
+    if match is None:
         return np.nan
-    days, hours, minutes, seconds = found.groups(default="0")
+    days, hours, minutes, seconds = match.groups(default="0")
     return float(int(days) * DAY_SECONDS + int(hours) * 3600 + int(minutes) * 60 + float(seconds))
 
 
 def _lap(text: str) -> float:
-    found = _LAP.fullmatch(text)
-    if found is None:
+    match = _LAP.fullmatch(text)
+    if match is None:
         return np.nan
-    sign, minutes, seconds = found.groups()
+    sign, minutes, seconds = match.groups()
     return (-1.0 if sign else 1.0) * (int(minutes) * 60 + float(seconds)) + 0.0
 
 
 def _marked_days(mark: str, text: str) -> float:
     """Seconds of ``6d 11:27:30`` or ``6-11:27:30``; days may be left out."""
-    found = _DAY_MARKS.fullmatch(text)
-    if found is None or found[3] not in (mark, None):
+    match = _DAY_MARKS.fullmatch(text)
+    if match is None or match[3] not in (mark, None):
         return np.nan
-    sign, days, _, hours, minutes, seconds = found.groups(default="0")
+    sign, days, _, hours, minutes, seconds = match.groups(default="0")
     total = int(days) * DAY_SECONDS + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     return (-1.0 if sign == "-" else 1.0) * total + 0.0
 
@@ -213,10 +213,10 @@ def _days(text: str) -> float:
 
 
 def _iso(text: str) -> float:
-    found = _ISO_DURATION.fullmatch(text)
-    if found is None or text.endswith(("P", "T")):
+    match = _ISO_DURATION.fullmatch(text)
+    if match is None or text.endswith(("P", "T")):
         return np.nan
-    sign, days, hours, minutes, seconds = found.groups(default="0")
+    sign, days, hours, minutes, seconds = match.groups(default="0")
     total = int(days) * DAY_SECONDS + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     return (-1.0 if sign == "-" else 1.0) * total + 0.0
 
@@ -382,15 +382,15 @@ class NumberText:
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """The numbers that texts of exactly this form say."""
-        found = texts.str.strip()
-        fits = found.str.fullmatch(self._pattern())
+        stripped = texts.str.strip()
+        fits = stripped.str.fullmatch(self._pattern())
         for literal in (self.prefix, self.suffix):
-            found = found.str.replace(literal, "", n=1, regex=False) if literal else found
-        minus = found.str.contains(r"[-−(]", regex=True)
-        found = found.str.replace(rf"[-−+()\s{BLANKS}]", "", regex=True)
+            stripped = stripped.str.replace(literal, "", n=1, regex=False) if literal else stripped
+        minus = stripped.str.contains(r"[-−(]", regex=True)
+        stripped = stripped.str.replace(rf"[-−+()\s{BLANKS}]", "", regex=True)
         if self.thousands.strip():
-            found = found.str.replace(self.thousands, "", regex=False)
-        numbers = pd.to_numeric(found.str.replace(self.decimal, ".", regex=False), errors="coerce").astype("float64")
+            stripped = stripped.str.replace(self.thousands, "", regex=False)
+        numbers = pd.to_numeric(stripped.str.replace(self.decimal, ".", regex=False), errors="coerce").astype("float64")
         sign = pd.Series(np.where(minus, -1.0, 1.0), texts.index)
         signed: pd.Series = numbers.where(fits, np.nan).mul(sign).add(0.0)
         return signed
@@ -509,10 +509,10 @@ class DateText:
             return _with_zone_names(texts, format_, self.zone)
         if "%V" in format_ and "%u" not in format_:  # a week is its Monday
             format_, texts = f"{format_} %u", texts + " 1"
-        found = pd.to_datetime(texts, format=format_, errors="coerce", utc=True)
+        moments = pd.to_datetime(texts, format=format_, errors="coerce", utc=True)
         if self.first_year:
-            found = _in_century(found, self.first_year)
-        return found.dt.tz_localize(None).astype("datetime64[us]")
+            moments = _in_century(moments, self.first_year)
+        return moments.dt.tz_localize(None).astype("datetime64[us]")
 
     def write(self, values: pd.Series) -> pd.Series:
         """Each moment in this form."""
@@ -573,9 +573,9 @@ def _quarters(texts: pd.Series, format_: str) -> pd.Series:
     parts = texts.str.extract(f"^{shape}$").astype("float64")
     first = parts["year"] * 100 + parts["quarter"] * 3 - 2
     there = first.notna()
-    found = pd.Series(pd.NaT, texts.index, dtype="datetime64[us]")
-    found[there] = pd.to_datetime(first[there].astype("int64").astype(str), format="%Y%m").astype("datetime64[us]")
-    return found
+    moments = pd.Series(pd.NaT, texts.index, dtype="datetime64[us]")
+    moments[there] = pd.to_datetime(first[there].astype("int64").astype(str), format="%Y%m").astype("datetime64[us]")
+    return moments
 
 
 def _with_zone_names(texts: pd.Series, format_: str, zone: str) -> pd.Series:
@@ -590,8 +590,8 @@ def _with_zone_names(texts: pd.Series, format_: str, zone: str) -> pd.Series:
     summer = max(year, key=lambda moment: moment.utcoffset() or pd.Timedelta(0))
     is_summer = (names == summer.tzname()).to_numpy(dtype=bool)
     there = local.dt.tz_localize(zone, ambiguous=is_summer, nonexistent="NaT")
-    kept = there.where(there.dt.strftime("%Z") == names)
-    return kept.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
+    named = there.where(there.dt.strftime("%Z") == names)
+    return named.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[us]")
 
 
 _NAME = "ZONE"
@@ -601,15 +601,15 @@ def _without(text: object, name: object) -> str:
     return _NAME.join(str(text).rsplit(str(name), 1)) if isinstance(name, str) else ""
 
 
-def _in_century(found: pd.Series, first_year: int) -> pd.Series:
+def _in_century(moments: pd.Series, first_year: int) -> pd.Series:
     """Moments moved by centuries into the hundred years from ``first_year`` on."""
-    years = found.dt.year
-    moved = found.copy()
+    years = moments.dt.year
+    moved = moments.copy()
     for shift in (-100, 100):
         there = (first_year + (years - first_year) % 100 - years) == shift
         if there.any():
             moved[there] = [moment.replace(year=moment.year + shift) if _has_day(moment, shift) else pd.NaT
-                            for moment in found[there]]  # fmt: skip
+                            for moment in moments[there]]  # fmt: skip
     return moved
 
 
@@ -652,10 +652,10 @@ class ClockText:
 
     def parse(self, texts: pd.Series) -> pd.Series:
         """Seconds since midnight."""
-        found = pd.to_datetime(
+        times = pd.to_datetime(
             "2000-01-01 " + _plain_halves(texts, self.halves), format=f"%Y-%m-%d {self.format}", errors="coerce"
         )
-        seconds: pd.Series = (found - pd.Timestamp("2000-01-01")).dt.total_seconds()
+        seconds: pd.Series = (times - pd.Timestamp("2000-01-01")).dt.total_seconds()
         return seconds
 
     def write(self, values: pd.Series) -> pd.Series:
@@ -672,19 +672,21 @@ _FORMATS: Mapping[str, type[Any]] = {
 }
 
 
-def format_as_json(found: ValueFormat) -> dict[str, Any]:
+def format_as_json(value_format: ValueFormat) -> dict[str, Any]:
     """A format as a JSON object; :func:`format_from_json` reads it back."""
-    told = asdict(found)  # type: ignore[call-overload]
-    return {"is": found.name, **{name: value for name, value in told.items() if value or name not in _LATER}}
+    fields = asdict(value_format)  # type: ignore[call-overload]
+    return {"is": value_format.name, **{name: value for name, value in fields.items() if value or name not in _LATER}}
 
 
-def format_from_json(told: Mapping[str, Any]) -> ValueFormat:
+def format_from_json(recorded: Mapping[str, Any]) -> ValueFormat:
     """A format out of JSON.
 
     >>> format_from_json(format_as_json(ClockText("%H:%M"))) == ClockText("%H:%M")
     True
     """
-    facts: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in recorded.items()
+    }
     made: ValueFormat = _FORMATS[str(facts.pop("is"))](**facts)
     return made
 

@@ -47,10 +47,10 @@ def month_names(sample: pd.Series) -> tuple[str, ...]:
     >>> month_names(pd.Series(["03 Mar 2024"]))
     ()
     """
-    found = [[word for word in _WORD.findall(text) if word.lower() not in _NO_MONTHS] for text in sample]
-    if any(len(words) != 1 for words in found):
+    words_by_text = [[word for word in _WORD.findall(text) if word.lower() not in _NO_MONTHS] for text in sample]
+    if any(len(words) != 1 for words in words_by_text):
         return ()
-    counts = Counter(words[0] for words in found)
+    counts = Counter(words[0] for words in words_by_text)
     return () if set(counts) <= _STANDARD else _names_like(counts, "months")
 
 
@@ -62,11 +62,11 @@ def weekday_names(sample: pd.Series) -> tuple[str, ...]:
     >>> weekday_names(pd.Series(["do 3 jan 2019", "vr 4 jan 2019", "wo 2 jan 2019", "za 5 jan 2019"]))[:3]
     ('ma', 'di', 'wo')
     """
-    found = [_WEEKDAY_WORD.findall(text) for text in sample]
-    if not found or any(not 0 < len(words) < 6 for words in found):
+    words_by_text = [_WEEKDAY_WORD.findall(text) for text in sample]
+    if not words_by_text or any(not 0 < len(words) < 6 for words in words_by_text):
         return ()
     for at in (0, -1):  # before the date, or behind it
-        counts = Counter(words[at] for words in found)
+        counts = Counter(words[at] for words in words_by_text)
         is_other = 1 < len(counts) <= 2 * len(WEEKDAYS) and not set(counts) <= _STANDARD_DAYS
         if is_other and (made := _names_like(counts, "days")):
             return made
@@ -227,8 +227,8 @@ def number_text(example: str, sample: pd.Series) -> NumberText | None:
 
 
 def _only(values: pd.Series) -> str | None:
-    found = values.unique()
-    return str(found[0]) if len(found) == 1 else None
+    distinct = values.unique()
+    return str(distinct[0]) if len(distinct) == 1 else None
 
 
 def _marks(digits: pd.Series) -> tuple[str, str, tuple[str, str] | None] | None:
@@ -330,10 +330,10 @@ def date_formats(sample: pd.Series) -> list[DateText]:
     for possible in (_candidates, composed, _periods):
         fits = [each for each in possible(first) if _pattern(each).fullmatch(first)]
         fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
-        found = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
-        if found:
-            faithful = [each for each in found if (each.write(each.parse(sample)) == sample).mean() > 0.5]
-            return _without_twins(faithful or found)
+        formats = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
+        if formats:
+            faithful = [each for each in formats if (each.write(each.parse(sample)) == sample).mean() > 0.5]
+            return _without_twins(faithful or formats)
     return []
 
 
@@ -347,8 +347,8 @@ def _periods(text: str) -> list[str]:
     >>> _periods("2024Q1"), _periods("2024-W05-3")
     (['%YQ%q'], ['%G-W%V-%u'])
     """
-    if found := re.fullmatch(r"(\d{4})(-?)W(\d\d)(?:(-?)([1-7]))?", text):
-        return [f"%G{found[2]}W%V" + (f"{found[4]}%u" if found[5] else "")]
+    if match := re.fullmatch(r"(\d{4})(-?)W(\d\d)(?:(-?)([1-7]))?", text):
+        return [f"%G{match[2]}W%V" + (f"{match[4]}%u" if match[5] else "")]
     year = _QUARTER.fullmatch(text)
     if year is None:
         return []
@@ -366,8 +366,8 @@ def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
     usual = sample[shapes == shapes.mode().iloc[0]].head(20)
     possible = _candidates(str(usual.iloc[0]))
     fits = [each for each in possible if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
-    found = [DateText(each) for each in fits]
-    return [each for each in found if share <= each.parse(sample).notna().mean() < 1]
+    formats = [DateText(each) for each in fits]
+    return [each for each in formats if share <= each.parse(sample).notna().mean() < 1]
 
 
 def date_text(format_: str, sample: pd.Series, first_year: int = 0) -> DateText | None:
@@ -405,10 +405,10 @@ def composed(text: str) -> list[str]:
     (['%d.%m.%Y, %H:%M Uhr', '%m.%d.%Y, %H:%M Uhr'], ['%Y%m%dT%H%M%SZ'])
     """
     parts, numbers, has_month, has_clock, has_word = list[str](), list[str](), False, False, False
-    for found in _PART.finditer(text):
-        kind, part = str(found.lastgroup), found[0]
-        if found["clock"]:
-            has_clock, code = True, _clock_code(found["clock"], found["half"])
+    for match in _PART.finditer(text):
+        kind, part = str(match.lastgroup), match[0]
+        if match["clock"]:
+            has_clock, code = True, _clock_code(match["clock"], match["half"])
         elif kind == "offset":
             code = "%:z" if ":" in part else "%z"
         elif kind == "number":
@@ -456,13 +456,13 @@ def halves_of(sample: pd.Series) -> tuple[str, ...]:
     >>> halves_of(pd.Series(["08:29 a.m.", "3:10 p.m."])), halves_of(pd.Series(["08:29 AM"]))
     (('a.m.', 'p.m.'), ())
     """
-    found = sample.str.extract(r"\d\s?([AaPp]\.?\s?[Mm]\b\.?)", expand=False)
-    if found.isna().any() or found.isin(["AM", "PM"]).all():
+    halves = sample.str.extract(r"\d\s?([AaPp]\.?\s?[Mm]\b\.?)", expand=False)
+    if halves.isna().any() or halves.isin(["AM", "PM"]).all():
         return ()
-    usual = str(found.mode().iloc[0])
+    usual = str(halves.mode().iloc[0])
     pair = [re.sub("[ap]", letter, usual, flags=re.IGNORECASE) for letter in ("a", "p")]
     pair = [half.upper() if usual.isupper() else half for half in pair]
-    return tuple(pair) if found.isin(pair).all() else ()
+    return tuple(pair) if halves.isin(pair).all() else ()
 
 
 def _candidates(text: str) -> Sequence[str]:
@@ -474,11 +474,11 @@ def _candidates(text: str) -> Sequence[str]:
 def _formats_by_marks() -> Mapping[str, Sequence[str]]:
     moments = [f"{day}{gap}{time}" for day, gap, time in itertools.product(_DATES, (" ", "T", ", "), _TIMES)]
     moments += [f"%d/%b/%Y:{time}" for time in _TIMES]
-    found: dict[str, list[str]] = {}
+    by_marks: dict[str, list[str]] = {}
     for each in (*_DATES, *(f"{moment}{zone}" for moment in moments for zone in _ZONES)):
         without_codes = re.sub("%(:?)([A-Za-z])", lambda code: f"+{code[1]}" if code[2] == "z" else "", each)
-        found.setdefault(_marks_between(without_codes), []).append(each)
-    return found
+        by_marks.setdefault(_marks_between(without_codes), []).append(each)
+    return by_marks
 
 
 def _marks_between(text: str) -> str:
@@ -497,32 +497,32 @@ def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText)
     digits = 0
     if "%f" in format_:
         digits = int(min(sample.str.extract(r":\d\d[.,](\d+)", expand=False).str.len().max(), 6))
-    found = replace(words, format=format_, fraction=digits, zone=zone)
+    date_text = replace(words, format=format_, fraction=digits, zone=zone)
     if "%Z" in format_:
-        named = _zone_of_names(found, sample)
+        named = _zone_of_names(date_text, sample)
         return None if named is None else _with_bare(named, sample, named.parse(sample))
-    values = found.parse(sample)
+    values = date_text.parse(sample)
     if values.isna().any():
         return None
-    if "%y" in format_ and not found.first_year:
-        found = replace(found, first_year=first_year_of(values))
-        values = found.parse(sample)
+    if "%y" in format_ and not date_text.first_year:
+        date_text = replace(date_text, first_year=first_year_of(values))
+        values = date_text.parse(sample)
     if "%z" in format_ or "%:z" in format_:
         zone = zone or _zone(sample, values)
         if not zone:
-            return replace(found, zone="UTC", mixed=True)
-        found = replace(found, zone=zone)
-    return _with_bare(found, sample, values)
+            return replace(date_text, zone="UTC", mixed=True)
+        date_text = replace(date_text, zone=zone)
+    return _with_bare(date_text, sample, values)
 
 
-def _with_bare(found: DateText, sample: pd.Series, values: pd.Series) -> DateText:
+def _with_bare(date_text: DateText, sample: pd.Series, values: pd.Series) -> DateText:
     """The same with the numbers that texts write without a zero before them."""
-    if (found.write(values) == sample).all():
-        return found
-    codes = [code for code in ("%d", "%m", "%H", "%I") if code in found.format]
-    chosen = [replace(found, padded=False)]
-    chosen += [replace(found, bare=some) for n in range(1, len(codes)) for some in itertools.combinations(codes, n)]
-    return max((found, *chosen), key=lambda each: int((each.write(values) == sample).sum()))
+    if (date_text.write(values) == sample).all():
+        return date_text
+    codes = [code for code in ("%d", "%m", "%H", "%I") if code in date_text.format]
+    chosen = [replace(date_text, padded=False)]
+    chosen += [replace(date_text, bare=some) for n in range(1, len(codes)) for some in itertools.combinations(codes, n)]
+    return max((date_text, *chosen), key=lambda each: int((each.write(values) == sample).sum()))
 
 
 def first_year_of(values: pd.Series) -> int:
@@ -544,15 +544,15 @@ def first_year_of(values: pd.Series) -> int:
     return 0 if is_usual or gaps[widest] < FEW_YEARS else 1900 + after
 
 
-def _zone_of_names(found: DateText, sample: pd.Series) -> DateText | None:
+def _zone_of_names(date_text: DateText, sample: pd.Series) -> DateText | None:
     """The format with the zone whose clocks have the names of the texts, such as ``CET`` and ``CEST``; None if none."""
     names = set(sample.str.extract(r"\b([A-Z]{2,5})\b(?!.*\b[A-Z]{2,5}\b)", expand=False).dropna()) - {"AM", "PM"}
     if len(names) == 1:  # all the year round: the clock of the texts
-        return replace(found, format=found.format.replace("%Z", names.pop()))
+        return replace(date_text, format=date_text.format.replace("%Z", names.pop()))
     for zone in _zones():
         both = {pd.Timestamp(day, tz=zone).tzname() for day in ("2021-01-15", "2021-07-15")}
         if names and names <= both:
-            made = replace(found, zone=zone)
+            made = replace(date_text, zone=zone)
             if made.parse(sample).notna().all():
                 return made
     return None
@@ -578,7 +578,7 @@ def _zones() -> Iterator[str]:
 
 def _without_twins(formats: Sequence[DateText]) -> list[DateText]:
     """One of each meaning: long and short names of months, one-letter differences of codes that read the same."""
-    kept: dict[str, DateText] = {}
+    first: dict[str, DateText] = {}
     for each in formats:
-        kept.setdefault(each.format.replace("%B", "%b").replace("%A", "%a"), each)
-    return list(kept.values())
+        first.setdefault(each.format.replace("%B", "%b").replace("%A", "%a"), each)
+    return list(first.values())

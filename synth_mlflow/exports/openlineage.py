@@ -32,7 +32,7 @@ class OpenLineage:
 
 def _batch_event(batch: Batch, provenance: Provenance) -> dict[str, Any]:
     training = [rows for rows in provenance.real if rows.name == "training" and batch.learned_from_training]
-    told = {
+    facts = {
         "generator": batch.generator,
         "version": batch.generator_version,
         "parameters": dict(batch.parameters),
@@ -47,13 +47,13 @@ def _batch_event(batch: Batch, provenance: Provenance) -> dict[str, Any]:
         "job": _job(provenance, f"generate {batch.generator}", "GENERATION"),
         "inputs": [_real(rows, provenance) for rows in training],
         "outputs": [{**_synthetic(batch, provenance), "outputFacets": _output_facets(batch.n_rows)}],
-        "run": _run(batch.run_id, batch.began, batch.ended, {"synth_generation": _facet(told)}),
+        "run": _run(batch.run_id, batch.began, batch.ended, {"synth_generation": _facet(facts)}),
     }
 
 
 def _model_event(model: Model, provenance: Provenance) -> dict[str, Any]:
     inside = [batch for batch in provenance.batches if batch.id in model.batches]
-    told = {"ratio": model.ratio, "metric": model.metric, "score": model.score, "finalRun": model.run_id}
+    facts = {"ratio": model.ratio, "metric": model.metric, "score": model.score, "finalRun": model.run_id}
     output = _dataset(provenance, f"model {model.uri}", model.sha256, {})
     return {
         **_completed(model.ended),
@@ -63,7 +63,7 @@ def _model_event(model: Model, provenance: Provenance) -> dict[str, Any]:
             *(_synthetic(batch, provenance) for batch in inside),
         ],
         "outputs": [output],
-        "run": _run(model.sweep, model.began, model.ended, {"synth_sweep": _facet(told)}),
+        "run": _run(model.sweep, model.began, model.ended, {"synth_sweep": _facet(facts)}),
     }
 
 
@@ -77,9 +77,9 @@ def _run(run_id: str, began: str, ended: str, facets: Mapping[str, Any]) -> dict
 
 
 def _job(provenance: Provenance, name: str, kind: str) -> dict[str, Any]:
-    told = {"processingType": "BATCH", "integration": "SYNTH_MLFLOW", "jobType": kind}
+    job_type = {"processingType": "BATCH", "integration": "SYNTH_MLFLOW", "jobType": kind}
     documented = _facet({"description": provenance.about}, "1-0-1/DocumentationJobFacet.json")
-    facets = {"jobType": _facet(told, "2-0-3/JobTypeJobFacet.json"), "documentation": documented}
+    facets = {"jobType": _facet(job_type, "2-0-3/JobTypeJobFacet.json"), "documentation": documented}
     return {"namespace": provenance.project, "name": name, "facets": facets}
 
 
@@ -118,10 +118,10 @@ def _tag(key: str, value: str) -> dict[str, str]:
     return {"key": key, "value": value, "source": "SYNTH_MLFLOW"}
 
 
-def _facet(told: Mapping[str, Any], schema: str | None = None) -> dict[str, Any]:
+def _facet(facts: Mapping[str, Any], schema: str | None = None) -> dict[str, Any]:
     """A facet of the specification, or one of our own, which is described by the base facet alone."""
     url = f"{SPEC}BaseFacet" if schema is None else f"{FACETS}{schema}"
-    return {"_producer": PRODUCER, "_schemaURL": url, **told}
+    return {"_producer": PRODUCER, "_schemaURL": url, **facts}
 
 
 plugin: type[Exporter] = OpenLineage

@@ -52,12 +52,16 @@ class _Document:
 
     def _grounds(self) -> None:
         statement = self.provenance.statement
-        told: dict[str, Any] = {"prov:type": _name("synth:Statement"), "synth:sha256": statement.sha256}
-        told |= {"prov:label": self.provenance.project, "synth:gap": statement.gap}
-        self._add("entity", f"run:{statement.run_id}", told)
+        attributes: dict[str, Any] = {"prov:type": _name("synth:Statement"), "synth:sha256": statement.sha256}
+        attributes |= {"prov:label": self.provenance.project, "synth:gap": statement.gap}
+        self._add("entity", f"run:{statement.run_id}", attributes)
         for rows in self.provenance.real:
-            told = {"prov:type": _name("synth:RealData"), "prov:label": f"{rows.name} rows", "synth:rows": rows.n_rows}
-            self._add("entity", f"sha256:{rows.sha256}", {**told, "synth:synthetic": False})
+            attributes = {
+                "prov:type": _name("synth:RealData"),
+                "prov:label": f"{rows.name} rows",
+                "synth:rows": rows.n_rows,
+            }
+            self._add("entity", f"sha256:{rows.sha256}", {**attributes, "synth:synthetic": False})
 
     def _batch(self, batch: Batch) -> None:
         entity, activity = f"sha256:{batch.sha256}", f"run:{batch.run_id}"
@@ -124,8 +128,8 @@ class _Document:
 
     def _handoff(self, handoff: Handoff) -> None:
         entity = f"sha256:{handoff.sha256}"
-        told = {"prov:type": _name("synth:Handoff"), "prov:label": f"handoff {handoff.run_id}"}
-        self._add("entity", entity, {**told, "prov:generatedAtTime": handoff.at})
+        attributes = {"prov:type": _name("synth:Handoff"), "prov:label": f"handoff {handoff.run_id}"}
+        self._add("entity", entity, {**attributes, "prov:generatedAtTime": handoff.at})
         self._relate("wasAttributedTo", {"prov:entity": entity, "prov:agent": self._agent(handoff.by, "prov:Person")})
         for model in (each for each in self.provenance.models if each.sweep == handoff.sweep):
             self._relate(
@@ -133,8 +137,8 @@ class _Document:
             )
         for signed in handoff.signatures:
             activity = f"run:{signed.run_id}"
-            told = {"prov:startTime": signed.at, "prov:endTime": signed.at, "prov:type": _name("synth:SignOff")}
-            self._add("activity", activity, {**told, "synth:role": signed.role})
+            attributes = {"prov:startTime": signed.at, "prov:endTime": signed.at, "prov:type": _name("synth:SignOff")}
+            self._add("activity", activity, {**attributes, "synth:role": signed.role})
             self._relate("used", {"prov:activity": activity, "prov:entity": entity})
             person = self._agent(signed.name, "prov:Person")
             self._relate("wasAssociatedWith", {"prov:activity": activity, "prov:agent": person})
@@ -145,13 +149,13 @@ class _Document:
         self._add("agent", identifier, {"prov:type": _name(kind), "prov:label": name})
         return identifier
 
-    def _add(self, kind: str, identifier: str, told: dict[str, Any]) -> None:
-        self.elements.setdefault(kind, {}).setdefault(identifier, told)
+    def _add(self, kind: str, identifier: str, attributes: dict[str, Any]) -> None:
+        self.elements.setdefault(kind, {}).setdefault(identifier, attributes)
 
-    def _relate(self, kind: str, told: dict[str, Any]) -> None:
+    def _relate(self, kind: str, attributes: dict[str, Any]) -> None:
         relations = self.elements.setdefault(kind, {})
-        if told not in relations.values():
-            relations[f"_:{kind}{len(relations) + 1}"] = told
+        if attributes not in relations.values():
+            relations[f"_:{kind}{len(relations) + 1}"] = attributes
 
 
 def _name(qualified: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from synth_mlflow.tracking.stored import StoredBatch
 SHOWN = 16  # hex digits of a digest that a list of batches gives
 
 
-def require_standing(project: Project, approval: StoredApproval, asked: ApprovedName) -> tuple[StoredBatch, ...]:
+def require_standing(project: Project, approval: StoredApproval, address: ApprovedName) -> tuple[StoredBatch, ...]:
     """The batches whose rows a version holds, if all of them may still enter training.
 
     Parameters
@@ -28,7 +28,7 @@ def require_standing(project: Project, approval: StoredApproval, asked: Approved
     project : Project
     approval : StoredApproval
         One that counts.
-    asked : ApprovedName
+    address : ApprovedName
         How it was asked for.
 
     Raises
@@ -41,25 +41,25 @@ def require_standing(project: Project, approval: StoredApproval, asked: Approved
     for run in (approval.run, approval.subject):
         project.reader.verify_seal(run)
     if approval.is_mix:
-        refuse_other_set(project.evaluation_set(), approval.subject, f"{asked.text}", "synth-mlflow approve --mix")
+        refuse_other_set(project.evaluation_set(), approval.subject, f"{address.text}", "synth-mlflow approve --mix")
     batches = approved_batches(project, approval)
     policy = recorded_policy(project, project.problem())
     checks = group_checks(project.reader.checks_of([batch.run.run_id for batch in batches]))
     for batch in batches:
         project.reader.verify_seal(batch.run)
-        told, again = batch.taken_back, "--mix" if approval.is_mix else "BATCH"
+        retraction, again = batch.taken_back, "--mix" if approval.is_mix else "BATCH"
         if batch.retracted:
             raise GateError(
-                f"{asked.at(approval.version).text} is not handed out: batch {batch.id} was retracted"
-                f"{f' {told.words}' if told else ''}.",
-                f"Approve other rows: `synth-mlflow approve {again} --as {asked.name}`.",
+                f"{address.at(approval.version).text} is not handed out: batch {batch.id} was retracted"
+                f"{f' {retraction.words}' if retraction else ''}.",
+                f"Approve other rows: `synth-mlflow approve {again} --as {address.name}`.",
             )
         verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []), any_version=True)
         if not verdict.gate_open:
             raise GateError(
-                f"{asked.at(approval.version).text} is not handed out: the gate of batch {batch.id} is closed "
+                f"{address.at(approval.version).text} is not handed out: the gate of batch {batch.id} is closed "
                 f"({verdict.verdict}): {'; '.join(verdict.reasons[:3])}.",
-                f"Validate it: `synth-mlflow validate {batch.id} --experiment {asked.project}`.",
+                f"Validate it: `synth-mlflow validate {batch.id} --experiment {address.project}`.",
             )
     return batches
 
@@ -74,18 +74,18 @@ def approved_batches(project: Project, approval: StoredApproval) -> tuple[Stored
     """
     stated = dict(zip(approval.batches, words_of(approval.run.params, names.P_BATCH_DIGESTS), strict=False))
     if approval.is_mix:
-        found = [batch for batch in project.batches() if batch.id in stated]
+        batches = [batch for batch in project.batches() if batch.id in stated]
     else:
-        found = [StoredBatch(approval.subject)]
-    if {batch.id: batch.digest[:SHOWN] for batch in found} != stated or not found:
+        batches = [StoredBatch(approval.subject)]
+    if {batch.id: batch.digest[:SHOWN] for batch in batches} != stated or not batches:
         raise EvidenceError(
             f"approval {approval.run.run_id} ({approval.label}) names the batches {', '.join(stated) or 'none'}, and "
             "the project does not hold these with these digests: a run was deleted or changed.",
             "Restore it in MLflow, or approve the data again.",
         )
-    if not approval.is_mix and approval.digest != found[0].digest:
+    if not approval.is_mix and approval.digest != batches[0].digest:
         raise EvidenceError(
             f"approval {approval.run.run_id} ({approval.label}) is of rows with digest {approval.digest[:12]}…, batch "
-            f"{found[0].id} has {found[0].digest[:12]}…: someone changed one of them.",
+            f"{batches[0].id} has {batches[0].digest[:12]}…: someone changed one of them.",
         )
-    return tuple(found)
+    return tuple(batches)

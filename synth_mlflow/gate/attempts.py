@@ -149,8 +149,13 @@ class GeneratorSearch:
     @classmethod
     def from_json(cls, text: str) -> GeneratorSearch:
         """The search that an artifact holds."""
-        kept = json.loads(text)
-        return cls(tuple(map(_attempt, kept["attempts"])), kept["n_fitted"], kept["n_held_back"], kept["run_id"])
+        recorded = json.loads(text)
+        return cls(
+            tuple(map(_attempt, recorded["attempts"])),
+            recorded["n_fitted"],
+            recorded["n_held_back"],
+            recorded["run_id"],
+        )
 
     def _repr_html_(self) -> str:
         columns, rows = self.table()
@@ -166,10 +171,10 @@ class GeneratorSearch:
         return columns, rows
 
 
-def _attempt(kept: Mapping[str, Any]) -> Attempt:
-    candidate = kept["candidate"]
+def _attempt(recorded: Mapping[str, Any]) -> Attempt:
+    candidate = recorded["candidate"]
     made = Candidate(candidate["generator"], candidate["params"], tuple(candidate["constraints"]))
-    return Attempt(**{**kept, "candidate": made, "reasons": tuple(kept["reasons"])})
+    return Attempt(**{**recorded, "candidate": made, "reasons": tuple(recorded["reasons"])})
 
 
 def _checks(verdicts: Mapping[str, str]) -> str:

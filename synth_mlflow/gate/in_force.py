@@ -79,28 +79,28 @@ def recorded_policy(project: Project, problem: Problem) -> Policy:
     EvidenceError
         If it was not kept, or is not the one that the statement's run vouches for.
     """
-    kept = policy_run(project, problem.run)
-    path = project.reader.file(kept, names.A_POLICY)
-    with reading(kept, names.A_POLICY):
+    recorded = policy_run(project, problem.run)
+    path = project.reader.file(recorded, names.A_POLICY)
+    with reading(recorded, names.A_POLICY):
         policy = Policy.from_json(json.loads(path.read_text(encoding="utf-8")))
     if policy.digest != problem.run.params[names.P_POLICY]:
-        raise EvidenceError(f"the policy that run {kept.run_id} keeps is not the one of the problem statement.")
+        raise EvidenceError(f"the policy that run {recorded.run_id} keeps is not the one of the problem statement.")
     return policy
 
 
 def recorded_origin(problem: StoredRun, folder: str, name: str) -> str:
     """The distribution and version that brought a plugin when the statement was defined, in brackets; else nothing."""
-    told = json.loads(problem.params.get(names.P_PLUGINS, "{}"))
-    origin = told.get(folder, {}).get(name)
+    plugins = json.loads(problem.params.get(names.P_PLUGINS, "{}"))
+    origin = plugins.get(folder, {}).get(name)
     return f" ({origin})" if origin else ""
 
 
 def _missing(problem: Problem) -> list[str]:
     """The checks that a statement names and that are not here, each with where it came from."""
-    asked = problem.statement.facts.validation
-    wanted = [*asked.get("required", []), *asked.get("accept_inconclusive", {}), *asked]
+    rules = problem.statement.facts.validation
+    check_names = [*rules.get("required", []), *rules.get("accept_inconclusive", {}), *rules]
     known = {*installed("checks"), "required", "accept_inconclusive"}
-    missing = dict.fromkeys(name for name in wanted if name not in known)
+    missing = dict.fromkeys(name for name in check_names if name not in known)
     return [f"check {name!r}{recorded_origin(problem.run, 'checks', name)}" for name in missing]
 
 
@@ -231,15 +231,15 @@ def _reasons(
 
 
 def _words(run: StoredRun) -> str:
-    told = StoredBatch(run).taken_back
-    return f" {told.words}" if told else ""
+    retraction = StoredBatch(run).taken_back
+    return f" {retraction.words}" if retraction else ""
 
 
 def _digests_of(project: Project, frozen: EvaluationSet, run: StoredRun) -> tuple[Hashes, Hashes]:
     """The row digests of a retracted batch under the salt in force, and those that their values alone identify."""
     if run.params.get(names.P_EVALUATION_DIGEST) == frozen.digest:
-        found = project.row_digests(run)
-        theirs, distinctive = np.concatenate([found["distinctive"], found["common"]]), found["distinctive"]
+        digests = project.row_digests(run)
+        theirs, distinctive = np.concatenate([digests["distinctive"], digests["common"]]), digests["distinctive"]
     else:  # digests of another set have another salt
         path = project.reader.file(run, names.A_BATCH)
         if set(pq.read_schema(path).names) != set(frozen.schema):  # rows of other columns are no rows of this table

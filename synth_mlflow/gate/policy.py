@@ -38,14 +38,16 @@ class Policy:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; what texts alone need is left out where it is not said."""
-        told = asdict(self)
-        return {name: value for name, value in told.items() if value or name not in ("benchmarks", "tokenizer")}
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if value or name not in ("benchmarks", "tokenizer")}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Policy:
+    def from_json(cls, fields: Mapping[str, Any]) -> Policy:
         """Read back what `to_json` wrote."""
-        files = tuple(told.get("benchmarks", ()))
-        return cls(tuple(told["required"]), told["thresholds"], told["accepted"], files, told.get("tokenizer", ""))
+        files = tuple(fields.get("benchmarks", ()))
+        return cls(
+            tuple(fields["required"]), fields["thresholds"], fields["accepted"], files, fields.get("tokenizer", "")
+        )
 
     @cached_property
     def digest(self) -> str:
@@ -117,25 +119,25 @@ def policy_of(statement: Statement) -> Policy:
     StatementError
         If ``validation`` names checks or thresholds that do not exist, or values that make no sense.
     """
-    asked = dict(statement.facts.validation)
-    accepted = _accepted(asked.pop("accept_inconclusive", {}))
-    extra = _names(asked.pop("required", []))
+    rules = dict(statement.facts.validation)
+    accepted = _accepted(rules.pop("accept_inconclusive", {}))
+    extra = _names(rules.pop("required", []))
     always = [name for name in ALWAYS if name != "utility" or statement.facts.task != SCORED]
     required = [*always, *(["privacy"] if statement.privacy_matters else [])]
     required += [name for name in extra if name not in required]
     known = installed("checks")
-    for name in {*extra, *accepted, *asked}:
+    for name in {*extra, *accepted, *rules}:
         if name not in known:
             options = [*known, "required", "accept_inconclusive"]
             raise StatementError(f"`validation` names {name!r}, which is no check. {closest(name, options)}")
-    idle = [name for name in asked if name not in required]
+    idle = [name for name in rules if name not in required]
     if idle:
         raise StatementError(
             f"`validation.{idle[0]}` sets thresholds of a check that no batch has to pass here.",
             f"Add it, `required: [{idle[0]}]`, or take its thresholds out.",
         )
     _refuse_doubt(accepted)
-    thresholds = {name: _thresholds(name, asked.get(name, {})) for name in required}
+    thresholds = {name: _thresholds(name, rules.get(name, {})) for name in required}
     facts = statement.facts
     return Policy(tuple(required), thresholds, accepted, tuple(facts.benchmarks), facts.tokenizer or "")
 
@@ -168,8 +170,8 @@ def _lets_more_through(check: str, key: str, value: float, default: float) -> bo
 
 def _stricter(check: str) -> Mapping[str, str]:
     """The thresholds that a check lets people tighten only, each with the direction that is the stricter one."""
-    found: Mapping[str, str] = getattr(declared_check(check), "stricter", {})
-    return found
+    stricter: Mapping[str, str] = getattr(declared_check(check), "stricter", {})
+    return stricter
 
 
 def _accepted(value: Any) -> dict[str, str]:

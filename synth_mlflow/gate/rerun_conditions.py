@@ -43,7 +43,7 @@ def recorded_facts(
         versions.setdefault(name, set()).add(batch.run.params[names.P_GENERATOR_VERSION])
     sides = (names.P_TRAINING_ROWS, names.P_EVALUATION_ROWS)
     return RecordedState(
-        generators={name: tuple(sorted(found)) for name, found in versions.items()},
+        generators={name: tuple(sorted(distinct)) for name, distinct in versions.items()},
         statement_digest=final.params[names.P_STATEMENT],
         n_real_rows=sum(int(frozen.run.params[side]) for side in sides),
         metric=problem.statement.facts.metric,
@@ -54,17 +54,17 @@ def recorded_facts(
     )
 
 
-def installed_generators(wanted: Iterable[str]) -> dict[str, str]:
+def installed_generators(generators: Iterable[str]) -> dict[str, str]:
     """The version of each wanted generator that is installed here; those that are not are left out."""
-    found = {}
-    for name in set(wanted) & set(installed("generators")):
+    versions = {}
+    for name in set(generators) & set(installed("generators")):
         try:
             plugin = find("generators", name)
             with plugin.guarded():
-                found[name] = str(plugin.declared().version)
+                versions[name] = str(plugin.declared().version)
         except SynthError:  # installed, and not loadable: nothing is known about its version
             continue
-    return found
+    return versions
 
 
 def flat_environment(recorded: dict[str, object]) -> dict[str, str]:
@@ -108,8 +108,8 @@ def _state(
 def retracted_inside(inside: Sequence[StoredBatch]) -> TriggerState:
     """The one condition that no statement can leave out: a batch inside the model was retracted."""
     bad = [batch for batch in inside if batch.retracted]
-    told = [f"{b.id} was retracted {b.taken_back.words if b.taken_back else 'by a tag'}" for b in bad]
-    reason = "; ".join(told) or _none_retracted(len(inside))
+    texts = [f"{b.id} was retracted {b.taken_back.words if b.taken_back else 'by a tag'}" for b in bad]
+    reason = "; ".join(texts) or _none_retracted(len(inside))
     state: State = "due" if bad else "not due"
     return TriggerState("retracted", "a batch inside the newest model was retracted", state, reason)
 

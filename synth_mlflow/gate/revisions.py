@@ -80,12 +80,12 @@ def revisions_of(project: Project) -> list[Revision]:
 
 def accepted_since(revisions: Sequence[Revision], check: str) -> Revision | None:
     """The revision from which on the newest statement's acceptance of a doubt stands without a break."""
-    found = None
+    first_revision = None
     for revision in reversed(revisions):
         if revision.policy is None or not revision.policy.accepted.get(check):
             break
-        found = revision
-    return found
+        first_revision = revision
+    return first_revision
 
 
 def accepted_after(revisions: Sequence[Revision], check: str, verdicts: Iterable[StoredRun]) -> str:
@@ -119,16 +119,16 @@ def loosened_after(revisions: Sequence[Revision], failed: Iterable[StoredRun]) -
     failed : iterable of StoredRun
         Finished check runs.
     """
-    found = []
+    loosened = []
     for run in failed:
         ended = run.ended or run.started
         for revision in (one for one in revisions if one.recorded > ended):
             changes = tuple(_asked_less(run, revision.policy))
             if changes:
                 batch = run.params.get(names.P_BATCH, "")
-                found.append(Loosened(run.params[names.P_CHECK], batch, iso(ended), revision.at, changes))
+                loosened.append(Loosened(run.params[names.P_CHECK], batch, iso(ended), revision.at, changes))
                 break
-    return found
+    return loosened
 
 
 def changed_facts(earlier: Revision, later: Revision) -> str:

@@ -107,9 +107,9 @@ class Verdicts(list[Verdict]):
 
 def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) -> Verdict:
     """The verdict of a batch from the verdicts of its checks."""
-    found = {check.check: check for check in checks}
-    missing = [name for name in policy.required if name not in found]
-    ordered = tuple(found[name] for name in policy.required if name in found)
+    by_check = {check.check: check for check in checks}
+    missing = [name for name in policy.required if name not in by_check]
+    ordered = tuple(by_check[name] for name in policy.required if name in by_check)
     reasons = [f"{check.check}: {reason}" for check in ordered if not check.opens for reason in check.reasons]
     reasons += [f"{check.check} is inconclusive, {check.acceptance}" for check in ordered if check.accepted]
     if any(check.verdict == "fail" for check in ordered):
@@ -174,9 +174,9 @@ def recomputed_verdict(
     for run in map(project.reader.verify_seal, in_force(batch, policy, checks, any_version=any_version)):
         path = project.reader.file(run, names.A_PROBES)
         with reading(run, names.A_PROBES):
-            found = json.loads(path.read_text(encoding="utf-8"))
-            probes = tuple(probe_from_json(probe) for probe in found["probes"])
-            ruling = judge(probes, found["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
+            recorded = json.loads(path.read_text(encoding="utf-8"))
+            probes = tuple(probe_from_json(probe) for probe in recorded["probes"])
+            ruling = judge(probes, recorded["inconclusive"], policy.alpha(run.params[names.P_CHECK]))
         if ruling.verdict != run.params[names.P_VERDICT]:
             raise EvidenceError(
                 f"check {run.tags.get(names.TAG_CHECK)} of batch {batch.id} recorded the verdict "
@@ -196,11 +196,11 @@ def checks_by_batch(project: Project) -> Mapping[str, list[StoredRun]]:
 
 def group_checks(runs: Iterable[StoredRun]) -> Mapping[str, list[StoredRun]]:
     """The finished check runs among some runs, by the run id of their batch."""
-    found: dict[str, list[StoredRun]] = {}
+    by_batch: dict[str, list[StoredRun]] = {}
     for run in runs:
         if run.counts and names.TAG_CHECK in run.tags:
-            found.setdefault(run.parent or "", []).append(run)
-    return found
+            by_batch.setdefault(run.parent or "", []).append(run)
+    return by_batch
 
 
 def require_open(project: Project, batches: Sequence[StoredBatch], policy: Policy) -> None:
@@ -373,10 +373,10 @@ def check_runs(project: Project, policy: Policy, batches: Sequence[StoredBatch])
     Those that notes name, where one was written under this policy, else all.
     """
     named = {batch.run.run_id: list(_named(batch.run, policy)) for batch in batches}
-    others = [run_id for run_id, found in named.items() if not found]
-    found = project.reader.by_ids(list(itertools.chain.from_iterable(named.values())))
-    found += project.reader.children_of(others, IS_CHECK) if others else []
-    return {run_id: checks for run_id, checks in group_checks(found).items() if run_id in named}
+    others = [run_id for run_id, runs in named.items() if not runs]
+    runs = project.reader.by_ids(list(itertools.chain.from_iterable(named.values())))
+    runs += project.reader.children_of(others, IS_CHECK) if others else []
+    return {run_id: checks for run_id, checks in group_checks(runs).items() if run_id in named}
 
 
 def contradicted_notes(batch: StoredRun, runs: Sequence[StoredRun]) -> Iterator[str]:
@@ -397,8 +397,8 @@ def contradicted_notes(batch: StoredRun, runs: Sequence[StoredRun]) -> Iterator[
             if run is None:
                 yield f"a verdict noted on it names the check run {noted.run_id}, which is gone"
                 continue
-            found = tuple(run.params.get(name) for name in (names.P_POLICY, names.P_CHECK, names.P_VERDICT))
-            if found != (policy, noted.check, noted.verdict):
+            recorded = tuple(run.params.get(name) for name in (names.P_POLICY, names.P_CHECK, names.P_VERDICT))
+            if recorded != (policy, noted.check, noted.verdict):
                 yield f"the noted verdict {noted.verdict!r} of {noted.check} is not what run {noted.run_id} says"
 
 
@@ -426,9 +426,9 @@ def _name(number: int) -> str:
 
 def _parsed(text: str) -> Note | None:
     try:
-        found = json.loads(text)
-        checks = (NotedCheck(**{**check, "reasons": tuple(check["reasons"])}) for check in found["checks"])
-        return Note(found["policy"], tuple(checks))
+        note = json.loads(text)
+        checks = (NotedCheck(**{**check, "reasons": tuple(check["reasons"])}) for check in note["checks"])
+        return Note(note["policy"], tuple(checks))
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -443,10 +443,10 @@ def _note(policy: Policy, checks: Sequence[CheckVerdict]) -> Note:
 
 
 def _noted(check: CheckVerdict, n_kept: int) -> NotedCheck:
-    kept = [_short(reason) for reason in check.reasons[:n_kept]]
+    short_reasons = [_short(reason) for reason in check.reasons[:n_kept]]
     n_more = len(check.reasons) - n_kept
     more = [f"and {n_more} more, in the check's run"] if n_more > 0 else []
-    reasons = (*kept, *more)
+    reasons = (*short_reasons, *more)
     version = check_version(check.check)
     return NotedCheck(check.check, check.verdict, check.run_id, reasons, check.accepted_after, version)
 

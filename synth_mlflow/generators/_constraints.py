@@ -287,7 +287,7 @@ class RejectionStats:
     """How many rows were drawn, and how many of them kept each constraint, and all."""
 
     drawn: int = 0
-    kept: int = 0
+    n_kept: int = 0
     by_constraint: dict[str, int] = field(default_factory=dict)
 
 
@@ -313,13 +313,13 @@ class ConstrainedSampler:
         """The inner sampler's, and how the constraints were kept in all rows drawn so far."""
         constructed = {step.text for step in self.steps}
         declared = [one.text for one in self.constraints]
-        found = [text for text in sorted(constructed) if text not in declared]
+        undeclared = [text for text in sorted(constructed) if text not in declared]
         counts = {
             "rows_drawn": self.tally.drawn,
-            "rows_kept": self.tally.kept,
-            "acceptance_rate": round(self.tally.kept / self.tally.drawn, 6) if self.tally.drawn else None,
+            "rows_kept": self.tally.n_kept,
+            "acceptance_rate": round(self.tally.n_kept / self.tally.drawn, 6) if self.tally.drawn else None,
         }
-        kept = {
+        notes = {
             "declared": declared,
             "kept_by_construction": [text for text in declared if text in constructed],
             "kept_by_rejection": [text for text in declared if text not in constructed],
@@ -327,8 +327,8 @@ class ConstrainedSampler:
         }
         return {
             **self._inner_notes(),
-            **({"dependencies": {"found": found, **({} if declared else counts)}} if found else {}),
-            **({"constraints": kept} if declared else {}),
+            **({"dependencies": {"found": undeclared, **({} if declared else counts)}} if undeclared else {}),
+            **({"constraints": notes} if declared else {}),
         }
 
     def _inner_notes(self) -> dict[str, Any]:
@@ -385,7 +385,7 @@ class ConstrainedSampler:
             self.tally.by_constraint[one.text] = self.tally.by_constraint.get(one.text, 0) + int(held.sum())
             is_kept &= held
         self.tally.drawn += n_rows
-        self.tally.kept += int(is_kept.sum())
+        self.tally.n_kept += int(is_kept.sum())
         for name, values in taken.items():
             is_kept &= ~rows[name].isin(values).to_numpy(dtype=bool)
             values.update(rows[name][is_kept].dropna())
@@ -403,7 +403,7 @@ class ConstrainedSampler:
         drawn = self.tally.drawn
         held = "; ".join(f"{text!r} {n_rows:,}" for text, n_rows in self.tally.by_constraint.items())
         return GeneratorError(
-            f"{self.tally.kept:,} of {drawn:,} drawn rows keep all constraints ({self.tally.kept / drawn:.4%}); "
+            f"{self.tally.n_kept:,} of {drawn:,} drawn rows keep all constraints ({self.tally.n_kept / drawn:.4%}); "
             f"rows that keep each: {held or 'none is declared'}.",
             "Loosen `constraints` in problem.md, or take a generator that learns them (`forest`).",
         )

@@ -76,21 +76,21 @@ def dependencies(members: pd.DataFrame, task: Task, whole: Iterable[str]) -> tup
     """
     roles, closed, group = roles_of(members, task.target, task.roles), set(whole), task.group
     names = [name for name, role in roles.items() if role in {"number", "category"} and name != group]
-    kept = names if group is None else [*names, group]
-    rows = members[kept].drop_duplicates(ignore_index=True)
+    columns = names if group is None else [*names, group]
+    rows = members[columns].drop_duplicates(ignore_index=True)
     if len(rows) < MIN_ROWS or len(names) > MAX_COLUMNS:
         return ()
     kinds = schema_of(rows).kinds
     coded = [one for name in names if (one := _coded(rows[name], kinds[name])) is not None and one.n_levels > 1]
     groups = None if group is None else pd.factorize(rows[group], use_na_sentinel=False)[0]
     search = _Search(rows, coded, groups)
-    found: list[Follower] = []
+    followers: list[Follower] = []
     left = list(coded)
     for one in sorted(coded, key=lambda one: (one.n_levels, one.merit, -names.index(one.name))):
         if one.name not in closed and (follower := search.follower(one, [x for x in left if x is not one])):
-            found.append(follower)
+            followers.append(follower)
             left.remove(one)
-    return (*found, *_sums(rows, left, closed))
+    return (*followers, *_sums(rows, left, closed))
 
 
 @dataclass(frozen=True)

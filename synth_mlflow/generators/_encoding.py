@@ -64,18 +64,18 @@ class NumberColumn:
         if self.scaled is not None:
             return pd.Series(self.scaled.values(values), name=self.name, dtype="float64")
         if self.grid is None:
-            found: npt.NDArray[Any] = values
+            numbers: npt.NDArray[Any] = values
         else:
-            found = self.grid.values(np.round(np.where(missing, self.grid.first, values)).astype(np.int64))
+            numbers = self.grid.values(np.round(np.where(missing, self.grid.first, values)).astype(np.int64))
         if self.kind == "datetime":
-            moments = found.astype("datetime64[us]")
+            moments = numbers.astype("datetime64[us]")
             moments[missing] = np.datetime64("NaT")
             return pd.Series(moments, name=self.name)
         if self.kind == "integer":
-            return pd.Series(found, name=self.name).astype("int64")
+            return pd.Series(numbers, name=self.name).astype("int64")
         if self.grid is not None:
-            found = np.where(missing, np.nan, on_grid(found * self.step, self.step))
-        return pd.Series(found.astype(self.width), name=self.name, dtype="float64")
+            numbers = np.where(missing, np.nan, on_grid(numbers * self.step, self.step))
+        return pd.Series(numbers.astype(self.width), name=self.name, dtype="float64")
 
 
 @dataclass(frozen=True)
@@ -180,13 +180,13 @@ def scale_of(values: pd.Series, kind: Kind) -> NumberColumn:
 def _on_grid(column: NumberColumn, present: pd.Series, smoothing: Smoothing) -> NumberColumn:
     """The column with what its codes look like, and with the values that may be handed out as they are."""
     codes = column.encode(present)
-    found = replace(column, numbers=Numbers.of(codes, smoothing, _cycle(column), _ladder(column)))
+    on_grid = replace(column, numbers=Numbers.of(codes, smoothing, _cycle(column), _ladder(column)))
     if column.grid is None or not isinstance(column.grid.grids[0], Wide):
-        return found
-    shared = set(found.numbers.values[found.numbers.roundness == 0].tolist())
+        return on_grid
+    shared = set(on_grid.numbers.values[on_grid.numbers.roundness == 0].tolist())
     known = {code: value for code, value in zip(codes, present.to_numpy(), strict=True) if code in shared}
     wide = replace(column.grid.grids[0], known=tuple((int(at), int(value)) for at, value in known.items()))
-    return replace(found, grid=replace(column.grid, grids=(wide,)))
+    return replace(on_grid, grid=replace(column.grid, grids=(wide,)))
 
 
 def _cycle(column: NumberColumn) -> Cycle | None:
@@ -197,7 +197,7 @@ def _cycle(column: NumberColumn) -> Cycle | None:
     is_day = unit in (DateNumbers(has_day=True), ShortDateNumbers())
     is_day |= column.kind == "datetime" and isinstance(unit, Lattice) and unit.step == DAY_US
     if is_day and len(finer) == 1 and isinstance(finer[0], Weekdays):
-        return Cycle(len(finer[0].kept), 1, 0, is_of_time=True)
+        return Cycle(len(finer[0].weekdays), 1, 0, is_of_time=True)
     if is_day and not finer:
         return Cycle(7, 1, 3, is_of_time=True)
     if column.kind != "datetime" or finer or not isinstance(unit, Lattice):
@@ -227,11 +227,11 @@ def _grid_of(present: pd.Series, step: float) -> Chain | None:
 
 def _fewer_atoms(members: pd.DataFrame, columns: Mapping[str, Column], smoothing: Smoothing) -> dict[str, NumberColumn]:
     """The columns with atoms, made stricter until all of them together have few for so many members."""
-    found = {name: one for name, one in columns.items() if isinstance(one, NumberColumn) and one.numbers.n_atoms}
-    while sum(one.numbers.n_atoms for one in found.values()) > smoothing.atoms_per_member * len(members):
+    numeric = {name: one for name, one in columns.items() if isinstance(one, NumberColumn) and one.numbers.n_atoms}
+    while sum(one.numbers.n_atoms for one in numeric.values()) > smoothing.atoms_per_member * len(members):
         smoothing = smoothing.stricter()
-        found = {name: _number_column(members[name], one.kind, smoothing) for name, one in found.items()}
-    return found
+        numeric = {name: _number_column(members[name], one.kind, smoothing) for name, one in numeric.items()}
+    return numeric
 
 
 def _categories(values: pd.Series, kind: Kind) -> CategoryColumn:

@@ -149,9 +149,9 @@ class Line:
 
     def holds(self, rows: pd.DataFrame) -> bool:
         """Whether every row keeps it, and misses the column exactly where it misses another."""
-        found, real = self._values(rows), as_floats(rows[self.column])
-        gaps = np.abs(found - real)
-        return bool((np.isnan(found) == np.isnan(real)).all() and np.nanmax(gaps) <= DUST * np.nanmax(np.abs(real)))
+        fitted, real = self._values(rows), as_floats(rows[self.column])
+        gaps = np.abs(fitted - real)
+        return bool((np.isnan(fitted) == np.isnan(real)).all() and np.nanmax(gaps) <= DUST * np.nanmax(np.abs(real)))
 
     def take_apart(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Without the column."""
@@ -176,8 +176,8 @@ Follower = Lookup | Curve | Line
 
 def part_of(column: pd.Series, part: str) -> pd.Series:
     """A part of each date as a number, NaN where it is missing."""
-    found = column.dt.year * 12 + column.dt.month if part == PARTS[-1] else getattr(column.dt, _OWN.get(part, part))
-    return pd.Series(found, dtype="float64", name=str(column.name))
+    date_part = column.dt.year * 12 + column.dt.month if part == PARTS[-1] else getattr(column.dt, _OWN.get(part, part))
+    return pd.Series(date_part, dtype="float64", name=str(column.name))
 
 
 def as_floats(column: pd.Series) -> Floats:
@@ -237,5 +237,5 @@ def _typed(values: Floats, step: float | None, dtype: str) -> pd.Series:
     if dtype == "int64" and not missing.any():
         return pd.Series(values.astype(np.int64))
     narrow = np.dtype(dtype if dtype.startswith("float") else "float64")
-    found = pd.Series(np.where(missing, np.nan, values).astype(narrow).astype(np.float64))
-    return found.astype("Int64") if dtype == "Int64" else found
+    typed = pd.Series(np.where(missing, np.nan, values).astype(narrow).astype(np.float64))
+    return typed.astype("Int64") if dtype == "Int64" else typed

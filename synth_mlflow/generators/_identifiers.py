@@ -48,10 +48,10 @@ def _role(column: pd.Series, kind: Kind, target: str, known: schema.Role | None)
         return "constant"
     if column.name == target:
         return modelled
-    found = known or schema.role_of(column, kind)
-    if found in {"identifier", "group key"}:
+    role = known or schema.role_of(column, kind)
+    if role in {"identifier", "group key"}:
         return "identifier"
-    return "text" if found in {"text", "conversation"} else modelled
+    return "text" if role in {"text", "conversation"} else modelled
 
 
 MAX_FORMS = 200  # distinct patterns that are kept; the commonest ones
@@ -134,14 +134,14 @@ class Identifiers:
         return list(rng.permutation(spread))
 
     def _fresh(self, n_values: int, rng: np.random.Generator) -> list[str]:
-        found: dict[str, None] = {}
+        fresh: dict[str, None] = {}
         step = 0
-        while len(found) < n_values:
-            drawn = self._draw_texts(n_values - len(found) + 16, step, rng)
-            kept = [text for text in drawn if text not in self.taken and text not in found and self._fits(text)]
-            step += len(kept) < len(drawn) // 4  # the form is nearly used up
-            found.update(dict.fromkeys(kept))
-        return list(found)[:n_values]
+        while len(fresh) < n_values:
+            drawn = self._draw_texts(n_values - len(fresh) + 16, step, rng)
+            accepted = [text for text in drawn if text not in self.taken and text not in fresh and self._fits(text)]
+            step += len(accepted) < len(drawn) // 4  # the form is nearly used up
+            fresh.update(dict.fromkeys(accepted))
+        return list(fresh)[:n_values]
 
     def _fits(self, text: str) -> bool:
         """Whether a drawn name can be held: whole numbers have 64 bits."""
@@ -251,8 +251,8 @@ def _letters(characters: str, is_mixed: bool) -> _Letters:
 
 def _used(characters: str, alphabet: str) -> str:
     """The letters of an alphabet that occur, if they occur so often that others would have as well; else all."""
-    found = "".join(letter for letter in alphabet if letter in characters)
-    return found if sum(map(characters.count, found)) >= SATURATED * len(found) else alphabet
+    used = "".join(letter for letter in alphabet if letter in characters)
+    return used if sum(map(characters.count, used)) >= SATURATED * len(used) else alphabet
 
 
 def _alphabet(character: str, shared: bool, at: int, letters: _Letters) -> str:

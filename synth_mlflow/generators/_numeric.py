@@ -258,11 +258,11 @@ def _differ(counts: Ints) -> Bools:
     around = (np.convolve(padded, np.ones(2 * width + 1), mode="valid") - counts) / (2 * width)
     deviation = (counts - around) / np.sqrt((1.0 + 0.5 / width) * np.maximum(around, 0.5))
     stands_out = np.abs(deviation) > STANDS_OUT
-    told = around >= MIN_EVEN_COUNT
-    if told.sum() < MIN_EVEN_VALUES:
+    enough = around >= MIN_EVEN_COUNT
+    if enough.sum() < MIN_EVEN_VALUES:
         return np.ones(n_values, dtype=np.bool_)
-    square = float(np.median(deviation[told] ** 2)) / _MEDIAN_SQUARE
-    is_even = square < MAX_EVEN_SQUARE and stands_out[told].mean() < MAX_UNEVEN_SHARE
+    square = float(np.median(deviation[enough] ** 2)) / _MEDIAN_SQUARE
+    is_even = square < MAX_EVEN_SQUARE and stands_out[enough].mean() < MAX_UNEVEN_SHARE
     return np.asarray(stands_out & (deviation > 0)) if is_even else np.ones(n_values, dtype=np.bool_)
 
 
@@ -366,7 +366,7 @@ class Cycle:
         turn, within = np.divmod(whole, self.period)
         moved = parts * self.width + within % self.width - within
         moved += np.where(moved > self.period / 2, -self.period, 0) + np.where(moved < -self.period / 2, self.period, 0)
-        found = turn * self.period + within + moved - self.offset
-        found -= np.where(found > last, self.period, 0)
-        found += np.where(found < first, self.period, 0)
-        return np.asarray(np.clip(found.astype(np.float64), first, last))
+        snapped = turn * self.period + within + moved - self.offset
+        snapped -= np.where(snapped > last, self.period, 0)
+        snapped += np.where(snapped < first, self.period, 0)
+        return np.asarray(np.clip(snapped.astype(np.float64), first, last))

@@ -118,9 +118,9 @@ class TableSampler:
         for stage in self.stages:
             codes = self.core.draw(codes, [stage.column], n_left, rng)
             for condition in stage.conditions:
-                kept = condition.mask(self._frame(codes, condition.columns, n_left))
-                codes = {name: values[kept] for name, values in codes.items()}
-                n_left = int(kept.sum())
+                inside = condition.mask(self._frame(codes, condition.columns, n_left))
+                codes = {name: values[inside] for name, values in codes.items()}
+                n_left = int(inside.sum())
                 if n_left == 0:
                     return {}
         return codes
@@ -210,8 +210,8 @@ def _modelled_kind(column: pd.Series, kind: Kind) -> Kind:
 
 def _identifiers(column: pd.Series, task: Task) -> Identifiers:
     """Of rows that are drawn one by one, each has a name of its own, also where members share one in a group."""
-    found = Identifiers.of(column)
-    return replace(found, repeats=()) if column.name == task.group else found
+    identifiers = Identifiers.of(column)
+    return replace(identifiers, repeats=()) if column.name == task.group else identifiers
 
 
 def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _Plan:  # noqa: A002
@@ -230,10 +230,10 @@ def _plan(roles: Mapping[str, Role], slice: Slice | None, text: TextPolicy) -> _
             "out members' own texts with `--param text=resample` (the privacy check sees it).",
         )
     identifier = [name for name, role in roles.items() if role == "identifier"]
-    asked = sorted(set(identifier) & (slice.columns if slice else set()))
-    if slice is not None and asked:
+    in_slice = sorted(set(identifier) & (slice.columns if slice else set()))
+    if slice is not None and in_slice:
         raise UsageError(
-            f"slice {slice.text!r} looks at {asked[0]!r}, whose values are identifiers and are made afresh.",
+            f"slice {slice.text!r} looks at {in_slice[0]!r}, whose values are identifiers and are made afresh.",
             "Write the condition on other columns.",
         )
     return _Plan(

@@ -71,11 +71,11 @@ class Predictors:
     def matrix(self, codes: Codes) -> Matrix:
         """Shape (n_rows, n_features); NaN for missing numbers."""
         widths = [1 if isinstance(scale, Scale) else scale.shape[1] for scale in self.scales]
-        found = np.empty((len(codes[self.names[0]]), sum(widths)), dtype=np.float32)
+        predictors = np.empty((len(codes[self.names[0]]), sum(widths)), dtype=np.float32)
         for name, scale, stop, width in zip(self.names, self.scales, np.cumsum(widths), widths, strict=True):
             part = scale.apply(codes[name])[:, None] if isinstance(scale, Scale) else scale[codes[name]]
-            found[:, stop - width : stop] = part  # one column in double precision at a time
-        return found
+            predictors[:, stop - width : stop] = part  # one column in double precision at a time
+        return predictors
 
 
 def _levels(n_levels: int, levels: Ints, outcome: Floats | Bools, means: Floats) -> Floats:
@@ -188,12 +188,12 @@ class Boosted:
 
     def predict(self, matrix: Matrix, fold: Ints) -> Floats:
         """Each row by the model of its fold: means of shape (n_rows, 1), or probabilities (n_rows, n_classes)."""
-        found = np.zeros((len(matrix), max(self.n_classes, 1)))
+        scores = np.zeros((len(matrix), max(self.n_classes, 1)))
         for at, model in enumerate(self.models):
             rows = np.flatnonzero(fold == at)
             if len(rows):
-                found[rows] = _columns(model.predict(matrix[rows], num_threads=1), self.n_classes)
-        return found
+                scores[rows] = _columns(model.predict(matrix[rows], num_threads=1), self.n_classes)
+        return scores
 
     def draw_folds(self, n_rows: int, rng: np.random.Generator) -> Ints:
         """A fold for each new row, as if it were a member."""
@@ -412,8 +412,8 @@ def _indicators(levels: Ints) -> Bools:
     """One column a level; beyond a number of them the rarer levels share one."""
     counts = np.bincount(levels)
     frequent = np.argsort(-counts, kind="stable")[: min(MAX_CLASSES, np.count_nonzero(counts))]
-    found = np.column_stack([levels == level for level in frequent])
-    return found[:, :1] if len(frequent) == 2 else found
+    indicators = np.column_stack([levels == level for level in frequent])
+    return indicators[:, :1] if len(frequent) == 2 else indicators
 
 
 def _normal_scores(values: Floats) -> Floats:

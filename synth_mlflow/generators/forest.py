@@ -140,11 +140,11 @@ def screened(encoded: Encoded, order: Sequence[str]) -> Mapping[str, list[str]]:
     strength = _strength(encoded, order)
     if _is_led_by_class(encoded) and encoded.target in order:
         strength[:, order.index(encoded.target)] = np.inf
-    kept: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     for at, name in enumerate(order):
         strongest = np.sort(np.argsort(-strength[at, :at], kind="stable")[:MAX_PREDICTORS])
-        kept[name] = [order[earlier] for earlier in strongest]
-    return kept
+        columns[name] = [order[earlier] for earlier in strongest]
+    return columns
 
 
 def _strength(encoded: Encoded, order: Sequence[str]) -> Floats:

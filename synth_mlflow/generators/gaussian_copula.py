@@ -82,20 +82,20 @@ class _Copula:
 
     def draw(self, codes: Codes, names: Sequence[str], n_rows: int, rng: np.random.Generator) -> Codes:
         known = [at for at, latent in enumerate(self.latents) if latent.column in codes]
-        wanted = [at for at, latent in enumerate(self.latents) if latent.column in names]
-        if not wanted:
+        places = [at for at, latent in enumerate(self.latents) if latent.column in names]
+        if not places:
             return codes
         given = [self.latents[at].latent(codes[self.latents[at].column], rng) for at in known]
-        normals = self._conditional(known, wanted, given, n_rows, rng)
-        return codes | _values([self.latents[at] for at in wanted], normals, rng)
+        normals = self._conditional(known, places, given, n_rows, rng)
+        return codes | _values([self.latents[at] for at in places], normals, rng)
 
     def _conditional(
-        self, known: list[int], wanted: list[int], given: list[Floats], n_rows: int, rng: np.random.Generator
+        self, known: list[int], places: list[int], given: list[Floats], n_rows: int, rng: np.random.Generator
     ) -> Floats:
-        inner = self.correlation[np.ix_(wanted, wanted)]
+        inner = self.correlation[np.ix_(places, places)]
         if not known:
             return _draw(inner, n_rows, rng)
-        cross = self.correlation[np.ix_(wanted, known)]
+        cross = self.correlation[np.ix_(places, known)]
         weights = np.linalg.solve(self.correlation[np.ix_(known, known)], cross.T)
         mean: Floats = np.column_stack(given) @ weights
         return mean + _draw(inner - cross @ weights, n_rows, rng)

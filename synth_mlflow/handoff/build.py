@@ -121,7 +121,7 @@ def _header(project: Project, limits: Mapping[str, str]) -> handoff.Header:
 
 def _problem(problem: Problem, revisions: Sequence[Revision]) -> handoff.Problem:
     facts = problem.statement.facts
-    told = {
+    entries = {
         "gap": facts.gap,
         "data": facts.data,
         "target": facts.target or "none: a program scores each row",
@@ -141,7 +141,7 @@ def _problem(problem: Problem, revisions: Sequence[Revision]) -> handoff.Problem
         run_id=problem.run.run_id,
         sha256=problem.statement.digest,
         sections=tuple(handoff.Section(question, problem.statement.answers[question]) for question in QUESTIONS),
-        facts=tuple(handoff.Fact(name, value) for name, value in told.items() if value),
+        facts=tuple(handoff.Fact(name, value) for name, value in entries.items() if value),
     )
 
 
@@ -150,40 +150,42 @@ def _revisions(revisions: Sequence[Revision]) -> dict[str, str]:
     if len(revisions) < 2:
         return {}
     first, *later = revisions
-    told = {"revision 1": f"{clock(first.at)}, sha256 {first.run.params[names.P_STATEMENT][:12]}…"}
+    entries = {"revision 1": f"{clock(first.at)}, sha256 {first.run.params[names.P_STATEMENT][:12]}…"}
     for number, (before, now) in enumerate(zip(revisions, later, strict=False), start=2):
         digest = now.run.params[names.P_STATEMENT][:12]
-        told[f"revision {number}"] = f"{clock(now.at)}, sha256 {digest}…; changed: {changed_facts(before, now)}"
-    return told
+        entries[f"revision {number}"] = f"{clock(now.at)}, sha256 {digest}…; changed: {changed_facts(before, now)}"
+    return entries
 
 
 def _columns(table: TableSchema | None) -> dict[str, str]:
     """What the first columns are, and how many there are more."""
     if table is None:
         return {}
-    told = {
+    columns = {
         f"column {name}": f"{role}, {type_}, {detail}: {action}"
         for name, role, type_, detail, *_, action in table.rows()
     }
-    shown = dict(list(told.items())[:COLUMNS_TOLD])
+    shown = dict(list(columns.items())[:COLUMNS_TOLD])
     more = (
         {}
-        if len(told) == len(shown)
-        else {"further columns": f"{len(told) - len(shown):,}, in {names.A_COLUMNS} of the run"}
+        if len(columns) == len(shown)
+        else {"further columns": f"{len(columns) - len(shown):,}, in {names.A_COLUMNS} of the run"}
     )
     return {"schema": table.digest, **shown, **more}
 
 
-def _guardrail(found: GuardrailFacts | None) -> dict[str, str]:
-    if found is None:
+def _guardrail(measured: GuardrailFacts | None) -> dict[str, str]:
+    if measured is None:
         return {}
-    told = {"guardrail": f"no slice may fall by more than {found.max_slice_drop:g}"}
-    return told | ({"slices too small for it may pass": found.accept_inconclusive} if found.accept_inconclusive else {})
+    facts = {"guardrail": f"no slice may fall by more than {measured.max_slice_drop:g}"}
+    return facts | (
+        {"slices too small for it may pass": measured.accept_inconclusive} if measured.accept_inconclusive else {}
+    )
 
 
 def _evaluation(material: HandoffInputs) -> handoff.EvaluationSet:
     params = material.frozen.run.params
-    told = {
+    facts = {
         "seed": params[names.P_SEED],
         "held out": params.get(names.P_BALANCE, ""),
         "rows that equal another row": params[names.P_DUPLICATES],
@@ -200,7 +202,7 @@ def _evaluation(material: HandoffInputs) -> handoff.EvaluationSet:
         n_evaluation=int(params[names.P_EVALUATION_ROWS]),
         metrics=(params[names.P_METRIC],),
         may_change="Nobody, while this project lives: another evaluation set is another project.",
-        facts=tuple(handoff.Fact(name, value) for name, value in told.items() if value),
+        facts=tuple(handoff.Fact(name, value) for name, value in facts.items() if value),
         slices=tuple(_slice_size(name, material) for name in material.slice_sizes),
     )
 
@@ -259,8 +261,8 @@ def _policy(policy: Policy, revisions: Sequence[Revision]) -> tuple[handoff.Fact
     for check, words in changed_thresholds(revisions):
         name = f"{check}: thresholds other than the default"
         changed[name] = f"{changed[name]}; {words}" if name in changed else words
-    told = {"required checks": ", ".join(policy.required), **_looser(policy), **thresholds, **changed, **accepted}
-    return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
+    facts = {"required checks": ", ".join(policy.required), **_looser(policy), **thresholds, **changed, **accepted}
+    return tuple(handoff.Fact(name, value) for name, value in facts.items() if value)
 
 
 def warnings_of(material: HandoffInputs) -> tuple[str, ...]:
@@ -287,7 +289,7 @@ def warnings_of(material: HandoffInputs) -> tuple[str, ...]:
 
 def _digests(material: HandoffInputs) -> tuple[handoff.Digest, ...]:
     frozen, final = material.frozen, material.final
-    found = [
+    digests = [
         ("problem statement", material.problem.statement.digest, material.problem.run.run_id),
         ("evaluation set", frozen.digest, frozen.run.run_id),
         ("training rows", frozen.training_digest, frozen.run.run_id),
@@ -296,7 +298,7 @@ def _digests(material: HandoffInputs) -> tuple[handoff.Digest, ...]:
         ("curve", material.sweep.artifacts[names.A_CURVE], material.sweep.run_id),
         ("model", final.params[names.P_MODEL_SHA256], final.run_id),
     ]
-    return tuple(handoff.Digest(*item) for item in found)
+    return tuple(handoff.Digest(*item) for item in digests)
 
 
 def _linked(project: Project, document: handoff.Document, material: HandoffInputs) -> handoff.Document:
@@ -353,16 +355,16 @@ def _probe(probe: Mapping[str, Any]) -> handoff.Probe:
 def _retraction(batch: StoredBatch) -> handoff.Retraction | None:
     if not batch.retracted:
         return None
-    told, made = batch.taken_back, batch.run.params[names.P_CREATED_AT]
-    if told is None:
+    retraction, made = batch.taken_back, batch.run.params[names.P_CREATED_AT]
+    if retraction is None:
         return handoff.Retraction("no reason was recorded", "unknown", made)
-    return handoff.Retraction(told.reason, told.by, told.at or made)
+    return handoff.Retraction(retraction.reason, retraction.by, retraction.at or made)
 
 
 def _record(params: Mapping[str, str]) -> tuple[handoff.Fact, ...]:
     recorded = json.loads(params[names.P_ENVIRONMENT])
     git = recorded.get("git")
-    told = {
+    facts = {
         "learned from": source_in_words(Source(**json.loads(params[names.P_SOURCE]))),
         "licence of the language model": params.get(names.P_TEACHER_LICENCE, ""),
         "its terms allow training": params.get(names.P_TRAINING_ALLOWED, ""),
@@ -374,7 +376,7 @@ def _record(params: Mapping[str, str]) -> tuple[handoff.Fact, ...]:
         "evaluation set digest": params[names.P_EVALUATION_DIGEST],
         "record digest": params[names.P_RECORD],
     }
-    return tuple(handoff.Fact(name, value) for name, value in told.items() if value)
+    return tuple(handoff.Fact(name, value) for name, value in facts.items() if value)
 
 
 MIXES = {
@@ -440,21 +442,21 @@ def made_with(baseline: StoredRun, final: StoredRun) -> tuple[handoff.Fact, ...]
     settings, recorded = json.loads(baseline.params[names.P_SETTINGS]), json.loads(final.params[names.P_ENVIRONMENT])
     params = ", ".join(f"{name} {value}" for name, value in sorted(settings["params"].items()))
     commands = {name.strip("-"): command for name, command in commands_of(final.params, names.P_COMMANDS).items()}
-    told = {
+    facts = {
         **(commands or {"estimator": settings["estimator"], "settings": params}),
         "embedding of texts": embedding_words(baseline),
         "python": recorded["python"],
         **recorded["packages"],
     }
-    return tuple(handoff.Fact(name, str(value)) for name, value in told.items() if value)
+    return tuple(handoff.Fact(name, str(value)) for name, value in facts.items() if value)
 
 
 def embedding_words(run: StoredRun) -> str:
     """What turned texts into vectors: its name, version and digest; empty where nothing did."""
     recorded = run.params.get(names.P_EMBEDDING)
-    told = {} if recorded is None else json.loads(recorded)
-    digest = f"sha256 {told['sha256'][:12]}" if told.get("sha256") else ""
-    return ", ".join(filter(None, (told.get("target"), told.get("version"), digest)))
+    embedding = {} if recorded is None else json.loads(recorded)
+    digest = f"sha256 {embedding['sha256'][:12]}" if embedding.get("sha256") else ""
+    return ", ".join(filter(None, (embedding.get("target"), embedding.get("version"), digest)))
 
 
 def _mixed(curve: Curve) -> str:

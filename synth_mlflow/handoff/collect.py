@@ -95,10 +95,10 @@ def gather_material(project: Project) -> HandoffInputs:
     curve = project.curve(sweeps[-1])
     batches = distinct_batches(run for run in runs if run.stage == "batch")
     inside = set(final.batches) if curve.chosen else set()
-    told, terse = _parted(batches, inside)
-    checks = check_runs(project, policy, told)
+    detailed, summarised = _parted(batches, inside)
+    checks = check_runs(project, policy, detailed)
     revisions = revisions_of(project)
-    verdicts = [*verdicts_under(project, policy, terse), *_verdicts(policy, told, checks)]
+    verdicts = [*verdicts_under(project, policy, summarised), *_verdicts(policy, detailed, checks)]
     material = HandoffInputs(
         problem=problem,
         frozen=frozen,
@@ -158,17 +158,17 @@ def _slice_sizes(project: Project, frozen: EvaluationSet) -> dict[str, tuple[int
     path = project.reader.file(frozen.run, names.A_SLICES)
     with reading(frozen.run, names.A_SLICES):
         counted = json.loads(path.read_text(encoding="utf-8"))
-        return {name: (found["training"], found["evaluation"]) for name, found in counted.items()}
+        return {name: (sizes["training"], sizes["evaluation"]) for name, sizes in counted.items()}
 
 
 def _sign_offs(runs: Sequence[StoredRun], sweep: str) -> list[StoredSignOff]:
     handoffs = {run.run_id for run in runs if run.stage == "handoff" and run.params[names.P_SWEEP] == sweep}
-    found = recorded_sign_offs(runs)
-    return [signed for run_id in found if run_id in handoffs for signed in found[run_id]]
+    by_run = recorded_sign_offs(runs)
+    return [signed for run_id in by_run if run_id in handoffs for signed in by_run[run_id]]
 
 
 def _only(runs: Sequence[StoredRun], stage: str, parent: str) -> StoredRun:
-    found = [run for run in runs if run.stage == stage and run.parent == parent]
-    if not found:
+    matches = [run for run in runs if run.stage == stage and run.parent == parent]
+    if not matches:
         raise GateError(f"run {parent} has no finished {stage} run under it.", "Run its stage again.")
-    return found[-1]
+    return matches[-1]

@@ -57,11 +57,11 @@ class Difference:
     def words(self) -> str:
         """The answer in a sentence or two."""
         parts = list(dict.fromkeys(change.part for change in self.changes))
-        told = f"Changed: {', '.join(parts)}." if parts else "Nothing changed but when and by whom they were built."
+        text = f"Changed: {', '.join(parts)}." if parts else "Nothing changed but when and by whom they were built."
         apart = (
             "" if self.comparable else " Their scores were measured on different evaluation rows: do not compare them."
         )
-        return told + apart
+        return text + apart
 
     def _repr_html_(self) -> str:
         rows = [[change.part, change.what, change.before, change.after] for change in self.changes]
@@ -70,13 +70,13 @@ class Difference:
 
 def difference(before: Document, after: Document) -> Difference:
     """Hold two handoffs against each other; batches are the same where their rows are."""
-    found = {part: tuple(_changes(part, say(before), say(after))) for part, say in _PARTS.items()}
+    by_part = {part: tuple(_changes(part, say(before), say(after))) for part, say in _PARTS.items()}
     return Difference(
         before=_title(before),
         after=_title(after),
         comparable=before.evaluation.sha256 == after.evaluation.sha256,
-        changes=tuple(change for changes in found.values() for change in changes),
-        same=tuple(part for part, changes in found.items() if not changes),
+        changes=tuple(change for changes in by_part.values() for change in changes),
+        same=tuple(part for part, changes in by_part.items() if not changes),
     )
 
 
@@ -107,10 +107,10 @@ def _data(document: Document) -> Said:
 
 def _generators(document: Document) -> Said:
     """Of the batches inside the model, by generator."""
-    found: dict[str, list[Batch]] = {}
+    by_generator: dict[str, list[Batch]] = {}
     for batch in document.batches_in_model():
-        found.setdefault(batch.generator, []).append(batch)
-    return {name: _made_by(batches) for name, batches in found.items()}
+        by_generator.setdefault(batch.generator, []).append(batch)
+    return {name: _made_by(batches) for name, batches in by_generator.items()}
 
 
 def _made_by(batches: list[Batch]) -> str:
@@ -169,8 +169,8 @@ def _environment(document: Document) -> Said:
 
 def _limits(document: Document) -> Said:
     limits = document.limits
-    told = {"known": limits.known, "when not to use": limits.when_not_to_use, "what next": limits.next}
-    return {what: _line(text) for what, text in told.items() if text}
+    facts = {"known": limits.known, "when not to use": limits.when_not_to_use, "what next": limits.next}
+    return {what: _line(text) for what, text in facts.items() if text}
 
 
 def _triggers(document: Document) -> Said:

@@ -51,10 +51,10 @@ def require_intact(
 def refuse_other_model(project: Project, final: StoredRun) -> None:
     """An EvidenceError if the files of the registered model are not those that its run vouches for."""
     params = final.params
-    found = model_digest(project.server, params[names.P_MODEL_NAME], params[names.P_MODEL_VERSION])
-    if found != params[names.P_MODEL_SHA256]:
+    digest = model_digest(project.server, params[names.P_MODEL_NAME], params[names.P_MODEL_VERSION])
+    if digest != params[names.P_MODEL_SHA256]:
         raise EvidenceError(
-            f"models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]} has sha256 {found[:12]}…, run "
+            f"models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]} has sha256 {digest[:12]}…, run "
             f"{final.run_id} says {params[names.P_MODEL_SHA256][:12]}…: someone changed the model.",
             "Restore its files, or sweep again.",
         )
@@ -80,8 +80,8 @@ def refuse_misquoted(project: Project, handoff: StoredRun, document: Document) -
         )
     for run in (handoff, sweep, finals[-1]):
         project.reader.verify_seal(run)
-    told, recorded = _told(document), _recorded(finals[-1])
-    for what, value in told.items():
+    quoted, recorded = _quoted(document), _recorded(finals[-1])
+    for what, value in quoted.items():
         if value != recorded[what]:
             raise EvidenceError(
                 f"the document of handoff {handoff.run_id} gives {what} {value}, the run of its model "
@@ -91,7 +91,7 @@ def refuse_misquoted(project: Project, handoff: StoredRun, document: Document) -
     return finals[-1]
 
 
-def _told(document: Document) -> dict[str, object]:
+def _quoted(document: Document) -> dict[str, object]:
     score = document.sweep.estimate.score
     return {
         "the ratio": document.sweep.chosen,
@@ -116,6 +116,6 @@ def _recorded(final: StoredRun) -> dict[str, object]:
 
 def _open_roots(project: Project, named: Sequence[StoredRun], runs: Sequence[StoredRun]) -> list[StoredRun]:
     """The passes that these runs hang under and that do not count: one that is under way, or failed later."""
-    wanted = {run.parent for run in named if run.parent} - {run.run_id for run in runs}
-    found = [project.reader.find(run_id) for run_id in sorted(wanted)]
-    return [run for run in found if run is not None and not run.deleted]
+    root_ids = {run.parent for run in named if run.parent} - {run.run_id for run in runs}
+    roots = [project.reader.find(run_id) for run_id in sorted(root_ids)]
+    return [run for run in roots if run is not None and not run.deleted]

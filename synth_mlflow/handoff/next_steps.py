@@ -96,19 +96,19 @@ def next_steps(stopped: Stopped) -> tuple[NextStep, ...]:
 def _choices(stopped: Stopped) -> Iterator[NextStep]:
     """One row for each group of which exactly one row is chosen."""
     if stopped.choices:
-        told = json.loads(stopped.choices)
-        yield NextStep(f"{told['words']}.", "terminal", tuple(told["lines"]))
+        choices = json.loads(stopped.choices)
+        yield NextStep(f"{choices['words']}.", "terminal", tuple(choices["lines"]))
 
 
 def _constraints(stopped: Stopped) -> Iterator[NextStep]:
     """What the search has found to help, beside what the statement declares."""
-    found = None if stopped.search is None else stopped.search.found
-    if found is None:
+    constraints = None if stopped.search is None else stopped.search.found
+    if constraints is None:
         return
-    texts = [*stopped.facts.get("constraints", ()), *found.candidate.constraints]
+    texts = [*stopped.facts.get("constraints", ()), *constraints.candidate.constraints]
     yield NextStep(
-        f"With {' and '.join(found.candidate.constraints)} the same generator passed its trial: these columns keep the "
-        "combinations that real rows have.",
+        f"With {' and '.join(constraints.candidate.constraints)} the same generator passed its trial: these "
+        "columns keep the combinations that real rows have.",
         "problem.md",
         (f"constraints: {json.dumps(texts, ensure_ascii=False)}",),
     )
@@ -163,12 +163,12 @@ def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
     named = re.findall(r"^\w+ of '(.+?)' is ", "\n".join(reasons), flags=re.MULTILINE)
     columns = [name for name in dict.fromkeys(named) if name != stopped.facts["target"]][:N_COLUMNS]
     if columns and not is_rewritable(stopped.data):
-        told = {**stopped.facts.get("columns", {}), **{name: {"role": "ignored"} for name in columns}}
+        columns_rule = {**stopped.facts.get("columns", {}), **{name: {"role": "ignored"} for name in columns}}
         yield NextStep(
             f"The generator does not reproduce {', '.join(columns)}. If the model can do without, begin a new project "
             "that ignores them: give problem.md another `name`.",
             "problem.md",
-            (f"columns: {json.dumps(told, ensure_ascii=False)}",),
+            (f"columns: {json.dumps(columns_rule, ensure_ascii=False)}",),
         )
     elif columns:
         copy = without_columns(columns, stopped.data, stopped.form)
@@ -185,9 +185,9 @@ def _utility(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
     """Where a batch fails for its utility alone: a lower limit, named in every document, if it teaches half."""
     if [check.check for check in failed] != ["utility"]:
         return
-    found = [re.match(r"(gain_share)\b.* is ([\d.]+) \(limit ([\d.]+)", reason) for reason in failed[0].reasons]
-    shares = [float(one[2]) for one in found if one is not None]
-    if len(shares) != len(found) or min(shares, default=0.0) < LEAST_SHARE:
+    matches = [re.match(r"(gain_share)\b.* is ([\d.]+) \(limit ([\d.]+)", reason) for reason in failed[0].reasons]
+    shares = [float(one[2]) for one in matches if one is not None]
+    if len(shares) != len(matches) or min(shares, default=0.0) < LEAST_SHARE:
         return
     validation = {**stopped.facts.get("validation", {})}
     validation["utility"] = {**validation.get("utility", {}), "gain_share": math.floor(10 * min(shares)) / 10}
@@ -206,13 +206,13 @@ def _doubts(doubts: Sequence[CheckVerdict], failed: Sequence[CheckVerdict], stop
     if not doubts:
         return
     names = " and ".join(check.check for check in doubts)
-    told = "; ".join(f"{check.check}: {reason}" for check in doubts for reason in check.reasons[:1])
+    reasons = "; ".join(f"{check.check}: {reason}" for check in doubts for reason in check.reasons[:1])
     if not failed:
         accepted = {**stopped.facts.get("validation", {}).get("accept_inconclusive", {})}
         accepted |= {check.check: "WRITE WHY" for check in doubts}
         validation = {**stopped.facts.get("validation", {}), "accept_inconclusive": accepted}
         yield NextStep(
-            f"{names} cannot decide with these rows ({told}). If that is acceptable, say why; every later "
+            f"{names} cannot decide with these rows ({reasons}). If that is acceptable, say why; every later "
             "document quotes the reason.",
             "problem.md",
             (f"validation: {json.dumps(validation, ensure_ascii=False)}",),

@@ -134,8 +134,8 @@ def _written_before(project: Project, handoff: StoredRun, output: Path | None) -
     point_to_handoff(project, handoff, inside, document.success.outcome)
     describe_project(project)
     if output is not None:
-        kept = project.reader.file(handoff, FORMATS[output.suffix])
-        output.write_bytes(kept.read_bytes())
+        earlier = project.reader.file(handoff, FORMATS[output.suffix])
+        output.write_bytes(earlier.read_bytes())
     return Handoff(handoff.run_id, document, output)
 
 
@@ -211,10 +211,10 @@ def _write(draft: RunDraft, document: Document, limits: str, measured: Measured 
         draft.param(names.P_MODEL_URI, sweep.model_uri)
     draft.tag(names.TAG_DRAFT, str(document.header.is_draft).lower())
     draft.tag(names.TAG_SIGNED, "false")
-    told = sweep.estimate.score
-    draft.param(names.P_HOLDOUT_SCORE, [told.value, told.low, told.high])
+    score = sweep.estimate.score
+    draft.param(names.P_HOLDOUT_SCORE, [score.value, score.low, score.high])
     draft.param(names.P_ESTIMATE_TEXT, sweep.estimate.words)
-    draft.score(sweep.metric, told.value, told.low, told.high, measured)
+    draft.score(sweep.metric, score.value, score.low, score.high, measured)
     if measured is not None:
         draft.models.append(measured.model_id)
         draft.inputs.append(measured.dataset)

@@ -129,9 +129,9 @@ def answer(document: Document) -> HandoffSummary:
     sweep = document.sweep
     point = sweep.chosen_point
     sentences = (_choice(document, point), _shape(sweep), _content(document), _use(sweep), _again(document))
-    told = tuple(sentence for sentence in sentences if sentence)
+    shown = tuple(sentence for sentence in sentences if sentence)
     success = document.success
-    return HandoffSummary(success.outcome, _headline(sweep), _reached(success), _figures(document, point), told)
+    return HandoffSummary(success.outcome, _headline(sweep), _reached(success), _figures(document, point), shown)
 
 
 def _reached(success: Success) -> str:
@@ -142,18 +142,18 @@ def _reached(success: Success) -> str:
     >>> _reached(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
     'The statement asks for a gain of at least 0.02. +0.030 is expected, and the whole interval reaches what was asked for.'
     """  # noqa: E501
-    asked, is_gain = _asked(success), success.kind == "gain_at_least"
+    threshold_text, is_gain = _threshold_text(success), success.kind == "gain_at_least"
     if is_gain and success.low == success.high == 0:
-        return f"{asked}; real rows alone gain nothing."
+        return f"{threshold_text}; real rows alone gain nothing."
     measured, _ = _measured(success)
     if not success.certain:
         end = "new data may decide otherwise: what was asked for lies inside the interval"
     else:
         end = f"the whole interval {'reaches' if success.met else 'lies below'} what was asked for"
-    return f"{asked}. {measured} is {'expected' if is_gain else 'measured'}, and {end}."
+    return f"{threshold_text}. {measured} is {'expected' if is_gain else 'measured'}, and {end}."
 
 
-def _asked(success: Success) -> str:
+def _threshold_text(success: Success) -> str:
     what = "gain" if success.kind == "gain_at_least" else "score"
     return f"The statement asks for a {what} of at least {number(success.threshold)}"
 
@@ -198,15 +198,15 @@ def success_words(success: Success) -> str:
     >>> success_words(Success("gain_at_least", 0.02, 0.03, 0.021, 0.039))
     'The statement asks for a gain of at least 0.02; corrected for the choice, +0.030 was measured. The whole interval, +0.021 to +0.039, meets it.'
     """  # noqa: E501
-    asked, is_gain = _asked(success), success.kind == "gain_at_least"
+    threshold_text, is_gain = _threshold_text(success), success.kind == "gain_at_least"
     if is_gain and success.low == success.high == 0:
-        return f"{asked}; real rows alone gain nothing."
+        return f"{threshold_text}; real rows alone gain nothing."
     measured, words = _measured(success)
     if success.certain:
         end = f"The whole interval, {words}, {'meets it' if success.met else 'lies below it'}."
     else:
         end = f"The threshold lies inside the interval, {words}: new data may decide otherwise."
-    return f"{asked}; corrected for the choice, {measured} was measured. {end}"
+    return f"{threshold_text}; corrected for the choice, {measured} was measured. {end}"
 
 
 def why_not(point: CurvePoint, sweep: Sweep) -> str:

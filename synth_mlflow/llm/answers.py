@@ -71,7 +71,7 @@ def why_no_row(text: str, finish_reason: str) -> str:
 
 def _objects(text: str) -> Iterator[Mapping[str, object]]:
     """The objects outside of reasoning."""
-    found, at, end, reasons = list[Mapping[str, object]](), 0, 0, False
+    objects, at, end, reasons = list[Mapping[str, object]](), 0, 0, False
     while (at := text.find("{", at)) >= 0:
         try:
             value, after = _DECODER.raw_decode(text, at)
@@ -81,13 +81,13 @@ def _objects(text: str) -> Iterator[Mapping[str, object]]:
         for mark in _REASONING.finditer(text, end, at):
             reasons = mark["opens"] is not None
             if not reasons:
-                found.clear()
+                objects.clear()
         if not reasons:
-            found.append(value)
+            objects.append(value)
         at = end = after
     if any(mark["opens"] is None for mark in _REASONING.finditer(text, end)):
-        found.clear()
-    return iter(found)
+        objects.clear()
+    return iter(objects)
 
 
 def _rows_of(value: Mapping[str, object], columns: Collection[str]) -> list[object]:

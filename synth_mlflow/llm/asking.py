@@ -137,10 +137,10 @@ class Asking:
     """
 
     def __init__(
-        self, asked: LLMRequest, paid: Journal, deadline: float, budget: Budget, relabel: Relabeller | None = None
+        self, request: LLMRequest, paid: Journal, deadline: float, budget: Budget, relabel: Relabeller | None = None
     ) -> None:
-        self.asked, self.paid, self.relabel = asked, paid, relabel
-        self._spending = Spending(budget, asked.settings)
+        self.request, self.paid, self.relabel = request, paid, relabel
+        self._spending = Spending(budget, request.settings)
         self._deadline = min(deadline, self._spending.end)
         self.calls: list[PaidCall] = []
         """Of the drafts that were taken, and of those who labelled their rows again."""
@@ -148,7 +148,7 @@ class Asking:
         self.ended_by = ""
         """The limit that was reached before the rows were there."""
 
-    def until(self, kept: AcceptedRows, count: Callable[[int], None]) -> None:
+    def until(self, accepted: AcceptedRows, count: Callable[[int], None]) -> None:
         """Ask until the rows are there or the budget ends, and tell how many there are.
 
         Raises
@@ -156,38 +156,38 @@ class Asking:
         GeneratorError
             If the endpoint refuses or fails, the time limit is reached, or nothing new comes.
         """
-        settings = self.asked.settings
+        settings = self.request.settings
         patience = Patience(settings.retries, settings.request_seconds, settings.requests_per_minute)
-        caller = Caller(self.asked.endpoint, patience, self._deadline)
+        caller = Caller(self.request.endpoint, patience, self._deadline)
         with caller, ThreadPoolExecutor(settings.concurrency) as pool:
             try:
-                self._take_drafts(pool, caller, kept, count)
+                self._take_drafts(pool, caller, accepted, count)
             except BaseException as error:  # nobody waits for what is still under way
                 caller.stop()
                 pool.shutdown(cancel_futures=True)
                 if not isinstance(error, TimeUpError) or self._deadline < self._spending.end:
                     raise
                 self._spending.is_over = True
-        if kept.n_missing:
+        if accepted.n_missing:
             self.ended_by = self._spending.words()
 
     def _take_drafts(
-        self, pool: ThreadPoolExecutor, caller: Caller, kept: AcceptedRows, count: Callable[[int], None]
+        self, pool: ThreadPoolExecutor, caller: Caller, accepted: AcceptedRows, count: Callable[[int], None]
     ) -> None:
-        for draft in self._drafts(pool, caller, kept):
+        for draft in self._drafts(pool, caller, accepted):
             calls = list(draft.calls)
             self.calls += draft.calls
             self.shown.update(draft.shown)
-            kept.take(draft.rows, self._keys(draft.shown), self._second(caller, calls))
+            accepted.take(draft.rows, self._keys(draft.shown), self._second(caller, calls))
             self._spending.add(call.answer for call in calls)
-            count(kept.wanted - kept.n_missing)
-            kept.refuse_in_vain(len(self.calls))
+            count(accepted.n_wanted - accepted.n_missing)
+            accepted.refuse_in_vain(len(self.calls))
 
-    def _drafts(self, pool: ThreadPoolExecutor, caller: Caller, kept: AcceptedRows) -> Iterator[Draft]:
+    def _drafts(self, pool: ThreadPoolExecutor, caller: Caller, accepted: AcceptedRows) -> Iterator[Draft]:
         places, open_ = itertools.count(), deque[Future[Draft]]()
-        while kept.n_missing:
-            settings = self.asked.settings
-            n_open = min(-(-kept.n_missing // settings.rows_per_request), settings.concurrency)
+        while accepted.n_missing:
+            settings = self.request.settings
+            n_open = min(-(-accepted.n_missing // settings.rows_per_request), settings.concurrency)
             while len(open_) < n_open and self._spending.allows_request(len(open_)):
                 self._spending.open()
                 open_.append(pool.submit(self._draft, caller, next(places)))
@@ -196,9 +196,9 @@ class Asking:
             yield open_.popleft().result()
 
     def _draft(self, caller: Caller, at: int) -> Draft:
-        shown = self.asked.shown(at)
+        shown = self.request.shown(at)
         draft = Draft([], [], shown)
-        for step in range(len(self.asked.prompt.steps)):
+        for step in range(len(self.request.prompt.steps)):
             given = [
                 {NUMBER.name: number, **row.values}
                 for number, row in enumerate(draft.rows, start=1)
@@ -206,9 +206,9 @@ class Asking:
             ]
             if step and not given:
                 break
-            call = self._call(caller, self.asked.body(at, step, shown, given))
+            call = self._call(caller, self.request.body(at, step, shown, given))
             draft.calls.append(call)
-            columns = self.asked.columns_of(step)
+            columns = self.request.columns_of(step)
             if step:
                 draft.rows[:] = completed(draft.rows, call.answer.text, columns, f"has no answer in step {step + 1}")
             else:
@@ -219,10 +219,12 @@ class Asking:
     def _without_helpers(self, row: Candidate) -> Candidate:
         if row.problem is not None:
             return row
-        return dataclasses.replace(row, values={column.name: row.values[column.name] for column in self.asked.columns})
+        return dataclasses.replace(
+            row, values={column.name: row.values[column.name] for column in self.request.columns}
+        )
 
     def _call(self, caller: Caller, body: Mapping[str, Any], *, relabels: bool = False) -> PaidCall:
-        digest = json_digest([self.asked.endpoint.public, body])
+        digest = json_digest([self.request.endpoint.public, body])
         known = self.paid.find(digest)
         if known is not None:
             return PaidCall(body, known, from_journal=True, relabels=relabels)
@@ -247,9 +249,9 @@ class Asking:
         return second
 
     def _keys(self, shown: Sequence[int]) -> frozenset[str]:
-        rows = as_objects(self.asked.members.iloc[list(shown)])
+        rows = as_objects(self.request.members.iloc[list(shown)])
         keys = set()
         for row in rows:
             with contextlib.suppress(MisfitError):  # a real row with a rare value, which no kept row can have
-                keys.add(row_key(fitted(row, self.asked.columns)[0]))
+                keys.add(row_key(fitted(row, self.request.columns)[0]))
         return frozenset(keys)

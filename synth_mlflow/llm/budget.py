@@ -136,8 +136,8 @@ def cost_of(answer: LLMResponse, settings: Settings) -> float | None:
         return answer.cost
     if settings.price_prompt is None or settings.price_completion is None or answer.prompt_tokens is None:
         return None
-    asked, answered = answer.prompt_tokens, answer.completion_tokens or 0
-    return (asked * settings.price_prompt + answered * settings.price_completion) * PER_MILLION
+    tokens_in, tokens_out = answer.prompt_tokens, answer.completion_tokens or 0
+    return (tokens_in * settings.price_prompt + tokens_out * settings.price_completion) * PER_MILLION
 
 
 def _option(name: str) -> str:

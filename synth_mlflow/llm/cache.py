@@ -59,7 +59,7 @@ class AcceptedRows:
 
     Parameters
     ----------
-    wanted : int
+    n_wanted : int
     checks : Checks
     filters : sequence of RowFilter
         Each screens the texts of one column.
@@ -67,8 +67,8 @@ class AcceptedRows:
         Answers in a row without a new row, after which it gives up.
     """
 
-    def __init__(self, wanted: int, checks: Checks, filters: Sequence[RowFilter], patience: int) -> None:
-        self.wanted, self.checks, self.filters, self.patience = wanted, checks, filters, patience
+    def __init__(self, n_wanted: int, checks: Checks, filters: Sequence[RowFilter], patience: int) -> None:
+        self.n_wanted, self.checks, self.filters, self.patience = n_wanted, checks, filters, patience
         self.rows: list[dict[str, Any]] = []
         self.tally = RowCounts()
         self.rejected: list[RejectedRow] = []
@@ -84,7 +84,7 @@ class AcceptedRows:
     @property
     def n_missing(self) -> int:
         """How many more are wanted."""
-        return self.wanted - len(self.rows)
+        return self.n_wanted - len(self.rows)
 
     def take(self, rows: Sequence[Candidate], shown: frozenset[str], second: Second | None = None) -> None:
         """Take the rows of the next answers.
@@ -149,7 +149,7 @@ class AcceptedRows:
         if self._in_vain < self.patience or not self.n_missing:
             return
         raise GeneratorError(
-            f"{n_answers:,} answers gave {len(self.rows):,} of {self.wanted:,} rows, and the last {self.patience} no "
+            f"{n_answers:,} answers gave {len(self.rows):,} of {self.n_wanted:,} rows, and the last {self.patience} no "
             f"new valid one: {self.tally.why()}.",
             f"{self._what_may_help()}, or ask for fewer rows"
             + (f": the same command with `--rows {len(self.rows)}` costs nothing more" if self.rows else "")

@@ -143,9 +143,9 @@ class Caller:
                 troubles.append(_cause(error))
                 self._pause(attempt, None)
                 continue
-            found = _read(text) if status == 200 else None
-            if found is not None:
-                return _answer(json_digest(body), found, begun, attempt, self._endpoint.cleaned)
+            answer_body = _read(text) if status == 200 else None
+            if answer_body is not None:
+                return _answer(json_digest(body), answer_body, begun, attempt, self._endpoint.cleaned)
             code, words = _error_in(text) if status == 200 else (0, "")
             status = code or status
             troubles.append(f"HTTP {status}" if status != 200 else words or "an answer that is no chat completion")
@@ -178,16 +178,16 @@ class Caller:
             self._next_start = start + (60.0 / per_minute if per_minute else 0.0)
         self._sleep(start - time.monotonic())
 
-    def _pause(self, attempt: int, told: str | None) -> None:
+    def _pause(self, attempt: int, retry_after: str | None) -> None:
         """Every thread waits where the server says how long."""
         if attempt == self._patience.retries:
             return
-        asked = _seconds(told)
-        if asked is None:
+        seconds = _seconds(retry_after)
+        if seconds is None:
             self._sleep(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))
             return
         with self._lock:
-            self._next_start = max(self._next_start, time.monotonic() + asked)
+            self._next_start = max(self._next_start, time.monotonic() + seconds)
 
     def _sleep(self, seconds: float) -> None:
         if time.monotonic() + max(seconds, 0.0) >= self._deadline:
@@ -241,17 +241,17 @@ def _read(text: str) -> dict[str, Any] | None:
     An answer without a word is one too, and was paid for: a refusal, a call of a tool, what a filter withheld.
     """
     try:
-        found = json.loads(text)
-        choices, model = found["choices"], found.get("model") or ""
+        body = json.loads(text)
+        choices, model = body["choices"], body.get("model") or ""
         message = choices[0]["message"] if choices else {}
         said = _said(message)
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
-    if said is None or not isinstance(model, str) or (not choices and not _usage(found).get("total_tokens")):
+    if said is None or not isinstance(model, str) or (not choices and not _usage(body).get("total_tokens")):
         return None
     reason = (choices[0].get("finish_reason") if choices else "") or ""
     refuses = message.get("content") is None and message.get("refusal")
-    return {**found, "model": model, "said": said, "finish_reason": "refusal" if refuses else str(reason)}
+    return {**body, "model": model, "said": said, "finish_reason": "refusal" if refuses else str(reason)}
 
 
 def _said(message: Mapping[str, Any]) -> str | None:
@@ -264,9 +264,9 @@ def _said(message: Mapping[str, Any]) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _usage(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    told = found.get("usage")
-    return told if isinstance(told, dict) else {}
+def _usage(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    usage = body.get("usage")
+    return usage if isinstance(usage, dict) else {}
 
 
 def _error_in(text: str) -> tuple[int, str]:
@@ -281,13 +281,13 @@ def _error_in(text: str) -> tuple[int, str]:
     return status, f"an error instead of an answer: {said}" if said else ""
 
 
-def _answer(digest: str, found: Mapping[str, Any], begun: int, retries: int, clean: Any) -> LLMResponse:
-    usage = _usage(found)
+def _answer(digest: str, body: Mapping[str, Any], begun: int, retries: int, clean: Any) -> LLMResponse:
+    usage = _usage(body)
     return LLMResponse(
         request_sha256=digest,
-        text=clean(_whole(found["said"])),
-        model=clean(found["model"]),
-        finish_reason=found["finish_reason"],
+        text=clean(_whole(body["said"])),
+        model=clean(body["model"]),
+        finish_reason=body["finish_reason"],
         prompt_tokens=_count(usage.get("prompt_tokens")),
         completion_tokens=_count(usage.get("completion_tokens")),
         cost=_number(usage.get("cost")),
@@ -310,16 +310,16 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and 0 <= value < float("inf") else None
 
 
-def _seconds(told: str | None) -> float | None:
+def _seconds(header: str | None) -> float | None:
     """What a Retry-After header says: seconds, or a date."""
-    if told is None:
+    if header is None:
         return None
     try:
-        return max(float(told), 0.0)
+        return max(float(header), 0.0)
     except ValueError:
         pass
     try:
-        moment = parsedate_to_datetime(told)
+        moment = parsedate_to_datetime(header)
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

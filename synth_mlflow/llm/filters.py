@@ -87,12 +87,15 @@ class TextFilter:
             return None
         if self._plain[place] in self._kept_equal:
             return f"{self._column!r} {KEPT}"
-        full = next((found for found in self._shown(place) if self._quota.is_full(found)), None)
+        full = next((finding for finding in self._shown(place) if self._quota.is_full(finding)), None)
         return None if full is None else f"{self._column!r} {full.reason}"
 
     def _shown(self, place: int) -> list[Finding]:
         near = [one for others in self._others for one in others.near_kept(place, self._quota.n_kept)]
-        return [*(found for found in self._findings if found.marks[place]), *(one for one in near if one.marks[0])]
+        return [
+            *(finding for finding in self._findings if finding.marks[place]),
+            *(one for one in near if one.marks[0]),
+        ]
 
     def keep(self, place: int) -> None:
         """Note that the text at a place is kept: further ones are held against it too."""

@@ -61,10 +61,10 @@ def _levels(column: pd.Series, kind: Kind, is_target: bool) -> tuple[str, ...] |
     if kind != "string":
         return None
     counts = column.value_counts()
-    told = counts if is_target else counts[counts >= MIN_SHARED]
-    if not 0 < len(told) <= MAX_LEVELS or told.sum() < COMMON_SHARE * counts.sum():
+    categories = counts if is_target else counts[counts >= MIN_SHARED]
+    if not 0 < len(categories) <= MAX_LEVELS or categories.sum() < COMMON_SHARE * counts.sum():
         return None
-    return tuple(sorted(map(str, told.index)))
+    return tuple(sorted(map(str, categories.index)))
 
 
 def answer_schema(columns: Sequence[Column]) -> dict[str, Any]:
@@ -85,20 +85,20 @@ def answer_schema(columns: Sequence[Column]) -> dict[str, Any]:
 
 def _property(column: Column) -> Mapping[str, Any]:
     kind = _JSON[column.kind]
-    told: dict[str, Any] = {"type": [kind, "null"] if column.may_be_missing else kind}
+    schema: dict[str, Any] = {"type": [kind, "null"] if column.may_be_missing else kind}
     if column.turns:
-        told["type"] = ["array", "null"] if column.may_be_missing else "array"
-        told["items"] = {
+        schema["type"] = ["array", "null"] if column.may_be_missing else "array"
+        schema["items"] = {
             "type": "object",
             "properties": {name: {"type": "string"} for name in column.turns},
             "required": list(column.turns),
             "additionalProperties": False,
         }
     if column.kind == "datetime":
-        told["description"] = "ISO 8601, such as 2024-01-31 or 2024-01-31T13:45:00"
+        schema["description"] = "ISO 8601, such as 2024-01-31 or 2024-01-31T13:45:00"
     if column.levels is not None:
-        told["enum"] = [*column.levels, *([None] if column.may_be_missing else [])]
-    return told
+        schema["enum"] = [*column.levels, *([None] if column.may_be_missing else [])]
+    return schema
 
 
 def as_objects(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -143,8 +143,8 @@ class RowCounts:
         """
         reasons = "; ".join(f"{reason} ({n:,})" for reason, n in self.rejected.most_common(6))
         repeated = f"{self.duplicates:,} rows were duplicates" if self.duplicates else ""
-        told = ", ".join(filter(None, (repeated, f"rejected: {reasons}" if reasons else "")))
-        return told or "no row was rejected"
+        reasons_text = ", ".join(filter(None, (repeated, f"rejected: {reasons}" if reasons else "")))
+        return reasons_text or "no row was rejected"
 
 
 class MisfitError(ValueError):
@@ -169,10 +169,10 @@ NUMBER = Column("row", "integer", None, may_be_missing=False)
 
 def candidates_in(text: str, columns: Sequence[Column], finish_reason: str = "") -> list[Candidate]:
     """The rows of an answer, one that stands for none where there are none."""
-    found = rows_in(text, [column.name for column in columns])
-    if not found:
+    objects = rows_in(text, [column.name for column in columns])
+    if not objects:
         return [Candidate(problem=why_no_row(text, finish_reason), received=False)]
-    return [_candidate(row, columns) for row in found]
+    return [_candidate(row, columns) for row in objects]
 
 
 def completed(rows: Sequence[Candidate], text: str, columns: Sequence[Column], missing: str) -> list[Candidate]:
@@ -191,15 +191,15 @@ def completed(rows: Sequence[Candidate], text: str, columns: Sequence[Column], m
 
 def numbered(text: str) -> dict[int, Mapping[str, Any]]:
     """The rows of an answer by their numbers, without them; of two with one number, the first."""
-    found: dict[int, Mapping[str, Any]] = {}
+    by_number: dict[int, Mapping[str, Any]] = {}
     for row in rows_in(text, (NUMBER.name,)):
         if isinstance(row, Mapping) and NUMBER.name in row:
             try:
                 number = _integer(row[NUMBER.name], NUMBER)
             except (ValueError, TypeError, OverflowError):
                 continue
-            found.setdefault(number, {name: value for name, value in row.items() if name != NUMBER.name})
-    return found
+            by_number.setdefault(number, {name: value for name, value in row.items() if name != NUMBER.name})
+    return by_number
 
 
 def _candidate(row: object, columns: Sequence[Column]) -> Candidate:
@@ -240,12 +240,14 @@ def fitted(row: object, columns: Sequence[Column]) -> tuple[dict[str, Any], bool
     return values, repaired
 
 
-def _differs(given: object, kept: object, column: Column) -> bool:
+def _differs(given: object, typed: object, column: Column) -> bool:
     if column.turns:
         return isinstance(given, str)
     if column.kind == "datetime":
-        return kept is None and given is not None
-    return (type(given) is not type(kept) and not (column.kind == "number" and isinstance(given, int))) or given != kept
+        return typed is None and given is not None
+    return (
+        type(given) is not type(typed) and not (column.kind == "number" and isinstance(given, int))
+    ) or given != typed
 
 
 def _value(value: object, column: Column) -> Any:
@@ -300,9 +302,9 @@ def _boolean(value: Any, _: Column) -> bool:
 
 def _turns(value: Any) -> str:
     turns = json.loads(value) if isinstance(value, str) else value
-    found = problem_of(turns) or (_UNKEPT.search(str(turns)) and "has a character that no file of texts can keep")
-    if found:
-        raise MisfitError(f"is no conversation: it {found}")
+    problem = problem_of(turns) or (_UNKEPT.search(str(turns)) and "has a character that no file of texts can keep")
+    if problem:
+        raise MisfitError(f"is no conversation: it {problem}")
     return canonical(turns)
 
 

@@ -43,10 +43,10 @@ class Prompt:
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise UsageError(f"the prompt {self.name} is empty.", f"Write one; it may name {', '.join(NAMES)}.")
-        found = secret_in(self.text)
-        if found is not None:
+        variable = secret_in(self.text)
+        if variable is not None:
             raise UsageError(
-                f"the prompt {self.name} holds the value of the variable {found}, which looks like a secret.",
+                f"the prompt {self.name} holds the value of the variable {variable}, which looks like a secret.",
                 "Take it out: prompts are recorded.",
             )
         for name in sorted(self.named):
@@ -103,10 +103,10 @@ class PromptFile:
                     "The first step has none before it; each further one shows them: "
                     "`{% for row in given %}{{ row }}{% endfor %}`.",
                 )
-        asked = [column for step in self.steps for column in step.columns]
-        if len(self.steps) > 1 and (len(asked) > len(set(asked)) or not all(step.columns for step in self.steps)):
+        columns = [column for step in self.steps for column in step.columns]
+        if len(self.steps) > 1 and (len(columns) > len(set(columns)) or not all(step.columns for step in self.steps)):
             raise UsageError(
-                f"the steps of the prompt {self.name} ask for the columns {asked}.",
+                f"the steps of the prompt {self.name} ask for the columns {columns}.",
                 "Give each step its `columns`, and each column one step.",
             )
         if self.relabel_text:
@@ -117,21 +117,21 @@ class PromptFile:
         """A template in a file, or several in a file of YAML."""
         try:
             text = path.read_text(encoding="utf-8")
-            found: Any = read_plain(text) if path.suffix in YAML else {"steps": [{"prompt": text}]}
+            content: Any = read_plain(text) if path.suffix in YAML else {"steps": [{"prompt": text}]}
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"the prompt {path} cannot be read: {error}.", "Write it as text in UTF-8; steps as YAML."
             ) from error
-        _refuse_unknown(found, ("steps", "relabel", "relabel_prompt"), str(path))
-        steps = found.get("steps")
+        _refuse_unknown(content, ("steps", "relabel", "relabel_prompt"), str(path))
+        steps = content.get("steps")
         if not isinstance(steps, list) or not steps:
             raise UsageError(f"the prompt {path} has no steps.", "Write `steps:`, a list of `columns` and `prompt`.")
-        second = {name: found.get(name) or "" for name in ("relabel", "relabel_prompt")}
+        second = {name: content.get(name) or "" for name in ("relabel", "relabel_prompt")}
         for name, value in second.items():
             if not isinstance(value, str):
                 raise UsageError(f"`{name}` of {path} is {value!r}, a text was needed.")
-        asked = tuple(_step(path, step) for step in steps)
-        return cls(path.stem, asked, str(second["relabel"]), str(second["relabel_prompt"]))
+        steps_read = tuple(_step(path, step) for step in steps)
+        return cls(path.stem, steps_read, str(second["relabel"]), str(second["relabel_prompt"]))
 
     def helpers(self, columns: Iterable[str]) -> tuple[str, ...]:
         """What the steps ask for beside the columns of the table: it helps to write them, and is no part of a row.
@@ -141,14 +141,14 @@ class PromptFile:
         UsageError
             If no step asks for a column of the table.
         """
-        asked = [column for step in self.steps for column in step.columns]
-        missing = [column for column in columns if asked and column not in asked]
+        all_columns = [column for step in self.steps for column in step.columns]
+        missing = [column for column in columns if all_columns and column not in all_columns]
         if missing:
             raise UsageError(
                 f"no step of the prompt {self.name} asks for {', '.join(missing)}.",
                 f"Add what is missing to the `columns` of a step: `columns: [{', '.join(missing)}]`.",
             )
-        return tuple(column for column in asked if column not in set(columns))
+        return tuple(column for column in all_columns if column not in set(columns))
 
     def second(self, default: str) -> Prompt:
         """What the model that labels again is asked."""
@@ -182,10 +182,10 @@ def _step(path: Path, step: object) -> Prompt:
     return Prompt(path.stem, str(step.get("prompt") or ""), tuple(columns))
 
 
-def _refuse_unknown(found: object, known: tuple[str, ...], what: str) -> None:
-    if not isinstance(found, Mapping):
+def _refuse_unknown(mapping: object, known: tuple[str, ...], what: str) -> None:
+    if not isinstance(mapping, Mapping):
         raise UsageError(f"{what} holds no mapping.", f"Write {', '.join(f'`{name}:`' for name in known)}.")
-    for name in found:
+    for name in mapping:
         if name not in known:
             raise UsageError(f"{what} has an unknown field {name!r}. {closest(str(name), known)}")
 

@@ -50,16 +50,16 @@ class Agreement:
         (3, 0.75, 0.5, {'a': 1.0, 'b': 0.5})
         """
         labelled, agreed = len(self.pairs), sum(first == second for first, second in self.pairs)
-        found: dict[str, Any] = {"labelled": labelled, "agreed": agreed, "without_label": self.n_without}
+        facts: dict[str, Any] = {"labelled": labelled, "agreed": agreed, "without_label": self.n_without}
         if not labelled:
-            return found
+            return facts
         low, high = clopper_pearson(agreed, labelled)
         totals = Counter(first for first, _ in self.pairs)
         equal = Counter(first for first, second in self.pairs if first == second)
-        found |= {"share": agreed / labelled, "low": round(low, 6), "high": round(high, 6)}
+        facts |= {"share": agreed / labelled, "low": round(low, 6), "high": round(high, 6)}
         if len({label for pair in self.pairs for label in pair}) > 1:
-            found["kappa"] = round(float(cohen_kappa_score(*zip(*self.pairs, strict=True))), 6)
-        return {**found, "by_label": {label: equal[label] / totals[label] for label in sorted(totals)}}
+            facts["kappa"] = round(float(cohen_kappa_score(*zip(*self.pairs, strict=True))), 6)
+        return {**facts, "by_label": {label: equal[label] / totals[label] for label in sorted(totals)}}
 
 
 class Relabeller:
@@ -94,20 +94,20 @@ class Relabeller:
 
     def body(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The request for the labels of rows."""
-        asked = (NUMBER, self._target)
+        columns = (NUMBER, self._target)
         given = [
             {NUMBER.name: number, **{name: value for name, value in row.items() if name != self._target.name}}
             for number, row in enumerate(rows, start=1)
         ]
         values = {
             "rows": len(rows),
-            "columns": [dataclasses.asdict(column) for column in asked],
+            "columns": [dataclasses.asdict(column) for column in columns],
             "target": self._target.name,
             "classes": list(self._target.levels or ("true", "false")),
             "given": [json.dumps(row, ensure_ascii=False, default=str) for row in given],
-            "schema": json.dumps(answer_schema(asked), ensure_ascii=False),
+            "schema": json.dumps(answer_schema(columns), ensure_ascii=False),
         }
-        return self._settings.chat(self.model, self.prompt.rendered(values), answer_schema(asked), seed=0)
+        return self._settings.chat(self.model, self.prompt.rendered(values), answer_schema(columns), seed=0)
 
     def judged(self, rows: Sequence[Mapping[str, Any]], text: str) -> list[str | None]:
         """Why each row is rejected for its second label; None for rows that are kept. Notes all labels."""

@@ -73,5 +73,5 @@ class Settings:
     @property
     def of_rows(self) -> dict[str, Any]:
         """Those that change which rows come."""
-        asked = ("temperature", "rows_per_request", "structured", "max_tokens", "seeded", "off_topic")
-        return {name: getattr(self, name) for name in asked}
+        names_of_settings = ("temperature", "rows_per_request", "structured", "max_tokens", "seeded", "off_topic")
+        return {name: getattr(self, name) for name in names_of_settings}

@@ -77,13 +77,13 @@ class SheetJudge:
         with caller, ThreadPoolExecutor(settings.concurrency) as pool:
             futures = [pool.submit(self._part, caller, sheet, part) for part in parts]
             try:
-                found = [future.result() for future in futures]
+                results = [future.result() for future in futures]
             except BaseException:  # nobody waits for what is still under way
                 caller.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
-        said = {number: value for answers, _ in found for number, value in answers.items()}
-        responses = tuple(response for _, part in found for response in part)
+        said = {number: value for answers, _ in results for number, value in answers.items()}
+        responses = tuple(response for _, part in results for response in part)
         answers = tuple(said.get(number, WORDS["cannot say"]) for number in numbers)
         return JudgedSheet(answers, responses, len(numbers) - len(said))
 

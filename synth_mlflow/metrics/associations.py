@@ -137,8 +137,8 @@ class SharedBins:
         coded = [_cut(numbers(rows[name]), edges) for name, edges in self.edges.items()]
         for name, known in self.levels.items():
             codes, texts = coded_labels(rows[name])
-            found = pd.Index(known).get_indexer(pd.Index(texts, dtype=object))
-            coded.append(np.where(found < 0, len(known), found)[codes])
+            codes_of_labels = pd.Index(known).get_indexer(pd.Index(texts, dtype=object))
+            coded.append(np.where(codes_of_labels < 0, len(known), codes_of_labels)[codes])
         return np.column_stack(coded).astype(np.int64)
 
 

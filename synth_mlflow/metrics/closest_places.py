@@ -52,15 +52,15 @@ def nearest_places(queries: Matrix, partners: Matrix, k: int) -> Ints:
     squares = np.einsum("ij,ij->i", partners, partners)
     widened = np.column_stack([-2 * partners, squares]).astype(np.float32)
     longest = float(np.sqrt(squares.max(initial=0.0)))
-    found = np.empty((len(queries), k), dtype=np.int64)
+    places_of_nearest = np.empty((len(queries), k), dtype=np.int64)
     for at in range(0, len(queries), ASKED):
-        asked = queries[at : at + ASKED]
-        lengths = np.sqrt(np.einsum("ij,ij->i", asked, asked))
+        some_queries = queries[at : at + ASKED]
+        lengths = np.sqrt(np.einsum("ij,ij->i", some_queries, some_queries))
         errors = (queries.shape[1] + 4) * UNIT * longest * (2 * lengths + longest)
-        rows, places = _candidates(asked, widened, k, 2 * errors)
-        stops = np.searchsorted(rows, np.arange(len(asked) + 1))
-        _decide(asked, partners, places, stops, found[at : at + ASKED])
-    return found
+        rows, places = _candidates(some_queries, widened, k, 2 * errors)
+        stops = np.searchsorted(rows, np.arange(len(some_queries) + 1))
+        _decide(some_queries, partners, places, stops, places_of_nearest[at : at + ASKED])
+    return places_of_nearest
 
 
 def nearest_distances(queries: Matrix, partners: Matrix, k: int) -> Floats:
@@ -81,18 +81,20 @@ def _candidates(queries: Matrix, widened: Matrix, k: int, margins: Matrix) -> tu
 
     ``widened`` are partners times -2, with their squared length beside them.
     """
-    asked = np.column_stack([queries, np.ones(len(queries), np.float32)])
+    widened_queries = np.column_stack([queries, np.ones(len(queries), np.float32)])
     smallest = np.full((len(queries), k), np.inf, dtype=np.float32)
     parts = []
     room = np.empty(len(queries) * BLOCK_PARTNERS, np.float32)  # once: new memory takes longer than a product
     for at in range(0, len(widened), BLOCK_PARTNERS):
         block = widened[at : at + BLOCK_PARTNERS]
-        close = np.matmul(asked, block.T, out=room[: len(asked) * len(block)].reshape(len(asked), -1))
+        close = np.matmul(
+            widened_queries, block.T, out=room[: len(widened_queries) * len(block)].reshape(len(widened_queries), -1)
+        )
         near = np.flatnonzero(close.min(axis=1) <= smallest[:, -1] + margins)
         if not len(near):
             continue
-        close = close if 2 * len(near) > len(asked) else close[near]
-        near = near if len(close) == len(near) else np.arange(len(asked))
+        close = close if 2 * len(near) > len(widened_queries) else close[near]
+        near = near if len(close) == len(near) else np.arange(len(widened_queries))
         known, limits = smallest[near], smallest[near, -1]
         if np.isinf(limits).any():
             some = close[:, : max(FIRST_PARTNERS, k)]
@@ -103,9 +105,9 @@ def _candidates(queries: Matrix, widened: Matrix, k: int, margins: Matrix) -> tu
         parts.append((near[rows], places + at, apart))
         smallest[near] = np.sort(np.hstack([known, _least_of_each(rows, apart, len(near), k)]), axis=1)[:, :k]
     rows, places, apart = (np.concatenate(each) for each in zip(*parts, strict=True))
-    kept = apart <= (smallest[:, -1] + margins)[rows]
-    order = np.argsort(rows[kept], kind="stable")
-    return rows[kept][order], places[kept][order]
+    are_candidates = apart <= (smallest[:, -1] + margins)[rows]
+    order = np.argsort(rows[are_candidates], kind="stable")
+    return rows[are_candidates][order], places[are_candidates][order]
 
 
 def _least_of_each(rows: Ints, values: Matrix, n_rows: int, k: int) -> Matrix:
@@ -113,22 +115,22 @@ def _least_of_each(rows: Ints, values: Matrix, n_rows: int, k: int) -> Matrix:
     order = np.lexsort((values, rows))
     sorted_rows = rows[order]
     rank = np.arange(len(rows)) - np.searchsorted(sorted_rows, np.arange(n_rows))[sorted_rows]
-    kept = rank < k
-    found = np.full((n_rows, k), np.inf, dtype=np.float32)
-    found[sorted_rows[kept], rank[kept]] = values[order[kept]]
-    return found
+    are_least = rank < k
+    least = np.full((n_rows, k), np.inf, dtype=np.float32)
+    least[sorted_rows[are_least], rank[are_least]] = values[order[are_least]]
+    return least
 
 
-def _decide(queries: Matrix, partners: Matrix, places: Ints, stops: Ints, found: Ints) -> None:
+def _decide(queries: Matrix, partners: Matrix, places: Ints, stops: Ints, result: Ints) -> None:
     """Write the nearest of each query's candidates, ``places[stops[i]:stops[i + 1]]``, which are sorted, to a row."""
-    k, n_each = found.shape[1], np.diff(stops)
+    k, n_each = result.shape[1], np.diff(stops)
     many = np.flatnonzero(n_each > FEW)
     for row in many:
         own = places[stops[row] : stops[row + 1]]
         apart = _squares(queries[[row]], partners[own])
         limit = np.partition(apart, k - 1)[k - 1]
         own, apart = own[apart <= limit], apart[apart <= limit]
-        found[row] = own[np.argsort(apart, kind="stable")[:k]]
+        result[row] = own[np.argsort(apart, kind="stable")[:k]]
     few = np.flatnonzero(n_each <= FEW)
     if not len(few):
         return
@@ -137,7 +139,7 @@ def _decide(queries: Matrix, partners: Matrix, places: Ints, stops: Ints, found:
     own = places[np.where(is_there, stops[few, None] + rank, stops[few, None])]
     rows = np.repeat(few, is_there.shape[1])
     apart = np.where(is_there, _squares(queries[rows], partners[own.ravel()]).reshape(own.shape), np.inf)
-    found[few] = np.take_along_axis(own, np.argsort(apart, axis=1, kind="stable")[:, :k], axis=1)
+    result[few] = np.take_along_axis(own, np.argsort(apart, axis=1, kind="stable")[:, :k], axis=1)
 
 
 def _squares(first: Matrix, second: Matrix) -> Floats:
@@ -182,16 +184,16 @@ def most_shared_places(columns: Sequence[Coded], queries: Ints, partners: slice,
     start, stop = partners.start, partners.stop
     k = min(k, stop - start)
     sums = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    found = np.zeros((len(queries), k), dtype=np.int64)
+    result = np.zeros((len(queries), k), dtype=np.int64)
     room = np.empty(BLOCK_QUERIES * BLOCK_PARTNERS, dtype=np.float32)
     for at in range(start, stop, BLOCK_PARTNERS):
         block = slice(at, min(at + BLOCK_PARTNERS, stop))
         shared = [_joint_sums([columns[one] for one in group], block) for group in groups]
         for first in range(0, len(queries), BLOCK_QUERIES):
-            asked = slice(first, first + BLOCK_QUERIES)
-            total = _added(shared, [one[asked] for one in codes], room)
-            _keep_largest(total, at - start, sums[asked], found[asked])
-    return found
+            queries_block = slice(first, first + BLOCK_QUERIES)
+            total = _added(shared, [one[queries_block] for one in codes], room)
+            _keep_largest(total, at - start, sums[queries_block], result[queries_block])
+    return result
 
 
 def _groups(sizes: Sequence[int]) -> list[list[int]]:
@@ -239,7 +241,7 @@ def _added(shared: Sequence[Matrix], codes: Sequence[Sequence[int]], room: Matri
     return total
 
 
-def _keep_largest(total: Matrix, offset: int, sums: Matrix, found: Ints) -> None:
+def _keep_largest(total: Matrix, offset: int, sums: Matrix, result: Ints) -> None:
     """Put what is larger than the smallest of the sums that are kept in its place."""
     rows = np.flatnonzero(total.max(axis=1) > sums[:, -1])
     own, k = total[rows], min(sums.shape[1], total.shape[1])
@@ -250,6 +252,6 @@ def _keep_largest(total: Matrix, offset: int, sums: Matrix, found: Ints) -> None
         best = own.argmax(axis=1)
         values[:, rank], places[:, rank] = own[np.arange(len(rows)), best], best + offset
         own[np.arange(len(rows)), best] = -np.inf
-    values, places = np.hstack([sums[rows], values]), np.hstack([found[rows], places])
+    values, places = np.hstack([sums[rows], values]), np.hstack([result[rows], places])
     order = np.argsort(-values, axis=1, kind="stable")[:, : sums.shape[1]]
-    sums[rows], found[rows] = np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)
+    sums[rows], result[rows] = np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)

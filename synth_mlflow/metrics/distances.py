@@ -73,8 +73,8 @@ Statistic = Callable[[ValueCounts], float]
 def tallied(real: pd.Series, batch: pd.Series, *, ordered: bool) -> Tallied:
     """Count the values of a column, numbers and dates in their order."""
     pooled = pd.concat([real, batch], ignore_index=True)
-    found = pd.factorize(numbers(pooled), sort=True) if ordered else pd.factorize(pooled)
-    codes, values = found[0].astype(np.int64), np.asarray(found[1])
+    codes_and_values = pd.factorize(numbers(pooled), sort=True) if ordered else pd.factorize(pooled)
+    codes, values = codes_and_values[0].astype(np.int64), np.asarray(codes_and_values[1])
     sides = codes[: len(real)], codes[len(real) :]
     return Tallied(values, _tally(*sides, len(values)), sides[0])
 
@@ -374,5 +374,5 @@ def share_p_value(
 
 
 def _present(values: pd.Series) -> Floats:
-    found = numbers(values)
-    return found[~np.isnan(found)]
+    as_numbers = numbers(values)
+    return as_numbers[~np.isnan(as_numbers)]

@@ -321,8 +321,8 @@ def rate_p_value(k: int, exposure: float, k_reference: int, reference_exposure: 
     if k + k_reference > EXACT_BELOW:
         return float(stats.binom.sf(k - 1, k + k_reference, exposure / (exposure + reference_exposure)))
     unit = exposure + reference_exposure  # exposures are pairs of rows, far too many for the test's sums
-    found = stats.poisson_means_test(k, exposure / unit, k_reference, reference_exposure / unit, alternative="greater")
-    return float(min(found.pvalue, 1.0))
+    test = stats.poisson_means_test(k, exposure / unit, k_reference, reference_exposure / unit, alternative="greater")
+    return float(min(test.pvalue, 1.0))
 
 
 def critical_count(k_reference: int, exposure: float, reference_exposure: float, *, alpha: float) -> int:

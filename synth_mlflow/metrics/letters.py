@@ -53,9 +53,9 @@ class Letters:
         """
         total = sum(self.alphabets.values()) + ADDED
         alphabets = [
-            sum(-n * np.log((self.alphabets.get(name, 0) + ADDED) / total) for name, n in found.items())
-            / max(sum(found.values()), 1)
-            for found in map(alphabets_in, texts)
+            sum(-n * np.log((self.alphabets.get(name, 0) + ADDED) / total) for name, n in counts_by_alphabet.items())
+            / max(sum(counts_by_alphabet.values()), 1)
+            for counts_by_alphabet in map(alphabets_in, texts)
         ]
         counts = _counted(texts)
         lengths = np.maximum(np.asarray(counts.sum(axis=1)).ravel(), 1)
@@ -70,11 +70,11 @@ def alphabets_in(text: str) -> Counter[str]:
     >>> sorted(alphabets_in("Ein кот, 3 猫").items())
     [('CJK', 1), ('CYRILLIC', 3), ('LATIN', 3)]
     """
-    found = Counter[str]()
+    counts = Counter[str]()
     for letter, n in Counter(text[:MAX_LETTERS]).items():
         if letter.isalpha():
-            found[_alphabet(letter)] += n
-    return found
+            counts[_alphabet(letter)] += n
+    return counts
 
 
 @functools.cache

@@ -140,14 +140,14 @@ def meta_attack(
     groups : array of shape (n_targets,), optional
         No target is scored by a model that has seen its group, whose rows are all members or all controls.
     """
-    found, fold_of = np.zeros(len(scores)), np.zeros(len(scores), dtype=np.int64)
+    meta_scores, fold_of = np.zeros(len(scores)), np.zeros(len(scores), dtype=np.int64)
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     splits = splitter(n_folds, shuffle=True, random_state=seed).split(scores, is_member, groups)
     for fold, (train, test) in enumerate(splits):
         model = train_classifier(scores[train], is_member[train].astype(np.int64), n_rounds=30, learning_rate=0.05)
         raw = log_odds(model, scores[test])
-        found[test], fold_of[test] = stats.rankdata(raw) / len(raw), fold
-    return found, fold_of
+        meta_scores[test], fold_of[test] = stats.rankdata(raw) / len(raw), fold
+    return meta_scores, fold_of
 
 
 def outcome(
@@ -253,14 +253,14 @@ def dealt_rates(scores: Floats, dealt: Bools) -> tuple[Floats, ...]:
     ordered = dealt[:, order[:n_top]]  # holds the first controls of every deal
     members, controls = np.cumsum(ordered, axis=1), np.cumsum(~ordered, axis=1)
     first_of_ties = np.searchsorted(-scores[order], -scores[order], side="left")
-    found = [np.asarray(areas, dtype=np.float64)]
+    rates = [np.asarray(areas, dtype=np.float64)]
     for rate in LOW_RATES:
         allowed = np.minimum((rate * n_control).astype(np.int64), n_control - 1)
         threshold = np.argmax(controls > allowed[:, None], axis=1)  # the first control too many
         above = first_of_ties[threshold]
         hits = np.where(above > 0, members[np.arange(len(dealt)), above - 1], 0)
-        found.append(hits / n_members)
-    return tuple(found)
+        rates.append(hits / n_members)
+    return tuple(rates)
 
 
 def attack_floors(scores: Floats, dealt: Bools) -> tuple[float, ...]:
@@ -308,7 +308,7 @@ def meta_floors(null: NullDistribution, n_members: int) -> tuple[float, ...]:
     return tuple(float(chance + reach) for chance, reach in zip(META_CHANCE, beyond, strict=True))
 
 
-def meta_p_values(found: Outcome, null: NullDistribution, n_members: int) -> Floats:
+def meta_p_values(outcome: Outcome, null: NullDistribution, n_members: int) -> Floats:
     """How often a deal gives a larger area, and larger rates at the low rates."""
-    values = np.array([found.auc, *(one.true_positive_rate for one in found.rates)])
+    values = np.array([outcome.auc, *(one.true_positive_rate for one in outcome.rates)])
     return null.p_values(np.maximum(values - META_CHANCE, 0), n_members, n_members)

@@ -35,9 +35,9 @@ def signatures(pieces: Pieces) -> Signatures:
     hashes = np.empty((pieces.shape[0], ROWS * BANDS), dtype=np.uint64)
     places = pieces.indices.astype(np.uint64) * np.uint64(_FACTOR) >> np.uint64(32)  # spread over 32 bits
     for row in range(pieces.shape[0]):
-        found = empty.copy()
-        found.update_batch(places[pieces.indptr[row] : pieces.indptr[row + 1]])
-        hashes[row] = found.hashvalues
+        minima = empty.copy()
+        minima.update_batch(places[pieces.indptr[row] : pieces.indptr[row + 1]])
+        hashes[row] = minima.hashvalues
     return _bands(hashes, np.diff(pieces.indptr) == 0)
 
 
@@ -95,9 +95,9 @@ def _of_each_band(texts: Signatures, others: Signatures) -> Iterator[Places]:
 
 
 def _cosines(texts: Pieces, others: Pieces, first: Places, second: Places) -> Floats:
-    found = [np.zeros(0)]
+    cosines = [np.zeros(0)]
     for start in range(0, len(first), BLOCK_ROWS):
         part = slice(start, start + BLOCK_ROWS)
         product = texts[first[part]].multiply(others[second[part]])
-        found.append(np.asarray(product.sum(axis=1), dtype=np.float64).ravel())
-    return np.concatenate(found)
+        cosines.append(np.asarray(product.sum(axis=1), dtype=np.float64).ravel())
+    return np.concatenate(cosines)

@@ -52,10 +52,10 @@ class TextPieces:
     @classmethod
     def of_counts(cls, *tables: Pieces) -> TextPieces:
         """From what :func:`counted` says of real texts."""
-        found = np.sum([np.asarray(counts.sum(axis=0)).ravel() for counts in tables], axis=0)
+        totals = np.sum([np.asarray(counts.sum(axis=0)).ravel() for counts in tables], axis=0)
         n_texts = sum(counts.shape[0] for counts in tables)
-        weights = np.log((1 + n_texts) / (1 + np.maximum(found, 1)))  # a new piece weighs as much as one seen once
-        return cls(weights, (found <= max(COMMON * n_texts, 2)).astype(np.float32))
+        weights = np.log((1 + n_texts) / (1 + np.maximum(totals, 1)))  # a new piece weighs as much as one seen once
+        return cls(weights, (totals <= max(COMMON * n_texts, 2)).astype(np.float32))
 
     def pieces(self, texts: pd.Series) -> Pieces:
         """Texts as rows of unit length; common pieces count for the length, and are left out after it."""
@@ -83,8 +83,8 @@ def counted(texts: pd.Series) -> Pieces:
         norm=None,
         alternate_sign=False,
     )
-    found = vectorizer.transform(texts.fillna("").astype(str).str.slice(0, MAX_LETTERS))
-    return found.astype(np.float32)
+    pieces = vectorizer.transform(texts.fillna("").astype(str).str.slice(0, MAX_LETTERS))
+    return pieces.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -118,14 +118,14 @@ def _grouped_floor(
     return _floor_of((statistic(*halves) * effective_root(*map(len, halves)) for halves in splits), n_splits)
 
 
-def _floor_of(found: Iterator[Floats], n_splits: int) -> NullDistribution:
+def _floor_of(draws: Iterator[Floats], n_splits: int) -> NullDistribution:
     """Mean and spread of what splits give; of large arrays one at a time (B. P. Welford, Technometrics 4 (1962))."""
-    first = next(found)
+    first = next(draws)
     if first.size < STREAMED_CELLS:
-        together = np.stack([first, *found])
+        together = np.stack([first, *draws])
         return NullDistribution(together.mean(axis=0), together.std(axis=0, ddof=1), n_splits)
     mean, squares = first.copy(), np.zeros_like(first)
-    for n, one in enumerate(found, start=2):
+    for n, one in enumerate(draws, start=2):
         gap = one - mean
         mean += gap / n
         squares += gap * (one - mean)

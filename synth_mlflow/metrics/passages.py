@@ -64,8 +64,8 @@ class Passages:
         last = np.r_[first[1:], True] if len(self.hashes) else first
         return self._only(first & last)
 
-    def _only(self, kept: Bools) -> Passages:
-        return Passages(self.hashes[kept], self.text[kept], self.n_texts)
+    def _only(self, mask: Bools) -> Passages:
+        return Passages(self.hashes[mask], self.text[mask], self.n_texts)
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class Shared:
         1.2778
         """
         matches = np.unique(self.known, return_counts=True)[1]
-        found = sum(1 - _none_drawn(int(each), min(n_drawn, n_texts), n_texts) for each in matches)
-        return found * max(n_drawn / max(n_texts, 1), 1.0)
+        n_expected = sum(1 - _none_drawn(int(each), min(n_drawn, n_texts), n_texts) for each in matches)
+        return n_expected * max(n_drawn / max(n_texts, 1), 1.0)
 
 
 def _none_drawn(n_marked: int, n_drawn: int, n_texts: int) -> float:

@@ -234,9 +234,9 @@ def majority(answers: Sequence[Sequence[float]]) -> list[float]:
     >>> majority([[1, 1, 0], [1, 0, 0], [0, 0.5, 0]])
     [1.0, 0.5, 0.0]
     """
-    found = []
+    shares = []
     for column in np.asarray(answers, dtype=float).T:
         kinds, counts = np.unique(column, return_counts=True)
         most = kinds[counts == counts.max()]
-        found.append(float(most[0]) if len(most) == 1 else CANNOT_SAY)
-    return found
+        shares.append(float(most[0]) if len(most) == 1 else CANNOT_SAY)
+    return shares

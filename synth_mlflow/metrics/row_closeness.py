@@ -81,9 +81,9 @@ class Closeness:
     def _candidates(self, queries: Ints, start: int, stop: int) -> Ints:
         """Partners within one side: by shared values, and by Euclidean distance in ranks and in deviations."""
         k = N_CANDIDATES
-        found = [most_shared_places(self._coded, queries, slice(start, stop), k + 1)]
-        found += [nearest_places(points[queries], points[start:stop], k + 1) for points in self._points]
-        return np.hstack(found) + start
+        candidates = [most_shared_places(self._coded, queries, slice(start, stop), k + 1)]
+        candidates += [nearest_places(points[queries], points[start:stop], k + 1) for points in self._points]
+        return np.hstack(candidates) + start
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,10 @@ def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
     if is_label:
         codes = coded_labels(values)[0]
         return _Labels(codes, np.bincount(codes[:n_real], minlength=int(codes.max()) + 1), n_real)
-    found = numbers(values)
-    missing = np.isnan(found)
-    ordered = np.sort(found[:n_real][~missing[:n_real]])
-    below, up_to = np.searchsorted(ordered, found, "left"), np.searchsorted(ordered, found, "right")
+    as_numbers = numbers(values)
+    missing = np.isnan(as_numbers)
+    ordered = np.sort(as_numbers[:n_real][~missing[:n_real]])
+    below, up_to = np.searchsorted(ordered, as_numbers, "left"), np.searchsorted(ordered, as_numbers, "right")
     spread = float(ordered.std()) if len(ordered) else 0.0
     return _Numbers(
         below.astype(np.int64),
@@ -155,7 +155,7 @@ def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
         missing,
         n_missing=int(missing[:n_real].sum()),
         n_real=n_real,
-        deviations=found / (spread if spread > 0 else 1.0),
+        deviations=as_numbers / (spread if spread > 0 else 1.0),
     )
 
 
@@ -175,14 +175,14 @@ def own_information(codes: Sequence[Ints]) -> Floats:
     [1.0, 0.0, 1.0]
     """
     entropies = np.array([_entropy(np.bincount(one)) for one in codes])
-    found = np.ones(len(codes))
+    information = np.ones(len(codes))
     done: list[int] = []
     for place in np.argsort(-entropies, kind="stable"):
         known = [_shared_information(codes[place], codes[other], entropies[[place, other]]) for other in done]
         if known and entropies[place] > 0:
-            found[place] = 1 - min(max(max(known), 0.0) / entropies[place], 1.0)
+            information[place] = 1 - min(max(max(known), 0.0) / entropies[place], 1.0)
         done.append(int(place))
-    return found
+    return information
 
 
 def _shared_information(first: Ints, second: Ints, entropies: Floats) -> float:

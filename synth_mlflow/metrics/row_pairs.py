@@ -246,7 +246,7 @@ def surplus_by_column(counts: ValueCounts) -> Floats:
 def _count(targets: pd.Series, batch: pd.Series, others: pd.Series) -> tuple[Counts, Counts, Counts]:
     codes, labels = pd.factorize(pd.concat([targets, batch, others], ignore_index=True), use_na_sentinel=False)
     ends = np.cumsum([len(targets), len(batch)])
-    found = codes[: ends[0]]
-    sides = (found, codes[ends[0] : ends[1]], codes[ends[1] :])
-    first, second, third = (np.bincount(side, minlength=len(labels))[found] for side in sides)
+    of_first = codes[: ends[0]]
+    sides = (of_first, codes[ends[0] : ends[1]], codes[ends[1] :])
+    first, second, third = (np.bincount(side, minlength=len(labels))[of_first] for side in sides)
     return first, second, third

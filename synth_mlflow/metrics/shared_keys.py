@@ -56,8 +56,8 @@ class KeyedRows:
     def collisions(self) -> Floats:
         """How often two real rows share the value of each column."""
         n = self.sizes.real
-        found = [_pairs(np.unique(cells[:n], return_counts=True)[1]) for cells in self.cells.T]
-        return np.array(found) / max(n * (n - 1) / 2, 1)
+        by_set = [_pairs(np.unique(cells[:n], return_counts=True)[1]) for cells in self.cells.T]
+        return np.array(by_set) / max(n * (n - 1) / 2, 1)
 
 
 @dataclass(frozen=True)
@@ -132,21 +132,21 @@ def column_sets(rows: KeyedRows, rng: np.random.Generator) -> list[ColumnSet]:
     them, however often a generator may.
     """
     n = rows.cells.shape[1]
-    found = [one for size, limit in SETS_OF.items() if size < n for one in _some(n, size, limit, rng)]
-    found += _some(n, (n + 1) // 2, SETS_OF_HALF, rng)
-    found += [tuple(np.delete(np.arange(n), at).tolist()) for at in range(n)] if n > 2 else []
+    candidates = [one for size, limit in SETS_OF.items() if size < n for one in _some(n, size, limit, rng)]
+    candidates += _some(n, (n + 1) // 2, SETS_OF_HALF, rng)
+    candidates += [tuple(np.delete(np.arange(n), at).tolist()) for at in range(n)] if n > 2 else []
     expected = rows.collisions()
-    distinct = sorted(set(found), key=lambda one: (len(one), one))
+    distinct = sorted(set(candidates), key=lambda one: (len(one), one))
     keys: list[set[int]] = []
-    kept = []
+    chosen = []
     for one in distinct:
         if any(key <= set(one) for key in keys):
             continue
         if is_key(rows, one, expected):
             keys.append(set(one))
         else:
-            kept.append(one)
-    return kept
+            chosen.append(one)
+    return chosen
 
 
 def is_key(rows: KeyedRows, columns: Sequence[int], collisions: Floats) -> bool:
@@ -172,17 +172,17 @@ def _identifies(values: pd.Series) -> bool:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         ticks = values.astype("int64").to_numpy()
         since = ticks - ticks.min()
-        found = since / max(int(np.gcd.reduce(since)), 1)
+        ordered = since / max(int(np.gcd.reduce(since)), 1)
     elif is_number:
-        found = values.to_numpy(dtype=np.float64)
+        ordered = values.to_numpy(dtype=np.float64)
     else:
         return bool(values.is_unique)
-    if not np.array_equal(found, np.round(found)):
+    if not np.array_equal(ordered, np.round(ordered)):
         return False
-    found = np.sort(found)
-    pieces = [piece for piece in np.array_split(found, SPACING_PIECES) if len(piece) > 1]
+    ordered = np.sort(ordered)
+    pieces = [piece for piece in np.array_split(ordered, SPACING_PIECES) if len(piece) > 1]
     expected = sum(len(piece) ** 2 / 2 / max(piece[-1] - piece[0] + 1, 1) for piece in pieces)
-    pairs = _pairs(np.unique(found, return_counts=True)[1])
+    pairs = _pairs(np.unique(ordered, return_counts=True)[1])
     return bool(expected >= MIN_EXPECTED_PAIRS and pairs < KEY_SHARE * expected)
 
 

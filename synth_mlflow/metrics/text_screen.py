@@ -80,7 +80,7 @@ def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = 
         return Nearness(np.zeros(texts.shape[0]), np.zeros(texts.shape[0]))
     if isinstance(texts, np.ndarray):
         return _nearness_of_vectors(texts, others, own)
-    turned, found = others.T.tocsc(), list[tuple[float, float]]()
+    turned, pairs = others.T.tocsc(), list[tuple[float, float]]()
     for start in range(0, texts.shape[0], BLOCK_ROWS):
         shared = (texts[start : start + BLOCK_ROWS] @ turned).tocsr()
         for row in range(shared.shape[0]):
@@ -89,8 +89,8 @@ def nearness(texts: Pieces, others: Pieces, own: npt.NDArray[np.int64] | None = 
             if own is not None:
                 values = values[shared.indices[part] != own[start + row]]
             best = -np.sort(-values)[:N_NEIGHBOURS]
-            found.append((float(best[0]) if len(best) else 0.0, float(best.sum()) / N_NEIGHBOURS))
-    nearest, around = np.array(found).T
+            pairs.append((float(best[0]) if len(best) else 0.0, float(best.sum()) / N_NEIGHBOURS))
+    nearest, around = np.array(pairs).T
     return Nearness(nearest, around)
 
 
@@ -120,9 +120,9 @@ class Languages:
     def learn(cls, texts: pd.Series, rank: Rank) -> Languages:
         """From real texts."""
         ranked = [rank(text) for text in texts]
-        counts = pd.Series([found[0][0] for found in ranked]).value_counts(normalize=True)
+        counts = pd.Series([ranking[0][0] for ranking in ranked]).value_counts(normalize=True)
         expected = frozenset(counts.index[counts >= min(RARE_LANGUAGE, float(counts.iloc[0]))])
-        margins = np.array([_margin(text, found, expected) for text, found in zip(texts, ranked, strict=True)])
+        margins = np.array([_margin(text, ranking, expected) for text, ranking in zip(texts, ranked, strict=True)])
         floor = min(float(np.quantile(margins, OTHER_LANGUAGE)), 0.0)
         return cls(rank, expected, floor, _share(margins < floor))
 
@@ -156,11 +156,11 @@ class View:
         cls, texts: pd.Series, look: Look, topic_share: float, similarities: Sequence[float] | None = None, by: str = ""
     ) -> View:
         """From real texts; without similarities those that few of them reach."""
-        real, asked = look(texts), np.arange(min(len(texts), MAX_ASKED))
-        found = nearness(real[: len(asked)], real, asked)
-        limits = similarities or (rare_similarities(found.nearest) if len(asked) else ())
-        floors = topic_floors(found.around, topic_share) if len(texts) >= MIN_TEXTS and topic_share else {}
-        return cls(look, real, {limit: _share(found.nearest >= limit) for limit in limits}, floors, by)
+        real, places = look(texts), np.arange(min(len(texts), MAX_ASKED))
+        near = nearness(real[: len(places)], real, places)
+        limits = similarities or (rare_similarities(near.nearest) if len(places) else ())
+        floors = topic_floors(near.around, topic_share) if len(texts) >= MIN_TEXTS and topic_share else {}
+        return cls(look, real, {limit: _share(near.nearest >= limit) for limit in limits}, floors, by)
 
     def off_topic(self, around: Floats) -> Iterator[Finding]:
         """One finding for each floor: texts whose nearest real texts are further away."""
@@ -227,13 +227,13 @@ class RealTexts:
         """Each finding in texts; ``looked`` is what :meth:`looked_at` gives of them."""
         yield Finding("is empty", _blank(texts), self.blank_share)
         yield Finding("repeats a real text", np.array([plain(text) in self.equal for text in texts], np.bool_), 0.0)
-        found = [nearness(each, view.real) for view, each in zip(self.views, looked, strict=True)]
-        for view, each in zip(self.views, found, strict=True):
+        near = [nearness(each, view.real) for view, each in zip(self.views, looked, strict=True)]
+        for view, each in zip(self.views, near, strict=True):
             yield from view.near("nearly repeats a real text", each.nearest)
         yield Finding("is a refusal or a remark of an assistant", refusals(texts), self.refusal_share)
         if self.languages is not None:
             yield Finding("is in another language", self.languages.others(texts), self.languages.share)
-        for view, each in zip(self.views, found, strict=True):
+        for view, each in zip(self.views, near, strict=True):
             yield from view.off_topic(each.around)
 
 

@@ -52,8 +52,8 @@ class Embedding:
         UsageError
             If the embedding raises, or gives other vectors than it should.
         """
-        told = [text if isinstance(text, str) else "" for text in texts.astype(object)]
-        return _guarded(self.target, told)
+        plain = [text if isinstance(text, str) else "" for text in texts.astype(object)]
+        return _guarded(self.target, plain)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; of a folder its name alone."""
@@ -89,11 +89,11 @@ def allowed_embedding(target: str) -> Embedding:
     else:
         version, sha256 = _of_folder(Path(target))
     samples = _guarded(target, list(SAMPLES))
-    kept = tuple(tuple(round(float(number), 5) for number in row[:N_SHOWN]) for row in samples)
-    return Embedding(target, version, sha256, samples.shape[1], kept)
+    rounded = tuple(tuple(round(float(number), 5) for number in row[:N_SHOWN]) for row in samples)
+    return Embedding(target, version, sha256, samples.shape[1], rounded)
 
 
-def refuse_other(recorded: Mapping[str, Any], found: Embedding) -> None:
+def refuse_other(recorded: Mapping[str, Any], embedding: Embedding) -> None:
     """Refuse an embedding that gives other vectors than the one that the evaluation set was frozen with.
 
     Raises
@@ -101,13 +101,14 @@ def refuse_other(recorded: Mapping[str, Any], found: Embedding) -> None:
     EvidenceError
         With both versions.
     """
-    then, now = (np.array(each, dtype=np.float64) for each in (recorded["samples"], found.samples))
-    alike = then.shape == now.shape and recorded["n_dimensions"] == found.n_dimensions
+    then, now = (np.array(each, dtype=np.float64) for each in (recorded["samples"], embedding.samples))
+    alike = then.shape == now.shape and recorded["n_dimensions"] == embedding.n_dimensions
     if alike and np.abs(then - now).max() <= TOLERANCE:
         return
     before = ", ".join(filter(None, (recorded["version"], f"sha256 {recorded['sha256'][:12]}")))
     raise EvidenceError(
-        f"{WHAT} gives other vectors here than when the evaluation set was frozen: then {before}, here {found.words}.",
+        f"{WHAT} gives other vectors here than when the evaluation set was frozen: then {before}, here "
+        f"{embedding.words}.",
         "Install that version, or start a new project with `synth-mlflow define`.",
     )
 

@@ -108,8 +108,8 @@ class Habits:
             routed = {} if weight is None else {f"{_path_of_last(pipeline)}__sample_weight": weight}
             pipeline.fit(features, target, **routed)
             return
-        found, heads, tail = aside(), _heads(pipeline), last_step(pipeline)
-        keep, stop = found.fitting, found.stopping
+        side, heads, tail = aside(), _heads(pipeline), last_step(pipeline)
+        keep, stop = side.fitting, side.stopping
         if hasattr(tail, "predict_proba") or hasattr(tail, "decision_function"):
             lost = stop & ~np.isin(target, np.unique(target[keep]))  # whole groups may take a class with them
             keep, stop = keep | lost, stop & ~lost
@@ -186,10 +186,10 @@ def _path_of_last(pipeline: Pipeline) -> str:
 def _fit_parameters(estimator: Any) -> set[str]:
     """The names that `fit` takes; ``**`` where it takes any."""
     try:
-        found = inspect.signature(estimator.fit).parameters.values()
+        parameters = inspect.signature(estimator.fit).parameters.values()
     except (TypeError, ValueError):  # written in C, without a signature
         return {"**"}
-    return {"**" if each.kind is inspect.Parameter.VAR_KEYWORD else each.name for each in found}
+    return {"**" if each.kind is inspect.Parameter.VAR_KEYWORD else each.name for each in parameters}
 
 
 def _is_known(base: type) -> bool:
@@ -230,11 +230,13 @@ class EstimatorModel:
             If the estimator raises, or gives missing or infinite values or another number of them.
         """
         features = rows[list(self.features)]
-        found: Vector = _guarded(self.pipeline, "predict", lambda: pipeline_scores(self.pipeline, features, self.codes))
+        predictions: Vector = _guarded(
+            self.pipeline, "predict", lambda: pipeline_scores(self.pipeline, features, self.codes)
+        )
         if not self.codes:
-            return found
+            return predictions
         scores = np.zeros((len(rows), len(self.classes)))
-        scores[:, list(self.codes)] = found
+        scores[:, list(self.codes)] = predictions
         return scores
 
     def refuse_metric(self, metric: str, task: Task) -> None:
@@ -294,9 +296,9 @@ def made(spec: ModelSpec, params: Mapping[str, Any], task: Task) -> Any:
         If it does not take the parameters, or lacks a method that the task needs.
     """
     needed = "predict_proba|decision_function" if task.is_classification else "predict"
-    found = load_estimator(spec.estimator, needed)
+    make = load_estimator(spec.estimator, needed)
     try:
-        estimator = found(**params)
+        estimator = make(**params)
     except SynthError:
         raise
     except Exception as error:  # other people's code may raise anything
@@ -316,7 +318,7 @@ def made(spec: ModelSpec, params: Mapping[str, Any], task: Task) -> Any:
             f"{spec.estimator!r} gave a {type(estimator).__name__} without `get_params`.",
             "Derive the class from `sklearn.base.BaseEstimator`.",
         )
-    return estimator if inspect.isclass(found) else clone(estimator)  # a function may give one object each time
+    return estimator if inspect.isclass(make) else clone(estimator)  # a function may give one object each time
 
 
 def check_weights(spec: ModelSpec) -> None:
@@ -346,13 +348,13 @@ def load_estimator(path: str, needed: str = "predict|predict_proba") -> Callable
         If it cannot be imported, is of the standard library, or a class without ``fit`` and what is needed.
     """
     try:
-        found: Callable[..., Any] = load_callable(path, "the estimator", methods=("fit", needed))
+        cls: Callable[..., Any] = load_callable(path, "the estimator", methods=("fit", needed))
     except (ImportError, AttributeError, ValueError) as error:
         raise UsageError(
             f"estimator {path!r} cannot be loaded: {error}.",
             'Write "lightgbm" or "module:callable", for example "sklearn.ensemble:RandomForestClassifier".',
         ) from error
-    return found
+    return cls
 
 
 def suitable_columns(estimator: Any) -> Columns:
@@ -413,9 +415,9 @@ def _class_weights(spec: ModelSpec, classes: Labels, codes: tuple[int, ...]) -> 
     return ({**params, given[0]: weights}, None) if takes_them else (params, weights)
 
 
-def _parameters(found: Callable[..., Any]) -> set[str]:
+def _parameters(make: Callable[..., Any]) -> set[str]:
     try:
-        return set(inspect.signature(found).parameters)
+        return set(inspect.signature(make).parameters)
     except (TypeError, ValueError):  # written in C, without a signature
         return set()
 
@@ -424,8 +426,8 @@ def _unset(pipeline: Pipeline, name: str, value: int) -> dict[str, int]:
     """Every parameter of that name, at any depth, that the user has left open."""
     return {
         key: value
-        for key, found in pipeline.get_params().items()
-        if found is None and (key == name or key.endswith(f"__{name}"))
+        for key, setting in pipeline.get_params().items()
+        if setting is None and (key == name or key.endswith(f"__{name}"))
     }
 
 
@@ -437,8 +439,8 @@ def _guarded(pipeline: Pipeline, method: str, do: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # other people's estimators may raise anything
         name = type(last_step(pipeline)).__name__
-        told = str(error).rstrip(".")
-        raise UsageError(f"{type(error).__name__}: {told} (in {name}.{method})", FIX) from error
+        message = str(error).rstrip(".")
+        raise UsageError(f"{type(error).__name__}: {message} (in {name}.{method})", FIX) from error
 
 
 def allowed_model(spec: ModelSpec) -> ModelSpec:
@@ -456,6 +458,6 @@ def allowed_model(spec: ModelSpec) -> ModelSpec:
     if spec.estimator != BOOSTED:
         require_allowed(spec.estimator, "the estimator of the problem statement")
         with importable_here():
-            found = load_estimator(spec.estimator)
-            require_own(found, spec.estimator, "the estimator of the problem statement")
+            cls = load_estimator(spec.estimator)
+            require_own(cls, spec.estimator, "the estimator of the problem statement")
     return spec

@@ -357,8 +357,8 @@ def _check_names(given: Mapping[str, Any]) -> None:
 
 
 def _take(params: dict[str, Any], names: tuple[str, ...], default: Any) -> Any:
-    found = [params.pop(name) for name in names if name in params]
-    return found[0] if found else default
+    values = [params.pop(name) for name in names if name in params]
+    return values[0] if values else default
 
 
 def _categories(parts: Sequence[pd.Series], kind: str) -> tuple[str, ...]:

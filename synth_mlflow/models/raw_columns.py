@@ -157,13 +157,13 @@ class RawColumns:
 
     def to_json(self) -> list[dict[str, Any]]:
         """As JSON values."""
-        told = [{each.name: getattr(column, each.name) for each in fields(column)} for column in self.columns]
-        return [{**column, "format": column["format"] and format_as_json(column["format"])} for column in told]
+        record = [{each.name: getattr(column, each.name) for each in fields(column)} for column in self.columns]
+        return [{**column, "format": column["format"] and format_as_json(column["format"])} for column in record]
 
     @classmethod
     def from_json(cls, record: Sequence[Mapping[str, Any]]) -> RawColumns:
         """The inverse of :meth:`to_json`."""
-        return cls(tuple(_column(told) for told in record))
+        return cls(tuple(_column(entry) for entry in record))
 
 
 @dataclass(frozen=True)
@@ -253,9 +253,9 @@ def write_columns(
     beyond those that skops always trusts; ``shown`` and ``embedded`` are what :func:`named` and :func:`with_vectors`
     take, where they stood in front of the model.
     """
-    told = {"columns": columns.to_json(), "classes": list(classes), "trusted": list(trusted), "shown": shown}
-    told |= {} if embedded is None else {"embedded": embedded}
-    record = {"schema": SCHEMA_VERSION, "model": model, **told}
+    description = {"columns": columns.to_json(), "classes": list(classes), "trusted": list(trusted), "shown": shown}
+    description |= {} if embedded is None else {"embedded": embedded}
+    record = {"schema": SCHEMA_VERSION, "model": model, **description}
     (folder / COLUMNS_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
@@ -317,9 +317,9 @@ def _read_csv_as_text() -> None:
     server.parse_csv_input = parse_csv_input  # type: ignore[union-attr]
 
 
-def _column(told: Mapping[str, Any]) -> RawColumn:
-    lists = {name: tuple(told[name]) for name in ("categories", "words")}
-    return RawColumn(**{**told, **lists, "format": told["format"] and format_from_json(told["format"])})
+def _column(entry: Mapping[str, Any]) -> RawColumn:
+    lists = {name: tuple(entry[name]) for name in ("categories", "words")}
+    return RawColumn(**{**entry, **lists, "format": entry["format"] and format_from_json(entry["format"])})
 
 
 def _seconds(moments: pd.Series) -> Matrix:

@@ -60,8 +60,8 @@ def command_words(command: str, values: Mapping[str, str]) -> list[str]:
 
 def file_ending(command: str, place: str) -> str:
     """The kind of file that stands in a place of a command: what follows it, else Parquet."""
-    found = [ending for name, ending in _PLACE.findall(command) if name == place and ending in (CSV, PARQUET, JSONL)]
-    return str(found[0]) if found else PARQUET
+    endings = [ending for name, ending in _PLACE.findall(command) if name == place and ending in (CSV, PARQUET, JSONL)]
+    return str(endings[0]) if endings else PARQUET
 
 
 def command_digest(command: str) -> str:
@@ -102,15 +102,15 @@ def read_predictions(path: Path, n_rows: int, classes: Sequence[Any], unseen: Se
         If it is no such table, with what was found and what was needed.
     """
     try:
-        found = pd.read_csv(path) if path.suffix == CSV else pd.read_parquet(path)
+        predictions = pd.read_csv(path) if path.suffix == CSV else pd.read_parquet(path)
     except Exception as error:  # whatever a reader makes of any bytes
         other = "" if path.suffix == CSV else "; a program that writes CSV is given `{predictions}.csv`"
         raise ValueError(f"wrote predictions that cannot be read as {path.suffix[1:]}: {error}{other}") from error
-    if len(found) != n_rows:
-        raise ValueError(f"wrote {len(found):,} predictions for {n_rows:,} rows")
-    table = _by_class(found, classes, unseen) if classes else found
-    if not classes and found.shape[1] != 1:
-        raise _other_columns(found, "one column of numbers")
+    if len(predictions) != n_rows:
+        raise ValueError(f"wrote {len(predictions):,} predictions for {n_rows:,} rows")
+    table = _by_class(predictions, classes, unseen) if classes else predictions
+    if not classes and predictions.shape[1] != 1:
+        raise _other_columns(predictions, "one column of numbers")
     try:
         values = table.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
@@ -121,18 +121,18 @@ def read_predictions(path: Path, n_rows: int, classes: Sequence[Any], unseen: Se
     return _probabilities(values) if classes else values[:, 0]
 
 
-def _by_class(found: pd.DataFrame, classes: Sequence[Any], unseen: Sequence[Any]) -> pd.DataFrame:
+def _by_class(table: pd.DataFrame, classes: Sequence[Any], unseen: Sequence[Any]) -> pd.DataFrame:
     """The columns in the order of the classes; 0 for a class that the fit could not know."""
-    places = [[at for at, name in enumerate(found.columns) if str(name) in label_texts(label)] for label in classes]
+    places = [[at for at, name in enumerate(table.columns) if str(name) in label_texts(label)] for label in classes]
     lacking = [label for label, at in zip(classes, places, strict=True) if not at and label not in unseen]
-    if lacking or any(len(at) > 1 for at in places) or found.shape[1] != sum(map(len, places)):
+    if lacking or any(len(at) > 1 for at in places) or table.shape[1] != sum(map(len, places)):
         labels = ", ".join(label_texts(label)[0] for label in classes)
-        raise _other_columns(found, f"a column for each class: {labels}")
-    return pd.concat([found.iloc[:, at[0]] if at else pd.Series(0.0, found.index) for at in places], axis=1)
+        raise _other_columns(table, f"a column for each class: {labels}")
+    return pd.concat([table.iloc[:, at[0]] if at else pd.Series(0.0, table.index) for at in places], axis=1)
 
 
-def _other_columns(found: pd.DataFrame, needed: str) -> ValueError:
-    names = [str(name) for name in found.columns]
+def _other_columns(table: pd.DataFrame, needed: str) -> ValueError:
+    names = [str(name) for name in table.columns]
     numbered = names and (names[0] == "" or names[0].startswith("Unnamed: "))
     why = " (the first one holds row names: write the file without them)" if numbered else ""
     return ValueError(f"wrote the columns {', '.join(names)}{why}; needed is {needed}")
@@ -186,8 +186,8 @@ class RawCommand:
             )
         rows = self.columns.table(model_input)
         with tempfile.TemporaryDirectory(prefix="synth-predict-") as name:
-            found = self._run(rows, Path(name))
-        return answer(found, self.classes, model_input.index)
+            predictions = self._run(rows, Path(name))
+        return answer(predictions, self.classes, model_input.index)
 
     def _run(self, rows: pd.DataFrame, folder: Path) -> Matrix:
         paths = {place: folder / f"{place}{file_ending(self.command, place)}" for place in ("rows", "predictions")}
@@ -206,17 +206,17 @@ def write_command(
     folder: Path, columns: RawColumns, classes: Sequence[Any], command: str, settings: Mapping[str, str]
 ) -> None:
     """Write what :func:`load` reads, beside the folder of the fitted model."""
-    told = {"classes": list(classes), "command": command, "settings": dict(settings)}
-    (folder / COMMAND_FILE).write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+    record = {"classes": list(classes), "command": command, "settings": dict(settings)}
+    (folder / COMMAND_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
     text = json.dumps(columns.to_json(), indent=1, ensure_ascii=False)
     (folder / COLUMNS_FILE).write_text(text, encoding="utf-8")
 
 
 def load(folder: Path) -> RawCommand:
     """Read a saved model; nothing is run."""
-    told = json.loads((folder / COMMAND_FILE).read_text(encoding="utf-8"))
+    record = json.loads((folder / COMMAND_FILE).read_text(encoding="utf-8"))
     columns = RawColumns.from_json(json.loads((folder / COLUMNS_FILE).read_text(encoding="utf-8")))
-    return RawCommand(folder / FOLDER, columns, tuple(told["classes"]), told["command"], told["settings"])
+    return RawCommand(folder / FOLDER, columns, tuple(record["classes"]), record["command"], record["settings"])
 
 
 def _load_pyfunc(path: str) -> RawCommand:

@@ -37,8 +37,8 @@ def with_vectors(features: pd.DataFrame, columns: Sequence[str], embedding: str)
     tables = [features]
     for name in columns:
         texts = [text if isinstance(text, str) else "" for text in features[name].astype(object)]
-        found = vectors_of(texts, embedding)
-        tables.append(pd.DataFrame(found, features.index, vector_names(name, found.shape[1])))
+        vectors = vectors_of(texts, embedding)
+        tables.append(pd.DataFrame(vectors, features.index, vector_names(name, vectors.shape[1])))
     return pd.concat(tables, axis=1)
 
 
@@ -57,12 +57,12 @@ def vectors_of(texts: Sequence[str], embedding: str) -> Vectors:
     ValueError
         If the embedding gives another number of vectors, vectors of different lengths, or numbers that are not finite.
     """
-    return _known(embedding).of(texts)
+    return _cache_of(embedding).of(texts)
 
 
 @functools.cache
-def _known(embedding: str) -> _Known:
-    return _Known(encoder(embedding))
+def _cache_of(embedding: str) -> _VectorCache:
+    return _VectorCache(encoder(embedding))
 
 
 @functools.cache
@@ -80,42 +80,42 @@ def encoder(embedding: str) -> Encode:
         saved = importlib.import_module("model2vec").StaticModel.from_pretrained(embedding)
         return saved.encode  # type: ignore[no-any-return]
     module, _, path = embedding.partition(":")
-    found: Any = importlib.import_module(module)
+    module_object: Any = importlib.import_module(module)
     for part in path.split("."):
-        found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+        module_object = getattr(module_object, part)
+    return module_object  # type: ignore[no-any-return]
 
 
-class _Known:
+class _VectorCache:
     """An embedding with the vectors that it has given."""
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
         self._vectors: dict[str, Vectors] = {}
-        self._n_dimensions = len(self._asked([""])[0])
+        self._n_dimensions = len(self._computed([""])[0])
         self._lock = threading.Lock()  # fits run in threads, and not every embedding may be called by two of them
 
     def of(self, texts: Sequence[str]) -> Vectors:
-        found = np.empty((len(texts), self._n_dimensions), dtype=np.float32)
+        vectors = np.empty((len(texts), self._n_dimensions), dtype=np.float32)
         for start in range(0, len(texts), BLOCK):
             block = texts[start : start + BLOCK]
             with self._lock:
                 self._learn([text for text in dict.fromkeys(block) if text not in self._vectors])
                 for place, text in enumerate(block, start=start):
-                    found[place] = self._vectors[text]
+                    vectors[place] = self._vectors[text]
                 if len(self._vectors) * self._n_dimensions > MAX_KEPT:
                     self._vectors.clear()
-        return found
+        return vectors
 
     def _learn(self, texts: list[str]) -> None:
         if texts:
-            self._vectors.update(zip(texts, self._asked(texts), strict=True))
+            self._vectors.update(zip(texts, self._computed(texts), strict=True))
 
-    def _asked(self, texts: list[str]) -> Vectors:
-        found = np.asarray(self._encode(texts), dtype=np.float32)
-        if found.ndim != 2 or len(found) != len(texts):
-            raise ValueError(f"gave an array of shape {found.shape} for {len(texts)} texts, one row each was needed")
-        if not np.isfinite(found).all():
+    def _computed(self, texts: list[str]) -> Vectors:
+        vectors = np.asarray(self._encode(texts), dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise ValueError(f"gave an array of shape {vectors.shape} for {len(texts)} texts, one row each was needed")
+        if not np.isfinite(vectors).all():
             raise ValueError("gave numbers that are missing or infinite")
-        length = np.linalg.norm(found, axis=1, keepdims=True)
-        return (found / np.where(length > 0, length, 1)).astype(np.float32)
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

@@ -47,8 +47,8 @@ def named(
         values = features[name]
         if name in categories:
             known = [*categories[name], MISSING] if name_missing else list(categories[name])
-            kept = values.astype(object).where(values.isin(known), None)
-            values = pd.Series(pd.Categorical(kept, categories=known), index=values.index)
+            known_values = values.astype(object).where(values.isin(known), None)
+            values = pd.Series(pd.Categorical(known_values, categories=known), index=values.index)
             values = values.fillna(MISSING) if name_missing else values
         elif as_numbers:
             values = _number(values)
@@ -73,12 +73,12 @@ def class_scores(estimator: Any, features: Any, n_classes: int) -> Matrix:
     """
     n_rows = len(features)
     if gives_probabilities(estimator):
-        found = np.asarray(estimator.predict_proba(features), dtype=np.float64)
-        _refuse_strange(found, (n_rows, len(estimator.classes_)), "predict_proba")
-        if ((found < 0) | (found > 1 + 1e-6)).any():
-            raise ValueError(f"predict_proba gave {found.min():g} to {found.max():g}; probabilities lie in 0 to 1")
+        scores = np.asarray(estimator.predict_proba(features), dtype=np.float64)
+        _refuse_strange(scores, (n_rows, len(estimator.classes_)), "predict_proba")
+        if ((scores < 0) | (scores > 1 + 1e-6)).any():
+            raise ValueError(f"predict_proba gave {scores.min():g} to {scores.max():g}; probabilities lie in 0 to 1")
         probabilities = np.zeros((n_rows, n_classes))
-        probabilities[:, np.asarray(estimator.classes_).astype(np.intp)] = found  # a resample may lack a rare class
+        probabilities[:, np.asarray(estimator.classes_).astype(np.intp)] = scores  # a resample may lack a rare class
         return probabilities
     return decision_scores(np.asarray(estimator.decision_function(features), dtype=np.float64), n_rows, n_classes)
 
@@ -98,10 +98,10 @@ def decision_scores(decisions: Matrix, n_rows: int, n_classes: int) -> Matrix:
 
 def number_scores(estimator: Any, features: Any) -> Matrix:
     """What a regression says, of shape (n_rows,); a ValueError if it is missing, infinite or of another shape."""
-    found = np.asarray(estimator.predict(features), dtype=np.float64)
-    found = found.ravel() if found.shape == (len(features), 1) else found
-    _refuse_strange(found, (len(features),), "predict")
-    return found
+    scores = np.asarray(estimator.predict(features), dtype=np.float64)
+    scores = scores.ravel() if scores.shape == (len(features), 1) else scores
+    _refuse_strange(scores, (len(features),), "predict")
+    return scores
 
 
 def answer(scores: Matrix, classes: Sequence[Any], index: pd.Index, kind: str = "probability") -> pd.DataFrame:
@@ -113,12 +113,12 @@ def answer(scores: Matrix, classes: Sequence[Any], index: pd.Index, kind: str = 
     return pd.DataFrame({"prediction": labels, **of_classes}, index=index)
 
 
-def _refuse_strange(found: Matrix, shape: tuple[int, ...], method: str) -> None:
-    if found.shape != shape:
-        raise ValueError(f"{method} gave an array of shape {found.shape}, {shape} was needed")
-    n_bad = int((~np.isfinite(found)).sum())
+def _refuse_strange(scores: Matrix, shape: tuple[int, ...], method: str) -> None:
+    if scores.shape != shape:
+        raise ValueError(f"{method} gave an array of shape {scores.shape}, {shape} was needed")
+    n_bad = int((~np.isfinite(scores)).sum())
     if n_bad:
-        raise ValueError(f"{method} gave {n_bad:,} missing or infinite values among {found.size:,}")
+        raise ValueError(f"{method} gave {n_bad:,} missing or infinite values among {scores.size:,}")
 
 
 def _number(values: pd.Series) -> pd.Series:

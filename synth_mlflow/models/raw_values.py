@@ -48,9 +48,9 @@ def texts_of(values: pd.Series, known: Collection[str], by_number: Mapping[float
         return values.astype("str")
     present = values.notna().to_numpy()
     texts = {value: _text(value, known, by_number) for value in values[present].unique()}
-    found = np.full(len(values), np.nan, dtype=object)
-    found[present] = [texts[value] for value in values[present]]
-    return pd.Series(found, values.index).astype("str")
+    as_texts = np.full(len(values), np.nan, dtype=object)
+    as_texts[present] = [texts[value] for value in values[present]]
+    return pd.Series(as_texts, values.index).astype("str")
 
 
 def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:
@@ -113,9 +113,9 @@ def booleans_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Ser
     if pd.api.types.is_bool_dtype(values.dtype):
         return values.astype("boolean" if values.isna().any() else bool)
     words = _words(values)
-    found = words.map(BOOLEANS)
-    _refuse(values, found.isna() & words.notna(), "true or false was needed")
-    return found.astype("boolean" if found.isna().any() else bool)
+    booleans = words.map(BOOLEANS)
+    _refuse(values, booleans.isna() & words.notna(), "true or false was needed")
+    return booleans.astype("boolean" if booleans.isna().any() else bool)
 
 
 def moments_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Series:
@@ -174,9 +174,9 @@ def _formatted(values: pd.Series, words: pd.Series, format_: ValueFormat) -> pd.
 def _numbered(values: pd.Series, format_: ValueFormat | None) -> pd.Series:
     if format_ is not None:
         whole = values.astype("Float64").round().astype("Int64").astype("str").where(values.notna())
-        found = over_distinct(whole, format_.parse)
-        if found.notna().equals(values.notna()):
-            return found
+        numbers = over_distinct(whole, format_.parse)
+        if numbers.notna().equals(values.notna()):
+            return numbers
     return pd.to_datetime(values, unit="ms", utc=True)
 
 

@@ -141,9 +141,9 @@ def needs_probabilities(metric: str, task: Task) -> bool:
     """
     rng = np.random.default_rng(0)
     n_classes = 2 if task.kind == "binary" else 3
-    truth, found = np.arange(60) % n_classes, rng.dirichlet(np.ones(n_classes), 60)
-    sharp = found**3 / (found**3).sum(axis=1, keepdims=True)
-    return score_codes(metric, task, truth, found) != score_codes(metric, task, truth, sharp)
+    truth, predicted = np.arange(60) % n_classes, rng.dirichlet(np.ones(n_classes), 60)
+    sharp = predicted**3 / (predicted**3).sum(axis=1, keepdims=True)
+    return score_codes(metric, task, truth, predicted) != score_codes(metric, task, truth, sharp)
 
 
 def ceiling(metric: str) -> float:

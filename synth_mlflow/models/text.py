@@ -84,10 +84,10 @@ def linear_spec(spec: ModelSpec, task: Task, rows: pd.DataFrame) -> ModelSpec:
     'sklearn.linear_model:LogisticRegression'
     """
     params = dict(spec.params)
-    found = params.pop(TEXT)
-    if found != LINEAR:
+    choice = params.pop(TEXT)
+    if choice != LINEAR:
         raise UsageError(
-            f"`model: params: text` is {found!r}, {LINEAR!r} was needed.", f"Write `text: {LINEAR}`, or leave it out."
+            f"`model: params: text` is {choice!r}, {LINEAR!r} was needed.", f"Write `text: {LINEAR}`, or leave it out."
         )
     if not text_features(rows, task):
         raise UsageError(
@@ -210,7 +210,7 @@ class Seen(VarianceThreshold):  # type: ignore[misc]
         return plain.__reduce_ex__(FREE)
 
 
-class _Kept:
+class _RowCache:
     """What was counted in texts, by how it was counted."""
 
     def __init__(self) -> None:
@@ -219,13 +219,13 @@ class _Kept:
         self._lock = threading.Lock()
 
     def of(self, how: str, texts: Sequence[str], count: Any) -> list[_Row]:
-        found = {text: self._rows.get((how, text)) for text in texts}
-        new = [text for text, row in found.items() if row is None]
+        rows = {text: self._rows.get((how, text)) for text in texts}
+        new = [text for text, row in rows.items() if row is None]
         if new:
             counted = _split(count(new))
-            found |= dict(zip(new, counted, strict=True))
+            rows |= dict(zip(new, counted, strict=True))
             self._keep({(how, text): row for text, row in zip(new, counted, strict=True)})
-        return [found[text] for text in texts]  # type: ignore[misc]
+        return [rows[text] for text in texts]  # type: ignore[misc]
 
     def _keep(self, rows: dict[tuple[str, str], _Row]) -> None:
         n_new = sum(len(places) for places, _ in rows.values())
@@ -237,7 +237,7 @@ class _Kept:
                 self._n_kept += n_new
 
 
-_kept = _Kept()
+_kept = _RowCache()
 
 
 def _split(matrix: Any) -> list[_Row]:

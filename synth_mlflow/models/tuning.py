@@ -86,7 +86,7 @@ def settle(
     linear = linear_grid(spec, task, sample)
     texts = [(params, train, test) for params in linear for train, test in folds]
     with threadpool_limits(limits=1):
-        found = Parallel(n_jobs=n_jobs, require="sharedmem")(
+        measured = Parallel(n_jobs=n_jobs, require="sharedmem")(
             delayed(_staged_predictions)(params, task, sample, train, test, seed) for params, train, test in jobs
         )
         of_texts = Parallel(n_jobs=n_jobs, require="sharedmem")(
@@ -94,7 +94,9 @@ def settle(
             for params, train, test in texts
         )
     truths = [target_values(sample.iloc[test], task, classes) for _, _, test in jobs]
-    scores = [[score_codes(metric, task, t, said) for said in stages] for t, stages in zip(truths, found, strict=True)]
+    scores = [
+        [score_codes(metric, task, t, said) for said in stages] for t, stages in zip(truths, measured, strict=True)
+    ]
     means = np.nanmean(np.array(scores).reshape(len(grid), len(folds), len(ROUNDS)), axis=1)
     trials = [
         ({**params, "num_iterations": rounds}, float(means[i, j]))

@@ -41,8 +41,8 @@ def write(what: Publication, folder: Path) -> pa.Table:
 def read(folder: Path) -> pa.Table:
     """The rows of such a table, in their order."""
     delta: Any = library("deltalake", "deltalake", "a Delta table")
-    found = pa.table(delta.DeltaTable(str(folder)).to_pyarrow_table())
-    return found.sort_by(ROW).drop_columns([ROW])
+    table = pa.table(delta.DeltaTable(str(folder)).to_pyarrow_table())
+    return table.sort_by(ROW).drop_columns([ROW])
 
 
 def _storable(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -29,8 +29,8 @@ def write_parts(what: Publication, folder: Path, stem: str) -> None:
     for at in range(n_parts):
         part = table.slice(at * PART_ROWS, PART_ROWS)
         pq.write_table(part, folder / f"{stem}-{at:05d}-of-{n_parts:05d}.parquet")
-    told = json.dumps(dict(what.facts), indent=2, ensure_ascii=False)
-    (folder / PROVENANCE).write_text(f"{told}\n", encoding="utf-8")
+    facts_json = json.dumps(dict(what.facts), indent=2, ensure_ascii=False)
+    (folder / PROVENANCE).write_text(f"{facts_json}\n", encoding="utf-8")
 
 
 def read(folder: Path) -> pa.Table:

@@ -74,10 +74,10 @@ def _places(distinct: Hashes, digests: Hashes) -> npt.NDArray[np.int64]:
     """Where in the sorted rows the digests of one set stand; each place once."""
     if not len(distinct):
         return np.empty(0, dtype=np.int64)
-    wanted = distinct_hashes(digests)
-    places = np.minimum(np.searchsorted(distinct, wanted), len(distinct) - 1)
-    found: npt.NDArray[np.int64] = places[distinct[places] == wanted]
-    return found
+    distinct_digests = distinct_hashes(digests)
+    places = np.minimum(np.searchsorted(distinct, distinct_digests), len(distinct) - 1)
+    matches: npt.NDArray[np.int64] = places[distinct[places] == distinct_digests]
+    return matches
 
 
 Flags = npt.NDArray[np.bool_]
@@ -119,10 +119,10 @@ def known_columns(frame: pd.DataFrame, schema: Schema) -> KnownColumns:
 
 
 def _only(table: pd.DataFrame, name: str) -> pd.Series:
-    found = table.loc[:, table.columns == name]
-    if found.shape[1] > 1:
-        raise UsageError(f"column {name!r} stands in the table {found.shape[1]} times.", "Keep one of them.")
-    return found.iloc[:, 0]
+    columns = table.loc[:, table.columns == name]
+    if columns.shape[1] > 1:
+        raise UsageError(f"column {name!r} stands in the table {columns.shape[1]} times.", "Keep one of them.")
+    return columns.iloc[:, 0]
 
 
 def _value_by_value(values: pd.Series, schema: Schema) -> pd.Series:
@@ -240,8 +240,8 @@ def with_guesses(known: KnownColumns, schema: Schema, salt: str, sets: Sequence[
             break
         rows = known.rows.assign(**dict(zip(guesses, columns, strict=True))).iloc[open_].reset_index(drop=True)
         made = row_digests(rows, salt)
-        found = np.isin(made, recorded)
-        digests[open_[found]] = made[found]
+        matches = np.isin(made, recorded)
+        digests[open_[matches]] = made[matches]
     return digests
 
 
@@ -306,11 +306,11 @@ class Lookup:
 
     def of(self, rows: Hashes, sets: Sequence[RecordedSet]) -> Identified:
         """Look the rows up, and count."""
-        found = match(rows, [digests for each in sets for digests in (each.distinctive, each.common)])
-        nowhere = np.zeros((1, found.holds.shape[1]), dtype=np.bool_)
-        sure = np.concatenate([found.holds, nowhere])[:, ::2]
-        holds = sure | np.concatenate([found.holds, nowhere])[:, 1::2]
-        pattern = np.where(self.readable, found.pattern, len(found.holds))
+        matches = match(rows, [digests for each in sets for digests in (each.distinctive, each.common)])
+        nowhere = np.zeros((1, matches.holds.shape[1]), dtype=np.bool_)
+        sure = np.concatenate([matches.holds, nowhere])[:, ::2]
+        holds = sure | np.concatenate([matches.holds, nowhere])[:, 1::2]
+        pattern = np.where(self.readable, matches.pattern, len(matches.holds))
         n_rows = np.bincount(pattern, minlength=len(holds))
         origins = _origins(holds)
         of_origin = {origin: origins == origin for origin in ORIGINS}
@@ -338,11 +338,11 @@ def _origins(holds: Flags) -> npt.NDArray[np.object_]:
 
 def _found_in(sets: Sequence[RecordedSet], holds: Flags, n_rows: npt.NDArray[np.int64]) -> tuple[FoundIn, ...]:
     alone = holds.sum(axis=1) == 1
-    found = [
+    places = [
         FoundIn(each.name, each.run_id, int(n_rows[here].sum()), int(n_rows[here & alone].sum()))
         for each, here in zip(sets, holds.T, strict=True)
     ]
-    return tuple(each for at, each in enumerate(found) if at < 2 or each.n_rows)
+    return tuple(each for at, each in enumerate(places) if at < 2 or each.n_rows)
 
 
 def _labelled(
@@ -356,7 +356,7 @@ def _labelled(
 def _label(origin: str, here: npt.NDArray[np.bool_], names: Sequence[str]) -> str:
     if origin not in {"synthetic", "ambiguous"}:
         return origin
-    found = [name for name, is_here in zip(names, here, strict=True) if is_here]
+    labels = [name for name, is_here in zip(names, here, strict=True) if is_here]
     real = int(here[:2].sum())
-    shown, more = found[: real + BATCHES_NAMED], len(found) - real - BATCHES_NAMED
+    shown, more = labels[: real + BATCHES_NAMED], len(labels) - real - BATCHES_NAMED
     return f"{origin}: {' or '.join(shown)}" + (f" or {more} more batches" if more > 0 else "")

@@ -98,10 +98,10 @@ def table_drift(known: pd.DataFrame, new: pd.DataFrame, schema: Schema) -> tuple
     >>> [(drift.column, drift.distance, drift.p_value < 0.001) for drift in found]
     [('size', 1.0, True), ('colour', 0.0, False)]
     """
-    found = sorted((_column(known[name], new[name], name, schema) for name in schema), key=lambda drift: drift.p_value)
+    drifts = sorted((_column(known[name], new[name], name, schema) for name in schema), key=lambda drift: drift.p_value)
     corrected, largest = [], 0.0
-    for rank, drift in enumerate(found):
-        largest = max(largest, min(1.0, drift.p_value * (len(found) - rank)))
+    for rank, drift in enumerate(drifts):
+        largest = max(largest, min(1.0, drift.p_value * (len(drifts) - rank)))
         corrected.append(ColumnDrift(drift.column, drift.distance, largest))
     return tuple(corrected)
 
@@ -162,7 +162,7 @@ def check(project: Project, given: GivenState | None = None) -> TriggerStates:
         return _check(project, given or GivenState())
 
 
-def _check(project: Project, asked: GivenState) -> TriggerStates:
+def _check(project: Project, state: GivenState) -> TriggerStates:
     problem, frozen = project.problem(), project.evaluation_set()
     sweep = project.latest_sweep()
     if sweep is None:
@@ -175,11 +175,11 @@ def _check(project: Project, asked: GivenState) -> TriggerStates:
     batches = project.batches()
     used = [batch for batch in batches if batch.id in inside]
     recorded = recorded_facts(problem, frozen, final, used, estimate_of(final))
-    _refuse_unknown_generators(asked.generators or {}, batches)
-    news = _news(project, frozen, asked.new_data)
-    digest = read_statement(asked.statement).digest if asked.statement else problem.statement.digest
+    _refuse_unknown_generators(state.generators or {}, batches)
+    news = _news(project, frozen, state.new_data)
+    digest = read_statement(state.statement).digest if state.statement else problem.statement.digest
     present = CurrentState(
-        generators={**installed_generators(recorded.generators), **(asked.generators or {})},
+        generators={**installed_generators(recorded.generators), **(state.generators or {})},
         statement_digest=digest,
         schema_digest=news.schema_digest,
         n_new_rows=news.n_rows,
@@ -196,9 +196,9 @@ def _contamination_checks(project: Project, batches: Sequence[StoredBatch]) -> l
     """The checks for evaluation rows that notes of verdicts name; all of the project where a batch has no such note."""
     notes = (note for batch in batches for note in newest_notes(batch.run).values())
     named = [each.run_id for note in notes for each in note.checks if each.check == CONTAMINATION]
-    found = project.reader.by_ids(named)
-    is_complete = not without_check(found, [batch.id for batch in batches])
-    return found if is_complete else project.reader.finished(CONTAMINATION)
+    checks = project.reader.by_ids(named)
+    is_complete = not without_check(checks, [batch.id for batch in batches])
+    return checks if is_complete else project.reader.finished(CONTAMINATION)
 
 
 def _refuse_unknown_generators(versions: Mapping[str, str], batches: Sequence[StoredBatch]) -> None:
@@ -281,10 +281,10 @@ def _drift(project: Project, frozen: EvaluationSet, unseen: pd.DataFrame) -> Dri
         if frozen.run.params[names.P_ROW_STORAGE] == "rows":
             raise
         return None
-    found = table_drift(known, unseen, frozen.schema)
-    moved = [column for column in found if column.p_value < DRIFT_ALPHA]
+    drifts = table_drift(known, unseen, frozen.schema)
+    moved = [column for column in drifts if column.p_value < DRIFT_ALPHA]
     return Drift(
-        found[0].p_value,
+        drifts[0].p_value,
         tuple(column.column for column in moved),
         "Kolmogorov-Smirnov, Fisher's and chi-squared tests by column, Holm-corrected",
         tuple(column.distance for column in moved),

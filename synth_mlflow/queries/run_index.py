@@ -41,8 +41,8 @@ class RunIndex:
     @cached_property
     def verdicts(self) -> Mapping[str, Verdict]:
         """The recorded verdict of every batch."""
-        found = recorded_verdicts(self.project, list(self.batches.values()))
-        return {verdict.batch: verdict for verdict in found}
+        by_batch = recorded_verdicts(self.project, list(self.batches.values()))
+        return {verdict.batch: verdict for verdict in by_batch}
 
     @cached_property
     def sign_offs(self) -> Mapping[str, list[StoredSignOff]]:

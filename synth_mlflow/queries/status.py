@@ -101,11 +101,11 @@ def _status(project: Project) -> Status:
         _decided("sweep", done["sweep"], bad, _sweep_words(done["sweep"])),
         _decided("report", done["handoff"], bad, _report_words(done["handoff"], runs)),
     )
-    told = {sweep.run_id for sweep in done["sweep"]}  # which say of each ratio that failed why it did
+    sweep_ids = {sweep.run_id for sweep in done["sweep"]}  # which say of each ratio that failed why it did
     left = tuple(
         f"{run.name} ({run.status.lower()}, run {run.run_id})"
         for run in project.reader.runs(where="attributes.status != 'FINISHED'")
-        if run.stage != "workflow" and (run.status in OPEN or run.parent not in told) and not run.discarded
+        if run.stage != "workflow" and (run.status in OPEN or run.parent not in sweep_ids) and not run.discarded
     )
     left += tuple(
         f"{run.name} (no run of this package: it carries the tag {names.TAG_STAGE}, and lacks the parameter "
@@ -114,9 +114,9 @@ def _status(project: Project) -> Status:
         if run.status == "FINISHED" and run.lacks
     )
     taken = tuple(_taken_back(batch) for batch in batches if batch.retracted)
-    found = _curve_and_triggers(project) if done["sweep"] else ((), (), ())
+    curve_and_triggers = _curve_and_triggers(project) if done["sweep"] else ((), (), ())
     reviews, following = _reviews(project, batches), _next(stages, verdicts, len(taken))
-    return Status(project.server.experiment, stages, verdicts, reviews, taken, left, *found, following)
+    return Status(project.server.experiment, stages, verdicts, reviews, taken, left, *curve_and_triggers, following)
 
 
 def _reviews(project: Project, batches: Sequence[StoredBatch]) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def _rests_on_retracted(sweeps: list[StoredRun], batches: list[StoredBatch]) -> 
     """By the run id of each sweep that used one: the batches that were taken back since."""
     bad = {batch.id for batch in batches if batch.retracted}
     used = {run.run_id: sorted(bad & set(run.batches)) for run in sweeps}
-    return {run_id: found for run_id, found in used.items() if found}
+    return {run_id: retracted for run_id, retracted in used.items() if retracted}
 
 
 def _decided(stage: str, runs: list[StoredRun], bad: Mapping[str, list[str]], words: str) -> StageStatus:
@@ -158,8 +158,8 @@ def _decided(stage: str, runs: list[StoredRun], bad: Mapping[str, list[str]], wo
 
 
 def _taken_back(batch: StoredBatch) -> str:
-    told = batch.taken_back
-    return f"{batch.id} {told.words if told else '(by a tag; nobody said why)'}"
+    retraction = batch.taken_back
+    return f"{batch.id} {retraction.words if retraction else '(by a tag; nobody said why)'}"
 
 
 def _define_words(runs: list[StoredRun]) -> str:
@@ -282,9 +282,9 @@ CHECK_COLUMNS = ("batch", "generator", "check", "verdict", "reason", "run_id")
 
 def batches_table(project: Project) -> pd.DataFrame:
     """Every batch, one a row, with the columns ``BATCH_COLUMNS``."""
-    found = project.batches()
-    verdicts = recorded_verdicts(project, found)
-    rows = [_batch_row(batch, verdict) for batch, verdict in zip(found, verdicts, strict=True)]
+    batches = project.batches()
+    verdicts = recorded_verdicts(project, batches)
+    rows = [_batch_row(batch, verdict) for batch, verdict in zip(batches, verdicts, strict=True)]
     return pd.DataFrame(rows, columns=BATCH_COLUMNS)
 
 

@@ -284,20 +284,20 @@ def _resolved(ledger: RunIndex, what: str) -> StoredRun:
         return ledger.batches[what].run
     version = lineage.registered_version(server, what) if what.startswith("models:") else None
     run_id = expand_run_id(version.run_id if version else what, ledger.all)
-    found = ledger.all.get(run_id) or ledger.project.reader.find(run_id)
-    if version and found and found.stage == "final" and found.counts and version.uri != model_uri(found):
+    run = ledger.all.get(run_id) or ledger.project.reader.find(run_id)
+    if version and run and run.stage == "final" and run.counts and version.uri != model_uri(run):
         raise UsageError(
-            f"{version.uri} names run {run_id} as its maker, and that run made {model_uri(found)}: somebody else "
+            f"{version.uri} names run {run_id} as its maker, and that run made {model_uri(run)}: somebody else "
             "registered it.",
-            f"Trace what was made: `synth-mlflow trace {model_uri(found)}`.",
+            f"Trace what was made: `synth-mlflow trace {model_uri(run)}`.",
         )
-    if found is None:
+    if run is None:
         known = [*ledger.batches, *map(model_uri, ledger.of_stage("final"))]
         raise UsageError(
             f"there is no batch, run or model {what!r}. {closest(what, _ids_like(what, ledger) or known)}",
             "Give a batch's short id (`synth-mlflow status` lists them), a run id, or `models:/NAME/VERSION`.",
         )
-    return found
+    return run
 
 
 def _ids_like(what: str, ledger: RunIndex) -> list[str]:
@@ -364,7 +364,7 @@ def _batch(ledger: RunIndex, run: StoredRun) -> Node:
 def _orphans(ledger: RunIndex, batch: StoredBatch) -> list[Node]:
     """The registered versions that hold a batch by their own tags alone: a sweep was killed after it registered one."""
     known = {model_uri(final) for final in ledger.of_stage("final")}
-    tagged = [tagged_node(*found) for found in versions_that_hold(ledger.project.server, batch.id)]
+    tagged = [tagged_node(*version) for version in versions_that_hold(ledger.project.server, batch.id)]
     return [node for node in tagged if node.name not in known]
 
 
@@ -423,8 +423,8 @@ def _handoff_node(ledger: RunIndex, run: StoredRun) -> Node:
 
 def _readers(ledger: RunIndex, *digests: str) -> list[Node]:
     """The runs outside of this project that logged a dataset as their input, with the models that they registered."""
-    found = {run.run_id: run for digest in digests for run in ledger.project.reader.runs_reading(digest)}
-    runs = [run for run in found.values() if not ledger.owns(run)]
+    readers = {run.run_id: run for digest in digests for run in ledger.project.reader.runs_reading(digest)}
+    runs = [run for run in readers.values() if not ledger.owns(run)]
     versions = lineage.versions_by_run(ledger.project.server, [run.run_id for run in runs])
     return [outside_node(run, _experiment(ledger, run), versions.get(run.run_id, [])) for run in runs]
 

@@ -130,7 +130,7 @@ def _version(
     project: Project, each: StoredApproval, batches: dict[str, StoredBatch], readers: tuple[ReadingRun, ...]
 ) -> WatchedVersion:
     inside = [StoredBatch(each.subject)] if not each.is_mix else [batches[b] for b in each.batches if b in batches]
-    told = [_retracted_words(batch) for batch in inside if batch.retracted]
+    retractions = [_retracted_words(batch) for batch in inside if batch.retracted]
     return WatchedVersion(
         address=ApprovedName(project.server.experiment, each.name, each.version).text,
         kind=each.kind,
@@ -140,11 +140,11 @@ def _version(
         by=each.by,
         role=each.role,
         at=each.at,
-        retracted="; ".join(told),
+        retracted="; ".join(retractions),
         read_by=readers,
     )
 
 
 def _retracted_words(batch: StoredBatch) -> str:
-    told = batch.taken_back
-    return f"batch {batch.id} {told.words}" if told else f"batch {batch.id}"
+    retraction = batch.taken_back
+    return f"batch {batch.id} {retraction.words}" if retraction else f"batch {batch.id}"

@@ -27,14 +27,14 @@ def read_answers(path: Path) -> dict[str, dict[int, str]]:
     UsageError
         If it is no such file, or a row has two answers, or one that is none of the three.
     """
-    found: dict[str, dict[int, str]] = {}
+    by_rater: dict[str, dict[int, str]] = {}
     for line, cells in enumerate(_lines(path), start=2):
         if not any(cells):
             continue
         sheet, number, answer = (cell.strip() for cell in cells[:3])
         if not number.isdecimal():
             raise UsageError(f"line {line} of {path} has {number!r} as its row; the number of a row was needed.")
-        rows = found.setdefault(sheet, {})
+        rows = by_rater.setdefault(sheet, {})
         if not answer:
             continue
         word = " ".join(answer.casefold().split())
@@ -45,7 +45,7 @@ def read_answers(path: Path) -> dict[str, dict[int, str]]:
         if int(number) in rows:
             raise UsageError(f"{path} answers row {number} twice (line {line}).", "Leave one of both.")
         rows[int(number)] = word
-    return found
+    return by_rater
 
 
 def _lines(path: Path) -> list[list[str]]:

@@ -70,7 +70,7 @@ class Approved:
     """ISO 8601, UTC."""
 
 
-def approve(project: Project, asked: ApproveRequest) -> Approved:
+def approve(project: Project, request: ApproveRequest) -> Approved:
     """Approve rows under a name, once their gate was found open and their digests equal.
 
     The same rows that are the newest version already are not approved again; what a killed process left is completed.
@@ -84,17 +84,17 @@ def approve(project: Project, asked: ApproveRequest) -> Approved:
     EvidenceError
         If rows, a record, a verdict or a run is not what was recorded.
     """
-    checked_name(asked.name)
-    by = user_name() if asked.by is None else asked.by
-    for what, text in (("name", by), ("role", asked.role)):
+    checked_name(request.name)
+    by = user_name() if request.by is None else request.by
+    for what, text in (("name", by), ("role", request.role)):
         fix = 'Say both: `synth-mlflow approve BATCH --as NAME --by "Ada Lind" --role "data owner"`.'
         checked_line(text, LONGEST, f"an approval needs a {what}", fix)
-    subject = _subject(project, asked)
+    subject = _subject(project, request)
     content = _content(project, subject)
-    if asked.webhook:
-        subscribe(project.server, project.problems()[0].run_id, asked.name, asked.webhook)
+    if request.webhook:
+        subscribe(project.server, project.problems()[0].run_id, request.name, request.webhook)
     with _ONE_AT_A_TIME:
-        return _approved(project, asked.name, by, asked.role, subject, content)
+        return _approved(project, request.name, by, request.role, subject, content)
 
 
 def _approved(project: Project, name: str, by: str, role: str, subject: StoredRun, content: _Content) -> Approved:
@@ -102,38 +102,38 @@ def _approved(project: Project, name: str, by: str, role: str, subject: StoredRu
     runs = project.reader.runs("problem", "batch", "sweep", "approval")
     before = [each for each in counted_approvals(runs) if each.name == name]
     if before and (before[-1].digest, before[-1].is_mix) == (content.digest, subject.stage == "sweep"):
-        return _told(project, before[-1])
+        return _as_approved(project, before[-1])
     newest = before[-1].version if before else 0
     key = json_digest(["approval", name, subject.run_id, content.digest, by, role, newest])
     recorded = project.reader.recorded(key)
     run = recorded[-1] if recorded else _Approving(project, name, by, role, subject, content).write(key)
     approval = StoredApproval(run, subject)
     _count(project, approval)
-    return _told(project, approval)
+    return _as_approved(project, approval)
 
 
-def _subject(project: Project, asked: ApproveRequest) -> StoredRun:
+def _subject(project: Project, request: ApproveRequest) -> StoredRun:
     """The run of the batch or of the sweep."""
-    batches = {} if asked.mix else {batch.id: batch.run for batch in project.batches()}
-    if asked.what is None:
-        newest = project.reader.latest("sweep") if asked.mix else None
+    batches = {} if request.mix else {batch.id: batch.run for batch in project.batches()}
+    if request.what is None:
+        newest = project.reader.latest("sweep") if request.mix else None
         if newest is None:
             raise (
                 GateError("this project has no sweep.", "First: `synth-mlflow sweep`.")
-                if asked.mix
+                if request.mix
                 else UsageError(
                     "nothing was named to approve.", "Name a batch or a sweep, or give `--mix` for the newest sweep."
                 )
             )
         return newest
-    if asked.what in batches:
-        return batches[asked.what]
+    if request.what in batches:
+        return batches[request.what]
     runs = {run.run_id: run for run in (*batches.values(), *project.reader.finished("sweep"))}
-    run_id = expand_run_id(asked.what, runs)
+    run_id = expand_run_id(request.what, runs)
     if run_id not in runs:
         raise UsageError(
-            f"there is no {'sweep' if asked.mix else 'batch or sweep'} {asked.what!r}. "
-            f"{closest(asked.what, [*batches, *runs])}",
+            f"there is no {'sweep' if request.mix else 'batch or sweep'} {request.what!r}. "
+            f"{closest(request.what, [*batches, *runs])}",
             "`synth-mlflow status` lists batches; `--mix` alone takes the newest sweep.",
         )
     return runs[run_id]
@@ -271,7 +271,7 @@ def _count(project: Project, approval: StoredApproval) -> None:
         set_tags(server, subject.run_id, {names.TAG_APPROVED: approval.label, names.TAG_NOTE: f"{line}\n\n{note}"})
 
 
-def _told(project: Project, approval: StoredApproval) -> Approved:
+def _as_approved(project: Project, approval: StoredApproval) -> Approved:
     return Approved(
         address=ApprovedName(project.server.experiment, approval.name, approval.version).text,
         name=approval.name,

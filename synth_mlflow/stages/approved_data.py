@@ -64,12 +64,12 @@ def load_batch(
         If a run or a file is not what was recorded.
     """
     with one_verb():
-        found = _open(address, tracking_uri, data)
-        if found.approval.is_mix:
+        opened = _open(address, tracking_uri, data)
+        if opened.approval.is_mix:
             raise UsageError(
-                f"{found.asked.text} is a mix of real and synthetic rows.", f"`load_mix({address!r})` loads it."
+                f"{opened.name.text} is a mix of real and synthetic rows.", f"`load_mix({address!r})` loads it."
             )
-        return _batch(found, deep=deep)
+        return _batch(opened, deep=deep)
 
 
 def load_mix(address: str, *, tracking_uri: str | None = None, data: Place | str | None = None) -> ApprovedMix:
@@ -90,10 +90,10 @@ def load_mix(address: str, *, tracking_uri: str | None = None, data: Place | str
         As there.
     """
     with one_verb():
-        found = _open(address, tracking_uri, data)
-        if not found.approval.is_mix:
-            raise UsageError(f"{found.asked.text} is a batch.", f"`load_batch({address!r})` loads it.")
-        return _mix(found)
+        opened = _open(address, tracking_uri, data)
+        if not opened.approval.is_mix:
+            raise UsageError(f"{opened.name.text} is a batch.", f"`load_batch({address!r})` loads it.")
+        return _mix(opened)
 
 
 def load_approved(
@@ -112,15 +112,15 @@ def load_approved(
         The run on the same server that reads it, in place of the active one.
     """
     with one_verb():
-        found = replace(_open(address, tracking_uri, data), run_id=run_id)
-        return _mix(found) if found.approval.is_mix else _batch(found, deep=deep)
+        opened = replace(_open(address, tracking_uri, data), run_id=run_id)
+        return _mix(opened) if opened.approval.is_mix else _batch(opened, deep=deep)
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Opened:
     """A version whose gate is open."""
 
-    asked: ApprovedName
+    name: ApprovedName
     project: Project
     reader: KnownRuns
     frozen: EvaluationSet
@@ -130,79 +130,79 @@ class _Found:
     """The run that reads it, where it is not the active one."""
 
 
-def _open(address: str, tracking_uri: str | None, data: Place | str | None) -> _Found:
-    asked = parse_address(address)
-    server = connect(asked.project, tracking_uri, ask_first=False)
+def _open(address: str, tracking_uri: str | None, data: Place | str | None) -> _Opened:
+    name = parse_address(address)
+    server = connect(name.project, tracking_uri, ask_first=False)
     project, reader = Project(server), KnownRuns(server)
     project.reader, project.real_file = reader, None if data is None else place_of(data)
-    approval = the_approval(reader.known, asked)
-    asked = asked.at(approval.version)
+    approval = the_approval(reader.known, name)
+    name = name.at(approval.version)
     reader.verify_seal(approval.run)
     reader.use_bundle(approval.run)
-    batches = require_standing(project, approval, asked)
-    return _Found(asked, project, reader, project.evaluation_set(), approval, batches)
+    batches = require_standing(project, approval, name)
+    return _Opened(name, project, reader, project.evaluation_set(), approval, batches)
 
 
-def _batch(found: _Found, *, deep: bool) -> ApprovedBatch:
-    (batch,) = found.batches
-    path = found.reader.file(batch.run, names.A_BATCH)
-    if deep or not _is_file_of_its_checks(found, batch):
-        found.project.batch_rows(batch, found.frozen.schema)
-    kept = None if batch.holds_no_evaluation_row and not deep else _rows_to_fit(found, batch, path)
-    record = found.project.record(batch)
-    given = batch_input(batch, len(found.frozen.schema.kinds))
-    version = _version(found, [replace(given, name=found.asked.text[:NAME_MAX])])
-    return ApprovedBatch(version, found.frozen.schema, found.project, record, path, kept)
+def _batch(opened: _Opened, *, deep: bool) -> ApprovedBatch:
+    (batch,) = opened.batches
+    path = opened.reader.file(batch.run, names.A_BATCH)
+    if deep or not _is_file_of_its_checks(opened, batch):
+        opened.project.batch_rows(batch, opened.frozen.schema)
+    rows_to_fit = None if batch.holds_no_evaluation_row and not deep else _rows_to_fit(opened, batch, path)
+    record = opened.project.record(batch)
+    given = batch_input(batch, len(opened.frozen.schema.kinds))
+    version = _version(opened, [replace(given, name=opened.name.text[:NAME_MAX])])
+    return ApprovedBatch(version, opened.frozen.schema, opened.project, record, path, rows_to_fit)
 
 
-def _is_file_of_its_checks(found: _Found, batch: StoredBatch) -> bool:
+def _is_file_of_its_checks(opened: _Opened, batch: StoredBatch) -> bool:
     """Whether each run that is of rows with this content digest, batch or check, deleted or not, names this very file.
 
     Else the file may hold other rows: a copy of the batch, under which somebody has hung its checks.
     """
-    same = [run for run in found.reader.known if run.params.get(names.P_BATCH_DIGEST) == batch.digest]
+    same = [run for run in opened.reader.known if run.params.get(names.P_BATCH_DIGEST) == batch.digest]
     files = {run.params.get(names.P_BATCH_FILE) or run.artifacts.get(names.A_BATCH) for run in same}
     return files == {batch.file_sha256}
 
 
-def _rows_to_fit(found: _Found, batch: StoredBatch, path: Path) -> npt.NDArray[np.bool_] | None:
+def _rows_to_fit(opened: _Opened, batch: StoredBatch, path: Path) -> npt.NDArray[np.bool_] | None:
     """Which rows equal no evaluation row; None for all of them."""
     with reading(batch.run, names.A_BATCH):
-        rows = restore(read_parquet(path), found.frozen.schema)
-    kept = ~found.project.equal_evaluation_rows(rows, found.frozen)
-    return None if kept.all() else kept
+        rows = restore(read_parquet(path), opened.frozen.schema)
+    to_fit = ~opened.project.equal_evaluation_rows(rows, opened.frozen)
+    return None if to_fit.all() else to_fit
 
 
-def _mix(found: _Found) -> ApprovedMix:
-    mix = chosen_mix(found.project, found.frozen, found.approval.subject, found.batches)
-    if mix.digest != found.approval.digest:
+def _mix(opened: _Opened) -> ApprovedMix:
+    mix = chosen_mix(opened.project, opened.frozen, opened.approval.subject, opened.batches)
+    if mix.digest != opened.approval.digest:
         raise EvidenceError(
-            f"the rows of {found.asked.text} have content digest {mix.digest[:12]}…, approval "
-            f"{found.approval.run.run_id} says {found.approval.digest[:12]}…: someone changed one of them.",
-            f"Approve the mix again: `synth-mlflow approve --mix --as {found.asked.name}`.",
+            f"the rows of {opened.name.text} have content digest {mix.digest[:12]}…, approval "
+            f"{opened.approval.run.run_id} says {opened.approval.digest[:12]}…: someone changed one of them.",
+            f"Approve the mix again: `synth-mlflow approve --mix --as {opened.name.name}`.",
         )
-    target = found.project.problem().statement.task.target
-    records = tuple(found.project.record(batch) for batch in found.batches)
-    version = _version(found, _mix_inputs(found, mix))
-    return ApprovedMix(version, found.frozen.schema, found.project, mix, target, records)
+    target = opened.project.problem().statement.task.target
+    records = tuple(opened.project.record(batch) for batch in opened.batches)
+    version = _version(opened, _mix_inputs(opened, mix))
+    return ApprovedMix(version, opened.frozen.schema, opened.project, mix, target, records)
 
 
-def _mix_inputs(found: _Found, mix: ChosenMix) -> list[Input]:
+def _mix_inputs(opened: _Opened, mix: ChosenMix) -> list[Input]:
     """The mix by its name, and what it is made of, so that whoever looks for a batch finds its readers too."""
-    n_columns, uri = len(found.frozen.schema.kinds), f"runs:/{found.approval.subject.run_id}/"
-    name = found.asked.text[:NAME_MAX]
+    n_columns, uri = len(opened.frozen.schema.kinds), f"runs:/{opened.approval.subject.run_id}/"
+    name = opened.name.text[:NAME_MAX]
     whole = Input(name, mix.digest, names.CONTEXT_TRAINING, uri, len(mix.rows), n_columns)
-    return [whole, frozen_inputs(found.frozen)[0], *(batch_input(batch, n_columns) for batch in found.batches)]
+    return [whole, frozen_inputs(opened.frozen)[0], *(batch_input(batch, n_columns) for batch in opened.batches)]
 
 
-def _version(found: _Found, inputs: Sequence[Input]) -> ApprovedVersion:
-    approval = found.approval
-    named = found.run_id and (found.project.server, users_run(found.project.server, found.run_id))
+def _version(opened: _Opened, inputs: Sequence[Input]) -> ApprovedVersion:
+    approval = opened.approval
+    named = opened.run_id and (opened.project.server, users_run(opened.project.server, opened.run_id))
     active = named or active_run()
     if active:
         log_inputs(*active, inputs)
     return ApprovedVersion(
-        address=found.asked.text,
+        address=opened.name.text,
         kind=approval.kind,
         run_id=approval.run.run_id,
         digest=approval.digest,

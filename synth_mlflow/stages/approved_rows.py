@@ -72,8 +72,8 @@ class ApprovedRows:
         return len(self.to_pandas())
 
     def _repr_html_(self) -> str:
-        told = self.version
-        row = [told.address, told.kind, f"{len(self):,}", f"{told.by} ({told.role})", told.at[:10]]
+        version = self.version
+        row = [version.address, version.kind, f"{len(self):,}", f"{version.by} ({version.role})", version.at[:10]]
         return html_table(["approved", "kind", "rows", "by", "on"], [row])
 
     def to_pandas(self) -> pd.DataFrame:
@@ -121,7 +121,7 @@ class ApprovedBatch(ApprovedRows):
     """What made the batch."""
     path: Path
     """The Parquet file of the batch on this machine, while this object lives."""
-    kept: npt.NDArray[np.bool_] | None
+    row_mask: npt.NDArray[np.bool_] | None
     """Which rows are handed out, of shape (n_rows of the file,); None for all."""
 
     @property
@@ -132,7 +132,7 @@ class ApprovedBatch(ApprovedRows):
     @property
     def n_left_out(self) -> int:
         """How many rows equal an evaluation row and no training row; no model may be fitted on these."""
-        return 0 if self.kept is None else int((~self.kept).sum())
+        return 0 if self.row_mask is None else int((~self.row_mask).sum())
 
     def __len__(self) -> int:
         return self.record.rows - self.n_left_out
@@ -140,17 +140,17 @@ class ApprovedBatch(ApprovedRows):
     def to_pandas(self) -> pd.DataFrame:
         """As :meth:`ApprovedRows.to_pandas`."""
         rows = read_pandas(self.path)
-        return rows if self.kept is None else rows[self.kept].reset_index(drop=True)
+        return rows if self.row_mask is None else rows[self.row_mask].reset_index(drop=True)
 
     def to_arrow(self) -> pa.Table:
         """As :meth:`ApprovedRows.to_arrow`."""
         table = read_table(self.path)
-        return table if self.kept is None else table.filter(pa.array(self.kept))
+        return table if self.row_mask is None else table.filter(pa.array(self.row_mask))
 
     def write(self, path: str | Path) -> Path:
         """The batch's own file, byte by byte; where rows are left out, one of the others whose record says so."""
         target = refuse_target(path)
-        if self.kept is None:
+        if self.row_mask is None:
             shutil.copyfile(self.path, target)
             return target
         rows, writer = restore(self.to_pandas(), self.schema), ChunkWriter(target, self.schema)
@@ -262,5 +262,5 @@ def refuse_target(path: str | Path) -> Path:
 
 
 def _as_json(record: Record) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(record.to_json())
-    return told
+    fields: dict[str, Any] = json.loads(record.to_json())
+    return fields

@@ -50,18 +50,18 @@ def _texts(path: Path) -> pd.Series:
 
 
 def _of_json_lines(path: Path) -> pd.Series:
-    found = []
+    texts = []
     with open_bytes(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
-                    found.append("\n".join(_every_text(json.loads(line))))
+                    texts.append("\n".join(_every_text(json.loads(line))))
                 except ValueError as error:
                     raise UsageError(
                         f"the benchmark {path}: line {number} is no JSON: {error}.",
                         "Write one object in braces a line.",
                     ) from error
-    return pd.Series(found, dtype="str")
+    return pd.Series(texts, dtype="str")
 
 
 def _every_text(value: object) -> Iterator[str]:
@@ -85,9 +85,9 @@ def tokenizer_of(target: str | None) -> Tokenizer:
         return tokens
     require_allowed(target, "the tokenizer")
     try:
-        found: Tokenizer = load_callable(target, "the tokenizer")
-        require_own(found, target, "the tokenizer")
-        n_tokens = len(found("two words"))
+        tokenizer: Tokenizer = load_callable(target, "the tokenizer")
+        require_own(tokenizer, target, "the tokenizer")
+        n_tokens = len(tokenizer("two words"))
     except SynthError:
         raise
     except Exception as error:  # a module of somebody else may raise anything
@@ -97,4 +97,4 @@ def tokenizer_of(target: str | None) -> Tokenizer:
         ) from error
     if not n_tokens:
         raise UsageError(f"the tokenizer {target!r} gave no token of 'two words'.", "Return a list of tokens.")
-    return found
+    return tokenizer

@@ -81,7 +81,7 @@ def write_check(
             draft.param(names.P_ACCEPTED_AFTER, accepted.after)
         if names.P_EMBEDDING in frozen.run.params:
             draft.param(names.P_EMBEDDING, frozen.run.params[names.P_EMBEDDING])
-        draft.param(names.P_DECIDING, _kept(result.probes, failed))
+        draft.param(names.P_DECIDING, _recorded_statistics(result.probes, failed))
         if reads_ratings(name):
             draft.words(names.P_RATINGS, ratings)
         else:
@@ -160,12 +160,12 @@ def _worst(probes: Sequence[Metric]) -> list[Metric]:
     return sorted((p for p in probes if p.value is not None), key=_badness, reverse=True)[:N_DECIDING]
 
 
-def _kept(probes: Sequence[Metric], failed: Sequence[Metric]) -> str:
+def _recorded_statistics(probes: Sequence[Metric], failed: Sequence[Metric]) -> str:
     """The worst probes as a parameter: as many as it takes, since values from the rows stand in their words."""
-    told = [{**as_json(probe), "failed": probe in failed} for probe in _worst(probes)]
-    while len(canonical_json(told)) > PARAM_MAX:
-        told.pop()
-    return canonical_json(told)
+    statistics = [{**as_json(probe), "failed": probe in failed} for probe in _worst(probes)]
+    while len(canonical_json(statistics)) > PARAM_MAX:
+        statistics.pop()
+    return canonical_json(statistics)
 
 
 def _table_row(probe: Metric) -> str:

@@ -58,15 +58,15 @@ def define(project: Project, path: Path) -> Problem:
     began = now_ms()
     statement = read_statement(path)
     place = absolute(place_of(statement.facts.data, path.parent))
-    found, choices = _read(statement, place)
-    rows = found.rows
-    _refuse_misfits(statement, found)
+    table, choices = _read(statement, place)
+    rows = table.rows
+    _refuse_misfits(statement, table)
     benchmark_texts(statement.facts.benchmarks, path.parent)  # refused before anything is recorded
-    refuse_open_questions(found.questions, statement.facts.data, statement.wishes.rules)
+    refuse_open_questions(table.questions, statement.facts.data, statement.wishes.rules)
     refuse_synthetic(project, place, rows)
-    digest = table_digest(rows, found.table.schema)
+    digest = table_digest(rows, table.table.schema)
     _refuse_moving_goalposts(project, statement, digest)
-    key = json_digest(["problem", statement.digest, digest, found.table.digest])
+    key = json_digest(["problem", statement.digest, digest, table.table.digest])
     existing = project.find_problem()
     if existing is not None and (existing.statement.digest, existing.run.params[names.P_DATA_DIGEST]) == (
         statement.digest,
@@ -75,28 +75,28 @@ def define(project: Project, path: Path) -> Problem:
         project.say("this very statement is recorded already")
         return existing
     new = NewRun("problem", f"problem · {statement.facts.name}", key, began=began)
-    run_id = _write(project, new, statement, found, (path.resolve(), place), digest, choices)
+    run_id = _write(project, new, statement, table, (path.resolve(), place), digest, choices)
     return _in_force(project, run_id)
 
 
 def _read(statement: Statement, place: Place) -> tuple[ReadTable, ChoiceSets | None]:
     csv = statement.facts.csv or CsvFacts()
     raw = raw_table(place, separator=csv.separator, encoding=csv.encoding)
-    found, target = infer_table(raw, statement.wishes), statement.facts.target
-    choices = choice_sets_of(found.rows, target)
-    return found, None if choices is None else choices.as_in_file(found.rows, raw.columns[choices.target])
+    table, target = infer_table(raw, statement.wishes), statement.facts.target
+    choices = choice_sets_of(table.rows, target)
+    return table, None if choices is None else choices.as_in_file(table.rows, raw.columns[choices.target])
 
 
 def _write(
     project: Project,
     new: NewRun,
     statement: Statement,
-    found: ReadTable,
+    read: ReadTable,
     paths: tuple[Path, Place],
     digest: str,
     choices: ChoiceSets | None,
 ) -> str:
-    facts, rows, table = statement.facts, found.rows, found.table
+    facts, rows, table = statement.facts, read.rows, read.table
     superseded = [run.run_id for run in project.problems()]
     run_id = create_run(project.server, new, parent=project.workflow_run)
     with writing(project.server, run_id, "problem") as draft:
@@ -182,9 +182,9 @@ def _refuse_moving_goalposts(project: Project, statement: Statement, data_digest
         )
 
 
-def _refuse_misfits(statement: Statement, found: ReadTable) -> None:
+def _refuse_misfits(statement: Statement, table: ReadTable) -> None:
     """Everything in which statement and data disagree, in one message."""
-    problems = [problem for look in _LOOKS for problem in look(statement, found.rows)]
+    problems = [problem for look in _LOOKS for problem in look(statement, table.rows)]
     for attempt in (
         lambda: check_metric(statement.facts.metric, statement.task),
         lambda: policy_of(statement),
@@ -198,13 +198,13 @@ def _refuse_misfits(statement: Statement, found: ReadTable) -> None:
         shown = "\n".join(f"  - {problem}" for problem in problems)
         raise StatementError(
             f"the statement and {statement.facts.data} do not fit together:\n{shown}",
-            f"Correct problem.md or the data.{_with_target(statement, found)}",
+            f"Correct problem.md or the data.{_with_target(statement, table)}",
         )
 
 
-def _with_target(statement: Statement, found: ReadTable) -> str:
+def _with_target(statement: Statement, table: ReadTable) -> str:
     """What helps where the target is missing in some rows, or has a class of one row."""
-    target, rows = statement.facts.target, found.rows
+    target, rows = statement.facts.target, table.rows
     if target is None or target not in rows or rows[target].isna().all():
         return ""
     is_single = statement.task.is_classification and single_classes(rows[target])
@@ -214,7 +214,7 @@ def _with_target(statement: Statement, found: ReadTable) -> str:
         return f" {where_it_is_made(target)}"
     missing = statement.wishes.rules.get(target, ColumnRule()).missing
     leave = rows_of_repeated if is_single else rows_with
-    copy = leave(target, statement.facts.data, missing=missing, form=found.table.csv or CsvFormat())
+    copy = leave(target, statement.facts.data, missing=missing, form=table.table.csv or CsvFormat())
     if is_single:
         return (
             f" Join such a class with another, or leave its row out: beside problem.md, this writes the other rows, "
@@ -240,16 +240,16 @@ def _trigger_check(name: str, threshold: object) -> Callable[[], None]:
 
 def _named_columns(statement: Statement, rows: pd.DataFrame) -> list[str]:
     facts = statement.facts
-    wanted = {
+    columns = {
         "target": facts.target,
         "evaluation.group": facts.evaluation.group,
         "evaluation.time": facts.evaluation.time,
     }
-    wanted |= {f"sensitive[{at}]": name for at, name in enumerate(facts.sensitive)}
+    columns |= {f"sensitive[{at}]": name for at, name in enumerate(facts.sensitive)}
     twice = sorted({name for name in facts.sensitive if facts.sensitive.count(name) > 1})
     return [f"`sensitive` names column {name!r} more than once" for name in twice] + [
         f"`{where}` names column {name!r}, which the data lack. {closest(name, map(str, rows.columns))}"
-        for where, name in wanted.items()
+        for where, name in columns.items()
         if name is not None and name not in rows
     ]
 

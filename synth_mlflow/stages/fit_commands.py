@@ -83,20 +83,21 @@ def recorded_spec(text: str) -> ModelSpec:
     UsageError
         If nobody at this machine has allowed what only a record names, or a file that they name is another one here.
     """
-    told = json.loads(text)
+    recorded = json.loads(text)
     if not external_is_allowed():
         raise UsageError(
-            f"the model was fitted by recorded commands: `{told['train']}` and `{told['predict']}`. Nothing was run.",
+            f"the model was fitted by recorded commands: `{recorded['train']}` and `{recorded['predict']}`. "
+            "Nothing was run.",
             "Read them. If they may run here, in the working directory: add `--allow-external` (in Python "
             "`allow_external=True`).",
         )
-    spec = command_spec(told["train"], told["predict"])
+    spec = command_spec(recorded["train"], recorded["predict"])
     assert spec.commands is not None
-    other = [name for name, digest in told["files"].items() if spec.commands.files.get(name) != digest]
+    other = [name for name, digest in recorded["files"].items() if spec.commands.files.get(name) != digest]
     if other:
         raise UsageError(
             f"the recorded commands name {other[0]}, which is missing or another file here than when it was recorded "
-            f"(sha256 {told['files'][other[0]][:12]}…). Nothing was run.",
+            f"(sha256 {recorded['files'][other[0]][:12]}…). Nothing was run.",
             f"Restore that version of {other[0]} in the working directory.",
         )
     return spec
@@ -115,9 +116,9 @@ class Limited:
         if bad is None:
             return
         said = last_lines(stderr)
-        told = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
+        stderr_text = f" The last lines of its stderr:\n{said}" if said else " It said nothing on stderr."
         longer = " Give it longer: `--timeout SECONDS`." if "time limit" in bad else ""
-        raise UsageError(f"{what} {bad}.{told}", f"{FIX}{longer}")
+        raise UsageError(f"{what} {bad}.{stderr_text}", f"{FIX}{longer}")
 
 
 def affordable(project: Project, ingredients: SweepInputs) -> tuple[SweepInputs, Fit | None]:
@@ -189,12 +190,12 @@ class Timed:
 
     def run(self, work: FitJob, keys: Sequence[FitKey]) -> Iterator[RawFit | Failed]:
         """Do every fit; tells of each as it ends."""
-        for found in self.engine.run(work, keys[:1]):
-            if isinstance(found, RawFit):
-                self.say(time_words(work, found, keys[1:], self.n_jobs))
-                if found.key == FitKey("synthetic", 0.0, ALL_ROWS) and isinstance(work.trainer, CommandTrainer):
-                    self._warn(order_words(work.trainer, self.metric, found.predictions))
-            yield found
+        for result in self.engine.run(work, keys[:1]):
+            if isinstance(result, RawFit):
+                self.say(time_words(work, result, keys[1:], self.n_jobs))
+                if result.key == FitKey("synthetic", 0.0, ALL_ROWS) and isinstance(work.trainer, CommandTrainer):
+                    self._warn(order_words(work.trainer, self.metric, result.predictions))
+            yield result
         yield from self.engine.run(work, keys[1:])
 
     def _warn(self, words: str) -> None:
@@ -210,14 +211,14 @@ def time_words(work: FitJob, first: RawFit, others: Sequence[FitKey], n_jobs: in
     n_first = first.n_real + first.n_added
     rows = [max(len(work.rows(key).all), n_first) for key in others]
     seconds = first.seconds * sum(rows) / n_first / max(n_jobs, 1)
-    told = (
+    text = (
         f"one fit took {duration(first.seconds)} on {n_first:,} rows; the other {len(others):,} take about "
         f"{duration(seconds)}, and the final model is one more fit"
     )
     if seconds < COSTLY_SECONDS:
-        return told
+        return text
     return (
-        f"{told}. Cheaper: `--repeats 3`, half the fits of the default; `--ratios 0,50 --repeats 3`, 24 fits. Finished "
+        f"{text}. Cheaper: `--repeats 3`, half the fits of the default; `--ratios 0,50 --repeats 3`, 24 fits. Finished "
         "fits are kept: end this sweep at any time, and begin the same one again to go on"
     )
 

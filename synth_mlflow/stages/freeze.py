@@ -203,12 +203,14 @@ def _keep_positions(draft: RunDraft, sides: Cut, path: Path) -> None:
 
 def describe_split(problem: Problem, sides: Cut, baseline: Baseline, store: Store, warning: str) -> str:
     """The page of the evaluation set's run."""
-    kept = "stored on this run" if store == "rows" else "kept by reference: only positions are here, no digest of a row"
+    storage_text = (
+        "stored on this run" if store == "rows" else "kept by reference: only positions are here, no digest of a row"
+    )
     notes = "".join(f"\n\n**{note}**" for note in (sides.caveat, warning) if note)
     return (
         "**The frozen evaluation set**: real rows that no generator ever sees; nobody changes them mid-project. "
         f"Next: `synth-mlflow generate`.\n\n| evaluation rows | training rows | split | rows are |\n|---|---|---|---|\n"
-        f"| {len(sides.evaluation):,} | {len(sides.training):,} | {as_text(sides.split.how)} | {kept} |\n\n"
+        f"| {len(sides.evaluation):,} | {len(sides.training):,} | {as_text(sides.split.how)} | {storage_text} |\n\n"
         f"Held out: {sides.balance.words}.\n\n"
         f"Real-only baseline: **{problem.statement.facts.metric} {baseline.score:.4f}** "
         f"({baseline.low:.4f} to {baseline.high:.4f}). "
@@ -288,10 +290,10 @@ def _same_rows(problem: Problem, place: Place) -> tuple[TableSchema | None, pd.D
     table = problem.statement.table
     rows = read_table(place) if table is None else read_real(place, table)
     recorded = problem.run.params[names.P_DATA_DIGEST]
-    found = table_digest(rows) if table is None else table_digest(rows, table.schema)
-    if found != recorded:
+    digest = table_digest(rows) if table is None else table_digest(rows, table.schema)
+    if digest != recorded:
         raise EvidenceError(
-            f"{place} has content digest {found[:12]}…, the problem statement was written about {recorded[:12]}…: "
+            f"{place} has content digest {digest[:12]}…, the problem statement was written about {recorded[:12]}…: "
             "the data changed since.",
             _what_now(place),
         )
@@ -412,13 +414,13 @@ def _by_sample(
 
     That is more than a sweep can see, and more than `LOST_SHARE` of what real rows teach beyond a constant.
     """
-    found = measure(taken(training, places), is_sample=True)
-    loss = sample_loss(found, len(training))
+    baseline = measure(taken(training, places), is_sample=True)
+    loss = sample_loss(baseline, len(training))
     words = f"a sample of {len(places):,} of the {len(training):,} training rows loses about {loss:.2g}"
-    allowed = max(found.smallest_detectable, LOST_SHARE * (found.score - found.chance))
+    allowed = max(baseline.smallest_detectable, LOST_SHARE * (baseline.score - baseline.chance))
     if loss <= allowed:
         project.say(f"{words}: fits take the sample")
-        return found
+        return baseline
     project.say(f"{words}, which is more than {allowed:.2g}: fits take every row")
     return measure(training)
 
@@ -436,8 +438,8 @@ TINY = 1e-6
 
 def _refuse_out_of_reach(statement: Statement, baseline: Baseline, look: Callable[[], list[tuple[str, float]]]) -> None:
     """A StatementError where the best score there is would be too small a gain: the sweep could only answer no."""
-    asked, left = statement.facts.success.gain_at_least, baseline.best - baseline.score
-    if asked is None or not asked > left:
+    required_gain, left = statement.facts.success.gain_at_least, baseline.best - baseline.score
+    if required_gain is None or not required_gain > left:
         return
     best = look()
     near = baseline.chance + NEARLY_ALL * (baseline.score - baseline.chance)
@@ -446,8 +448,8 @@ def _refuse_out_of_reach(statement: Statement, baseline: Baseline, look: Callabl
     less = f"Ask for less than {left:.2g} in problem.md, or " if left > TINY else "In problem.md, "
     raise StatementError(
         f"real rows alone reach {statement.facts.metric} {baseline.score:.4f} on this evaluation set, of "
-        f"{baseline.best:g} at most: a gain of {asked:g}, which the statement asks for, is out of reach. Nothing was "
-        "frozen.",
+        f"{baseline.best:g} at most: a gain of {required_gain:g}, which the statement asks for, is out of "
+        "reach. Nothing was frozen.",
         f"{less}take another metric. Single columns alone score: {in_words(best)}. If one holds what is known only "
         f"together with the target, leave it out in problem.md: `columns: {{{ignored}}}`. Then run "
         "`synth-mlflow define` again.",
@@ -456,10 +458,10 @@ def _refuse_out_of_reach(statement: Statement, baseline: Baseline, look: Callabl
 
 def _rare_class(draft: RunDraft, task: Task, sides: Cut, baseline: Baseline, metric: str) -> str:
     """What is said of a class with few rows, and recorded with the number that utility says again; or nothing."""
-    found = few_rows(task, task.targets(sides.evaluation))
-    if found is None:
+    warning = few_rows(task, task.targets(sides.evaluation))
+    if warning is None:
         return ""
-    label, n_rows = found
+    label, n_rows = warning
     needed = needed_by(baseline, metric, n_rows)
     words = rare_class_words(label, int((sides.training[task.target] == label).sum()), n_rows, needed)
     draft.param(names.P_RARE, words)

@@ -83,8 +83,8 @@ def generate(project: Project, request: FromGenerator) -> StoredBatch:
         constraints = kept_constraints(project, frozen, members)
         with spooling(frozen, origin, constraints) as spool:
             begun = time.monotonic()
-            wanted = GenerationRequest(request.rows, request.seed, statement.task, part, statement.constraints)
-            notes = maker.run(members, wanted, _counted(project, spool, request.rows))
+            generation = GenerationRequest(request.rows, request.seed, statement.task, part, statement.constraints)
+            notes = maker.run(members, generation, _counted(project, spool, request.rows))
             account = GenerationStats(time.monotonic() - begun, notes, maker.environment)
             return write_spooled(
                 project, spool, BatchDraft(request.rows, origin, account, request.pilot, _linked(chosen))
@@ -105,8 +105,8 @@ def _searched(project: Project, request: FromGenerator) -> tuple[FromGenerator, 
     best = search.best
     assert best is not None  # else the search has raised an error
     project.say(f"chosen among {len(search.attempts)} attempts: {best.candidate.words} ({best.verdict} in its trial)")
-    found = dataclasses.replace(request, generator=best.candidate.generator, params=best.candidate.params)
-    return found, search.run_id
+    chosen = dataclasses.replace(request, generator=best.candidate.generator, params=best.candidate.params)
+    return chosen, search.run_id
 
 
 def _linked(search_run: str) -> Callable[[RunDraft], None] | None:

@@ -109,9 +109,9 @@ def search_generators(
     statement, policy = problem.statement, policy_in_force(problem)
     members, declared = real_members(project, frozen, source)
     trial = _Trial.on(members, frozen, statement, policy, parsed_slice(slice, frozen.schema), seed)
-    found = candidates(statement, frozen)
+    tried = candidates(statement, frozen)
     key = json_digest(
-        ["search", declared.digest, policy.digest, statement.digest, slice or "", seed, *map(_identity, found)]
+        ["search", declared.digest, policy.digest, statement.digest, slice or "", seed, *map(_identity, tried)]
     )
     recorded = project.reader.recorded(key)
     if recorded:
@@ -121,7 +121,7 @@ def search_generators(
         f"trying generators: each learns from {len(trial.fitted):,} training rows, and {len(trial.held_back):,} others "
         "judge it"
     )
-    attempts = tuple(_tried(trial, found, project.say))
+    attempts = tuple(_tried(trial, tried, project.say))
     search = GeneratorSearch(attempts, len(trial.fitted), len(trial.held_back))
     return _usable(_write(project, search, trial, key))
 
@@ -182,8 +182,8 @@ def next_in_line(project: Project, search: GeneratorSearch) -> tuple[tuple[Candi
         for one in candidates(project.problem().statement, project.evaluation_set())
         if one not in tried and not is_ruled_out(one, search.attempts)
     ]
-    told = [(one.candidate, f"{one.verdict} in its trial") for one in search.runners_up]
-    return (*told, *((one, "not tried, since one before it had passed") for one in untried))
+    runners_up = [(one.candidate, f"{one.verdict} in its trial") for one in search.runners_up]
+    return (*runners_up, *((one, "not tried, since one before it had passed") for one in untried))
 
 
 def _plugin(name: str) -> type[Generator]:
@@ -251,10 +251,10 @@ class _Trial:
                 name: check_result(name, self._evidence(batch), self.policy.thresholds[name]) for name in self.checks
             }
         except SynthError as error:
-            told = " ".join(filter(None, (error.found, error.fix)))
-            return Attempt(candidate, "error", {}, (told,), 0, 1.0, time.monotonic() - begun), ()
-        found, failed = self._judged(candidate, results, time.monotonic() - begun)
-        return replace(found, equal_share=self._equal_share(batch)), failed
+            message = " ".join(filter(None, (error.found, error.fix)))
+            return Attempt(candidate, "error", {}, (message,), 0, 1.0, time.monotonic() - begun), ()
+        attempt, failed = self._judged(candidate, results, time.monotonic() - begun)
+        return replace(attempt, equal_share=self._equal_share(batch)), failed
 
     def _equal_share(self, batch: pd.DataFrame) -> float:
         drawn, learned, held = (row_hashes(rows) for rows in (batch, self.fitted, self.held_back))
@@ -263,11 +263,11 @@ class _Trial:
     def _drawn(self, candidate: Candidate) -> pd.DataFrame:
         maker = installed_maker(candidate.generator, candidate.params)
         declared = [one.text for one in self.statement.constraints]
-        wanted = GenerationRequest(
+        request = GenerationRequest(
             len(self.fitted), self.seed, self.task, self.part, parse_constraints([*declared, *candidate.constraints])
         )
         pieces: list[pd.DataFrame] = []
-        maker.run(self.fitted, wanted, pieces.append)
+        maker.run(self.fitted, request, pieces.append)
         return conform(pd.concat(pieces, ignore_index=True), self.frozen.schema, "the batch")
 
     def _evidence(self, batch: pd.DataFrame) -> CheckInput:
@@ -295,8 +295,10 @@ class _Trial:
             alpha = self.policy.alpha(name)
             ruling = judge(result.probes, result.inconclusive, alpha)
             checks[name] = ruling.verdict
-            told = [f"{name}: {_of_trial(reason)}" for reason in ruling.reasons if ruling.verdict != "pass"]
-            reasons = told + reasons if ruling.verdict == "fail" else reasons + told  # the verdict's own reason first
+            reasons_text = [f"{name}: {_of_trial(reason)}" for reason in ruling.reasons if ruling.verdict != "pass"]
+            reasons = (
+                reasons_text + reasons if ruling.verdict == "fail" else reasons + reasons_text
+            )  # the verdict's own reason first
             beyond = failed_probes(result.probes, min(10 * alpha, 0.5))
             near += len(beyond)
             failed += beyond
@@ -306,8 +308,8 @@ class _Trial:
         elif "inconclusive" in checks.values():
             outcome = "inconclusive"
         excess = max((_times(probe) for probe in failed), default=1.0)
-        found = Attempt(candidate, outcome, checks, tuple(reasons), near, finite(excess), seconds)
-        return found, tuple(failed)
+        attempt = Attempt(candidate, outcome, checks, tuple(reasons), near, finite(excess), seconds)
+        return attempt, tuple(failed)
 
 
 def _of_trial(reason: str) -> str:
@@ -321,11 +323,11 @@ def _times(probe: Metric) -> float:
     return over / under if under > 0 else float("inf")
 
 
-def _tried(trial: _Trial, found: tuple[Candidate, ...], say: Callable[[str], None]) -> Iterator[Attempt]:
+def _tried(trial: _Trial, candidates_to_try: tuple[Candidate, ...], say: Callable[[str], None]) -> Iterator[Attempt]:
     """Each attempt as it is made; the best of those that fail is tried once more, with constraints that may help."""
     best: tuple[Attempt, tuple[Metric, ...]] | None = None
     attempts: list[Attempt] = []
-    for candidate in found:
+    for candidate in candidates_to_try:
         if is_ruled_out(candidate, attempts):
             continue
         with threadpool_limits(1, user_api="blas"):
@@ -381,16 +383,16 @@ def combinations_that_may_help(failed: tuple[Metric, ...], rows: pd.DataFrame, t
     rows : DataFrame
         Training rows: a pair of which each row has a combination of its own is left out, and so is the target.
     """
-    found: list[str] = []
+    lines: list[str] = []
     for probe in failed:
         other = re.match(r"with '(.+?)'", probe.note)
         pair = sorted({probe.column or "", other.group(1)}) if other else []
         if len(pair) != 2 or target in pair or not set(pair) <= set(rows.columns):
             continue
         (text,) = as_texts({"fixed": pair})
-        if text not in found and not parse_constraints([text]).problems(rows):
-            found.append(text)
-    return tuple(found[:MAX_EXTRA])
+        if text not in lines and not parse_constraints([text]).problems(rows):
+            lines.append(text)
+    return tuple(lines[:MAX_EXTRA])
 
 
 def _usable(search: GeneratorSearch) -> GeneratorSearch:

@@ -74,28 +74,28 @@ def review_by_model(
         f"which are sent there; its answers are kept in {path}"
     )
     with Journal(path) as paid:
-        found = SheetJudge(model, endpoint, settings, paid, time.monotonic() + timeout_seconds).judged(shown)
-    if found.n_unanswered:
-        project.say(f"{model} left {found.n_unanswered:,} rows without an answer; they count as “cannot say”")
+        judged = SheetJudge(model, endpoint, settings, paid, time.monotonic() + timeout_seconds).judged(shown)
+    if judged.n_unanswered:
+        project.say(f"{model} left {judged.n_unanswered:,} rows without an answer; they count as “cannot say”")
     keeps_rows = frozen.run.params[names.P_ROW_STORAGE] == "rows"
-    return record_answers(project, _new_answers(batch, key, model, found, keeps_rows))
+    return record_answers(project, _new_answers(batch, key, model, judged, keeps_rows))
 
 
-def _new_answers(batch: StoredBatch, key: SheetKey, model: str, found: JudgedSheet, keeps_rows: bool) -> NewAnswers:
-    lines = [canonical_json(dataclasses.asdict(each)) for each in found.responses]
+def _new_answers(batch: StoredBatch, key: SheetKey, model: str, judged: JudgedSheet, keeps_rows: bool) -> NewAnswers:
+    lines = [canonical_json(dataclasses.asdict(each)) for each in judged.responses]
     tokens = {
-        names.M_PROMPT_TOKENS: sum(each.prompt_tokens or 0 for each in found.responses),
-        names.M_COMPLETION_TOKENS: sum(each.completion_tokens or 0 for each in found.responses),
+        names.M_PROMPT_TOKENS: sum(each.prompt_tokens or 0 for each in judged.responses),
+        names.M_COMPLETION_TOKENS: sum(each.completion_tokens or 0 for each in judged.responses),
     }
     return NewAnswers(
         batch=batch,
         key=key,
         rater=model,
         kind="model",
-        answers=found.answers,
+        answers=judged.answers,
         files={names.A_RESPONSES: "\n".join([*lines, ""])} if keeps_rows else {},
         metrics={name: float(value) for name, value in tokens.items()},
-        words=f"The server names the model {as_text(found.model)}; {len(found.responses):,} answers were paid for. ",
+        words=f"The server names the model {as_text(judged.model)}; {len(judged.responses):,} answers were paid for. ",
     )
 
 

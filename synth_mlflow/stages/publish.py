@@ -80,15 +80,15 @@ def publish(
     if format_name not in FORMATS:
         raise UsageError(f"there is no form {format_name!r}. {closest(format_name, FORMATS)}")
     folder = None if format_name == "mlflow" else _new_folder(output)
-    found = load_approved(address, tracking_uri=tracking_uri, data=data, deep=True)
+    approved = load_approved(address, tracking_uri=tracking_uri, data=data, deep=True)
     with one_verb():
-        normal = restore(found.to_pandas(), found.schema)
-        digest = table_digest(normal, found.schema)
+        normal = restore(approved.to_pandas(), approved.schema)
+        digest = table_digest(normal, approved.schema)
         if folder is None:
-            where = _as_evaluation_dataset(found, normal, digest)
+            where = _as_evaluation_dataset(approved, normal, digest)
         else:
-            where = _as_folder(found, digest, format_name, folder)
-    return Published(found.version.address, format_name, where, len(normal), digest)
+            where = _as_folder(approved, digest, format_name, folder)
+    return Published(approved.version.address, format_name, where, len(normal), digest)
 
 
 def _new_folder(output: Path | None) -> Path:
@@ -101,14 +101,14 @@ def _new_folder(output: Path | None) -> Path:
     return output.resolve()
 
 
-def _as_folder(found: ApprovedBatch | ApprovedMix, digest: str, format_name: str, folder: Path) -> str:
+def _as_folder(approved: ApprovedBatch | ApprovedMix, digest: str, format_name: str, folder: Path) -> str:
     """Written beside its place and moved there as a whole, so that a fault leaves no half of it."""
     beside = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
-        table = WRITERS[format_name](_publication(found, digest), beside)
-        _compare(found, exact_pandas(table, ignore_metadata=False), digest, format_name)
+        table = WRITERS[format_name](_publication(approved, digest), beside)
+        _compare(approved, exact_pandas(table, ignore_metadata=False), digest, format_name)
         if folder.exists():
             folder.rmdir()
         beside.rename(folder)
@@ -117,46 +117,46 @@ def _as_folder(found: ApprovedBatch | ApprovedMix, digest: str, format_name: str
     return str(folder)
 
 
-def _as_evaluation_dataset(found: ApprovedBatch | ApprovedMix, normal: pd.DataFrame, digest: str) -> str:
-    project = found.project
+def _as_evaluation_dataset(approved: ApprovedBatch | ApprovedMix, normal: pd.DataFrame, digest: str) -> str:
+    project = approved.project
     refuse_read_only(project.server, "publish --format mlflow")
-    version, target = found.version, project.problem().statement.task.target
+    version, target = approved.version, project.problem().statement.task.target
     tags = {
         names.TAG_APPROVED: version.address,
         names.P_APPROVED_DIGEST: version.digest,
-        names.P_RECORD: " ".join(record.sha256 for record in found.records),
+        names.P_RECORD: " ".join(record.sha256 for record in approved.records),
         names.TAG_BATCHES: " ".join(version.batches),
         names.TAG_ROWS_DIGEST: digest,
     }
     dataset_id = keep_rows(project.server, version.address, normal, target, tags)
     try:
-        _compare(found, rows_of(project.server, dataset_id, found.schema), digest, "mlflow")
+        _compare(approved, rows_of(project.server, dataset_id, approved.schema), digest, "mlflow")
     except EvidenceError:
         drop(project.server, dataset_id)
         raise
     return dataset_id
 
 
-def _compare(found: ApprovedBatch | ApprovedMix, rows: pd.DataFrame, digest: str, format_name: str) -> None:
+def _compare(approved: ApprovedBatch | ApprovedMix, rows: pd.DataFrame, digest: str, format_name: str) -> None:
     """An EvidenceError where rows that were read back are other ones."""
-    again = table_digest(restore(rows, found.schema), found.schema)
+    again = table_digest(restore(rows, approved.schema), approved.schema)
     if again != digest:
         raise EvidenceError(
-            f"the rows of {found.version.address} have content digest {digest[:12]}…, and {again[:12]}… when they are "
-            f"read back from {format_name}: this form does not hold them as they are.",
+            f"the rows of {approved.version.address} have content digest {digest[:12]}…, and {again[:12]}… "
+            f"when they are read back from {format_name}: this form does not hold them as they are.",
             "Nothing was published. Publish it as `--format parquet`.",
         )
 
 
-def _publication(found: ApprovedBatch | ApprovedMix, digest: str) -> Publication:
-    project = found.project
+def _publication(approved: ApprovedBatch | ApprovedMix, digest: str) -> Publication:
+    project = approved.project
     problem, frozen = project.problem(), project.evaluation_set()
     roles = frozen.table.roles if frozen.table else {}
-    columns = tuple(Column(name, kind, roles.get(name, "")) for name, kind in found.schema.kinds.items())
+    columns = tuple(Column(name, kind, roles.get(name, "")) for name, kind in approved.schema.kinds.items())
     return Publication(
-        title=found.version.address,
-        rows=found.to_published(),
-        facts={**found.facts(), "rows_digest": digest},
+        title=approved.version.address,
+        rows=approved.to_published(),
+        facts={**approved.facts(), "rows_digest": digest},
         about=problem.statement.answers[QUESTIONS[0]],
         limits=_limits(project),
         columns=columns,

@@ -39,11 +39,11 @@ def ratings_of(project: Project, batch: StoredBatch, only: Collection[str] | Non
     """
     batches = project.batches()
     stored = verified_ratings(project, batches)
-    found = []
+    ratings = []
     for other in batches:
         mine = [each for each in stored[other.run.run_id] if only is None or each.run.run_id in only]
-        found += [read_rating(project, other, each, own=other.id == batch.id) for each in first_answers(mine)]
-    return tuple(found)
+        ratings += [read_rating(project, other, each, own=other.id == batch.id) for each in first_answers(mine)]
+    return tuple(ratings)
 
 
 def read_rating(project: Project, batch: StoredBatch, rating: StoredRating, *, own: bool = True) -> Rating:

@@ -29,8 +29,12 @@ class NamedCommands:
     @property
     def arguments(self) -> dict[str, Any]:
         """As arguments of `Workflow.freeze` and `Workflow.sweep`; none where no command is named."""
-        told = {"train_command": self.train, "predict_command": self.predict, "timeout_seconds": self.timeout_seconds}
-        return told if self.train or self.predict else {}
+        arguments = {
+            "train_command": self.train,
+            "predict_command": self.predict,
+            "timeout_seconds": self.timeout_seconds,
+        }
+        return arguments if self.train or self.predict else {}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,13 +101,13 @@ def take_answers(project: Project, batch_id: str, answers: Path, rater: str) -> 
     """
     checked_line(rater, LONGEST_NAME, "answers need the name of their rater", '`--rater "Ada Lind"`.')
     batch = reviewable(project, batch_id)
-    found = read_answers(answers)
-    if len(found) != 1:
+    by_sheet = read_answers(answers)
+    if len(by_sheet) != 1:
         raise UsageError(
-            f"{answers} has answers to {len(found):,} sheets, to one was needed.",
+            f"{answers} has answers to {len(by_sheet):,} sheets, to one was needed.",
             "Give the CSV that the page of one sheet downloaded.",
         )
-    sheet, given = next(iter(found.items()))
+    sheet, given = next(iter(by_sheet.items()))
     key = key_of_sheet(project, batch, sheet)
     values = answers_in_order(given, key.n_rows, str(answers))
     return record_answers(project, NewAnswers(batch, key, rater, "person", tuple(values)))
@@ -126,8 +126,8 @@ def take_queue(project: Project, batch_id: str, rater: str) -> Reviewed:
     checked_line(rater, LONGEST_NAME, "answers need the name of their rater", '`--rater "Ada Lind"`.')
     batch = reviewable(project, batch_id)
     sheets = sorted(sheet_sizes(batch.run).items(), key=lambda each: (-each[1], each[0]))
-    found = ((sheet, queue_answers(project.server, sheet, rater)) for sheet, _ in sheets)
-    sheet, given = next(((sheet, given) for sheet, given in found if given is not None), ("", None))
+    answers = ((sheet, queue_answers(project.server, sheet, rater)) for sheet, _ in sheets)
+    sheet, given = next(((sheet, given) for sheet, given in answers if given is not None), ("", None))
     if given is None:
         raise UsageError(
             f"{rater!r} has no review queue of a sheet of batch {batch.id}.",

@@ -126,11 +126,11 @@ what lies between decides nothing. Somebody who can only guess lets it pass in 8
     most, fewest = most_right_to_pass(n_rows, limit), fewest_right_to_fail(n_rows, limit)
     passes = f"a rater lets the batch pass with at most {most:,} right answers of {n_rows:,}"
     fails = f"fails it with {fewest:,} or more"
-    told = f"{n_rows:,} rows, limit {limit:g}: "
-    told += passes if most >= 0 else "no answers let the batch pass"
-    told += f", and {fails if fewest <= n_rows else 'none fail it'}; what lies between decides nothing."
+    text = f"{n_rows:,} rows, limit {limit:g}: "
+    text += passes if most >= 0 else "no answers let the batch pass"
+    text += f", and {fails if fewest <= n_rows else 'none fail it'}; what lies between decides nothing."
     chance, needed = chance_to_pass(n_rows, limit), rows_to_pass(limit)
-    told += f" Somebody who can only guess lets it pass in {100 * chance:.0f} % of cases."
+    text += f" Somebody who can only guess lets it pass in {100 * chance:.0f} % of cases."
     if chance >= ENOUGH or needed is None:
-        return told
-    return f"{told} With `--review {needed}` that is {100 * chance_to_pass(needed, limit):.0f} %."
+        return text
+    return f"{text} With `--review {needed}` that is {100 * chance_to_pass(needed, limit):.0f} %."

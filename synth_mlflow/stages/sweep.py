@@ -99,8 +99,10 @@ def _planned(project: Project, request: SweepRequest) -> SweepPlan:
         "--extra-real": request.extra_real if request.axis != "mix" else None,
     }
     others = tuple(option for option, value in given.items() if value)
-    asked = AxisOptions(request.axis, request.ratios, request.weights, request.slice, request.rows, request.mix, others)
-    swept, points = asked.settle()
+    options = AxisOptions(
+        request.axis, request.ratios, request.weights, request.slice, request.rows, request.mix, others
+    )
+    swept, points = options.settle()
     return SweepPlan(
         ratios=points,
         repeats=REPEATS if request.repeats is None else request.repeats,
@@ -134,14 +136,14 @@ def _is_recorded(project: Project, key: str) -> bool:
 def _run(project: Project, ingredients: SweepInputs, engine: Engine, parent: str, first: Fit | None) -> Curve:
     server, plan = project.server, ingredients.plan
     with marking_failure(server, parent):
-        kept = FitCache(server, parent, _maker(ingredients.spec))
-        if kept.finished:
-            project.say(f"{len(kept.finished)} fits of a sweep that was ended are taken up")
-        finished = dict(kept.finished)
+        fit_cache = FitCache(server, parent, _maker(ingredients.spec))
+        if fit_cache.finished:
+            project.say(f"{len(fit_cache.finished)} fits of a sweep that was ended are taken up")
+        finished = dict(fit_cache.finished)
         if first is not None:
             finished[first.key] = first
-            kept.add(first)
-        sweeping = SweepContext(project, ingredients, engine, parent, kept)
+            fit_cache.add(first)
+        sweeping = SweepContext(project, ingredients, engine, parent, fit_cache)
         outcome = _fit_all(sweeping, plan, finished)
         if ingredients.refine:
             plan = _refined(project, ingredients, outcome.curve)
@@ -162,7 +164,7 @@ def _refined(project: Project, ingredients: SweepInputs, curve: Curve) -> SweepP
     """The plan with the midpoints around the peak, as far as there are synthetic rows for them."""
     plan = ingredients.plan
     supply = min(len(ingredients.synthetic), *(len(places) for places in ingredients.sources.values()), sys.maxsize)
-    kept = []
+    ratios_to_fit = []
     for ratio in refined_ratios(curve):
         try:
             check_kinds([ratio], n_drawn(len(ingredients.training)), plan.mix)
@@ -170,14 +172,14 @@ def _refined(project: Project, ingredients: SweepInputs, curve: Curve) -> SweepP
         except (UsageError, GateError) as error:
             project.say(f"not refined to {percent(ratio)}: {error.found}")
         else:
-            kept.append(ratio)
-    return replace(plan, ratios=tuple(kept))
+            ratios_to_fit.append(ratio)
+    return replace(plan, ratios=tuple(ratios_to_fit))
 
 
 def _fit_all(
     sweeping: SweepContext, plan: SweepPlan, finished: Mapping[FitKey, Fit], lost: Sequence[FailedRatio] = ()
 ) -> SweepOutcome:
-    ingredients, kept = sweeping.ingredients, sweeping.kept
+    ingredients, fit_cache = sweeping.ingredients, sweeping.fit_cache
     n_extra = 0 if ingredients.extra_real is None else len(ingredients.extra_real)
     if plan.n_whole is not None:
         sweeping.project.say(sample_words(len(ingredients.training), plan.n_whole))
@@ -193,7 +195,7 @@ def _fit_all(
 
     def keep(_: FitKey, fit: Fit) -> None:
         sweeping.times.ended(fit, now_ms())
-        kept.add(fit)
+        fit_cache.add(fit)
         sweeping.project.count(next(done), n_fits, "fits")
 
     try:
@@ -215,7 +217,7 @@ def _fit_all(
             lost=lost,
         )
     finally:
-        kept.write()
+        fit_cache.write()
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _generators(batches: Sequence[StoredBatch]) -> tuple[str, ...]:
     return (EVERYTHING, *generators)
 
 
-def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBatch, ...]:
+def open_batches(project: Project, batch_ids: Sequence[str] = ()) -> tuple[StoredBatch, ...]:
     """The batches that may enter training, each content once; those that were named must all be among them.
 
     Raises
@@ -199,8 +199,8 @@ def open_batches(project: Project, wanted: Sequence[str] = ()) -> tuple[StoredBa
         If two named batches hold the same rows.
     """
     policy = policy_in_force(project.problem())
-    if wanted:
-        named = tuple(project.batch(name) for name in dict.fromkeys(wanted))
+    if batch_ids:
+        named = tuple(project.batch(name) for name in dict.fromkeys(batch_ids))
         require_open(project, named, policy)
         for again, first in _twins(named).items():
             raise UsageError(

@@ -56,7 +56,7 @@ class SweepContext:
     ingredients: SweepInputs
     engine: Engine
     parent: str
-    kept: FitCache
+    fit_cache: FitCache
     times: FitTimes = field(default_factory=FitTimes)
 
 
@@ -67,11 +67,11 @@ def write_sweep(sweeping: SweepContext, outcome: SweepOutcome) -> Curve:
     _write_children(sweeping, outcome)
     project.say(f"fitting the final model at {curve.words(curve.chosen)}")
     final = create_run(project.server, final_run(ingredients, _in_short(curve), now_ms()), parent=sweeping.parent)
-    kept = _write_final(project, ingredients, outcome, sweeping.parent, final)
+    model = _write_final(project, ingredients, outcome, sweeping.parent, final)
     with writing(project.server, sweeping.parent, "sweep") as draft:
-        draft.params |= sweeping.kept.params
+        draft.params |= sweeping.fit_cache.params
         draft.param(names.P_ENGINE, sweeping.engine.words)
-        _write_parent(draft, ingredients, curve, success, kept)
+        _write_parent(draft, ingredients, curve, success, model)
     return curve
 
 
@@ -151,7 +151,7 @@ def _write_final(
         predictions = final.model.predict(ingredients.evaluation)
         score, low, high = provisional_estimate(curve, outcome.bench.best_score)
         used = ingredients.of(curve.source) if curve.chosen else ()
-        kept = _keep_final(project, ingredients, final.model, run_id, _version_tags(ingredients, curve, parent, used))
+        model = _keep_final(project, ingredients, final.model, run_id, _version_tags(ingredients, curve, parent, used))
         point = curve.at(curve.chosen)
         _state(draft, ingredients, curve.source)
         _write_axis(draft, curve, point)
@@ -159,7 +159,7 @@ def _write_final(
             draft.param(names.P_SHARES, curve.source)
         draft.param(names.P_CHOSEN, curve.chosen_share)
         draft.param(names.P_RATIOS, [curve.share(each) for each in curve.points])
-        _state_model(draft, kept)
+        _state_model(draft, model)
         draft.param(names.P_PREDICTIONS, array_digest(predictions))
         sample = ""
         if is_sampled:
@@ -174,7 +174,7 @@ def _write_final(
         _state_commands(draft, ingredients)
         draft.metric(names.M_RATIO, curve.chosen_share)
         draft.metric(names.M_CHOSEN, curve.chosen_share)
-        measured = Measured(kept.model_id, frozen_inputs(ingredients.frozen)[1]) if kept.model_id else None
+        measured = Measured(model.model_id, frozen_inputs(ingredients.frozen)[1]) if model.model_id else None
         draft.score(curve.metric, score, low, high, measured)
         n_real, n_synthetic = len(final.real_rows), len(final.synthetic_rows)
         draft.metric(names.M_REAL_ROWS, n_real)
@@ -187,14 +187,14 @@ def _write_final(
             draft.param(names.P_LOOSER, looser[:PARAM_MAX])
             looser = f"\n\nIts batches passed under a policy that is looser than the default: {looser}."
         estimate = f"{curve.metric} {score:.4f} ({low:.4f} to {high:.4f})"
-        fitted = f"{sample} Registered as {_served_words(kept)}{fitted_by(outcome, final)}{_served_by(ingredients)}"
+        fitted = f"{sample} Registered as {_served_words(model)}{fitted_by(outcome, final)}{_served_by(ingredients)}"
         draft.describe(
             f"{_final_words(curve, estimate, n_real, n_synthetic)}{fitted}\n\n"
             "| batches inside | sweep | evaluation set |\n|---|---|---|\n"
             f"| {', '.join(batch.id for batch in used) or 'none'} | {parent} | {ingredients.frozen.digest[:12]}… |"
             f"{_caveat(ingredients)}{looser}"
         )
-    return kept
+    return model
 
 
 def _version_tags(ingredients: SweepInputs, curve: Curve, sweep: str, used: Sequence[StoredBatch]) -> Mapping[str, str]:
@@ -216,11 +216,11 @@ def _keep_final(
     return keep_model(project.server, run_id, model, features, name=project.server.experiment, tags=tags, forms=forms)
 
 
-def _state_model(draft: RunDraft, kept: KeptModel) -> None:
-    draft.param(names.P_MODEL_NAME, kept.name)
-    draft.param(names.P_MODEL_VERSION, kept.version)
-    draft.param(names.P_MODEL_SHA256, kept.sha256)
-    draft.tag(names.TAG_FORMAT, kept.format)
+def _state_model(draft: RunDraft, model: KeptModel) -> None:
+    draft.param(names.P_MODEL_NAME, model.name)
+    draft.param(names.P_MODEL_VERSION, model.version)
+    draft.param(names.P_MODEL_SHA256, model.sha256)
+    draft.tag(names.TAG_FORMAT, model.format)
 
 
 def _final_words(curve: Curve, estimate: str, n_real: int, n_synthetic: int) -> str:
@@ -233,10 +233,10 @@ def _final_words(curve: Curve, estimate: str, n_real: int, n_synthetic: int) -> 
     )
 
 
-def _served_words(kept: KeptModel) -> str:
+def _served_words(model: KeptModel) -> str:
     """Where the model is, and how it is loaded."""
-    load = f"`mlflow.pyfunc.load_model('{kept.uri}')` takes raw columns"
-    return f"`{kept.uri}`; {load}. {format_words(kept.format)}"
+    load = f"`mlflow.pyfunc.load_model('{model.uri}')` takes raw columns"
+    return f"`{model.uri}`; {load}. {format_words(model.format)}"
 
 
 def _fitted_final(ingredients: SweepInputs, outcome: SweepOutcome) -> tuple[SweepInputs, Final]:
@@ -287,7 +287,7 @@ def _mixed_rows(ingredients: SweepInputs, final: Final) -> pd.DataFrame:
     return pd.concat([real, pd.DataFrame({"from": origin.to_numpy(), "row": places})], ignore_index=True)
 
 
-def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, success: Success, kept: KeptModel) -> None:
+def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, success: Success, model: KeptModel) -> None:
     _state(draft, ingredients, EVERYTHING)
     draft.param(names.P_KEY, ingredients.key)
     _state_commands(draft, ingredients)
@@ -313,9 +313,9 @@ def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, succe
     draft.param(names.P_LEFT_OUT, ingredients.n_left_out)
     if ingredients.whole is not None:
         draft.param(names.P_FIT_ROWS, len(ingredients.training))
-    draft.param(names.P_MODEL_NAME, kept.name)
-    draft.param(names.P_MODEL_VERSION, kept.version)
-    draft.param(names.P_MODEL_SHA256, kept.sha256)
+    draft.param(names.P_MODEL_NAME, model.name)
+    draft.param(names.P_MODEL_VERSION, model.version)
+    draft.param(names.P_MODEL_SHA256, model.sha256)
     for step, point in _steps(curve.points).items():
         draft.metric(names.M_CURVE_SCORE, point.score, step)
         draft.metric(names.M_CURVE_LOW, point.low, step)
@@ -340,7 +340,7 @@ def _write_parent(draft: RunDraft, ingredients: SweepInputs, curve: Curve, succe
         draft.picture(names.A_SOURCES_PICTURE, sources_figure(curve))
     draft.inputs += _inputs(ingredients, ingredients.batches)
     draft.metric(names.M_SMALLEST_GAIN, curve.smallest_detectable)
-    draft.describe(_decision(draft, curve, success, kept) + _caveat(ingredients))
+    draft.describe(_decision(draft, curve, success, model) + _caveat(ingredients))
 
 
 def _write_axis(draft: RunDraft, curve: Curve, point: Point) -> None:
@@ -385,7 +385,7 @@ def _caveat(ingredients: SweepInputs) -> str:
     return f"\n\n{ingredients.frozen.caveat}" if ingredients.frozen.caveat else ""
 
 
-def _decision(draft: RunDraft, curve: Curve, success: Success, kept: KeptModel) -> str:
+def _decision(draft: RunDraft, curve: Curve, success: Success, model: KeptModel) -> str:
     rows = "\n".join(
         f"| {as_text(curve.words(p.ratio))}{' **chosen**' if p.ratio == curve.chosen else ''} "
         f"| {p.score:.4f} | {p.low:.4f} to {p.high:.4f} | {p.gain:+.4f} | {p.placebo:.4f} |"
@@ -393,7 +393,7 @@ def _decision(draft: RunDraft, curve: Curve, success: Success, kept: KeptModel) 
     )
     return (
         f"**Chosen: {_chosen_words(curve)}.** {curve.decision}\n\n{success_words(success)} "
-        f"Rule: {curve.rule} Model: `{kept.uri}`.\n\n"
+        f"Rule: {curve.rule} Model: `{model.uri}`.\n\n"
         f"| {curve.axis.noun} | {curve.metric} | 95 % interval | gain | placebo |\n|---|---|---|---|---|\n"
         f"{rows}\n\n![the curve](get-artifact?path={names.A_CURVE_PICTURE}&run_uuid={draft.run_id})"
     )

@@ -47,13 +47,13 @@ class Batch:
     record: Record
 
     @classmethod
-    def of(cls, project: Project, found: StoredBatch) -> Self:
+    def of(cls, project: Project, stored: StoredBatch) -> Self:
         """A batch with its record, which is checked against its digest."""
-        return cls(found.id, found.run.run_id, found.n_rows, found.digest, project.record(found))
+        return cls(stored.id, stored.run.run_id, stored.n_rows, stored.digest, project.record(stored))
 
     def _repr_html_(self) -> str:
         origin = self.record.origin
-        told = {
+        facts = {
             "rows": f"{self.n_rows:,}",
             "generator": f"{origin.generator} {origin.version}",
             "parameters": canonical_json(dict(origin.params)),
@@ -64,7 +64,7 @@ class Batch:
             "run": self.run_id,
             "next": f'workflow.validate("{self.batch}")',
         }
-        return html_table(["batch", self.batch], list(told.items()))
+        return html_table(["batch", self.batch], list(facts.items()))
 
 
 class BatchWriter:
@@ -245,14 +245,16 @@ def write_jsonl(project: Project, rows: pd.DataFrame | TrainingData | Batch | st
     frozen = project.evaluation_set()
     schema = frozen.schema
     if isinstance(rows, TrainingData):
-        found = rows.rows
+        rows_to_write = rows.rows
     elif isinstance(rows, pd.DataFrame):
-        found = present(conform(rows, schema, "the table"), schema)
+        rows_to_write = present(conform(rows, schema, "the table"), schema)
     else:
         batch = project.batch(rows if isinstance(rows, str) else rows.batch)
         free = batch.holds_no_evaluation_row  # then no real row is needed, which may be kept by reference elsewhere
-        found = present(project.batch_rows(batch, schema) if free else project.rows_to_fit(batch, frozen), schema)
-    write_json_lines(found, path, json_forms(schema), None if frozen.table is None else frozen.table.lines)
+        rows_to_write = present(
+            project.batch_rows(batch, schema) if free else project.rows_to_fit(batch, frozen), schema
+        )
+    write_json_lines(rows_to_write, path, json_forms(schema), None if frozen.table is None else frozen.table.lines)
     return path
 
 

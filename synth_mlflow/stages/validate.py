@@ -67,13 +67,13 @@ def validate(project: Project, batch_id: str | None = None, *, source: Place | N
     frozen = project.evaluation_set()
     policy = policy_in_force(project.problem())
     checks = checks_by_batch(project)
-    wanted = [batch for batch in project.batches() if not batch.retracted]
+    batches = [batch for batch in project.batches() if not batch.retracted]
     if batch_id:
-        wanted = [_not_retracted(project.batch(batch_id))]
-    _refuse_idle(source, wanted)
-    verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in wanted]
+        batches = [_not_retracted(project.batch(batch_id))]
+    _refuse_idle(source, batches)
+    verdicts = [recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, [])) for batch in batches]
     due: list[_MissingChecks] = []
-    for batch, verdict in zip(wanted, verdicts, strict=True):
+    for batch, verdict in zip(batches, verdicts, strict=True):
         if verdict.shut:
             _refuse_shut(project, batch, verdict, named=bool(batch_id))
         elif missing := _missing(policy, verdict, batch):
@@ -84,7 +84,7 @@ def validate(project: Project, batch_id: str | None = None, *, source: Place | N
             project.say(f"{batch.id} is validated already under the policy in force: {verdict.verdict}")
             note_verdict(project, batch, policy, verdict)  # a killed process may have left that undone
     judged = _judged(project, due)
-    return Verdicts(judged.get(batch.id, verdict) for batch, verdict in zip(wanted, verdicts, strict=True))
+    return Verdicts(judged.get(batch.id, verdict) for batch, verdict in zip(batches, verdicts, strict=True))
 
 
 def judge_ratings(project: Project, batch: StoredBatch) -> None:
@@ -179,9 +179,9 @@ def _refuse_idle(source: Place | None, batches: Sequence[StoredBatch]) -> None:
 
 def _not_retracted(batch: StoredBatch) -> StoredBatch:
     if batch.retracted:
-        told = batch.taken_back
+        retraction = batch.taken_back
         raise GateError(
-            f"batch {batch.id} was retracted{'' if told is None else ' ' + told.words}.",
+            f"batch {batch.id} was retracted{'' if retraction is None else ' ' + retraction.words}.",
             "Its gate stays shut. `synth-mlflow status` names the command for other rows.",
         )
     return batch
@@ -292,9 +292,9 @@ def _members(project: Project, frozen: EvaluationSet, batch: str, learned: Sourc
             f"{needed}, which is not kept here.", f"Give it: `synth-mlflow validate {batch} --source FILE`."
         )
     rows = read_as(given, frozen.schema)
-    found = table_digest(rows, frozen.schema)
-    if found != learned.digest:
-        raise UsageError(f"{needed}; {given} has content digest {found[:12]}…", "Give the file that was learned from.")
+    digest = table_digest(rows, frozen.schema)
+    if digest != learned.digest:
+        raise UsageError(f"{needed}; {given} has content digest {digest[:12]}…", "Give the file that was learned from.")
     return project.without_evaluation_rows(rows, frozen)
 
 

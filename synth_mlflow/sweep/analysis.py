@@ -138,7 +138,7 @@ def resample_draws(
         repeats = list(all_rows(plan.repeats))
     predictions = [fits[replace(key, repeat=n)].predictions[rows] for key in once for n in repeats]
     groups = None if bench.groups is None else bench.groups[rows]
-    found = resample(
+    draws = resample(
         bench.metric,
         bench.task,
         bench.truth[rows],
@@ -147,8 +147,8 @@ def resample_draws(
         n_outside=n_outside * len(repeats),
         groups=groups,
     )
-    inside = found.inside.reshape(len(found.inside), len(once), len(repeats))
-    outside = found.outside.reshape(len(found.outside), n_outside, len(repeats)).mean(axis=2)
+    inside = draws.inside.reshape(len(draws.inside), len(once), len(repeats))
+    outside = draws.outside.reshape(len(draws.outside), n_outside, len(repeats)).mean(axis=2)
     places = [once.index(key) for key in keys]
     mean = Resampled(inside.mean(axis=2)[:, places], outside)
     noise = None

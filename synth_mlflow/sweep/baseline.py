@@ -163,14 +163,14 @@ def sample_loss(baseline: Baseline, n_whole: int) -> float:
     return float(height * (1 - (n_whole / baseline.n_real) ** -exponent))
 
 
-def power_words(smallest: float, asked: float | None = None) -> str:
+def power_words(smallest: float, required_gain: float | None = None) -> str:
     """What the frozen set can show, said before anything is spent on a sweep.
 
     Parameters
     ----------
     smallest : float
         The gain that would be found with 80 % probability.
-    asked : float, optional
+    required_gain : float, optional
         The gain that the statement calls a success.
 
     Examples
@@ -186,11 +186,11 @@ def power_words(smallest: float, asked: float | None = None) -> str:
     words = (
         f"A sweep would find a gain of about {smallest:.2g} here in four of five cases, and smaller ones more seldom"
     )
-    if asked is None or smallest <= asked:
+    if required_gain is None or smallest <= required_gain:
         return f"{words}."
     return (
-        f"{words}: the {asked:.2g} that the statement asks for may go unseen. More evaluation rows before `freeze` "
-        "would help."
+        f"{words}: the {required_gain:.2g} that the statement asks for may go unseen. More evaluation rows "
+        "before `freeze` would help."
     )
 
 
@@ -259,20 +259,20 @@ def baseline_warning(baseline: Baseline, real: pd.DataFrame, evaluation: pd.Data
     if task.kind == SCORED:
         return ""
     if baseline.share_of_best >= PERFECT:
-        told = in_words(best_columns(baseline, real, evaluation, task, seed))
+        columns_text = in_words(best_columns(baseline, real, evaluation, task, seed))
         return (
             f"The baseline of {baseline.score:.4f} is the best score there is: no synthetic row can add to it, and a "
-            f"column may hold what is known only together with the target. Single columns alone score: {told}. Take "
-            "such a column out of the table and start a new project, or make the task harder."
+            "column may hold what is known only together with the target. Single columns alone score: "
+            f"{columns_text}. Take such a column out of the table and start a new project, or make the task harder."
         )
     if baseline.score - baseline.chance > CHANCE_DEVIATIONS * (baseline.score - baseline.model_low):
         return ""
     than = "worse than" if baseline.model_high < baseline.chance else "not measurably better than"
-    told = in_words(best_columns(baseline, real, evaluation, task, seed))
+    columns_text = in_words(best_columns(baseline, real, evaluation, task, seed))
     return (
         f"The baseline of {baseline.score:.4f} is {than} a constant prediction ({baseline.chance:.4f}): nothing was "
-        f"learned that a sweep could compare with. Single columns alone score: {told}. Look at the target, the columns "
-        "and how rows were split, and at how many evaluation rows there are."
+        f"learned that a sweep could compare with. Single columns alone score: {columns_text}. Look at the "
+        "target, the columns and how rows were split, and at how many evaluation rows there are."
     )
 
 
@@ -292,7 +292,7 @@ def column_scores(
     rows = real.iloc[np.sort(rng.permutation(len(real))[:MAX_ROWS])].reset_index(drop=True)
     classes = classes_of(real, task)
     names = [name for name in real.columns if name not in {*task.no_features, task.group}][:MAX_COLUMNS]
-    found = []
+    scores = []
     for name in names:
         own = rows[[name, task.target]]
         spec = ModelSpec(params=next(iter(linear_grid(ModelSpec(), task, own)), {}))
@@ -300,8 +300,8 @@ def column_scores(
         said = model.predict(evaluation[[name, task.target]])
         value = score(metric, task, evaluation[task.target], said, classes)
         if np.isfinite(value):
-            found.append((str(name), value))
-    return sorted(found, key=lambda item: -item[1])
+            scores.append((str(name), value))
+    return sorted(scores, key=lambda item: -item[1])
 
 
 def best_columns(

@@ -218,10 +218,10 @@ def _average_precision(truth: Vector, probabilities: Vector) -> Scorer:
 
     def score(counts: Vector) -> Vector:
         sorted_counts = counts[:, order]
-        found, taken = (_by_group(counted, starts) for counted in (sorted_counts * positive, sorted_counts))
+        positives, taken = (_by_group(counted, starts) for counted in (sorted_counts * positive, sorted_counts))
         n_taken = np.cumsum(taken, axis=1)
-        precision = np.cumsum(found, axis=1) / np.maximum(n_taken, 1)
-        return _divide((precision * found).sum(axis=1), found.sum(axis=1))
+        precision = np.cumsum(positives, axis=1) / np.maximum(n_taken, 1)
+        return _divide((precision * positives).sum(axis=1), positives.sum(axis=1))
 
     return score
 

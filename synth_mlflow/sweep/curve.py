@@ -82,11 +82,11 @@ def judge_fragility(
     drops = {place: float(scores[peak] - scores[place]) for place in neighbours}
     again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
     words = _shape(plateau, neighbours, again)
-    told = {"peak": axis.words(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
-    told["off"] = f"{MISS:g} off it costs" if axis.name == "weight" else "ten points off it cost"
-    told["again_words"] = _AGAIN.format(**told)
+    facts = {"peak": axis.words(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
+    facts["off"] = f"{MISS:g} off it costs" if axis.name == "weight" else "ten points off it cost"
+    facts["again_words"] = _AGAIN.format(**facts)
     beside = "both neighbours score" if len(neighbours) > 1 else "its only neighbour scores"
-    sentence = axis.spoken(_SENTENCES[words]).format(**told, beside=beside)
+    sentence = axis.spoken(_SENTENCES[words]).format(**facts, beside=beside)
     advice = axis.spoken(_ADVICE[words]) + _edge(ratios, peak, words, axis)
     return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1), cost)
 

@@ -51,9 +51,9 @@ class DaskCluster:
             for _ in range(ROUNDS):
                 _await_worker(client)
                 _refuse_other_versions(client)
-                for found in _round(client, work, list(missing)):
-                    del missing[found.key]
-                    yield found
+                for result in _round(client, work, list(missing)):
+                    del missing[result.key]
+                    yield result
                 if not missing:
                     return
         raise SynthError(
@@ -76,9 +76,9 @@ def _round(client: Any, work: FitJob, keys: list[FitKey]) -> Iterator[RawFit | F
     shared = client.scatter(work, broadcast=True, hash=False)
     futures = {client.submit(_do, shared, key, pure=False): key for key in keys}
     for future in as_completed(futures, loop=client.loop):
-        found = _result(future, futures[future])
-        if found is not None:
-            yield found
+        result = _result(future, futures[future])
+        if result is not None:
+            yield result
 
 
 def _do(work: FitJob, key: FitKey) -> RawFit | Failed:
@@ -88,13 +88,13 @@ def _do(work: FitJob, key: FitKey) -> RawFit | Failed:
 def _result(future: Future, key: FitKey) -> RawFit | Failed | None:
     """What a fit gave; None where the tables were lost before it ran."""
     try:
-        found: RawFit | Failed = future.result()
+        result: RawFit | Failed = future.result()
     except KilledWorker as error:
         return Failed(key, f"{error.last_worker.address} and others died of this fit; it may need more memory")
     except FutureCancelledError:
         return None
     future.release()
-    return found
+    return result
 
 
 def _await_worker(client: Any) -> None:

@@ -226,18 +226,18 @@ class Evaluator:
             real_groups,
         )
 
-    def scored(self, found: RawFit, *, keep: bool = False) -> Fit:
+    def scored(self, raw: RawFit, *, keep: bool = False) -> Fit:
         """Score what one fit predicted; not from several threads at a time, since scorers silence warnings.
 
         Predictions are kept of the published model's fit, of the others on all real rows where the set is small enough,
         and of all if ``keep`` says so: that saves most of the memory.
         """
-        slices = {name: self.score(found.predictions, mask) for name, mask in self.slices.items()}
-        score = score_codes(self.metric, self.task, self.truth, found.predictions)
-        is_kept = found.key.repeat == ALL_ROWS or (found.key.takes_all and len(self.truth) <= KEPT_MAX)
-        kept = found.predictions if keep or is_kept else found.predictions[:0]
-        noise = np.empty(0) if found.key.takes_all else self._noise(found.predictions, score)
-        return Fit(found.key, score, kept, found.n_real, found.n_added, found.seconds, slices, noise)
+        slices = {name: self.score(raw.predictions, mask) for name, mask in self.slices.items()}
+        score = score_codes(self.metric, self.task, self.truth, raw.predictions)
+        is_kept = raw.key.repeat == ALL_ROWS or (raw.key.takes_all and len(self.truth) <= KEPT_MAX)
+        predictions = raw.predictions if keep or is_kept else raw.predictions[:0]
+        noise = np.empty(0) if raw.key.takes_all else self._noise(raw.predictions, score)
+        return Fit(raw.key, score, predictions, raw.n_real, raw.n_added, raw.seconds, slices, noise)
 
     def _noise(self, predictions: Vector, score: float) -> Vector:
         """How far the score lies from itself over draws of the evaluation rows; empty where a scorer is slow."""

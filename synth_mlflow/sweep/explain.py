@@ -47,13 +47,13 @@ class Success:
         return f"{'success' if self.met else 'no success'}{'' if self.certain else ', not certain'}"
 
 
-def judge_success(curve: Curve, asked: Mapping[str, float]) -> Success:
+def judge_success(curve: Curve, thresholds: Mapping[str, float]) -> Success:
     """Hold the corrected gain, or the corrected score, against what the statement demands.
 
     Parameters
     ----------
     curve : Curve
-    asked : mapping
+    thresholds : mapping
         ``{"gain_at_least": x}`` or ``{"at_least": x}``.
 
     Raises
@@ -62,15 +62,15 @@ def judge_success(curve: Curve, asked: Mapping[str, float]) -> Success:
         If it is neither.
     """
     point = curve.at(curve.chosen)
-    if asked.keys() == {"gain_at_least"}:
+    if thresholds.keys() == {"gain_at_least"}:
         luck = point.gain - curve.corrected_gain
-        needed = float(asked["gain_at_least"])
+        needed = float(thresholds["gain_at_least"])
         return Success("gain_at_least", needed, curve.corrected_gain, point.gain_low - luck, point.gain_high - luck)
-    if asked.keys() == {"at_least"}:
+    if thresholds.keys() == {"at_least"}:
         luck = point.score - curve.corrected
-        return Success("at_least", float(asked["at_least"]), curve.corrected, point.low - luck, point.high - luck)
-    hint = closest(next(iter(asked), ""), ["gain_at_least", "at_least"])
-    raise UsageError(f"success {dict(asked)!r} is neither `gain_at_least` nor `at_least`. {hint}")
+        return Success("at_least", float(thresholds["at_least"]), curve.corrected, point.low - luck, point.high - luck)
+    hint = closest(next(iter(thresholds), ""), ["gain_at_least", "at_least"])
+    raise UsageError(f"success {dict(thresholds)!r} is neither `gain_at_least` nor `at_least`. {hint}")
 
 
 BEST_MIXES = 3  # that a decision names, of those that a search has compared
@@ -162,10 +162,14 @@ def _elsewhere(point: Point) -> str:
     low, high = point.recipe_gain_low, point.recipe_gain_high
     if low is None or high is None:
         return ""
-    found = {"better": "a gain is shown", "worse": "a loss is shown", "not shown": "neither gain nor loss is shown"}
+    outcome_text = {
+        "better": "a gain is shown",
+        "worse": "a loss is shown",
+        "not shown": "neither gain nor loss is shown",
+    }
     return (
         "All this holds for these real rows and batches; for other real and synthetic rows of this kind "
-        f"{found[shown(low, high)]} (95 % interval of the change {low:+.3g} to {high:+.3g})."
+        f"{outcome_text[shown(low, high)]} (95 % interval of the change {low:+.3g} to {high:+.3g})."
     )
 
 
@@ -184,8 +188,8 @@ def _sources(curve: Curve) -> str:
         top = sorted(best.items(), key=lambda item: -item[1].score)[:BEST_MIXES]
         named = [f"{source_name(source)} ({p.score:.4g} at {curve.words(p.ratio)})" for source, p in top]
         return f"Of {len(best)} mixes, these score highest: {'; '.join(named)}. One test covers them all."
-    told = [f"{source_name(source)} {p.score:.4g} at {curve.words(p.ratio)}" for source, p in best.items()]
-    return f"Highest scores by source: {', '.join(told)}; one test covers them all."
+    parts = [f"{source_name(source)} {p.score:.4g} at {curve.words(p.ratio)}" for source, p in best.items()]
+    return f"Highest scores by source: {', '.join(parts)}; one test covers them all."
 
 
 def _no(curve: Curve) -> str:

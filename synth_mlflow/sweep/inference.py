@@ -88,15 +88,15 @@ def linear_inflation(arm: Arm, ratio: float, n_real: int, n_supply: int, mix: Mi
     n_kept, n_added = mix_counts(ratio, n_real, mix)
     total = n_kept + weight * n_added
     n_dropped = n_real - n_kept
-    kept = n_kept * (1 / n_real - 1 / total) ** 2
+    kept_term = n_kept * (1 / n_real - 1 / total) ** 2
     dropped = n_dropped / n_real**2
     added = n_added * (weight / total) ** 2
     seen = (
-        kept * (1 - REPEAT_SHARE)
+        kept_term * (1 - REPEAT_SHARE)
         + dropped * (1 - REPEAT_SHARE * n_dropped / n_real)
         + added * (1 - REPEAT_SHARE * n_added / n_supply)
     )
-    return REPEAT_SHARE * (kept + dropped + added) / seen if seen > 0 else 1.0
+    return REPEAT_SHARE * (kept_term + dropped + added) / seen if seen > 0 else 1.0
 
 
 ALPHA = 0.05
@@ -330,15 +330,15 @@ def peak_probabilities(scores: Vector, uncertain: Uncertainty) -> Vector:
     centre = np.eye(len(scores)) - 1 / len(scores)
     noise = float(np.trace(centre @ uncertain.of_differences @ centre))
     spread = float(around @ around)
-    kept = max(0.0, 1.0 - noise / spread) if spread > 0 else 0.0
-    winners = (kept * around + math.sqrt(1 + kept) * uncertain.draws).argmax(axis=1)
+    shrinkage = max(0.0, 1.0 - noise / spread) if spread > 0 else 0.0
+    winners = (shrinkage * around + math.sqrt(1 + shrinkage) * uncertain.draws).argmax(axis=1)
     return np.bincount(winners, minlength=len(scores)) / len(winners)
 
 
 def _variance(covariance: Vector, contrast: Vector) -> float:
     """Of a contrast; 0 where rounding alone is left of scores that never differ."""
-    found = float(contrast @ covariance @ contrast)
-    return found if found > NOTHING * float(np.abs(contrast) @ np.abs(covariance) @ np.abs(contrast)) else 0.0
+    variance = float(contrast @ covariance @ contrast)
+    return variance if variance > NOTHING * float(np.abs(contrast) @ np.abs(covariance) @ np.abs(contrast)) else 0.0
 
 
 def _simulated(contrasts: Vector, uncertain: Uncertainty) -> Vector:

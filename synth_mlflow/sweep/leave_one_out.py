@@ -218,13 +218,13 @@ class _Reading:
         contrasts = np.array([self._contrast(pair) for pair in pairs.values()])
         overall = _judged(*self._overall(), contrasts, share)
         on_slices = self._on_slices(contrasts, share)
-        found = []
+        by_batch = []
         for at, (batch, (whole, _)) in enumerate(pairs.items()):
             n_synthetic = mix_counts(whole.ratio, self.bench.n_real, self.plan.mix)[1]
             n_rows = round(n_synthetic * float((labels == batch).mean()))
             parts = {name: effects[at] if effects else None for name, effects in on_slices.items()}
-            found.append(BatchEffect(str(batch), whole.ratio, n_synthetic, n_rows, overall[at], parts))
-        return tuple(sorted(found, key=lambda each: each.overall.effect))
+            by_batch.append(BatchEffect(str(batch), whole.ratio, n_synthetic, n_rows, overall[at], parts))
+        return tuple(sorted(by_batch, key=lambda each: each.overall.effect))
 
     def _contrast(self, pair: tuple[FitKey, FitKey]) -> Vector:
         contrast = np.zeros(len(self.arms))
@@ -234,16 +234,16 @@ class _Reading:
     def _overall(self) -> tuple[Vector, Uncertainty]:
         repeats = self._repeats(lambda fit: fit.score)
         everyone = np.ones(len(self.bench.truth), dtype=np.bool_)
-        found = uncertainty(self._resampled(everyone, 5), repeats)
-        return repeats.mean(axis=0), replace(found, recipe=found.recipe * self.recipe_weight)
+        spread = uncertainty(self._resampled(everyone, 5), repeats)
+        return repeats.mean(axis=0), replace(spread, recipe=spread.recipe * self.recipe_weight)
 
     def _on_slices(self, contrasts: Vector, share: float) -> dict[str, list[LeaveOneOutEffect] | None]:
         """All slices as one vector; their evaluation rows are drawn apart, which errs to the safe side."""
         read = {name: self._slice(name) for name in self.bench.slices}
         parts = {name: part for name, part in read.items() if part is not None}
-        found: dict[str, list[LeaveOneOutEffect] | None] = dict.fromkeys(read)
+        by_slice: dict[str, list[LeaveOneOutEffect] | None] = dict.fromkeys(read)
         if not parts:
-            return found
+            return by_slice
         repeats = np.concatenate([repeats for repeats, _ in parts.values()], axis=1)
         covariance = block_diag(*(uncertain.evaluation for _, uncertain in parts.values()))
         recipe = np.atleast_2d(np.cov(repeats, rowvar=False))
@@ -255,8 +255,8 @@ class _Reading:
             share,
         )
         for at, name in enumerate(parts):
-            found[name] = effects[at * len(contrasts) : (at + 1) * len(contrasts)]
-        return found
+            by_slice[name] = effects[at * len(contrasts) : (at + 1) * len(contrasts)]
+        return by_slice
 
     def _slice(self, name: str) -> tuple[Vector, Uncertainty] | None:
         repeats = self._repeats(lambda fit: fit.slices[name])
@@ -286,12 +286,12 @@ class _Reading:
 
 def _judged(scores: Vector, uncertain: Uncertainty, contrasts: Vector, share: float) -> list[LeaveOneOutEffect]:
     """The effects of one family of comparisons, which may be wrong anywhere with ``share`` of the allowed chance."""
-    found = max_t(scores, np.concatenate([-contrasts, contrasts]), uncertain, alpha=ALPHA * share)
-    p_values = np.minimum(found.p_values / share, 1.0)
+    tested = max_t(scores, np.concatenate([-contrasts, contrasts]), uncertain, alpha=ALPHA * share)
+    p_values = np.minimum(tested.p_values / share, 1.0)
     effects = []
     for at, contrast in enumerate(contrasts):
         error = uncertain.standard_error(contrast)
-        effect, half = float(contrast @ scores), float(found.critical[at]) * error
+        effect, half = float(contrast @ scores), float(tested.critical[at]) * error
         effects.append(
             LeaveOneOutEffect(
                 score=float(scores[contrast > 0][0]),

@@ -275,17 +275,17 @@ def fit_rows(
         drawn, untouched = drawn[inside[drawn]], drawn[~inside[drawn]]
     n_kept, n_added = axis.counts(key.ratio, len(drawn), n_real, mix)
     # the real rows that `replace` drops are drawn too, also where all rows are at hand
-    kept = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn
+    real_places = rng.permutation(drawn)[:n_kept] if mix == "replace" else drawn
     return FitRows(
-        np.concatenate([untouched, kept]),
-        _added(key, kept, n_added, n_real, batches, n_extra, source, rng),
+        np.concatenate([untouched, real_places]),
+        _added(key, real_places, n_added, n_real, batches, n_extra, source, rng),
         axis.weight(key.ratio),
     )
 
 
 def _added(
     key: FitKey,
-    kept: Places,
+    real_places: Places,
     n_added: int,
     n_real: int,
     batches: npt.ArrayLike,
@@ -295,7 +295,7 @@ def _added(
 ) -> Places:
     """Duplicates of the rows that are kept, held-back real rows, or synthetic ones."""
     if key.arm == "placebo":
-        return draw_duplicates(kept, n_added, rng)
+        return draw_duplicates(real_places, n_added, rng)
     if key.arm == "extra":
         return n_real + np.size(batches) + rng.permutation(n_extra)[:n_added]
     order = draw_order(batches, rng, read_shares(key.source) or None)

@@ -176,10 +176,10 @@ def _led(
     """The plan with the mix that leads; the fits of the search are added to what is known."""
 
     def compare(keys: list[FitKey]) -> Mapping[FitKey, Fit]:
-        for found in _fits(bench, plan, keys, work, finished=dict(known), on_fit=on_fit, engine=engine):
-            if isinstance(found, Failed):
-                raise _refusal(found)
-            known[found.key] = found
+        for fit in _fits(bench, plan, keys, work, finished=dict(known), on_fit=on_fit, engine=engine):
+            if isinstance(fit, Failed):
+                raise _refusal(fit)
+            known[fit.key] = fit
         return known
 
     names, counts = np.unique(work.batches, return_counts=True)
@@ -234,10 +234,10 @@ def run_fits(
     """
     fits: dict[FitKey, Fit] = {}
     work = _work(bench, plan, batches, sources, inside)
-    for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
-        if isinstance(found, Failed):
-            raise _refusal(found)
-        fits[found.key] = found
+    for fit in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine, keep=keep):
+        if isinstance(fit, Failed):
+            raise _refusal(fit)
+        fits[fit.key] = fit
     return fits
 
 
@@ -254,13 +254,13 @@ def _run_all(
     fits: dict[FitKey, Fit] = {}
     failed: dict[FitKey, str] = {}
     keys = plan.keys(bench.n_real, bench.n_extra)
-    for found in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine):
-        if isinstance(found, Fit):
-            fits[found.key] = found
-        elif found.key.ratio == 0 or found.key.arm == "real":
-            raise _refusal(found)
+    for fit in _fits(bench, plan, keys, work, finished=finished, on_fit=on_fit, engine=engine):
+        if isinstance(fit, Fit):
+            fits[fit.key] = fit
+        elif fit.key.ratio == 0 or fit.key.arm == "real":
+            raise _refusal(fit)
         else:
-            failed[found.key] = found.reason
+            failed[fit.key] = fit.reason
     return fits, failed
 
 
@@ -277,20 +277,20 @@ def _fits(
 ) -> Iterator[Fit | Failed]:
     """The fits that were finished before, then the missing ones as they end."""
     yield from (finished[key] for key in keys if key in finished)
-    for found in (engine or Threads(plan.n_jobs)).run(work, unfinished(keys, finished)):
-        fit = found if isinstance(found, Failed) else _scored(bench, found, keep)
+    for raw in (engine or Threads(plan.n_jobs)).run(work, unfinished(keys, finished)):
+        fit = raw if isinstance(raw, Failed) else _scored(bench, raw, keep)
         if on_fit and isinstance(fit, Fit):
             on_fit(fit.key, fit)
         yield fit
 
 
-def _scored(bench: Evaluator, found: RawFit, keep: bool) -> Fit | Failed:
+def _scored(bench: Evaluator, raw: RawFit, keep: bool) -> Fit | Failed:
     try:
-        fit = bench.scored(found, keep=keep)
+        fit = bench.scored(raw, keep=keep)
     except ValueError as error:  # as of a logarithm of negative predictions
-        return Failed(found.key, f"{bench.metric} cannot be computed ({found.where}): {error}")
+        return Failed(raw.key, f"{bench.metric} cannot be computed ({raw.where}): {error}")
     if not np.isfinite(fit.score):
-        return Failed(found.key, f"{bench.metric} is undefined on the evaluation set ({found.where})")
+        return Failed(raw.key, f"{bench.metric} is undefined on the evaluation set ({raw.where})")
     return fit
 
 
@@ -311,10 +311,10 @@ def _complete(plan: SweepPlan, failed: Mapping[FitKey, str]) -> SweepPlan:
         If nothing but ratio 0 is left, or the ratio at which mixes were compared is lost.
     """
     lost = {key.ratio for key in failed}
-    kept = tuple(ratio for ratio in plan.ratios if ratio not in lost)
-    if kept == (0.0,) or plan.axis.screened in lost:
+    ratios = tuple(ratio for ratio in plan.ratios if ratio not in lost)
+    if ratios == (0.0,) or plan.axis.screened in lost:
         raise _refusal(Failed(*next(iter(failed.items()))))
-    return replace(plan, ratios=kept)
+    return replace(plan, ratios=ratios)
 
 
 def _losses(failed: Mapping[FitKey, str]) -> tuple[FailedRatio, ...]:

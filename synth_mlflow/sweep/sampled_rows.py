@@ -83,5 +83,5 @@ def _first(order: Positions, n_rows: int, groups: Positions | None) -> Positions
     sizes = np.bincount(groups)
     distinct, first = np.unique(groups[order], return_index=True)
     drawn = distinct[np.argsort(first)]
-    kept = drawn[: int(np.searchsorted(np.cumsum(sizes[drawn]), n_rows)) + 1]
-    return np.flatnonzero(np.isin(groups, kept))
+    whole_groups = drawn[: int(np.searchsorted(np.cumsum(sizes[drawn]), n_rows)) + 1]
+    return np.flatnonzero(np.isin(groups, whole_groups))

@@ -189,12 +189,12 @@ def _unseen_mean(by_class: Sequence[int]) -> float:
     >>> round(_unseen_mean([60]), 4), round(_unseen_mean([20, 20, 20]), 4)
     (0.0596, 0.0596)
     """
-    rows, wanted = np.asarray(by_class, dtype=np.float64), math.log(ALPHA / 2)
+    rows, log_alpha = np.asarray(by_class, dtype=np.float64), math.log(ALPHA / 2)
 
     def excess(log_t: float) -> float:
-        return float(rows @ np.minimum(0.0, np.log(rows) + log_t)) - wanted
+        return float(rows @ np.minimum(0.0, np.log(rows) + log_t)) - log_alpha
 
-    log_t = optimize.brentq(excess, wanted - math.log(rows.min()) - 1, -math.log(rows.min()))
+    log_t = optimize.brentq(excess, log_alpha - math.log(rows.min()) - 1, -math.log(rows.min()))
     return float(np.mean(1 - np.minimum(1.0, rows * math.exp(log_t))))
 
 

@@ -225,8 +225,8 @@ def correct(chooser: Chooser, choice: Choice, scores: Vector, inside: Vector, ou
     if not again.any():
         return Corrected(float("nan"), float("nan"))
     outside = outside - (outside.mean(axis=0) - scores[: outside.shape[1]])
-    found = outside[np.arange(len(chosen)), chosen]
-    return Corrected(float(found[again].mean()), float((found - outside[:, 0])[again].mean()))
+    shrunk = outside[np.arange(len(chosen)), chosen]
+    return Corrected(float(shrunk[again].mean()), float((shrunk - outside[:, 0])[again].mean()))
 
 
 def _difference(place: int, comparator: int, n_scores: int) -> Vector:
@@ -241,8 +241,8 @@ def _against(places: range | list[int], comparator: int, n_scores: int) -> Vecto
 
 def objections(guardrail: Guardrail, slices: Mapping[str, SlicePoint]) -> str:
     """Why a ratio with these slices may not be chosen; empty if it may."""
-    told = [words for name, part in slices.items() if (words := _objection(guardrail, name, part))]
-    return f"{'; '.join(told)} ({guardrail.max_slice_drop:.3g} is allowed)" if told else ""
+    texts = [words for name, part in slices.items() if (words := _objection(guardrail, name, part))]
+    return f"{'; '.join(texts)} ({guardrail.max_slice_drop:.3g} is allowed)" if texts else ""
 
 
 def assurance(guardrail: Guardrail, slices: Mapping[str, SlicePoint]) -> str:

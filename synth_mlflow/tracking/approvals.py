@@ -81,12 +81,12 @@ def counted_approvals(runs: Iterable[StoredRun]) -> list[StoredApproval]:
     """
     everything = list(runs)
     by_id = {run.run_id: run for run in everything}
-    found = [
+    approvals = [
         StoredApproval(run, by_id[run.params[names.P_APPROVED_RUN]])
         for run in everything
         if run.stage == "approval" and run.params.get(names.P_APPROVED_RUN) in by_id and not why_not(run, everything)
     ]
-    return sorted(found, key=lambda each: (each.name, each.version))
+    return sorted(approvals, key=lambda each: (each.name, each.version))
 
 
 def why_not(run: StoredRun, runs: Sequence[StoredRun]) -> str:
@@ -123,7 +123,7 @@ def _holders(runs: Iterable[StoredRun], label: str) -> set[str]:
     return {run.params[param] for run in runs if run.stage == "problem" and param in run.params}
 
 
-def the_approval(runs: Sequence[StoredRun], asked: ApprovedName) -> StoredApproval:
+def the_approval(runs: Sequence[StoredRun], address: ApprovedName) -> StoredApproval:
     """The version that an address stands for.
 
     Raises
@@ -134,22 +134,24 @@ def the_approval(runs: Sequence[StoredRun], asked: ApprovedName) -> StoredApprov
         If there is such a run, and it does not count.
     """
     counted = counted_approvals(runs)
-    ours = {each.version: each for each in counted if each.name == asked.name}
-    version = asked.version if asked.version is not None else max(_given(runs, asked.name), default=0)
+    ours = {each.version: each for each in counted if each.name == address.name}
+    version = address.version if address.version is not None else max(_given(runs, address.name), default=0)
     if version in ours:
         return ours[version]
-    for run in _approvals_of(runs, asked.name, version):
+    for run in _approvals_of(runs, address.name, version):
         raise EvidenceError(
-            f"{asked.at(version).text} (run {run.run_id}) does not count as approved: {why_not(run, runs)}.",
+            f"{address.at(version).text} (run {run.run_id}) does not count as approved: {why_not(run, runs)}.",
             "Restore its runs in MLflow, or approve the data again: `synth-mlflow approve BATCH --as "
-            f"{asked.name}`." + _others(asked, ours),
+            f"{address.name}`." + _others(address, ours),
         )
     if ours:
-        raise GateError(f"there is no version {version} of {asked.project}/{asked.name}.", _others(asked, ours).strip())
-    known = closest(asked.name, {each.name for each in counted})
+        raise GateError(
+            f"there is no version {version} of {address.project}/{address.name}.", _others(address, ours).strip()
+        )
+    known = closest(address.name, {each.name for each in counted})
     raise GateError(
-        f"nothing was approved as {asked.name!r} in project {asked.project!r}. {known}",
-        f"First: `synth-mlflow approve BATCH --as {asked.name} --experiment {asked.project}`.",
+        f"nothing was approved as {address.name!r} in project {address.project!r}. {known}",
+        f"First: `synth-mlflow approve BATCH --as {address.name} --experiment {address.project}`.",
     )
 
 
@@ -173,12 +175,12 @@ def _approvals_of(runs: Sequence[StoredRun], name: str, version: int) -> Iterato
     """The runs that were given a version, or say that they are it."""
     holders, stated = _holders(runs, f"{name}/{version}"), (name, str(version))
     for run in runs:
-        found = (run.params.get(names.P_APPROVED_NAME), run.params.get(names.P_APPROVED_VERSION))
-        if run.stage == "approval" and (run.run_id in holders or found == stated):
+        name_and_version = (run.params.get(names.P_APPROVED_NAME), run.params.get(names.P_APPROVED_VERSION))
+        if run.stage == "approval" and (run.run_id in holders or name_and_version == stated):
             yield run
 
 
-def _others(asked: ApprovedName, ours: dict[int, StoredApproval]) -> str:
+def _others(address: ApprovedName, ours: dict[int, StoredApproval]) -> str:
     if not ours:
         return ""
-    return f" Versions that count: {', '.join(asked.at(version).text for version in sorted(ours))}."
+    return f" Versions that count: {', '.join(address.at(version).text for version in sorted(ours))}."

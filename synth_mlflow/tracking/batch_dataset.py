@@ -147,9 +147,10 @@ def _checked(path: Path, digest: str) -> None:
 
     rows, kinds = pd.read_parquet(path), _record(path).columns
     schema = Schema({name: kinds[name] for name in rows.columns})
-    found = table_digest(restore(rows, schema), schema)
-    if found != digest:
+    rows_digest = table_digest(restore(rows, schema), schema)
+    if rows_digest != digest:
         raise EvidenceError(
-            f"the rows of {path} have content digest {found[:12]}…, the batch's {digest[:12]}…: someone changed them.",
+            f"the rows of {path} have content digest {rows_digest[:12]}…, the batch's {digest[:12]}…: someone "
+            "changed them.",
             "Fetch the file from the batch's run again.",
         )

@@ -81,12 +81,12 @@ class Claims:
 
     def wait(self, key: str, what: str) -> None:
         """Wait until nobody works under a key any more, whether the work was done or not."""
-        told, pause = "", FIRST_PAUSE
+        message, pause = "", FIRST_PAUSE
         while (others := self._others(key)) or (os.getpid(), key) in _AT_WORK:
             who = owner_words(others[0].tags.get(names.TAG_OWNER, "")) if others else "another thread of this process"
-            if who != told:
+            if who != message:
                 self._say(f"waiting for {what}: {who} is at it")
-                told = who
+                message = who
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -47,12 +47,12 @@ def _of_database(path: Path) -> list[str]:
 
 def _of_server(uri: str) -> list[str]:
     experiments = _post(uri, "experiments/search", {"max_results": MAX_RUNS}).get("experiments", [])
-    asked = {
+    queries = {
         "experiment_ids": [experiment["experiment_id"] for experiment in experiments],
         "filter": f"tags.`{names.TAG_STAGE}` = 'batch' AND attributes.status = 'FINISHED'",
         "max_results": MAX_RUNS,
     }
-    runs = _post(uri, "runs/search", asked).get("runs", [])
+    runs = _post(uri, "runs/search", queries).get("runs", [])
     tags = [tag for run in runs for tag in run["data"].get("tags", [])]
     return [str(tag["value"]) for tag in tags if tag["key"] == names.TAG_BATCH]
 
@@ -64,8 +64,8 @@ def _post(uri: str, what: str, body: dict[str, Any]) -> dict[str, Any]:
         headers={"Content-Type": "application/json", **_authorization()},
     )
     with urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER) as answer:
-        found: dict[str, Any] = json.load(answer)
-    return found
+        answer_json: dict[str, Any] = json.load(answer)
+    return answer_json
 
 
 def _authorization() -> dict[str, str]:

@@ -71,8 +71,8 @@ def wait_longer(engine: Any) -> None:
 
 def writers(path: Path) -> str:
     """Who holds a lock on a file, in words; the system tells it on Linux alone."""
-    found = [_process(pid) for pid in _lockers(path)]
-    return " and ".join(found) or "another process"
+    processes = [_process(pid) for pid in _lockers(path)]
+    return " and ".join(processes) or "another process"
 
 
 def half_made(path: Path) -> tuple[str, str] | None:

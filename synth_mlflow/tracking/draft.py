@@ -128,10 +128,10 @@ def _birth(process: int) -> str:
         if not Path("/proc/self/stat").exists():
             os.kill(process, 0)
             return "alive"
-        told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
         return "gone"
-    return "gone" if told[0] in "ZX" else told[19]
+    return "gone" if fields[0] in "ZX" else fields[19]
 
 
 TAG_MAX = 8_000  # characters; MLflow cuts longer tags and descriptions and only warns

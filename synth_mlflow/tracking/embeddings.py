@@ -27,8 +27,8 @@ def embedding_of(statement: Statement, frozen: EvaluationSet | None = None) -> E
     """
     if statement.embedding is None:
         return None
-    found = allowed_embedding(statement.embedding)
+    embedding = allowed_embedding(statement.embedding)
     recorded = None if frozen is None else frozen.run.params.get(names.P_EMBEDDING)
     if recorded is not None:
-        refuse_other(json.loads(recorded), found)
-    return found
+        refuse_other(json.loads(recorded), embedding)
+    return embedding

@@ -48,8 +48,8 @@ class KnownRuns(Reader):
             " and ".join(f"{stage} != '{each}'" for each in NOT_NEEDED),
             f"params.`{names.P_RETRACTION}` LIKE '%'",
         ]
-        found = search(self.server, [self.server.experiment_id], conditions, view=ACTIVE_AND_DELETED, page=PAGE)
-        runs = {run.info.run_id: run for run in found}
+        known_runs = search(self.server, [self.server.experiment_id], conditions, view=ACTIVE_AND_DELETED, page=PAGE)
+        runs = {run.info.run_id: run for run in known_runs}
         return self.stored(runs.values())
 
     def runs(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
@@ -60,8 +60,10 @@ class KnownRuns(Reader):
 
     def checks_of(self, batches: Sequence[str]) -> list[StoredRun]:
         """As :meth:`Reader.checks_of`."""
-        wanted = set(batches)
-        return [run for run in self.known if run.parent in wanted and names.TAG_CHECK in run.tags and not run.deleted]
+        batch_ids = set(batches)
+        return [
+            run for run in self.known if run.parent in batch_ids and names.TAG_CHECK in run.tags and not run.deleted
+        ]
 
     def retracted(self) -> list[StoredRun]:
         """As :meth:`Reader.retracted`."""
@@ -112,8 +114,8 @@ class KnownRuns(Reader):
 
 def _in_place(run: StoredRun, path: str) -> Path | None:
     folder = local_path(run.artifact_uri)
-    found = None if folder is None else folder / path
-    return found if found is not None and found.is_file() else None
+    place = None if folder is None else folder / path
+    return place if place is not None and place.is_file() else None
 
 
 def part_name(part: Part) -> str:
@@ -124,8 +126,8 @@ def part_name(part: Part) -> str:
 def write_bundle(reader: Reader, parts: Iterable[tuple[StoredRun, str]], target: Path) -> None:
     """Copy files of several runs into one, each checked against its run; not packed, since most are packed already."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as bundle:
-        wanted = {part_name((run.run_id, path)): (run, path) for run, path in parts}
-        for name, (run, path) in wanted.items():
+        by_part = {part_name((run.run_id, path)): (run, path) for run, path in parts}
+        for name, (run, path) in by_part.items():
             bundle.write(reader.file(run, path), name)
 
 

@@ -52,25 +52,25 @@ def registered_version(server: Server, uri: str) -> Version:
     if parts is None:
         raise UsageError(f"{uri!r} is no registered model.", "Write `models:/NAME/VERSION` or `models:/NAME@ALIAS`.")
     try:
-        found = _version(server, parts)
+        version = _version(server, parts)
     except MlflowException as error:
         if error.error_code not in UNKNOWN:
             raise
         raise UsageError(f"there is no model {uri!r}. {closest(uri, _known_uris(server, parts['name']))}") from error
-    if not found.run_id:
+    if not version.run_id:
         raise UsageError(f"{uri} was registered without the run that made it; nothing can be traced from it.")
-    return _stored(found)
+    return _stored(version)
 
 
 @guard
 def versions_by_run(server: Server, run_ids: Sequence[str]) -> Mapping[str, list[Version]]:
     """The registered versions that each of some runs has made; one search a hundred runs."""
-    found: dict[str, list[Version]] = {}
+    by_run: dict[str, list[Version]] = {}
     for at in range(0, len(run_ids), IDS_AT_ONCE):
         listed = ", ".join(f"'{run_id}'" for run_id in run_ids[at : at + IDS_AT_ONCE])
         for version in server.client.search_model_versions(f"run_id IN ({listed})"):
-            found.setdefault(version.run_id or "", []).append(_stored(version))
-    return found
+            by_run.setdefault(version.run_id or "", []).append(_stored(version))
+    return by_run
 
 
 @guard
@@ -91,12 +91,12 @@ def _known_uris(server: Server, name: str) -> list[str]:
     models = {model.name: model for model in server.client.search_registered_models()}
     if name not in models:
         return [f"models:/{known}/1" for known in models]
-    versions = [_stored(found).uri for found in server.client.search_model_versions(f"name='{name}'")]
+    versions = [_stored(version).uri for version in server.client.search_model_versions(f"name='{name}'")]
     return [*versions, *(f"models:/{name}@{alias}" for alias in models[name].aliases)]
 
 
-def _stored(found: ModelVersion) -> Version:
-    return Version(found.name, str(found.version), found.run_id or "")
+def _stored(version: ModelVersion) -> Version:
+    return Version(version.name, str(version.version), version.run_id or "")
 
 
 def real_input(digest: str, uri: str, n_rows: int, n_columns: int) -> Input:

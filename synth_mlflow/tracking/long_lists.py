@@ -46,11 +46,11 @@ def words_of(params: Mapping[str, str], name: str) -> tuple[str, ...]:
     >>> words_of({"synth.batches": "one two", "synth.batches/2": "three"}, "synth.batches")
     ('one', 'two', 'three')
     """
-    found, number = [], 1
+    words, number = [], 1
     while (page := _page(name, number)) in params:
-        found += params[page].split()
+        words += params[page].split()
         number += 1
-    return tuple(found)
+    return tuple(words)
 
 
 def _page(name: str, number: int) -> str:

@@ -171,12 +171,12 @@ def _load_with(meta: Model, folder: Path) -> None:
 def as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, Form]) -> RawColumns:
     """The same columns, which know where values are missing and how they are written outside the product."""
     gaps = features.isna().any()
-    found = []
+    converted = []
     for column in columns:
         form = forms.get(column.name, PLAIN)
         optional = bool(gaps[column.name])
-        found.append(replace(column, optional=optional, format=form.text_format, words=form.words))
-    return RawColumns(tuple(found))
+        converted.append(replace(column, optional=optional, format=form.text_format, words=form.words))
+    return RawColumns(tuple(converted))
 
 
 def columns_of(features: pd.DataFrame, texts: Collection[str] = ()) -> RawColumns:
@@ -243,8 +243,8 @@ def _embedded(pipeline: Any) -> dict[str, Any] | None:
     front = pipeline.steps[0][1]
     steps = [step for _, step in front.steps] if isinstance(front, Pipeline) else []
     functions = [step for step in steps if isinstance(step, FunctionTransformer)]
-    found = [step for step in functions if step.func is raw_embedding.with_vectors]
-    return dict(found[0].kw_args) if found else None
+    embedding_steps = [step for step in functions if step.func is raw_embedding.with_vectors]
+    return dict(embedding_steps[0].kw_args) if embedding_steps else None
 
 
 def _carried(embedded: Mapping[str, Any] | None) -> list[str]:
@@ -319,8 +319,8 @@ class _Modules(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         self.modules.add(module)
-        found = super().find_class(module, name)
-        return self._imported if name == "subimport" else found
+        cls = super().find_class(module, name)
+        return self._imported if name == "subimport" else cls
 
     def _imported(self, name: str) -> Any:
         self.modules.add(name)

@@ -104,9 +104,9 @@ def keep_model(
     if left:  # a killed process got as far as this
         sha256 = left[0].tags.get(names.P_MODEL_SHA256, "")
         return KeptModel(left[0].model_id or "", name, left[0].version, sha256, left[0].tags.get(names.TAG_FORMAT, ""))
-    told = {name: value for name, value in tags.items() if len(value) <= LOGGED_MAX}
+    short_tags = {name: value for name, value in tags.items() if len(value) <= LOGGED_MAX}
     logged = client.create_logged_model(
-        server.experiment_id, name=logged_name, source_run_id=run_id, params=told, model_type=MODEL_TYPE
+        server.experiment_id, name=logged_name, source_run_id=run_id, params=short_tags, model_type=MODEL_TYPE
     )
     with tempfile.TemporaryDirectory(prefix="synth-mlflow-", dir=private_room()) as parent:
         folder = Path(parent) / "model"
@@ -193,18 +193,18 @@ def versions_that_hold(server: Server, batch: str) -> list[tuple[str, str]]:
         name = registered_name(server, server.experiment)
     except UsageError:  # nobody said where models go, so none was registered from here
         return []
-    found = [
+    versions = [
         (int(version.version), version.name)
         for version in server.client.search_model_versions(f"name='{name}'")
         if batch in version.tags.get(names.TAG_BATCHES, "").split()
     ]
-    return [(name, str(version)) for version, name in sorted(found)]
+    return [(name, str(version)) for version, name in sorted(versions)]
 
 
 def _versions_of(server: Server, run_id: str) -> list[ModelVersion]:
     """The versions that a run has registered under the project's name."""
     name = registered_name(server, server.experiment)
-    return [found for found in server.client.search_model_versions(f"name='{name}'") if found.run_id == run_id]
+    return [version for version in server.client.search_model_versions(f"name='{name}'") if version.run_id == run_id]
 
 
 @guard

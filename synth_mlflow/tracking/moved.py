@@ -42,8 +42,8 @@ def beside_database(tracking_uri: str, artifact_uri: str) -> Path | None:
         return None
     root = recorded.parents[3 if recorded.parent.parent.name == "models" else 2]
     folder = database.resolve().parent
-    found = folder / root.name / recorded.relative_to(root)
-    return found if root.parent != folder else None
+    place = folder / root.name / recorded.relative_to(root)
+    return place if root.parent != folder else None
 
 
 def refuse_moved(server: Server) -> None:

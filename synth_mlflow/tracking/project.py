@@ -89,8 +89,8 @@ class Project:
     def _statement(self, run: StoredRun) -> Statement:
         if run.run_id not in self._statements:
             text = self.reader.file(run, names.A_STATEMENT).read_text(encoding="utf-8")
-            found = parse_statement(text, f"problem.md of run {run.run_id}")
-            self._statements[run.run_id] = replace(found, folder=_folder_of(run))
+            statement = parse_statement(text, f"problem.md of run {run.run_id}")
+            self._statements[run.run_id] = replace(statement, folder=_folder_of(run))
         frozen = self._frozen_run()
         table = self.table_schema(run if frozen is None or names.A_COLUMNS not in frozen.artifacts else frozen)
         return replace(self._statements[run.run_id], table=table)
@@ -108,8 +108,8 @@ class Project:
     def _frozen_run(self) -> StoredRun | None:
         """The run of the frozen evaluation set, where there is one that counts."""
         claims = [run.params[names.P_EVALUATION_RUN] for run in self.problems() if names.P_EVALUATION_RUN in run.params]
-        found = self.reader.find(claims[0]) if claims else None
-        return found if found is not None and found.counts and not found.deleted else None
+        frozen_run = self.reader.find(claims[0]) if claims else None
+        return frozen_run if frozen_run is not None and frozen_run.counts and not frozen_run.deleted else None
 
     def problem(self) -> Problem:
         """The problem statement; a GateError before `define`."""
@@ -178,14 +178,14 @@ class Project:
 
     def evaluation_set(self) -> EvaluationSet:
         """The frozen evaluation set; a GateError before `freeze`."""
-        found = self.find_evaluation_set()
-        if found is None:
+        frozen = self.find_evaluation_set()
+        if frozen is None:
             raise GateError(
                 f"project {self.server.experiment!r} has no frozen evaluation set; nothing is generated before.",
                 "First: `synth-mlflow freeze`.",
             )
-        self.reader.verify_seal(found.run)
-        return found
+        self.reader.verify_seal(frozen.run)
+        return frozen
 
     def evaluation_rows(self, frozen: EvaluationSet) -> pd.DataFrame:
         """The held-out rows, checked against the frozen digest."""
@@ -231,23 +231,23 @@ class Project:
         """One batch by its short id or run id; a UsageError if there is none."""
         known = {batch.id: batch for batch in self.batches()}
         by_run = {batch.run.run_id: batch for batch in self.batches()}
-        found = known.get(batch_id) or by_run.get(batch_id)
-        if found is None:
+        stored = known.get(batch_id) or by_run.get(batch_id)
+        if stored is None:
             raise UsageError(
                 f"there is no batch {batch_id!r}. {closest(batch_id, known)}", "`synth-mlflow status` lists them."
             )
-        return found
+        return stored
 
     def batch_rows(self, batch: StoredBatch, schema: Schema) -> pd.DataFrame:
         """A batch's rows; an EvidenceError if bytes, content or record are not those that were recorded."""
         path = self.reader.file(batch.run, names.A_BATCH)
         with reading(batch.run, names.A_BATCH):
             rows = restore(read_parquet(path), schema)
-        found = table_digest(rows, schema)
+        digest = table_digest(rows, schema)
         record = self.record(batch)
-        if not found == batch.digest == record.digest:
+        if not digest == batch.digest == record.digest:
             raise EvidenceError(
-                f"batch {batch.id} has content digest {found[:12]}…, its run says {batch.digest[:12]}…, its record "
+                f"batch {batch.id} has content digest {digest[:12]}…, its run says {batch.digest[:12]}…, its record "
                 f"{record.digest[:12]}…: someone changed it.",
                 f"Restore the artifacts of run {batch.run.run_id}, or generate the batch again.",
             )
@@ -323,10 +323,10 @@ class Project:
                 rows = restore(read_parquet(path), frozen.schema)
         else:
             rows = self._referenced(frozen, side)
-        found = table_digest(rows, frozen.schema)
-        if found != digest:
+        rows_digest = table_digest(rows, frozen.schema)
+        if rows_digest != digest:
             raise EvidenceError(
-                f"the {side} rows have content digest {found[:12]}…, the frozen record says {digest[:12]}…: "
+                f"the {side} rows have content digest {rows_digest[:12]}…, the frozen record says {digest[:12]}…: "
                 "someone changed them.",
                 f"Restore them from run {frozen.run.run_id}, or start a new project with `synth-mlflow define`."
                 if stored
@@ -370,8 +370,8 @@ def _are_held_out(digests: Hashes, evaluation: Hashes, training: Hashes) -> npt.
 
 def _folder_of(run: StoredRun) -> Path | None:
     """The folder that a statement was read from."""
-    found = run.params.get(names.P_STATEMENT_PATH)
-    return None if found is None else Path(found).parent
+    statement_path = run.params.get(names.P_STATEMENT_PATH)
+    return None if statement_path is None else Path(statement_path).parent
 
 
 def _silent(text: str) -> None:

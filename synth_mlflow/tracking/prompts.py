@@ -41,11 +41,11 @@ def registered_prompt(server: Server, stem: str, messages: Sequence[Mapping[str,
     name = f"{_plain(server.experiment)}-{_plain(stem)}-prompt"
     digest = json_digest(list(messages))
     for version in itertools.count(1):
-        found = server.client.load_prompt(f"prompts:/{name}/{version}", allow_missing=True)
-        if found is None:
+        prompt = server.client.load_prompt(f"prompts:/{name}/{version}", allow_missing=True)
+        if prompt is None:
             break
-        if found.tags.get(names.TAG_PROMPT) == digest:
-            return str(found.uri)
+        if prompt.tags.get(names.TAG_PROMPT) == digest:
+            return str(prompt.uri)
     made = server.client.register_prompt(
         name, [dict(message) for message in messages], tags={names.TAG_PROMPT: digest, names.TAG_SCHEMA: names.SCHEMA}
     )
@@ -61,11 +61,11 @@ def recorded_prompt(server: Server, uri: str) -> list[dict[str, str]]:
     EvidenceError
         If the version is gone, or its templates are no longer those that it was registered with.
     """
-    found = server.client.load_prompt(uri, allow_missing=True)
-    if found is None:
+    prompt = server.client.load_prompt(uri, allow_missing=True)
+    if prompt is None:
         raise EvidenceError(f"the prompt {uri} is gone from the registry.")
-    messages = [dict(message) for message in found.template] if isinstance(found.template, list) else []
-    if json_digest(messages) != found.tags.get(names.TAG_PROMPT):
+    messages = [dict(message) for message in prompt.template] if isinstance(prompt.template, list) else []
+    if json_digest(messages) != prompt.tags.get(names.TAG_PROMPT):
         raise EvidenceError(f"the prompt {uri} is not the one that was registered: someone changed it.")
     return messages
 
@@ -83,11 +83,11 @@ def trace_calls(server: Server, run_id: str, calls: Sequence[Call]) -> None:
         for call in calls:
             attributes = dict(call.attributes)
             if call.tokens is not None:
-                asked, answered = call.tokens
+                tokens_in, tokens_out = call.tokens
                 attributes[USAGE] = {
-                    "input_tokens": asked,
-                    "output_tokens": answered,
-                    "total_tokens": asked + answered,
+                    "input_tokens": tokens_in,
+                    "output_tokens": tokens_out,
+                    "total_tokens": tokens_in + tokens_out,
                 }
             span = server.client.start_trace(
                 "chat completion",

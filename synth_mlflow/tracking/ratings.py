@@ -86,11 +86,11 @@ def ratings_by_batch(project: Project, batches: Sequence[StoredBatch]) -> Mappin
     One query, and none where no batch names any.
     """
     named = {run_id: batch.run for batch in batches for run_id in rating_names(batch.run)}
-    found: dict[str, list[StoredRating]] = {batch.run.run_id: [] for batch in batches}
+    by_batch: dict[str, list[StoredRating]] = {batch.run.run_id: [] for batch in batches}
     for run in sorted(project.reader.by_ids(list(named)) if named else (), key=_age):
         if run.counts and run.params.get(names.P_SEAL) == named[run.run_id].params[names.P_RATING_PREFIX + run.run_id]:
-            found[named[run.run_id].run_id].append(StoredRating(run))
-    return found
+            by_batch[named[run.run_id].run_id].append(StoredRating(run))
+    return by_batch
 
 
 def verified_ratings(project: Project, batches: Sequence[StoredBatch]) -> dict[str, list[StoredRating]]:
@@ -101,17 +101,17 @@ def verified_ratings(project: Project, batches: Sequence[StoredBatch]) -> dict[s
     EvidenceError
         If a run of them is gone, was never finished, or is not the one that its batch names.
     """
-    found = ratings_by_batch(project, batches)
+    by_batch = ratings_by_batch(project, batches)
     for batch in batches:
-        missing = set(rating_names(batch.run)) - {each.run.run_id for each in found[batch.run.run_id]}
+        missing = set(rating_names(batch.run)) - {each.run.run_id for each in by_batch[batch.run.run_id]}
         if missing:
             raise EvidenceError(
                 f"batch {batch.id} names answers to a blind sheet in run {min(missing)}, which is gone or was changed.",
                 "Restore the run in MLflow; `synth-mlflow verify` says more.",
             )
-        for each in found[batch.run.run_id]:
+        for each in by_batch[batch.run.run_id]:
             project.reader.verify_seal(each.run)
-    return {run_id: list(ratings) for run_id, ratings in found.items()}
+    return {run_id: list(ratings) for run_id, ratings in by_batch.items()}
 
 
 def first_answers(ratings: Iterable[StoredRating]) -> list[StoredRating]:
@@ -122,10 +122,10 @@ def first_answers(ratings: Iterable[StoredRating]) -> list[StoredRating]:
     ratings : iterable of StoredRating
         Oldest first. Names are compared without regard to case and spaces.
     """
-    kept: dict[tuple[str, str, bool], StoredRating] = {}
+    first: dict[tuple[str, str, bool], StoredRating] = {}
     for each in ratings:
-        kept.setdefault((same_name(each.rater), each.sheet, each.by_model), each)
-    return list(kept.values())
+        first.setdefault((same_name(each.rater), each.sheet, each.by_model), each)
+    return list(first.values())
 
 
 def review_lines(batch: StoredRun, ratings: Sequence[StoredRating]) -> tuple[str, ...]:
@@ -137,13 +137,13 @@ def review_lines(batch: StoredRun, ratings: Sequence[StoredRating]) -> tuple[str
         All answers about the batch, oldest first.
     """
     counted = {each.run.run_id for each in first_answers(ratings)}
-    told = [
+    lines = [
         each.words if each.run.run_id in counted else f"{each.words}; not counted: had answered this sheet before"
         for each in ratings
     ]
     answered = {each.sheet for each in ratings}
     left = [sheet for sheet in sheet_sizes(batch) if sheet not in answered]
-    return (*told, *(f"sheet {sheet} was left and not answered" for sheet in sorted(left)))
+    return (*lines, *(f"sheet {sheet} was left and not answered" for sheet in sorted(left)))
 
 
 def same_name(rater: str) -> str:

@@ -62,8 +62,8 @@ def search(
         if server.web and len(conditions) > 1:
             with ThreadPoolExecutor(len(conditions)) as pool:
                 pages = partial(_pages, server, experiments, view=view, n_runs=page)
-                found = list(pool.map(lambda condition: list(pages(condition)), conditions))
-            return list(itertools.chain.from_iterable(found))
+                runs = list(pool.map(lambda condition: list(pages(condition)), conditions))
+            return list(itertools.chain.from_iterable(runs))
         return [run for each in conditions for run in _pages(server, experiments, each, view, page)]
 
 
@@ -124,8 +124,8 @@ def expand_run_id(given: str, known: Iterable[str]) -> str:
     >>> expand_run_id("5f0c", ["5f0c1d2e9ab3"])
     '5f0c'
     """
-    found = [run_id for run_id in known if run_id.startswith(given)] if len(given) >= SHOWN else []
-    return found[0] if len(found) == 1 else given
+    matches = [run_id for run_id in known if run_id.startswith(given)] if len(given) >= SHOWN else []
+    return matches[0] if len(matches) == 1 else given
 
 
 LEFT_OUT = ("ratio", "contamination", "fidelity", "utility", "privacy")
@@ -192,7 +192,7 @@ class Reader:
         conditions = [f"tags.`{names.TAG_STAGE}` = '{stage}'" for stage in stages]
         conditions = conditions or [f"tags.`{names.TAG_SCHEMA}` = '{names.SCHEMA}'"]
         experiments = self._all_experiments() if everywhere else [self.server.experiment_id]
-        return self._found(experiments, [f"{each} and {where}" if where else each for each in conditions])
+        return self._search(experiments, [f"{each} and {where}" if where else each for each in conditions])
 
     @guard
     def runs_without_children(self) -> list[StoredRun]:
@@ -205,26 +205,26 @@ class Reader:
         stage = f"tags.`{names.TAG_STAGE}`"
         apart = ("batch",) if self.server.web else ()  # a database in this process gains nothing from threads
         others = " and ".join(f"{stage} != '{each}'" for each in (*LEFT_OUT, *apart))
-        return self._found([self.server.experiment_id], [*(f"{stage} = '{each}'" for each in apart), others])
+        return self._search([self.server.experiment_id], [*(f"{stage} = '{each}'" for each in apart), others])
 
     @guard
     def children_of(self, parents: Sequence[str], where: str) -> list[StoredRun]:
         """The runs right under some others that meet a condition; under others too if ``parents`` are many."""
         few = [f"tags.`{PARENT}` = '{parent}' and {where}" for parent in parents]
-        return self._found([self.server.experiment_id], few if len(few) <= FEW else [where])
+        return self._search([self.server.experiment_id], few if len(few) <= FEW else [where])
 
     def checks_of(self, batches: Sequence[str]) -> list[StoredRun]:
         """The runs of the checks of some batches, which are named by the ids of their runs."""
-        wanted = set(batches)
-        found = self.children_of(batches, f"tags.`{names.TAG_CHECK}` LIKE '%'")
-        return [run for run in found if run.parent in wanted]
+        batch_ids = set(batches)
+        checks = self.children_of(batches, f"tags.`{names.TAG_CHECK}` LIKE '%'")
+        return [run for run in checks if run.parent in batch_ids]
 
     @guard
     def by_ids(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """The runs of this project among some ids, oldest first; those that are gone are not there."""
         pages = [run_ids[at : at + IDS] for at in range(0, len(run_ids), IDS)]
         quoted = (", ".join(f"'{run_id}'" for run_id in page) for page in pages)
-        return self._found([self.server.experiment_id], [f"attributes.run_id IN ({page})" for page in quoted])
+        return self._search([self.server.experiment_id], [f"attributes.run_id IN ({page})" for page in quoted])
 
     @guard
     def deleted(self, where: str) -> list[StoredRun]:
@@ -235,9 +235,9 @@ class Reader:
     def retracted(self) -> list[StoredRun]:
         """Every run of this project that records a retraction, deleted ones too; by its parameter, not by tags."""
         where = [f"params.`{names.P_RETRACTION}` LIKE '%'"]
-        found = search(self.server, [self.server.experiment_id], where)
-        found += search(self.server, [self.server.experiment_id], where, view=DELETED_ONLY)
-        return sorted(map(_stored, found), key=_age)
+        runs = search(self.server, [self.server.experiment_id], where)
+        runs += search(self.server, [self.server.experiment_id], where, view=DELETED_ONLY)
+        return sorted(map(_stored, runs), key=_age)
 
     def finished(self, *stages: str, where: str = "", everywhere: bool = False) -> list[StoredRun]:
         """Runs of some stages that were written to their end, oldest first."""
@@ -249,8 +249,8 @@ class Reader:
         if self._remembered(stage) is not None:
             return max(self.finished(stage), key=_age, default=None)
         condition = f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"
-        found = [_stored(run) for run in newest(self.server, condition, AT_ONCE)]
-        counting = [run for run in found if run.counts] or (self.finished(stage) if found else [])
+        runs = [_stored(run) for run in newest(self.server, condition, AT_ONCE)]
+        counting = [run for run in runs if run.counts] or (self.finished(stage) if runs else [])
         return max(counting, key=_age, default=None)
 
     @guard
@@ -259,8 +259,8 @@ class Reader:
         where = [f"tags.`{names.TAG_STAGE}` = '{stage}' and attributes.status = 'FINISHED'"]
         experiments = self.server.client.search_experiments(view_type=ACTIVE_AND_DELETED)
         ids = [experiment.experiment_id for experiment in experiments]
-        found = search(self.server, ids, where) + search(self.server, ids, where, view=DELETED_ONLY)
-        return sorted(map(_stored, found), key=_age)
+        runs = search(self.server, ids, where) + search(self.server, ids, where, view=DELETED_ONLY)
+        return sorted(map(_stored, runs), key=_age)
 
     def find_by_key(self, key: str) -> list[StoredRun]:
         """The runs that carry an idempotency key, whatever their status."""
@@ -278,7 +278,7 @@ class Reader:
     def runs_reading(self, digest: str) -> list[StoredRun]:
         """Every run on the server, of whatever tool, that logged a dataset of this content as an input."""
         condition = f"dataset.digest = '{digest[: names.DATASET_DIGEST_LENGTH]}'"
-        return self._found(self._all_experiments(), [condition])
+        return self._search(self._all_experiments(), [condition])
 
     @guard
     def run(self, run_id: str) -> StoredRun:
@@ -307,12 +307,12 @@ class Reader:
         if run.run_id in self._vouched:
             return run
         sealed = run.params.get(names.P_SEAL)
-        found = seal_of(run.params, self._shown_values(run))
-        if found != sealed:  # or a metric has several values of step 0
-            found = seal_of(run.params, self.metric_values(run))
-        if found != sealed:
+        seal = seal_of(run.params, self._shown_values(run))
+        if seal != sealed:  # or a metric has several values of step 0
+            seal = seal_of(run.params, self.metric_values(run))
+        if seal != sealed:
             raise EvidenceError(
-                f"run {run.run_id} ({run.name}) was changed: its parameters and metrics give the seal {found[:12]}…, "
+                f"run {run.run_id} ({run.name}) was changed: its parameters and metrics give the seal {seal[:12]}…, "
                 f"the record says {(sealed or 'nothing')[:12]}…; a value was changed, added or removed.",
                 "Restore it, or write the evidence anew with the stage's command; `synth-mlflow verify` says more.",
             )
@@ -344,7 +344,7 @@ class Reader:
     @guard
     def experiment_names(self) -> Mapping[str, str]:
         """The name of every experiment of the server by its id."""
-        return {found.experiment_id: found.name for found in self.server.client.search_experiments()}
+        return {experiment.experiment_id: experiment.name for experiment in self.server.client.search_experiments()}
 
     @guard
     def file(self, run: StoredRun, path: str) -> Path:
@@ -364,10 +364,10 @@ class Reader:
         if Path(path).is_absolute() or ".." in Path(path).parts:
             raise EvidenceError(f"run {run.run_id} ({run.name}) records the file {path!r}, which lies elsewhere.")
         local = self._downloaded.get((run.run_id, path)) or self._fetched(run, path)
-        found = file_digest(local)
-        if found != recorded:
+        digest = file_digest(local)
+        if digest != recorded:
             raise EvidenceError(
-                f"{path} of run {run.run_id} ({run.name}) has sha256 {found[:12]}…, the record says {recorded[:12]}…: "
+                f"{path} of run {run.run_id} ({run.name}) has sha256 {digest[:12]}…, the record says {recorded[:12]}…: "
                 "someone changed it.",
                 "Restore the file, or write the evidence anew with the stage's command.",
             )
@@ -380,7 +380,7 @@ class Reader:
     def _all_experiments(self) -> list[str]:
         return [experiment.experiment_id for experiment in self.server.client.search_experiments()]
 
-    def _found(self, experiments: Sequence[str], conditions: Sequence[str]) -> list[StoredRun]:
+    def _search(self, experiments: Sequence[str], conditions: Sequence[str]) -> list[StoredRun]:
         return sorted(map(_stored, search(self.server, experiments, conditions)), key=_age)
 
 

@@ -59,13 +59,13 @@ def leave_queue(
             if number not in traces:
                 traces[number] = _left(server, sheet, rater, number, row)
         mlflow.flush_trace_async_logging()
-        found = begun or queues.create_review_queue(
+        queue = begun or queues.create_review_queue(
             name, queue_type="custom", schema_ids=[_question(server, answers)], experiment_id=server.experiment_id
         )
         left = iter(traces[number] for number in range(1, len(rows) + 1))
         while some := list(islice(left, PER_CALL)):
-            queues.add_items_to_review_queue(found.queue_id, item_ids=some)
-    return LeftQueue(name, _page(server, found.queue_id))
+            queues.add_items_to_review_queue(queue.queue_id, item_ids=some)
+    return LeftQueue(name, _page(server, queue.queue_id))
 
 
 @guard

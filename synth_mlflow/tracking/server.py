@@ -48,16 +48,16 @@ PROJECT_TAGS = {names.TAG_SCHEMA: names.SCHEMA, "mlflow.experimentKind": "custom
 def find(client: MlflowClient, name: str | None) -> Experiment:
     """The experiment of this name; without one, the only project; a UsageError where there is none."""
     if name is not None:
-        found = client.get_experiment_by_name(name)
-        if found is not None and found.lifecycle_stage != "active":
-            raise _deleted(found)
-        if found is None:
+        existing = client.get_experiment_by_name(name)
+        if existing is not None and existing.lifecycle_stage != "active":
+            raise _deleted(existing)
+        if existing is None:
             known = [experiment.name for experiment in client.search_experiments()]
             raise UsageError(
                 f"there is no experiment {name!r}. {closest(name, known)}", "Begin with `synth-mlflow init`."
             )
-        refuse_other_schema(found)
-        return found
+        refuse_other_schema(existing)
+        return existing
     known_projects = projects(client)
     if not known_projects:
         raise UsageError(
@@ -92,26 +92,28 @@ def _deleted(experiment: Experiment) -> UsageError:
 
 def make(client: MlflowClient, name: str) -> Experiment:
     """The experiment of this name, made if it is missing, and marked as a project."""
-    found = client.get_experiment_by_name(name)
-    if found is not None and found.lifecycle_stage != "active":
-        raise _deleted(found)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage != "active":
+        raise _deleted(experiment)
+    if experiment is None:
         try:
-            found = client.get_experiment(client.create_experiment(name, tags={**PROJECT_TAGS, **missing_views({})}))
+            experiment = client.get_experiment(
+                client.create_experiment(name, tags={**PROJECT_TAGS, **missing_views({})})
+            )
         except MlflowException:  # somebody else made it in this moment
-            found = client.get_experiment_by_name(name)
-            if found is None:
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
                 raise
-    mark(client, found)
-    return found
+    mark(client, experiment)
+    return experiment
 
 
 def refuse_other_schema(experiment: Experiment) -> None:
     """A UsageError for a project whose tags, parameters and metrics have the names of another version."""
-    found = experiment.tags.get(names.TAG_SCHEMA, names.SCHEMA)
-    if found != names.SCHEMA:
+    schema = experiment.tags.get(names.TAG_SCHEMA, names.SCHEMA)
+    if schema != names.SCHEMA:
         raise UsageError(
-            f"project {experiment.name!r} was written with the names of schema {found} (tag `{names.TAG_SCHEMA}`), "
+            f"project {experiment.name!r} was written with the names of schema {schema} (tag `{names.TAG_SCHEMA}`), "
             f"this version reads and writes schema {names.SCHEMA}.",
             f"Go on with the version that wrote it, or begin anew: `synth-mlflow define problem.md --experiment "
             f"{shlex.quote(f'{experiment.name}-{names.SCHEMA}')}`.",
@@ -190,8 +192,8 @@ def connect(
     name = experiment if experiment is not None else os.environ.get(EXPERIMENT) or None
     with guarded(uri):
         client = _client(uri, say, ask_first=ask_first)
-        found = make(client, name) if create and name is not None else find(client, name)
-    return Server(client, uri, found.experiment_id, found.name)
+        existing = make(client, name) if create and name is not None else find(client, name)
+    return Server(client, uri, existing.experiment_id, existing.name)
 
 
 def exists(experiment: str, tracking_uri: str | None = None) -> bool:
@@ -217,17 +219,17 @@ def connect_by_id(experiment_id: str, tracking_uri: str | None = None, *, create
     uri = tracking_uri or mlflow.get_tracking_uri()
     with guarded(uri):
         client = _client(uri)
-        found = client.get_experiment(experiment_id)
+        experiment = client.get_experiment(experiment_id)
         if create:
-            mark(client, found)
-        elif names.TAG_SCHEMA not in found.tags:
+            mark(client, experiment)
+        elif names.TAG_SCHEMA not in experiment.tags:
             listed = ", ".join(repr(project.name) for project in projects(client)) or "none"
             raise UsageError(
-                f"experiment {found.name!r} is no project; those on this server: {listed}.",
+                f"experiment {experiment.name!r} is no project; those on this server: {listed}.",
                 "Name one of them to MLflow: `mlflow run --experiment-name NAME …`.",
             )
-        refuse_other_schema(found)
-    return Server(client, uri, found.experiment_id, found.name)
+        refuse_other_schema(experiment)
+    return Server(client, uri, experiment.experiment_id, experiment.name)
 
 
 def refuse_read_only(server: Server, verb: str, say: Callable[[str], None] | None = None) -> None:
@@ -255,7 +257,7 @@ def guarded(uri: str) -> Iterator[None]:
         with undisturbed():
             yield
     except server_failures() as error:
-        reason, advice = _told(error, uri)
+        reason, advice = _message_and_fix(error, uri)
         raise ServerError(
             f"the tracking server {public_uri(uri)} did not do what was asked: {reason}.", advice
         ) from error
@@ -353,13 +355,13 @@ def _refuse_silent_database(uri: str) -> None:
         socket.create_connection((parts.hostname, port), timeout=SECONDS_TO_CONNECT).close()
 
 
-def _told(error: BaseException, uri: str) -> tuple[str, str]:
+def _message_and_fix(error: BaseException, uri: str) -> tuple[str, str]:
     """What happened, and what to do about it."""
     path, text = database_file(uri), str(error)
     if path is not None and SCHEMA_FAILURE.search(text):
-        found = half_made(path)
-        if found is not None:
-            return found
+        half_made_file = half_made(path)
+        if half_made_file is not None:
+            return half_made_file
     if path is not None and "database is locked" in text:
         return _reason(error), f"It is written by {writers(path)}: let that come to its end, and run the command again."
     return _reason(error), _advice(text)

@@ -55,10 +55,10 @@ def estimate_in(text: str, final: StoredRun) -> RecordedEstimate:
         If it is not what was stated: the run's seal, which was there before, does not cover it, a seal of its own does.
     """
     try:
-        told = json.loads(text)
-        sealed = told.pop("sha256")
-        if sealed == _seal(final, told):
-            return _read(told)
+        recorded = json.loads(text)
+        sealed = recorded.pop("sha256")
+        if sealed == _seal(final, recorded):
+            return _read(recorded)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # no estimate that this product has written
     raise EvidenceError(
@@ -69,22 +69,22 @@ def estimate_in(text: str, final: StoredRun) -> RecordedEstimate:
 
 def estimate_text(final: StoredRun, stated: RecordedEstimate) -> str:
     """An estimate as the parameter of a final run."""
-    told = asdict(stated.estimate)
+    fields = asdict(stated.estimate)
     counts = Counter(stated.estimate.earlier_answers)  # as counts, any number of them fits into a parameter
-    told |= {"earlier_answers": {str(n): times for n, times in counts.items()}, "at": stated.at}
-    return canonical_json({**told, "sha256": _seal(final, told)})
+    fields |= {"earlier_answers": {str(n): times for n, times in counts.items()}, "at": stated.at}
+    return canonical_json({**fields, "sha256": _seal(final, fields)})
 
 
-def _read(told: Mapping[str, Any]) -> RecordedEstimate:
-    fields = dict(told)
+def _read(recorded: Mapping[str, Any]) -> RecordedEstimate:
+    fields = dict(recorded)
     at = fields.pop("at")
     earlier = sorted(int(n) for n, times in fields["earlier_answers"].items() for _ in range(times))
     return RecordedEstimate(HoldoutEstimate(**{**fields, "earlier_answers": tuple(earlier)}), at)
 
 
-def _seal(final: StoredRun, told: Mapping[str, Any]) -> str:
+def _seal(final: StoredRun, recorded: Mapping[str, Any]) -> str:
     """Over the estimate and the seal of the run that carries it."""
-    return json_digest([final.params.get(names.P_SEAL), told])
+    return json_digest([final.params.get(names.P_SEAL), recorded])
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ def recorded_sign_offs(runs: Iterable[StoredRun]) -> Mapping[str, list[StoredSig
     A sign-off counts from the moment when the handoff's run names it: both must agree.
     """
     all_runs = {run.run_id: run for run in runs if run.counts}
-    found: dict[str, list[StoredSignOff]] = {}
+    by_run: dict[str, list[StoredSignOff]] = {}
     for run in all_runs.values():
         if run.stage != "sign-off":
             continue
         handoff = all_runs.get(run.params[names.P_HANDOFF])
         if handoff is not None and names.P_SIGN_OFF_PREFIX + run.run_id in handoff.params:
-            found.setdefault(handoff.run_id, []).append(StoredSignOff(run))
-    return found
+            by_run.setdefault(handoff.run_id, []).append(StoredSignOff(run))
+    return by_run

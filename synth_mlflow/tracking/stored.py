@@ -66,13 +66,13 @@ class EvaluationSet:
     """Where real rows that are kept by reference lie now; None for where they were when the set was frozen."""
 
     def _repr_html_(self) -> str:
-        told = {
+        facts = {
             "evaluation rows": self.run.params[names.P_EVALUATION_ROWS],
             "training rows": self.run.params[names.P_TRAINING_ROWS],
             "cut": self.run.params[names.P_SPLIT_METHOD],
             "real-only baseline": f"{self.run.params[names.P_METRIC]} {self.run.metrics[names.M_SCORE]:.4f}",
         }
-        return html_table(["evaluation set", self.digest[:12]], list(told.items()))
+        return html_table(["evaluation set", self.digest[:12]], list(facts.items()))
 
     @property
     def digest(self) -> str:
@@ -87,8 +87,8 @@ class EvaluationSet:
     @property
     def group(self) -> str | None:
         """The column whose groups were kept together by the split; None where rows were split one by one."""
-        found: str | None = json.loads(self.run.params.get(names.P_SPLIT_PARAMS, "{}")).get("group")
-        return found
+        column: str | None = json.loads(self.run.params.get(names.P_SPLIT_PARAMS, "{}")).get("group")
+        return column
 
     @property
     def rare_class_needs(self) -> int | None:
@@ -185,11 +185,15 @@ class RetractionInfo:
         "by unknown on an unknown day: no reason can be read, found 'gone'"
         """
         try:
-            told = json.loads(text)
+            recorded = json.loads(text)
         except (ValueError, RecursionError):
-            told = None
-        if isinstance(told, dict) and set(told) == _RETRACTED and all(isinstance(each, str) for each in told.values()):
-            return cls(**told)
+            recorded = None
+        if (
+            isinstance(recorded, dict)
+            and set(recorded) == _RETRACTED
+            and all(isinstance(each, str) for each in recorded.values())
+        ):
+            return cls(**recorded)
         return cls(f"no reason can be read, found {text[:80]!r}", "unknown", "")
 
     @property
@@ -258,16 +262,16 @@ class StoredBatch:
     @property
     def taken_back(self) -> RetractionInfo | None:
         """The recorded retraction; None where there is none, or somebody has only edited the tag."""
-        told = self.run.params.get(names.P_RETRACTION)
-        return None if told is None else RetractionInfo.read(told)
+        recorded = self.run.params.get(names.P_RETRACTION)
+        return None if recorded is None else RetractionInfo.read(recorded)
 
 
 def distinct_batches(runs: Iterable[StoredRun]) -> list[StoredBatch]:
     """The batches of finished runs, oldest first; of twins that two people made at once, the first to be complete."""
-    kept: dict[tuple[str, str], StoredRun] = {}
+    first: dict[tuple[str, str], StoredRun] = {}
     for run in sorted(runs, key=lambda run: (run.ended or 0, run.run_id)):
-        kept.setdefault((run.params.get(names.P_BATCH, run.run_id), run.params.get(names.P_BATCH_DIGEST, "")), run)
-    return [StoredBatch(run) for run in sorted(kept.values(), key=lambda run: (run.started, run.run_id))]
+        first.setdefault((run.params.get(names.P_BATCH, run.run_id), run.params.get(names.P_BATCH_DIGEST, "")), run)
+    return [StoredBatch(run) for run in sorted(first.values(), key=lambda run: (run.started, run.run_id))]
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ class StoredRun:
     @cached_property
     def lacks(self) -> tuple[str, ...]:
         """The parameters without which a run of its stage is not one of ours; none of a run that has a seal."""
-        wanted = () if names.P_SEAL in self.params else names.REQUIRED.get(self.stage, ())
-        return tuple(name for name in wanted if name not in self.params)
+        required = () if names.P_SEAL in self.params else names.REQUIRED.get(self.stage, ())
+        return tuple(name for name in required if name not in self.params)
 
     @cached_property
     def batches(self) -> tuple[str, ...]:

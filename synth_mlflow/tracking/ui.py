@@ -87,8 +87,8 @@ def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[
     batches = project.reader.by_ids(batch_runs) if len(batch_runs) <= POINTING else []
     line = f"{HANDOFF_LINE}{_handoff_link(handoff)}"
     line_and_score = f"{line}. {handoff.params[names.P_ESTIMATE_TEXT]}"
-    told = [(sweep, line), *((batch, line) for batch in batches), *((final, line_and_score) for final in finals)]
-    for run, words in told:
+    line_by_run = [(sweep, line), *((batch, line) for batch in batches), *((final, line_and_score) for final in finals)]
+    for run, words in line_by_run:
         set_tags(project.server, run.run_id, {names.TAG_NOTE: _with_line(run.tags.get(names.TAG_NOTE, ""), words)})
     tags = {
         names.TAG_SCORE: f"{handoff.metrics[names.M_SCORE]:.4f}",
@@ -162,8 +162,8 @@ def _handoff_link(handoff: StoredRun) -> str:
 
 
 def _with_line(note: str, line: str) -> str:
-    kept = [old for old in note.rstrip().splitlines() if not old.startswith(HANDOFF_LINE)]
-    return "\n".join(kept).rstrip() + f"\n\n{line}"
+    lines = [old for old in note.rstrip().splitlines() if not old.startswith(HANDOFF_LINE)]
+    return "\n".join(lines).rstrip() + f"\n\n{line}"
 
 
 def _model_words(final: StoredRun, batches: Iterable[str], line: str, tags: Mapping[str, str]) -> str:

@@ -102,7 +102,7 @@ def shown(webhook: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], "/…" if parts.path.strip("/") else "", "", ""))
 
 
-def call(webhook: str, told: Mapping[str, Any]) -> Call:
+def call(webhook: str, message: Mapping[str, Any]) -> Call:
     """Send facts to a webhook; whatever happens is told, and nothing is raised."""
     url = os.environ.get(webhook.removeprefix(VARIABLE), "") if webhook.startswith(VARIABLE) else webhook
     if not _can_be_called(url):
@@ -111,7 +111,7 @@ def call(webhook: str, told: Mapping[str, Any]) -> Call:
     try:
         answer = requests.post(
             url,
-            json=dict(told),
+            json=dict(message),
             timeout=(SECONDS_TO_CONNECT, SECONDS_TO_ANSWER),
             allow_redirects=False,
             auth=_NoPassword(),

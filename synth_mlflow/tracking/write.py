@@ -245,8 +245,8 @@ def set_tags(server: Server, run_id: str, tags: Mapping[str, str]) -> None:
 @guard
 def show_on_run(server: Server, run_id: str, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
     """Show tags and numbers on a run that holds no evidence itself."""
-    told = [Metric(name, value, now_ms(), 0) for name, value in metrics.items()]
-    server.client.log_batch(run_id, told, tags=[RunTag(name, value[:TAG_MAX]) for name, value in tags.items()])
+    shown = [Metric(name, value, now_ms(), 0) for name, value in metrics.items()]
+    server.client.log_batch(run_id, shown, tags=[RunTag(name, value[:TAG_MAX]) for name, value in tags.items()])
 
 
 @guard

@@ -74,12 +74,12 @@ def same(left: str, right: str, depth: str, *, extra: int = 0) -> bool:
 
 
 def _leading(match: re.Match[str], n_numbers: int) -> list[int]:
-    found = [int(part) for part in (match[1] + match[2]).split(".")]
-    return (found + [0] * n_numbers)[:n_numbers]
+    numbers = [int(part) for part in (match[1] + match[2]).split(".")]
+    return (numbers + [0] * n_numbers)[:n_numbers]
 
 
 def _normal(version: str) -> str:
-    kept = version.removeprefix("v")
-    while kept.endswith(".0"):
-        kept = kept[:-2]
-    return kept
+    bare = version.removeprefix("v")
+    while bare.endswith(".0"):
+        bare = bare[:-2]
+    return bare

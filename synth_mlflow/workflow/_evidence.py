@@ -106,8 +106,8 @@ class EvidenceVerbs(OpenProject):
         webhook : str, optional
             A URL, or ``env:VARIABLE``, that is called when a batch of any version of the name is retracted.
         """
-        wanted = None if what is None else batch_id(what)
-        return approve(self.project, ApproveRequest(name, wanted, mix, by, role, webhook))
+        batch_id_or_none = None if what is None else batch_id(what)
+        return approve(self.project, ApproveRequest(name, batch_id_or_none, mix, by, role, webhook))
 
     @writes(SETTLES)
     def repair(self) -> Repaired:
@@ -129,8 +129,8 @@ class EvidenceVerbs(OpenProject):
         batch : Batch or str
             The batch, or its short id or run id.
         """
-        wanted = batch_id(batch)
-        return retract(self.project, wanted, reason=reason, by=user_name() if by is None else by)
+        short_id = batch_id(batch)
+        return retract(self.project, short_id, reason=reason, by=user_name() if by is None else by)
 
     @reads
     def watch(self, name: str) -> Watched:
@@ -205,13 +205,13 @@ class EvidenceVerbs(OpenProject):
         data : path, optional
             Where real rows that are kept by reference lie now.
         """
-        wanted = [batch_id(batch) for batch in batches]
+        batch_ids = [batch_id(batch) for batch in batches]
         with self._real_rows_in(data):
             return blame(
                 self.project,
                 model,
                 ratio=ratio,
-                batches=wanted,
+                batches=batch_ids,
                 repeats=repeats,
                 n_jobs=n_jobs,
                 allow_external=allow_external,

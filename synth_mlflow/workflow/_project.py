@@ -104,10 +104,10 @@ class OpenProject:
         finally:
             self.project.real_file = before
 
-    def _made_batch(self, found: StoredBatch) -> Batch:
+    def _made_batch(self, stored: StoredBatch) -> Batch:
         from synth_mlflow.stages.training_data import Batch
 
-        return Batch.of(self.project, found)
+        return Batch.of(self.project, stored)
 
 
 def as_place(given: Table | None) -> Place | None:

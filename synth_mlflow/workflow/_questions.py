@@ -195,8 +195,8 @@ class QuestionVerbs(OpenProject):
             The run that trains; by default MLflow's active run. The real rows and each batch become its dataset inputs,
             so that `trace` finds it.
         """
-        wanted = [batch_id(batch) for batch in batches]
-        return training_data(self.project, ratio, batches=wanted, mix=mix, seed=seed, run_id=run_id)
+        batch_ids = [batch_id(batch) for batch in batches]
+        return training_data(self.project, ratio, batches=batch_ids, mix=mix, seed=seed, run_id=run_id)
 
     @reads
     def training_rows(self) -> pd.DataFrame:

@@ -18,14 +18,14 @@ from synth_mlflow.tracking import names
 def test_one_batch_is_held_against_real_rows(done: Workflow) -> None:
     batch, chosen = done.project.batches()[0].id, done.latest_curve().chosen
     found = done.blame(ratio=None if chosen else 0.5, repeats=3)
-    assert [each.batch for each in found.found.effects] == [batch] and found.named == ()
+    assert [each.batch for each in found.result.effects] == [batch] and found.named == ()
     assert found.model.startswith("models:/shop/") and "synthetic: the only one does not lower" in found.words
     assert list(found.frame()["verdict"]) != ["to blame"] and "slice young" in found.frame()
     assert found._repr_html_().count("<table") == 1
 
     run = done.project.reader.run(found.run_id)
     assert (run.stage, run.parent, run.params[names.P_HARMFUL]) == ("blame", found.sweep_run, "")
-    assert run.metrics[f"synth.effect/{batch}"] == found.found.effects[0].overall.effect
+    assert run.metrics[f"synth.effect/{batch}"] == found.result.effects[0].overall.effect
     assert done.verify().holds and "nothing" not in done.verify(found.run_id).runs
 
 
@@ -69,7 +69,7 @@ def test_rows_kept_by_reference_elsewhere(
     with pytest.raises(Exception, match="`--data FILE`"):
         workflow.blame(ratio=0.5, repeats=3)
     found = workflow.blame(ratio=0.5, repeats=3, data=tmp_path / "moved.csv")
-    assert found.named == () and len(found.found.effects) == 2
+    assert found.named == () and len(found.result.effects) == 2
     assert workflow.project.real_file is None
     with pytest.raises(Exception, match="`--data FILE`"):
         workflow.report()
@@ -84,4 +84,4 @@ def test_command_line(done: Workflow, call: Callable[..., tuple[int, str, str]])
     assert code == 0 and "effect on roc_auc" in out and out.splitlines()[-1].startswith("next: synth-mlflow status")
     code, out, _ = call("blame", "--ratio", "50", "--repeats", "3", "--json", *at)
     told = json.loads(out)
-    assert code == 0 and told["named"] == [] and told["found"]["n_repeats"] == 3
+    assert code == 0 and told["named"] == [] and told["result"]["n_repeats"] == 3

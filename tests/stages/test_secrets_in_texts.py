@@ -6,7 +6,7 @@ import pytest
 import shop
 
 from synth_mlflow import Workflow
-from synth_mlflow.audit.retract import _told
+from synth_mlflow.audit.retract import _retraction_info
 from synth_mlflow.backends.command import refuse_secrets
 from synth_mlflow.data.markup import checked_line
 from synth_mlflow.data.statement import read_limits, read_statement
@@ -29,7 +29,7 @@ def test_no_record_takes_a_password(frozen, field):
 @pytest.mark.parametrize(
     "act",
     [
-        lambda: _told(f"see {URI}", "ann"),
+        lambda: _retraction_info(f"see {URI}", "ann"),
         lambda: checked_line(URI, 200, "a name", ""),
         lambda: refuse_secrets(["make", URI, "{output}"]),
         lambda: refuse_secrets(["make", *URI.split(" "), "{output}"]),

@@ -81,13 +81,13 @@ def copy_of(address: Address) -> Copy:
     with _command.lock:
         known = _copies.get(address)
         if known is None:
-            known = _made(address)
+            known = _fetched(address)
             if _command.depth:
                 _copies[address] = known
         return known
 
 
-def _made(address: Address) -> Copy:
+def _fetched(address: Address) -> Copy:
     if address.scheme == "env":
         variable = address.name
         place = place_of(from_environment(variable, str(address)))
@@ -136,8 +136,8 @@ def opened(place: Place) -> Iterator[Path]:
         try:
             yield copy.path
         except UsageError as error:
-            found, fix = (text.replace(str(copy.path), str(place)) for text in (error.found, error.fix))
-            raise type(error)(found, fix) from error
+            message, fix = (text.replace(str(copy.path), str(place)) for text in (error.found, error.fix))
+            raise type(error)(message, fix) from error
 
 
 @dataclass(frozen=True)

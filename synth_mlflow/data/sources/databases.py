@@ -122,14 +122,14 @@ def _piece(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
 
 def _column(name: str, values: Sequence[Any]) -> pa.Array:
     try:
-        found = pa.array([_plain(value) for value in values])
+        array = pa.array([_plain(value) for value in values])
     except (pa.ArrowException, TypeError, OverflowError):
         kinds = sorted({type(value).__name__ for value in values if value is not None})
         raise UsageError(
             f"the query's column {name!r} mixes types or has one that is not read ({', '.join(kinds)}).",
             f"Cast it in the query: `cast({name} as text)`.",
         ) from None
-    return pc.cast(found, pa.timestamp("us", "UTC")) if getattr(found.type, "tz", None) else found
+    return pc.cast(array, pa.timestamp("us", "UTC")) if getattr(array.type, "tz", None) else array
 
 
 def _plain(value: Any) -> Any:
@@ -219,8 +219,8 @@ def _options(url: str) -> dict[str, Any]:
 
 def _words(error: SQLAlchemyError, url: sqlalchemy.URL) -> str:
     """The first line of what the database says; what SQLAlchemy adds shows values."""
-    told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    text = (str(told).strip().splitlines() or [type(told).__name__])[0]
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    text = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
     for secret in filter(None, [url.password, os.environ.get("PGPASSWORD")]):
         text = text.replace(str(secret), "***")
     return text.rstrip(".")

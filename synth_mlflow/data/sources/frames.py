@@ -52,8 +52,8 @@ def fetch(address: Frame, folder: Path) -> Copy:
     try:
         pq.write_table(_as_arrow(address.table), path)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        told = error.args[1] if len(error.args) > 1 else type(error).__name__  # what else they say may hold values
-        raise UsageError(f"the table in memory ({address}) cannot be read: {told}.", FIX) from None
+        reason = error.args[1] if len(error.args) > 1 else type(error).__name__  # what else they say may hold values
+        raise UsageError(f"the table in memory ({address}) cannot be read: {reason}.", FIX) from None
     return Copy(path, folder, address)
 
 

@@ -80,21 +80,21 @@ def _copied(store: Any, address: Address, path: str, folder: Path) -> Copy:
         before = _described(store.info(path))
         _copy_file(store, address, path, local, before)
         _refuse_changed(address, before, _described(store.info(path)))
-        return Copy(local, folder, address, _told(before))
+        return Copy(local, folder, address, _version_facts(before))
     if not is_pattern and store.exists(f"{path}/{LOG}"):
         return delta_tables.fetch(Address(f"delta:{address.text.rstrip('/')}"), folder)
     base = _base(path) if is_pattern else path
-    found = _listed(store, path, is_pattern=is_pattern)
-    if not found:
+    files = _listed(store, path, is_pattern=is_pattern)
+    if not files:
         what = "no file has this pattern" if is_pattern else "there is no file, and no folder that holds Parquet files"
         raise UsageError(f"{address}: {what}.", "Correct the address.")
     root = folder / (PurePosixPath(base).name or "table")
-    for key, facts in found.items():
+    for key, facts in files.items():
         _copy_file(store, address, key, root / _inside(address, key, base), facts)
-    _refuse_changed(address, found, _listed(store, path, is_pattern=is_pattern))
-    told = {"files": len(found), "bytes": sum(int(each["size"]) for each in found.values())}
+    _refuse_changed(address, files, _listed(store, path, is_pattern=is_pattern))
+    version_facts = {"files": len(files), "bytes": sum(int(each["size"]) for each in files.values())}
     local = root / path.removeprefix(store._strip_protocol(base)).lstrip("/") if is_pattern else root
-    return Copy(local, folder, address, {**told, "etag": json_digest(sorted(map(str, found.items())))})
+    return Copy(local, folder, address, {**version_facts, "etag": json_digest(sorted(map(str, files.items())))})
 
 
 def _listed(store: Any, path: str, *, is_pattern: bool) -> dict[str, dict[str, Any]]:
@@ -135,14 +135,14 @@ def _copy_file(store: Any, address: Address, key: str, local: Path, facts: Mappi
 
 
 def _described(info: Mapping[str, Any]) -> dict[str, Any]:
-    found = {
+    facts = {
         name: next((str(info[key]).strip('"') for key in keys if info.get(key) not in (None, "null")), None)
         for name, keys in _FACTS.items()
     }
-    return {**found, "size": info.get("size")}
+    return {**facts, "size": info.get("size")}
 
 
-def _told(facts: Mapping[str, Any]) -> dict[str, str | int]:
+def _version_facts(facts: Mapping[str, Any]) -> dict[str, str | int]:
     return {("bytes" if name == "size" else name): value for name, value in facts.items() if value is not None}
 
 
@@ -166,15 +166,15 @@ def _explained(address: Address, scheme: str) -> Iterator[None]:
 
 def _refusal(address: Address, scheme: str, error: Exception) -> UsageError:
     names = [type(each).__name__ for each in (error, error.__cause__, error.__context__) if each is not None]
-    told = " ".join([*names, str(getattr(error, "response", {}) or {})[:500]])
-    if any(name in told for name in _DENIED):
+    words = " ".join([*names, str(getattr(error, "response", {}) or {})[:500]])
+    if any(name in words for name in _DENIED):
         return UsageError(
             f"{address}: access is denied, or no credentials were found ({names[0]}).",
             f"Set {_CREDENTIALS[scheme]} in the environment, for somebody who may read it.",
         )
-    if any(name in told for name in _MISSING):
+    if any(name in words for name in _MISSING):
         return UsageError(f"{address} is not there ({names[0]}).", "Correct the address.")
-    if any(name in told for name in _UNREACHABLE):
+    if any(name in words for name in _UNREACHABLE):
         return UsageError(
             f"{address}: its store cannot be reached ({names[0]}).",
             "Check the network, and the endpoint that the environment names; then try again.",

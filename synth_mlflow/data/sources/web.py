@@ -84,13 +84,13 @@ def fetch(address: Address, folder: Path) -> Copy:
 def _downloaded(address: Address, folder: Path) -> Copy:
     try:
         with requests.Session() as session:
-            found = _saved(session, address, folder)
-            if found.is_vouched:
-                return found.copy(address, folder)
+            saved = _saved(session, address, folder)
+            if saved.is_vouched:
+                return saved.copy(address, folder)
             again = _saved(session, address, folder)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _refusal(address, error) from None
-    if again.digest != found.digest:
+    if again.digest != saved.digest:
         raise _PassingError("the server says no length, and two downloads of it differ")
     return again.copy(address, folder)
 
@@ -108,14 +108,14 @@ class _Saved:
 
     def copy(self, address: Address, folder: Path) -> Copy:
         named = {"etag": "ETag", "modified": "Last-Modified", "version": "x-amz-version-id"}
-        told = {name: self.headers[header] for name, header in named.items() if header in self.headers}
-        return Copy(self.path, folder, address, {**told, "bytes": self.n_bytes, "sha256": self.digest})
+        facts = {name: self.headers[header] for name, header in named.items() if header in self.headers}
+        return Copy(self.path, folder, address, {**facts, "bytes": self.n_bytes, "sha256": self.digest})
 
 
 def _saved(session: requests.Session, address: Address, folder: Path) -> _Saved:
     # packed on the way, a file would have another length than is announced
-    asked = {"Accept-Encoding": "identity"}
-    with session.get(address.text, stream=True, timeout=TIMEOUT_SECONDS, headers=asked) as response:
+    headers = {"Accept-Encoding": "identity"}
+    with session.get(address.text, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
         _refuse_status(address, response)
         name = _file_name(address, response)
         path, digest, n_bytes = folder / name, hashlib.sha256(), 0
@@ -165,9 +165,9 @@ def _refuse_page(address: Address, name: str, first: bytes) -> None:
 
 
 def _refusal(address: Address, error: Exception) -> Exception:
-    told = repr(error) + type(error).__name__  # with the names of what caused it
-    reason = next((words for name, words in _REASONS.items() if name in told), type(error).__name__)
-    if isinstance(error, requests.exceptions.SSLError) and "EOF" not in told:
+    names_of_causes = repr(error) + type(error).__name__  # with the names of what caused it
+    reason = next((words for name, words in _REASONS.items() if name in names_of_causes), type(error).__name__)
+    if isinstance(error, requests.exceptions.SSLError) and "EOF" not in names_of_causes:
         return UsageError(f"{address}: {reason}.", "Name your authorities: `export REQUESTS_CA_BUNDLE=FILE`.")
     if isinstance(error, ValueError | requests.TooManyRedirects) and not isinstance(error, requests.JSONDecodeError):
         return UsageError(f"{address} cannot be read: {reason}.", "Correct the address.")
