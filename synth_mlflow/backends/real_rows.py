@@ -108,11 +108,10 @@ def refuse_synthetic(project: Project, path: Place, rows: pd.DataFrame) -> None:
     """Refuse a file that says it is synthetic, or rows that stand in a batch of any project on the server.
 
     Rows are compared by their salted digests; where a table has other columns than the batch, by the values of the
-    columns that both have. A row that is the same by chance is no proof: on tables of few
-    coarse columns some real rows equal synthetic ones. So what counts is rows with at least two values that occur
-    nowhere else in their batch, or more shared rows than the batch shares with its own project's evaluation set, which
-    no generator has seen (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940),
-    doi:10.2307/2332612).
+    columns that both have. A row that is the same by chance is no proof: on tables of few coarse columns some real rows
+    equal synthetic ones. So what counts is rows with at least two values that occur nowhere else in their batch, or
+    more shared rows than the batch shares with its own project's evaluation set, which no generator has seen
+    (conditional test of two Poisson rates, Przyborowski & Wilenski, Biometrika 31 (1940), doi:10.2307/2332612).
 
     Raises
     ------
@@ -227,9 +226,9 @@ class _ClaimedRows:
         if common not in self._common_hashes:
             self._common_hashes[common] = row_hashes(self.rows[columns])
         rows = self._common_hashes[common]
-        rows, made = rows[~np.isin(rows, real)], made[~np.isin(made, real)]
+        rows, made = rows[~are_among(rows, real)], made[~are_among(made, real)]
         is_batch = are_mostly_of(rows, made) or are_mostly_of(made, rows)
-        return int(np.isin(rows, made).sum()) if is_batch else 0
+        return int(are_among(rows, made).sum()) if is_batch else 0
 
     def _real(self, frozen: StoredRun, common: tuple[str, ...]) -> Hashes:
         """Real rows of a set by some of their columns; none where they are not here."""

@@ -260,9 +260,7 @@ def _with_usual_type(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.PeriodDtype):
         start: pd.Series = values.dt.to_timestamp()
         return start
-    if isinstance(values.dtype, pd.IntervalDtype):
-        raise _no_values(values, "intervals", f"frame[{str(values.name)!r}] = frame[{str(values.name)!r}].astype(str)")
-    if isinstance(values.dtype, pd.CategoricalDtype):
+    if isinstance(values.dtype, pd.CategoricalDtype | pd.IntervalDtype):
         values = values.astype(object)
     if isinstance(values.dtype, pd.ArrowDtype) and not pd.api.types.is_numeric_dtype(values.dtype):
         moments = str(values.dtype).startswith("timestamp")
@@ -300,19 +298,20 @@ def _infer_objects(values: pd.Series) -> pd.Series:
             f"`columns: {{{values.name}: {{role: ignored}}}}`, `frame.drop(columns=[{str(values.name)!r}])`.",
         )
     if inferred == "bytes":
-        raise _no_values(values, "bytes", f"frame[{str(values.name)!r}] = frame[{str(values.name)!r}].map(bytes.hex)")
+        raise _no_values(values, "bytes", ".map(bytes.hex)")
     if inferred == "interval":
-        raise _no_values(values, "intervals", f"frame[{str(values.name)!r}] = frame[{str(values.name)!r}].astype(str)")
+        raise _no_values(values, "intervals", ".astype(str)")
     raise UsageError(
         f"column {values.name!r} mixes types ({inferred}).",
         "Make it one type: text, numbers, true/false or dates.",
     )
 
 
-def _no_values(values: pd.Series, what: str, line: str) -> UsageError:
+def _no_values(values: pd.Series, what: str, as_text: str) -> UsageError:
+    column = f"frame[{str(values.name)!r}]"
     return UsageError(
         f"column {values.name!r} holds {what}; text, numbers, true/false or dates were needed.",
-        f"Make it text before you save the table: `{line}`; or leave it out: "
+        f"Make it text before you save the table: `{column} = {column}{as_text}`; or leave it out: "
         f"`columns: {{{values.name}: {{role: ignored}}}}`.",
     )
 

@@ -49,6 +49,11 @@ class CsvFormat:
     """What stands before a quote inside a cell, where the quote is not doubled."""
 
     @property
+    def quoting(self) -> dict[str, Any]:
+        """How cells are quoted, as arguments of Python's reader and of pandas."""
+        return {"quotechar": self.quote, "escapechar": self.escape or None, "doublequote": not self.escape}
+
+    @property
     def words(self) -> str:
         """In one line."""
         separator = {"\t": "tab", " ": "blank"}.get(self.separator, repr(self.separator))
@@ -101,8 +106,8 @@ def _escape_of(sample: str, separator: str) -> str:
     counts = []
     for escape in ("", ESCAPE):
         try:
-            rows = csv.reader(lines, delimiter=separator, escapechar=escape or None, strict=True,
-                              doublequote=not escape)  # fmt: skip
+            quoting = CsvFormat(escape=escape).quoting
+            rows = csv.reader(lines, delimiter=separator, strict=True, **quoting)
             counts.append([len(row) for row in _cells(rows) if row])
         except csv.Error:
             counts.append([])
@@ -135,7 +140,7 @@ def checked_header(path: Path, form: CsvFormat) -> list[str]:
         If a name stands twice, or the first row has more cells than the header.
     """
     with open_text(path, form.encoding) as lines:
-        cells = _cells(_reader(lines, form))
+        cells = _cells(csv.reader(lines, delimiter=form.separator, **form.quoting))
         header, first = (next((row for row in cells if row), []) for _ in range(2))
     _refuse_lines_before(path, form)
     twice = sorted({name for name in header if name.strip() and header.count(name) > 1})
@@ -253,16 +258,6 @@ def copy_command(path: Path, form: CsvFormat, *options: str, separator: bool = T
     return f'`python -c "{escaped}"` in its folder, and name {whole} as the data'
 
 
-def _reader(lines: IO[str], form: CsvFormat) -> Iterator[list[str]]:
-    return csv.reader(
-        lines,
-        delimiter=form.separator,
-        quotechar=form.quote,
-        escapechar=form.escape or None,
-        doublequote=not form.escape,
-    )
-
-
 def read_texts(path: Path, form: CsvFormat) -> pa.Table:
     """Every cell as a text; only the empty cell is missing.
 
@@ -311,12 +306,10 @@ def _without_nothing(texts: pa.Table) -> pa.Table:
 
 def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
     try:
-        return pd.read_csv(
+        frame: pd.DataFrame = pd.read_csv(
             path,
             sep=form.separator,
-            quotechar=form.quote,
-            escapechar=form.escape or None,
-            doublequote=not form.escape,
+            **form.quoting,
             encoding="utf-8-sig" if form.encoding == "utf-8" else form.encoding,
             dtype="str",
             keep_default_na=False,
@@ -334,12 +327,13 @@ def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
             f"Mend line {line}, or put its cells in quotes. If another character separates the cells, say which in "
             'problem.md: `csv: {separator: ":"}`.',
         ) from error
+    return frame
 
 
 def _refuse_short_rows(path: Path, form: CsvFormat, n_columns: int) -> None:
     """A UsageError that names rows which a line break in a cell may have cut; pandas reads their ends as missing."""
     with open_text(path, form.encoding) as lines:
-        reader: Any = _reader(lines, form)
+        reader: Any = csv.reader(lines, delimiter=form.separator, **form.quoting)
         short = [(reader.line_num, len(row)) for row in _cells(reader) if 0 < len(row) < n_columns]
     if not short:
         return

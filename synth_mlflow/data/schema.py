@@ -41,7 +41,7 @@ Role = Literal[
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 
-MOST_DIGITS = 38  # of a decimal of 128 bits
+DECIMAL_DIGITS = 38  # of a decimal of 128 bits
 MIN_ROWS = 50  # below it, values that are all different say little about what a column is
 UNIQUE_SHARE = 0.9  # of the present values
 TEXT_WORDS = 4  # mean number of words from which a nearly unique column is prose
@@ -193,9 +193,9 @@ def _category(values: pd.Series, form: Form) -> pd.CategoricalDtype:
 
 def _as_decimals(values: pd.Series, precision: int, scale: int) -> pd.Series:
     """Numbers as decimals of a fixed number of digits, by way of the widest type of them."""
-    make = pa.decimal128 if precision <= MOST_DIGITS else pa.decimal256
+    make = pa.decimal128 if precision <= DECIMAL_DIGITS else pa.decimal256
     numbers = pa.array(values.astype("Int64") if scale <= 0 else values, from_pandas=True)
-    wide = numbers.cast(pa.decimal128(MOST_DIGITS, max(scale, 0)))
+    wide = numbers.cast(pa.decimal128(DECIMAL_DIGITS, max(scale, 0)))
     return pd.Series(pd.arrays.ArrowExtensionArray(wide.cast(make(precision, scale))), values.index, name=values.name)
 
 

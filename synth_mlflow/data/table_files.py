@@ -187,7 +187,8 @@ def _whole(path: Path) -> pa.Table:
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """A Parquet file as pandas reads it, but with exact whole numbers beside missing values, and decimals by type."""
     if columns is None and is_large(*parquet_shape(path)):
-        return frame_of(((name, read_column(path, name)) for name in typed_columns(path)), len(typed_columns(path)))
+        names = typed_columns(path)
+        return frame_of(((name, read_column(path, name)) for name in names), len(names))
     frame = pd.read_parquet(path, columns=None if columns is None else list(columns))
     for place in [at for at, dtype in enumerate(frame.dtypes) if isinstance(dtype, pd.StringDtype)]:
         pa.array(frame.iloc[:, place]).validate(full=True)  # texts of a damaged file may be no UTF-8

@@ -25,7 +25,7 @@ from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, nor
 from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, without_gaps
 from synth_mlflow.data.csv_format import CsvFormat, copy_command, csv_format, read_texts
 from synth_mlflow.data.json_lines import line_style, open_bytes
-from synth_mlflow.data.mapped import frame_of, is_large, let_go, mapped
+from synth_mlflow.data.mapped import BYTES_PER_CELL, frame_of, is_large, let_go, mapped
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import RawTable, infer_table
 from synth_mlflow.data.sources.copies import opened
@@ -292,7 +292,6 @@ def _refuse_nameless(path: Path, form: CsvFormat, header: list[str]) -> None:
     raise UsageError(f"{sentence}.", f"Name it in the header, or as pandas does: {copy_command(path, form)}.")
 
 
-BYTES_PER_CELL = 8  # of a number; a text takes more
 ROWS_A_GROUP = 1_048_576  # of the Parquet files that are written
 PIECE = 1 << 22
 
@@ -322,10 +321,12 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None, disk: int 
     """
     room = memory() if room is None else room
     needed = 0
-    if suffix_of(path) == PARQUET and is_large(*parquet_shape(path)):
-        _refuse_large(path, room, shutil.disk_usage(tempfile.gettempdir()).free if disk is None else disk)
-    elif suffix_of(path) == PARQUET:
-        needed = sum(map(_parquet_bytes, parquet_files(path)))
+    if suffix_of(path) == PARQUET:
+        shape, needed = parquet_shape(path), sum(map(_parquet_bytes, parquet_files(path)))
+        if is_large(*shape):
+            disk = shutil.disk_usage(tempfile.gettempdir()).free if disk is None else disk
+            _refuse_large(path, shape, needed, room, disk)
+            return
     elif is_packed(path):
         needed = _text_bytes(path, room)
     if needed > room:
@@ -335,10 +336,10 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None, disk: int 
         )
 
 
-def _refuse_large(path: Path, room: int, disk: int) -> None:
-    """Refuse a table that is mapped: memory for each row, whatever its columns, and its cells on disk."""
-    n_rows, n_columns = parquet_shape(path)
-    needed, cells = n_rows * BYTES_PER_ROW + BYTES_AT_LEAST, sum(map(_parquet_bytes, parquet_files(path)))
+def _refuse_large(path: Path, shape: tuple[int, int], cells: int, room: int, disk: int) -> None:
+    """Refuse a table that is mapped: memory for each row, whatever its columns, and the bytes of its cells on disk."""
+    n_rows, n_columns = shape
+    needed = n_rows * BYTES_PER_ROW + BYTES_AT_LEAST
     table = f"{path} has {n_rows:,} rows of {n_columns:,} columns"
     if needed > room:
         raise UsageError(

@@ -232,9 +232,7 @@ def _joint_sums(columns: Sequence[Coded], block: slice) -> Matrix:
 
 def _added(shared: Sequence[Matrix], codes: Sequence[Sequence[int]], room: Matrix) -> Matrix:
     total = room[: len(codes[0]) * shared[0].shape[1]].reshape(len(codes[0]), -1)
-    np.take(
-        shared[0], codes[0], axis=0, out=total, mode="clip"
-    )  # the mode that writes into the memory that it is given
+    np.take(shared[0], codes[0], axis=0, out=total, mode="clip")  # other modes make a copy of what they write to
     for sums, own in zip(shared[1:], codes[1:], strict=True):
         for row, code in zip(total, own, strict=True):
             np.add(row, sums[code], out=row)

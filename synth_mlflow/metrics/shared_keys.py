@@ -172,14 +172,14 @@ def _identifies(values: pd.Series) -> bool:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         ticks = values.astype("int64").to_numpy()
         since = ticks - ticks.min()
-        ordered = since / max(int(np.gcd.reduce(since)), 1)
+        steps = since / max(int(np.gcd.reduce(since)), 1)
     elif is_number:
-        ordered = values.to_numpy(dtype=np.float64)
+        steps = values.to_numpy(dtype=np.float64)
     else:
         return bool(values.is_unique)
-    if not np.array_equal(ordered, np.round(ordered)):
+    if not np.array_equal(steps, np.round(steps)):
         return False
-    ordered = np.sort(ordered)
+    ordered = np.sort(steps)
     pieces = [piece for piece in np.array_split(ordered, SPACING_PIECES) if len(piece) > 1]
     expected = sum(len(piece) ** 2 / 2 / max(piece[-1] - piece[0] + 1, 1) for piece in pieces)
     pairs = _pairs(np.unique(ordered, return_counts=True)[1])

@@ -25,7 +25,7 @@ import pandas as pd
 
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Schema, as_kind, conform, normalise
-from synth_mlflow.data.digests import Hashes, distinct_hashes, row_digests
+from synth_mlflow.data.digests import Hashes, are_among, distinct_hashes, row_digests
 from synth_mlflow.data.provenance import record_in_file
 from synth_mlflow.data.tables import read_known
 from synth_mlflow.data.text_forms import PLAIN, read_texts_as
@@ -233,15 +233,18 @@ def with_guesses(known: KnownColumns, schema: Schema, salt: str, sets: Sequence[
     digests = row_digests(known.rows, salt)
     guesses = {name: [known.rows[name], *form.guesses(known.rows[name])] for name, form in schema.forms.items()
                if schema[name] == "string" and (form.widths or form.not_missing)}  # fmt: skip
-    recorded = np.unique(np.concatenate([side for each in sets for side in (each.distinctive, each.common)]))
+    if not guesses:
+        return digests
+    recorded = np.concatenate([side for each in sets for side in (each.distinctive, each.common)])
+    open_ = np.flatnonzero(~are_among(digests, recorded) & known.readable)
     for columns in itertools.islice(itertools.product(*guesses.values()), 1, MAX_GUESSES):
-        open_ = np.flatnonzero(~np.isin(digests, recorded) & known.readable)
         if not len(open_):
             break
         rows = known.rows.assign(**dict(zip(guesses, columns, strict=True))).iloc[open_].reset_index(drop=True)
         made = row_digests(rows, salt)
-        matches = np.isin(made, recorded)
+        matches = are_among(made, recorded)
         digests[open_[matches]] = made[matches]
+        open_ = open_[~matches]
     return digests
 
 

@@ -25,7 +25,7 @@ from synth_mlflow.checks.contamination import Contamination
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import conform
 from synth_mlflow.data.constraints import as_texts, parse_constraints
-from synth_mlflow.data.digests import json_digest, row_hashes
+from synth_mlflow.data.digests import are_among, json_digest, row_hashes
 from synth_mlflow.data.markup import as_text
 from synth_mlflow.data.mixing import mix_counts
 from synth_mlflow.data.slices import Slice
@@ -258,7 +258,7 @@ class _Trial:
 
     def _equal_share(self, batch: pd.DataFrame) -> float:
         drawn, learned, held = (row_hashes(rows) for rows in (batch, self.fitted, self.held_back))
-        return float(np.mean(np.isin(drawn, held) & ~np.isin(drawn, learned)))
+        return float(np.mean(are_among(drawn, held) & ~are_among(drawn, learned)))
 
     def _drawn(self, candidate: Candidate) -> pd.DataFrame:
         maker = installed_maker(candidate.generator, candidate.params)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import gc
 import itertools
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run
 from mlflow.entities import Run as MlflowRun
@@ -81,15 +82,22 @@ def newest(server: Server, condition: str, n_runs: int) -> list[Run]:
 
 
 def _pages(server: Server, experiments: Sequence[str], condition: str, view: int, n_runs: int | None) -> Iterator[Run]:
-    token: str | None = None
-    while True:
-        page = server.client.search_runs(
+    return every_page(
+        lambda token: server.client.search_runs(
             list(experiments),
             condition,
             run_view_type=view,
             max_results=n_runs or (PAGE_OVER_HTTP if server.web else PAGE),
             page_token=token,
         )
+    )
+
+
+def every_page(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
+    """What the pages of a search hold, each asked for when it is needed; ``page_at`` takes the token of a page."""
+    token: str | None = None
+    while True:
+        page = page_at(token)
         yield from page
         token = page.token
         if not token:

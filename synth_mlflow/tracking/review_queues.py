@@ -5,7 +5,7 @@ One queue is for one rater: whoever opens a trace sees the feedback of others, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ import mlflow
 from synth_mlflow.errors import UsageError
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.prompts import traces_to
+from synth_mlflow.tracking.read import every_page
 from synth_mlflow.tracking.server import Server, guard
 
 QUESTION = "synth_real_or_synthetic"
@@ -109,25 +110,15 @@ def _queue_named(server: Server, name: str) -> Any:
     """A queue of the experiment; None where there is none of this name."""
     from mlflow.genai.review_queues import list_review_queues
 
-    pages = _pages(lambda token: list_review_queues(experiment_id=server.experiment_id, page_token=token))
+    pages = every_page(lambda token: list_review_queues(experiment_id=server.experiment_id, page_token=token))
     return next((queue for queue in pages if queue.name == name), None)
 
 
 def _items(queue: Any) -> set[str]:
     from mlflow.genai.review_queues import list_review_queue_items
 
-    pages = _pages(lambda token: list_review_queue_items(queue.queue_id, max_results=PER_CALL, page_token=token))
+    pages = every_page(lambda token: list_review_queue_items(queue.queue_id, max_results=PER_CALL, page_token=token))
     return {str(item.item_id) for item in pages}
-
-
-def _pages(page_at: Callable[[str | None], Any]) -> Iterator[Any]:
-    token: str | None = None
-    while True:
-        page = page_at(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _whole_traces(server: Server, sheet: str, rater: str) -> dict[int, str]:
@@ -169,7 +160,7 @@ def _question(server: Server, answers: list[str]) -> str:
 
 
 def _traces(server: Server, sheet: str, rater: str, *, include_spans: bool = False) -> list[Any]:
-    pages = _pages(
+    pages = every_page(
         lambda token: server.client.search_traces(
             locations=[server.experiment_id],
             filter_string=f"tags.`{names.TAG_SHEET}` = '{sheet}'",
