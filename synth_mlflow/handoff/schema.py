@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from synth_mlflow.data.provenance import COUNT, DIALECT, MOMENT, SHA256, object_schema
+from synth_mlflow.data.json_schema import COUNT, DIALECT, MOMENT, SHA256, json_schema_of
 from synth_mlflow.errors import EvidenceError
 from synth_mlflow.handoff.document import SCHEMA_VERSION, Document, twin_digest
 
@@ -36,32 +36,30 @@ _RATIOS_BELOW_ONE: dict[str, Any] = {
 
 def handoff_json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of what ``Document.to_json()`` returns."""
-    definitions: dict[str, Any] = {}
-    root = object_schema(Document, definitions, _constraint)
+    root = json_schema_of(Document, _constraint)
     root["properties"] = {
         "schema": {"const": SCHEMA_VERSION, "description": "The version of this schema."},
         "sha256": {**SHA256, "description": "Of everything but this key, `schema` and `sign_offs`."},
         **root["properties"],
     }
     root["required"] = list(root["properties"])
-    definitions["Sweep"] |= _RATIOS_BELOW_ONE
+    root["$defs"]["Sweep"] |= _RATIOS_BELOW_ONE
     return {
         "$schema": DIALECT,
         "$id": f"urn:synth-mlflow:handoff:{SCHEMA_VERSION}",
         "title": "Handoff of a model trained with synthetic data",
         **root,
-        "$defs": dict(sorted(definitions.items())),
     }
 
 
-def _constraint(name: str, hint: Any) -> dict[str, Any] | None:
+def _constraint(name: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     if name.endswith("sha256"):
         return SHA256
     if name.endswith("_at") or name == "at":
         return MOMENT
     if name in ("ratio", "chosen", "peak"):
         return _VALUE
-    return COUNT if name.startswith("n_") and hint is int else None
+    return COUNT if name.startswith("n_") and schema == {"type": "integer"} else None
 
 
 def document_of(twin: Mapping[str, Any]) -> Document:
