@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import signal
 import sys
 import traceback
@@ -106,6 +107,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _exit_code(arguments: list[str]) -> int:
     try:
+        _refuse_windows()
         _refuse_bytes(arguments)
         result = cli.main(arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -130,6 +132,15 @@ def _exit_code(arguments: list[str]) -> int:
         return _print_error(message, "--debug" in arguments, "--json" in arguments, error)
     finally:
         hide()
+
+
+def _refuse_windows() -> None:
+    """Locks of files, groups of processes and rights of folders are those of Linux and macOS."""
+    if platform.system() == "Windows":
+        raise UsageError(
+            "this is Windows; Linux or macOS was needed.",
+            "Work in the Windows Subsystem for Linux: `wsl --install`, and install synth_mlflow there.",
+        )
 
 
 def _refuse_bytes(arguments: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import lzma
-import os
 import shutil
 import tempfile
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -360,7 +360,7 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 
 def memory() -> int:
     """Bytes of memory that this machine has, or that the container which this process runs in may use."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [int(psutil.virtual_memory().total)]
     for limit in map(Path, LIMITS):
         with suppress(OSError, ValueError):  # no such file, or "max"
             limits.append(int(limit.read_text(encoding="ascii")))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 from sqlalchemy import event
 
 from synth_mlflow.errors import ServerError
@@ -192,8 +193,8 @@ def _lockers(path: Path) -> list[int]:
 def _process(pid: int) -> str:
     """A process by its number and the first words of its command, without what follows: that may be secret."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except OSError:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
         words = []
     plain = [word for word in words if word and "://" not in word and "=" not in word][:WORDS_SHOWN]
     return f"process {pid} ({' '.join(plain)})" if plain else f"process {pid}"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import psutil
 from mlflow.entities import Metric
 
 from synth_mlflow.data.digests import canonical_json, json_digest
@@ -123,15 +124,26 @@ def _machine() -> str:
 
 
 def _birth(process: int) -> str:
-    """When a process was born, in ticks since the machine was; `gone` where there is none, or it is dead."""
+    """When a process was born; `gone` where there is none, or it is dead.
+
+    On Linux in ticks since the machine was started: psutil gives the time of day, which moves when the clock is set.
+    """
+    if not Path("/proc/self/stat").exists():
+        return _birth_by_psutil(process)
     try:
-        if not Path("/proc/self/stat").exists():
-            os.kill(process, 0)
-            return "alive"
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
         return "gone"
     return "gone" if fields[0] in "ZX" else fields[19]
+
+
+def _birth_by_psutil(process: int) -> str:
+    try:
+        living = psutil.Process(process)
+        is_dead = living.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return "gone" if is_dead else f"{living.create_time():.3f}"
+    except psutil.NoSuchProcess:
+        return "gone"
 
 
 TAG_MAX = 8_000  # characters; MLflow cuts longer tags and descriptions and only warns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -125,3 +126,9 @@ def test_a_tracking_file_that_is_no_database(kind, call, tmp_path):
     path.mkdir() if kind == "folder" else path.write_text("hello")
     code, _, told = call("status", "--tracking-uri", f"sqlite:///{path}")
     assert code == 1 and "no database of MLflow: name another file" in told
+
+
+def test_on_windows_it_says_where_it_runs(monkeypatch, capsys):
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    assert _exit_code(["list"]) == 2
+    assert "this is Windows; Linux or macOS was needed" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from synth_mlflow.tracking import draft
 from synth_mlflow.tracking.draft import HOURS_OF_SILENCE, is_gone, this_process
 
 NOW = int(time.time() * 1000)
@@ -25,6 +26,17 @@ def test_a_process_of_this_machine_is_asked():
         assert is_gone(told, NOW)
     machine, process, birth = told.rsplit(" ", 2)
     assert is_gone(f"{machine} {process} {int(birth) + 1}", NOW)  # another process has its number now
+
+
+def test_elsewhere_than_on_linux_psutil_is_asked(monkeypatch):
+    monkeypatch.setattr(draft, "_birth", draft._birth_by_psutil)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        birth = draft._birth(other.pid)
+        owner = f"{this_process().rsplit(' ', 2)[0]} {other.pid} {birth}"
+        assert float(birth) > 0 and not is_gone(owner, LONG_AGO)
+        other.kill()
+        other.wait()
+    assert is_gone(owner, NOW)
 
 
 def test_a_process_elsewhere_has_a_day():
