@@ -30,6 +30,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import NUMERIC_KINDS, Schema, schema_of
+from synth_mlflow.data.expressions import A_NAME_IN_BACKTICKS, Expression
 from synth_mlflow.data.slices import Mask, is_date
 from synth_mlflow.errors import UsageError, closest
 
@@ -264,19 +265,6 @@ def _own_combinations(one: Fixed, real: pd.DataFrame) -> str:
 MAX_LENGTH = 1_000  # characters
 ADVICE = "Write constraints like `age >= 17`, `opened <= closed`, `total = net + tax` or `fixed(city, region)`."
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-    | (?P<text>"[^"]*"|'[^']*')
-    | (?P<quoted>`[^`]+`)
-    | (?P<operator><=|>=|==|=|<|>|\+|-|\(|\)|,)
-    | (?P<word>[^\W\d]\w*)
-    )""",
-    re.VERBOSE,
-)
-_SIDES = {"min": ">=", "max": "<="}
-_COMPARISON_SIGNS = ("<", "<=", ">", ">=")
-
 
 def parse_constraints(texts: Sequence[str]) -> Constraints:
     """Read constraints.
@@ -323,98 +311,57 @@ def _literal(value: Any) -> str:
     raise ValueError(f"needs numbers or dates as min and max, found {value!r}")
 
 
-class _Parser:
+class _Parser(Expression):
     """One pass over the tokens of one constraint."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text.strip()
-        if len(text) > MAX_LENGTH:
-            raise UsageError(f"a constraint of {len(text):,} characters was given, at most {MAX_LENGTH:,} are read.")
-        self.tokens = self._tokenise()
-        self.at = 0
+    kind = "constraint"
+    advice = ADVICE
+    max_length = MAX_LENGTH
 
     def parse(self) -> Constraint:
-        is_fixed = self._peek(0) == ("word", "fixed") and self._peek(1) == ("operator", "(")
+        is_fixed = self.peek()[:2] == ("word", "fixed") and self.peek(1).text == "("
         constraint = self._fixed() if is_fixed else self._relation()
-        if self.at < len(self.tokens):
-            raise self._error("the end")
+        self.need_end()
         return constraint
 
-    def _tokenise(self) -> list[tuple[str, str]]:
-        tokens, at = [], 0
-        while self.text[at:].strip():
-            match = _TOKEN.match(self.text, at)
-            if match is None or match.lastgroup is None:
-                raise UsageError(f"constraint {self.text!r} cannot be read at {self.text[at:].strip()[:20]!r}.", ADVICE)
-            tokens.append((match.lastgroup, match.group(match.lastgroup)))
-            at = match.end()
-        return tokens
-
     def _fixed(self) -> Fixed:
-        self.at += 2
-        names = [self._column()]
-        while self._take(","):
-            names.append(self._column())
-        if not self._take(")"):
-            raise self._error("`,` or `)`")
+        self.take("word", "fixed")
+        self.need("operator", "(")
+        names = [self.column()]
+        while self.take("operator", ","):
+            names.append(self.column())
+        if not self.take("operator", ")"):
+            raise self.error("`,` or `)`")
         return Fixed(self.text, tuple(self._distinct(names)))
 
     def _relation(self) -> Constraint:
-        column = self._column()
-        kind, operator = self._peek(0)
-        if kind != "operator" or operator not in {*_COMPARISON_SIGNS, "=", "=="}:
-            raise self._error(
-                "one of `<`, `<=`, `>`, `>=` and `=` (a column name that is not one plain word goes in `backticks`)"
-            )
-        self.at += 1
+        column = self.column()
+        operator = self.take("operator", *_COMPARISONS, "=", "==")
+        if operator is None:
+            raise self.error(f"one of `<`, `<=`, `>`, `>=` and `=` {A_NAME_IN_BACKTICKS}")
         if operator in {"=", "=="}:
             return self._total(column)
-        if self._peek(0)[0] in {"word", "quoted"}:
-            names = self._distinct([column, self._column()])
+        if self.peek().kind in {"word", "quoted"}:
+            names = self._distinct([column, self.column()])
             low, high = reversed(names) if ">" in operator else names
             return Order(self.text, low, high, "=" not in operator)
         return Bound(self.text, column, operator, self._value())
 
     def _total(self, column: str) -> Total:
-        parts = [(1, self._column())]
-        while self._peek(0) in {("operator", "+"), ("operator", "-")}:
-            sign = 1 if self._peek(0)[1] == "+" else -1
-            self.at += 1
-            parts.append((sign, self._column()))
+        parts = [(1, self.column())]
+        while sign := self.take("operator", "+", "-"):
+            parts.append((1 if sign == "+" else -1, self.column()))
         self._distinct([column, *(name for _, name in parts)])
         return Total(self.text, column, tuple(parts))
 
-    def _column(self) -> str:
-        kind, token = self._peek(0)
-        if kind not in {"word", "quoted"}:
-            raise self._error("a column name (in `backticks` if it is not one plain word)")
-        self.at += 1
-        return token.strip("`")
-
     def _value(self) -> float | str:
-        sign = -1.0 if self._take("-") else 1.0
-        kind, token = self._peek(0)
-        if kind == "number":
-            self.at += 1
-            return sign * float(token)
-        if kind == "text" and sign > 0 and is_date(token[1:-1]):
-            self.at += 1
-            return token[1:-1]
-        raise self._error('a number, a column, or a date in quotes such as "2024-01-31"')
+        if (number := self.number()) is not None:
+            return number
+        if self.peek().kind == "text" and is_date(self.peek().text[1:-1]):
+            return str(self.take("text"))[1:-1]
+        raise self.error('a number, a column, or a date in quotes such as "2024-01-31"')
 
     def _distinct(self, names: list[str]) -> list[str]:
         if len(set(names)) < max(2, len(names)):
             raise UsageError(f"constraint {self.text!r} needs two or more different columns.", ADVICE)
         return names
-
-    def _peek(self, ahead: int) -> tuple[str, str]:
-        at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else ("end", "the end")
-
-    def _take(self, token: str) -> bool:
-        is_next = self._peek(0) == ("operator", token)
-        self.at += is_next
-        return is_next
-
-    def _error(self, needed: str) -> UsageError:
-        return UsageError(f"constraint {self.text!r}: found {self._peek(0)[1]!r}, needed {needed}.", ADVICE)

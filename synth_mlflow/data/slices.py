@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import NUMERIC_KINDS, Kind, Schema, schema_of
+from synth_mlflow.data.expressions import A_NAME_IN_BACKTICKS, Expression
 from synth_mlflow.data.single_equal import refuse_single_equal
 from synth_mlflow.data.text_forms import ISO_DATE
 from synth_mlflow.errors import UsageError, closest
@@ -37,17 +38,6 @@ Mask = npt.NDArray[np.bool_]
 MAX_LENGTH = 4_000  # characters; far beyond what a person writes
 MAX_DEPTH = 50  # nested brackets; keeps the parser away from Python's recursion limit
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
-    | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-    | (?P<quoted>`[^`]+`)
-    | (?P<operator>==|!=|<=|>=|<|>|\(|\)|,)
-    | (?P<word>[^\W\d]\w*)
-    )""",
-    re.VERBOSE,
-)
-_KEYWORDS = {"and", "or", "not", "in", "is", "missing", "true", "false"}
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -129,8 +119,6 @@ class Slice:
         UsageError
             If the text is not in the grammar; the message points at the place.
         """
-        if len(text) > MAX_LENGTH:
-            raise UsageError(f"a slice of {len(text):,} characters was given, at most {MAX_LENGTH:,} are read.")
         return cls(text.strip(), _Parser(text).parse())
 
     @property
@@ -159,47 +147,32 @@ class Slice:
         return _mask(self.condition, frame)
 
 
-class _Parser:
+class _Parser(Expression):
     """Recursive descent over the tokens of one condition."""
 
+    kind = "slice"
+    advice = 'Write conditions like `age < 25 and region == "north"`.'
+    max_length = MAX_LENGTH
+    keywords = frozenset({"and", "or", "not", "in", "is", "missing", "true", "false"})
+
     def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = self._tokenise()
-        self.at = 0
+        super().__init__(text)
         self.depth = 0
 
     def parse(self) -> Condition:
         condition = self._condition()
-        if self.at < len(self.tokens):
-            raise self._error("the end")
+        self.need_end()
         return condition
-
-    def _tokenise(self) -> list[tuple[str, str, int]]:
-        tokens, at = [], 0
-        while self.text[at:].strip():
-            match = _TOKEN.match(self.text, at)
-            if match is None or match.lastgroup is None:
-                refuse_single_equal(self.text, self.text[at:].strip())
-                raise UsageError(
-                    f"slice {self.text!r} cannot be read at {self.text[at:].strip()[:20]!r}.",
-                    'Write conditions like `age < 25 and region == "north"`.',
-                )
-            kind, token = match.lastgroup, match.group(match.lastgroup)
-            if kind == "word" and token.lower() in _KEYWORDS:
-                kind, token = "keyword", token.lower()
-            tokens.append((kind, token, match.start(match.lastgroup)))
-            at = match.end()
-        return tokens
 
     def _condition(self) -> Condition:
         parts = [self._conjunction()]
-        while self._take("keyword", "or"):
+        while self.take("keyword", "or"):
             parts.append(self._conjunction())
         return parts[0] if len(parts) == 1 else Either(tuple(parts))
 
     def _conjunction(self) -> Condition:
         parts = [self._term()]
-        while self._take("keyword", "and"):
+        while self.take("keyword", "and"):
             parts.append(self._term())
         return parts[0] if len(parts) == 1 else Both(tuple(parts))
 
@@ -212,79 +185,50 @@ class _Parser:
         return term
 
     def _nested_term(self) -> Condition:
-        if self._take("keyword", "not"):
+        if self.take("keyword", "not"):
             return Not(self._term())
-        if self._take("operator", "("):
+        if self.take("operator", "("):
             condition = self._condition()
-            self._need("operator", ")")
+            self.need("operator", ")")
             return condition
         return self._test()
 
     def _test(self) -> Condition:
-        column = self._column()
-        if self._take("keyword", "is"):
-            negated = self._take("keyword", "not")
-            self._need("keyword", "missing")
+        column = self.column()
+        if self.take("keyword", "is"):
+            negated = self.take("keyword", "not")
+            self.need("keyword", "missing")
             return Not(Missing(column)) if negated else Missing(column)
-        negated = self._take("keyword", "not")
-        if self._take("keyword", "in"):
+        negated = self.take("keyword", "not")
+        if self.take("keyword", "in"):
             membership = Membership(column, self._values())
             return Not(membership) if negated else membership
-        kind, token, _ = self._peek()
-        if negated or kind != "operator" or token not in _COMPARISONS:
-            raise self._error(
-                "a comparison such as `<`, `==` or `in (…)` "
-                "(a column name that is not one plain word goes in `backticks`)"
-            )
-        self.at += 1
-        return Comparison(column, token, self._value())
-
-    def _column(self) -> str:
-        kind, token, _ = self._peek()
-        if kind not in {"word", "quoted"}:
-            raise self._error("a column name (in `backticks` if it is not one plain word)")
-        self.at += 1
-        return token.strip("`")
+        operator = None if negated else self.take("operator", *_COMPARISONS)
+        if operator is None:
+            raise self.error(f"a comparison such as `<`, `==` or `in (…)` {A_NAME_IN_BACKTICKS}")
+        return Comparison(column, operator, self._value())
 
     def _values(self) -> tuple[Value, ...]:
-        self._need("operator", "(")
+        self.need("operator", "(")
         values = [self._value()]
-        while self._take("operator", ","):
+        while self.take("operator", ","):
             values.append(self._value())
-        self._need("operator", ")")
+        self.need("operator", ")")
         return tuple(values)
 
     def _value(self) -> Value:
-        kind, token, _ = self._peek()
-        if kind == "number":
-            self.at += 1
-            return float(token)
-        if kind == "text":
-            self.at += 1
-            return re.sub(r"\\(.)", r"\1", token[1:-1])
-        if kind == "keyword" and token in {"true", "false"}:
-            self.at += 1
-            return token == "true"
-        raise self._error("a number, a text in quotes, true or false")
+        if (number := self.number()) is not None:
+            return number
+        if (text := self.take("text")) is not None:
+            return re.sub(r"\\(.)", r"\1", text[1:-1])
+        if (word := self.take("keyword", "true", "false")) is not None:
+            return word == "true"
+        raise self.error("a number, a text in quotes, true or false")
 
-    def _peek(self) -> tuple[str, str, int]:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ("end", "the end", len(self.text))
-
-    def _take(self, kind: str, token: str) -> bool:
-        is_next = self._peek()[:2] == (kind, token)
-        self.at += is_next
-        return is_next
-
-    def _need(self, kind: str, token: str) -> None:
-        if not self._take(kind, token):
-            raise self._error(f"`{token}`")
-
-    def _error(self, needed: str) -> UsageError:
-        _, token, position = self._peek()
-        return UsageError(
-            f"slice {self.text!r}: found {token!r} at character {position + 1}, needed {needed}.",
-            'Write conditions like `age < 25 and region == "north"`.',
-        )
+    def error(self, needed: str) -> UsageError:
+        """As for every expression; a single `=` is answered with the condition as it must be written."""
+        refuse_single_equal(self.text, self.text[self.peek().at :])
+        return super().error(needed)
 
 
 def _columns(condition: Condition) -> set[str]:

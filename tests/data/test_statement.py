@@ -99,7 +99,7 @@ def test_wrong_facts_are_named(line, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("slices: {young: 'age <'}", "`slices.young`: slice 'age <': found 'the end'"),
+        ("slices: {young: 'age <'}", "`slices.young`: slice 'age <': found the end"),
         ("slices: [age]", "`slices`: Input should be a valid dictionary"),
         ("sensitive: race", "`sensitive`: Input should be a valid list"),
         ("evaluation: {share: 0}", "`evaluation.share`: Input should be greater than 0"),
@@ -204,7 +204,7 @@ def test_constraints_in_their_three_forms():
 @pytest.mark.parametrize(
     ("line", "match"),
     [
-        ('constraints: ["a <= b", "a <"]', r"`constraints\[1\]`: constraint 'a <': found 'the end', needed a number"),
+        ('constraints: ["a <= b", "a <"]', r"`constraints\[1\]`: constraint 'a <': found the end, needed a number"),
         ("constraints: [{column: age}]", "`constraints`: holds texts like"),
         ("constraints: 3", "`constraints`: must be a list"),
     ],
