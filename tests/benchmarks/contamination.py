@@ -7,14 +7,17 @@ OMP_NUM_THREADS=1 python tests/benchmarks/contamination.py --packages FOLDER --r
 `--rows` are the sizes to which each table is cut; a table with fewer rows is left as it is. Half of the rows are
 training rows, a quarter evaluation rows, a quarter neither; equal training and evaluation rows stay on one side, as
 `freeze` keeps them. A batch has as many rows as that last quarter. Each draw splits anew; generators are fitted once
-for ten draws, which then share their split. `real_tables.py` says where tables come from.
+for ten draws, which then share their split. `--peers sdv=PYTHON` adds the generators of other people that an
+environment holds (`peers.py`). `real_tables.py` says where tables come from.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +25,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from known_alteration import is_possible
+from peers import PEERS
 from real_tables import tables
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -181,6 +185,28 @@ def built_in(name: str, world: World, rng: np.random.Generator) -> Fitted:
     return made
 
 
+class Drawn:
+    """Rows of a peer, drawn once in an environment of its own: each draw takes some of them."""
+
+    def __init__(self, name: str, python: str, world: World, seed: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            source, out = Path(folder, "members.csv"), Path(folder, "drawn.csv")
+            world.training.to_csv(source, index=False)
+            script = Path(__file__).with_name("peers.py").resolve()
+            target = str(world.training.columns[-1])
+            subprocess.run([python, script, name, source, out, str(seed), target, ""], check=True, cwd=folder)
+            self.rows = _in_types_of(world.training, pd.read_csv(out))
+
+    def sample(self, n_rows: int, rng: np.random.Generator) -> pd.DataFrame:
+        """Draw rows without replacement."""
+        return self.rows.iloc[rng.permutation(len(self.rows))[:n_rows]].reset_index(drop=True)
+
+
+def _in_types_of(training: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
+    whole = training.select_dtypes("integer").columns
+    return drawn[list(training.columns)].assign(**{name: drawn[name].round() for name in whole}).astype(training.dtypes)
+
+
 def originals(world: World, share: float, rng: np.random.Generator) -> pd.DataFrame:
     """The evaluation rows behind a batch."""
     n_bad = max(1, min(int(share * world.n_rows), len(world.evaluation)))
@@ -226,7 +252,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the first draw")
     parser.add_argument("--limits", action="store_true", help="also what a test that knew the alteration could find")
     parser.add_argument("--only", choices=("found", "accused"), help="one of the two questions")
+    parser.add_argument("--peers", nargs="*", default=[], metavar="ENVIRONMENT=PYTHON")
     options = parser.parse_args()
+    pythons = dict(pair.split("=", 1) for pair in options.peers)
+    peers = {name: pythons[home] for name, (home, _) in PEERS.items() if home in pythons}
     cells: dict[Cell, pd.DataFrame] = {}
     for n_rows in map(int, options.rows.split(",")):
         for name, rows in tables(options.packages, options.tables, n_rows).items():
@@ -239,7 +268,7 @@ def main() -> None:
         if options.limits:
             _print_limits(cells, [one for one in wanted if one in LIMITED], shares, seeds)
     if options.only != "found":
-        _print_accused(cells, [one for one in wanted if one in HONEST], seeds)
+        _print_accused(cells, [one for one in [*wanted, *peers] if one in {*HONEST, *peers}], seeds, peers)
 
 
 def _found(cells: dict[Cell, pd.DataFrame], kinds: list[str], shares: list[float], seeds: range) -> Counts:
@@ -300,13 +329,13 @@ def _share(found: list[bool]) -> str:
     return f"{sum(found)}/{len(found)} ({low:.0%} to {high:.0%})"
 
 
-def _print_accused(cells: dict[Cell, pd.DataFrame], kinds: list[str], seeds: range) -> None:
+def _print_accused(cells: dict[Cell, pd.DataFrame], kinds: list[str], seeds: range, peers: Mapping[str, str]) -> None:
     print("\nhonest batches that do not pass\n" + f"{'batch':22} {'accused':>7} {'batches':>8}  where")
     start, every = time.process_time(), []
     for kind in kinds:
         found, where = [], []
         for (name, n_rows), rows in cells.items():
-            for at, batch in enumerate(_honest(kind, rows, seeds)):
+            for at, batch in enumerate(_honest(kind, rows, seeds, peers)):
                 accused = not passes(*batch)
                 found.append(accused)
                 where += [f"{name}/{n_rows} seed {seeds[at]}"] if accused else []
@@ -317,19 +346,22 @@ def _print_accused(cells: dict[Cell, pd.DataFrame], kinds: list[str], seeds: ran
     print(f"together {sum(every)} of {len(every)} ({low:.2%} to {high:.2%}), {seconds:.1f} CPU seconds a batch")
 
 
-def _honest(kind: str, rows: pd.DataFrame, seeds: range) -> Iterator[tuple[World, pd.DataFrame, int]]:
+def _honest(
+    kind: str, rows: pd.DataFrame, seeds: range, peers: Mapping[str, str]
+) -> Iterator[tuple[World, pd.DataFrame, int]]:
     """Batches of one kind: generators are fitted once for `DRAWS_A_FIT` draws, real rows are split anew for each."""
     fitted: dict[int, tuple[World, Fitted]] = {}
     for seed in seeds:
         rng = np.random.default_rng([seed, 13])
-        if kind not in BUILT_IN:
+        if kind not in (*BUILT_IN, *peers):
             world = split(rows, seed)
             yield world, HONEST[kind](world, rng), seed
             continue
         key = seed // DRAWS_A_FIT
         if key not in fitted:
             world = split(rows, key * DRAWS_A_FIT)
-            fitted[key] = world, built_in(kind, world, rng)
+            generator = Drawn(kind, peers[kind], world, seed) if kind in peers else built_in(kind, world, rng)
+            fitted[key] = world, generator
         world, generator = fitted[key]
         yield world, generator.sample(world.n_rows, rng), seed
 
