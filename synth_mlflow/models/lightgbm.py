@@ -20,11 +20,11 @@ from synth_mlflow.data.private import private_room
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.models.class_weights import column_weights, product, row_weights, weights_by_code
+from synth_mlflow.models.encoded_rows import EncodedRows, as_of_matrix
 from synth_mlflow.models.labels import Labels, target_values
 from synth_mlflow.models.raw_columns import RawColumn, RawColumns, RawPredictor
 
 ROUNDS = 100
-BLOCK_ROWS = 20_000  # encoded at a time
 STOPPING_SHARE = 0.2  # of the rows fitted on, held out to decide when to stop
 _ROUNDS_NAMES = ("num_iterations", "num_boost_round", "n_estimators", "num_rounds", "num_trees", "n_iter", "max_iter")
 _STOPPING_NAMES = ("early_stopping_round", "early_stopping_rounds", "early_stopping", "n_iter_no_change")
@@ -151,16 +151,13 @@ class BoostedTrainer:
         evaluation: pd.DataFrame,
         classes: Labels,
     ) -> BoostedTrainer:
-        """Encode and bin the pool, a block of a table after the other so that they are never copied into one."""
+        """Encode and bin the pool, a block of a table after the other so that they are never copied into one.
+
+        The bins are those of one matrix of all rows, which would be eight times as large as they are.
+        """
         settings = BoostedSettings.read(given, task, classes, seed=0, n_threads=1)
         columns = columns_of(parts[0], task, *parts[1:])
-        matrix = np.empty((sum(map(len, parts)), len(columns.columns)))
-        filled = 0
-        for part in parts:
-            for start in range(0, len(part), BLOCK_ROWS):
-                block = columns.matrix(part.iloc[start : start + BLOCK_ROWS])
-                matrix[filled : filled + len(block)] = block
-                filled += len(block)
+        matrix: list[lightgbm.Sequence] = [EncodedRows(columns, part) for part in parts if len(part)]
         target = np.concatenate([target_values(part, task, classes) for part in parts])
         weights = [each for part in parts if (each := column_weights(part, task.weight)) is not None]
         weight = np.concatenate(weights) if weights else None
@@ -241,22 +238,25 @@ def dataset(
 
 def _bin(
     columns: RawColumns,
-    matrix: Vector,
+    matrix: Vector | list[lightgbm.Sequence],
     target: Vector,
     settings: BoostedSettings,
     balance: Vector,
     weight: Vector | None,
     counts: Vector | None = None,
 ) -> lightgbm.Dataset:
-    with _refusals(len(matrix), settings):
-        return lightgbm.Dataset(
+    params = as_of_matrix(settings.params) if isinstance(matrix, list) else dict(settings.params)
+    with _refusals(len(target), settings):
+        data = lightgbm.Dataset(
             matrix,
             target,
             weight=product(weight, row_weights(target, settings.class_weight, balance, counts)),
             feature_name=columns.feature_names,
             categorical_feature=columns.categorical,
-            params=dict(settings.params),
+            params=params,
         ).construct()
+    data.params = dict(settings.params)  # fits take what is theirs from it
+    return data
 
 
 def train(

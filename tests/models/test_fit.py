@@ -12,6 +12,7 @@ from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
+from synth_mlflow.models import encoded_rows
 from synth_mlflow.models import lightgbm as boosted
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.raw_columns import load
@@ -78,6 +79,29 @@ def test_threads_and_repetition_change_nothing(rows):
     first, again = (fit(spec, task, rows, seed=3, n_threads=n).predict(rows) for n in (1, 2))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, fit(spec, task, rows, seed=4).predict(rows))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"bin_construct_sample_cnt": 90},
+        {"max_bin": 15, "zero_as_missing": True},
+        {"bin_construct_sample_cnt": 90, "random_state": 5},
+        {"bin_construct_sample_cnt": 90, "data_random_seed": 3},
+    ],
+)
+def test_rows_binned_in_blocks_have_the_bins_of_one_matrix(rows, given, monkeypatch):
+    task, parts = Task("churned", "binary"), (rows[:200], rows[200:300])
+    taken = FitRows(np.arange(150), np.arange(200, 300))
+    monkeypatch.setattr(encoded_rows.EncodedRows, "batch_size", 37)
+    monkeypatch.setattr(encoded_rows, "BLOCK_ROWS", 41)
+    trainer = boosted.BoostedTrainer.build(given, task, parts, rows[300:], ("no", "yes"))
+    target = boosted.target_values(rows[:300], task, ("no", "yes"))
+    one_matrix = boosted.dataset(trainer.columns, rows[:300], target, trainer.settings)
+    booster = boosted.train(trainer.settings, one_matrix, taken.all, taken.real, 3)
+    expected = boosted.predictor(booster, trainer.columns, ("no", "yes"))
+    assert trainer.model(taken, 3).predictor.booster.model_to_string() == expected.booster.model_to_string()
 
 
 def test_early_stopping_ends_before_the_last_round(rows):
