@@ -3,14 +3,21 @@
 Pages of such a file are read when they are looked at, and given up when memory is needed, so that a table of any
 number of rows is used like any other. What is computed from a column takes memory still, one column at a time. The
 files have no name any more once they are mapped: nothing is left of them when the process ends, however it ends.
+
+While there are such files a thread looks at how many of their pages this process holds, and gives them back beyond
+`HELD_BYTES`: the system would take them only once memory is short, and a limit for the whole process is reached before.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
+import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -20,8 +27,13 @@ import pyarrow as pa
 
 MAPPED_BYTES = 128 * 2**20  # of numbers, from which on a table is mapped
 BYTES_PER_CELL = 8  # of a number; a text takes more
+HELD_BYTES = 192 * 2**20  # of pages of files, from which on they are given back
+SECONDS_BETWEEN = 0.05  # of looking at them
+_RESIDENT = Path("/proc/self/statm")  # of Linux: pages of the process, the third number is of those that lie in files
 
 _maps: dict[int, tuple[int, int, weakref.ref[mmap.mmap]]] = {}
+_keeper: threading.Thread | None = None
+_starting = threading.Lock()
 
 
 def is_large(n_rows: int, n_columns: int) -> bool:
@@ -98,6 +110,39 @@ def let_go() -> None:
             file.madvise(unneeded)
 
 
+def _give_back_pages() -> None:
+    """Look at the pages of files that this process holds, as long as it has mapped any."""
+    while _is_needed():
+        if _held_bytes() > HELD_BYTES:
+            let_go()
+        time.sleep(SECONDS_BETWEEN)
+
+
+def _is_needed() -> bool:
+    """Whether files are mapped; without any the thread ends, and says so before another file is."""
+    global _keeper
+    with _starting:
+        if not _maps:
+            _keeper = None
+        return bool(_maps)
+
+
+def _held_bytes() -> int:
+    """Of resident pages that lie in files, those of libraries among them; 0 where the system does not say."""
+    try:
+        return int(_RESIDENT.read_bytes().split()[2]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def _keep_few_pages() -> None:
+    global _keeper
+    with _starting:
+        if _keeper is None or not _keeper.is_alive():
+            _keeper = threading.Thread(target=_give_back_pages, name="synth-mlflow pages", daemon=True)
+            _keeper.start()
+
+
 def _mapped_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     as_bytes = np.ascontiguousarray(values).view(np.uint8)
     file = _map(lambda file: file.write(as_bytes.data))
@@ -122,6 +167,7 @@ def _map(write: Callable[[IO[bytes]], Any]) -> mmap.mmap:
     start = np.frombuffer(mapping, dtype=np.uint8).__array_interface__["data"][0]
     _maps[id(mapping)] = (start, start + len(mapping), weakref.ref(mapping))
     weakref.finalize(mapping, _maps.pop, id(mapping), None)
+    _keep_few_pages()
     return mapping
 
 

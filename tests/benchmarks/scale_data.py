@@ -76,10 +76,12 @@ def main() -> None:
     parser.add_argument("--folder", action="store_true", help="a folder of Parquet files, and not one file")
     parser.add_argument("--batch-rows", type=int, help="by default half of the rows")
     parser.add_argument("--generator", default="forest")
+    parser.add_argument("--ratios", default="0,25", help="of the sweep; the batch must have as many rows")
     parser.add_argument("--stages", nargs="+", default=["import", "define", "freeze", "generate", "validate", "sweep"])
     parser.add_argument("--keep", type=Path, help="where to keep the project, or to find it again")
     options = parser.parse_args()
-    commands = commands_of(options.generator, options.batch_rows or options.rows // 2, in_folder=options.folder)
+    n_rows = options.batch_rows or options.rows // 2
+    commands = commands_of(options.generator, n_rows, in_folder=options.folder, ratios=options.ratios)
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.keep or Path(temporary)).resolve()
         write_table(folder, options.rows, options.columns, in_folder=options.folder)
@@ -91,7 +93,7 @@ def main() -> None:
             print(f"| {stage} | {used.cpu_seconds:.1f} | {memory} | {used.exit_code} |", flush=True)
 
 
-def commands_of(generator: str, n_rows: int, *, in_folder: bool = False) -> dict[str, list[str]]:
+def commands_of(generator: str, n_rows: int, *, in_folder: bool = False, ratios: str = "0,25") -> dict[str, list[str]]:
     """The arguments of each stage; of a folder, `identify` takes the first file."""
     return {
         "import": ["list"],
@@ -99,7 +101,7 @@ def commands_of(generator: str, n_rows: int, *, in_folder: bool = False) -> dict
         "freeze": ["freeze"],
         "generate": ["generate", generator, "--rows", str(n_rows), "--purpose", "a benchmark"],
         "validate": ["validate"],
-        "sweep": ["sweep", "--ratios", "0,25", "--repeats", "3"],
+        "sweep": ["sweep", "--ratios", ratios, "--repeats", "3"],
         "identify": ["identify", "rows.parquet/part-000.parquet" if in_folder else "rows.parquet"],
         "verify": ["verify"],
     }

@@ -1,6 +1,7 @@
 """Tables whose columns lie in mapped files are the same tables."""
 
 import gc
+import time
 import tracemalloc
 
 import numpy as np
@@ -78,6 +79,21 @@ def test_what_is_mapped_is_mapped_once_and_no_copy_shares_changes(everything_map
     assert n_maps() == n
     second.loc[3, "pay"] = -1.0
     assert first["pay"].iloc[3] == 1.5
+
+
+@pytest.mark.skipif(not mapped._RESIDENT.exists(), reason="the system does not say which pages a process holds")
+def test_pages_that_were_read_are_given_back_by_themselves(everything_mapped, monkeypatch):
+    monkeypatch.setattr(mapped, "HELD_BYTES", 0)
+    column = mapped.mapped(pd.Series(np.arange(4_000_000.0)))
+    given_back = []
+    monkeypatch.setattr(mapped, "let_go", lambda: given_back.append(let_go()))
+    column.sum()
+    for _ in range(1_000):  # looked at every 50 ms; 10 s on a machine that does other things
+        if given_back:
+            break
+        time.sleep(0.01)
+    assert given_back
+    assert column.iloc[-1] == 3_999_999
 
 
 def test_files_are_gone_with_their_table(everything_mapped):
