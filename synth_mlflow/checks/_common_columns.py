@@ -7,6 +7,8 @@ but read off the pairs of rows that are most alike, without looking at which rea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,7 @@ from synth_mlflow.metrics.shared_keys import ColumnSet, Hashes, KeyCounts, Keyed
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int32]
 
 N_COMMON = 2  # sets that are tested
 MAX_ASKED = 1_500  # rows of the batch
@@ -27,7 +30,7 @@ N_COUNTED = 40  # sets whose matches are counted
 N_KEPT, N_ROUNDS = 100, 5
 MIN_SUPPORT = 3
 ENTROPY_ROWS = 2_000
-BLOCK_CELLS = 2_000_000
+BLOCK_CELLS = 200_000  # of a comparison that stays in the cache
 
 
 def common_columns(rows: KeyedRows, rng: np.random.Generator) -> list[ColumnSet]:
@@ -93,13 +96,14 @@ def _most_alike(rows: KeyedRows, rng: np.random.Generator) -> tuple[Bools, Bools
 def _equal_columns(queries: Hashes, real: Hashes, weights: npt.NDArray[np.float32]) -> Bools:
     """Where each row asked equals the real row that it shares most with; each real row is paired once."""
     partners, scores = np.empty(len(queries), dtype=np.int64), np.empty(len(queries), dtype=np.float32)
+    columns = list(zip(_small_codes(queries, real), np.ascontiguousarray(weights.T), strict=True))
     block = max(BLOCK_CELLS // len(real), 1)
     for start in range(0, len(queries), block):
         some = slice(start, start + block)
         score, n_equal = (np.zeros((len(queries[some]), len(real)), kind) for kind in (np.float32, np.int16))
-        for at in range(real.shape[1]):
-            equal = queries[some, at, None] == real[:, at]
-            score += equal * weights[:, at]
+        for (asked, known), weight in columns:
+            equal = asked[some, None] == known
+            score += equal * weight
             n_equal += equal
         score[n_equal == real.shape[1]] = -1.0  # equal rows have a test of their own
         partners[some] = score.argmax(axis=1)
@@ -107,6 +111,13 @@ def _equal_columns(queries: Hashes, real: Hashes, weights: npt.NDArray[np.float3
     order = np.argsort(-scores, kind="stable")
     once = order[np.sort(np.unique(partners[order], return_index=True)[1])][:N_ALIKE]
     return np.asarray(queries[once] == real[partners[once]])
+
+
+def _small_codes(queries: Hashes, real: Hashes) -> Iterator[tuple[Codes, Codes]]:
+    """The values of each column on both sides as codes of half the size, which are compared in half the time."""
+    for column in np.concatenate([queries, real]).T:
+        codes = np.unique(column, return_inverse=True)[1].astype(np.int32)
+        yield codes[: len(queries)], codes[len(queries) :]
 
 
 def _weights(values: Hashes, own: float) -> npt.NDArray[np.float32]:

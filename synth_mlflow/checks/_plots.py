@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 REAL, SYNTHETIC, BAND, BAD = "#4d4d4d", "#0072b2", "#bdbdbd", "#d55e00"  # M. Okabe, K. Ito: safe for every eye
 STRONG = ("#d55e00", "#0072b2", "#009e73", "#cc79a7")
 N_BINS, N_LEVELS = 24, 10
+DRAWN_POINTS = 1_000  # of a curve on logarithmic axes: more than the picture has dots from left to right
 LEFT, RIGHT, BOTTOM, TOP = 0.45, 0.1, 0.55, 0.25  # inches beside a panel, for labels of up to 14 characters and a title
 
 
@@ -175,15 +176,16 @@ def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools, dealt: Bools) 
     dealt : array of shape (n_deals, n_targets)
         Random memberships: what they find is the band.
     """
-    figure = Figure(figsize=(6.6, 4.6), layout="constrained")
-    ax = figure.add_subplot()
+    figure = Figure(figsize=(6.6, 4.6))
+    ax = figure.add_axes((0.09, 0.1, 0.64, 0.83))  # beside the legend, whose names are known
     tidy(ax)
     lowest = 0.5 / max(int((~is_member).sum()), 1)
     for place, (name, scores) in enumerate(attacks.items()):
         hits = is_member[np.argsort(-scores, kind="stable")]
         start = max(int(np.argmax(~hits)) - 1, 0)  # before any control is accused the line would climb the axis
-        x = np.maximum(np.cumsum(~hits)[start:] / max(int((~is_member).sum()), 1), lowest)
-        y = np.maximum(np.cumsum(hits)[start:] / max(int(is_member.sum()), 1), lowest)
+        shown = start + np.unique(np.geomspace(1, len(hits) - start, DRAWN_POINTS).astype(np.int64)) - 1
+        x = np.maximum(np.cumsum(~hits)[shown] / max(int((~is_member).sum()), 1), lowest)
+        y = np.maximum(np.cumsum(hits)[shown] / max(int(is_member.sum()), 1), lowest)
         strong = place < len(STRONG)
         colour, width = (STRONG[place], 1.6) if strong else (BAND, 0.9)
         label = name.replace("_", " ") if strong else "weaker attacks" if place == len(STRONG) else None

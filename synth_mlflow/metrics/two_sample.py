@@ -207,7 +207,7 @@ def train_classifier(
     share = y.mean()
     weight = np.where(y == 1, 0.5 / share, 0.5 / (1 - share))
     data = lightgbm.Dataset(X, y, weight=weight, categorical_feature=list(categorical))
-    return lightgbm.train(params, data, n_rounds)
+    return lightgbm.train(params, data, n_rounds, keep_training_booster=True)  # else written as text and read again
 
 
 def log_odds(model: lightgbm.Booster, X: Floats) -> Floats:
