@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from synth_mlflow.data.json_lines import open_bytes
+from synth_mlflow.data.json_lines import is_long, open_bytes
+from synth_mlflow.data.mapped import mapped_table
 from synth_mlflow.data.text_forms import MISSING_WORDS
 from synth_mlflow.errors import UsageError
 
@@ -26,6 +28,8 @@ SAMPLE_LINES = 200
 SAMPLE_CHARACTERS = 100_000
 SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
 SAMPLE_BYTES = 1_000_000
+BLOCK_BYTES = 1 << 23  # that are cut into cells together
+PIECE_ROWS = 100_000
 SEPARATORS = (",", ";", "\t", "|")
 RARE_SEPARATORS = ("\x01", "\x1f", "^", "~", "¦", ":", " ")
 """Looked for where none of the usual ones separates anything."""
@@ -259,7 +263,7 @@ def copy_command(path: Path, form: CsvFormat, *options: str, separator: bool = T
 
 
 def read_texts(path: Path, form: CsvFormat) -> pa.Table:
-    """Every cell as a text; only the empty cell is missing.
+    """Every cell as a text; only the empty cell is missing. Of a long file the texts lie in a mapped one.
 
     Raises
     ------
@@ -281,17 +285,33 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
         newlines_in_values=True,
     )
     encoding = {"utf-8": "utf8", "utf-8-sig": "utf8"}.get(form.encoding, form.encoding)
-    reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=1 << 23)
+    reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=BLOCK_BYTES)
+    in_blocks = is_long(path)
     try:
         with open_bytes(path) as file:
-            texts = pa_csv.read_csv(file, reading, parse, options)
+            if in_blocks:
+                texts = _in_blocks(pa_csv.open_csv(file, reading, parse, options), names)
+            else:
+                texts = pa_csv.read_csv(file, reading, parse, options)
     except pa.ArrowInvalid:  # lines of other lengths, long lines: pandas reads some of them, or says what is wrong
-        frame = _read_by_pandas(path, form)
+        frames = _read_by_pandas(path, form, PIECE_ROWS if in_blocks else None)
+        tables = (pa.Table.from_pandas(frame, preserve_index=False) for frame in frames)
+        first = next(tables)
+        texts = mapped_table(chain([first], tables), first.schema) if in_blocks else first
         _refuse_short_rows(path, form, len(names))
-        texts = pa.Table.from_pandas(frame, preserve_index=False)
     texts = _without_nothing(texts)
     _refuse_second_header(path, form, texts)
     return texts
+
+
+def _in_blocks(blocks: Any, names: list[str]) -> pa.Table:
+    """The texts of a CSV file that is read block by block, in a mapped file.
+
+    An ArrowInvalid says that the header is read as other names here, whose columns would be no texts.
+    """
+    if blocks.schema.names != names:
+        raise pa.ArrowInvalid("another header")
+    return mapped_table(blocks, blocks.schema)
 
 
 def _without_nothing(texts: pa.Table) -> pa.Table:
@@ -304,9 +324,10 @@ def _without_nothing(texts: pa.Table) -> pa.Table:
     return texts if len(named) == texts.num_columns else texts.select(named)
 
 
-def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
+def _read_by_pandas(path: Path, form: CsvFormat, piece_rows: int | None) -> Iterator[pd.DataFrame]:
+    """The table in pieces of so many rows, or as one."""
     try:
-        frame: pd.DataFrame = pd.read_csv(
+        read: Any = pd.read_csv(
             path,
             sep=form.separator,
             **form.quoting,
@@ -315,7 +336,9 @@ def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
             keep_default_na=False,
             na_values=[""],
             low_memory=False,
+            chunksize=piece_rows,
         )
+        yield from [read] if piece_rows is None else read
     except pd.errors.ParserError as error:
         match = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if match is None:
@@ -327,7 +350,6 @@ def _read_by_pandas(path: Path, form: CsvFormat) -> pd.DataFrame:
             f"Mend line {line}, or put its cells in quotes. If another character separates the cells, say which in "
             'problem.md: `csv: {separator: ":"}`.',
         ) from error
-    return frame
 
 
 def _refuse_short_rows(path: Path, form: CsvFormat, n_columns: int) -> None:

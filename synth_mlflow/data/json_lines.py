@@ -10,8 +10,9 @@ import gzip
 import json
 import lzma
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,12 +21,16 @@ import pyarrow as pa
 from synth_mlflow.data.columns import Schema
 from synth_mlflow.data.conversation_text import FORMS, canonical, looks_like_conversation, problem_of
 from synth_mlflow.data.json_text import JsonText
+from synth_mlflow.data.mapped import mapped_table
 from synth_mlflow.errors import UsageError
 
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 CONVERSATIONS = ("messages", "conversations")  # what such a column is called in the usual files
 CHAT = "docs/how-to/conversations.md"
 PROBLEMS_SHOWN = 3
+LONG_BYTES = 32 * 2**20  # of a file of texts, from which on they are not held in memory
+UNFOLDED = 10  # times a packed file, about
+PIECE_ROWS = 100_000
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -34,41 +39,53 @@ def open_bytes(path: Path) -> IO[bytes]:
     return path.open("rb") if opener is None else opener(path, "rb")  # type: ignore[operator]
 
 
-class _Nested(str):
-    """A list or an object, as its canonical text."""
+def is_long(path: Path) -> bool:
+    """Whether a file of texts is read in blocks into a mapped file, and never held in memory."""
+    return path.stat().st_size * (UNFOLDED if path.suffix.lower() in OPENERS else 1) > LONG_BYTES
 
-    __slots__ = ()
+
+_Rows = list[tuple[int, dict[str, Any]]]  # with the line of each
+_Arrays = dict[str, pa.Array | None]  # None for a column that mixes types
 
 
 @dataclass
-class _LineReader:
-    """What the lines read so far hold."""
+class _Lines:
+    """What the lines of a file hold, taken in block by block."""
 
     path: Path
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    """The line of each row."""
+    types: dict[str, pa.DataType | None] = field(default_factory=dict)
+    """Of each column in the order of their first cells; None for one that mixes them."""
     nested: Counter[str] = field(default_factory=Counter)
     """Lists and objects by column."""
+    plain: Counter[str] = field(default_factory=Counter)
+    """Other values of those columns."""
     conversations: dict[str, None] = field(default_factory=dict)
     """Columns of which a cell is a conversation, or should be one by its name."""
-    problems: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[str, _Problems] = field(default_factory=dict)
     """Lists that are no conversations, by column."""
 
-    def add(self, number: int, row: Mapping[str, Any]) -> None:
-        self.rows.append({name: self._cell(number, name, value) for name, value in row.items()})
-        self.numbers.append(number)
+    def add(self, rows: _Rows) -> _Arrays:
+        """Take in the next rows, and give their columns."""
+        plain: Counter[str] = Counter()
+        for number, row in rows:
+            for name, value in row.items():
+                self.types.setdefault(name, pa.null())
+                if isinstance(value, list | dict):
+                    self._look(number, name, value)
+                elif value is not None:
+                    plain[name] += 1
+        self.plain += plain
+        arrays = _arrays(rows, self.types)
+        self.types = {name: _joint_type(self.types[name], array) for name, array in arrays.items()}
+        return arrays
 
-    def _cell(self, number: int, name: str, value: object) -> object:
-        if not isinstance(value, list | dict):
-            return value
+    def _look(self, number: int, name: str, value: object) -> None:
         self.nested[name] += 1
         if name in CONVERSATIONS or looks_like_conversation(value):
             self.conversations.setdefault(name)
         problem = problem_of(value)
         if problem:
-            self.problems.setdefault(name, []).append(f"line {number}: {name!r} {problem}")
-        return _Nested(canonical(value))
+            self.problems.setdefault(name, _Problems()).add(f"line {number}: {name!r} {problem}")
 
     def refuse_others(self) -> None:
         """A UsageError for lists in a file without conversations, and for those that are none in a file with some."""
@@ -79,46 +96,117 @@ class _LineReader:
                     "Make columns of its parts, or leave it out. Conversations are read as lists of turns, "
                     f'`{{"messages": [{{"role": "user", "content": "…"}}, …]}}`; see {CHAT}.',
                 )
-        problems = [text for name in self.conversations for text in self.problems.get(name, ())]
-        problems += self._without() if self.conversations else []
-        if problems:
-            more = f"; and {len(problems) - PROBLEMS_SHOWN:,} more" if len(problems) > PROBLEMS_SHOWN else ""
+        each = [self.problems[name] for name in self.conversations if name in self.problems]
+        each += [self._without()] if self.conversations else []
+        n_problems = sum(one.number for one in each)
+        if n_problems:
+            more = f"; and {n_problems - PROBLEMS_SHOWN:,} more" if n_problems > PROBLEMS_SHOWN else ""
+            shown = [text for one in each for text in one.first][:PROBLEMS_SHOWN]
             raise UsageError(
-                f"{self.path} holds {len(problems):,} lines that are no conversations: "
-                f"{'; '.join(problems[:PROBLEMS_SHOWN])}{more}.",
+                f"{self.path} holds {n_problems:,} lines that are no conversations: {'; '.join(shown)}{more}.",
                 'Correct or leave out these lines: `{"messages": [{"role": "user", "content": "…"}, …]}`; see ' + CHAT,
             )
 
-    def _without(self) -> list[str]:
-        named = " or ".join(map(repr, self.conversations))
-        places = zip(self.numbers, self.rows, strict=True)
-        nothing = [
-            (number, [row.get(name) for name in self.conversations])
-            for number, row in places
-            if not any(isinstance(row.get(name), _Nested) for name in self.conversations)
-        ]
-        return [
-            f"line {number}: it has no {named}"
-            if not any(value is not None for value in values)
-            else f"line {number}: {named} is no list of turns"
-            for number, values in nothing
-        ]
+    def _without(self) -> _Problems:
+        """Lines without any conversation."""
+        named, problems = " or ".join(map(repr, self.conversations)), _Problems()
+        for number, row in _objects(self.path):
+            values = [row.get(name) for name in self.conversations]
+            if any(isinstance(value, list | dict) for value in values):
+                continue
+            is_empty = all(value is None for value in values)
+            what = f"it has no {named}" if is_empty else f"{named} is no list of turns"
+            problems.add(f"line {number}: {what}")
+        return problems
+
+    def refuse_mixed(self) -> None:
+        """A UsageError that names the first column of several types."""
+        for name, kind in self.types.items():
+            if kind is None or (self.nested[name] and self.plain[name]):
+                raise self.mixed(name)
+
+    def mixed(self, name: str) -> UsageError:
+        """What is said of a column of several types."""
+        values = (row.get(name) for _, row in _objects(self.path))
+        kinds = sorted({_kind(value) for value in values if value is not None})
+        return UsageError(
+            f"{self.path}: column {name!r} mixes types ({', '.join(kinds)}).", "Make it one type in every line."
+        )
+
+    def table(self, arrays: _Arrays) -> pa.Table:
+        """Some of the rows as a table of the types that all of them have."""
+        cast = {}
+        for name, kind in self.types.items():
+            try:
+                cast[name] = arrays[name].cast(kind)  # type: ignore[union-attr]
+            except pa.ArrowInvalid:  # whole numbers that no float holds, and floats elsewhere
+                raise self.mixed(name) from None
+        return pa.table(cast)
+
+
+@dataclass
+class _Problems:
+    """How many lines have a problem, and the first of them in words."""
+
+    number: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, words: str) -> None:
+        self.number += 1
+        if len(self.first) < PROBLEMS_SHOWN:
+            self.first.append(words)
 
 
 def json_lines(path: Path) -> pa.Table:
     """One object a line; a name that a line lacks is missing there. Texts stay texts: the schema says what they are.
+
+    A long file is read twice, in blocks of lines, and lies in a mapped one.
 
     Raises
     ------
     UsageError
         If a line is no JSON object, a column mixes types, or lists stand where no conversations are.
     """
-    reader = _LineReader(path)
-    for number, row in _objects(path):
-        reader.add(number, row)
-    reader.refuse_others()
-    names = dict.fromkeys(name for row in reader.rows for name in row)
-    return pa.table({name: _column(path, name, [row.get(name) for row in reader.rows]) for name in names})
+    lines, arrays = _Lines(path), dict[str, pa.Array | None]()
+    for rows in _blocks(path):
+        arrays = lines.add(rows)
+    lines.refuse_others()
+    lines.refuse_mixed()
+    if not is_long(path):
+        return lines.table(arrays)
+    tables = (lines.table(_arrays(rows, lines.types)) for rows in _blocks(path))
+    return mapped_table(tables, pa.schema(list(lines.types.items())))
+
+
+def _blocks(path: Path) -> Iterator[_Rows]:
+    """The rows of a file with their lines, so many at a time where it is long."""
+    objects, n_rows = _objects(path), PIECE_ROWS if is_long(path) else None
+    while rows := list(islice(objects, n_rows)):
+        yield rows
+
+
+def _arrays(rows: _Rows, names: Iterable[str]) -> _Arrays:
+    return {name: _array([row.get(name) for _, row in rows]) for name in names}
+
+
+def _array(values: list[Any]) -> pa.Array | None:
+    """The values of a column, lists and objects as canonical texts; None where Arrow has no type for all of them."""
+    cells = [canonical(value) if isinstance(value, list | dict) else value for value in values]
+    try:
+        array = pa.array(cells, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return None
+    is_number = pa.types.is_floating(array.type) or pa.types.is_integer(array.type)
+    return None if is_number and bool in map(type, cells) else array  # Arrow takes a boolean behind a number for one
+
+
+def _joint_type(known: pa.DataType | None, array: pa.Array | None) -> pa.DataType | None:
+    """The type of a column as of all its values at once: whole numbers beside floats are floats."""
+    if known is None or array is None or pa.types.is_null(array.type):
+        return None if array is None else known
+    if pa.types.is_null(known) or array.type == known:
+        return array.type
+    return pa.float64() if {known, array.type} == {pa.int64(), pa.float64()} else None
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -164,25 +252,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _column(path: Path, name: str, values: list[object]) -> pa.Array:
-    nested = [isinstance(value, _Nested) for value in values]
-    mixed = any(nested) and any(value is not None and not is_one for value, is_one in zip(values, nested, strict=True))
-    try:
-        if not mixed:
-            return pa.array(values, from_pandas=True)
-        reason: Exception | None = None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        reason = error
-    kinds = sorted({_kind(value) for value in values if value is not None})
-    raise UsageError(
-        f"{path}: column {name!r} mixes types ({', '.join(kinds)}).", "Make it one type in every line."
-    ) from reason
-
-
 def _kind(value: object) -> str:
-    if isinstance(value, _Nested):
-        return "list" if value.startswith("[") else "object"
-    return type(value).__name__
+    return "object" if isinstance(value, dict) else type(value).__name__
 
 
 def line_style(path: Path) -> JsonText:

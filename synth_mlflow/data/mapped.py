@@ -101,6 +101,17 @@ def _stays(values: npt.NDArray[Any]) -> bool:
     return not values.size or _is_mapped(values.__array_interface__["data"][0])
 
 
+def mapped_table(pieces: Iterable[pa.Table | pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """An Arrow table in a mapped file, of pieces that are made one after the other."""
+
+    def write(file: IO[bytes]) -> None:
+        with pa.ipc.new_file(file, schema) as writer:
+            for piece in pieces:
+                writer.write(piece)
+
+    return pa.ipc.open_file(pa.py_buffer(_map(write))).read_all()
+
+
 def let_go() -> None:
     """Give back the memory of all mapped files that this process has looked at; they are read again when needed."""
     unneeded = getattr(mmap, "MADV_DONTNEED", None)  # Windows has none, and decides by itself
@@ -151,12 +162,7 @@ def _mapped_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def _mapped_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     table = pa.table({"texts": texts})
-
-    def write(file: IO[bytes]) -> None:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            writer.write_table(table)
-
-    return pa.ipc.open_file(pa.py_buffer(_map(write))).read_all().column(0)
+    return mapped_table([table], table.schema).column(0)
 
 
 def _map(write: Callable[[IO[bytes]], Any]) -> mmap.mmap:

@@ -24,12 +24,13 @@ from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import Schema, as_kind, check_names, conform, normalise
 from synth_mlflow.data.conversation_text import canonical, looks_like_conversation, without_gaps
 from synth_mlflow.data.csv_format import CsvFormat, copy_command, csv_format, read_texts
-from synth_mlflow.data.json_lines import line_style, open_bytes
+from synth_mlflow.data.json_lines import is_long, json_lines, line_style, open_bytes
 from synth_mlflow.data.mapped import BYTES_PER_CELL, frame_of, is_large, let_go, mapped
 from synth_mlflow.data.schema import TableSchema, Wishes
 from synth_mlflow.data.schema_inference import RawTable, infer_table
 from synth_mlflow.data.sources.copies import opened
 from synth_mlflow.data.table_files import (
+    FEATHER_SUFFIXES,
     JSON_SUFFIXES,
     PARQUET,
     PIECE_ROWS,
@@ -79,14 +80,17 @@ def _raw_table(path: Path, **told: str | None) -> RawTable:
         refuse_larger_than_memory(path)
         if typed:
             lines = line_style(path) if suffix_of(path) in JSON_SUFFIXES else None
-            raw = RawTable(_column_by_column(path) or _named(read_typed(path)), lines=lines)
+            raw = RawTable(_typed_columns(path), lines=lines)
         else:
             form = csv_format(path, **told)
             texts = read_texts(path, form)
             _refuse_nameless(path, form, texts.column_names)
             raw = RawTable(dict(zip(texts.column_names, texts.columns, strict=True)), form)
-    if not raw.columns or len(next(iter(raw.columns.values()))) == 0:
+    n_rows = len(next(iter(raw.columns.values()))) if raw.columns else 0
+    if not n_rows:
         raise _no_rows(path)
+    if suffix_of(path) != PARQUET and is_large(n_rows, len(raw.columns)):
+        _refuse_many_rows(path, (n_rows, len(raw.columns)), memory())  # known only once the file was read
     return raw
 
 
@@ -148,6 +152,33 @@ class _FileColumns(Mapping[str, pd.Series]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+class _ArrowColumns(Mapping[str, pd.Series]):
+    """The columns of an Arrow table, each made when it is asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __getitem__(self, name: str) -> pd.Series:
+        if name not in self._table.column_names:
+            raise KeyError(name)
+        return _with_turns(exact_pandas(self._table.select([name]), ignore_metadata=True)[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return int(self._table.num_columns)
+
+
+def _typed_columns(path: Path) -> Mapping[str, pd.Series]:
+    """The columns of a file with types; of a long one each is made when it is asked for."""
+    if suffix_of(path) in JSON_SUFFIXES and is_long(path):
+        table = json_lines(path)
+        check_names(table.column_names)
+        return _ArrowColumns(table)
+    return _column_by_column(path) or _named(read_typed(path))
 
 
 def _column_by_column(path: Path) -> _FileColumns | None:
@@ -299,6 +330,7 @@ PIECE = 1 << 22
 BYTES_PER_ROW = 130  # of memory that `freeze` takes for each row of a table that is mapped: docs/method/scale.md
 BYTES_AT_LEAST = 400 * 2**20  # of the process
 MAPPED_COPIES = 2.5  # of such a table in temporary files: its columns, and both sides of a split
+TEXT_COPIES = 4  # of a long CSV file or one of JSON lines: its texts, and the table in mapped files
 GIB = 2**30
 
 
@@ -308,7 +340,7 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None, disk: int 
     Parameters
     ----------
     path : Path
-        Parquet, or a file that is packed.
+        Parquet, a file that is packed, or a long one of texts; others are no larger than they look.
     room : int, optional
         Bytes of memory; by default what the machine has.
     disk : int, optional
@@ -327,6 +359,10 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None, disk: int 
             disk = shutil.disk_usage(tempfile.gettempdir()).free if disk is None else disk
             _refuse_large(path, shape, needed, room, disk)
             return
+    elif suffix_of(path) not in FEATHER_SUFFIXES and is_long(path):
+        disk = shutil.disk_usage(tempfile.gettempdir()).free if disk is None else disk
+        size = _text_bytes(path, disk) if is_packed(path) else path.stat().st_size
+        _refuse_without_disk(f"{path} holds {size:,} bytes of text or more: its cells", TEXT_COPIES * size, disk)
     elif is_packed(path):
         needed = _text_bytes(path, room)
     if needed > room:
@@ -338,21 +374,32 @@ def refuse_larger_than_memory(path: Path, *, room: int | None = None, disk: int 
 
 def _refuse_large(path: Path, shape: tuple[int, int], cells: int, room: int, disk: int) -> None:
     """Refuse a table that is mapped: memory for each row, whatever its columns, and the bytes of its cells on disk."""
-    n_rows, n_columns = shape
-    needed = n_rows * BYTES_PER_ROW + BYTES_AT_LEAST
-    table = f"{path} has {n_rows:,} rows of {n_columns:,} columns"
+    _refuse_many_rows(path, shape, room)
+    _refuse_without_disk(f"{_shape_words(path, shape)}: they", MAPPED_COPIES * cells, disk)
+
+
+def _refuse_many_rows(path: Path, shape: tuple[int, int], room: int) -> None:
+    """Refuse a table that is mapped and has more rows than memory has room for, whatever their columns."""
+    needed = shape[0] * BYTES_PER_ROW + BYTES_AT_LEAST
     if needed > room:
         raise UsageError(
-            f"{table}: they take about {needed / GIB:.1f} GiB of memory ({BYTES_PER_ROW} bytes a row), and this "
-            f"machine has {room / GIB:.1f} GiB.",
+            f"{_shape_words(path, shape)}: they take about {needed / GIB:.1f} GiB of memory ({BYTES_PER_ROW} bytes a "
+            f"row), and this machine has {room / GIB:.1f} GiB.",
             "Give fewer rows, or use a machine with more memory.",
         )
-    if MAPPED_COPIES * cells > disk:
+
+
+def _refuse_without_disk(what: str, needed: float, disk: int) -> None:
+    if needed > disk:
         raise UsageError(
-            f"{table}: they take about {MAPPED_COPIES * cells / GIB:.1f} GiB of temporary files, and "
-            f"{tempfile.gettempdir()} has {disk / GIB:.1f} GiB free.",
+            f"{what} take about {needed / GIB:.1f} GiB of temporary files, and {tempfile.gettempdir()} has "
+            f"{disk / GIB:.1f} GiB free.",
             "Name a folder on a larger disk: `export TMPDIR=/path/to/folder`.",
         )
+
+
+def _shape_words(path: Path, shape: tuple[int, int]) -> str:
+    return f"{path} has {shape[0]:,} rows of {shape[1]:,} columns"
 
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
