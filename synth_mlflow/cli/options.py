@@ -249,3 +249,15 @@ def fit_commands(command: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where fits run."""
+    for option in (
+        click.option("--scheduler", type=OptionalText(), metavar="URI",
+                     help="The Dask scheduler, such as tcp://HOST:8786; else $SYNTH_MLFLOW_SCHEDULER."),
+        click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+                     help="Where the fits run."),
+    ):  # fmt: skip
+        command = option(command)
+    return command

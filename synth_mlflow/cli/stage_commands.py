@@ -21,6 +21,7 @@ from synth_mlflow.cli.options import (
     Repeats,
     Rows,
     Weights,
+    engine_options,
     fit_commands,
     real_rows_option,
     shared,
@@ -103,6 +104,7 @@ def _held_out(problem: Any) -> str:
               help="Keep the real rows on the server, or only digests and positions.")  # fmt: skip
 @click.option("--data", type=OptionalTable(), help="Where the real rows are now, if not where `define` found them.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the random cut.")
+@engine_options
 @fit_commands
 @shared
 def freeze(
@@ -113,6 +115,8 @@ def freeze(
     store: Any,
     data: Place | None,
     seed: int,
+    engine: Any,
+    scheduler: str | None,
     train_command: str,
     predict_command: str,
     timeout: float,
@@ -126,6 +130,8 @@ def freeze(
         equal_rows=equal_rows,
         store=store,
         seed=seed,
+        engine=engine,
+        scheduler=scheduler or "",
         train_command=train_command,
         predict_command=predict_command,
         timeout_seconds=timeout,
@@ -232,9 +238,7 @@ def validate(
 @click.option("--rows", type=Rows(), default="auto", show_default=True,
               help="Synthetic rows that every weight takes; auto: all, at most 3 for each real row.")  # fmt: skip
 @click.option("--slice", type=OptionalText(), metavar="NAME", help="Of --axis slice: its name in problem.md.")
-@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
-              help="Where the fits run.")  # fmt: skip
-@click.option("--scheduler", type=OptionalText(), metavar="URI", help="The Dask scheduler, such as tcp://HOST:8786.")
+@engine_options
 @fit_commands
 @real_rows_option
 @shared

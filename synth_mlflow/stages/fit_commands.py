@@ -68,11 +68,16 @@ def named_commands(named: NamedCommands, engine: str) -> ModelSpec | None:
     """The model that commands fit; None where none are named."""
     if not named.train and not named.predict:
         return None
+    on_this_machine(engine)
+    return command_spec(named.train, named.predict, named.timeout_seconds)
+
+
+def on_this_machine(engine: str) -> None:
+    """A UsageError for commands that another engine is to run."""
     if engine != "local":
         raise UsageError(
             f"commands were given with the engine {engine!r}: they run on this machine.", "Leave `--engine` out."
         )
-    return command_spec(named.train, named.predict, named.timeout_seconds)
 
 
 def recorded_spec(text: str) -> ModelSpec:

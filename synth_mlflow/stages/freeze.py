@@ -54,7 +54,7 @@ from synth_mlflow.models.embedding import Embedding
 from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.models.tuning import Settings, settle
 from synth_mlflow.stages.define import record_place
-from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec
+from synth_mlflow.stages.fit_commands import FEW_REPEATS, command_spec, on_this_machine
 from synth_mlflow.stages.requests import FreezeRequest, NamedCommands
 from synth_mlflow.sweep.baseline import (
     Baseline,
@@ -69,6 +69,7 @@ from synth_mlflow.sweep.baseline import (
     sample_loss,
     utility_outlook,
 )
+from synth_mlflow.sweep.executors import Engine, open_engine
 from synth_mlflow.sweep.plan import REPEATS
 from synth_mlflow.sweep.sampled_rows import sample_words, sampled_rows
 from synth_mlflow.tracking import names
@@ -245,7 +246,9 @@ def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     allowed_model(problem.statement.model)
     embedding = embedding_of(problem.statement)
     refuse_negative_seed(request.seed)
-    spec = _commands(problem.statement, request.commands)
+    spec = _commands(problem.statement, request.commands, request.engine)
+    opened = open_engine(request.engine, scheduler=request.scheduler)
+    engine = None if request.engine == "local" else opened
     store = request.store
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
@@ -268,7 +271,7 @@ def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     begun = project.claimed_evaluation_run()
     if begun is None:
         new = NewRun("evaluation_set", f"evaluation set · {len(sides.evaluation):,} rows", sides.key, began=began)
-        _write(project, new, problem, sides, place, store, spec)
+        _write(project, new, problem, sides, place, store, spec, engine)
         describe_project(project)
         return project.evaluation_set()
     end_run(project.server, begun.run_id, "FINISHED")  # its process was killed with nothing but this left to do
@@ -334,15 +337,16 @@ def _refuse_lost_classes(problem: Problem, sides: Cut) -> None:
         )
 
 
-def _commands(statement: Statement, named: NamedCommands) -> ModelSpec | None:
+def _commands(statement: Statement, named: NamedCommands, engine: str) -> ModelSpec | None:
     """The model that measures the baseline of a scored task; None for every other task.
 
     Raises
     ------
     UsageError
-        If commands are missing, or given for a task that has a target.
+        If commands are missing, given for a task that has a target, or to run on another engine.
     """
     if statement.facts.task == SCORED:
+        on_this_machine(engine)
         return command_spec(named.train, named.predict, named.timeout_seconds)
     if named.train or named.predict:
         raise UsageError(
@@ -360,6 +364,7 @@ def _write(
     place: Place,
     store: Store,
     by_command: ModelSpec | None,
+    engine: Engine | None,
 ) -> None:
     project.say("measuring the real-only baseline")
     statement = problem.statement
@@ -383,6 +388,7 @@ def _write(
                 n_jobs=n_jobs,
                 slices=statement.slices,
                 is_sample=is_sample,
+                engine=engine,
             )
 
         places = sampled_rows(training, task, settings.spec, statement.slices)

@@ -47,6 +47,8 @@ class FreezeRequest:
     equal_rows: EqualRows | None = None
     store: Store = "rows"
     seed: int = 0
+    engine: EngineName = "local"
+    scheduler: str = ""
     commands: NamedCommands = NamedCommands()
 
 

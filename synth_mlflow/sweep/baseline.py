@@ -23,6 +23,7 @@ from synth_mlflow.models.text import linear_grid
 from synth_mlflow.models.tuning import constant_prediction
 from synth_mlflow.sweep.bootstrap import resample
 from synth_mlflow.sweep.evaluator import Evaluator
+from synth_mlflow.sweep.executors import Engine
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.sweep.inference import inflation, uncertainty
 from synth_mlflow.sweep.learning_curve import power_law
@@ -85,6 +86,7 @@ def measure_baseline(
     n_jobs: int = -1,
     slices: dict[str, Slice] | None = None,
     is_sample: bool = False,
+    engine: Engine | None = None,
 ) -> Baseline:
     """Fit on all real rows for the score, and on draws of 80 % of them for its interval.
 
@@ -101,6 +103,8 @@ def measure_baseline(
         As in :class:`synth_mlflow.sweep.plan.SweepPlan`.
     is_sample : bool
         Whether ``real`` is a sample, so that fits on parts of it tell what more rows would give.
+    engine : Engine, optional
+        Where fits run; by default in threads on this machine.
 
     Raises
     ------
@@ -111,7 +115,7 @@ def measure_baseline(
     bench = Evaluator.build(real, evaluation, task, metric, spec, slices=slices)
     shares = LEARNED_SHARES if is_sample else ()
     parts = [FitKey("real", share, repeat) for share in shares for repeat in range(FITS_A_SHARE)]
-    fits = run_fits(bench, plan, [*baseline_keys(repeats), *parts], [], finished={}, keep=True)
+    fits = run_fits(bench, plan, [*baseline_keys(repeats), *parts], [], finished={}, keep=True, engine=engine)
     learned = np.array([fits.pop(key).score for key in parts]).reshape(len(shares), FITS_A_SHARE)
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
     again = np.array([fits[key].score for key in sorted(fits)])

@@ -27,7 +27,10 @@ MATTERING = ("synth_mlflow", "lightgbm", "scikit-learn", "numpy", "pandas")
 
 @dataclass(frozen=True)
 class DaskCluster:
-    """A cluster that runs already. The tables travel to each worker once, the numbers of each fit come back."""
+    """A cluster that runs already. The tables travel to each worker once, the numbers of each fit come back.
+
+    Neither passes through the scheduler where workers answer this machine.
+    """
 
     scheduler: str
 
@@ -63,7 +66,7 @@ class DaskCluster:
 
     def _client(self) -> Any:
         try:
-            return Client(self.scheduler, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+            return Client(self.scheduler, timeout=SECONDS_TO_CONNECT, set_as_default=False, direct_to_workers=True)
         except (OSError, TimeoutError, ValueError) as error:
             raise UsageError(
                 f"the Dask scheduler {self.scheduler} does not answer: {error}.",
@@ -73,12 +76,20 @@ class DaskCluster:
 
 def _round(client: Any, work: FitJob, keys: list[FitKey]) -> Iterator[RawFit | Failed]:
     """Send the tables to every worker and collect what the fits give; what was lost with its workers is left out."""
-    shared = client.scatter(work, broadcast=True, hash=False)
+    shared = _sent(client, work)
     futures = {client.submit(_do, shared, key, pure=False): key for key in keys}
     for future in as_completed(futures, loop=client.loop):
         result = _result(future, futures[future])
         if result is not None:
             yield result
+
+
+def _sent(client: Any, work: FitJob) -> Any:
+    """The tables on every worker: straight to one of them, which hands them on; by the scheduler where none answers."""
+    try:
+        return client.scatter(work, broadcast=True, hash=False)
+    except OSError:  # workers of a network that only the scheduler reaches
+        return client.scatter(work, broadcast=True, hash=False, direct=False)
 
 
 def _do(work: FitJob, key: FitKey) -> RawFit | Failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from synth_mlflow.models.command import CommandTrainer
 from synth_mlflow.sweep.evaluator import Failed, FitJob, RawFit
 from synth_mlflow.sweep.plan import FitKey
 
+SCHEDULER = "SYNTH_MLFLOW_SCHEDULER"
 EngineName = Literal["local", "dask"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
@@ -71,7 +73,8 @@ def open_engine(name: EngineName = "local", *, n_jobs: int = -1, scheduler: str 
     n_jobs : int
         Fits at a time on this machine.
     scheduler : str
-        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``.
+        Address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``; by default what `SCHEDULER` in the environment
+        says.
 
     Raises
     ------
@@ -84,10 +87,12 @@ def open_engine(name: EngineName = "local", *, n_jobs: int = -1, scheduler: str 
         if scheduler:
             raise UsageError(f"scheduler {scheduler} was given for the local engine.", "Add `--engine dask`.")
         return Threads(n_jobs)
+    scheduler = scheduler or os.environ.get(SCHEDULER, "")
     if not scheduler:
         raise UsageError(
             "the engine `dask` needs the address of a scheduler.",
-            "Give `--scheduler tcp://HOST:8786`; the page on the sweep in the documentation says how to start one.",
+            f"Give `--scheduler tcp://HOST:8786`, or `export {SCHEDULER}=tcp://HOST:8786`; the page on the sweep in "
+            "the documentation says how to start one.",
         )
 
     from synth_mlflow.sweep.dask_executor import DaskCluster  # needs the extra

@@ -62,6 +62,8 @@ class StageVerbs(OpenProject):
         equal_rows: EqualRows | None = None,
         store: Store = "rows",
         seed: int = 0,
+        engine: EngineName = "local",
+        scheduler: str = "",
         train_command: str = "",
         predict_command: str = "",
         timeout_seconds: float = TIMEOUT_SECONDS,
@@ -81,6 +83,10 @@ class StageVerbs(OpenProject):
             Keep the rows on the server, or only digests, positions and the path where rows must not be uploaded.
         seed : int
             Of the random cut.
+        engine : {"local", "dask"}
+            Where the fits of the baseline run; changes no number.
+        scheduler : str
+            Address of the Dask scheduler, by default what ``SYNTH_MLFLOW_SCHEDULER`` says.
         train_command, predict_command : str
             Commands that train a model and score rows, for `task: scored` alone: they measure its baseline.
         timeout_seconds : float
@@ -93,6 +99,8 @@ class StageVerbs(OpenProject):
             equal_rows=equal_rows,
             store=store,
             seed=seed,
+            engine=engine,
+            scheduler=scheduler,
             commands=NamedCommands(train=train_command, predict=predict_command, timeout_seconds=timeout_seconds),
         )
         return freeze(self.project, request)
@@ -172,7 +180,7 @@ class StageVerbs(OpenProject):
         engine : {"local", "dask"}
             Where the fits run; changes no number.
         scheduler : str
-            Address of the Dask scheduler.
+            Address of the Dask scheduler, by default what ``SYNTH_MLFLOW_SCHEDULER`` says.
         train_command, predict_command : str
             Programs that fit and predict in place of the statement's model; see ``docs/how-to/trainers.md``. What a
             record names is never run by this.

@@ -18,6 +18,7 @@ from synth_mlflow.data.mixing import FitRows
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.sweep import dask_executor
+from synth_mlflow.sweep.baseline import measure_baseline
 from synth_mlflow.sweep.dask_executor import DaskCluster
 from synth_mlflow.sweep.evaluator import Evaluator
 from synth_mlflow.sweep.executors import open_engine
@@ -105,6 +106,37 @@ def _arrivals() -> int:
     import synth_mlflow.models.lightgbm as there
 
     return int(there.arrivals)  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_tables_and_predictions_do_not_pass_through_the_scheduler(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    for way in ("scatter", "gather"):
+        usual = cluster.scheduler.handlers[way]
+
+        async def noted(*given: Any, _way: str = way, _usual: Any = usual, **named: Any) -> Any:
+            passed.append(_way)
+            return await _usual(*given, **named)
+
+        monkeypatch.setitem(cluster.scheduler.handlers, way, noted)
+    run_sweep(*TABLES, TASK, "roc_auc", SPEC, PLAN, engine=DaskCluster(cluster.scheduler_address))
+    assert not passed
+    with Client(cluster.scheduler_address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        client.gather(client.scatter([1], direct=False), direct=False)
+    assert sorted(passed) == ["gather", "scatter"]
+
+
+@pytest.mark.slow
+def test_the_baseline_is_that_of_one_machine(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTH_MLFLOW_SCHEDULER", cluster.scheduler_address)
+    real, _, evaluation = TABLES
+    measured = [
+        measure_baseline(real, evaluation, TASK, "roc_auc", SPEC, is_sample=True, engine=open_engine(name))
+        for name in ("local", "dask")
+    ]
+    assert repr(measured[0]) == repr(measured[1])
 
 
 @pytest.mark.slow
