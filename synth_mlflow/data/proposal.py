@@ -266,13 +266,15 @@ def _evaluation(proposal: Proposal) -> Iterator[str]:
         yield f"# {proposal.group} names groups of rows that belong together. Keep each on one side of the split:"
         yield f"evaluation: {{{inside}}}"
         return
+    why = f"  # a quarter of {proposal.n_rows:,} rows would decide little"
     if proposal.n_equal > REPEATED * proposal.n_rows:
-        yield f"# {proposal.n_equal:,} of {proposal.n_rows:,} rows equal another row. Are they different things that "
-        yield "# look alike? Then take the # away from the next line. Were they entered twice? Then remove them."
-        yield f"# evaluation: {{{', '.join([*parts, 'equal_rows: both-sides'])}}}"
-        return
+        equal = f"{proposal.n_equal:,} of {proposal.n_rows:,} rows equal another row"
+        yield f"# {equal}. Were they entered twice? Then remove them."
+        where = "in place of the next line" if share else "here"
+        yield f"# Are they different things that look alike? Then write this {where}:"
+        yield f"#   evaluation: {{{', '.join([*parts, 'equal_rows: both-sides'])}}}"
     if share:
-        yield f"evaluation: {{share: {share}}}  # a quarter of {proposal.n_rows:,} rows would decide little"
+        yield f"evaluation: {{share: {share}}}{why}"
 
 
 def _columns(proposal: Proposal) -> Iterator[str]:

@@ -95,7 +95,8 @@ def answered(text: str) -> str:
     """What a person writes into the proposal: the goal, the gap, privacy, four answers."""
     text = text.replace("gain_at_least: }", "gain_at_least: 0.001}").replace("gap:  #", "gap: cost target  #")
     text = text.replace("privacy:  #", 'privacy: "not relevant: published rows"  #')
-    return text.replace("(write here:", "(so far:").replace("# evaluation: {", "evaluation: {")
+    text = re.sub(r"#   (evaluation: .+\n)(?:evaluation: .+\n)?", r"\1", text)  # rows that look alike
+    return text.replace("(write here:", "(so far:")
 
 
 def pasted(text: str, said: str) -> str:

@@ -61,7 +61,7 @@ def test_rows_that_look_alike_are_a_question_to_people(tmp_path: Path) -> None:
     pd.DataFrame({"sex": ["m", "f"] * 300, "survived": ["y", "n"] * 300}).to_csv(tmp_path / "t.csv", index=False)
     text = facts_as_text(propose(tmp_path / "t.csv"), "yes", "t.csv")
     assert "600 of 600 rows equal another row" in text
-    assert "# evaluation: {share: 0.4, equal_rows: both-sides}" in text
+    assert "#   evaluation: {share: 0.4, equal_rows: both-sides}\nevaluation: {share: 0.4}" in text
     assert 'name: "yes"' in text  # which YAML would take for a boolean
 
 
