@@ -110,7 +110,8 @@ def combine(batch: StoredBatch, policy: Policy, checks: Iterable[CheckVerdict]) 
     by_check = {check.check: check for check in checks}
     missing = [name for name in policy.required if name not in by_check]
     ordered = tuple(by_check[name] for name in policy.required if name in by_check)
-    reasons = [f"{check.check}: {reason}" for check in ordered if not check.opens for reason in check.reasons]
+    shut = sorted((check for check in ordered if not check.opens), key=lambda check: check.verdict != "fail")
+    reasons = [f"{check.check}: {reason}" for check in shut for reason in check.reasons]
     reasons += [f"{check.check} is inconclusive, {check.acceptance}" for check in ordered if check.accepted]
     if any(check.verdict == "fail" for check in ordered):
         outcome: BatchOutcome = "fail"

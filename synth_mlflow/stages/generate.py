@@ -104,7 +104,9 @@ def _searched(project: Project, request: FromGenerator) -> tuple[FromGenerator, 
     search = search_generators(project, seed=request.seed, slice=request.slice, source=request.source)
     best = search.best
     assert best is not None  # else the search has raised an error
-    project.say(f"chosen among {len(search.attempts)} attempts: {best.candidate.words} ({best.verdict} in its trial)")
+    if len(search.attempts) > 1:
+        words = f"{best.candidate.words} ({best.verdict} in its trial)"
+        project.say(f"chosen among {len(search.attempts)} attempts: {words}")
     chosen = dataclasses.replace(request, generator=best.candidate.generator, params=best.candidate.params)
     return chosen, search.run_id
 

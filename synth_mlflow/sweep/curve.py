@@ -83,7 +83,7 @@ def judge_fragility(
     again, cost = float(probabilities[peak]), miss_cost(ratios, scores, peak)
     words = _shape(plateau, neighbours, again)
     facts = {"peak": axis.words(ratios[peak]), "again": percent(round(again, 2)), "cost": f"{cost:.2g}"}
-    facts["off"] = f"{MISS:g} off it costs" if axis.name == "weight" else "ten points off it cost"
+    facts["off"] = f"{MISS:g} off it costs" if axis.name == "weight" else "ten percentage points off it cost"
     facts["again_words"] = _AGAIN.format(**facts)
     beside = "both neighbours score" if len(neighbours) > 1 else "its only neighbour scores"
     sentence = axis.spoken(_SENTENCES[words]).format(**facts, beside=beside)
@@ -143,8 +143,8 @@ _SENTENCES: dict[Shape, str] = {
     ),
 }
 _AGAIN = (
-    "Whoever sweeps these rows again, on as many other evaluation rows, finds the highest score at {peak} with "
-    "probability {again}."
+    "In a second sweep of these rows, on as many other evaluation rows, {peak} would score highest with probability "
+    "{again}."
 )
 _ADVICE: dict[Shape, str] = {
     "sharp": "Keep the ratio exact, and sweep again when data or generator change.",
