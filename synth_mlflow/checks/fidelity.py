@@ -195,7 +195,9 @@ def _too_few(tables: Tables, policy: Mapping[str, float]) -> str:
     few, many = sorted(("batch", "control"), key=lambda name: min(sizes[name], MAX_BESIDE))
     needed = dict.fromkeys(("members", "control"), rows_for_auc(target, alpha=alpha, inflation=SPREAD_INFLATION))
     beside = rows_beside(min(sizes[many], MAX_BESIDE), target, alpha=each, inflation=SPREAD_INFLATION)
-    needed[few] = max(beside, needed.get(few, 0))
+    equal = rows_for_auc(target, alpha=each, inflation=SPREAD_INFLATION)
+    short = {few: beside} if beside <= equal else {few: equal, many: equal}  # both sides are too small
+    needed |= {name: max(least, needed.get(name, 0)) for name, least in short.items()}
     why = f"notice a classifier of AUC {target:.2f} between the batch and real rows (false-alarm rate {alpha:g})"
     return few_rows_in_words(why, {name: (sizes[name], least) for name, least in needed.items()})
 
