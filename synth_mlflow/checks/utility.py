@@ -34,8 +34,10 @@ MIN_SLICE_ROWS = 50
 MIN_CLASS_ROWS = 20  # control rows of a class; the spread of a score over fewer cannot be estimated
 WHOLE = "all rows"
 N_BOOTSTRAPS = 60
+PAIRED_ROWS = 20_000  # control rows times pairs of models that are redrawn
 TINY = 1e-12
 NOTICEABLE_DEVIATIONS = 3.0
+MANY_TIMES = 5.0  # a spread that many times smaller takes 25 times the rows
 FLOOR_DEVIATIONS = 2.33  # 99 of 100 draws of real rows
 BESIDE = (
     "The slice is defined by the target, or leaves one class of it. Both arms learned from rows of the slice beside "
@@ -83,7 +85,7 @@ class Utility:
     """
 
     summary: ClassVar[str] = "train on synthetic, test on real, beside training on as many real rows"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "gain_share": 0.8,  # of what real rows teach above chance
@@ -210,11 +212,7 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
         return None
     rng = np.random.default_rng([evidence.seed, 37])
     weights = _redraws(group_codes(arms.control[mask], evidence.task), len(truth), rng)
-    pair = (
-        scores_by_weights(evidence.metric, evidence.task, truth, arm[0, mask], weights)
-        for arm in (arms.synthetic, arms.real)
-    )
-    redrawn = np.subtract(*pair)
+    redrawn = np.mean([_gaps(arms, at, mask, truth, weights, evidence) for at in range(_n_pairs(len(truth)))], axis=0)
     # The question is whether the batch is as good as real rows; if it is, both arms spread as the real one does.
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
     spread = max(float(np.sqrt(training + testing)), TINY)
@@ -226,6 +224,20 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
     short_of = {tested: len(truth)} if testing > training else {"training rows in each arm": arms.n_training_rows}
     means = float(real.mean()), float(synthetic.mean())
     return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
+
+
+def _n_pairs(n_rows: int) -> int:
+    """Pairs of models whose gap is redrawn: the score of an arm is a mean over models, and few rows need its spread."""
+    return int(np.clip(PAIRED_ROWS // n_rows, 1, N_REPEATS))
+
+
+def _gaps(arms: Arms, at: int, mask: Mask, truth: Floats, weights: Floats, evidence: CheckInput) -> Floats:
+    """Batch minus real rows by one pair of models, on each draw of the control: shape (n_draws,)."""
+    pair = (
+        scores_by_weights(evidence.metric, evidence.task, truth, arm[at, mask], weights)
+        for arm in (arms.synthetic, arms.real)
+    )
+    return np.subtract(*pair)
 
 
 def _redraws(groups: Positions | None, n_rows: int, rng: np.random.Generator) -> Floats:
@@ -260,16 +272,28 @@ def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest:
     if whole.gain <= NOTICEABLE_DEVIATIONS * whole.standard_error:
         return (
             f"real rows themselves teach nothing that can be measured: {whole.real:.3g} on evaluation rows, {without} "
-            f"{whole.chance:.3g}; choose a model or a metric that learns from real rows"
+            f"{whole.chance:.3g}; {_more_rows(whole, needed, provable)}choose a model or a metric that learns from "
+            "real rows"
         )
     if needed > provable:
-        times = (needed / provable) ** 2
-        rows = (f"{name} {int(np.ceil(n * times)):,} instead of {n:,}" for name, n in whole.short_of.items())
         return (
             f"too few rows to see a batch that keeps only {policy['detectable_share']:.0%} of the real gain; "
-            f"about {times:.1f} times as many would do: {', '.join(rows)}"
+            f"about {(needed / provable) ** 2:.1f} times as many would do: {_rows_for(whole, needed / provable)}"
         )
     return ""
+
+
+def _more_rows(whole: _Comparison, needed: float, provable: float) -> str:
+    """How many rows would show what real rows teach, where the number is one that people can act on; or nothing."""
+    if not 0 < needed <= MANY_TIMES * provable:
+        return ""
+    return f"if that gain is true, about {_rows_for(whole, needed / provable)} would show it; or "
+
+
+def _rows_for(whole: _Comparison, times_nearer: float) -> str:
+    """Rows of the kind that most of the spread comes from that make the spread so many times smaller."""
+    rows = (f"{name} {int(np.ceil(n * times_nearer**2)):,} instead of {n:,}" for name, n in whole.short_of.items())
+    return ", ".join(rows)
 
 
 def _smallest(whole: _Comparison, probes: tuple[Metric, ...], policy: Mapping[str, float]) -> dict[str, float]:
