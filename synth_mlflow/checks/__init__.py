@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Outcome = Literal["pass", "fail", "inconclusive"]
 
 N_NEAR_MISSES = 3  # told with a pass
+FEWER_COLUMNS = "keep fewer columns"  # in a reason of privacy; what may help is told from it
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,8 @@ def judge(probes: tuple[Metric, ...], inconclusive: str, alpha: float) -> Judgem
         )
     if not probes:
         return Judgement("inconclusive", ("no statistic was computed",))
-    return Judgement(
-        "pass", (f"{len(probes)} statistics, none both significant and large", *_near_misses(probes, alpha))
-    )
+    held = f"{len(probes)} statistics, none" if len(probes) > 1 else "1 statistic, not"
+    return Judgement("pass", (f"{held} both significant and large", *_near_misses(probes, alpha)))
 
 
 def failed_probes(probes: tuple[Metric, ...], alpha: float) -> list[Metric]:

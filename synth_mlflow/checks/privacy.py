@@ -7,14 +7,14 @@ outside knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
+from synth_mlflow.checks import FEWER_COLUMNS, Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._evaluation_matches import whole_rows
 from synth_mlflow.checks._joint import blind_test
 from synth_mlflow.checks._membership import Battery, by_group, distinct, draw_targets, run_attacks
@@ -33,7 +33,11 @@ from synth_mlflow.metrics.intervals import (
 )
 from synth_mlflow.metrics.membership import attack_floors, excess_floors
 
+N_NAMED = 3  # columns that a reason names
+MANY_COLUMNS = 100
+ROWS_A_COLUMN = 10  # with fewer, and many columns, rows of a batch lie near members in all columns together
 N_ATTACK_PROBES = 39  # thirteen attacks, each an area and two low rates; a column adds one
+BY_VALUE = ("exact_values", "value_surplus", "meta")  # attacks that look at the values of single columns
 THREAT_MODEL = (
     "Threat model: somebody holds the batch and candidate rows, not the generator, and tells the members among as many "
     "real rows that no generator saw. It says nothing about attackers with the generator, with other batches or with "
@@ -104,9 +108,17 @@ class Privacy:
 
 
 def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Metric, ...]:
-    helps = _what_helps(leaking)
-    probes = [probe for name in battery.outcomes for probe in _attack_probes(name, battery, helps, policy)]
-    probes.append(_near_copies(battery, policy["near_copies"]))
+    by_value = _what_helps(leaking, battery.adding_columns())
+    near = _near_copies(battery, policy["near_copies"])
+    is_copied = near.value is not None and near.value > near.limit
+    sizes = battery.targets.rows.shape[1], battery.targets.n + len(battery.targets.others)
+    by_distance = "" if is_copied else _of_distances(*sizes)
+    probes = [
+        probe
+        for name in battery.outcomes
+        for probe in _attack_probes(name, battery, by_value if name in BY_VALUE else by_distance, policy)
+    ]
+    probes.append(near)
     for name, marks in zip(battery.counts.columns, battery.counts.reused.T, strict=True):
         if marks.any():
             note = "members' own values reappear; round or jitter this column, or use fewer leaves"
@@ -144,16 +156,28 @@ def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Metric:
     return Metric("exact_copies", max(value, 0.0), policy["exact_copies"], floor=max(floor, 0.0), note=note)
 
 
-def _what_helps(leaking: pd.DataFrame) -> str:
+def _what_helps(leaking: pd.DataFrame, adding: Sequence[str]) -> str:
+    """Which columns to change: a few by name; where many add up, how many, since one alone would not help."""
     if leaking.empty:
         return ""
-    names = ", ".join(f"{row.column!r} ({row.auc:.2f})" for row in leaking.head(3).itertuples())
-    return f"members' values of {names} are handed out: round or jitter these columns, or use fewer leaves"
+    names = ", ".join(f"{row.column!r} ({row.auc:.2f})" for row in leaking.head(N_NAMED).itertuples())
+    if len(adding) <= N_NAMED:
+        return f"members' values of {names} are handed out: round or jitter these columns, or use fewer leaves"
+    return (
+        f"members' values of {len(adding):,} columns are handed out, a little each, most of {names}: leaving out one "
+        f"does not help; round or jitter all of them, or {FEWER_COLUMNS}"
+    )
+
+
+def _of_distances(n_columns: int, n_members: int) -> str:
+    """What helps where so many columns together are near the members that no column is to blame."""
+    if n_columns < MANY_COLUMNS or n_columns * ROWS_A_COLUMN <= n_members:
+        return ""
+    return f"{n_columns:,} columns and {n_members:,} training rows: all columns together tell a row; {FEWER_COLUMNS}"
 
 
 def _attack_probes(name: str, battery: Battery, helps: str, policy: Mapping[str, float]) -> list[Metric]:
     outcome, floors = battery.outcomes[name], battery.floors[name]
-    helps = helps if name in ("exact_values", "value_surplus", "meta") else ""
     limit, p_value = policy["attack_auc"], outcome.p_value
     probes = [Metric(f"{name}_auc", outcome.auc, limit, floor=floors[0], p_value=p_value, note=helps)]
     limits = (("1_percent", policy["attack_tpr_1_percent"]), ("01_percent", policy["attack_tpr_01_percent"]))

@@ -95,6 +95,17 @@ def without_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN
     return _rewriting(path, f"without_{label}", f".drop(columns={_quoted(list(columns))})", form)
 
 
+def only_columns(columns: Collection[str], path: str, form: CsvFormat = PLAIN) -> Rewriting:
+    """Keep some columns.
+
+    Examples
+    --------
+    >>> only_columns(["age", "bought"], "data/people.csv").path
+    'data/people_fewer_columns.csv'
+    """
+    return _rewriting(path, "fewer_columns", f"[{_quoted(list(columns))}]", form)
+
+
 class Pivot(Protocol):
     """Which rows become one."""
 

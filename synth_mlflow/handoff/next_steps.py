@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synth_mlflow.checks import FEWER_COLUMNS
 from synth_mlflow.data.addresses import is_rewritable
 from synth_mlflow.data.csv_format import CsvFormat
-from synth_mlflow.data.rewriting import without_columns
+from synth_mlflow.data.rewriting import only_columns, without_columns
 from synth_mlflow.data.statement import LARGER_SHARE
 from synth_mlflow.gate.attempts import Attempt, GeneratorSearch
 from synth_mlflow.gate.verdicts import CheckVerdict, Verdict
@@ -86,6 +87,7 @@ def next_steps(stopped: Stopped) -> tuple[NextStep, ...]:
         *_choices(stopped),
         *_constraints(stopped),
         *_contaminated(failed),
+        *_fewer_columns(failed, stopped),
         *_privacy(failed, stopped),
         *_others(failed, stopped),
     ]
@@ -128,7 +130,7 @@ def _privacy(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
     """Farther from the members than any setting that was judged."""
     privacy = [check for check in failed if check.check == "privacy"]
     levels = [made["params"].get("privacy", 0) for made in stopped.made if made["generator"] == "forest"]
-    if privacy and levels and max(levels) < 1:
+    if privacy and levels and max(levels) < 1 and not _by_many_columns(failed):
         level = FAR if max(levels) < FAR else 1
         yield NextStep(
             f"Attacks find training rows in the batch ({privacy[0].reasons[0]}). "
@@ -136,6 +138,36 @@ def _privacy(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
             "terminal",
             (f"{stopped.run} --generator forest --param privacy={level}",),
         )
+
+
+def _fewer_columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
+    """Where attacks know training rows by many columns together: one column less leads to the same failure."""
+    if not _by_many_columns(failed):
+        return
+    why = (
+        "Attacks find training rows by many columns together, and leaving out a few of them does not help. A table of "
+        "far fewer columns does. Begin a new project, with another `name` in problem.md"
+    )
+    if is_rewritable(stopped.data):
+        copy = only_columns(["FIRST", "SECOND", stopped.facts["target"]], stopped.data, stopped.form)
+        why += f" and `data: {copy.path}`. Write the columns that the model needs in place of FIRST and SECOND:"
+        yield NextStep(why, "terminal", (copy.command,))
+    else:
+        why += ", and select the columns that the model needs where the table is made:"
+        yield NextStep(why, "terminal", (stopped.run,))
+    yield NextStep(
+        "Or, only where nobody is harmed when it is known which rows the generator has learned from, such as rows that "
+        "are published: say so in place of the line that begins with `privacy`. Every document quotes the reason.",
+        "problem.md",
+        ('privacy: "not relevant: WRITE WHY"',),
+    )
+
+
+def _by_many_columns(failed: Sequence[CheckVerdict]) -> bool:
+    """Whether privacy has failed by more columns than a reason names, and not by copies of rows."""
+    reasons = [reason for check in failed if check.check == "privacy" for reason in check.reasons]
+    is_copied = any(re.match(r"(near|exact)_copies\b", reason) for reason in reasons)
+    return not is_copied and any(FEWER_COLUMNS in reason for reason in reasons)
 
 
 def _others(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
@@ -159,7 +191,8 @@ def _is_offered(one: Attempt, search: GeneratorSearch, stopped: Stopped) -> bool
 
 def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
     """Columns that the failing statistics name, where the model can do without them."""
-    reasons = [reason for check in failed if check.check in ("fidelity", "privacy") for reason in check.reasons]
+    checks = ("fidelity",) if _by_many_columns(failed) else ("fidelity", "privacy")
+    reasons = [reason for check in failed if check.check in checks for reason in check.reasons]
     named = re.findall(r"^\w+ of '(.+?)' is ", "\n".join(reasons), flags=re.MULTILINE)
     columns = [name for name in dict.fromkeys(named) if name != stopped.facts["target"]][:N_COLUMNS]
     if columns and not is_rewritable(stopped.data):
@@ -206,14 +239,13 @@ def _doubts(doubts: Sequence[CheckVerdict], failed: Sequence[CheckVerdict], stop
     if not doubts:
         return
     names = " and ".join(check.check for check in doubts)
-    reasons = "; ".join(f"{check.check}: {reason}" for check in doubts for reason in check.reasons[:1])
     if not failed:
         accepted = {**stopped.facts.get("validation", {}).get("accept_inconclusive", {})}
         accepted |= {check.check: "WRITE WHY" for check in doubts}
         validation = {**stopped.facts.get("validation", {}), "accept_inconclusive": accepted}
         yield NextStep(
-            f"{names} cannot decide with these rows ({reasons}). If that is acceptable, say why; every later "
-            "document quotes the reason.",
+            f"{names} cannot decide with these rows. If that is acceptable, say why; every later document quotes the "
+            "reason.",
             "problem.md",
             (f"validation: {json.dumps(validation, ensure_ascii=False)}",),
         )

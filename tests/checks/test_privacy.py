@@ -1,5 +1,6 @@
 """Privacy passes fresh draws and fails batches that hand out their members."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,19 @@ def test_jittered_copies_of_members_fail(evidence, ruled):
 def test_jittered_copies_of_strangers_pass(evidence, fresh, ruled):
     harmless = pd.concat([_jittered(fresh[:400], 90), evidence.batch[400:]], ignore_index=True)
     assert ruled(plugin, replace(evidence, batch=normalise(harmless)))[0].verdict == "pass"
+
+
+def test_many_columns_that_leak_a_little_each_are_counted(ruled):
+    rng = np.random.default_rng(1)
+    numbers = np.round(np.exp(rng.normal(size=(900, 120))), 1)
+    rows = normalise(pd.DataFrame(numbers).add_prefix("m").assign(y=rng.choice(["a", "b"], 900)))
+    members, control, others = (rows[at : at + 300].reset_index(drop=True) for at in (0, 300, 600))
+    own = rng.random(others.shape) < 0.15  # of each column every seventh value is a member's, each of another member
+    shuffled = pd.DataFrame({name: rng.permutation(members[name]) for name in members})
+    leaky = CheckInput(normalise(others.mask(own, shuffled)), members, control, Task("y", "binary"), "roc_auc", 0)
+    ruling, _ = ruled(plugin, leaky)
+    assert ruling.verdict == "fail"
+    assert any(re.search(r"values of \d+ columns are handed out, a little each.*keep fewer", r) for r in ruling.reasons)
 
 
 def test_exact_copies_fail(evidence, ruled):

@@ -68,6 +68,20 @@ def test_what_attacks_find_is_answered_by_more_privacy() -> None:
     assert "density_auc is 0.7" in step.why
 
 
+def test_many_columns_that_add_up_are_not_answered_by_leaving_one_out() -> None:
+    reasons = (
+        "meta_auc is 0.72 (limit 0.65): values of 30 columns are handed out, a little each; keep fewer columns",
+        "reused_values of 'height' is 0.03 (limit 0.02): members' own values reappear",
+    )
+    wide = replace(PRIVACY, reasons=reasons)
+    fewer, public = next_steps(stopped(wide))
+    assert '[["FIRST", "SECOND", "bought"]]' in fewer.lines[0]
+    assert "`data: /d/rows_fewer_columns.csv`" in fewer.why
+    assert public.lines == ('privacy: "not relevant: WRITE WHY"',) and "only where nobody is harmed" in public.why
+    copied = replace(wide, reasons=("exact_copies is 0.1 (limit 0.001)", *reasons))
+    assert "rows_without_height.csv" in str(next_steps(stopped(copied)))
+
+
 def test_a_doubt_is_accepted_with_a_reason_or_met_by_a_larger_set() -> None:
     accept, go_on, larger = next_steps(stopped(UTILITY))
     assert accept.lines == ('validation: {"accept_inconclusive": {"utility": "WRITE WHY"}}',)
