@@ -12,11 +12,11 @@ import pandas as pd
 from scipy import sparse, stats
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_union
 
 from synth_mlflow.checks import Metric
 from synth_mlflow.checks._near_texts import MIN_TEXTS, text_columns, texts_of
 from synth_mlflow.checks._tables import thinned
+from synth_mlflow.data.hashed_counts import hashed_counts
 from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.distances import share_p_value
 from synth_mlflow.metrics.intervals import excess_p_value
@@ -33,6 +33,11 @@ SIMILAR = 0.65  # two texts that differ by a few words
 FAR = 1.5  # times as far from the median of real texts as all but a twentieth of them
 N_SHOWN = 5  # texts of the batch that are shown for each finding
 SHOWN_LETTERS = 300
+
+WORDS = (
+    HashingVectorizer(ngram_range=(1, 2), n_features=2**16, alternate_sign=False),
+    HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16, alternate_sign=False),
+)
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -132,11 +137,7 @@ Look = Callable[[pd.Series, list[pd.Series]], list[Any]]
 
 
 def _words(known: pd.Series, sides: list[pd.Series]) -> list[Any]:  # noqa: ARG001 (every look takes the same)
-    words = make_union(
-        HashingVectorizer(ngram_range=(1, 2), n_features=2**16, alternate_sign=False),
-        HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=2**16, alternate_sign=False),
-    )
-    return [words.transform(texts) for texts in sides]
+    return [sparse.hstack([hashed_counts(each, texts.tolist()) for each in WORDS], format="csr") for texts in sides]
 
 
 def _pieces(known: pd.Series, sides: list[pd.Series]) -> list[Any]:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from synth_mlflow.data.hashed_counts import Matrix, hashed_counts
+
 MAX_LETTERS = 2_000  # of a text that are looked at
 PLACES = 2**18  # that pieces of letters are hashed to
 ADDED = 0.5  # to each count: what was never seen is strange, and not impossible
@@ -82,8 +84,8 @@ def _alphabet(letter: str) -> str:
     return unicodedata.name(letter, "UNKNOWN").partition(" ")[0]
 
 
-def _counted(texts: pd.Series) -> npt.NDArray[np.float64]:
+def _counted(texts: pd.Series) -> Matrix:
     vectorizer = HashingVectorizer(
         analyzer="char", ngram_range=(2, 3), n_features=PLACES, norm=None, alternate_sign=False
     )
-    return vectorizer.transform(texts.str.slice(0, MAX_LETTERS))  # type: ignore[no-any-return]
+    return hashed_counts(vectorizer, texts.str.slice(0, MAX_LETTERS).tolist())

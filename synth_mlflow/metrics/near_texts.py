@@ -17,6 +17,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 
+from synth_mlflow.data.kept_counts import kept_counts
+
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 Pieces = Any  # a sparse matrix of shape (n_texts, 2^20), or an array of vectors of unit length
@@ -73,8 +75,6 @@ class TextPieces:
 
 def counted(texts: pd.Series) -> Pieces:
     """Which pieces each text has; a missing text has none."""
-    if texts.empty:  # which the vectorizer refuses
-        return sparse.csr_matrix((0, PLACES))
     vectorizer = HashingVectorizer(
         analyzer="char_wb",
         ngram_range=(LENGTH, LENGTH),
@@ -82,9 +82,9 @@ def counted(texts: pd.Series) -> Pieces:
         binary=True,
         norm=None,
         alternate_sign=False,
+        dtype=np.float32,
     )
-    pieces = vectorizer.transform(texts.fillna("").astype(str).str.slice(0, MAX_LETTERS))
-    return pieces.astype(np.float32)
+    return kept_counts(vectorizer, texts.fillna("").astype(str).str.slice(0, MAX_LETTERS).tolist())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,9 @@ class Passages:
     n_texts: int
 
     def without(self, known: Hashes) -> Passages:
-        """Those that do not stand among others."""
-        return self._only(~np.isin(self.hashes, known))
+        """Those that do not stand among others, which are in ascending order."""
+        places = np.searchsorted(known, self.hashes)
+        return self._only(np.append(known, 0)[places] != self.hashes if len(known) else np.ones_like(places, np.bool_))
 
     def of_one_text(self) -> Passages:
         """Those that one text alone has."""
@@ -139,36 +141,33 @@ def passages_of(texts: pd.Series, tokenize: Tokenizer = tokens) -> dict[int, Pas
     >>> {length: len(found.hashes) for length, found in passages_of(texts).items()}
     {8: 2, 13: 0}
     """
-    codes = _Codes()
-    words = [codes.of([] if pd.isna(text) else [str(token) for token in tokenize(str(text))]) for text in texts]
-    return {length: _of_length(words, length) for length in LENGTHS}  # one at a time: they take the most memory
+    words = [[] if pd.isna(text) else tokenize(str(text)) for text in texts]
+    codes, sizes = _codes(words), np.array([len(each) for each in words], dtype=np.int64)
+    del words
+    return {length: _of_length(codes, sizes, length) for length in LENGTHS}  # one at a time: they take the most memory
 
 
-def _of_length(words: Sequence[Hashes], length: int) -> Passages:
-    parts = [np.unique(_runs(each, length)) for each in words]
-    text = np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts])
-    hashes = np.concatenate([*parts, np.zeros(0, dtype=np.uint64)])
-    del parts
+def _codes(words: Sequence[Sequence[object]]) -> Hashes:
+    """A number of 64 bits for each token of all texts, the same in every process."""
+    flat = np.array([*map(str, chain.from_iterable(words)), ""], dtype=object)[:-1]
+    places, names = pd.factorize(flat)
+    return np.array([_code(name) for name in names], dtype=np.uint64)[places]
+
+
+def _code(word: str) -> int:
+    data = word.encode("utf-8", "surrogatepass")
+    return (zlib.crc32(data) << 32) | zlib.crc32(data[::-1], len(data))
+
+
+def _of_length(words: Hashes, sizes: Places, length: int) -> Passages:
+    left = np.repeat(np.cumsum(sizes), sizes) - np.arange(len(words))  # tokens from here to the end of the text
+    whole = left[: max(len(words) - length + 1, 0)] >= length
+    hashes = _runs(words, length)[whole]
+    text = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[: len(whole)][whole]
     order = np.argsort(hashes, kind="stable")
-    return Passages(hashes[order], text[order], len(words))
-
-
-class _Codes:
-    """A number of 64 bits for each token, the same in every process."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, int] = {}
-
-    def of(self, words: Sequence[str]) -> Hashes:
-        """Of each token."""
-        return np.array([self._code(word) for word in words], dtype=np.uint64)
-
-    def _code(self, word: str) -> int:
-        code = self._known.get(word)
-        if code is None:
-            data = word.encode("utf-8", "surrogatepass")
-            code = self._known[word] = (zlib.crc32(data) << 32) | zlib.crc32(data[::-1], len(data))
-        return code
+    hashes, text = hashes[order], text[order]
+    first = np.r_[True, (np.diff(hashes) != 0) | (np.diff(text) != 0)][: len(hashes)]  # once a text
+    return Passages(hashes[first], text[first], len(sizes))
 
 
 def _runs(words: Hashes, length: int) -> Hashes:

@@ -8,14 +8,11 @@ saved of them, are the plain classes of scikit-learn that they derive from, and 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.feature_selection import VarianceThreshold
@@ -24,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, SplineTransformer
 
 from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.kept_counts import kept_counts
 from synth_mlflow.data.task import BESIDE, BOOSTED, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.raw_embedding import vector_names, vectors_of, with_vectors
@@ -157,10 +155,7 @@ def _tf_idf() -> Pipeline:
     return make_pipeline(filled, FunctionTransformer(np.ravel), make_union(*parts), Seen())
 
 
-MAX_KEPT = 2**23  # places with their counts that are kept between calls: 64 MB
 FREE = 1  # the protocol of pickle that does not compare classes
-
-_Row = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
 class Counts(HashingVectorizer):  # type: ignore[misc]
@@ -181,10 +176,7 @@ class Counts(HashingVectorizer):  # type: ignore[misc]
         texts = list(X)
         if not texts or self.norm is not None:
             return super().transform(texts)
-        rows = _kept.of(repr(self), texts, super().transform)
-        sizes = np.cumsum([0, *(len(places) for places, _ in rows)])
-        places, counts = (np.concatenate(part) for part in zip(*rows, strict=True))
-        return sparse.csr_matrix((counts.astype(self.dtype), places, sizes), (len(texts), self.n_features))
+        return kept_counts(self, texts)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return HashingVectorizer(**self.get_params()).__reduce_ex__(FREE)
@@ -208,39 +200,3 @@ class Seen(VarianceThreshold):  # type: ignore[misc]
         plain = VarianceThreshold(self.threshold)
         vars(plain).update(vars(self))
         return plain.__reduce_ex__(FREE)
-
-
-class _RowCache:
-    """What was counted in texts, by how it was counted."""
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], _Row] = {}
-        self._n_kept = 0
-        self._lock = threading.Lock()
-
-    def of(self, how: str, texts: Sequence[str], count: Any) -> list[_Row]:
-        rows = {text: self._rows.get((how, text)) for text in texts}
-        new = [text for text, row in rows.items() if row is None]
-        if new:
-            counted = _split(count(new))
-            rows |= dict(zip(new, counted, strict=True))
-            self._keep({(how, text): row for text, row in zip(new, counted, strict=True)})
-        return [rows[text] for text in texts]  # type: ignore[misc]
-
-    def _keep(self, rows: dict[tuple[str, str], _Row]) -> None:
-        n_new = sum(len(places) for places, _ in rows.values())
-        with self._lock:  # fits run in threads
-            if self._n_kept + n_new > MAX_KEPT:
-                self._rows, self._n_kept = {}, 0
-            if n_new <= MAX_KEPT:
-                self._rows.update(rows)
-                self._n_kept += n_new
-
-
-_kept = _RowCache()
-
-
-def _split(matrix: Any) -> list[_Row]:
-    ends = matrix.indptr[1:-1]
-    places = np.split(matrix.indices.astype(np.int32), ends)
-    return list(zip(places, np.split(matrix.data.astype(np.float32), ends), strict=True))
