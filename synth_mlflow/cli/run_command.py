@@ -13,7 +13,7 @@ from synth_mlflow.cli import output
 from synth_mlflow.cli.generate_command import AUTO
 from synth_mlflow.cli.options import GlobalOptions
 from synth_mlflow.cli.session import open_workflow
-from synth_mlflow.cli.stage_commands import choices_as_text, tell_curve, tell_verdicts
+from synth_mlflow.cli.stage_commands import after_report, choices_as_text, tell_curve, tell_verdicts
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.mixing import percent, read_ratios
 from synth_mlflow.data.task import SCORED
@@ -62,7 +62,8 @@ def run_whole(plan: Plan, given: GlobalOptions) -> None:
     if given.as_json:
         return output.as_json(handoff.document.to_json())
     _where_to_read(workflow, plan, handoff)
-    return output.next_command(f"synth-mlflow check --experiment {shlex.quote(workflow.project.server.experiment)}")
+    experiment = shlex.quote(workflow.project.server.experiment)
+    return output.next_command(f"{after_report(handoff)} --experiment {experiment}")
 
 
 def _under_one_run(workflow: Workflow, plan: Plan, *, show: bool) -> Handoff:

@@ -32,6 +32,7 @@ from synth_mlflow.data.addresses import Place
 
 if TYPE_CHECKING:
     from synth_mlflow.gate.verdicts import Verdict
+    from synth_mlflow.handoff.report import Handoff
     from synth_mlflow.tracking.stored import EvaluationSet
     from synth_mlflow.workflow import Workflow
 
@@ -331,7 +332,13 @@ def report(
     output.line(f"  {written.document.sweep.estimate.words}")
     for item in written.owed:
         output.line(f"  DRAFT, missing: {item}")
-    return output.next_command("synth-mlflow check")
+    return output.next_command(after_report(written))
+
+
+def after_report(written: Handoff) -> str:
+    """The command after a handoff: again while it is a draft, once people have written what is missing."""
+    again = shlex.quote(str(written.path or "handoff.html"))
+    return f"synth-mlflow report --output {again}" if written.owed else "synth-mlflow check"
 
 
 def _sign(

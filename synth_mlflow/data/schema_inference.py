@@ -331,10 +331,20 @@ def _question(name: str, column: pd.Series, values: pd.Series, wishes: Wishes) -
     shown_column = column.astype("str").fillna("(missing)")
     by = "b" if wishes.is_classification else "a"
     pairs = pd.DataFrame({"a": shown_column, "b": values}).dropna().drop_duplicates(by).head(3)
-    shown = ", ".join(f"{a!s} where it is {b!s}" for a, b in pairs.itertuples(index=False))
+    shown = ", ".join(f"{_shown(a)} where it is {_shown(b)}" for a, b in pairs.itertuples(index=False))
     text = f"it says the target {wishes.target!r} of every row ({shown}): is it known before the target is?"
     role = "category" if is_text else "datetime" if column.dtype.kind == "M" else "number"
     return Question(name, text, ("role: ignored", f"role: {role}"))
+
+
+def _shown(value: object) -> str:
+    """A value for people: of a number with many decimals, six digits.
+
+    >>> _shown("6.003887176513673"), _shown(405), _shown("north")
+    ('6.00389', '405', 'north')
+    """
+    text = str(value)
+    return f"{float(text):.6g}" if re.fullmatch(r"-?\d+\.\d{6,}", text) else text
 
 
 MAX_DECIMALS = 6

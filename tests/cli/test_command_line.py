@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pandas as pd
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from synth_mlflow import Workflow
 from synth_mlflow.cli import output
 from synth_mlflow.cli.main import cli
+from synth_mlflow.cli.stage_commands import after_report
 
 
 @pytest.mark.parametrize("verb", ["", *cli.commands])
@@ -183,6 +185,12 @@ def test_the_next_command_tells_no_password() -> None:
     verb = click.Command("verb", params=options, callback=lambda **_: output.next_command("synth-mlflow check"))
     found = CliRunner().invoke(verb, ["--experiment", "a b", "--tracking-uri", "https://me:secret@host"])
     assert found.output == "next: synth-mlflow check --experiment 'a b'\n"
+
+
+def test_a_draft_is_reported_again_and_a_final_handoff_checked() -> None:
+    draft, final = (Mock(owed=owed, path=Path("my report.html")) for owed in (("limits.md",), ()))
+    assert after_report(draft) == "synth-mlflow report --output 'my report.html'"
+    assert after_report(final) == "synth-mlflow check"
 
 
 @pytest.mark.slow
