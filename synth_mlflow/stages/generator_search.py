@@ -31,7 +31,7 @@ from synth_mlflow.data.mixing import mix_counts
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.statement import Statement
-from synth_mlflow.data.task import Task
+from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import GeneratorError, SynthError
 from synth_mlflow.gate.attempts import (
     Attempt,
@@ -45,9 +45,9 @@ from synth_mlflow.gate.attempts import (
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, reads_ratings
 from synth_mlflow.generators import Generator
-from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import BUILT_IN, find, installed
 from synth_mlflow.stages.hidden_labels import without_rare_labels
+from synth_mlflow.stages.sweep_inputs import settled_model
 from synth_mlflow.stages.validate import check_result
 from synth_mlflow.sweep.plan import RATIOS
 from synth_mlflow.tracking import names
@@ -108,7 +108,8 @@ def search_generators(
     frozen, problem = project.evaluation_set(), project.problem()
     statement, policy = problem.statement, policy_in_force(problem)
     members, declared = real_members(project, frozen, source)
-    trial = _Trial.on(members, frozen, statement, policy, parsed_slice(slice, frozen.schema), seed)
+    model = settled_model(project, frozen)
+    trial = _Trial.on(members, frozen, statement, policy, parsed_slice(slice, frozen.schema), model, seed)
     tried = candidates(statement, frozen)
     key = json_digest(
         ["search", declared.digest, policy.digest, statement.digest, slice or "", seed, *map(_identity, tried)]
@@ -206,6 +207,8 @@ class _Trial:
     task: Task
     part: Slice | None
     frozen: EvaluationSet
+    model: ModelSpec
+    """With the settings of the baseline, by which batches are judged too."""
     seed: int
     began: int = field(default_factory=now_ms)
     """When the search began."""
@@ -218,6 +221,7 @@ class _Trial:
         statement: Statement,
         policy: Policy,
         part: Slice | None,
+        model: ModelSpec,
         seed: int,
     ) -> _Trial:
         """Divide training rows; rows of one group, and equal rows, as the evaluation set was divided."""
@@ -233,7 +237,7 @@ class _Trial:
         order = np.argsort(place, kind="stable")[:TRIAL_ROWS]
         n_fitted = int(np.searchsorted(place[order], place[order[int(FITTED_SHARE * len(order))]]))  # whole groups
         fitted, held = (members.iloc[np.sort(side)].reset_index(drop=True) for side in np.split(order, [n_fitted]))
-        return cls(fitted, held, statement, policy, task, part, frozen, seed)
+        return cls(fitted, held, statement, policy, task, part, frozen, model, seed)
 
     @property
     def checks(self) -> list[str]:
@@ -279,7 +283,7 @@ class _Trial:
             task=self.task,
             metric=statement.facts.metric,
             seed=self.seed,
-            model=allowed_model(statement.model),
+            model=self.model,
             slice=self.part,
             slices=statement.slices,
             sensitive=tuple(statement.facts.sensitive),

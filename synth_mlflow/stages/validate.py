@@ -25,7 +25,6 @@ from synth_mlflow.errors import GateError, UsageError
 from synth_mlflow.gate.in_force import policy_in_force
 from synth_mlflow.gate.policy import Policy, load_check, reads_ratings
 from synth_mlflow.gate.verdicts import Verdict, Verdicts, checks_by_batch, note_verdict, recomputed_verdict
-from synth_mlflow.models.estimator import allowed_model
 from synth_mlflow.plugins import find
 from synth_mlflow.stages.benchmarks import benchmark_texts, tokenizer_of
 from synth_mlflow.stages.check_run import new_check_run, write_check
@@ -254,7 +253,7 @@ def evidence_of(
         task=task,
         metric=statement.facts.metric,
         seed=int(batch.digest[:8], 16),  # the same batch is judged with the same randomness
-        model=settled_model(project, frozen) if task.texts else allowed_model(statement.model),
+        model=settled_model(project, frozen),
         slice=part,
         slices=statement.slices,
         sensitive=tuple(statement.facts.sensitive),

@@ -15,6 +15,8 @@ from synth_mlflow import Batch, Workflow
 from synth_mlflow.checks import utility
 from synth_mlflow.errors import GateError, StatementError, UsageError
 from synth_mlflow.gate.revisions import iso
+from synth_mlflow.stages.sweep_inputs import settled_model
+from synth_mlflow.stages.validate import evidence_of
 from synth_mlflow.tracking import names
 
 LAW: dict[str, Any] = {"generator": "law", "version": "1", "params": {}, "seed": 1, "slice": None, "purpose": "try"}
@@ -65,6 +67,16 @@ def test_a_batch_from_a_silo_is_judged_against_the_silo(
         frozen.validate(batch, source=tmp_path / "other.csv")
     verdict = frozen.validate(batch, source=tmp_path / "silo.csv")
     assert not isinstance(verdict, list) and len(verdict.checks) == 3
+
+
+def test_batches_are_judged_by_the_model_of_the_baseline(
+    frozen: Workflow, customers: Callable[..., pd.DataFrame]
+) -> None:
+    project = frozen.project
+    made = written(frozen, customers(300, seed=5))
+    (batch,) = (one for one in project.batches() if one.id == made.batch)
+    settled = settled_model(project, project.evaluation_set())
+    assert settled.params and evidence_of(project, project.evaluation_set(), batch, None).model == settled
 
 
 @pytest.mark.slow
