@@ -143,6 +143,9 @@ def encode(
         else _column(members[name], kind, smoothing)
         for name, kind in kinds.items()
     }
+    if _n_knots(columns) > smoothing.knots_per_member * len(members):
+        smoothing = replace(smoothing, is_smooth=True)
+        columns |= _again(members, columns, smoothing)
     columns |= _fewer_atoms(members, columns, smoothing)
     return columns, {name: column.encode(members[name]) for name, column in columns.items()}
 
@@ -225,12 +228,22 @@ def _grid_of(present: pd.Series, step: float) -> Chain | None:
     return whole_numbers_grid(*np.unique(present.to_numpy(), return_counts=True))
 
 
+def _n_knots(columns: Mapping[str, Column]) -> int:
+    return sum(one.numbers.n_knots for one in columns.values() if isinstance(one, NumberColumn))
+
+
+def _again(members: pd.DataFrame, columns: Mapping[str, Column], smoothing: Smoothing) -> dict[str, NumberColumn]:
+    """The columns of numbers, smoothed otherwise."""
+    numeric = {name: one for name, one in columns.items() if isinstance(one, NumberColumn)}
+    return {name: _number_column(members[name], one.kind, smoothing) for name, one in numeric.items()}
+
+
 def _fewer_atoms(members: pd.DataFrame, columns: Mapping[str, Column], smoothing: Smoothing) -> dict[str, NumberColumn]:
     """The columns with atoms, made stricter until all of them together have few for so many members."""
     numeric = {name: one for name, one in columns.items() if isinstance(one, NumberColumn) and one.numbers.n_atoms}
     while sum(one.numbers.n_atoms for one in numeric.values()) > smoothing.atoms_per_member * len(members):
         smoothing = smoothing.stricter()
-        numeric = {name: _number_column(members[name], one.kind, smoothing) for name, one in numeric.items()}
+        numeric = _again(members, numeric, smoothing)
     return numeric
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scipy.special import chdtrc
 
 from synth_mlflow.data.grids import grid_step, on_grid
+from synth_mlflow.generators._smooth_quantiles import smooth_quantiles
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -57,18 +58,23 @@ class Smoothing:
 
     The share of every atom is handed out as it is among the members, and says a little about each of them. Together
     the columns have at most ``atoms_per_member`` of them: more of these little things add up to a leak.
+
+    So do the knots of the loose values. Where all columns together would have more than ``knots_per_member``,
+    ``is_smooth`` is set: each column then has a curve with as few bends as fit its values.
     """
 
     atom_rows: int = 20
     spike_rows: int = 10
     reach: float = 32.0
     atoms_per_member: float = 0.09
+    knots_per_member: float = 2.0
+    is_smooth: bool = False
 
     @classmethod
     def at(cls, privacy: float) -> Smoothing:
         """From none at 0 over the default at 0.5 to twice as much at 1."""
-        atoms = 0.045 / privacy if privacy else np.inf
-        return cls(1 + round(38 * privacy), 1 + round(18 * privacy), 64.0 * privacy, atoms)
+        atoms, knots = (0.045 / privacy, 1.0 / privacy) if privacy else (np.inf, np.inf)
+        return cls(1 + round(38 * privacy), 1 + round(18 * privacy), 64.0 * privacy, atoms, knots)
 
     def stricter(self) -> Smoothing:
         """The same, with fewer atoms."""
@@ -115,6 +121,13 @@ class InterpolatedValues:
         ranks = np.ravel(np.column_stack([first, last]))
         quantiles = np.interp(knots, ranks, np.repeat(values, 2))
         return cls(values, starts, counts, knots, quantiles, np.maximum(reach, own))
+
+    def smooth(self, width: float) -> InterpolatedValues:
+        """The same with a curve of few bends, for values that are ``width`` apart; of a single value, as it is."""
+        if len(self.values) == 1:
+            return self
+        knots, quantiles = smooth_quantiles(self.values, self.counts, width)
+        return replace(self, knots=knots, quantiles=quantiles)
 
     def nearby(self, donors: Floats, rng: np.random.Generator) -> Floats:
         """Values within about their reach of the donors."""
@@ -177,12 +190,19 @@ class Numbers:
         for level in np.unique(roundness[~is_atom]):
             own = roundness == level
             loose[int(level)] = InterpolatedValues.of(values[own], counts[own], reach)
+        if smoothing.is_smooth:
+            loose = {level: one.smooth((step or 0.0) * max(level, 1)) for level, one in loose.items()}
         return cls(step, values, roundness, loose, cycle, dict(itertools.pairwise(levels)))
 
     @property
     def n_atoms(self) -> int:
         """Values whose share is handed out; in columns of a few values they are no more than any table of counts."""
         return int((self.roundness == 0).sum()) if len(self.values) >= MIN_EVEN_VALUES else 0
+
+    @property
+    def n_knots(self) -> int:
+        """Points of the quantile functions of the loose values."""
+        return sum(len(one.knots) for one in self.loose.values())
 
     def redraw(self, donors: Floats, rng: np.random.Generator) -> Floats:
         """Values like ``donors``, which must be among the column's own: atoms as they are, loose ones drawn nearby."""

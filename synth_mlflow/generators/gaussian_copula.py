@@ -13,12 +13,10 @@ from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.generators._encoding import Codes, Encoded
+from synth_mlflow.generators._latent_correlation import latent_correlation
 from synth_mlflow.generators._latents import Latent, ValueLatent, latents_of
 from synth_mlflow.generators._numeric import Floats, Smoothing
 from synth_mlflow.generators._table_sampler import TableSampler, TextPolicy, fit_table
-
-MIN_EIGENVALUE = 1e-4  # keeps the matrix invertible
-MAX_CORRELATION = 0.995  # between two latent variables
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,9 @@ class GaussianCopula:
     ----------
     shrinkage : "auto" or float
         How far correlations are pulled to zero: 0 leaves them, 1 makes the columns independent; "auto" takes the
-        amount that minimises the expected squared error (Schäfer and Strimmer, doi:10.2202/1544-6115.1175).
+        amount that minimises the expected squared error (Schäfer and Strimmer, doi:10.2202/1544-6115.1175). With fewer
+        than 10 rows for each latent variable it may also take a few common factors, where rows that were left out are
+        likelier under these.
     text : "refuse" or "resample"
         Free text is refused, or drawn from the members' own texts.
     """
@@ -41,7 +41,7 @@ class GaussianCopula:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Gaussian copula: very fast, keeps marginals and correlations, loses everything else"
-    version: ClassVar[str] = "6"
+    version: ClassVar[str] = "7"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class GaussianCopula:
         for at, latent in enumerate(latents):
             scores[:, at] = latent.scores(encoded.codes[latent.column])
         shrinkage = None if self.shrinkage == "auto" else float(self.shrinkage)
-        return _Copula(encoded, latents, _correlation(scores, shrinkage))
+        return _Copula(encoded, latents, latent_correlation(scores, shrinkage))
 
 
 @dataclass(frozen=True)
@@ -117,39 +117,6 @@ def _draw(covariance: Floats, n_rows: int, rng: np.random.Generator) -> Floats:
     eigenvalues, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
     return np.asarray(rng.standard_normal((n_rows, len(covariance))) @ root.T)
-
-
-def _correlation(scores: Floats, shrinkage: float | None) -> Floats:
-    """Latent correlations from scores with gaps; shape (n_latents, n_latents).
-
-    The score of an interval is the mean of its latent variable, so that covariances of scores are the latent
-    correlation times both variances of the scores (a first-order polychoric correlation).
-    """
-    present = ~np.isnan(scores)
-    deviations = np.where(present, scores - np.nanmean(scores, axis=0), 0.0)
-    together = np.maximum(present.T.astype(np.float64) @ present, 1.0)
-    variances = np.maximum((deviations**2).sum(axis=0) / np.maximum(present.sum(axis=0), 1), 1e-12)
-    correlation = (deviations.T @ deviations) / together / np.outer(variances, variances)
-    correlation = np.clip(correlation, -MAX_CORRELATION, MAX_CORRELATION)
-    np.fill_diagonal(correlation, 0.0)
-    correlation *= 1.0 - (_best_shrinkage(correlation, together) if shrinkage is None else shrinkage)
-    np.fill_diagonal(correlation, 1.0)
-    return _positive_definite(correlation)
-
-
-def _best_shrinkage(correlation: Floats, together: Floats) -> float:
-    squares = float((correlation**2).sum())
-    variance = float(((1.0 - correlation**2) ** 2 / together)[~np.eye(len(correlation), dtype=bool)].sum())
-    return min(1.0, variance / squares) if squares > 0.0 else 1.0
-
-
-def _positive_definite(correlation: Floats) -> Floats:
-    eigenvalues, vectors = np.linalg.eigh(correlation)
-    if eigenvalues.size == 0 or eigenvalues.min() >= MIN_EIGENVALUE:
-        return correlation
-    repaired = (vectors * np.maximum(eigenvalues, MIN_EIGENVALUE)) @ vectors.T
-    scale = np.sqrt(np.diag(repaired))
-    return np.asarray(repaired / np.outer(scale, scale))
 
 
 plugin = GaussianCopula
