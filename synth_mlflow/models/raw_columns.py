@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -50,6 +51,8 @@ class RawColumn:
     """How texts say the values, where it is no plain one."""
     words: tuple[str, ...] = ()
     """Texts that stand for missing values."""
+    read_as_missing: tuple[str, ...] = ()
+    """Categories that ``pandas.read_csv`` takes for missing values, where training had no missing value."""
 
     def conform(self, values: pd.Series) -> pd.Series:
         """The values in the physical type that training had: int64 or float64, bool or boolean, str, datetime64[us].
@@ -74,12 +77,28 @@ class RawColumn:
 
     def _texts(self, values: pd.Series) -> pd.Series:
         texts = texts_of(values, self._known, self._by_number)
+        if self.read_as_missing:
+            texts = self._with_words_that_got_lost(texts)
         if self.format is None:
             return texts
         read = texts.where(texts.isna(), self.format.parse(texts.fillna("")))
         if (read.isna() & texts.notna()).any():
             raise ValueError(f"column {self.name!r} holds texts that are no {self.format.words}")
         return read.astype("str")
+
+    def _with_words_that_got_lost(self, texts: pd.Series) -> pd.Series:
+        """Missing values as the category that a reader took for missing; a warning where there are several."""
+        if len(self.read_as_missing) == 1:
+            return texts.fillna(self.read_as_missing[0])
+        if texts.isna().any():
+            warnings.warn(
+                f"column {self.name!r} has {int(texts.isna().sum()):,} missing values; training had none, but the "
+                f"categories {', '.join(map(repr, self.read_as_missing))}, which pandas.read_csv reads as missing. "
+                'Read the file with pd.read_csv(path, keep_default_na=False, na_values=[""]).',
+                UserWarning,
+                stacklevel=2,
+            )
+        return texts
 
     def encode(self, values: pd.Series) -> Matrix:
         """Numbers as they are, booleans as 0 and 1, moments as seconds since 1970, text as its place in the list.
@@ -318,7 +337,7 @@ def _read_csv_as_text() -> None:
 
 
 def _column(entry: Mapping[str, Any]) -> RawColumn:
-    lists = {name: tuple(entry[name]) for name in ("categories", "words")}
+    lists = {name: tuple(entry.get(name, ())) for name in ("categories", "words", "read_as_missing")}
     return RawColumn(**{**entry, **lists, "format": entry["format"] and format_from_json(entry["format"])})
 
 

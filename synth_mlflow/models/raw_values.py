@@ -16,6 +16,13 @@ from ..data.value_formats import DurationText, ValueFormat, over_distinct
 
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 """Words that stand for a missing number, boolean or date, in lower case; in a text column they are texts."""
+READ_AS_MISSING = frozenset(
+    {
+        "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+        "NULL", "NaN", "None", "n/a", "nan", "null",
+    }
+)  # fmt: skip
+"""Words that ``pandas.read_csv`` takes for missing values unless it is told otherwise."""
 BOOLEANS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 

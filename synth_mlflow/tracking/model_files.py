@@ -175,7 +175,9 @@ def as_given(columns: RawColumns, features: pd.DataFrame, forms: Mapping[str, Fo
     for column in columns:
         form = forms.get(column.name, PLAIN)
         optional = bool(gaps[column.name])
-        converted.append(replace(column, optional=optional, format=form.text_format, words=form.words))
+        lost = () if optional else tuple(word for word in column.categories if word in raw_values.READ_AS_MISSING)
+        given = replace(column, optional=optional, format=form.text_format, words=form.words, read_as_missing=lost)
+        converted.append(given)
     return RawColumns(tuple(converted))
 
 

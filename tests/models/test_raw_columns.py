@@ -106,3 +106,20 @@ def test_files_import_nothing_of_the_package(module):
         "conversation_text",
         "duration_format",
     }  # the modules that travel together
+
+
+@pytest.mark.parametrize("word", sorted(raw_values.READ_AS_MISSING))
+def test_a_category_that_read_csv_takes_for_missing_is_that_category(word, tmp_path):
+    pd.DataFrame({"region": ["north", word]}).to_csv(tmp_path / "rows.csv", index=False)
+    read = pd.read_csv(tmp_path / "rows.csv")["region"]
+    assert read.isna().tolist() == [False, True]
+    column = raw_columns.RawColumn("region", "string", (word, "north"), read_as_missing=(word,))
+    assert column.conform(read).tolist() == ["north", word]
+    (again,) = raw_columns.RawColumns.from_json(raw_columns.RawColumns((column,)).to_json())
+    assert again == column
+
+
+def test_several_such_categories_give_a_warning_that_says_how_to_read_the_file():
+    column = raw_columns.RawColumn("region", "string", ("NA", "None"), read_as_missing=("NA", "None"))
+    with pytest.warns(UserWarning, match="2 missing values.*keep_default_na=False"):
+        assert column.conform(pd.Series(["NA", None, None])).isna().tolist() == [False, True, True]

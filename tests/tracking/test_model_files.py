@@ -203,3 +203,12 @@ def test_signature_names_every_feature(served: Any) -> None:
     assert schema.input_names() == list(features)
     assert set(schema.optional_input_names()) == {"kids, of all", "flag"}
     assert model.metadata.signature.outputs.input_names()[0] == "prediction"
+
+
+def test_the_files_of_a_model_know_which_category_read_csv_takes_for_missing(tmp_path):
+    raw = RAW.assign(région=RAW["région"].replace("None", "south"))
+    model = fit(ModelSpec("lightgbm", {"n_estimators": 5}), Task("y", "binary"), normalise(raw), seed=1)
+    save_model(model, normalise(raw).drop(columns="y"), tmp_path / "model", Model())
+    raw.drop(columns="y").to_csv(tmp_path / "rows.csv", index=False)
+    told = mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(pd.read_csv(tmp_path / "rows.csv"))
+    assert np.allclose(scores_in(told), model.predict(normalise(raw)))
