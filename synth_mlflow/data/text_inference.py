@@ -247,10 +247,35 @@ def _bare_clocks(sample: pd.Series) -> Iterator[ValueFormat]:
     """
     if sample.str.fullmatch(rf"{_HOUR}\.[0-5]\d Uhr").all():
         yield ClockText("%H.%M Uhr", padded=not sample.str.match(r"\d\.").any())
+    yield from _dotted_clocks(sample)
     for n_digits, shape in ((4, rf"{_HOUR}[0-5]\d"), (6, rf"{_HOUR}[0-5]\d[0-5]\d")):
         has_zero = sample.str.startswith("0").any()
         if len(sample) > MANY_VALUES and has_zero and sample.str.fullmatch(rf"(?=\d{{{n_digits}}}$){shape}").all():
             yield NumberText(decimals=0, pad=n_digits)
+
+
+def _dotted_clocks(sample: pd.Series) -> Iterator[ClockText]:
+    """Times of day with points: ``12.06.14 PM``, ``08.15.59`` and ``08.15``.
+
+    Without a half of the day they are times only where so many texts would hardly all be times, hours have two digits,
+    and the texts are no days and months.
+    """
+    first = re.fullmatch(r"\d{1,2}\.\d\d(\.\d\d)?(\s?)([AaPp]\.?\s?[Mm]\.?)?", str(sample.iloc[0]).strip())
+    if first is None:
+        return
+    seconds = ".%S" if first[1] else ""
+    if first[3]:
+        padded = not sample.str.match(r"\d\.").any()
+        yield ClockText(f"%I.%M{seconds}{first[2]}%p", padded=padded, halves=halves_of(sample))
+        return
+    parts = sample.str.extract(rf"^([01]\d|2[0-3])\.([0-5]\d){r'[.][0-5][0-9]' if seconds else ''}$")
+    if parts.isna().any(axis=None) or len(sample) <= MANY_VALUES or not (parts[0].str[0] == "0").any():
+        return
+    hours, minutes = (parts[at].astype("int64") for at in (0, 1))
+    are_days = any(first.between(1, 31).all() and second.between(1, 12).all() for first, second in
+                   ((hours, minutes), (minutes, hours)))  # fmt: skip
+    if seconds or not are_days:
+        yield ClockText(f"%H.%M{seconds}")
 
 
 def _iso_duration(sample: pd.Series, digits: int) -> DurationText:

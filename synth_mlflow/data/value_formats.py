@@ -293,6 +293,7 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LATER = frozenset(
     {
         "lakhs",
+        "power",
         "months",
         "ordinal",
         "units",
@@ -366,11 +367,13 @@ class NumberText:
     """Whether zero has a plus too, as in ``+0.0``."""
     pad: int = 0
     """The least number of digits, of times such as ``0815``."""
+    power: Literal["", "e", "E"] = ""
+    """The letter before the power of ten, where every number has one, as in ``1,4E+02``."""
 
     @property
     def kind(self) -> Literal["integer", "number"]:
         """Whole numbers where no decimals are written."""
-        return "integer" if self.decimals == 0 else "number"
+        return "integer" if self.decimals == 0 and not self.power else "number"
 
     @property
     def words(self) -> str:
@@ -383,6 +386,10 @@ class NumberText:
     def parse(self, texts: pd.Series) -> pd.Series:
         """The numbers that texts of exactly this form say."""
         stripped = texts.str.strip()
+        if self.power:
+            fits = stripped.str.fullmatch(rf"[-+]?\d(?:{re.escape(self.decimal)}\d+)?{self.power}[-+]?\d+")
+            plain = stripped.str.replace(self.decimal, ".", regex=False)
+            return pd.to_numeric(plain.where(fits), errors="coerce").astype("float64")
         fits = stripped.str.fullmatch(self._pattern())
         for literal in (self.prefix, self.suffix):
             stripped = stripped.str.replace(literal, "", n=1, regex=False) if literal else stripped
@@ -415,7 +422,10 @@ class NumberText:
 
     def _one(self, value: float) -> str:
         size = abs(value)
-        if self.decimals is None:
+        if self.power:
+            text = np.format_float_scientific(size, self.decimals, unique=self.decimals is None, exp_digits=2)
+            text = text.replace(".e", "e").replace("e", self.power)
+        elif self.decimals is None:
             text = np.format_float_positional(size, trim="-")
             whole, _, rest = text.partition(".")
             text = f"{int(whole):,}" + (f".{rest}" if rest else "")

@@ -155,12 +155,17 @@ _NUMBER = re.compile(
 )
 
 
+_WITH_POWER = r"[-+]?\d(?:,(\d+))?([eE])[-+]?\d+"
+
+
 def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | None]:
     """The format of texts that are numbers of one form, and another that would read them too, differently.
 
     None and None where they are no such numbers, or plain ones without any mark.
     """
     texts = sample.str.strip()
+    if texts.str.fullmatch(_WITH_POWER).all():
+        return _with_power(texts), None
     parts = texts.str.extract(_NUMBER.pattern.join(("^(?:", ")$")))
     if parts["digits"].isna().any():
         return None, None
@@ -195,6 +200,16 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     return made, replace(
         made, thousands=other[0], decimal=other[1], decimals=_decimals(parts["digits"], other[1]), lakhs=False
     )
+
+
+def _with_power(texts: pd.Series) -> NumberText | None:
+    """The format of numbers such as ``1,4E+02``; None where they have a point, as every reader knows them."""
+    marks = texts.str.extract(_WITH_POWER)
+    decimals, letters = marks[0].fillna("").str.len().unique(), set(marks[1])
+    if marks[0].isna().all() or len(letters) > 1:
+        return None
+    n_decimals = int(decimals[0]) if len(decimals) == 1 else None
+    return NumberText(decimal=",", decimals=n_decimals, power="E" if "E" in letters else "e")
 
 
 def _is_money(prefix: str, thousands: bool, decimals_shown: bool) -> bool:
@@ -342,11 +357,13 @@ _QUARTER = re.compile(r"(?P<before>.*?)(?P<year>(?:19|20)\d\d)(?P<after>.*)")
 
 
 def _periods(text: str) -> list[str]:
-    """Formats of quarters such as ``2024Q1`` or ``Q1/2024``, and of weeks such as ``2024-W05``.
+    """Formats of quarters such as ``2024Q1`` or ``Q1/2024``, of weeks such as ``2024-W05`` and of months, ``2024m11``.
 
-    >>> _periods("2024Q1"), _periods("2024-W05-3")
-    (['%YQ%q'], ['%G-W%V-%u'])
+    >>> _periods("2024Q1"), _periods("2024-W05-3"), _periods("2024m11")
+    (['%YQ%q'], ['%G-W%V-%u'], ['%Ym%m'])
     """
+    if match := re.fullmatch(r"(?:19|20)\d\d([mM])\d{1,2}", text):
+        return [f"%Y{match[1]}%m"]
     if match := re.fullmatch(r"(\d{4})(-?)W(\d\d)(?:(-?)([1-7]))?", text):
         return [f"%G{match[2]}W%V" + (f"{match[4]}%u" if match[5] else "")]
     year = _QUARTER.fullmatch(text)
@@ -380,7 +397,8 @@ def date_text(format_: str, sample: pd.Series, first_year: int = 0) -> DateText 
 
 
 _PART = re.compile(
-    r"(?P<clock>(?<![\d:])\d{1,2}:\d{2}(?!\d)(?::\d{2}(?!\d)(?:[.,]\d{1,9})?)?)(?P<half>\s?[AaPp]\.?\s?[Mm]\b\.?)?"
+    r"(?P<clock>(?<![\d:])\d{1,2}:\d{2}(?!\d)(?::\d{2}(?!\d)(?:[.,]\d{1,9})?)?"
+    r"|(?<![\d.])\d{1,2}\.\d{2}(?:\.\d{2}(?:\.\d{1,9})?)?(?=\s?[AaPp]\.?\s?[Mm]\b))(?P<half>\s?[AaPp]\.?\s?[Mm]\b\.?)?"
     r"|(?P<offset>(?<![\d/.-])[+-]\d{2}:?\d{2}(?![\d:-]))|(?P<word>[^\W\d_]+)|(?P<number>\d+)|(?P<other>.)"
 )
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -428,6 +446,8 @@ def composed(text: str) -> list[str]:
 def _clock_code(clock: str, half: str | None) -> str:
     seconds, fraction = clock.count(":") == 2, re.search("[.,]", clock)
     code = f"{'%I' if half else '%H'}:%M{':%S' if seconds else ''}{fraction[0] + '%f' if fraction else ''}"
+    if ":" not in clock:  # as Oracle writes it: 12.06.14.000000 PM
+        code = ".".join(("%I", "%M", "%S", "%f")[: clock.count(".") + 1])
     return code if half is None else f"{code}{' ' if half[0].isspace() else ''}%p"
 
 
@@ -473,7 +493,7 @@ def _candidates(text: str) -> Sequence[str]:
 @functools.cache
 def _formats_by_marks() -> Mapping[str, Sequence[str]]:
     moments = [f"{day}{gap}{time}" for day, gap, time in itertools.product(_DATES, (" ", "T", ", "), _TIMES)]
-    moments += [f"%d/%b/%Y:{time}" for time in _TIMES]
+    moments += [f"{day}:{time}" for day in ("%d/%b/%Y", "%d%b%Y", "%d%b%y") for time in _TIMES]
     by_marks: dict[str, list[str]] = {}
     for each in (*_DATES, *(f"{moment}{zone}" for moment in moments for zone in _ZONES)):
         without_codes = re.sub("%(:?)([A-Za-z])", lambda code: f"+{code[1]}" if code[2] == "z" else "", each)
@@ -496,7 +516,7 @@ def _fitted(format_: str, sample: pd.Series, zone: str = "", *, words: DateText)
     """The format with what the texts show; ``words`` says in which language and with which endings they are."""
     digits = 0
     if "%f" in format_:
-        digits = int(min(sample.str.extract(r":\d\d[.,](\d+)", expand=False).str.len().max(), 6))
+        digits = int(min(sample.str.extract(r"(?::\d\d|\.\d\d\.\d\d)[.,](\d+)", expand=False).str.len().max(), 6))
     date_text = replace(words, format=format_, fraction=digits, zone=zone)
     if "%Z" in format_:
         named = _zone_of_names(date_text, sample)

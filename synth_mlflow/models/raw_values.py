@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.value_formats import DurationText, ValueFormat, over_distinct
+from ..data.value_formats import ClockText, DurationText, ValueFormat, over_distinct
 
 NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", "nat", "<na>"})
 """Words that stand for a missing number, boolean or date, in lower case; in a text column they are texts."""
@@ -80,7 +80,8 @@ def numbers_of(values: pd.Series, format_: ValueFormat | None = None) -> pd.Seri
     if pd.api.types.is_numeric_dtype(values.dtype):
         if isinstance(format_, DurationText) and format_.style == "days" and format_.with_seconds:
             values = values / 1000
-        return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
+        numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), values.index)
+        return _hours_and_minutes(numbers) if format_ == ClockText("%H.%M") else numbers
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         seconds: pd.Series = values.dt.total_seconds()
         return seconds
@@ -170,6 +171,12 @@ def _text(value: Any, known: Collection[str], by_number: Mapping[float, str]) ->
         return text
     whole = str(int(value)) if float(value).is_integer() else text
     return whole if whole in known else by_number.get(float(value), whole)
+
+
+def _hours_and_minutes(numbers: pd.Series) -> pd.Series:
+    """Seconds since midnight of 8.15, which a reader has made of 08.15; whole minutes are such seconds already."""
+    hours = np.floor(numbers + 1e-6)
+    return numbers.where(numbers % 60 == 0, hours * 3600 + ((numbers - hours) * 100).round() * 60)
 
 
 def _formatted(values: pd.Series, words: pd.Series, format_: ValueFormat) -> pd.Series:

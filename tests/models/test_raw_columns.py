@@ -123,3 +123,11 @@ def test_several_such_categories_give_a_warning_that_says_how_to_read_the_file()
     column = raw_columns.RawColumn("region", "string", ("NA", "None"), read_as_missing=("NA", "None"))
     with pytest.warns(UserWarning, match="2 missing values.*keep_default_na=False"):
         assert column.conform(pd.Series(["NA", None, None])).isna().tolist() == [False, True, True]
+
+
+def test_times_with_a_point_are_read_where_a_reader_made_numbers_of_them():
+    column = raw_columns.RawColumn("at", "integer", format=value_formats.ClockText("%H.%M"))
+    seconds = [8 * 3600 + 15 * 60, 20 * 3600, 0, 23 * 3600 + 59 * 60]
+    for told in (["08.15", "20.00", "00.00", "23.59"], [8.15, 20.0, 0.0, 23.59], seconds):
+        assert column.conform(pd.Series(told)).tolist() == seconds
+    assert np.isnan(column.conform(pd.Series([8.15, None]))[1])
