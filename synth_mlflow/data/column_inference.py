@@ -22,6 +22,7 @@ from synth_mlflow.data.text_inference import (
     Levels,
     Question,
     find_format,
+    finer_than_microseconds,
     formats_of,
     thousands_or_decimals,
 )
@@ -172,8 +173,11 @@ def _dates(name: str, texts: pa.ChunkedArray) -> Inferred | None:
         return None
     if pc.all(pc.match_substring_regex(texts, _PLAIN_DATE)).as_py():
         return Inferred(read, "datetime")
-    form = formats_of(_levels(name, texts))
-    return Inferred(read, "datetime", PLAIN if form is None else Form(form.format))
+    levels = _levels(name, texts)
+    form = formats_of(levels)
+    if form is None:
+        return Inferred(read, "datetime")
+    return Inferred(read, "datetime", Form(form.format), question=finer_than_microseconds(levels, form.format))
 
 
 def _numbers(name: str, texts: pa.ChunkedArray) -> Inferred | None:

@@ -186,7 +186,7 @@ def formats_of(levels: Levels) -> Finding | None:
     if len(dates) > 1:
         return Finding(dates[0], question=_two_dates(levels, dates))
     if dates:
-        return Finding(dates[0], question=_which_century(levels, dates[0]))
+        return Finding(dates[0], question=_which_century(levels, dates[0]) or finer_than_microseconds(levels, dates[0]))
     number, unclear = number_format(sample)
     for time in _times(sample):
         if _reads(time, levels.texts):
@@ -372,6 +372,17 @@ def _which_century(levels: Levels, format_: ValueFormat) -> Question | None:
     return Question(levels.name, sentence, (f"{line}, first_year: {first}", f"{line}, first_year: 1969"))
 
 
+def finer_than_microseconds(levels: Levels, format_: ValueFormat | None) -> Question | None:
+    """A question where moments have digits behind the microseconds, which would be lost."""
+    digits = levels.texts.str.extract(r"\d[.,]\d{6}(\d{1,3})(?!\d)", expand=False).fillna("")
+    n_finer = int(levels.counts[digits.str.contains("[1-9]", regex=True).to_numpy(dtype=bool)].sum())
+    if not n_finer or not isinstance(format_, DateText) or "%f" not in format_.format:
+        return None
+    first = levels.texts[digits.str.contains("[1-9]", regex=True)].iloc[0]
+    sentence = f"{n_finer:,} of {levels.n_cells:,} moments are finer than microseconds, such as {first!r}"
+    return Question(levels.name, sentence, (f'format: "{format_.format}"', "role: category"))
+
+
 def _unclear(levels: Levels, format_: ValueFormat, other: ValueFormat) -> Question:
     shown = ", ".join(map(repr, levels.texts.head(3)))
     values = [f"{each.parse(levels.texts.head(1)).iloc[0]:,g}" for each in (format_, other)]
@@ -394,7 +405,17 @@ def _nearly_dates(levels: Levels) -> Finding | None:
 
 
 def _numbers_in_parts(levels: Levels) -> Finding | None:
-    """A question where each text holds a number with one of several units, or several numbers with decimals."""
+    """A question where each text holds a number with one of several units, or several numbers with decimals.
+
+    Decimal commas with and without a power of ten are one as well: nothing says which numbers are written how.
+    """
+    powers = levels.texts.str.extract(r"^[+-]?\d+(?:,\d+)?([eE][+-]?\d+)?$", expand=False)
+    is_number = levels.texts.str.fullmatch(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
+    if is_number.all() and powers.notna().any() and levels.texts.str.contains(",", regex=False).any():
+        sentence = f"decimal commas with a power of ten and without, such as {levels.texts[powers.notna()].iloc[0]!r}"
+        sentence += f" and {levels.texts[powers.isna()].iloc[0]!r}" if powers.isna().any() else ""
+        sentence += "; write them all in one way in the file, or keep them as texts"
+        return Finding(question=Question(levels.name, sentence, ("role: category",)))
     parts = levels.texts.str.extract(r"^[+-]?\d+(?:[.,]\d+)?\s?([^\W\d_]{1,4}|%)$", expand=False)
     if parts.notna().all() and 2 <= parts.nunique() <= FEW_VALUES and levels.texts.str.contains(r"\d[.,]\d").any():
         shown = ", ".join(f"{unit!r} ({count:,})" for unit, count in parts.value_counts().items())

@@ -381,7 +381,8 @@ def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
     """Formats that read at least this share of a sample, but not all of it."""
     shapes = sample.str.replace(r"\d", "9", regex=True)
     usual = sample[shapes == shapes.mode().iloc[0]].head(20)
-    possible = _candidates(str(usual.iloc[0]))
+    first = next((text for text in usual if re.search("[1-9]", text)), str(usual.iloc[0]))
+    possible = dict.fromkeys([*_candidates(first), *composed(first)])
     fits = [each for each in possible if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
     formats = [DateText(each) for each in fits]
     return [each for each in formats if share <= each.parse(sample).notna().mean() < 1]

@@ -342,6 +342,10 @@ def test_offsets_of_several_zones_keep_their_moments_and_are_named(tmp_path):
             "other digits than 0 to",
         ),
         ([f"{90 + 7 * n % 83}/{55 + 11 * n % 53}" for n in range(200)], "two numbers in each cell"),
+        ([f"{m.isoformat()}.{n:09d}" for n, m in enumerate(MOMENTS)], "120 moments are finer than microseconds"),
+        ([f"{m:%d.%m.%Y %H:%M:%S}.{n + 1:07d}" for n, m in enumerate(MOMENTS)], "are finer than microseconds"),
+        ([f"{m:%Y%m%d}" if n % 20 else "00000000" for n, m in enumerate(MOMENTS)], "the others are '00000000' (6)"),
+        ([f"{1.3**n:.1E}".replace(".", ",") if n > 60 else f"{n},5" for n in range(120)], "with a power of ten and"),
         ([*(f"u{n}@shop.example" for n in range(95)), *["-"] * 5], "cells hold each a name of the form e-mail"),
     ],
 )
