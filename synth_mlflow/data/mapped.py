@@ -123,9 +123,11 @@ def let_go() -> None:
 
 def _give_back_pages() -> None:
     """Look at the pages of files that this process holds, as long as it has mapped any."""
+    limit = HELD_BYTES
     while _is_needed():
-        if _held_bytes() > HELD_BYTES:
+        if _held_bytes() > limit:
             let_go()
+            limit = max(HELD_BYTES, _held_bytes() + HELD_BYTES // 2)  # large libraries stay, and are no reason to look
         time.sleep(SECONDS_BETWEEN)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,10 @@ class BoostedTrainer:
     def predictions(self, rows: FitRows, seed: int) -> Vector:
         """What that model says on the evaluation rows."""
         return self.model(rows, seed).predictor.scores_of_matrix(self.evaluation)
+
+    def for_models(self) -> BoostedTrainer:
+        """The same without the evaluation rows, for who asks for models and no predictions."""
+        return replace(self, evaluation=self.evaluation[:0].copy())
 
 
 def fit_boosted(
@@ -370,10 +374,10 @@ def _categories(parts: Sequence[pd.Series], kind: str) -> tuple[str, ...]:
 def _subset(data: lightgbm.Dataset, chosen: npt.NDArray[np.int64], weights: Vector | None = None) -> lightgbm.Dataset:
     """Ascending, since LightGBM copies rows in one pass; a row that stands twice counts twice."""
     part = data.subset([0])
-    order = np.argsort(chosen, kind="stable")
-    indices: Any = chosen[order].astype(np.int32)  # as the list that LightGBM asks for it is larger than the bins
+    indices: Any = np.sort(chosen.astype(np.int32))  # as the list that LightGBM asks for it is larger than the bins
     part.used_indices = indices
     if weights is not None:
+        order = np.argsort(chosen, kind="stable")
         of_class: Any = part.construct().get_weight()
         part.set_weight(weights[order] if of_class is None else weights[order] * of_class)
     return part

@@ -17,7 +17,7 @@ from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError, closest
 from synth_mlflow.models.base import Model
-from synth_mlflow.models.lightgbm import BoostedModel
+from synth_mlflow.models.lightgbm import BoostedModel, BoostedTrainer
 from synth_mlflow.models.raw_columns import RawPredictor
 from synth_mlflow.sweep.analysis import analyse_sweep
 from synth_mlflow.sweep.curve import Curve, FailedRatio
@@ -374,10 +374,12 @@ def fit_final(
     inside : array of shape (n_real,), optional
         Of the axis ``slice``: whether each real row lies in it.
     """
-    bench = Evaluator.build(real, evaluation, task, metric, spec, synthetic=synthetic)
+    trainer = Evaluator.build(real, evaluation, task, metric, spec, synthetic=synthetic).trainer
+    if isinstance(trainer, BoostedTrainer):
+        trainer = trainer.for_models()
     labels = np.zeros(len(synthetic)) if batches is None else np.asarray(batches)
     sources = {} if places is None else {source: places}
-    work = FitJob(bench.trainer, len(real), 0, labels, plan.mix, plan.seed, sources, axis=plan.axis, inside=inside)
+    work = FitJob(trainer, len(real), 0, labels, plan.mix, plan.seed, sources, axis=plan.axis, inside=inside)
     return _final(work, FitKey("synthetic", ratio, ALL_ROWS, source))
 
 
