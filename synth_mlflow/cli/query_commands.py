@@ -145,8 +145,8 @@ def _notes(identified: Identified) -> list[str]:
         )
     if identified.n_coarse:
         notes.append(
-            f"{identified.n_coarse:,} of the synthetic rows hold fewer than two values that are alone in their batch: "
-            "a real row may be equal by chance"
+            f"{identified.n_coarse:,} of the synthetic rows hold fewer than two values, and no long text, that are "
+            "alone in their batch: a real row may be equal by chance"
         )
     if identified.n_unreadable:
         notes.append(f"{identified.n_unreadable:,} rows hold values of another kind than the real table's: unknown")

@@ -118,10 +118,15 @@ def file_table_digest(path: Path, schema: Schema) -> str:
     return digest.hexdigest()
 
 
-def distinctive_rows(path: Path, schema: Schema) -> npt.NDArray[np.bool_]:
-    """Which rows of a Parquet file hold at least two values that occur nowhere else in their column; shape (n_rows,).
+LONG_TEXT = 40  # letters; at a bit a letter (C. E. Shannon, 1951) as rare as two numbers of six digits
+FORMULAIC = 0.01  # of the long texts of a column: where more repeat, texts are chosen from a list
 
-    One column is held at a time, as hashes.
+
+def distinctive_rows(path: Path, schema: Schema) -> npt.NDArray[np.bool_]:
+    """Which rows of a Parquet file are hardly equal to another by chance; shape (n_rows,).
+
+    Such a row holds two values that occur nowhere else in their column, or one such text of `LONG_TEXT` letters where
+    such texts hardly ever repeat. One column is held at a time, as hashes.
     """
     alone: npt.NDArray[np.uint8] | None = None
     for name in schema:
@@ -131,16 +136,27 @@ def distinctive_rows(path: Path, schema: Schema) -> npt.NDArray[np.bool_]:
 
 
 def _alone(path: Path, column: Schema) -> npt.NDArray[np.uint8]:
-    """1 for each present value that occurs once."""
+    """1 for each present value that occurs once, 2 for a long text."""
     (name,) = column
-    pairs = [(cell_hashes(block[name]), block[name].notna().to_numpy()) for block in read_chunks(path, column)]
-    hashes, present = (np.concatenate([pair[at] for pair in pairs]) for at in (0, 1))
+    pairs = [(cell_hashes(block[name]), _weights(block[name], column)) for block in read_chunks(path, column)]
+    hashes, weights = (np.concatenate([pair[at] for pair in pairs]) for at in (0, 1))
     order = np.argsort(hashes)
     same = np.diff(hashes[order]) == 0
     repeated = np.zeros(len(hashes), dtype=bool)
     repeated[order[1:]] |= same
     repeated[order[:-1]] |= same
-    return (present & ~repeated).astype(np.uint8)
+    if repeated[weights == 2].sum() > FORMULAIC * (weights == 2).sum():
+        weights = np.minimum(weights, 1)
+    return np.where(repeated, np.uint8(0), weights)
+
+
+def _weights(values: pd.Series, column: Schema) -> npt.NDArray[np.uint8]:
+    """2 for a long text, 1 for any other value, 0 for a missing one."""
+    present = values.notna().to_numpy().astype(np.uint8)
+    if not column.of_kind("string"):
+        return present
+    is_long = values.astype("str").str.len().ge(LONG_TEXT).fillna(value=False).to_numpy(dtype=np.bool_)
+    return present * np.where(is_long, np.uint8(2), np.uint8(1))
 
 
 FIX = "Give a table of pandas, Polars, PyArrow or DuckDB, or a dict of columns; every column as long as the others."

@@ -178,7 +178,7 @@ class Identified:
     n_ambiguous_evaluation: int
     """Ambiguous rows that stand in the evaluation set."""
     n_coarse: int
-    """Synthetic rows without two values that occur once in their batch: equal by chance is possible."""
+    """Synthetic rows without two values, or a long text, of their own in their batch: equal by chance is possible."""
     n_unreadable: int
     """Unknown rows with a value of another kind than the real table's."""
     extra_columns: tuple[str, ...]
@@ -281,7 +281,7 @@ class RecordedSet:
     run_id: str
     distinctive: Hashes
     common: Hashes
-    """Rows of a batch without two values of their own; empty for real rows."""
+    """Rows of a batch without two values, or a long text, of their own; empty for real rows."""
 
 
 def _recorded_sets(project: Project) -> list[RecordedSet]:

@@ -71,6 +71,20 @@ def test_distinctive_rows_hold_two_values_of_their_own(tmp_path):
     assert list(distinctive_rows(tmp_path / "a.parquet", schema_of(rows))) == [False, False, True, False]
 
 
+def test_a_long_text_of_its_own_is_distinctive_beside_a_label(tmp_path):
+    said = [f"{number} is the number of this text, which nobody else would write like this" for number in range(200)]
+    rows = normalise(pd.DataFrame({"text": [*said, "short", None], "label": ["x", "y"] * 101}))
+    write(tmp_path / "a.parquet", rows, [202])
+    assert list(distinctive_rows(tmp_path / "a.parquet", schema_of(rows))) == [True] * 200 + [False] * 2
+
+
+def test_long_texts_from_a_list_are_not_distinctive(tmp_path):
+    listed = [f"Dear customer, your order will arrive within {days} days. Thank you." for days in range(12)]
+    rows = normalise(pd.DataFrame({"text": [*listed, *listed[:3]], "label": ["x", "y", "z"] * 5}))
+    write(tmp_path / "a.parquet", rows, [15])
+    assert not distinctive_rows(tmp_path / "a.parquet", schema_of(rows)).any()
+
+
 def test_distinctive_rows_are_those_of_the_whole_table(rows, tmp_path):
     write(tmp_path / "a.parquet", rows, [50])
     alone = sum((rows[name].notna() & ~rows[name].duplicated(keep=False)).to_numpy(dtype=int) for name in rows)
