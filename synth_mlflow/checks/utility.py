@@ -103,6 +103,9 @@ class Utility:
         whole = _compare(WHOLE, arms, evidence, np.ones(len(arms.control), dtype=bool))
         if whole is None:
             return CheckResult(unusable, _undefined(arms, evidence))
+        if _weak(whole, arms.without, policy, _rarest(arms, evidence, whole)):
+            arms = train_more(arms, trained, evidence)
+            whole = _compare(WHOLE, arms, evidence, np.ones(len(arms.control), dtype=bool)) or whole
         parts = [whole, *_slices(arms, evidence), *_classes(arms, evidence)]
         shown: dict[str, Any] = {
             "metrics": _metrics(whole, arms.n_training_rows),
@@ -212,11 +215,13 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
         return None
     rng = np.random.default_rng([evidence.seed, 37])
     weights = _redraws(group_codes(arms.control[mask], evidence.task), len(truth), rng)
-    redrawn = np.mean([_gaps(arms, at, mask, truth, weights, evidence) for at in range(_n_pairs(len(truth)))], axis=0)
+    redrawn = np.mean(
+        [_gaps(arms, at, mask, truth, weights, evidence) for at in range(_n_pairs(arms, len(truth)))], axis=0
+    )
     # The question is whether the batch is as good as real rows; if it is, both arms spread as the real one does.
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
     spread = max(float(np.sqrt(training + testing)), TINY)
-    degrees = spread**4 / (training**2 / (N_REPEATS - 1) + testing**2 / (N_BOOTSTRAPS - 1) + TINY**4)  # B. L. Welch
+    degrees = spread**4 / (training**2 / (len(real) - 1) + testing**2 / (N_BOOTSTRAPS - 1) + TINY**4)  # B. L. Welch
     halved = (
         evidence.choosing is not None and not evidence.choosing.all() and (evidence.slice is None or arms.beside_rest)
     )
@@ -226,9 +231,9 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
     return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
 
 
-def _n_pairs(n_rows: int) -> int:
+def _n_pairs(arms: Arms, n_rows: int) -> int:
     """Pairs of models whose gap is redrawn: the score of an arm is a mean over models, and few rows need its spread."""
-    return int(np.clip(PAIRED_ROWS // n_rows, 1, N_REPEATS))
+    return int(np.clip(PAIRED_ROWS // n_rows, 1, len(arms.real)))
 
 
 def _gaps(arms: Arms, at: int, mask: Mask, truth: Floats, weights: Floats, evidence: CheckInput) -> Floats:
@@ -372,6 +377,7 @@ MAX_TRAINING_ROWS = 10_000
 MAX_CONTROL_ROWS = 10_000
 MIN_ROWS = 50
 N_REPEATS = 6
+N_MORE = 12  # where that many cannot decide: their spread is known too little, and Student's law asks for more
 SUBSAMPLE = 0.8  # of the rows there are: repeats of full samples would not differ on a small table
 
 
@@ -437,18 +443,34 @@ def too_few_rows(trained: Trained) -> str:
 def train(trained: Trained, evidence: CheckInput) -> Arms:
     """Fit both arms on as many rows, again and again."""
     rng = np.random.default_rng([evidence.seed, 31])
-    control, classes, task = subsample(trained.control, MAX_CONTROL_ROWS, rng), trained.classes, evidence.task
+    control, classes = subsample(trained.control, MAX_CONTROL_ROWS, rng), trained.classes
     n_rows = min(*(int(SUBSAMPLE * len(side)) for side in (trained.batch, trained.members)), MAX_TRAINING_ROWS)
-    sides = (trained.members, group_codes(trained.members, task)), (trained.batch, None)
-    arms = []
-    for rows, groups in sides:
-        draws = (_beside(_drawn(rows, n_rows, rng, groups), trained.rest, rng) for _ in range(N_REPEATS))
-        arms.append(np.stack([_fitted(drawn, control, evidence, classes) for drawn in draws]))
+    real, synthetic = _fits(trained, control, evidence, n_rows, N_REPEATS, rng)
     if trained.rest is None:
-        constant = constant_prediction(trained.members[task.target], classes, len(control))
+        constant = constant_prediction(trained.members[evidence.task.target], classes, len(control))
     else:
         constant = _fitted(_beside(trained.members[:0], trained.rest, rng), control, evidence, classes)
-    return Arms(arms[0], arms[1], constant, control, classes, n_rows, trained.rest is not None)
+    return Arms(real, synthetic, constant, control, classes, n_rows, trained.rest is not None)
+
+
+def train_more(arms: Arms, trained: Trained, evidence: CheckInput) -> Arms:
+    """The arms with further fits beside theirs: few fits say little of how far apart fits lie."""
+    rng = np.random.default_rng([evidence.seed, 32])
+    more = _fits(trained, arms.control, evidence, arms.n_training_rows, N_MORE, rng)
+    real, synthetic = (np.concatenate(pair) for pair in zip((arms.real, arms.synthetic), more, strict=True))
+    return replace(arms, real=real, synthetic=synthetic)
+
+
+def _fits(
+    trained: Trained, control: pd.DataFrame, evidence: CheckInput, n_rows: int, n_repeats: int, rng: np.random.Generator
+) -> list[Floats]:
+    """What models of real rows, and of the batch, predict: each of shape (n_repeats, n_control, …)."""
+    sides = (trained.members, group_codes(trained.members, evidence.task)), (trained.batch, None)
+    arms = []
+    for rows, groups in sides:
+        draws = (_beside(_drawn(rows, n_rows, rng, groups), trained.rest, rng) for _ in range(n_repeats))
+        arms.append(np.stack([_fitted(drawn, control, evidence, trained.classes) for drawn in draws]))
+    return arms
 
 
 def classes_of_members(members: pd.DataFrame, task: Task) -> tuple[Any, ...]:

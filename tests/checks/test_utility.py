@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth_mlflow.checks import utility
 from synth_mlflow.checks.utility import Utility
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.task import Task
@@ -160,3 +161,21 @@ def test_few_positives_need_as_many_as_freeze_said(evidence, ruled):
     assert "about 321 are needed" in ruled(plugin, replace(rare, rare_class_needs=321))[0].reasons[0]
     own = ruled(plugin, rare)[0].reasons[0]
     assert "too few positives (4)" in own and "about 374 are needed" in own  # the gain is below a quarter
+
+
+def test_further_fits_are_made_where_six_cannot_decide(evidence, monkeypatch):
+    few = replace(evidence, control=evidence.control.head(80), batch=evidence.batch.head(100))
+    n_fits = []
+    whole = utility._compare
+
+    def counted(name, arms, *rest):
+        n_fits.append((len(arms.real), len(arms.synthetic)))
+        return whole(name, arms, *rest)
+
+    monkeypatch.setattr(utility, "_compare", counted)
+    plugin.run(few, plugin.defaults)
+    n_more = utility.N_REPEATS + utility.N_MORE
+    assert n_fits[:2] == [(utility.N_REPEATS,) * 2, (n_more,) * 2]
+    n_fits.clear()
+    plugin.run(evidence, plugin.defaults)
+    assert set(n_fits) == {(utility.N_REPEATS,) * 2}
