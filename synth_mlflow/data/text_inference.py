@@ -38,6 +38,7 @@ FAR_YEAR, LAST_CENTURY = 2035, 1999
 """Years of two digits from the first on are asked about, alone or beside years up to the second."""
 MANY_VALUES = 20
 """More distinct values than this, beside a few words, make a column of values with stray words."""
+MICROSECOND_DIGITS = 6
 NEARLY = 0.9  # of the cells, beside which a few others are asked about
 FEW_NUMBERS = 5
 """So many distinct ones, most of the cells, are numbers beside words that hardly mean anything but missing."""
@@ -374,12 +375,16 @@ def _which_century(levels: Levels, format_: ValueFormat) -> Question | None:
 
 def finer_than_microseconds(levels: Levels, format_: ValueFormat | None) -> Question | None:
     """A question where moments have digits behind the microseconds, which would be lost."""
-    digits = levels.texts.str.extract(r"\d[.,]\d{6}(\d{1,3})(?!\d)", expand=False).fillna("")
-    n_finer = int(levels.counts[digits.str.contains("[1-9]", regex=True).to_numpy(dtype=bool)].sum())
-    if not n_finer or not isinstance(format_, DateText) or "%f" not in format_.format:
+    if not isinstance(format_, DateText) or "%f" not in format_.format or format_.fraction < MICROSECOND_DIGITS:
         return None
-    first = levels.texts[digits.str.contains("[1-9]", regex=True)].iloc[0]
-    sentence = f"{n_finer:,} of {levels.n_cells:,} moments are finer than microseconds, such as {first!r}"
+    digits = levels.texts.str.extract(r"\d[.,]\d{6}(\d{1,3})(?!\d)", expand=False).fillna("")
+    is_finer = digits.str.contains("[1-9]", regex=True).to_numpy(dtype=bool)
+    if not is_finer.any():
+        return None
+    finer = levels.where(is_finer)
+    sentence = (
+        f"{finer.n_cells:,} of {levels.n_cells:,} moments are finer than microseconds, such as {finer.texts.iloc[0]!r}"
+    )
     return Question(levels.name, sentence, (f'format: "{format_.format}"', "role: category"))
 
 

@@ -164,7 +164,7 @@ def number_format(sample: pd.Series) -> tuple[NumberText | None, NumberText | No
     None and None where they are no such numbers, or plain ones without any mark.
     """
     texts = sample.str.strip()
-    if texts.str.fullmatch(_WITH_POWER).all():
+    if re.fullmatch(_WITH_POWER, texts.iloc[0]) and texts.str.fullmatch(_WITH_POWER).all():
         return _with_power(texts), None
     parts = texts.str.extract(_NUMBER.pattern.join(("^(?:", ")$")))
     if parts["digits"].isna().any():
