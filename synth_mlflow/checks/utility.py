@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +37,7 @@ WHOLE = "all rows"
 N_BOOTSTRAPS = 60
 PAIRED_ROWS = 20_000  # control rows times pairs of models that are redrawn
 TINY = 1e-12
+ROWS_OF_BATCH = "rows of the batch"
 NOTICEABLE_DEVIATIONS = 3.0
 MANY_TIMES = 5.0  # a spread that many times smaller takes 25 times the rows
 FLOOR_DEVIATIONS = 2.33  # 99 of 100 draws of real rows
@@ -226,7 +228,7 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
         evidence.choosing is not None and not evidence.choosing.all() and (evidence.slice is None or arms.beside_rest)
     )
     tested = "evaluation rows of the selection split" if halved else "evaluation rows"
-    short_of = {tested: len(truth)} if testing > training else {"training rows in each arm": arms.n_training_rows}
+    short_of = {tested: len(truth)} if testing > training else arms.short_of
     means = float(real.mean()), float(synthetic.mean())
     return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
 
@@ -281,9 +283,10 @@ def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest:
             "real rows"
         )
     if needed > provable:
+        more = _rows_for(whole, needed / provable)
         return (
             f"too few rows to see a batch that keeps only {policy['detectable_share']:.0%} of the real gain; "
-            f"about {(needed / provable) ** 2:.1f} times as many would do: {_rows_for(whole, needed / provable)}"
+            f"about {(needed / provable) ** 2:.1f} times as many would do: {more}{_larger_batch(whole, needed / provable)}"
         )
     return ""
 
@@ -297,8 +300,15 @@ def _more_rows(whole: _Comparison, needed: float, provable: float) -> str:
 
 def _rows_for(whole: _Comparison, times_nearer: float) -> str:
     """Rows of the kind that most of the spread comes from that make the spread so many times smaller."""
-    rows = (f"{name} {int(np.ceil(n * times_nearer**2)):,} instead of {n:,}" for name, n in whole.short_of.items())
-    return ", ".join(rows)
+    return ", ".join(f"{name} {ceil(n * times_nearer**2):,} instead of {n:,}" for name, n in whole.short_of.items())
+
+
+def _larger_batch(whole: _Comparison, times_nearer: float) -> str:
+    """What to paste where the batch is too small; or nothing."""
+    n_rows = whole.short_of.get(ROWS_OF_BATCH)
+    if n_rows is None:
+        return ""
+    return f"; make it again with `synth-mlflow generate … --rows {ceil(n_rows * times_nearer**2)}`"
 
 
 def _smallest(whole: _Comparison, probes: tuple[Metric, ...], policy: Mapping[str, float]) -> dict[str, float]:
@@ -406,6 +416,15 @@ class Arms:
     classes: tuple[Any, ...]
     n_training_rows: int
     beside_rest: bool = False
+    n_batch: int | None = None
+    """Rows of the batch, where these are what the arms are short of."""
+
+    @property
+    def short_of(self) -> Mapping[str, int]:
+        """The rows that would make both arms larger."""
+        if self.n_batch is None:
+            return {"training rows in each arm": self.n_training_rows}
+        return {ROWS_OF_BATCH: self.n_batch}
 
     @property
     def without(self) -> str:
@@ -450,7 +469,8 @@ def train(trained: Trained, evidence: CheckInput) -> Arms:
         constant = constant_prediction(trained.members[evidence.task.target], classes, len(control))
     else:
         constant = _fitted(_beside(trained.members[:0], trained.rest, rng), control, evidence, classes)
-    return Arms(real, synthetic, constant, control, classes, n_rows, trained.rest is not None)
+    n_batch = len(trained.batch) if len(trained.batch) < len(trained.members) else None
+    return Arms(real, synthetic, constant, control, classes, n_rows, trained.rest is not None, n_batch)
 
 
 def train_more(arms: Arms, trained: Trained, evidence: CheckInput) -> Arms:

@@ -163,6 +163,12 @@ def test_few_positives_need_as_many_as_freeze_said(evidence, ruled):
     assert "too few positives (4)" in own and "about 374 are needed" in own  # the gain is below a quarter
 
 
+def test_a_small_batch_is_told_how_many_rows_it_needs():
+    whole = utility._Comparison("all rows", 9_000, 0.8, 0.79, 0.5, 0.06, 20.0, {utility.ROWS_OF_BATCH: 600})
+    weak = utility._weak(whole, "a constant prediction", plugin.defaults, None)
+    assert "rows of the batch 1,305 instead of 600; make it again with `synth-mlflow generate … --rows 1305`" in weak
+
+
 def test_further_fits_are_made_where_six_cannot_decide(evidence, monkeypatch):
     few = replace(evidence, control=evidence.control.head(80), batch=evidence.batch.head(100))
     n_fits = []
