@@ -28,7 +28,8 @@ SAMPLE_LINES = 200
 SAMPLE_CHARACTERS = 100_000
 SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
 SAMPLE_BYTES = 1_000_000
-BLOCK_BYTES = 1 << 23  # that are cut into cells together
+BLOCK_BYTES = 1 << 20  # of a long file that are cut into cells together: a line may be as long, else pandas reads it
+WHOLE_BLOCK_BYTES = 1 << 23  # of any other; many of these are held at a time
 PIECE_ROWS = 100_000
 SEPARATORS = (",", ";", "\t", "|")
 RARE_SEPARATORS = ("\x01", "\x1f", "^", "~", "¦", ":", " ")
@@ -285,8 +286,9 @@ def read_texts(path: Path, form: CsvFormat) -> pa.Table:
         newlines_in_values=True,
     )
     encoding = {"utf-8": "utf8", "utf-8-sig": "utf8"}.get(form.encoding, form.encoding)
-    reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=BLOCK_BYTES)
     in_blocks = is_long(path)
+    block_bytes = BLOCK_BYTES if in_blocks else WHOLE_BLOCK_BYTES
+    reading = pa_csv.ReadOptions(use_threads=False, encoding=encoding, block_size=block_bytes)
     try:
         with open_bytes(path) as file:
             if in_blocks:
