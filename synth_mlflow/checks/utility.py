@@ -283,10 +283,10 @@ def _weak(whole: _Comparison, without: str, policy: Mapping[str, float], rarest:
             "real rows"
         )
     if needed > provable:
-        more = _rows_for(whole, needed / provable)
+        nearer = needed / provable
         return (
-            f"too few rows to see a batch that keeps only {policy['detectable_share']:.0%} of the real gain; "
-            f"about {(needed / provable) ** 2:.1f} times as many would do: {more}{_larger_batch(whole, needed / provable)}"
+            f"too few rows to see a batch that keeps only {policy['detectable_share']:.0%} of the real gain; about "
+            f"{nearer**2:.1f} times as many would do: {_rows_for(whole, nearer)}{_larger_batch(whole, nearer)}"
         )
     return ""
 
