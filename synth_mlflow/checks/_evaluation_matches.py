@@ -168,6 +168,8 @@ class _Rows:
     alone: Ints
     """Places of real rows that stand once in the whole tables."""
     known: npt.NDArray[np.uint64]
+    groups: Ints | None
+    """Of each real row, where the set was split by group."""
 
     @property
     def sizes(self) -> Sizes:
@@ -184,13 +186,20 @@ class _Queries:
     altered: dict[str, tuple[Pairs, Ints]]
 
 
-def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
+def near_rows(tables: Tables, rng: np.random.Generator, groups: Ints | None = None) -> list[NearMatches]:
     """Rows of the batch that look like altered evaluation rows, beside real rows that look like altered real rows.
 
     Rows that equal a real one are left out, and every real row is asked once: they are matched as a whole. The
     threshold of each score is chosen without the batch, so that each kind is one test.
+
+    Parameters
+    ----------
+    tables : Tables
+    rng : Generator
+    groups : int array of shape (n_members + n_control,), optional
+        The group of each real row, members first, where the set was split by group.
     """
-    rows = _rows(without(tables, identifying_columns(tables.real_columns())), rng)
+    rows = _rows(without(tables, identifying_columns(tables.real_columns())), groups, rng)
     sides = (rows.sizes.training, rows.sizes.evaluation, len(rows.alone))
     if not len(rows.batch) or min(sides) < MIN_SIDE:
         return []
@@ -198,12 +207,12 @@ def near_rows(tables: Tables, rng: np.random.Generator) -> list[NearMatches]:
     matches = []
     for name, (pairs, sources) in queries.altered.items():
         score = CopyScore.learn(queries.fitted, pairs, sources)
-        near = None if score is None else _matches(score, queries, name, rows.sizes)
+        near = None if score is None else _matches(score, queries, name, rows)
         matches += [] if near is None else [near]
     return matches
 
 
-def _rows(tables: Tables, rng: np.random.Generator) -> _Rows:
+def _rows(tables: Tables, groups: Ints | None, rng: np.random.Generator) -> _Rows:
     parts = (tables.members, tables.control, tables.batch)
     in_training, in_evaluation, in_batch = (row_hashes(rows) for rows in parts)
     known = np.concatenate([in_training, in_evaluation])
@@ -215,7 +224,8 @@ def _rows(tables: Tables, rng: np.random.Generator) -> _Rows:
     hashes = np.concatenate([in_training[training], in_evaluation[evaluation]])
     alone = np.flatnonzero(are_among(hashes, values[counts == 1]))
     real = pd.concat([tables.members.iloc[training], tables.control.iloc[evaluation]], ignore_index=True)
-    return _Rows(real, len(training), tables.batch.iloc[new].reset_index(drop=True), alone, known)
+    own = None if groups is None else groups[np.concatenate([training, len(tables.members) + evaluation])]
+    return _Rows(real, len(training), tables.batch.iloc[new].reset_index(drop=True), alone, known, own)
 
 
 def _some(places: Ints, n_rows: int, rng: np.random.Generator) -> Ints:
@@ -246,9 +256,9 @@ def _altered(rows: _Rows, name: str, rng: np.random.Generator) -> tuple[pd.DataF
     return made[new].reset_index(drop=True), sources[new]
 
 
-def _matches(score: CopyScore, queries: _Queries, name: str, sizes: Sizes) -> NearMatches | None:
+def _matches(score: CopyScore, queries: _Queries, name: str, rows: _Rows) -> NearMatches | None:
     """The matches of one kind, or nothing where too few altered rows are told from natural ones."""
-    pairs, sources = queries.altered[name]
+    (pairs, sources), sizes = queries.altered[name], rows.sizes
     altered, natural = score.of(pairs), score.of(queries.fitted).scores
     exposures = (float(sizes.batch * sizes.evaluation), len(queries.reference.places) * sizes.real / 2)
     seen = np.where(altered.places == sources, altered.scores, -np.inf)
@@ -264,8 +274,15 @@ def _matches(score: CopyScore, queries: _Queries, name: str, sizes: Sizes) -> Ne
         batch_exposure=exposures[0],
         real_exposure=exposures[1],
         side_share=sizes.evaluation / sizes.real,
+        design_effect=1.0 if rows.groups is None else _design_effect(rows.groups[places]),
     )
     return NearMatches(name, float((seen >= threshold).mean()), matches)
+
+
+def _design_effect(groups: Ints) -> float:
+    """The rows of a group that matches fall on, in the mean over these rows; at least 1."""
+    counts = np.unique(groups, return_counts=True)[1]
+    return float((counts**2).sum() / counts.sum()) if len(counts) else 1.0
 
 
 def _pairs(scored: Scored, threshold: float) -> int:

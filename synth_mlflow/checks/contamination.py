@@ -31,6 +31,8 @@ from synth_mlflow.checks._membership import distinct, draw_targets
 from synth_mlflow.checks._near_texts import TextMatches, near_evaluation_texts, worst
 from synth_mlflow.checks._passages import benchmark_passages, evaluation_passages, passage_probes, passage_table
 from synth_mlflow.checks._tables import Tables, judged_tables, subsample, too_few, without
+from synth_mlflow.data.splits import Positions, group_codes
+from synth_mlflow.data.task import Task
 from synth_mlflow.metrics.encoding import Encoding, Matrix
 from synth_mlflow.metrics.intervals import Matches, smallest_detectable
 from synth_mlflow.metrics.membership import Bools, Floats, distance_attacks, neighbours
@@ -62,7 +64,7 @@ class Contamination:
     """
 
     summary: ClassVar[str] = "what the batch has in common with evaluation rows, beyond what real rows have by nature"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "matched_rows": 0.0002,  # evaluation rows matched beyond both references, by rows of the batch
@@ -88,7 +90,7 @@ class Contamination:
             return CheckResult((), short)
         rng = np.random.default_rng([evidence.seed, 61])
         equal, rounded = whole_rows(tables), whole_rows(tables, rounded=True)
-        near, shared = near_rows(tables, rng), combinations(tables, rng)
+        near, shared = near_rows(tables, rng, _groups(tables, evidence.task)), combinations(tables, rng)
         texts = near_evaluation_texts(tables, evidence.task, rng, evidence.embedding)
         passages = evaluation_passages(tables, evidence.task, evidence.tokenize)
         benchmarks = benchmark_passages(tables, evidence.task, evidence.benchmarks, evidence.tokenize)
@@ -121,6 +123,13 @@ def _tables(evidence: CheckInput) -> Tables:
         return inside
     whole = judged_tables(replace(evidence, slice=None))
     return Tables(inside.batch, whole.members, whole.control)
+
+
+def _groups(tables: Tables, task: Task) -> Positions | None:
+    """The group of each training and evaluation row, where the set was split by group."""
+    if task.group is None or task.group not in tables.members:
+        return None
+    return group_codes(tables.real_column(task.group).to_frame(), task)
 
 
 def _whole(name: str, matches: Matches, n_batch: int, policy: Mapping[str, float], how: str) -> Metric:

@@ -256,6 +256,9 @@ class Matches:
     """Pairs of real rows among which the last were found."""
     side_share: float
     """Share of evaluation rows among the real rows that could be matched."""
+    design_effect: float = 1.0
+    """How many matched rows say as much as one would alone: rows of a group lie on one side, and are matched, together
+    (L. Kish, Survey Sampling, 1965)."""
 
     @property
     def expected(self) -> float:
@@ -270,7 +273,8 @@ class Matches:
     @property
     def natural_p_value(self) -> float:
         """How often further real rows would match so many evaluation rows, by the matches of real rows."""
-        return rate_p_value(self.evaluation, self.batch_exposure, self.real_pairs, self.real_exposure)
+        seen, by_nature = int(self.evaluation / self.design_effect), math.ceil(self.real_pairs / self.design_effect)
+        return rate_p_value(seen, self.batch_exposure, by_nature, self.real_exposure)
 
     @property
     def side_p_value(self) -> float:
@@ -278,10 +282,11 @@ class Matches:
 
         Notes
         -----
-        Exact given a random split: which of the matched rows are evaluation rows is then a draw.
+        Exact given a random split: which of the matched rows are evaluation rows is then a draw. Of a split by group
+        it is a draw of groups, and as many rows count as would give the variance of that draw.
         """
-        together = self.evaluation + self.training
-        return float(stats.binom.sf(self.evaluation - 1, together, self.side_share)) if self.evaluation else 1.0
+        seen, together = (int(n / self.design_effect) for n in (self.evaluation, self.evaluation + self.training))
+        return float(stats.binom.sf(seen - 1, together, self.side_share)) if seen else 1.0
 
     @property
     def p_value(self) -> float:

@@ -1,8 +1,11 @@
 """Counts of matches and the tests that judge them, on cases worked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from synth_mlflow.checks._evaluation_matches import _design_effect
 from synth_mlflow.metrics.intervals import Matches, critical_count, rate_p_value, smallest_detectable
 
 NONE = Matches(
@@ -47,3 +50,20 @@ def test_what_is_found_in_four_of_five_cases_is_found_so_often():
     planted = smallest_detectable(40, 1.0, 5.0, alpha=1e-3)
     hits = [rate_p_value(planted + int(k), 1.0, 40, 5.0) <= 1e-3 for k in rng.poisson(8, 1_000)]
     assert 0.75 <= np.mean(hits) <= 0.95
+
+
+def test_rows_of_a_group_that_are_matched_together_count_as_one():
+    rows, groups = matches(60, 120, 100), replace(matches(60, 120, 100), design_effect=4.0)
+    assert groups.side_p_value == matches(15, 30, 0).side_p_value > rows.side_p_value
+    assert groups.natural_p_value == matches(15, 0, 25).natural_p_value > rows.natural_p_value
+
+
+def test_the_alarms_of_a_split_by_group_keep_their_rate():
+    rng = np.random.default_rng(5)
+    groups = rng.integers(20, size=(4_000, 60))  # of matched rows, drawn with no look at the split
+    in_evaluation = rng.random((4_000, 20)) < 0.25
+    p_values = []
+    for own, inside in zip(groups, in_evaluation, strict=True):
+        n_inside, effect = int(inside[own].sum()), _design_effect(own)
+        p_values.append(replace(matches(n_inside, 60 - n_inside, 0), design_effect=effect).side_p_value)
+    assert np.mean(np.array(p_values) <= 0.01) <= 0.015
