@@ -162,7 +162,7 @@ def _columns(table: TableSchema | None) -> dict[str, str]:
     if table is None:
         return {}
     columns = {
-        f"column {name}": f"{role}, {type_}, {detail}: {action}"
+        f"column {name}": f"{', '.join(filter(None, (role, type_, detail)))}: {action}"
         for name, role, type_, detail, *_, action in table.rows()
     }
     shown = dict(list(columns.items())[:COLUMNS_TOLD])

@@ -272,6 +272,11 @@ def _none_chosen(sweep: Sweep) -> str:
 def _shape(sweep: Sweep) -> str:
     """How much the choice matters: whether another ratio would do as well."""
     peak = value_words(sweep, sweep.peak)
+    if sweep.shape == "sharp" and sweep.peak == max(point.ratio for point in sweep.points):
+        return (
+            f"{peak} scores highest, by more than chance, and is the greatest {sweep.noun} that was tried: a greater "
+            "one may do better."
+        )
     if sweep.shape == "sharp":
         return f"Keep to {peak}: every other {sweep.noun} that was tried scores less, by more than chance."
     if sweep.shape == "no peak":

@@ -87,7 +87,8 @@ def judge_fragility(
     facts["again_words"] = _AGAIN.format(**facts)
     beside = "both neighbours score" if len(neighbours) > 1 else "its only neighbour scores"
     sentence = axis.spoken(_SENTENCES[words]).format(**facts, beside=beside)
-    advice = axis.spoken(_ADVICE[words]) + _edge(ratios, peak, words, axis)
+    edge = _edge(ratios, peak, words, axis)
+    advice = edge if edge and words == "sharp" else " ".join(filter(None, (axis.spoken(_ADVICE[words]), edge)))
     return Fragility(words, sentence, advice, again, drops.get(peak - 1), drops.get(peak + 1), cost)
 
 
@@ -158,7 +159,7 @@ def _edge(ratios: tuple[float, ...], peak: int, words: Shape, axis: Axis) -> str
     if peak < len(ratios) - 1 or words == "no peak":
         return ""
     greatest = axis.words(ratios[peak])
-    return f" {greatest[:1].upper()}{greatest[1:]} is the greatest {axis.noun} swept: sweep greater ones too."
+    return f"{greatest[:1].upper()}{greatest[1:]} is the greatest {axis.noun} swept: sweep greater ones too."
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,13 @@ def test_how_much_the_choice_matters_is_told_in_plain_words(document, shape, pla
     assert answer(replace(document, sweep=sweep)).sentences[1].startswith(words)
 
 
+def test_a_peak_at_the_end_of_what_was_tried_is_not_to_be_kept_to(document):
+    last = max(point.ratio for point in document.sweep.points)
+    sweep = replace(document.sweep, shape="sharp", plateau=(last,), peak=last)
+    told = answer(replace(document, sweep=sweep)).sentences[1]
+    assert "is the greatest ratio that was tried: a greater one may do better" in told
+
+
 @pytest.mark.parametrize(
     ("forbidden", "words"),
     [
