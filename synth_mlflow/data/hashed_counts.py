@@ -135,7 +135,9 @@ def _counts(vectorizer: HashingVectorizer, units: _Units) -> Matrix:
             signs = np.where(hashed < 0, -1, 1) if vectorizer.alternate_sign else np.ones_like(hashed)
             counts.append(signs[codes])
     there = (np.concatenate(counts), (np.concatenate(rows), np.concatenate(places)))
-    return sparse.csr_matrix(there, (len(units.sizes), vectorizer.n_features), dtype=vectorizer.dtype)
+    matrix = sparse.csr_matrix(there, (len(units.sizes), vectorizer.n_features), dtype=vectorizer.dtype)
+    matrix.sum_duplicates()  # SciPy 1.13 leaves them
+    return matrix
 
 
 def _places(hashed: Ints, n: int) -> Ints:
