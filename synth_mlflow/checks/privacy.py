@@ -108,7 +108,7 @@ class Privacy:
 
 
 def _probes(battery: Battery, leaking: pd.DataFrame, policy: Mapping[str, float]) -> tuple[Metric, ...]:
-    by_value = _what_helps(leaking, battery.adding_columns())
+    by_value = "" if leaking.empty else _what_helps(leaking, battery.adding_columns())
     near = _near_copies(battery, policy["near_copies"])
     is_copied = near.value is not None and near.value > near.limit
     sizes = battery.targets.rows.shape[1], battery.targets.n + len(battery.targets.others)
@@ -158,8 +158,6 @@ def _exact_copies(tables: Tables, policy: Mapping[str, float]) -> Metric:
 
 def _what_helps(leaking: pd.DataFrame, adding: Sequence[str]) -> str:
     """Which columns to change: a few by name; where many add up, how many, since one alone would not help."""
-    if leaking.empty:
-        return ""
     names = ", ".join(f"{row.column!r} ({row.auc:.2f})" for row in leaking.head(N_NAMED).itertuples())
     if len(adding) <= N_NAMED:
         return f"members' values of {names} are handed out: round or jitter these columns, or use fewer leaves"

@@ -266,7 +266,6 @@ def _evaluation(proposal: Proposal) -> Iterator[str]:
         yield f"# {proposal.group} names groups of rows that belong together. Keep each on one side of the split:"
         yield f"evaluation: {{{inside}}}"
         return
-    why = f"  # a quarter of {proposal.n_rows:,} rows would decide little"
     if proposal.n_equal > REPEATED * proposal.n_rows:
         equal = f"{proposal.n_equal:,} of {proposal.n_rows:,} rows equal another row"
         yield f"# {equal}. Were they entered twice? Then remove them."
@@ -274,7 +273,7 @@ def _evaluation(proposal: Proposal) -> Iterator[str]:
         yield f"# Are they different things that look alike? Then write this {where}:"
         yield f"#   evaluation: {{{', '.join([*parts, 'equal_rows: both-sides'])}}}"
     if share:
-        yield f"evaluation: {{share: {share}}}{why}"
+        yield f"evaluation: {{share: {share}}}  # a quarter of {proposal.n_rows:,} rows would decide little"
 
 
 def _columns(proposal: Proposal) -> Iterator[str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
 from sqlalchemy import event
 
 from synth_mlflow.errors import ServerError
@@ -192,6 +191,8 @@ def _lockers(path: Path) -> list[int]:
 
 def _process(pid: int) -> str:
     """A process by its number and the first words of its command, without what follows: that may be secret."""
+    import psutil  # once somebody else is in the way: every command loads this file
+
     try:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import psutil
 from mlflow.entities import Metric
 
 from synth_mlflow.data.digests import canonical_json, json_digest
@@ -138,6 +137,8 @@ def _birth(process: int) -> str:
 
 
 def _birth_by_psutil(process: int) -> str:
+    import psutil  # elsewhere than on Linux alone: every command loads this file
+
     try:
         living = psutil.Process(process)
         is_dead = living.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
