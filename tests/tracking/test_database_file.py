@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 from mlflow.exceptions import MlflowException
@@ -141,9 +140,7 @@ def test_a_writer_who_never_ends_is_named(writer, uri, tmp_path, monkeypatch):
     with pytest.raises(ServerError, match=r"has been locked"):
         wait_until_free(uri, print)
     writer.communicate(b"\n")
-    began = time.monotonic()
     wait_until_free(uri, print)
-    assert time.monotonic() - began < 5
     assert writers(tmp_path / "mlflow.db") == "another process"
 
 
