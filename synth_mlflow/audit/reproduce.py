@@ -334,6 +334,7 @@ def refit(sweep: RecordedSweep, tables: Sequence[pd.DataFrame]) -> RefittedModel
 _EARLIER = {
     1: ", which tested redraws of 80 % of the real rows",
     2: ", which tested every ratio with the degrees of freedom of the ratio that has fewest",
+    3: ", whose intervals of AUC were too narrow on few rows of a class",
 }
 
 

@@ -19,6 +19,8 @@ LABEL_METRICS = ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "
 SHARE_METRICS = (*LABEL_METRICS, "roc_auc", "average_precision")
 """A score in [0, 1]."""
 LOGARITHMIC = 3  # the first design whose intervals of errors are logarithmic
+FEW_OF_A_CLASS = 4  # the first design whose intervals of AUC do not rest on few rows of a class alone
+FORMULA_ROWS = 60  # of a class, as many as the formula of the variance of AUC counts beside the rows that there are
 MAX_EXPONENT = 700.0  # of a factor that is a finite number
 BY_ROW_METRICS = ("accuracy", "f1_micro", "f1_weighted")
 """Of predicted labels: every row counts alike, so that all rows stand behind the score."""
@@ -78,15 +80,17 @@ def score_interval(
     best : float
         What predictions that are all right would score.
     design : int
-        Version of the sweep: errors have had the interval of their logarithm from 3 on.
+        Version of the sweep: errors have had the interval of their logarithm from 3 on, AUC the formula from 4 on.
 
     Notes
     -----
     For a score in [0, 1] Wilson's interval with the number of rows that would give this error: E. Wilson, JASA 22
     (1927), doi:10.1080/01621459.1927.10502953; for AUC: R. Newcombe, Statistics in Medicine 25 (2006),
-    doi:10.1002/sim.2324. Where no row is wrong the error says nothing, and the rows themselves count. Means of errors
-    (``neg_…``) have t intervals on the scale of their logarithm: they cannot be negative, and are skew on few rows.
-    Other scores have t intervals on their own. All have at most as many degrees of freedom as rows less one.
+    doi:10.1002/sim.2324. Few rows of a class often look more alike than they are: beside the error of AUC stands that
+    of J. Hanley, B. McNeil, Radiology 143 (1982), doi:10.1148/radiology.143.1.7063747. Where no row is wrong the error
+    says nothing, and the rows themselves count. Means of errors (``neg_…``) have t intervals on the scale of their
+    logarithm: they cannot be negative, and are skew on few rows. Other scores have t intervals on their own. All have
+    at most as many degrees of freedom as rows less one.
 
     Examples
     --------
@@ -101,6 +105,8 @@ def score_interval(
     if metric not in SHARE_METRICS or not 0 <= score <= 1:
         return score - quantile * error, min(score + quantile * error, best)
     n = _rows_that_give(metric, score, error, sizes)
+    if metric == "roc_auc" and design >= FEW_OF_A_CLASS:
+        n = _rows_beside_formula(score, n, sizes)
     middle = (score + quantile**2 / (2 * n)) / (1 + quantile**2 / n)
     half = quantile * math.sqrt(score * (1 - score) / n + quantile**2 / (4 * n**2)) / (1 + quantile**2 / n)
     return max(0.0, middle - half), min(1.0, max(middle + half, score))
@@ -212,3 +218,20 @@ def _rows_that_give(metric: str, score: float, error: float, sizes: Sizes) -> fl
     n = _n_counted(metric, sizes)
     variance = score * (1 - score)
     return variance / error**2 if error > 0 and variance > 0 else n
+
+
+def _rows_beside_formula(score: float, n: float, sizes: Sizes) -> float:
+    """The same for AUC, of which few rows of a class are a poor estimate.
+
+    The variance that they show counts as many times as there are rows of the smallest class, less one, that of the
+    formula `FORMULA_ROWS` times; it only widens.
+    """
+    variance, few = score * (1 - score), sizes.n_least
+    if variance <= 0:
+        return n
+    many = max(sizes.n_units - few, 1)
+    both_above, both_below = score / (2 - score), 2 * score**2 / (1 + score)
+    apart = (few - 1) * (both_above - score**2) + (many - 1) * (both_below - score**2)
+    by_formula = variance * few * many / (variance + apart)
+    blended = ((few - 1) / n + FORMULA_ROWS / by_formula) / (few - 1 + FORMULA_ROWS)
+    return min(n, 1 / blended)

@@ -85,6 +85,17 @@ def labels(strength: float, share: float = 0.5, group: int = 1) -> Callable[[int
     return law
 
 
+def mixed(share: float) -> Callable[[int, np.random.Generator], Drawn]:
+    """Two classes of which a tenth of the rarer one looks like the other: a few rows make the score."""
+
+    def law(n_rows: int, rng: np.random.Generator) -> Drawn:
+        truth = _two_classes(n_rows, share, rng, 1)
+        first = 4.0 * truth * (rng.random(n_rows) > 0.1) + rng.normal(size=n_rows)
+        return truth, *(_odds(first + blur * rng.normal(size=n_rows), 1.0, share) for blur in (0.0, 0.4))
+
+    return law
+
+
 def numbers(tails: str) -> Callable[[int, np.random.Generator], Drawn]:
     """A number and two models with errors of a kind."""
 
@@ -119,6 +130,10 @@ SITUATIONS: dict[str, Situation] = {
     "AUC .92, 60 rows": Situation("roc_auc", 60, labels(2.0)),
     "AUC .998, 60 rows": Situation("roc_auc", 60, labels(4.0)),
     "AUC .76, 200 rows, 5 % positive": Situation("roc_auc", 200, labels(1.0, 0.05)),
+    "AUC .92, 350 rows, 3 % positive": Situation("roc_auc", 350, labels(2.0, 0.03)),
+    "AUC .98, 350 rows, 7 % positive": Situation("roc_auc", 350, labels(3.0, 0.07)),
+    "AUC .95, 350 rows, 7 % positive, 1 in 10 of them like the others": Situation("roc_auc", 350, mixed(0.07)),
+    "AUC .95, 2,000 rows, 7 % positive, 1 in 10 of them like the others": Situation("roc_auc", 2_000, mixed(0.07)),
     "average precision, 200 rows, 10 % positive": Situation("average_precision", 200, labels(1.5, 0.1)),
     "log loss, 60 rows": Situation("neg_log_loss", 60, labels(1.5)),
     "AUC .76, 50 groups of 10 rows": Situation("roc_auc", 500, labels(1.0, group=10), 10),

@@ -183,10 +183,11 @@ def test_curves_of_the_first_design_are_read(outcome):
     assert old.points[1].of_model == old.points[1].score
     with pytest.raises(UsageError, match=r"of design 1 [\s\S]*its curve cannot"):
         swept_again(SimpleNamespace(curve=old))
-    second = Curve.from_json(outcome.curve.to_json() | {"design": 2})
-    assert second == replace(outcome.curve, design=2)
-    with pytest.raises(UsageError, match=r"of design 2 [\s\S]*degrees of freedom"):
-        swept_again(SimpleNamespace(curve=second))
+    for design, change in ((2, "degrees of freedom"), (3, "few rows of a class")):
+        later = Curve.from_json(outcome.curve.to_json() | {"design": design})
+        assert later == replace(outcome.curve, design=design)
+        with pytest.raises(UsageError, match=rf"of design {design} [\s\S]*{change}"):
+            swept_again(SimpleNamespace(curve=later))
 
 
 @pytest.mark.slow

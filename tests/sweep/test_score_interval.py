@@ -47,6 +47,18 @@ def test_ordinary_scores_have_the_ordinary_interval():
     assert (low, high) == pytest.approx((0.7804, 0.8196), abs=1e-3)
 
 
+def test_few_rows_of_a_class_that_look_alike_do_not_narrow_the_interval_of_auc():
+    # 0.97 · 0.03 / 0.006² = 808 rows; by the formula 24.2; (11 / 808 + 60 / 24.2) / 71 = 1 / 28.5
+    alike, before = (score_interval("roc_auc", 0.97, 0.006, Sizes(350, 12), design=design) for design in (4, 3))
+    assert before == pytest.approx((0.952, 0.981), abs=2e-3)
+    assert alike == pytest.approx((0.808, 0.996), abs=2e-3)
+    many, as_many = (score_interval("roc_auc", 0.9, 0.0095, Sizes(2_000, 1_000), design=design) for design in (4, 3))
+    assert many == pytest.approx(as_many, abs=5e-4)
+    assert score_interval("roc_auc", 0.8, 0.2, Sizes(30, 10), design=4) == score_interval(
+        "roc_auc", 0.8, 0.2, Sizes(30, 10), design=3
+    )
+
+
 def test_the_mean_of_squared_errors_on_few_rows_is_in_its_interval():
     """Of normal errors of variance 1; the t interval holds it in 91.8 % of 3,000 sets."""
     squares = np.random.default_rng(0).normal(size=(3_000, 60)) ** 2
