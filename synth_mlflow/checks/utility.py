@@ -26,7 +26,7 @@ from synth_mlflow.data.task import Task
 from synth_mlflow.models.base import fit
 from synth_mlflow.models.scoring import score_codes, truth_codes
 from synth_mlflow.models.tuning import constant_prediction
-from synth_mlflow.sweep.baseline import rows_needed
+from synth_mlflow.sweep.baseline import MODELS_OF_UTILITY, pairs_redrawn, rows_needed
 from synth_mlflow.sweep.bootstrap import scores_by_weights
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +35,6 @@ MIN_SLICE_ROWS = 50
 MIN_CLASS_ROWS = 20  # control rows of a class; the spread of a score over fewer cannot be estimated
 WHOLE = "all rows"
 N_BOOTSTRAPS = 60
-PAIRED_ROWS = 20_000  # control rows times pairs of models that are redrawn
 TINY = 1e-12
 ROWS_OF_BATCH = "rows of the batch"
 NOTICEABLE_DEVIATIONS = 3.0
@@ -218,7 +217,8 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
     rng = np.random.default_rng([evidence.seed, 37])
     weights = _redraws(group_codes(arms.control[mask], evidence.task), len(truth), rng)
     redrawn = np.mean(
-        [_gaps(arms, at, mask, truth, weights, evidence) for at in range(_n_pairs(arms, len(truth)))], axis=0
+        [_gaps(arms, at, mask, truth, weights, evidence) for at in range(pairs_redrawn(len(truth), len(arms.real)))],
+        axis=0,
     )
     # The question is whether the batch is as good as real rows; if it is, both arms spread as the real one does.
     training, testing = 2 * float(np.var(real, ddof=1)), float(np.nanvar(redrawn, ddof=1))
@@ -231,11 +231,6 @@ def _compare(name: str, arms: Arms, evidence: CheckInput, mask: Mask) -> _Compar
     short_of = {tested: len(truth)} if testing > training else arms.short_of
     means = float(real.mean()), float(synthetic.mean())
     return _Comparison(name, len(truth), *means, chance, spread, max(degrees, 1.0), short_of)
-
-
-def _n_pairs(arms: Arms, n_rows: int) -> int:
-    """Pairs of models whose gap is redrawn: the score of an arm is a mean over models, and few rows need its spread."""
-    return int(np.clip(PAIRED_ROWS // n_rows, 1, len(arms.real)))
 
 
 def _gaps(arms: Arms, at: int, mask: Mask, truth: Floats, weights: Floats, evidence: CheckInput) -> Floats:
@@ -387,7 +382,7 @@ MAX_TRAINING_ROWS = 10_000
 MAX_CONTROL_ROWS = 10_000
 MIN_ROWS = 50
 N_REPEATS = 6
-N_MORE = 12  # where that many cannot decide: their spread is known too little, and Student's law asks for more
+N_MORE = MODELS_OF_UTILITY - N_REPEATS  # the spread of few is known too little: Student's law asks for more then
 SUBSAMPLE = 0.8  # of the rows there are: repeats of full samples would not differ on a small table
 
 

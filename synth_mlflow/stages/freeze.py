@@ -247,8 +247,7 @@ def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     embedding = embedding_of(problem.statement)
     refuse_negative_seed(request.seed)
     spec = _commands(problem.statement, request.commands, request.engine)
-    opened = open_engine(request.engine, scheduler=request.scheduler)
-    engine = None if request.engine == "local" else opened
+    engine = open_engine(request.engine, n_jobs=-1 if spec is None else 1, scheduler=request.scheduler)
     store = request.store
     if store not in STORES:
         raise UsageError(f"store {store!r} is unknown. {closest(store, STORES)}", "`rows` keeps them on the server.")
@@ -364,7 +363,7 @@ def _write(
     place: Place,
     store: Store,
     by_command: ModelSpec | None,
-    engine: Engine | None,
+    engine: Engine,
 ) -> None:
     project.say("measuring the real-only baseline")
     statement = problem.statement
@@ -374,7 +373,7 @@ def _write(
         training, evaluation = _for_models(statement, sides, store)
         settings = _settings(statement, training, sides.seed, by_command)
         task = replace(statement.task, group=sides.plan.group)
-        repeats, n_jobs = (REPEATS, -1) if by_command is None else (FEW_REPEATS, 1)
+        repeats = REPEATS if by_command is None else FEW_REPEATS
 
         def measure(real: pd.DataFrame, *, is_sample: bool = False) -> Baseline:
             return measure_baseline(
@@ -385,7 +384,6 @@ def _write(
                 settings.spec,
                 repeats=repeats,
                 seed=sides.seed,
-                n_jobs=n_jobs,
                 slices=statement.slices,
                 is_sample=is_sample,
                 engine=engine,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
@@ -27,7 +28,7 @@ from synth_mlflow.sweep.executors import Engine
 from synth_mlflow.sweep.holdout import halves_of
 from synth_mlflow.sweep.inference import inflation, uncertainty
 from synth_mlflow.sweep.learning_curve import power_law
-from synth_mlflow.sweep.plan import ALL_ROWS, REPEATS, FitKey, SweepPlan, baseline_keys
+from synth_mlflow.sweep.plan import ALL_ROWS, REPEAT_SHARE, REPEATS, FitKey, SweepPlan, baseline_keys
 from synth_mlflow.sweep.runner import run_fits
 from synth_mlflow.sweep.score_interval import Sizes, least_detectable, score_interval
 
@@ -57,7 +58,7 @@ class Baseline:
     smallest_detectable: float
     """About the gain that a sweep of three ratios on this set would find with 80 % probability."""
     difference_error: float
-    """Standard error of the difference between two such models on these rows."""
+    """Standard error of the difference between two models of 80 % of the rows on the rows looked at."""
     halves: str
     """In words, whether the rows looked at will confirm too."""
     chance: float
@@ -120,12 +121,12 @@ def measure_baseline(
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
     again = np.array([fits[key].score for key in sorted(fits)])
     rng = np.random.default_rng([seed, 1])
-    looked_at = [whole, fits[FitKey("synthetic", 0.0, 0)], fits[FitKey("synthetic", 0.0, 1)]]
+    looked_at = [whole, *(fits[key] for key in sorted(fits))]
     draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng, groups=bench.groups).inside
     shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
     noise = np.array([[fits[key].noise] for key in sorted(fits)])
     uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
-    sizes, best, differ = bench.sizes(), bench.best_score, float(np.nanstd(draws[:, 1] - draws[:, 2], ddof=1))
+    sizes, best, differ = bench.sizes(), bench.best_score, _pair_error(draws[:, 1:])
     error, freedom = uncertain.standard_error(alone), uncertain.freedom(alone)
     return Baseline(
         metric,
@@ -143,6 +144,18 @@ def measure_baseline(
         bench.best_score,
         tuple(learned.mean(axis=1).tolist()),
     )
+
+
+def _pair_error(draws: npt.NDArray[np.float64]) -> float:
+    """Standard error of the difference between two models, over all pairs of them.
+
+    Parameters
+    ----------
+    draws : array of shape (n_draws, n_models)
+        Scores on redrawn evaluation rows; the mean of the models of a draw is what any two of them share.
+    """
+    apart = draws - draws.mean(axis=1, keepdims=True)
+    return float(np.sqrt(2 * np.nanvar(apart, axis=0, ddof=1).sum() / (draws.shape[1] - 1)))
 
 
 def _chance(bench: Evaluator, real: pd.DataFrame) -> float:
@@ -201,7 +214,9 @@ def power_words(smallest: float, required_gain: float | None = None) -> str:
 def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, share: float) -> str:
     """Whether the check of utility will be able to decide on this evaluation set; nothing where it will.
 
-    The check compares a batch with real rows by models of 80 % of the rows, as the repeats of the baseline are.
+    The check compares a batch with as many real rows by models of 80 % of them, as the repeats of the baseline are,
+    and takes more fits where few cannot decide. Its two sides share no row, where two repeats of the baseline share
+    most of theirs.
 
     Parameters
     ----------
@@ -211,8 +226,8 @@ def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, s
         Of the rows that were held out.
     """
     training = 2 * float(np.var(baseline.repeats, ddof=1)) if len(baseline.repeats) > 1 else 0.0
-    testing = baseline.difference_error**2
-    needed = (float(stats.norm.isf(alpha)) + _POWER) * float(np.sqrt(training + testing))
+    testing = baseline.difference_error**2 * _apart(pairs_redrawn(baseline.n_evaluation, MODELS_OF_UTILITY))
+    needed = (float(stats.t.isf(alpha, MODELS_OF_UTILITY - 1)) + _POWER) * float(np.sqrt(training + testing))
     gain = baseline.score - baseline.chance
     if not gain > 0 or needed <= (1 - detectable_share) * gain:
         return ""
@@ -231,17 +246,43 @@ def utility_outlook(baseline: Baseline, alpha: float, detectable_share: float, s
     )
 
 
+PAIRED_ROWS = 20_000  # evaluation rows times pairs of models that utility redraws
+MODELS_OF_UTILITY = 18  # of each arm where six cannot decide
+
+
+def pairs_redrawn(n_rows: int, n_models: int) -> int:
+    """Pairs of models whose difference utility redraws: few rows need the spread of a mean over models.
+
+    Examples
+    --------
+    >>> pairs_redrawn(500, 6), pairs_redrawn(10_000, 6), pairs_redrawn(50_000, 6)
+    (6, 2, 1)
+    """
+    return int(np.clip(PAIRED_ROWS // n_rows, 1, n_models))
+
+
+def _apart(n_models: int) -> float:
+    """Variance of the difference of two means of so many models that learned from other rows, over that of two repeats.
+
+    Models of one side share the rows that they have in common, and so that part of what they get wrong: repeats share
+    `REPEAT_SHARE` of theirs, the two sides nothing.
+    """
+    return (REPEAT_SHARE + (1 - REPEAT_SHARE) / n_models) / (1 - REPEAT_SHARE)
+
+
 _DUNNETT = 2.06  # one-sided 5 % critical value of three comparisons with one control, known variance
 _POWER = 0.84  # normal quantile of 80 %
+_MODELS_A_SIDE = 3  # whose means differ about as two ratios of a sweep do: both arms share rows, and neither all noise
 
 
 def _smallest_detectable(metric: str, sizes: Sizes, error: float) -> float:
-    """From two fits on parts of the rows that stand for two ratios: they differ on the rows about as such models do.
+    """From fits on parts of the rows that stand for two ratios: their means differ on the rows about as such models do.
 
     0 where they do not differ at all: nothing is known then.
     """
     deviations = _DUNNETT + _POWER
-    return max(deviations * error, least_detectable(metric, sizes, deviations)) if error > 0 else 0.0
+    foretold = deviations * error / np.sqrt(_MODELS_A_SIDE)
+    return max(float(foretold), least_detectable(metric, sizes, deviations)) if error > 0 else 0.0
 
 
 PERFECT = 0.99995  # of the way from a constant prediction to the best score: shown as 1.0000

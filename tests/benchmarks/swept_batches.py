@@ -5,7 +5,8 @@ OMP_NUM_THREADS=1 python tests/benchmarks/swept_batches.py --packages FOLDER --p
 Each project draws a table anew: real rows of which `--evaluation` are frozen, a batch of `forest` learned from the
 others, the four checks as `validate` runs them, a sweep of the default ratios with LightGBM, and the final model on all
 further rows. Prints how many of the stated 95 % intervals hold the final model's score on those, for batches that
-passed and for all. `real_tables.py` says where tables come from.
+passed and for all; and what `freeze` says beforehand beside what came: the gain that the sweep can show, and whether
+utility decides. `real_tables.py` says where tables come from.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from synth_mlflow.generators.forest import Forest
 from synth_mlflow.metrics.intervals import clopper_pearson
 from synth_mlflow.models.scoring import score
 from synth_mlflow.models.tuning import settle
+from synth_mlflow.sweep.baseline import measure_baseline, utility_outlook
 from synth_mlflow.sweep.holdout import estimate_on_confirmation_split
 from synth_mlflow.sweep.plan import SweepPlan
 from synth_mlflow.sweep.runner import final_of, run_sweep
@@ -55,6 +57,10 @@ class Stated:
     low: float
     high: float
     further: float
+    foretold: float
+    """The gain that can be shown, as `freeze` says it, over that of the sweep."""
+    warned: bool
+    """Whether `freeze` says that utility will probably be inconclusive."""
     seconds: float
 
     @property
@@ -75,15 +81,19 @@ def project(name: str, rows: pd.DataFrame, sizes: tuple[int, int], seed: int) ->
     order = np.split(rng.permutation(len(rows)), np.cumsum(sizes))
     real, evaluation, further = (rows.iloc[part].reset_index(drop=True) for part in order)
     made = normalise(Forest().fit(real, task, rng).sample(3 * len(real), rng))
-    evidence = CheckInput(made, real, evaluation, task, metric, seed)
-    verdicts = tuple(_verdict(check, evidence) for check in CHECKS)
     spec = settle(ModelSpec(), task, metric, real, seed=seed, n_jobs=1).spec
+    evidence = CheckInput(made, real, evaluation, task, metric, seed, model=spec)
+    verdicts = tuple(_verdict(check, evidence) for check in CHECKS)
+    baseline = measure_baseline(real, evaluation, task, metric, spec, seed=seed, n_jobs=1)
+    limits, share = load_check("utility").defaults, len(evaluation) / (len(real) + len(evaluation))
+    warned = bool(utility_outlook(baseline, limits["alpha"], limits["detectable_share"], share))
     outcome = run_sweep(real, made, evaluation, task, metric, spec, SweepPlan(seed=seed, n_jobs=1))
     model = final_of(outcome).model
     stated = estimate_on_confirmation_split(outcome.curve, evaluation, task, model.classes, model.predict(evaluation))
     on_further = score(metric, task, further[task.target], model.predict(further), model.classes)
     seconds = time.process_time() - started
-    return Stated(name, verdicts, outcome.curve.chosen, stated.low, stated.high, on_further, seconds)
+    foretold = baseline.smallest_detectable / outcome.curve.smallest_detectable
+    return Stated(name, verdicts, outcome.curve.chosen, stated.low, stated.high, on_further, foretold, warned, seconds)
 
 
 def _verdict(check: str, evidence: CheckInput) -> str:
@@ -101,7 +111,8 @@ def _projects(options: argparse.Namespace) -> Iterator[Stated]:
             print(
                 f"{one.table:12} seed {seed:4} {', '.join(one.verdicts)} chose {one.chosen:4.0%}  "
                 f"stated {one.low:.3f} to {one.high:.3f}, further rows {one.further:.3f} "
-                f"{'' if one.holds else 'MISSED'} {one.seconds:.0f} CPU s",
+                f"{'' if one.holds else 'MISSED'} foretold {one.foretold:.2f} of the sweep's smallest gain, "
+                f"{'warned' if one.warned else 'not warned'} {one.seconds:.0f} CPU s",
                 flush=True,
             )
             yield one
@@ -121,6 +132,15 @@ def main() -> None:
         held = sum(one.holds for one in some)
         low, high = clopper_pearson(held, len(some))
         print(f"{what}: {held} of {len(some)} intervals hold the score on further rows ({low:.0%} to {high:.0%})")
+    foretold = np.array([one.foretold for one in found])
+    print(
+        f"gain that can be shown, foretold over the sweep's: {foretold.min():.2f} to {foretold.max():.2f}, "
+        f"geometric mean {np.exp(np.log(foretold).mean()):.2f}"
+    )
+    undecided = [one.verdicts[CHECKS.index("utility")] == "inconclusive" for one in found]
+    for warned in (True, False):
+        told = [late for one, late in zip(found, undecided, strict=True) if one.warned == warned]
+        print(f"{'warned' if warned else 'not warned'}: utility inconclusive in {sum(told)} of {len(told)}")
 
 
 if __name__ == "__main__":

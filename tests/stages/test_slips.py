@@ -86,14 +86,14 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 def test_utility_is_foreseen_as_inconclusive_where_its_own_rule_will_say_so() -> None:
     scores = tuple(0.7 + 0.01 * np.array([-1, 1, -1, 1, -1, 1]))
     worked = Baseline("roc_auc", 0.7, 0.6, 0.8, 0.6, 0.8, scores, {}, 600, 250, 0.029, 0.01, "", 0.5, 1.0)
-    # training: 2 · 0.00012, testing: 0.01²; needed 3.418 · 0.01844 = 0.0630, half of the gain of 0.2 is there: 0.1
+    # training: 2 · 0.00012, testing: 0.01² · (0.8 + 0.2 / 18) / 0.2; needed (2.898 + 0.84) · 0.02541 = 0.0950 of 0.2
     assert utility_outlook(worked, 0.005, 0.5, 0.25) == ""
-    told = utility_outlook(worked, 0.005, 0.8, 0.25)  # 0.04 must be seen: (0.0630 / 0.04)² = 2.5 times the rows
+    told = utility_outlook(worked, 0.005, 0.7, 0.25)  # 0.06 must be seen: (0.0950 / 0.06)² = 2.5 times the rows
     assert "250 evaluation rows and 600 training rows" in told
-    assert "keeps less than 69% of what real rows teach" in told
+    assert "keeps less than 53% of what real rows teach" in told
     assert "About 2.5 times as many rows" in told
     assert "evaluation: {share: 0.4}" not in told  # which gives 1.6 times as many
-    assert "evaluation: {share: 0.4}" in utility_outlook(worked, 0.005, 0.7, 0.25)  # 1.1 times
+    assert "evaluation: {share: 0.4}" in utility_outlook(worked, 0.005, 0.6, 0.25)  # 1.4 times
 
 
 def test_an_identifier_is_no_column_that_scores() -> None:
