@@ -18,6 +18,7 @@ from synth_mlflow.data.schema import ColumnRule
 from synth_mlflow.data.text_forms import ISO_DATE, LONG_NUMBER, MISSING_WORDS, PLAIN, Form, code_form, read_texts_as
 from synth_mlflow.data.text_inference import (
     CODE_LIKE,
+    TEXT,
     Finding,
     Levels,
     Question,
@@ -26,13 +27,16 @@ from synth_mlflow.data.text_inference import (
     formats_of,
     thousands_or_decimals,
 )
+from synth_mlflow.data.unread_forms import of_another_calendar, unread_measure
 from synth_mlflow.data.value_formats import ClockText, ValueFormat, over_distinct
 from synth_mlflow.data.value_inference import date_text, number_format, number_text
 from synth_mlflow.errors import UsageError
 
 TEXT_ROLES = frozenset({"text", "category"})
+NAMES = frozenset({"text", "category", "identifier", "constant"})
+"""Roles of texts that are no measures."""
 _PLAIN_DATE = r"^\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?$"
-_MOMENT = re.compile(r"%[YymdbB]")
+_MOMENT = re.compile(r"%[YymdbBG]")
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,19 @@ def text_column(
     if rule.format is not None:
         return _by_format(values, levels, rule)
     finding = find_format(levels, plain_numbers=is_csv, values_wanted=values_wanted)
+    return _ordered(_found(values, levels, rule, finding), rule)
+
+
+def _found(values: pd.Series, levels: Levels, rule: ColumnRule, finding: Finding) -> Inferred:
+    """A column whose texts were looked at; questions about what is not read of them too."""
+    if finding == TEXT and rule.role not in NAMES and (question := unread_measure(levels)) is not None:
+        finding = Finding(question=question)
     read = _read(values, finding, rule)
+    if read.kind == "datetime" and read.question is None:
+        return replace(read, question=of_another_calendar(levels, finding.format, read.values))
     if read.kind == "string" and read.form.format is None:
-        read = replace(read, form=code_form(levels.texts, read.form))
-    return _ordered(read, rule)
+        return replace(read, form=code_form(levels.texts, read.form))
+    return read
 
 
 def _shape_of_word(word: str) -> str:
@@ -172,7 +185,7 @@ def _dates(name: str, texts: pa.ChunkedArray) -> Inferred | None:
     if bool((read.isna() & values.notna()).any()):
         return None
     if pc.all(pc.match_substring_regex(texts, _PLAIN_DATE)).as_py():
-        return Inferred(read, "datetime")
+        return Inferred(read, "datetime", question=of_another_calendar(_levels(name, texts), None, read))
     levels = _levels(name, texts)
     form = formats_of(levels)
     if form is None:

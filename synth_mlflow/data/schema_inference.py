@@ -395,7 +395,9 @@ def _moments(present: pd.Series) -> list[str]:
     if (days == present).all():
         moments.append("days")
     if (present.dt.day == 1).all():
-        moments = ["starts of quarters" if (present.dt.month % 3 == 1).all() else "starts of months"]
+        months = present.dt.month
+        is_year, is_quarter = (months == 1).all() and present.dt.year.nunique() > 1, (months % 3 == 1).all()
+        moments = ["starts of years" if is_year else "starts of quarters" if is_quarter else "starts of months"]
     elif present.dt.is_month_end.all():
         moments = ["ends of months"]
     elif (present.dt.day_of_week < 5).all():

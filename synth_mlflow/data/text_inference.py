@@ -431,7 +431,7 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
         return pair
     around = levels.texts.str.split(r"(?<!\d)[+-]?\d{1,30}\.\d+", regex=True).map(tuple)
     inner = around.iloc[0][1:-1]
-    are_numbers = inner and all(re.search(r"[\s,;xX|/]", mark) for mark in inner)
+    are_numbers = inner and all(re.search(r"[\s,;xX|/(–-]", mark) for mark in inner)
     if are_numbers and around.nunique() == 1 and not re.search(r"\d", "".join(around.iloc[0])):
         text = f"several numbers in each cell, such as {levels.texts.iloc[0]!r}; give each a column of its own"
         return Finding(question=Question(levels.name, text, ("role: ignored", "role: category")))

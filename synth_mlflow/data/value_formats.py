@@ -515,6 +515,8 @@ class DateText:
             texts = texts.str.zfill(2 * format_.count("%") + 2 * format_.count("%Y") + format_.count("%j"))
         if "%q" in format_:
             return _quarters(texts, format_)
+        if next_year := re.search("%[nN]", format_):
+            format_, texts = _without_next_year(texts, format_, next_year[0])
         if "%Z" in format_:
             return _with_zone_names(texts, format_, self.zone)
         if "%V" in format_ and "%u" not in format_:  # a week is its Monday
@@ -529,18 +531,18 @@ class DateText:
         local = values.dt.tz_localize("UTC").dt.tz_convert(self.zone) if self.zone else values
         format_ = self.format.replace("%f", _FRACTION).replace("%:z", f"%z{_COLON}")
         if not self.padded or self.bare:
-            bare = self.bare or ("%d", "%m", "%H", "%I")
-            format_ = re.sub(r"%[dmHI]", lambda code: (_BARE if code[0] in bare else "") + code[0], format_)
+            bare = self.bare or ("%d", "%m", "%H", "%I", "%V")
+            format_ = re.sub(r"%[dmHIV]", lambda code: (_BARE if code[0] in bare else "") + code[0], format_)
         if self.ordinal:
             format_ = format_.replace("%d", f"%d{_NTH}")
         if self.months:
             format_ = re.sub("%[bB]", f"{_MONTH}%m", format_)
         if self.days:
             format_ = re.sub("%[aA]", f"{_WEEKDAY}%u", format_)
-        if "%q" in format_:
-            quarters = local.dt.quarter.astype(str)
-            marked = local.dt.strftime(format_.replace("%q", _FRACTION)).astype("str")
-            written = [text.replace(_FRACTION, quarter) for text, quarter in zip(marked, quarters, strict=True)]
+        if own := re.search("%[qnN]", format_):
+            numbers = _own_numbers(local, own[0])
+            marked = local.dt.strftime(format_.replace(own[0], _FRACTION)).astype("str")
+            written = [text.replace(_FRACTION, number) for text, number in zip(marked, numbers, strict=True)]
             return pd.Series(written, values.index, dtype="str")
         if self.halves:
             format_ = format_.replace("%p", f"{_HALF}%p")
@@ -586,6 +588,27 @@ def _quarters(texts: pd.Series, format_: str) -> pd.Series:
     moments = pd.Series(pd.NaT, texts.index, dtype="datetime64[us]")
     moments[there] = pd.to_datetime(first[there].astype("int64").astype(str), format="%Y%m").astype("datetime64[us]")
     return moments
+
+
+def _own_numbers(moments: pd.Series, code: str) -> pd.Series:
+    """The quarters of moments, ``%q``, or the years after theirs, with two digits, ``%n``, or four, ``%N``."""
+    numbers = moments.dt.quarter if code == "%q" else moments.dt.year + 1
+    texts: pd.Series = numbers.astype(str).str[-2 if code == "%n" else -4 :]
+    return texts
+
+
+def _without_next_year(texts: pd.Series, format_: str, code: str) -> tuple[str, pd.Series]:
+    """Format and texts such as ``2023/24`` without the second year; missing where it is not the one after the first.
+
+    >>> _without_next_year(pd.Series(["FY2023/24", "FY2023/25"]), "FY%Y/%n", "%n")[1].tolist()
+    ['FY2023/', nan]
+    """
+    before, after = format_.split(code)
+    sides = (re.sub("%[Yy]", r"\\d+", re.escape(side)) for side in (before, after))
+    parts = texts.str.extract("^(" + f"){r'([0-9]{2})' if code == '%n' else r'([0-9]{4})'}(".join(sides) + ")$")
+    first, second = parts[0].str.extract("([0-9]+)", expand=False).astype("float64"), parts[1].astype("float64")
+    is_next = (first + 1) % (100 if code == "%n" else 10_000) == second
+    return before + after, (parts[0] + parts[2]).where(is_next)
 
 
 def _with_zone_names(texts: pd.Series, format_: str, zone: str) -> pd.Series:

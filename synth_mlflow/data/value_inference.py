@@ -132,25 +132,26 @@ def _written(
     return tuple(known.get(place, other) for place, other in enumerate(others, start=1))
 
 
-_CURRENCY = (
+CURRENCY = (
     r"[$¢£¤¥฿៛\u20a0-\u20cf]|[A-Z]{1,3}[$£]|"
     r"(?:Rs\.?|Rp\.?|RM|Kč|zł|kr\.?|Ft|lei|K[Ss]h\.?|TSh|USh|Tk\.?|Bs\.?|Gs\.?|S/\.?|B/\.?|руб\.?|р\.|лв\.?|грн\.?|元|円|원)"
 )
 _CODE = r"[A-Z]{3}"  # of ISO 4217
 _WORD_BEFORE = r"[^\W\d_]{1,4}\.?"  # of a currency that is not listed
-_UNITS = (
+UNITS = (
     "%|‰|°C|°F|°|kg|g|mg|t|lbs?|oz|km|m|cm|mm|mi|ft|in|km/h|mph|kW|kWh|MW|W|V|A|Hz|MHz|GHz|kB|KB|MB|GB|TB|ms|s|sec|"
     "k|K|M|bn|mn|Mio|Mrd|min|h|hrs?|hours?|days?|years?|yrs?|L|l|ml|mL|cc|hp|bhp|bar|Pa|hPa|kPa|mpg|kcal|cal|sqft|px|pt"
 )
-_TIME_UNITS = "|".join(sorted(map(re.escape, UNIT_SECONDS), key=len, reverse=True))
-_KNOWN_SUFFIX = rf"[{BLANKS}]?(?:{_UNITS}|(?:{_TIME_UNITS})\.?|y|yo|{_CURRENCY})|[,.:][-–—]|/(?:5|10|20|100)"
+TIME_UNITS = "|".join(sorted(map(re.escape, UNIT_SECONDS), key=len, reverse=True))
+_KNOWN_SUFFIX = rf"[{BLANKS}]?(?:{UNITS}|(?:{TIME_UNITS})\.?|y|yo|{CURRENCY})|[,.:][-–—]|/(?:5|10|20|100)|[+\"'″′]"
+_ABOUT = r"(?:[~≈<>≤≥±]|[<>]=)[ ]?|(?:c|ca|approx)(?:\.[ ]?|[ ])|(?:circa|about|approximately)[ ]"
 MANY_NUMBERS = 20
 _ANY_SUFFIX = (
-    rf"[{BLANKS}]?[^\W\d_][^\d()]{{0,19}}|[{BLANKS}]?(?:{_CURRENCY})[^\w\s()-][^\d()]{{1,12}}|[★☆*+]|"
+    rf"[{BLANKS}]?[^\W\d_][^\d()]{{0,19}}|[{BLANKS}]?(?:{CURRENCY})[^\w\s()-][^\d()]{{1,12}}|[★☆*+]|"
     rf"[{BLANKS}]out of \d+(?: [a-z]+)?"
 )
 _NUMBER = re.compile(
-    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{_CURRENCY}|{_CODE})[{BLANKS}]?|{_WORD_BEFORE}[{BLANKS}]?|)(?P<inner>[-+−]?)"
+    rf"(?P<open>\()?(?P<outer>[-+−]?)(?P<prefix>(?:{CURRENCY}|{_CODE})[{BLANKS}]?|{_ABOUT}|{_WORD_BEFORE}[{BLANKS}]?|)(?P<inner>[-+−]?)"
     rf"(?P<digits>\d[\d.,'’{BLANKS}]*\d|\d)(?P<suffix>{_KNOWN_SUFFIX}|{_ANY_SUFFIX}|)(?P<close>\))?(?P<last>[-−])?"
 )
 
@@ -215,7 +216,7 @@ def _with_power(texts: pd.Series) -> NumberText | None:
 def _is_money(prefix: str, thousands: bool, decimals_shown: bool) -> bool:
     """Whether what stands before all numbers is a currency, rather than the beginning of a code."""
     word = prefix.strip(BLANKS)
-    if not word or re.fullmatch(_CURRENCY, word):
+    if not word or re.fullmatch(CURRENCY, word) or re.fullmatch(_ABOUT, prefix):
         return True
     if re.fullmatch(_CODE, word):
         from babel.numbers import list_currencies
@@ -314,13 +315,14 @@ _TIMES = (
 )  # fmt: skip
 _ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT", " %Z")
 PIVOT = 69  # the years of two digits that strptime reads as the first of its hundred
+MANY_SEASONS = 5  # different texts that each join a year with the next
 FEW_YEARS = 5  # without a date, below which the years of a century cannot be told
 _CODES = {
     "%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}", "%y": r"\d{2}", "%b": r"[A-Za-z]{3}", "%B": r"[A-Za-z]{3,9}",
     "%a": r"[A-Za-z]{3}", "%A": r"[A-Za-z]{6,9}", "%H": r"\d{1,2}", "%M": r"\d{2}", "%S": r"\d{2}", "%f": r"\d{1,9}",
     "%I": r"\d{1,2}", "%p": r"[AaPp]\.?\s?[Mm]\.?", "%j": r"\d{3}", "%%": "%",
-    "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}", "%Z": "[A-Z]{3,4}", "%q": "[1-4]", "%G": r"\d{4}", "%V": r"\d{2}",
-    "%u": "[1-7]",
+    "%z": r"[+-]\d{4}", "%:z": r"[+-]\d{2}:\d{2}", "%Z": "[A-Z]{3,4}", "%q": "[1-4]", "%G": r"\d{4}", "%V": r"\d{1,2}",
+    "%u": "[1-7]", "%n": r"\d{2}", "%N": r"\d{4}",
 }  # fmt: skip
 _COMMON_ZONES = (
     "Europe/London", "Europe/Berlin", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
@@ -340,28 +342,41 @@ def date_formats(sample: pd.Series) -> list[DateText]:
     months = month_names(plain.str.replace(_ENGLISH_DAYS, "", regex=True))
     if months:
         plain = in_english(plain, months, MONTHS)
-    first = str(plain.iloc[0])
     words = DateText("", months=months, ordinal=ordinal, halves=halves_of(plain), days=days)
+    seasons = _fitted_all(_seasons, plain, sample, words)
+    if len(plain) >= MANY_SEASONS and seasons:
+        return seasons  # months would hardly all be those that follow their years
     for possible in (_candidates, composed, _periods):
-        fits = [each for each in possible(first) if _pattern(each).fullmatch(first)]
-        fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
-        formats = [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
+        formats = _fitted_all(possible, plain, sample, words)
         if formats:
             faithful = [each for each in formats if (each.write(each.parse(sample)) == sample).mean() > 0.5]
-            return _without_twins(faithful or formats)
-    return []
+            return _without_twins(faithful or formats) + seasons
+    return seasons
+
+
+def _fitted_all(
+    possible: Callable[[str], Sequence[str]], plain: pd.Series, sample: pd.Series, words: DateText
+) -> list[DateText]:
+    first = str(plain.iloc[0])
+    fits = [each for each in possible(first) if _pattern(each).fullmatch(first)]
+    fits = [each for each in fits if plain.str.fullmatch(_pattern(each).pattern).all()]
+    return [made for made in (_fitted(each, sample, words=words) for each in fits) if made is not None]
 
 
 _ENGLISH_DAYS = rf"\b(?:{'|'.join(WEEKDAYS)})\b"
+_WEEK = re.compile(r"((?:KW|CW|W|Wk|Week|Woche)\.? ?)(\d{1,2})([-/, ]{1,2})(\d{4})", re.IGNORECASE)
+_SEASON = re.compile(r"((?:FY|GJ|WJ) ?|)(\d{2}|\d{4})(?:([-/–])(\d{2}|\d{4}))?")
 _QUARTER = re.compile(r"(?P<before>.*?)(?P<year>(?:19|20)\d\d)(?P<after>.*)")
 
 
 def _periods(text: str) -> list[str]:
     """Formats of quarters such as ``2024Q1`` or ``Q1/2024``, of weeks such as ``2024-W05`` and of months, ``2024m11``.
 
-    >>> _periods("2024Q1"), _periods("2024-W05-3"), _periods("2024m11")
-    (['%YQ%q'], ['%G-W%V-%u'], ['%Ym%m'])
+    >>> _periods("2024Q1"), _periods("2024-W05-3"), _periods("KW 05/2024"), _periods("2024m11")
+    (['%YQ%q'], ['%G-W%V-%u'], ['KW %V/%G'], ['%Ym%m'])
     """
+    if match := _WEEK.fullmatch(text):
+        return [f"{match[1]}%V{match[3]}%G"]
     if match := re.fullmatch(r"(?:19|20)\d\d([mM])\d{1,2}", text):
         return [f"%Y{match[1]}%m"]
     if match := re.fullmatch(r"(\d{4})(-?)W(\d\d)(?:(-?)([1-7]))?", text):
@@ -375,6 +390,19 @@ def _periods(text: str) -> list[str]:
         r"[QqT]%q|(?:Qtr\.?|Quarter|Quartal|Trimestre|Kvartal) ?%q|%q(?:Q|\. ?(?:Quartal|kvartal))", rest
     )
     return [rest] if is_quarter and rest.count("%q") == 1 and not re.search(r"\d", rest) else []
+
+
+def _seasons(text: str) -> list[str]:
+    """Formats of years that begin in one and end in the next, ``FY2023/24`` or ``2023-2024``, and of ``FY24``.
+
+    >>> _seasons("FY2023/24"), _seasons("2023-2024"), _seasons("FY24"), _seasons("2024")
+    (['FY%Y/%n'], ['%Y-%N'], ['FY%y'], [])
+    """
+    match = _SEASON.fullmatch(text)
+    if match is None or not (match[1] or (match[3] and len(match[2]) == 4)):
+        return []
+    following = "" if not match[3] else match[3] + ("%n" if len(match[4]) == 2 else "%N")
+    return [f"{match[1]}{'%Y' if len(match[2]) == 4 else '%y'}{following}"]
 
 
 def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
@@ -540,7 +568,7 @@ def _with_bare(date_text: DateText, sample: pd.Series, values: pd.Series) -> Dat
     """The same with the numbers that texts write without a zero before them."""
     if (date_text.write(values) == sample).all():
         return date_text
-    codes = [code for code in ("%d", "%m", "%H", "%I") if code in date_text.format]
+    codes = [code for code in ("%d", "%m", "%H", "%I", "%V") if code in date_text.format]
     chosen = [replace(date_text, padded=False)]
     chosen += [replace(date_text, bare=some) for n in range(1, len(codes)) for some in itertools.combinations(codes, n)]
     return max((date_text, *chosen), key=lambda each: int((each.write(values) == sample).sum()))
