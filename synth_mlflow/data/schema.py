@@ -204,6 +204,8 @@ def _time(seconds: float) -> object:
 
 
 VERSION = 1
+KEEP_WORDS = 'keep_default_na=False, na_values=[""]'
+"""What tells `pandas.read_csv` that only an empty cell is missing."""
 ACTIONS: Mapping[str, str] = {
     "number": "learned, compared, a feature",
     "category": "learned, compared, a feature",
@@ -304,6 +306,20 @@ class TableSchema:
         csv = CsvFormat(**recorded["csv"]) if recorded["csv"] else None
         lines: Any = format_from_json(recorded["lines"]) if "lines" in recorded else None
         return cls(tuple(columns), csv, recorded["group"], recorded["time"], lines)
+
+    @property
+    def how_to_read(self) -> str:
+        """How a reader of CSV must be told to keep categories such as ``NA``; empty where there is none."""
+        words = {
+            column.name: column.form.not_missing
+            for column in self.columns
+            if column.form.not_missing and column.role not in NO_FEATURES
+        }
+        if not words:
+            return ""
+        shown = "; ".join(f"{name}: {', '.join(map(repr, values))}" for name, values in words.items())
+        command = f"`pd.read_csv(FILE, {KEEP_WORDS})`"
+        return f"Read CSV files with {command}: other readers take categories for missing values ({shown})."
 
     def rows(self) -> list[tuple[str, ...]]:
         """A row of words for each column, under `HEADINGS`."""

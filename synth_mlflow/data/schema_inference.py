@@ -36,6 +36,7 @@ from synth_mlflow.data.mapped import frame_of, is_large, let_go, mapped, taken
 from synth_mlflow.data.private import FEWEST_ROWS
 from synth_mlflow.data.schema import (
     FEW_GROUPS,
+    KEEP_WORDS,
     NO_FEATURES,
     ColumnRule,
     ColumnSchema,
@@ -362,6 +363,8 @@ def detail_of(values: pd.Series, kind: Kind, role: Role, form: Form) -> str:
         parts.append(f"always {str(present.iloc[0])[:40]}")
     elif kind == "string":
         parts += _texts(present, role)
+        if form.not_missing and role not in NO_FEATURES:
+            parts.append(f"{', '.join(map(repr, form.not_missing))} not missing: read with {KEEP_WORDS}")
     elif kind == "datetime":
         parts += [*_moments(present), *_far_dates(present, form)]
     elif role == "identifier" and (name := known_form(present)):

@@ -43,3 +43,5 @@ class Publication:
     target: str
     task: str
     """``binary``, ``multiclass`` or ``regression``."""
+    how_to_read: str = ""
+    """How a CSV file of these rows must be read; empty where every reader keeps their texts."""

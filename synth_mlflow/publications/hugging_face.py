@@ -50,6 +50,7 @@ def _body(what: Publication) -> str:
     facts = what.facts
     columns = "\n".join(f"| {as_text(each.name)} | {each.kind} | {each.role} |" for each in what.columns)
     batches = "\n".join(_batch(record) for record in facts["records"])
+    reading = f"{as_text(what.how_to_read)}\n\n" if what.how_to_read else ""
     mix = " Some of them are real: the column `synth_mlflow_origin` says which." if facts["kind"] == "mix" else ""
     return (
         f"# {as_text(what.title)}\n\n"
@@ -59,7 +60,7 @@ def _body(what: Publication) -> str:
         "not reach this copy: `synth-mlflow watch` asks the tracking server whether there was one.\n\n"
         "| batch | rows | generator | seed | slice | purpose |\n|---|---|---|---|---|---|\n"
         f"{batches}\n\n"
-        f"The target is {as_text(what.target)}.\n\n| column | kind | role |\n|---|---|---|\n{columns}\n\n"
+        f"The target is {as_text(what.target)}.\n\n| column | kind | role |\n|---|---|---|\n{columns}\n\n{reading}"
         f"## Limits\n\n{as_text(what.limits) or 'Nobody has written any down.'}\n\n"
         "## Provenance\n\n"
         f"SHA-256 of the content: `{facts['rows_digest']}`. `data/provenance.json` and the metadata of each Parquet "

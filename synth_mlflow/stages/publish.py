@@ -162,6 +162,7 @@ def _publication(approved: ApprovedBatch | ApprovedMix, digest: str) -> Publicat
         columns=columns,
         target=problem.statement.task.target,
         task=problem.statement.facts.task,
+        how_to_read=frozen.table.how_to_read if frozen.table else "",
     )
 
 

@@ -95,9 +95,12 @@ def point_to_handoff(project: Project, handoff: StoredRun, batch_runs: Sequence[
         names.TAG_VERDICT: outcome,
         names.TAG_HANDOFF: handoff.run_id,
     }
+    table = project.evaluation_set().table
+    reading = as_text(table.how_to_read) if table is not None else ""
     for final in finals:
         name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
-        describe_model(project.server, name, version, _model_words(final, inside, line_and_score, tags), tags)
+        words = _model_words(final, inside, line_and_score, tags, reading)
+        describe_model(project.server, name, version, words, tags)
 
 
 def _about(statement: Statement, runs: Sequence[StoredRun]) -> str:
@@ -166,11 +169,12 @@ def _with_line(note: str, line: str) -> str:
     return "\n".join(lines).rstrip() + f"\n\n{line}"
 
 
-def _model_words(final: StoredRun, batches: Iterable[str], line: str, tags: Mapping[str, str]) -> str:
+def _model_words(final: StoredRun, batches: Iterable[str], line: str, tags: Mapping[str, str], reading: str) -> str:
     params = final.params
+    how_to_read = f"\n\n{reading}" if reading else ""
     return (
         f"{percent(float(params[names.P_CHOSEN]))} synthetic rows, from {', '.join(sorted(batches)) or 'no batch'}. "
         f"Expected {params[names.P_METRIC]} on new data: {tags[names.TAG_SCORE]} ({tags[names.TAG_VERDICT]})."
-        f"\n\n{line}\n\n{format_words(final.tags.get(names.TAG_FORMAT, ''))}\n\nWhat it is made of: "
+        f"\n\n{line}{how_to_read}\n\n{format_words(final.tags.get(names.TAG_FORMAT, ''))}\n\nWhat it is made of: "
         f"`synth-mlflow trace models:/{params[names.P_MODEL_NAME]}/{params[names.P_MODEL_VERSION]}`."
     )

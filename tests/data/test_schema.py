@@ -564,3 +564,14 @@ def test_encodings_without_a_mark_are_found(tmp_path, encoding, words):
 )
 def test_the_ends_of_a_range_are_no_value_of_a_few_rows(values: list[int], detail: str) -> None:
     assert detail_of(pd.Series(values), "integer", "number", PLAIN) == detail
+
+
+@pytest.mark.parametrize(("word", "is_named"), [("NA", True), ("None", True), ("n.a.", False)])
+def test_a_category_that_readers_take_for_missing_is_named_with_how_to_read(tmp_path, word, is_named):
+    table = read(tmp_path, [*["north", "south", word] * 30]).table
+    detail, words = table.columns[0].detail, table.how_to_read
+    options = 'keep_default_na=False, na_values=[""]'
+    assert (f"'{word}' not missing: read with {options}" in detail) == is_named
+    command = f"`pd.read_csv(FILE, {options})`"
+    said = f"Read CSV files with {command}: other readers take categories for missing values (x: '{word}')."
+    assert words == (said if is_named else "") and table.columns[0].missing == 0

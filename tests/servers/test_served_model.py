@@ -30,14 +30,15 @@ START_SECONDS = 120
 def rows_of_shop() -> pd.DataFrame:
     """Whole numbers, gaps, codes with zeros in front, booleans, and dates with a zone."""
     rng = np.random.default_rng(0)
+    code = rng.choice(["02116", "00501", "NA"], 150)
     return pd.DataFrame(
         {
             "age": rng.integers(18, 80, 150),
             "kids": np.where(rng.random(150) < 0.2, np.nan, rng.integers(0, 4, 150)),
-            "zip": rng.choice(["02116", "00501", "NA"], 150),
+            "zip": code,
             "member": rng.choice([True, False, None], 150),
             "since": pd.Timestamp("2020-01-01", tz="UTC") + pd.to_timedelta(rng.integers(0, 900, 150), "D"),
-            "bought": rng.choice(["no", "yes"], 150),
+            "bought": np.where((code == "NA") ^ (rng.random(150) < 0.1), "yes", "no"),
         }
     )
 
@@ -60,8 +61,19 @@ def test_a_fresh_environment_serves_the_models(tmp_path: Path) -> None:
                 ask(address, features.to_csv(index=False), "text/csv"),
                 ask(address, f'{{"dataframe_split": {split}}}', "application/json"),
             ]
+            is_na = (features["zip"] == "NA").to_numpy()
+            one = features[is_na].head(1)
+            record = one.to_json(orient="records", date_format="iso")
+            as_category = [
+                ask(address, one.to_csv(index=False), "text/csv"),
+                ask(address, f'{{"dataframe_records": {record}}}', "application/json"),
+            ]
         for answer in answers:
             assert np.allclose(answer[["probability_no", "probability_yes"]], model.predict(rows))
+        assert '"zip":"NA"' in record and ",NA," in one.to_csv(index=False)
+        for answer in as_category:  # of the category, which says yes, not of a missing value
+            assert np.allclose(answer[["probability_no", "probability_yes"]], model.predict(rows)[is_na][:1])
+            assert answer["probability_yes"].iloc[0] > 0.5
 
 
 def fresh_environment(folder: Path, requirements: list[Path]) -> Path:

@@ -108,6 +108,13 @@ def test_what_is_refused(done: Workflow, address: str, tmp_path: Path) -> None:
             publish(address, form, output)
 
 
+def test_a_card_says_how_a_file_is_read_whose_categories_look_missing() -> None:
+    table = pa.table({"zip": ["NA"]})
+    words = "Read CSV files with `pd.read_csv(FILE, keep_default_na=False)`."
+    assert words in hugging_face.card(made(table, how_to_read=words))
+    assert "read_csv" not in hugging_face.card(made(table))
+
+
 def test_a_card_keeps_what_people_typed_as_text(tmp_path: Path) -> None:
     table = pa.table({ODD: pa.array(["x", None])})
     assert hugging_face.write(made(table), tmp_path).num_rows == 2

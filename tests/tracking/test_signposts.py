@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from synth_mlflow import Workflow
+from synth_mlflow.data.schema import ColumnSchema, TableSchema
+from synth_mlflow.data.text_forms import Form
 from synth_mlflow.tracking import names
 from synth_mlflow.tracking.models import VERSIONS
+from synth_mlflow.tracking.ui import point_to_handoff
 
 
 def _experiment_note(workflow: Workflow) -> str:
@@ -57,6 +60,20 @@ def test_the_registered_model_says_what_it_is_made_of(done: Workflow) -> None:
         assert "Expected of this model on further rows: roc_auc" in words
         assert "the handoff document" in words
         assert f"synth-mlflow trace models:/{version.name}/{version.version}" in words
+
+
+def test_the_registered_model_says_how_a_file_is_read_whose_categories_look_missing(
+    done: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, client = done.project.reader.latest("final"), done.project.server.client
+    name, version = final.params[names.P_MODEL_NAME], final.params[names.P_MODEL_VERSION]
+    assert "read_csv" not in client.get_model_version(name, version).description
+    zips = ColumnSchema("zip", "string", "category", Form(not_missing=("NA",)))
+    words = TableSchema((zips,)).how_to_read
+    assert words.startswith('Read CSV files with `pd.read_csv(FILE, keep_default_na=False, na_values=[""])`')
+    monkeypatch.setattr(TableSchema, "how_to_read", words)
+    point_to_handoff(done.project, done.project.reader.latest("handoff"), [], "reached")
+    assert 'keep_default_na=False, na_values=[""])`' in client.get_model_version(name, version).description
 
 
 def test_the_logged_model_has_its_scores_by_the_dataset_that_they_were_measured_on(done: Workflow) -> None:
