@@ -19,6 +19,7 @@ from scipy.stats import hypergeom, norm
 from synth_mlflow.checks import Check, CheckInput, CheckResult, Metric
 from synth_mlflow.checks._columns import column_probes
 from synth_mlflow.checks._conversations import conversation_findings
+from synth_mlflow.checks._date_orders import date_order_probes
 from synth_mlflow.checks._joint import (
     MAX_BESIDE,
     Classified,
@@ -60,7 +61,7 @@ class Fidelity:
     """
 
     summary: ClassVar[str] = "column, pair and classifier distances against the noise floor of real rows"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     defaults: ClassVar[Mapping[str, float]] = {
         "alpha": 0.005,  # false alarms of this check, over all its probes
         "classifier_auc": 0.70,
@@ -70,6 +71,7 @@ class Fidelity:
         "outside_range": 0.01,
         "heaping_gap": 0.10,
         "off_grid": 0.02,  # of values that leave what all real ones keep to, such as month starts or 2 decimals
+        "broken_date_orders": 0.01,  # of rows with a date before another that it follows in every real row
         "part_distance": 0.10,  # total variation of weekdays, days of the month, hours, last digits
         "unseen_levels": 0.01,
         "absent_levels": 0.005,
@@ -121,6 +123,7 @@ class Fidelity:
             *_isolated(judged, evidence.task, policy["clean_share"], rng),
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
+            *date_order_probes(judged.whole_real, tables.batch, policy, evidence.task.group),
             *name_probes(all_columns, named, policy, rng),
             *texts.probes,
             *turns.probes,

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from synth_mlflow.data.constraints import Constraint, Constraints, Fixed, Order, Total, combinations
-from synth_mlflow.data.grids import grid_step, on_grid, time_unit_us
+from synth_mlflow.data.date_orders import date_orders
+from synth_mlflow.data.grids import Chain, grid_step, moments_grid, on_grid, time_unit_us
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError
@@ -28,11 +29,13 @@ from synth_mlflow.generators import Generator, Sampler
 from synth_mlflow.generators._dependencies import dependencies
 from synth_mlflow.generators._followers import Follower, Line
 from synth_mlflow.generators._identifiers import roles_of
-from synth_mlflow.generators._numeric import Floats
+from synth_mlflow.generators._numeric import Floats, Ints
 from synth_mlflow.generators._table_sampler import CONSTANT_COLUMNS
 
 Others = tuple[tuple[int, str], ...]
 """Sign and name of the columns that another one follows from."""
+Way = tuple[str, Others]
+"""A column, and those that it may follow from."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,87 @@ class Joint:
         return np.zeros(len(apart), dtype=np.bool_)
 
 
+@dataclass(frozen=True)
+class Later(Remainder):
+    """A date as its distance from another one that it never lies before, or after, in any real row.
+
+    Where both keep to weekdays, the distance is one in weekdays.
+    """
+
+    own: Chain
+    """What the dates of real rows keep to, such as weekdays."""
+    both: Chain
+    """What they and the dates of the other column keep to."""
+
+    def take_apart(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The column replaced by its distance."""
+        rest = self._places(frame[self.column]) - self._places(frame[self.others[0][1]])
+        return frame.assign(**{self.column: rest if np.isnan(rest).any() else rest.astype("int64")})
+
+    def put_together(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The date itself; missing where a piece is missing, or where it would leave the range of its values."""
+        places = self._places(frame[self.others[0][1]]) + np.rint(_floats(frame[self.column]))
+        there = (places >= self.both.first) & (places <= self.both.last)
+        values = self.both.values(np.where(there, places, self.both.first).astype(np.int64)).astype(np.float64)
+        there &= (values >= self.low) & (values <= self.high)
+        return frame.assign(**{self.column: _dates(np.where(there, values, np.nan))})
+
+    def is_out_of_range(self, apart: pd.DataFrame, together: pd.DataFrame) -> Mask:
+        """Also rows whose date would leave the grid."""
+        dates = together[self.column]
+        off = ~self.own.holds(_ticks(dates)) & dates.notna().to_numpy(dtype=bool)
+        return super().is_out_of_range(apart, together) | off
+
+    def _places(self, dates: pd.Series) -> Floats:
+        return np.where(dates.isna(), np.nan, self.both.places(_ticks(dates)).astype(np.float64))
+
+
 Construction = Remainder | Joint
+UNEVEN = 0.1  # total variation from equal shares
+
+
+def ordered_dates(members: pd.DataFrame, task: Task, closed: Iterable[str]) -> tuple[Later, ...]:
+    """Dates that are learned as distances from others, in the order in which they are taken apart.
+
+    Parameters
+    ----------
+    members : DataFrame
+        With every column that the generator would be shown as it is.
+    closed : iterable of str
+        Columns that stay: the target, those of the slice, and those that declared constraints have taken apart.
+    """
+    taken, steps = set(closed), list[Remainder]()
+    for found in date_orders(members, group=task.group):
+        order = Order(found.text, found.low, found.high, is_strict=False)
+        ways = sorted(_ways(order, members), key=lambda way: _calendar(members[way[0]]))
+        step = _remainder(order, ways, members, taken, steps)
+        if step is not None:
+            steps.append(step)
+            taken.add(step.column)
+    return tuple(_later(step, members) for step in _dependents_first(steps))
+
+
+def _calendar(dates: pd.Series) -> tuple[int, int]:
+    """The unit of dates, and how many of weekdays and hours are uneven: a distance from finer dates keeps neither."""
+    present = dates.dropna()
+    parts = ((present.dt.day_of_week, 7), (present.dt.hour, 24))
+    shares = [np.bincount(part, minlength=size) / len(present) for part, size in parts if part.nunique() > 1]
+    n_uneven = sum(bool(0.5 * np.abs(share - 1 / len(share)).sum() > UNEVEN) for share in shares)
+    return time_unit_us(_ticks(present)), n_uneven
+
+
+def _later(step: Remainder, members: pd.DataFrame) -> Later:
+    both = [members[step.column].dropna(), members[step.others[0][1]].dropna()]
+    return Later(**vars(step), own=_grid_of(both[0]), both=_grid_of(pd.concat(both)))
+
+
+def _grid_of(dates: pd.Series) -> Chain:
+    return moments_grid(*np.unique(_ticks(dates), return_counts=True))
+
+
+def _ticks(dates: pd.Series) -> Ints:
+    """Microseconds since 1970; 0 where missing."""
+    return np.nan_to_num(_floats(dates)).astype(np.int64)
 
 
 def constructions(constraints: Constraints, members: pd.DataFrame, whole: Iterable[str]) -> tuple[Construction, ...]:
@@ -123,7 +206,7 @@ def constructions(constraints: Constraints, members: pd.DataFrame, whole: Iterab
             closed |= set(one.names)
     remainders: list[Remainder] = []
     for one in constraints:
-        remainder = _remainder(one, members, closed, remainders)
+        remainder = _remainder(one, _ways(one, members), members, closed, remainders)
         if remainder is not None:
             remainders.append(remainder)
             closed.add(remainder.column)
@@ -131,9 +214,9 @@ def constructions(constraints: Constraints, members: pd.DataFrame, whole: Iterab
 
 
 def _remainder(
-    one: Constraint, members: pd.DataFrame, closed: set[str], earlier: Sequence[Remainder]
+    one: Constraint, ways: Sequence[Way], members: pd.DataFrame, closed: set[str], earlier: Sequence[Remainder]
 ) -> Remainder | None:
-    for column, others in _ways(one, members):
+    for column, others in ways:
         names = [name for _, name in others]
         stands_alone = members[column].notna() & members[names].isna().any(axis=1)
         if column not in closed and not stands_alone.any() and not _leads_to(column, names, earlier):
@@ -141,7 +224,7 @@ def _remainder(
     return None
 
 
-def _ways(one: Constraint, members: pd.DataFrame) -> list[tuple[str, Others]]:
+def _ways(one: Constraint, members: pd.DataFrame) -> list[Way]:
     """Which column may follow from which others; of a sum only one whose grid is as fine as any."""
     if isinstance(one, Order):
         return [(one.high, ((1, one.low),)), (one.low, ((1, one.high),))]
@@ -211,7 +294,7 @@ MIN_DRAWS = 20_000  # before hope is given up
 MAX_DRAWS_PER_ROW = 200
 MAX_CHUNK = 200_000
 CHUNK_ROWS = 100_000
-MIN_ACCEPTANCE = 0.2  # sums that are found, and not declared, are left to the generator below it
+MIN_ACCEPTANCE = 0.2  # sums and dates that are found, and not declared, are left to the generator below it
 TRIAL_ROWS = 500
 
 
@@ -245,11 +328,13 @@ def fit_within(
     if may_construct:
         closed = {name for one in seen if one.text in {step.text for step in steps} for name in one.columns}
         steps += dependencies(members, task, whole | closed)
+        left = members.drop(columns=[*closed, *(step.column for step in steps if step.column not in closed)])
+        steps += ordered_dates(left, task, whole)
     if not seen and not steps:
         return generator.fit(members, task, rng, slice=slice)
     sampler = _fitted(generator, members, task, rng, slice, seen, steps)
-    if any(isinstance(step, Line) for step in steps) and sampler.acceptance(rng) < MIN_ACCEPTANCE:
-        steps = tuple(step for step in steps if not isinstance(step, Line))
+    if any(isinstance(step, Line | Later) for step in steps) and sampler.acceptance(rng) < MIN_ACCEPTANCE:
+        steps = tuple(step for step in steps if not isinstance(step, Line | Later))
         sampler = _fitted(generator, members, task, rng, slice, seen, steps)
     return sampler
 

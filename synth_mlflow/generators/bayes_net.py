@@ -158,7 +158,7 @@ class BayesNet:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Counts with at most two parents; the choice under differential privacy (epsilon)"
-    version: ClassVar[str] = "7"
+    version: ClassVar[str] = "8"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ class BootstrapNoise:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Members' rows resampled, with noise on numbers: a baseline (leaky)"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     leaky: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -65,7 +65,7 @@ class Forest:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Sequential boosted trees: the best fidelity, utility and privacy for its time"
-    version: ClassVar[str] = "8"
+    version: ClassVar[str] = "9"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -41,7 +41,7 @@ class GaussianCopula:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Gaussian copula: very fast, keeps marginals and correlations, loses everything else"
-    version: ClassVar[str] = "7"
+    version: ClassVar[str] = "8"
     leaky: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class Smote:
     text: TextPolicy = "refuse"
 
     summary: ClassVar[str] = "Interpolation between neighbouring members: an oversampler (leaky)"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     leaky: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
