@@ -9,10 +9,10 @@ import bz2
 import gzip
 import json
 import lzma
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +30,7 @@ CHAT = "docs/how-to/conversations.md"
 PROBLEMS_SHOWN = 3
 LONG_BYTES = 32 * 2**20  # of a file of texts, from which on they are not held in memory
 UNFOLDED = 10  # times a packed file, about
-PIECE_ROWS = 100_000
+PIECE_BYTES = 8 * 2**20  # of lines that are objects at the same time: about ten times as much
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -179,9 +179,15 @@ def json_lines(path: Path) -> pa.Table:
 
 
 def _blocks(path: Path) -> Iterator[_Rows]:
-    """The rows of a file with their lines, so many at a time where it is long."""
-    objects, n_rows = _objects(path), PIECE_ROWS if is_long(path) else None
-    while rows := list(islice(objects, n_rows)):
+    """The rows of a file with the numbers of their lines, a part of them at a time where it is long."""
+    most, rows, n_bytes = PIECE_BYTES if is_long(path) else math.inf, list[tuple[int, dict[str, Any]]](), 0
+    for number, line in _lines(path):
+        rows.append((number, _object(path, number, line)))
+        n_bytes += len(line)
+        if n_bytes >= most:
+            yield rows
+            rows, n_bytes = [], 0
+    if rows:
         yield rows
 
 
@@ -210,10 +216,12 @@ def _joint_type(known: pa.DataType | None, array: pa.Array | None) -> pa.DataTyp
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    return ((number, _object(path, number, line)) for number, line in _lines(path))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with open_bytes(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield number, _object(path, number, line)
+        yield from ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
 
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -36,7 +36,7 @@ CSV = {
 def tiny_blocks(monkeypatch):
     monkeypatch.setattr(csv_format, "BLOCK_BYTES", 128)
     monkeypatch.setattr(csv_format, "PIECE_ROWS", 7)
-    monkeypatch.setattr(json_lines, "PIECE_ROWS", 7)
+    monkeypatch.setattr(json_lines, "PIECE_BYTES", 200)
 
 
 def found_in(path):
@@ -100,6 +100,15 @@ def test_json_lines_in_blocks_are_the_same_table(tmp_path, monkeypatch, tiny_blo
     assert in_blocks == at_once
 
 
+def test_few_lines_of_a_long_file_are_objects_at_a_time(tmp_path, tiny_blocks, monkeypatch):
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(json.dumps({"a": "x" * at}) for at in range(100)))
+    assert [len(rows) for rows in json_lines._blocks(path)] == [100]
+    monkeypatch.setattr(json_lines, "LONG_BYTES", -1)
+    blocks = list(json_lines._blocks(path))
+    assert max(map(len, blocks)) <= 20 and [number for rows in blocks for number, _ in rows] == list(range(1, 101))
+
+
 CELLS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**65), 2**65), st.integers(-9, 9), st.floats(), st.text(max_size=3)
 )
@@ -111,7 +120,7 @@ def test_any_column_of_json_lines_has_the_type_of_all_its_values(tmp_path, value
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(json.dumps({"n": at, "a": value}) for at, value in enumerate(values)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_lines, "PIECE_ROWS", 3)
+        patch.setattr(json_lines, "PIECE_BYTES", 60)
         outcomes = []
         for limit in (2**40, -1):
             patch.setattr(json_lines, "LONG_BYTES", limit)
