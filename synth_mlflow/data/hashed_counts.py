@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ def hashed_counts(vectorizer: HashingVectorizer, texts: Sequence[str]) -> Matrix
     >>> int(abs(hashed_counts(vectorizer, texts) - vectorizer.transform(texts)).sum())
     0
     """
-    blocks = [_of_block(vectorizer, block) for block in _blocks(texts)]
+    blocks = [_of_block(vectorizer, texts[start:stop]) for start, stop in parts([*map(len, texts)], MOST_LETTERS)]
     if not blocks:
         return sparse.csr_matrix((0, vectorizer.n_features), dtype=vectorizer.dtype)
     counts = blocks[0] if len(blocks) == 1 else sparse.vstack(blocks, format="csr")
@@ -54,12 +54,16 @@ def hashed_counts(vectorizer: HashingVectorizer, texts: Sequence[str]) -> Matrix
     return counts if vectorizer.norm is None else normalize(counts, norm=vectorizer.norm, copy=False)
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    if not len(texts):
-        return
-    at = np.cumsum([len(text) for text in texts]) // MOST_LETTERS
-    ends = np.flatnonzero(np.diff(at)) + 1
-    yield from (texts[start:end] for start, end in zip([0, *ends], [*ends, len(texts)], strict=True))
+def parts(sizes: Sequence[int] | Ints, most: int) -> Iterator[tuple[int, int]]:
+    """Cuts rows of some sizes into runs of about as much as is looked at at once.
+
+    Examples
+    --------
+    >>> list(parts([3, 1, 5, 9, 1], 5)), list(parts([], 5))
+    ([(0, 2), (2, 3), (3, 5)], [])
+    """
+    at = np.cumsum(np.asarray(sizes, np.int64)) // most
+    yield from pairwise([0, *(np.flatnonzero(np.diff(at)) + 1).tolist(), len(at)] if len(at) else [])
 
 
 def _of_block(vectorizer: HashingVectorizer, texts: Sequence[str]) -> Matrix:

@@ -1,20 +1,62 @@
-"""Counts of pieces that are kept between calls: models, checks and sweeps count the same texts again and again."""
+"""Counts of pieces that are kept between calls: models, checks and sweeps count the same texts again and again.
+
+A place and its count take 12 bytes in a sparse matrix. They are kept as the distance from the place before and a small
+number, which is 3 bytes, and become a matrix only as many texts at a time as somebody asks for.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from synth_mlflow.data.hashed_counts import Matrix, hashed_counts
+from synth_mlflow.data.hashed_counts import Matrix, hashed_counts, parts
 
-MAX_KEPT = 2**24  # places with their counts: 128 MB
+MAX_BYTES = 2**28  # of counts that are kept
+LETTERS_AT_ONCE = 2_000_000  # that are counted
+PLACES_AT_ONCE = 2**18  # that are made a matrix
 
-Row = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+Numbers = npt.NDArray[Any]
+Row = tuple[Numbers, Numbers]
+"""The distance of each place from the one before, and its count; both in the narrowest type of their block."""
+
+
+@dataclass(frozen=True)
+class TextCounts:
+    """What was counted in each of some texts."""
+
+    rows: Sequence[Row]
+    n_places: int
+    dtype: Any
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """The number of places of each text."""
+        return np.fromiter((len(gaps) for gaps, _ in self.rows), np.int64, len(self.rows))
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """From which text to which, as many as are made a matrix at once."""
+        return parts(self.sizes, PLACES_AT_ONCE)
+
+    def matrix(self, start: int = 0, stop: int | None = None) -> Matrix:
+        """Some of the texts as a sparse matrix of shape (n_texts, n_places), in ascending order of places."""
+        some = TextCounts(self.rows[start:stop], self.n_places, self.dtype)
+        ends = np.concatenate([[0], np.cumsum(some.sizes)])
+        places, counts = np.empty(ends[-1], np.int32), np.empty(ends[-1], self.dtype)
+        for first, last in some.blocks():
+            part = slice(ends[first], ends[last])
+            places[part] = _places(some.rows[first:last])
+            counts[part] = np.concatenate([each for _, each in some.rows[first:last]])
+        return sparse.csr_matrix((counts, places, ends), (len(some), self.n_places))
 
 
 def kept_counts(vectorizer: HashingVectorizer, texts: Sequence[str]) -> Matrix:
@@ -31,11 +73,26 @@ def kept_counts(vectorizer: HashingVectorizer, texts: Sequence[str]) -> Matrix:
     >>> kept_counts(HashingVectorizer(norm=None, alternate_sign=False), ["one two two"]).max()
     np.float64(2.0)
     """
-    rows = _kept.of(vectorizer, texts)
-    sizes = np.cumsum([0, *(len(places) for places, _ in rows)])
-    places = np.concatenate([np.zeros(0, np.int32), *(places for places, _ in rows)])
-    counts = np.concatenate([np.zeros(0, np.float32), *(counts for _, counts in rows)])
-    return sparse.csr_matrix((counts.astype(vectorizer.dtype), places, sizes), (len(rows), vectorizer.n_features))
+    return text_counts(vectorizer, texts).matrix()
+
+
+def text_counts(vectorizer: HashingVectorizer, texts: Sequence[str]) -> TextCounts:
+    """The same in little memory.
+
+    Examples
+    --------
+    >>> counts = text_counts(HashingVectorizer(norm=None, alternate_sign=False), ["one two two", "", "three"])
+    >>> counts.sizes.tolist(), counts.matrix(1, 3).shape
+    ([2, 0, 1], (2, 1048576))
+    """
+    return TextCounts(_kept.of(vectorizer, texts), vectorizer.n_features, vectorizer.dtype)
+
+
+def _places(rows: Sequence[Row]) -> npt.NDArray[np.int64]:
+    """The places of rows, one after another, from their distances."""
+    sizes = np.array([len(gaps) for gaps, _ in rows])
+    reached = np.concatenate([[0], np.cumsum(np.concatenate([gaps for gaps, _ in rows]), dtype=np.int64)])
+    return reached[1:] - np.repeat(reached[np.cumsum(sizes) - sizes], sizes)
 
 
 class _RowCache:
@@ -43,33 +100,49 @@ class _RowCache:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], Row] = {}
-        self._n_kept = 0
-        self._lock = threading.Lock()
+        self._n_bytes = 0
+        self._counting = threading.Lock()  # fits run in threads
 
     def of(self, vectorizer: HashingVectorizer, texts: Sequence[str]) -> list[Row]:
         how = repr(vectorizer)
         rows = {text: self._rows.get((how, text)) for text in texts}
         new = [text for text, row in rows.items() if row is None]
-        if new:
-            counted = _split(hashed_counts(vectorizer, new))
-            rows |= dict(zip(new, counted, strict=True))
-            self._keep({(how, text): row for text, row in zip(new, counted, strict=True)})
+        for start, stop in parts([*map(len, new)], LETTERS_AT_ONCE):
+            with self._counting:  # another thread may be about to count the same texts
+                rows |= self._counted(vectorizer, how, new[start:stop])
         return [row for text in texts if (row := rows[text]) is not None]
 
+    def _counted(self, vectorizer: HashingVectorizer, how: str, texts: Sequence[str]) -> dict[str, Row]:
+        known = {text: row for text in texts if (row := self._rows.get((how, text))) is not None}
+        new = [text for text in texts if text not in known]
+        rows = dict(zip(new, _split(hashed_counts(vectorizer, new)), strict=True)) if new else {}
+        self._keep({(how, text): row for text, row in rows.items()})
+        return known | rows
+
     def _keep(self, rows: dict[tuple[str, str], Row]) -> None:
-        n_new = sum(len(places) for places, _ in rows.values())
-        with self._lock:  # fits run in threads
-            if self._n_kept + n_new > MAX_KEPT:
-                self._rows, self._n_kept = {}, 0
-            if n_new <= MAX_KEPT:
-                self._rows.update(rows)
-                self._n_kept += n_new
+        n_new = sum(gaps.nbytes + counts.nbytes for gaps, counts in rows.values())
+        if self._n_bytes + n_new > MAX_BYTES:
+            self._rows, self._n_bytes = {}, 0
+        if n_new <= MAX_BYTES:
+            self._rows.update(rows)
+            self._n_bytes += n_new
 
 
 _kept = _RowCache()
 
 
 def _split(matrix: Matrix) -> list[Row]:
+    """The rows of a matrix, whose places ascend."""
+    gaps = np.diff(matrix.indices, prepend=0)
+    starts = matrix.indptr[:-1][np.diff(matrix.indptr) > 0]
+    gaps[starts] = matrix.indices[starts]
     ends = matrix.indptr[1:-1]
-    places = np.split(matrix.indices.astype(np.int32), ends)
-    return list(zip(places, np.split(matrix.data.astype(np.float32), ends), strict=True))
+    return list(zip(np.split(_narrow(gaps), ends), np.split(_narrow(matrix.data), ends), strict=True))
+
+
+def _narrow(numbers: Numbers) -> Numbers:
+    """The same numbers in the narrowest of some types."""
+    for kind in (np.uint8, np.uint16, np.int32):
+        if numbers.size == 0 or (np.iinfo(kind).min <= numbers.min() and numbers.max() <= np.iinfo(kind).max):
+            return numbers.astype(kind)
+    return numbers.astype(np.float32)

@@ -30,6 +30,7 @@ from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.models.class_weights import column_weights, product, row_weights, weights_by_code
 from synth_mlflow.models.embedding import allowed_embedding
 from synth_mlflow.models.labels import Labels, target_values
+from synth_mlflow.models.matrix_room import ROOM, matrix_bytes
 from synth_mlflow.models.raw_columns import pipeline_scores
 from synth_mlflow.models.raw_estimator import gives_probabilities, named
 from synth_mlflow.models.raw_values import plain
@@ -282,8 +283,9 @@ def fit_estimator(
         target = np.searchsorted(codes, target).astype(np.float64)
     weight = product(column_weights(rows, task.weight), row_weights(target, weights, target))
     shown = target.astype(np.int64) if codes else target
-    _guarded(pipeline, "fit", lambda: habits.fit(pipeline, features, shown, weight, aside))
     texts = tuple(text_features(rows, task)) if columns in READ_TEXTS else ()
+    with ROOM.taken(matrix_bytes(features[list(texts)])):
+        _guarded(pipeline, "fit", lambda: habits.fit(pipeline, features, shown, weight, aside))
     return EstimatorModel(pipeline, tuple(features.columns), classes, codes, texts)
 
 

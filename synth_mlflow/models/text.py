@@ -2,7 +2,7 @@
 
 Counts of words and pieces of words, hashed once for each text however many fits read it.
 
-Both classes are of use while a process fits many models on parts of one table. Copies of them, and what is pickled or
+These classes are of use while a process fits many models on parts of one table. Copies of them, and what is pickled or
 saved of them, are the plain classes of scikit-learn that they derive from, and do the same.
 """
 
@@ -12,16 +12,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy import sparse
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, SplineTransformer
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.data.kept_counts import kept_counts
+from synth_mlflow.data.hashed_counts import parts
+from synth_mlflow.data.kept_counts import PLACES_AT_ONCE, TextCounts, kept_counts, text_counts
 from synth_mlflow.data.task import BESIDE, BOOSTED, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import UsageError
 from synth_mlflow.models.raw_embedding import vector_names, vectors_of, with_vectors
@@ -129,33 +132,102 @@ def text_encoder(
     texts = text_features(features, task)
     categories = [name for name in schema_of(features).of_kind("string") if name not in texts]
     numbers = [name for name in features.columns if name not in [*texts, *categories]]
-    parts: list[tuple[str, Any, list[str]]] = []
+    columns_of: list[tuple[str, Any, list[str]]] = []
     if columns != VECTORS:
-        parts += [(f"text {place}", _tf_idf(), [name]) for place, name in enumerate(texts)]
+        columns_of += [(f"text {place}", _tf_idf(), [name]) for place, name in enumerate(texts)]
     front = [FunctionTransformer(plain)]
     if columns != TEXTS and embedding is not None:
         n = vectors_of([""], embedding).shape[1]
-        parts += [(f"vectors {place}", Normalizer(), vector_names(name, n)) for place, name in enumerate(texts)]
+        columns_of += [(f"vectors {place}", Normalizer(), vector_names(name, n)) for place, name in enumerate(texts)]
         front.append(FunctionTransformer(with_vectors, kw_args={"columns": texts, "embedding": embedding}))
     if categories:
         indicators = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MAX_CATEGORIES)
-        parts.append(("categories", indicators, categories))
+        columns_of.append(("categories", indicators, categories))
     if numbers:
         filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         splines = SplineTransformer(knots="quantile", extrapolation="constant", sparse_output=True)
-        parts.append(("numbers", make_pipeline(filled, splines), numbers))
-    return make_pipeline(*front, ColumnTransformer(parts, sparse_threshold=1.0))
+        columns_of.append(("numbers", make_pipeline(filled, splines), numbers))
+    steps = make_pipeline(*front).steps
+    return Pipeline([*steps, ("columntransformer", Beside(columns_of, sparse_threshold=1.0))])
 
 
 def _tf_idf() -> Pipeline:
     words = Counts(ngram_range=(1, 2), token_pattern=WORDS, n_features=PLACES, **_COUNTS)
     pieces = Counts(analyzer="char_wb", ngram_range=(3, 5), n_features=PLACES, **_COUNTS)
     filled = SimpleImputer(missing_values=np.nan, strategy="constant", fill_value="", keep_empty_features=True)
-    parts = [make_pipeline(each, TfidfTransformer(sublinear_tf=True)) for each in (words, pieces)]
-    return make_pipeline(filled, FunctionTransformer(np.ravel), make_union(*parts), Seen())
+    both = [make_pipeline(each, TfidfTransformer(sublinear_tf=True)) for each in (words, pieces)]
+    return TextMatrix(make_pipeline(filled, FunctionTransformer(np.ravel), make_union(*both), Seen()).steps)
 
 
 FREE = 1  # the protocol of pickle that does not compare classes
+
+
+class TextMatrix(Pipeline):  # type: ignore[misc]
+    """The steps of one column of texts, whose matrix is filled in a run of texts after another.
+
+    The matrix is the one that the steps give, and only its own memory is needed, 12 bytes a place: each step of the
+    base class makes a copy of all of it.
+    """
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:  # noqa: ARG002 (scikit-learn passes it)
+        """A sparse matrix of shape (n_texts, n_places_seen)."""
+        self.fit(X[:1])  # what the steps learn beside the two weights below does not depend on the texts
+        counts = self._counts(X)
+        in_texts = [_in_how_many(each) for each in counts]
+        for (_, part), n_texts in zip(self._union.transformer_list, in_texts, strict=True):
+            part.steps[-1][1].idf_ = np.log((len(X) + 1) / (n_texts + 1)) + 1  # as TfidfTransformer.fit does
+        self.steps[-1][1].learn(np.concatenate(in_texts) > 0)
+        return self._matrix(counts)
+
+    def transform(self, X: Any) -> Any:
+        """A sparse matrix of shape (n_texts, n_places_seen)."""
+        return self._matrix(self._counts(X)) if len(X) else super().transform(X)
+
+    @property
+    def _union(self) -> FeatureUnion:
+        return self.steps[-2][1]
+
+    def _counts(self, X: Any) -> list[TextCounts]:
+        texts = X
+        for _, step in self.steps[:-2]:
+            texts = step.transform(texts)
+        return [text_counts(part.steps[0][1], list(texts)) for _, part in self._union.transformer_list]
+
+    def _matrix(self, counts: list[TextCounts]) -> Any:
+        weights = [part.steps[-1][1] for _, part in self._union.transformer_list]
+        sizes = np.sum([each.sizes for each in counts], axis=0)
+        values, places = np.empty(sizes.sum()), np.empty(sizes.sum(), np.int32)
+        ends, width = np.zeros(len(sizes) + 1, np.int64), 0
+        for start, stop in parts(sizes, PLACES_AT_ONCE):
+            pairs = zip(weights, counts, strict=True)
+            beside = sparse.hstack([one.transform(each.matrix(start, stop)) for one, each in pairs], format="csr")
+            block = self.steps[-1][1].transform(beside)
+            ends[start + 1 : stop + 1] = ends[start] + block.indptr[1:]
+            values[ends[start] : ends[stop]], places[ends[start] : ends[stop]] = block.data, block.indices
+            width = block.shape[1]
+        return sparse.csr_matrix((values[: ends[-1]], places[: ends[-1]], ends), (len(sizes), width))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _as_plain(self, Pipeline(self.steps))
+
+
+def _in_how_many(counts: TextCounts) -> npt.NDArray[np.float64]:
+    """In how many of the texts each place is, of shape (n_places,)."""
+    n_texts = np.zeros(counts.n_places)
+    for start, stop in counts.blocks():
+        n_texts += np.bincount(counts.matrix(start, stop).indices, minlength=counts.n_places)
+    return n_texts
+
+
+class Beside(ColumnTransformer):  # type: ignore[misc]
+    """A :class:`ColumnTransformer` that does not copy the matrix of a single part."""
+
+    def _hstack(self, Xs: list[Any], **how: Any) -> Any:
+        is_ready = len(Xs) == 1 and self.sparse_output_ and sparse.issparse(Xs[0]) and Xs[0].format == "csr"
+        return Xs[0] if is_ready else super()._hstack(Xs, **how)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _as_plain(self, ColumnTransformer(self.transformers))
 
 
 class Counts(HashingVectorizer):  # type: ignore[misc]
@@ -191,12 +263,19 @@ class Seen(VarianceThreshold):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any = None) -> Seen:  # noqa: ARG002 (scikit-learn passes it)
         """Learn from a sparse matrix of shape (n_texts, n_features)."""
-        seen = X.getnnz(axis=0) > 0
-        self.n_features_in_ = X.shape[1]
-        self.variances_ = seen.astype(np.float64) if seen.any() else np.ones(len(seen))
+        self.learn(X.getnnz(axis=0) > 0)
         return self
 
+    def learn(self, seen: npt.NDArray[np.bool_]) -> None:
+        """Learn which places some text has."""
+        self.n_features_in_ = len(seen)
+        self.variances_ = seen.astype(np.float64) if seen.any() else np.ones(len(seen))
+
     def __reduce_ex__(self, protocol: Any) -> Any:
-        plain = VarianceThreshold(self.threshold)
-        vars(plain).update(vars(self))
-        return plain.__reduce_ex__(FREE)
+        return _as_plain(self, VarianceThreshold(self.threshold))
+
+
+def _as_plain(ours: Any, theirs: Any) -> Any:
+    """How the class of scikit-learn is pickled that ours derives from."""
+    vars(theirs).update(vars(ours))
+    return theirs.__reduce_ex__(FREE)

@@ -64,9 +64,39 @@ def test_texts_are_counted_once(monkeypatch):
 
 
 def test_what_is_kept_is_bounded(monkeypatch):
-    monkeypatch.setattr(kept_counts, "MAX_KEPT", 20)
+    monkeypatch.setattr(kept_counts, "MAX_BYTES", 60)
     kept = kept_counts._RowCache()
     for text in ("first", "a text that has more pieces than are kept", "second"):
         kept.of(vectorizer("char_wb", 3, 4), [text])
-        assert kept._n_kept == sum(len(places) for places, _ in kept._rows.values()) <= 20
+        assert kept._n_bytes == sum(part.nbytes for row in kept._rows.values() for part in row) <= 60
     assert "second" in {text for _, text in kept._rows}
+
+
+@pytest.mark.parametrize("most", [1, 10**6])
+@pytest.mark.parametrize("more", [{}, {"n_features": 2**20}, {"binary": True, "dtype": np.float32}])
+def test_counts_in_few_bytes_are_the_same(monkeypatch, most, more):
+    monkeypatch.setattr(kept_counts, "PLACES_AT_ONCE", most)
+    monkeypatch.setattr(kept_counts, "LETTERS_AT_ONCE", most)
+    by, texts = vectorizer("char_wb", 3, 5, **more), [*ODD, "a " * 70_000]
+    kept, theirs = kept_counts.TextCounts(kept_counts._RowCache().of(by, texts), by.n_features, by.dtype), by.transform
+    for start, stop in ((0, None), (2, 5), (4, 4)):
+        matrix, expected = kept.matrix(start, stop), theirs(texts)[start:stop]
+        assert matrix.dtype == expected.dtype and matrix.shape == expected.shape
+        for part in ("indptr", "indices", "data"):
+            np.testing.assert_array_equal(getattr(matrix, part), getattr(expected, part))
+
+
+def test_a_kept_place_takes_three_bytes():
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("abcdefgh "), 600)) for _ in range(20)]
+    kept = kept_counts.text_counts(vectorizer("char_wb", 3, 5, n_features=2**17), texts)
+    assert sum(part.nbytes for row in kept.rows for part in row) == 3 * kept.sizes.sum()
+
+
+def test_a_text_that_another_thread_has_counted_is_not_counted_again(monkeypatch):
+    by, cache = vectorizer("word", 1, 1), kept_counts._RowCache()
+    cache.of(by, ["one two"])
+    asked = []
+    monkeypatch.setattr(kept_counts, "hashed_counts", lambda by, texts: asked.append(texts) or by.transform(texts))
+    rows = cache._counted(by, repr(by), ["one two", "three"])
+    assert asked == [["three"]] and list(rows) == ["one two", "three"]

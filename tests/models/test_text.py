@@ -8,15 +8,19 @@ import pandas as pd
 import pytest
 from mlflow.models import Model
 from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.pipeline import Pipeline
 
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.task import ModelSpec, Task
 from synth_mlflow.errors import UsageError
+from synth_mlflow.models import estimator, text
 from synth_mlflow.models.base import fit
-from synth_mlflow.models.text import GRID, Counts, Seen
+from synth_mlflow.models.matrix_room import MatrixRoom
+from synth_mlflow.models.text import GRID, Counts, Seen, text_encoder
 from synth_mlflow.models.tuning import GRID as BOOSTED_GRID
 from synth_mlflow.models.tuning import ROUNDS, settle
 from synth_mlflow.sweep.evaluator import Evaluator
@@ -147,3 +151,68 @@ def test_texts_that_do_not_differ_teach_nothing(said):
     rows = normalise(pd.DataFrame({"said": said, "liked": ["yes", "no", "no", "yes"] * 10}))
     found = fit(LINEAR, TASK, rows, seed=0).predict(rows)
     assert np.ptp(found[:, 0]) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.fixture
+def few_at_once(monkeypatch):
+    """How many rows each call of TfidfTransformer sees, with a matrix that is filled few places at a time."""
+    n_rows, whole = [], TfidfTransformer.transform
+
+    def counted(self, X, copy=True):
+        n_rows.append(X.shape[0])
+        return whole(self, X, copy)
+
+    monkeypatch.setattr(text, "PLACES_AT_ONCE", 200)
+    monkeypatch.setattr(TfidfTransformer, "transform", counted)
+    return n_rows
+
+
+def test_a_matrix_filled_in_parts_is_that_of_scikit_learn(rows, few_at_once):
+    encoder = text_encoder(rows[["said"]], TASK)
+    ours = encoder.fit_transform(rows[["said"]])
+    assert max(few_at_once) < 10
+    plain = pickle.loads(pickle.dumps(encoder))
+    assert type(plain[-1]) is ColumnTransformer and type(plain[-1].transformers_[0][1]) is Pipeline
+    for theirs in (plain.transform(rows[["said"]]), encoder.transform(rows[["said"]])):
+        for part in ("data", "indices", "indptr"):
+            np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part))
+        assert ours.shape == theirs.shape and ours.has_sorted_indices
+
+
+def test_weights_of_words_are_those_of_scikit_learn(rows, few_at_once):
+    encoder = text_encoder(rows[["said"]], TASK)
+    encoder.fit(rows[["said"]])
+    for _, part in encoder[-1].transformers_[0][1]["featureunion"].transformer_list:
+        plain = HashingVectorizer(**part[0].get_params())
+        counts = plain.transform(rows["said"].fillna(""))
+        np.testing.assert_array_equal(part[1].idf_, TfidfTransformer(sublinear_tf=True).fit(counts).idf_)
+
+
+def test_a_single_text_is_not_copied_beside_nothing(rows):
+    beside = text_encoder(rows[["said"]], TASK).fit(rows[["said"]])[-1]
+    matrix = sparse.csr_matrix(np.eye(3))
+    assert beside._hstack([matrix], n_samples=3) is matrix
+    assert beside._hstack([matrix, matrix], n_samples=3).shape == (3, 6)
+
+
+def test_a_fit_on_texts_asks_for_room_of_its_matrix(rows, monkeypatch):
+    class Asked(MatrixRoom):
+        def taken(self, n_bytes):
+            asked.append(n_bytes)
+            return super().taken(n_bytes)
+
+    asked = []
+    monkeypatch.setattr(estimator, "ROOM", Asked(10))
+    fit(LINEAR, TASK, rows[["said", "liked"]], seed=0)
+    matrix = text_encoder(rows[["said"]], TASK).fit_transform(rows[["said"]])
+    assert asked[0] >= matrix.data.nbytes + matrix.indices.nbytes
+
+
+def test_a_large_matrix_waits_for_room_and_is_alone(monkeypatch):
+    room, may_start = MatrixRoom(100), []
+    monkeypatch.setattr(room._changed, "wait_for", lambda is_free: may_start.append(is_free()))
+    with room.taken(60), room.taken(41):
+        pass
+    with room.taken(1_000):
+        pass
+    assert may_start == [True, False, True]
