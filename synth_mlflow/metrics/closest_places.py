@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synth_mlflow.metrics.boxes import Boxes
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Matrix = npt.NDArray[np.float32]
 
-FIRST_PARTNERS = 512  # that bound the distances at first
-ASKED = 512  # queries that are looked at together
+GROUP_ROWS = 1_024  # partners whose distances from a query are bounded together
+ASKED = 2_048  # queries that are looked at together; their products with a group stay in the cache
+DECIDED = 512  # queries that are decided together
 BLOCK_PARTNERS = 4_096  # whose sums with one query stay in the fastest cache
 BLOCK_QUERIES = 128
 MAX_JOINT = 320  # combinations of codes whose sums are computed once a block
@@ -50,16 +53,16 @@ def nearest_places(queries: Matrix, partners: Matrix, k: int) -> Ints:
     [[1, 2]]
     """
     squares = np.einsum("ij,ij->i", partners, partners)
-    widened = np.column_stack([-2 * partners, squares]).astype(np.float32)
+    boxes = Boxes.of(partners, GROUP_ROWS)
+    widened = np.column_stack([-2 * partners, squares]).astype(np.float32)[boxes.order]
     longest = float(np.sqrt(squares.max(initial=0.0)))
     places_of_nearest = np.empty((len(queries), k), dtype=np.int64)
     for at in range(0, len(queries), ASKED):
         some_queries = queries[at : at + ASKED]
         lengths = np.sqrt(np.einsum("ij,ij->i", some_queries, some_queries))
-        errors = (queries.shape[1] + 4) * UNIT * longest * (2 * lengths + longest)
-        rows, places = _candidates(some_queries, widened, k, 2 * errors)
-        stops = np.searchsorted(rows, np.arange(len(some_queries) + 1))
-        _decide(some_queries, partners, places, stops, places_of_nearest[at : at + ASKED])
+        error = (queries.shape[1] + 4) * UNIT * np.square(lengths + longest)  # of a squared distance
+        rows, places = _candidates(some_queries, widened, boxes, k, 2 * error)
+        _decide_in_parts(some_queries, partners, rows, places, places_of_nearest[at : at + ASKED])
     return places_of_nearest
 
 
@@ -76,38 +79,50 @@ def nearest_distances(queries: Matrix, partners: Matrix, k: int) -> Floats:
     return np.sqrt(np.column_stack(squares).astype(np.float32)).astype(np.float64)  # as fine as the coordinates are
 
 
-def _candidates(queries: Matrix, widened: Matrix, k: int, margins: Matrix) -> tuple[Ints, Ints]:
+def _candidates(queries: Matrix, widened: Matrix, boxes: Boxes, k: int, margins: Matrix) -> tuple[Ints, Ints]:
     """Queries, sorted, and for each in order the partners whose distance may be among the ``k`` smallest.
 
-    ``widened`` are partners times -2, with their squared length beside them.
+    ``widened`` are partners times -2, with their squared length beside them, in the order of ``boxes``. Squared
+    distances here are less the squared length of the query.
     """
     widened_queries = np.column_stack([queries, np.ones(len(queries), np.float32)])
+    least = boxes.least_squares(queries) - np.einsum("ij,ij->i", queries, queries) - 2 * margins
+    limits = _first_limits(widened_queries, widened, boxes, least.argmin(axis=0), k)
     smallest = np.full((len(queries), k), np.inf, dtype=np.float32)
+    room = np.empty(len(queries) * GROUP_ROWS, np.float32)  # once: new memory takes longer than a product
     parts = []
-    room = np.empty(len(queries) * BLOCK_PARTNERS, np.float32)  # once: new memory takes longer than a product
-    for at in range(0, len(widened), BLOCK_PARTNERS):
-        block = widened[at : at + BLOCK_PARTNERS]
-        close = np.matmul(
-            widened_queries, block.T, out=room[: len(widened_queries) * len(block)].reshape(len(widened_queries), -1)
-        )
-        near = np.flatnonzero(close.min(axis=1) <= smallest[:, -1] + margins)
-        if not len(near):
+    for group, own in enumerate(boxes.slices()):
+        asked = np.flatnonzero(least[group] <= limits)
+        close = _products(widened_queries[asked], widened[own], room)
+        rows, places = np.divmod(np.flatnonzero(close <= (limits + margins)[asked, None]), close.shape[1])
+        if not len(rows):
             continue
-        close = close if 2 * len(near) > len(widened_queries) else close[near]
-        near = near if len(close) == len(near) else np.arange(len(widened_queries))
-        known, limits = smallest[near], smallest[near, -1]
-        if np.isinf(limits).any():
-            some = close[:, : max(FIRST_PARTNERS, k)]
-            least = np.partition(some, min(k, some.shape[1]) - 1, axis=1)[:, :k]
-            limits = np.sort(np.hstack([known, least]), axis=1)[:, k - 1]
-        rows, places = np.divmod(np.flatnonzero(close <= (limits + margins[near])[:, None]), close.shape[1])
         apart = close[rows, places]
-        parts.append((near[rows], places + at, apart))
-        smallest[near] = np.sort(np.hstack([known, _least_of_each(rows, apart, len(near), k)]), axis=1)[:, :k]
+        parts.append((asked[rows], boxes.order[own][places], apart))
+        changed, at = np.unique(rows, return_inverse=True)
+        known = np.hstack([smallest[asked[changed]], _least_of_each(at, apart, len(changed), k)])
+        smallest[asked[changed]] = np.sort(known, axis=1)[:, :k]
+        limits[asked[changed]] = np.minimum(limits[asked[changed]], smallest[asked[changed], -1])
     rows, places, apart = (np.concatenate(each) for each in zip(*parts, strict=True))
     are_candidates = apart <= (smallest[:, -1] + margins)[rows]
-    order = np.argsort(rows[are_candidates], kind="stable")
-    return rows[are_candidates][order], places[are_candidates][order]
+    rows, places = rows[are_candidates], places[are_candidates]
+    order = np.lexsort((places, rows))
+    return rows[order], places[order]
+
+
+def _first_limits(queries: Matrix, partners: Matrix, boxes: Boxes, nearest: Ints, k: int) -> Matrix:
+    """The ``k``-th smallest distance of each query in the group that is nearest to it; infinite where it has fewer."""
+    limits = np.full(len(queries), np.inf, dtype=np.float32)
+    for group, own in enumerate(boxes.slices()):
+        asked = np.flatnonzero(nearest == group)
+        if len(asked) and own.stop - own.start >= k:
+            limits[asked] = np.partition(queries[asked] @ partners[own].T, k - 1, axis=1)[:, k - 1]
+    return limits
+
+
+def _products(queries: Matrix, partners: Matrix, room: Matrix) -> Matrix:
+    n_cells = len(queries) * len(partners)
+    return np.matmul(queries, partners.T, out=room[:n_cells].reshape(len(queries), len(partners)))
 
 
 def _least_of_each(rows: Ints, values: Matrix, n_rows: int, k: int) -> Matrix:
@@ -119,6 +134,15 @@ def _least_of_each(rows: Ints, values: Matrix, n_rows: int, k: int) -> Matrix:
     least = np.full((n_rows, k), np.inf, dtype=np.float32)
     least[sorted_rows[are_least], rank[are_least]] = values[order[are_least]]
     return least
+
+
+def _decide_in_parts(queries: Matrix, partners: Matrix, rows: Ints, places: Ints, result: Ints) -> None:
+    """Write the nearest of each query's candidates, few queries at a time so that little memory is taken."""
+    for at in range(0, len(queries), DECIDED):
+        stop = min(at + DECIDED, len(queries))
+        stops = np.searchsorted(rows, np.arange(at, stop + 1))
+        own = places[stops[0] : stops[-1]]
+        _decide(queries[at:stop], partners, own, stops - stops[0], result[at:stop])
 
 
 def _decide(queries: Matrix, partners: Matrix, places: Ints, stops: Ints, result: Ints) -> None:

@@ -14,14 +14,18 @@ def every_pair(queries, partners, k):
     return np.argsort(apart, axis=1, kind="stable")[:, :k]
 
 
-@pytest.mark.parametrize("kind", ["spread", "on a grid", "far from the origin", "all equal"])
+@pytest.mark.parametrize("kind", ["spread", "labels beside numbers", "on a grid", "far from the origin", "all equal"])
 @pytest.mark.parametrize("n_block", [3, 64, 8_192])
 def test_the_nearest_are_those_of_every_pair(monkeypatch, kind, n_block):
-    monkeypatch.setattr(closest_places, "BLOCK_PARTNERS", n_block)
-    monkeypatch.setattr(closest_places, "ASKED", 7)
+    monkeypatch.setattr(closest_places, "GROUP_ROWS", n_block)
+    monkeypatch.setattr(closest_places, "ASKED", 20)
+    monkeypatch.setattr(closest_places, "DECIDED", 7)
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(330, 4)).astype(np.float32)
-    if kind == "on a grid":
+    if kind == "labels beside numbers":
+        rows[:, :3] = rng.integers(0, 2, (330, 3))
+        rows[:2, 2] = 0.3  # queries that have neither of the values of partners
+    elif kind == "on a grid":
         rows = np.round(rows)
     elif kind == "far from the origin":
         rows += 300  # whose squares have no digits left for small differences in single precision
