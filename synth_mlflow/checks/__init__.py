@@ -69,6 +69,8 @@ class CheckInput:
     ratings: tuple[Rating, ...] = ()
     """What people and judge models answered to blind sheets of this project. The checks of answers look at these alone:
     they are given no rows."""
+    shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What one check has worked out of these rows, by name, for the checks that come after it."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ How a batch matches evaluation rows: whole rows, rounded rows, and combinations 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,7 +30,7 @@ from synth_mlflow.metrics.encoding import numbers
 from synth_mlflow.metrics.intervals import Matches, Sizes, rate_p_value
 from synth_mlflow.metrics.row_closeness import Closeness
 from synth_mlflow.metrics.row_pairs import Pairs, closest_pairs
-from synth_mlflow.metrics.shared_keys import ColumnSet, KeyCounts, KeyedRows, column_sets, identifying_columns, is_key
+from synth_mlflow.metrics.shared_keys import ColumnSet, KeyCounts, KeyedRows, column_sets, is_key
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -199,7 +199,7 @@ def near_rows(tables: Tables, rng: np.random.Generator, groups: Ints | None = No
     groups : int array of shape (n_members + n_control,), optional
         The group of each real row, members first, where the set was split by group.
     """
-    rows = _rows(without(tables, identifying_columns(tables.real_columns())), groups, rng)
+    rows = _rows(without(tables, tables.identifying), groups, rng)
     sides = (rows.sizes.training, rows.sizes.evaluation, len(rows.alone))
     if not len(rows.batch) or min(sides) < MIN_SIDE:
         return []
@@ -213,8 +213,7 @@ def near_rows(tables: Tables, rng: np.random.Generator, groups: Ints | None = No
 
 
 def _rows(tables: Tables, groups: Ints | None, rng: np.random.Generator) -> _Rows:
-    parts = (tables.members, tables.control, tables.batch)
-    in_training, in_evaluation, in_batch = (row_hashes(rows) for rows in parts)
+    in_batch, in_training, in_evaluation = tables.hashes
     known = np.concatenate([in_training, in_evaluation])
     training = _some(np.flatnonzero(~are_repeated(in_training)), MAX_NEAR_TRAINING, rng)
     training = training[~are_among(in_training[training], in_evaluation)]
@@ -342,14 +341,12 @@ class NewKeys:
 
 def whole_rows(tables: Tables, *, rounded: bool = False) -> Matches:
     """Every row of the batch against every real row, as it is or rounded as the columns are."""
-    parts: Sequence[pd.DataFrame] = (tables.members, tables.control, tables.batch)
     sizes = Sizes(len(tables.batch), len(tables.members), len(tables.control))
-    if rounded:
-        parts = _rounded(tables)
-    return KeyCounts.of(np.concatenate([row_hashes(rows) for rows in parts]), sizes).matches()
+    compared = _rounded(tables) if rounded else tables
+    return KeyCounts.of(np.concatenate([compared.real_hashes(), compared.hashes[0]]), sizes).matches()
 
 
-def _rounded(tables: Tables) -> tuple[pd.DataFrame, ...]:
+def _rounded(tables: Tables) -> Tables:
     """Numbers rounded to the decimals that real ones have, or else to a thousandth of their middle half's width."""
     parts = (tables.members, tables.control, tables.batch)
     ends = np.cumsum([len(rows) for rows in parts])[:-1]
@@ -360,7 +357,10 @@ def _rounded(tables: Tables) -> tuple[pd.DataFrame, ...]:
             values = np.concatenate([column.to_numpy(dtype=np.float64) for column in columns])
             for side, rounded in zip(rounded_sides, np.split(_on_grid(values, int(ends[-1])), ends), strict=True):
                 side[str(name)] = rounded
-    return tuple(rows.assign(**side) for rows, side in zip(parts, rounded_sides, strict=True))
+    if not rounded_sides[0]:
+        return tables
+    members, control, batch = (rows.assign(**side) for rows, side in zip(parts, rounded_sides, strict=True))
+    return Tables(batch, members, control)
 
 
 def _on_grid(values: Floats, n_real: int) -> Floats:
@@ -388,10 +388,10 @@ class Combinations:
 
 def combinations(tables: Tables, rng: np.random.Generator) -> Combinations:
     """Compare the combinations of values in many sets of columns."""
-    given_out = identifying_columns(tables.real_columns())
+    given_out = tables.identifying
     all_given_out = len(given_out) == tables.members.shape[1]  # then no two real rows show what chance does
     tables = without(tables, given_out)
-    once = np.flatnonzero(~are_repeated(row_hashes(tables.batch)))
+    once = np.flatnonzero(~are_repeated(tables.hashes[0]))
     batch = tables.batch.iloc[_some(once, MAX_KEYED_ROWS, rng)].reset_index(drop=True)
     rows = KeyedRows.of(subsample(tables.members, MAX_KEYED_ROWS, rng), tables.control, batch)
     names = [str(name) for name in tables.members]
@@ -436,7 +436,7 @@ class _LeftOut:
 
     def add(self, counts: KeyCounts) -> None:
         """Take in one set."""
-        new, n_shared = counts.left_out()
+        new, n_shared = counts.left_out
         n = counts.sizes.real
         natural = n_shared[:n].sum() / max(new[:n].sum(), 1)
         self.n_sets += 1

@@ -17,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 from synth_mlflow.checks import Metric
 from synth_mlflow.checks._columns import kept_probe
 from synth_mlflow.checks._tables import Tables, subsample, thinned
-from synth_mlflow.data.digests import Hashes, are_repeated, distinct_rows, row_hashes
+from synth_mlflow.data.digests import Hashes, are_repeated, distinct_rows
 from synth_mlflow.data.slices import Slice
 from synth_mlflow.data.splits import group_codes
 from synth_mlflow.data.task import Task
@@ -69,10 +69,11 @@ def classify(tables: Tables, encoding: Encoding, task: Task, seed: int, rng: np.
     Rows entered twice are asked once: whoever learns from a row knows its copy. Repeats have a test of their own.
     Where rows come in groups, no row is scored by a model that has seen its group.
     """
-    control, batch = (_entered_once(rows) for rows in (tables.control, tables.batch))
+    hashes = tables.hashes
+    control, batch = _entered_once(tables.control, hashes[2]), _entered_once(tables.batch, hashes[0])
     first = subsample(control, MAX_CLASSIFIER_ROWS, rng)
     second = subsample(batch, max(len(first), min(len(batch), MAX_BESIDE)), rng)
-    real = subsample(_entered_once(tables.real), 2 * MAX_CLASSIFIER_ROWS, rng)
+    real = subsample(_entered_once(tables.real, tables.real_hashes()), 2 * MAX_CLASSIFIER_ROWS, rng)
     by_table = [group_codes(rows, task) for rows in (first, second, real)]
     groups = None if by_table[0] is None or by_table[1] is None else (by_table[0], by_table[1])
     features, categorical = (encoding.features(first), encoding.features(second)), encoding.categorical
@@ -111,24 +112,29 @@ def worst_slices(classified: Classified) -> pd.DataFrame:
 
 
 def repeated_rows(
-    real: pd.DataFrame,
-    batch: pd.DataFrame,
+    real: Hashes,
+    batch: Hashes,
     policy: Mapping[str, float],
     rng: np.random.Generator,
     groups: Places | None = None,
 ) -> Iterator[Metric]:
-    """Rows that stand more than once: more than among as many real rows, or suspiciously few."""
+    """Rows that stand more than once: more than among as many real rows, or suspiciously few.
+
+    Parameters
+    ----------
+    real, batch : arrays of shape (n_real,), (n_batch,)
+        Hashes of rows.
+    """
     n = min(len(real), len(batch))
-    codes = row_hashes(real)
-    drawn, batch_repeats = (_repeats(one) for one in (rng.permutation(codes)[:n], row_hashes(batch)[:n]))
-    real_repeats = max(drawn, round(_repeats(codes) * n / len(codes)))  # copies entered twice come together
+    drawn, batch_repeats = (_repeats(one) for one in (rng.permutation(real)[:n], batch[:n]))
+    real_repeats = max(drawn, round(_repeats(real) * n / len(real)))  # copies entered twice come together
     p_value = share_p_value(real_repeats, n, batch_repeats, n, alternative="greater")
     note = f"{batch_repeats:,} of {n:,} batch rows repeat an earlier one, {real_repeats:,} of as many real rows"
     value = max(batch_repeats - real_repeats, 0) / n
 
     def excess(first: Places, second: Places) -> Floats:
-        expected = _repeats(codes[first]) * len(second) / len(first)
-        return np.array([max(_repeats(codes[second]) - expected, 0) / len(second)])
+        expected = _repeats(real[first]) * len(second) / len(first)
+        return np.array([max(_repeats(real[second]) - expected, 0) / len(second)])
 
     law = split_floor(excess, min(len(real), SPLIT_ROWS), rng, n_all=len(real), groups=groups)
     if groups is not None:
@@ -188,8 +194,7 @@ def _inside(classified: Classified, control: Bools, batch: Bools) -> tuple[Folde
     return classified.test.within(np.concatenate([control, batch])), classified.upper(*sizes)
 
 
-def _entered_once(rows: pd.DataFrame) -> pd.DataFrame:
-    hashes = row_hashes(rows)
+def _entered_once(rows: pd.DataFrame, hashes: Hashes) -> pd.DataFrame:
     again = are_repeated(hashes)
     return rows if again.mean() >= REPEATS_MATTER else rows[~again].reset_index(drop=True)
 

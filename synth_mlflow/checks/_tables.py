@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from synth_mlflow.data.digests import Hashes, row_hashes
 from synth_mlflow.data.grids import float_width, grid_step
 from synth_mlflow.data.scaled_grid import ScaledUnit
 from synth_mlflow.data.splits import Positions
+from synth_mlflow.metrics.shared_keys import identifying_columns
 
 SIDES = {"batch": "rows of the batch", "members": "training rows", "control": "evaluation rows"}
 
@@ -39,9 +41,25 @@ class Tables:
         """Each column of members and control together, one at a time."""
         return (self.real_column(str(name)) for name in self.members)
 
+    @cached_property
+    def hashes(self) -> tuple[Hashes, Hashes, Hashes]:
+        """The hashes of the rows of batch, members and control."""
+        batch, members, control = (row_hashes(rows) for rows in (self.batch, self.members, self.control))
+        return batch, members, control
+
+    @property
+    def n_real(self) -> int:
+        """How many members and control rows there are."""
+        return len(self.members) + len(self.control)
+
+    @cached_property
+    def identifying(self) -> list[str]:
+        """The columns that tell real rows apart by design."""
+        return identifying_columns(self.real_columns())
+
     def real_hashes(self) -> Hashes:
         """The hashes of members, then of control rows."""
-        return np.concatenate([row_hashes(self.members), row_hashes(self.control)])
+        return np.concatenate(self.hashes[1:])
 
     def without(self, column: str | None) -> Tables:
         """The same rows but for one column: the one of groups says who a row is about, and the two sides share none."""
@@ -58,6 +76,13 @@ def judged_tables(evidence: CheckInput) -> Tables:
     UsageError
         If the batch or the control lacks a column of the members, has one more, or holds other kinds of values.
     """
+    if "judged_tables" not in evidence.shared:
+        evidence.shared["judged_tables"] = _judged_tables(evidence)
+    judged: Tables = evidence.shared["judged_tables"]
+    return judged
+
+
+def _judged_tables(evidence: CheckInput) -> Tables:
     schema = schema_of(evidence.members)
     batch = conform(evidence.batch, schema, "the batch")
     control = conform(evidence.control, schema, "the control")
@@ -102,7 +127,7 @@ def _exact(rows: pd.DataFrame, units: Mapping[str, ScaledUnit]) -> pd.DataFrame:
 
 def without(tables: Tables, columns: Sequence[str]) -> Tables:
     """The same rows without columns that tell them apart by design, as long as some columns are left."""
-    if len(columns) == tables.members.shape[1]:
+    if not columns or len(columns) == tables.members.shape[1]:
         return tables
     return Tables(*(rows.drop(columns=list(columns)) for rows in (tables.batch, tables.members, tables.control)))
 

@@ -37,7 +37,6 @@ from synth_mlflow.metrics.encoding import Encoding, Matrix
 from synth_mlflow.metrics.intervals import Matches, smallest_detectable
 from synth_mlflow.metrics.membership import Bools, Floats, distance_attacks, neighbours
 from synth_mlflow.metrics.row_pairs import count_values, exact_values
-from synth_mlflow.metrics.shared_keys import identifying_columns
 
 N_PROBES = 9
 EXPLAINED_BY_TRAINING = {
@@ -353,7 +352,7 @@ def swapped_attacks(tables: Tables, rng: np.random.Generator) -> list[Swapped]:
     Nothing where there are too few, or where the rows lie apart without the batch, as after a split by time: a batch
     from elsewhere may then lie nearer to evaluation rows, and has not seen one.
     """
-    once = distinct(without(tables, identifying_columns(tables.real_columns())))
+    once = distinct(without(tables, tables.identifying))
     small = Tables(subsample(once.batch, MAX_BATCH, rng), once.members, subsample(once.control, MAX_TARGETS, rng))
     if min(len(small.members), len(small.control)) < MIN_TARGETS or len(small.batch) < MIN_TARGETS:
         return []

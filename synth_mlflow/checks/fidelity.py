@@ -96,7 +96,7 @@ class Fidelity:
         named = _names_of(evidence)
         tables = without(all_columns, [name for name in all_columns.members if name in named - {group}])
         unknown = _too_few(tables, policy)
-        if min(len(tables.batch), len(tables.real)) < MIN_ROWS:
+        if min(len(tables.batch), tables.n_real) < MIN_ROWS:
             return CheckResult((), unknown)
         rng = np.random.default_rng([evidence.seed, 41])
         whole = None if unknown else _whole(tables, evidence, rng)
@@ -117,9 +117,10 @@ class Fidelity:
         turns = conversation_findings(
             judged.real, judged.batch, evidence.task, policy, evidence.tokenize, judged.groups
         )
+        real_hashes = tables.hashes[1] if differ else tables.real_hashes()
         probes = [
             *(_of_whole_rows(whole.classified, evidence, policy) if whole is not None and not unknown else ()),
-            *repeated_rows(judged.whole_real, tables.batch, policy, rng, judged.groups),
+            *repeated_rows(real_hashes, tables.hashes[0], policy, rng, judged.groups),
             *_isolated(judged, evidence.task, policy["clean_share"], rng),
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
@@ -157,7 +158,7 @@ class Compared:
     """The real rows that columns and pairs are compared with, and the batch, both without the column of groups."""
 
     def __init__(self, real: pd.DataFrame, batch: pd.DataFrame, task: Task) -> None:
-        self.whole_real, self.groups = real, group_codes(real, task)
+        self.groups = group_codes(real, task)
         self.real, self.batch = (
             rows if task.group is None else rows.drop(columns=task.group) for rows in (real, batch)
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -270,13 +271,13 @@ class Matches:
         """Evaluation rows that the batch would match as often as it matches training rows."""
         return self.training * self.side_share / (1 - self.side_share) if self.side_share < 1 else 0.0
 
-    @property
+    @cached_property
     def natural_p_value(self) -> float:
         """How often further real rows would match so many evaluation rows, by the matches of real rows."""
         seen, by_nature = int(self.evaluation / self.design_effect), math.ceil(self.real_pairs / self.design_effect)
         return rate_p_value(seen, self.batch_exposure, by_nature, self.real_exposure)
 
-    @property
+    @cached_property
     def side_p_value(self) -> float:
         """How often so many of the matched rows would be evaluation rows if the batch did not know the split.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -45,13 +46,23 @@ class KeyedRows:
         labels = np.random.default_rng(0).integers(1, 2**63, size=rows.shape[1], dtype=np.uint64)
         with np.errstate(over="ignore"):
             cells = [(cell_hashes(rows[name]) ^ label) * (label | 1) for name, label in zip(rows, labels, strict=True)]
-        return cls(np.column_stack(cells), Sizes(len(batch), len(training), len(evaluation)))
+        by_column = np.stack(cells)  # of one column together in memory, as keys are added up
+        return cls(by_column.T, Sizes(len(batch), len(training), len(evaluation)))
 
     def counts(self, columns: Sequence[int]) -> KeyCounts:
         """Count the keys of one set of columns."""
-        with np.errstate(over="ignore"):
-            keys = self.cells[:, list(columns)].sum(axis=1, dtype=np.uint64)
-        return KeyCounts.of(keys, self.sizes)
+        return KeyCounts.of(self._keys(columns, len(self.cells)), self.sizes)
+
+    def real_pairs(self, columns: Sequence[int]) -> int:
+        """Pairs of real rows with one key: as :meth:`counts` has them, in a third of its time."""
+        return _pairs(np.bincount(pd.factorize(self._keys(columns, self.sizes.real))[0]))
+
+    def _keys(self, columns: Sequence[int], n_rows: int) -> Hashes:
+        """The keys of the first rows."""
+        keys = self.cells[:n_rows, columns[0]].copy()
+        for at in columns[1:]:
+            keys += self.cells[:n_rows, at]
+        return keys
 
     def collisions(self) -> Floats:
         """How often two real rows share the value of each column."""
@@ -114,6 +125,7 @@ class KeyCounts:
             side_share=side,
         )
 
+    @cached_property
     def left_out(self) -> tuple[Bools, Bools]:
         """Of every row, real ones without themselves: is its key no training row's, and then an evaluation row's?"""
         training, evaluation = self.training[self.codes].copy(), self.evaluation[self.codes].copy()
@@ -122,7 +134,7 @@ class KeyCounts:
         return training == 0, (training == 0) & (evaluation > 0)
 
     def _alone(self) -> Bools:
-        return self.left_out()[0][: self.sizes.real]
+        return self.left_out[0][: self.sizes.real]
 
 
 def column_sets(rows: KeyedRows, rng: np.random.Generator) -> list[ColumnSet]:
@@ -153,7 +165,7 @@ def is_key(rows: KeyedRows, columns: Sequence[int], collisions: Floats) -> bool:
     """Whether far fewer real rows share their values in these columns than independent columns would give."""
     n = rows.sizes.real
     expected = float(np.prod(collisions[list(columns)])) * n * (n - 1) / 2
-    return expected >= MIN_EXPECTED_PAIRS and rows.counts(columns).real_pairs < KEY_SHARE * expected
+    return expected >= MIN_EXPECTED_PAIRS and rows.real_pairs(columns) < KEY_SHARE * expected
 
 
 def identifying_columns(real: Iterable[pd.Series]) -> list[str]:
