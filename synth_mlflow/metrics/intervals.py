@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
-from sklearn.neighbors import NearestNeighbors
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS
+from synth_mlflow.metrics.closest_places import nearest_places
 from synth_mlflow.metrics.encoding import Encoding, labels, numbers
 
 Floats = npt.NDArray[np.float64]
@@ -205,8 +205,7 @@ def inference_scores(targets: pd.DataFrame, batch: pd.DataFrame, column: str, *,
     """
     known = [name for name in targets if name != column]
     encoding = Encoding.learn(targets[known])
-    search = NearestNeighbors(n_neighbors=min(n_neighbours, len(batch)), algorithm="brute")
-    nearest = search.fit(encoding.points(batch)).kneighbors(encoding.points(targets), return_distance=False)
+    nearest = nearest_places(encoding.points(targets), encoding.points(batch), min(n_neighbours, len(batch)))
     whole = Encoding.learn(targets)
     if whole.schema[column] in CATEGORICAL_KINDS:
         return np.asarray((labels(batch[column])[nearest] == labels(targets[column])[:, None]).mean(axis=1))
