@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from synth_mlflow.metrics.distances import SPLIT_ROWS, Bools
 from synth_mlflow.metrics.encoding import MISSING, coded_labels, numbers
@@ -82,6 +82,9 @@ def marginals(
 
 
 HEAT_COLUMNS = 60
+CELL = 0.34  # inches
+LETTER = 0.062  # inches, at 7 points
+MAX_LETTERS = 32
 
 
 def heat(values: Floats, names: Sequence[str], title: str, beyond: Bools) -> Figure:
@@ -95,18 +98,19 @@ def heat(values: Floats, names: Sequence[str], title: str, beyond: Bools) -> Fig
         shown = np.sort(np.argsort(-np.abs(values).max(axis=1), kind="stable")[:HEAT_COLUMNS])
         values, beyond = values[np.ix_(shown, shown)], beyond[np.ix_(shown, shown)]
         names = [names[place] for place in shown]
-    side = max(3.5, 0.34 * len(names) + 1.8)
-    figure = Figure(figsize=(side + 0.8, side + 0.2), layout="constrained")
-    ax = figure.add_subplot()
+    side, beside = max(1.7, CELL * len(names)), _beside(names)
+    figure, ax = _framed((side, side), left=beside, right=0.9, bottom=beside, top=0.55)
     reach = max(float(np.abs(values).max(initial=0.0)), 0.05)
     image = ax.imshow(values, cmap="RdBu_r", vmin=-reach, vmax=reach)
-    ax.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-    ax.set_yticks(range(len(names)), names, fontsize=7)
+    shown_names = [_cut(name) for name in names]
+    ax.set_xticks(range(len(names)), shown_names, rotation=90, fontsize=7)
+    ax.set_yticks(range(len(names)), shown_names, fontsize=7)
     rows, columns = np.nonzero(beyond & ~np.eye(len(names), dtype=bool))
     ax.plot(columns, rows, "o", mfc=REAL, mec="white", mew=0.5, ms=3.5, ls="none")
-    words = f"{title}\n(dots: beyond what real rows show against real rows)"
-    figure.suptitle(words, fontsize=9, x=0.02, ha="left")  # a title of the axes would be cut where they are narrow
-    figure.colorbar(image, ax=ax, shrink=0.7).ax.tick_params(labelsize=7)
+    _title(figure, f"{title}\n(dots: beyond what real rows show against real rows)")
+    box = ax.get_position()
+    scale = figure.add_axes((box.x1 + 0.15 / figure.get_figwidth(), box.y0 + 0.15 * box.height, 0.02, 0.7 * box.height))
+    figure.colorbar(image, cax=scale).ax.tick_params(labelsize=7)
     return figure
 
 
@@ -121,19 +125,48 @@ def bars(
 ) -> Figure:
     """Horizontal bars, longest on top; with what real rows show, and the limit."""
     order = np.argsort(values)[::-1][:15][::-1]
-    figure = Figure(figsize=(6.2, 0.26 * len(order) + 1.3), layout="constrained")
-    ax = figure.add_subplot()
+    shown = [_cut(names[place]) for place in order]
+    width = 6.1 - _beside(shown) - (0.1 if limit is None else 1.1)
+    inside = width, max(0.26 * len(order) + 0.4, 0.6)
+    figure, ax = _framed(inside, left=_beside(shown), right=6.2 - _beside(shown) - width, bottom=0.45, top=0.5)
     tidy(ax)
-    shown = [names[place] for place in order]
+    places = np.arange(len(order))
     if floors is not None:
-        ax.barh(shown, floors[order], color=BAND, height=0.9, label="real rows, 99 %")
-    ax.barh(shown, values[order], color=SYNTHETIC, height=0.5)
+        ax.barh(places, floors[order], color=BAND, height=0.9, label="real rows, 99 %")
+    ax.barh(places, values[order], color=SYNTHETIC, height=0.5)
+    ax.set_yticks(places, shown)
     if limit is not None:
         ax.axvline(limit, color=BAD, lw=1.2, label="limit")
         ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.set_xlabel(label, fontsize=8)
-    ax.set_title(title, fontsize=9, loc="left")
+    _title(figure, title)
     return figure
+
+
+def _framed(
+    inside: tuple[float, float], *, left: float, right: float, bottom: float, top: float
+) -> tuple[Figure, Axes]:
+    """A figure of one panel; width and height of the panel and the room around it in inches.
+
+    The room is fixed, as in :func:`panels`: a layout that measures every label draws the picture twice.
+    """
+    width, height = left + inside[0] + right, bottom + inside[1] + top
+    figure = Figure(figsize=(width, height))
+    return figure, figure.add_axes((left / width, bottom / height, inside[0] / width, inside[1] / height))
+
+
+def _beside(names: Sequence[str]) -> float:
+    """Inches that names in small print take beside an axis."""
+    return 0.2 + LETTER * max((len(_cut(name)) for name in names), default=0)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MAX_LETTERS else f"{name[: MAX_LETTERS - 1]}…"
+
+
+def _title(figure: Figure, words: str) -> None:
+    """A title of the figure: one of the axes would be cut where they are narrow."""
+    figure.suptitle(words, fontsize=9, x=0.02, y=1 - 0.08 / figure.get_figheight(), ha="left", va="top")
 
 
 @dataclass(frozen=True)
@@ -148,18 +181,18 @@ class Dots:
 
 def dots(names: Sequence[str], series: Sequence[Dots], limits: Sequence[float], *, title: str, label: str) -> Figure:
     """One line a name, one dot a series, and the limit that the batch must reach."""
-    figure = Figure(figsize=(6.2, 0.45 * len(names) + 1.3), layout="constrained")
-    ax = figure.add_subplot()
+    beside = _beside(names)
+    figure, ax = _framed((4.6 - beside, 0.45 * len(names) + 0.3), left=beside, right=1.6, bottom=0.5, top=0.35)
     tidy(ax)
     at = np.arange(len(names))[::-1]
     for place, one in enumerate(series):
         y = at + 0.12 * (len(series) - 1 - 2 * place)
         ax.errorbar(one.values, y, xerr=one.reach, fmt="o", ms=5, capsize=2, color=one.colour, label=one.label)
     ax.plot(limits, at, "|", ms=16, mew=2, color=BAD, label="limit for the batch")
-    ax.set_yticks(at, list(names))
+    ax.set_yticks(at, [_cut(name) for name in names])
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_xlabel(label, fontsize=8)
-    ax.set_title(title, fontsize=9, loc="left")
+    _title(figure, title)
     ax.legend(
         fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=0.6, labelspacing=0.9
     )
@@ -177,7 +210,7 @@ def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools, dealt: Bools) 
         Random memberships: what they find is the band.
     """
     figure = Figure(figsize=(6.6, 4.6))
-    ax = figure.add_axes((0.09, 0.1, 0.64, 0.83))  # beside the legend, whose names are known
+    ax = figure.add_axes((0.12, 0.1, 0.61, 0.83))  # beside the legend, whose names are known
     tidy(ax)
     lowest = 0.5 / max(int((~is_member).sum()), 1)
     for place, (name, scores) in enumerate(attacks.items()):
@@ -193,6 +226,9 @@ def low_rate_roc(attacks: Mapping[str, Floats], is_member: Bools, dealt: Bools) 
     wrong, low, high = _guessing(dealt, lowest)
     ax.fill_between(wrong, low, high, color=BAND, alpha=0.5, lw=0, label="guessing, 99 %")
     ax.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.2))
+    for axis in (ax.xaxis, ax.yaxis):  # powers of ten as plain numbers, without ticks between them
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter("{x:g}")
     ax.set_xlabel("controls wrongly accused (share)", fontsize=8)
     ax.set_ylabel("members found (share)", fontsize=8)
     ax.set_title("Membership attacks at low false-positive rates", fontsize=9, loc="left")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from synth_mlflow.checks._plots import heat
+from synth_mlflow.checks._plots import bars, heat
 from synth_mlflow.checks.fidelity import Fidelity
 from synth_mlflow.data.columns import normalise
 from synth_mlflow.data.slices import Slice
@@ -128,3 +128,13 @@ def test_the_picture_of_many_columns_shows_the_largest_differences_alone():
     figure = heat(values, [f"g{n}" for n in range(500)], "Differences", values > 0.1)
     (axes,) = (one for one in figure.axes if one.get_images() and len(one.get_xticks()) > 20)
     assert axes.get_images()[0].get_array().shape == (60, 60) and figure.get_size_inches().max() < 25
+
+
+def test_a_picture_has_room_for_the_names_of_its_columns():
+    names = ["x", "a column with a rather long name", "one with a name so long that no picture has room for all of it"]
+    drawn = bars(names, np.array([0.1, 0.2, 0.3]), title="Shares", label="share", limit=0.2)
+    drawn.canvas.draw()
+    labels = drawn.axes[0].get_yticklabels()
+    assert [label.get_text()[-1] for label in labels] == ["x", "e", "…"]
+    boxes = [label.get_window_extent() for label in labels]
+    assert min(box.x0 for box in boxes) >= 0 and max(box.y1 for box in boxes) <= drawn.bbox.y1
