@@ -111,7 +111,8 @@ class Fidelity:
         differ = untested or bool(later) or (whole is not None and bool(whole.blind.differ))
         if whole is None and not differ:
             tables = without(tables, later_columns(evidence, tables))
-        judged = Compared(tables.members if differ else tables.real, tables.batch, evidence.task)
+        real = tables.members if differ else tables.real
+        judged = Compared(real, tables.batch, evidence.task)
         families = pair_families(judged.real, judged.batch, rng, judged.groups)
         texts = text_findings(judged.real, judged.batch, evidence.task, policy, rng, judged.groups, evidence.embedding)
         turns = conversation_findings(
@@ -124,7 +125,7 @@ class Fidelity:
             *_isolated(judged, evidence.task, policy["clean_share"], rng),
             *column_probes(judged.real, judged.batch, judged.encoding.schema, policy, rng, judged.groups),
             *pair_probes(families, policy),
-            *date_order_probes(judged.whole_real, tables.batch, policy, evidence.task.group),
+            *date_order_probes(real, tables.batch, policy, evidence.task.group),
             *name_probes(all_columns, named, policy, rng),
             *texts.probes,
             *turns.probes,
