@@ -18,7 +18,7 @@ def test_keys_are_counted_by_table():
 
 
 def test_every_real_row_is_left_out_of_its_own_count():
-    new, found = KeyedRows.of(TRAINING, EVALUATION, TRAINING[:1]).counts([0]).left_out()
+    new, found = KeyedRows.of(TRAINING, EVALUATION, TRAINING[:1]).counts([0]).left_out
     assert new.tolist() == [True, False, False, True, True, True, False]
     assert not found.any()
 
