@@ -19,12 +19,16 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from synth_mlflow.data.hashed_counts import Matrix, hashed_counts, parts
 
 MAX_BYTES = 2**28  # of counts that are kept
-LETTERS_AT_ONCE = 2_000_000  # that are counted
+LETTERS_AT_ONCE = 1_000_000  # that are counted
 PLACES_AT_ONCE = 2**18  # that are made a matrix
 
-Numbers = npt.NDArray[Any]
-Row = tuple[Numbers, Numbers]
-"""The distance of each place from the one before, and its count; both in the narrowest type of their block."""
+NARROW = np.dtype([("gap", np.uint16), ("count", np.uint8)])
+WIDE = np.dtype([("gap", np.int32), ("count", np.float32)])
+Row = npt.NDArray[Any]
+"""The distance of each place from the one before with its count: the bytes of `NARROW`, or `WIDE` where these are few.
+
+One array for each text, since an array takes 150 bytes beside what it holds; of bytes, which NumPy joins faster.
+"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class TextCounts:
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
         """The number of places of each text."""
-        return np.fromiter((len(gaps) for gaps, _ in self.rows), np.int64, len(self.rows))
+        return np.fromiter(map(_size, self.rows), np.int64, len(self.rows))
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """From which text to which, as many as are made a matrix at once."""
@@ -53,9 +57,9 @@ class TextCounts:
         ends = np.concatenate([[0], np.cumsum(some.sizes)])
         places, counts = np.empty(ends[-1], np.int32), np.empty(ends[-1], self.dtype)
         for first, last in some.blocks():
-            part = slice(ends[first], ends[last])
-            places[part] = _places(some.rows[first:last])
-            counts[part] = np.concatenate([each for _, each in some.rows[first:last]])
+            cells, part = _cells(some.rows[first:last]), slice(ends[first], ends[last])
+            places[part] = _places(cells["gap"], some.sizes[first:last])
+            counts[part] = cells["count"]
         return sparse.csr_matrix((counts, places, ends), (len(some), self.n_places))
 
 
@@ -88,10 +92,20 @@ def text_counts(vectorizer: HashingVectorizer, texts: Sequence[str]) -> TextCoun
     return TextCounts(_kept.of(vectorizer, texts), vectorizer.n_features, vectorizer.dtype)
 
 
-def _places(rows: Sequence[Row]) -> npt.NDArray[np.int64]:
+def _size(row: Row) -> int:
+    return len(row) if row.dtype == WIDE else len(row) // NARROW.itemsize
+
+
+def _cells(rows: Sequence[Row]) -> npt.NDArray[Any]:
+    """Rows one after another."""
+    if any(row.dtype == WIDE for row in rows):
+        return np.concatenate([row if row.dtype == WIDE else row.view(NARROW) for row in rows])
+    return np.concatenate(rows).view(NARROW)
+
+
+def _places(gaps: npt.NDArray[Any], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The places of rows, one after another, from their distances."""
-    sizes = np.array([len(gaps) for gaps, _ in rows])
-    reached = np.concatenate([[0], np.cumsum(np.concatenate([gaps for gaps, _ in rows]), dtype=np.int64)])
+    reached = np.concatenate([[0], np.cumsum(gaps, dtype=np.int64)])
     return reached[1:] - np.repeat(reached[np.cumsum(sizes) - sizes], sizes)
 
 
@@ -120,7 +134,7 @@ class _RowCache:
         return known | rows
 
     def _keep(self, rows: dict[tuple[str, str], Row]) -> None:
-        n_new = sum(gaps.nbytes + counts.nbytes for gaps, counts in rows.values())
+        n_new = sum(row.nbytes for row in rows.values())
         if self._n_bytes + n_new > MAX_BYTES:
             self._rows, self._n_bytes = {}, 0
         if n_new <= MAX_BYTES:
@@ -136,13 +150,13 @@ def _split(matrix: Matrix) -> list[Row]:
     gaps = np.diff(matrix.indices, prepend=0)
     starts = matrix.indptr[:-1][np.diff(matrix.indptr) > 0]
     gaps[starts] = matrix.indices[starts]
-    ends = matrix.indptr[1:-1]
-    return list(zip(np.split(_narrow(gaps), ends), np.split(_narrow(matrix.data), ends), strict=True))
+    cells = np.empty(len(gaps), NARROW if _fits(gaps, "gap") and _fits(matrix.data, "count") else WIDE)
+    cells["gap"], cells["count"] = gaps, matrix.data
+    if cells.dtype == WIDE:
+        return np.split(cells, matrix.indptr[1:-1])
+    return np.split(cells.view(np.uint8), matrix.indptr[1:-1] * NARROW.itemsize)
 
 
-def _narrow(numbers: Numbers) -> Numbers:
-    """The same numbers in the narrowest of some types."""
-    for kind in (np.uint8, np.uint16, np.int32):
-        if numbers.size == 0 or (np.iinfo(kind).min <= numbers.min() and numbers.max() <= np.iinfo(kind).max):
-            return numbers.astype(kind)
-    return numbers.astype(np.float32)
+def _fits(numbers: npt.NDArray[Any], name: str) -> bool:
+    limits = np.iinfo(NARROW[name])
+    return not numbers.size or bool(limits.min <= numbers.min() and numbers.max() <= limits.max)

@@ -25,12 +25,14 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from synth_mlflow.allowed_code import importable_here, load_callable, require_allowed, require_own
 from synth_mlflow.data.columns import schema_of
+from synth_mlflow.data.hashed_counts import parts
+from synth_mlflow.data.kept_counts import LETTERS_AT_ONCE
 from synth_mlflow.data.task import BESIDE, BOOSTED, COMMAND, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import SynthError, UsageError
 from synth_mlflow.models.class_weights import column_weights, product, row_weights, weights_by_code
 from synth_mlflow.models.embedding import allowed_embedding
 from synth_mlflow.models.labels import Labels, target_values
-from synth_mlflow.models.matrix_room import ROOM, matrix_bytes
+from synth_mlflow.models.matrix_room import ROOM, letters_of, matrix_bytes
 from synth_mlflow.models.raw_columns import pipeline_scores
 from synth_mlflow.models.raw_estimator import gives_probabilities, named
 from synth_mlflow.models.raw_values import plain
@@ -231,14 +233,20 @@ class EstimatorModel:
             If the estimator raises, or gives missing or infinite values or another number of them.
         """
         features = rows[list(self.features)]
-        predictions: Vector = _guarded(
-            self.pipeline, "predict", lambda: pipeline_scores(self.pipeline, features, self.codes)
-        )
+        predictions: Vector = _guarded(self.pipeline, "predict", lambda: self._scores(features))
         if not self.codes:
             return predictions
         scores = np.zeros((len(rows), len(self.classes)))
         scores[:, list(self.codes)] = predictions
         return scores
+
+    def _scores(self, features: pd.DataFrame) -> Vector:
+        """What the pipeline says; of texts it sees some rows after others, since they become a large matrix."""
+        runs = list(parts(letters_of(features[list(self.texts)]), LETTERS_AT_ONCE)) if self.texts else []
+        if len(runs) < 2:
+            return pipeline_scores(self.pipeline, features, self.codes)
+        each = [pipeline_scores(self.pipeline, features.iloc[start:stop], self.codes) for start, stop in runs]
+        return np.concatenate(each)
 
     def refuse_metric(self, metric: str, task: Task) -> None:
         """A UsageError for a metric of probabilities where the estimator has none."""

@@ -6,13 +6,17 @@ it runs.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 MAX_BYTES = 2**30  # of matrices at the same time; a larger one is alone
+LARGE_BYTES = 2**27  # of a matrix, before and after which memory is given back
 BYTES_A_LETTER = 36  # at most: three pieces of words begin at a letter, each a place of 4 bytes with a value of 8
 
 
@@ -57,4 +61,23 @@ def matrix_bytes(texts: pd.DataFrame) -> int:
     >>> matrix_bytes(pd.DataFrame({"said": ["abc", None], "heard": ["", "d"]}))
     144
     """
-    return BYTES_A_LETTER * sum(int(texts[name].str.len().sum()) for name in texts)
+    return BYTES_A_LETTER * int(letters_of(texts).sum())
+
+
+def letters_of(texts: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """How many letters the texts of each row have, of shape (n_rows,).
+
+    >>> letters_of(pd.DataFrame({"said": ["abc", None], "heard": ["", "d"]})).tolist()
+    [3, 1]
+    """
+    columns = (texts[name].map(len, na_action="ignore").fillna(0).to_numpy(np.int64) for name in texts)
+    return sum(columns, np.zeros(len(texts), np.int64))
+
+
+def give_back_memory() -> None:
+    """Give freed memory back to the system, of which the allocator of glibc keeps much for each thread."""
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another allocator, or another system
+        return
+    trim(0)

@@ -27,6 +27,7 @@ from synth_mlflow.data.hashed_counts import parts
 from synth_mlflow.data.kept_counts import PLACES_AT_ONCE, TextCounts, kept_counts, text_counts
 from synth_mlflow.data.task import BESIDE, BOOSTED, TEXTS, VECTORS, Columns, ModelSpec, Task
 from synth_mlflow.errors import UsageError
+from synth_mlflow.models.matrix_room import LARGE_BYTES, give_back_memory
 from synth_mlflow.models.raw_embedding import vector_names, vectors_of, with_vectors
 from synth_mlflow.models.raw_values import plain
 
@@ -159,6 +160,7 @@ def _tf_idf() -> Pipeline:
     return TextMatrix(make_pipeline(filled, FunctionTransformer(np.ravel), make_union(*both), Seen()).steps)
 
 
+BYTES_A_PLACE = 12  # of a matrix: a value and where it is
 FREE = 1  # the protocol of pickle that does not compare classes
 
 
@@ -181,7 +183,7 @@ class TextMatrix(Pipeline):  # type: ignore[misc]
 
     def transform(self, X: Any) -> Any:
         """A sparse matrix of shape (n_texts, n_places_seen)."""
-        return self._matrix(self._counts(X)) if len(X) else super().transform(X)
+        return self._matrix(self._counts(X))
 
     @property
     def _union(self) -> FeatureUnion:
@@ -196,6 +198,9 @@ class TextMatrix(Pipeline):  # type: ignore[misc]
     def _matrix(self, counts: list[TextCounts]) -> Any:
         weights = [part.steps[-1][1] for _, part in self._union.transformer_list]
         sizes = np.sum([each.sizes for each in counts], axis=0)
+        is_large = sizes.sum() * BYTES_A_PLACE > LARGE_BYTES
+        if is_large:
+            give_back_memory()
         values, places = np.empty(sizes.sum()), np.empty(sizes.sum(), np.int32)
         ends, width = np.zeros(len(sizes) + 1, np.int64), 0
         for start, stop in parts(sizes, PLACES_AT_ONCE):
@@ -205,6 +210,9 @@ class TextMatrix(Pipeline):  # type: ignore[misc]
             ends[start + 1 : stop + 1] = ends[start] + block.indptr[1:]
             values[ends[start] : ends[stop]], places[ends[start] : ends[stop]] = block.data, block.indices
             width = block.shape[1]
+        del block, beside
+        if is_large:
+            give_back_memory()
         return sparse.csr_matrix((values[: ends[-1]], places[: ends[-1]], ends), (len(sizes), width))
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -266,6 +266,7 @@ def freeze(project: Project, request: FreezeRequest) -> EvaluationSet:
     looks = balance_of(rows, task, split), n_shared(rows, split)
     training, evaluation, unused = (taken(rows, side) for side in (split.training, split.evaluation, split.unused))
     sides = Cut(training, evaluation, split, schema, request.seed, plan, *looks, unused, embedding)
+    del rows  # both sides are copies, and fits need the memory
     _refuse_lost_classes(problem, sides)
     begun = project.claimed_evaluation_run()
     if begun is None:

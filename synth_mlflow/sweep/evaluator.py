@@ -284,7 +284,7 @@ def _trainer(
         from synth_mlflow.models.lightgbm import BoostedTrainer  # takes 1 s to import
 
         return BoostedTrainer.build(spec.params, task, parts, evaluation, classes)
-    pool = pd.concat(parts, ignore_index=True)
+    pool = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0].reset_index(drop=True)
     if spec.commands is not None:
         return CommandTrainer(spec.commands, task, pool, evaluation, classes, groups)
     if boosted:

@@ -181,7 +181,7 @@ def cost(options: argparse.Namespace) -> None:
     table = pd.concat(tables.values(), ignore_index=True)
     rng = np.random.default_rng(options.seed)
     if options.conversations:
-        table = _conversations(table, options.rows, rng)
+        table = conversations(table, options.rows, rng)
         task = Task("label", "binary", roles={"text": "conversation"})
     else:
         task, table = TASK, table.iloc[rng.permutation(len(table))[: options.rows]].reset_index(drop=True)
@@ -224,7 +224,7 @@ def recall(options: argparse.Namespace) -> None:
         print(f"{name:24}", "  ".join(f"{cosine}: {share:.1%}" for cosine, share in zip(SIMILAR, shares, strict=True)))
 
 
-def _conversations(table: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
+def conversations(table: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
     """Conversations of four turns, whose texts are sentences of real texts drawn anew."""
     texts = table["text"].to_numpy()
     labels = table["label"].to_numpy()

@@ -216,3 +216,24 @@ def test_a_large_matrix_waits_for_room_and_is_alone(monkeypatch):
     with room.taken(1_000):
         pass
     assert may_start == [True, False, True]
+
+
+def test_texts_are_predicted_some_after_others(rows, monkeypatch):
+    table = rows.drop(columns="stars")
+    model = fit(LINEAR, TASK, table, seed=0)
+    at_once, sizes, scores = model.predict(table), [], estimator.pipeline_scores
+    monkeypatch.setattr(estimator, "LETTERS_AT_ONCE", 1_000)
+    monkeypatch.setattr(
+        estimator, "pipeline_scores", lambda by, some, codes: sizes.append(len(some)) or scores(by, some, codes)
+    )
+    np.testing.assert_array_equal(model.predict(table), at_once)
+    assert max(sizes) < 50 and sum(sizes) == len(table)
+
+
+def test_memory_is_given_back_before_and_after_a_large_matrix(rows, monkeypatch):
+    encoder, times, give_back = text_encoder(rows[["said"]], TASK), [], text.give_back_memory
+    monkeypatch.setattr(text, "give_back_memory", lambda: times.append(give_back()))
+    small = encoder.fit_transform(rows[["said"]])
+    assert times == []
+    monkeypatch.setattr(text, "LARGE_BYTES", small.nnz)
+    assert (encoder.fit_transform(rows[["said"]]) != small).nnz == 0 and len(times) == 2
