@@ -106,7 +106,8 @@ def _cells(rows: Sequence[Row]) -> npt.NDArray[Any]:
 def _places(gaps: npt.NDArray[Any], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The places of rows, one after another, from their distances."""
     reached = np.concatenate([[0], np.cumsum(gaps, dtype=np.int64)])
-    return reached[1:] - np.repeat(reached[np.cumsum(sizes) - sizes], sizes)
+    places: npt.NDArray[np.int64] = reached[1:] - np.repeat(reached[np.cumsum(sizes) - sizes], sizes)
+    return places
 
 
 class _RowCache:

@@ -70,8 +70,10 @@ def letters_of(texts: pd.DataFrame) -> npt.NDArray[np.int64]:
     >>> letters_of(pd.DataFrame({"said": ["abc", None], "heard": ["", "d"]})).tolist()
     [3, 1]
     """
-    columns = (texts[name].map(len, na_action="ignore").fillna(0).to_numpy(np.int64) for name in texts)
-    return sum(columns, np.zeros(len(texts), np.int64))
+    letters = np.zeros(len(texts), np.int64)
+    for name in texts:
+        letters += texts[name].map(len, na_action="ignore").fillna(0).to_numpy(np.int64)
+    return letters
 
 
 def give_back_memory() -> None:
