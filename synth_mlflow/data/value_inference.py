@@ -315,6 +315,7 @@ _TIMES = (
 )  # fmt: skip
 _ZONES = ("", "Z", "%z", "%:z", " %z", " %:z", " UTC", " GMT", " %Z")
 PIVOT = 69  # the years of two digits that strptime reads as the first of its hundred
+LONGEST_DATE = 200  # letters; a longer text is none, and would be taken apart at each of its numbers
 MANY_SEASONS = 5  # different texts that each join a year with the next
 FEW_YEARS = 5  # without a date, below which the years of a century cannot be told
 _CODES = {
@@ -335,6 +336,8 @@ def date_formats(sample: pd.Series) -> list[DateText]:
 
     Two where day and month could be either; none where these are no dates.
     """
+    if sample.str.len().max() > LONGEST_DATE:
+        return []
     ordinal = bool(sample.str.contains(r"\d(?:st|nd|rd|th)\b", regex=True).all())
     plain = sample.str.replace(r"(?<=\d)(?:st|nd|rd|th)\b", "", regex=True) if ordinal else sample
     days = weekday_names(plain)
@@ -409,6 +412,8 @@ def nearly_formats(sample: pd.Series, share: float) -> list[DateText]:
     """Formats that read at least this share of a sample, but not all of it."""
     shapes = sample.str.replace(r"\d", "9", regex=True)
     usual = sample[shapes == shapes.mode().iloc[0]].head(20)
+    if usual.str.len().max() > LONGEST_DATE:
+        return []
     first = next((text for text in usual if re.search("[1-9]", text)), str(usual.iloc[0]))
     possible = dict.fromkeys([*_candidates(first), *composed(first)])
     fits = [each for each in possible if usual.str.fullmatch(_pattern(each).pattern).mean() >= share]
