@@ -70,10 +70,10 @@ def letters_of(texts: pd.DataFrame) -> npt.NDArray[np.int64]:
     >>> letters_of(pd.DataFrame({"said": ["abc", None], "heard": ["", "d"]})).tolist()
     [3, 1]
     """
-    letters = np.zeros(len(texts), np.int64)
+    n_letters = np.zeros(len(texts), np.int64)
     for name in texts:
-        letters += texts[name].map(len, na_action="ignore").fillna(0).to_numpy(np.int64)
-    return letters
+        n_letters += texts[name].map(len, na_action="ignore").fillna(0).to_numpy(np.int64)
+    return n_letters
 
 
 def give_back_memory() -> None:

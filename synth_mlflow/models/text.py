@@ -183,7 +183,7 @@ class TextMatrix(Pipeline):  # type: ignore[misc]
 
     def transform(self, X: Any) -> Any:
         """A sparse matrix of shape (n_texts, n_places_seen)."""
-        return self._matrix(self._counts(X)) if len(X) else super().transform(X)
+        return self._matrix(self._counts(X))
 
     @property
     def _union(self) -> FeatureUnion:
@@ -231,9 +231,8 @@ class Beside(ColumnTransformer):  # type: ignore[misc]
     """A :class:`ColumnTransformer` that does not copy the matrix of a single part."""
 
     def _hstack(self, Xs: list[Any], **how: Any) -> Any:
-        first: Any = Xs[0]
-        is_ready = len(Xs) == 1 and self.sparse_output_ and isinstance(first, sparse.csr_matrix)
-        return first if is_ready else super()._hstack(Xs, **how)
+        is_ready = len(Xs) == 1 and self.sparse_output_ and getattr(Xs[0], "format", "") == "csr"
+        return Xs[0] if is_ready else super()._hstack(Xs, **how)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return _as_plain(self, ColumnTransformer(self.transformers))
