@@ -70,7 +70,10 @@ class CheckInput:
     """What people and judge models answered to blind sheets of this project. The checks of answers look at these alone:
     they are given no rows."""
     shared: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What one check has worked out of these rows, by name, for the checks that come after it."""
+    """What one check has worked out of these rows, by name, for the checks that come after it.
+
+    So the tables of an input stay as they are: for other rows make another one, as with `dataclasses.replace`.
+    """
 
 
 @dataclass(frozen=True)
