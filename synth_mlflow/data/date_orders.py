@@ -7,14 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+
+from synth_mlflow.data.grids import ticks_of
 
 MIN_ROWS = 50
 MAX_DATES = 20  # columns whose pairs are looked at
 LOG_CHANCE = float(np.log(1e-8))  # that no row of a pair would break an order that is none
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def date_orders(rows: pd.DataFrame, *, group: str | None = None, without: Collec
 
 def _order(rows: pd.DataFrame, low: str, high: str, group: str | None) -> DateOrder | None:
     both = rows[[low, high, *({group} - {None, low, high})]].dropna(subset=[low, high])
-    first, second = _ticks(both[low]), _ticks(both[high])
+    first, second = ticks_of(both[low]), ticks_of(both[high])
     if len(both) < MIN_ROWS or (first > second).any():
         return None
     n_rows = len(both.drop_duplicates()) if group is None else both[group].nunique()
@@ -73,10 +72,6 @@ def _order(rows: pd.DataFrame, low: str, high: str, group: str | None) -> DateOr
     if n_rows * np.log1p(-min(share, 1 - 1e-12)) > LOG_CHANCE:
         return None
     return DateOrder(low, high, float(np.median(second - first)))
-
-
-def _ticks(dates: pd.Series) -> Ints:
-    return dates.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def _quoted(name: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -353,6 +354,11 @@ class Chain:
         for grid in self.grids:
             values = grid.places(values)
         return values
+
+
+def ticks_of(present: pd.Series) -> Ints:
+    """Microseconds since 1970 of moments of which none is missing."""
+    return present.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
 def time_unit_us(ticks: Ints) -> int:

@@ -25,6 +25,7 @@ from synth_mlflow.data.grids import (
     grid_step,
     moments_grid,
     on_grid,
+    ticks_of,
     whole_numbers_grid,
 )
 from synth_mlflow.data.scaled_grid import ScaledUnit
@@ -169,7 +170,7 @@ def scale_of(values: pd.Series, kind: Kind) -> NumberColumn:
     """The grid and the width of a number or date column, without what its codes look like."""
     name, present = str(values.name), values.dropna()
     if kind == "datetime":
-        grid: Chain | None = moments_grid(*np.unique(_ticks(present), return_counts=True))
+        grid: Chain | None = moments_grid(*np.unique(ticks_of(present), return_counts=True))
         return NumberColumn(name, kind, _NOTHING, grid, 1.0, np.float64)
     floats = present.to_numpy(dtype=np.float64)
     distinct, counts = np.unique(floats, return_counts=True)
@@ -252,16 +253,12 @@ def _categories(values: pd.Series, kind: Kind) -> CategoryColumn:
     return CategoryColumn(str(values.name), kind, pd.Index(present, dtype=object).unique().sort_values())
 
 
-def _ticks(present: pd.Series) -> Ints:
-    return present.to_numpy(dtype="datetime64[us]").astype(np.int64)
-
-
 def _codes(column: pd.Series, grid: Chain | None, step: float) -> Floats:
     if grid is None:
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = column.isna().to_numpy(dtype=bool)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        values = _ticks(column)
+        values = ticks_of(column)
     elif column.dtype == "int64":
         values = column.to_numpy()
     else:

@@ -119,12 +119,13 @@ def measure_baseline(
     fits = run_fits(bench, plan, [*baseline_keys(repeats), *parts], [], finished={}, keep=True, engine=engine)
     learned = np.array([fits.pop(key).score for key in parts]).reshape(len(shares), FITS_A_SHARE)
     whole = fits.pop(FitKey("synthetic", 0.0, ALL_ROWS))
-    again = np.array([fits[key].score for key in sorted(fits)])
+    repeated = [fits[key] for key in sorted(fits)]
+    again = np.array([one.score for one in repeated])
     rng = np.random.default_rng([seed, 1])
-    looked_at = [whole, *(fits[key] for key in sorted(fits))]
-    draws = resample(metric, task, bench.truth, [fit.predictions for fit in looked_at], rng, groups=bench.groups).inside
+    said = [one.predictions for one in (whole, *repeated)]
+    draws = resample(metric, task, bench.truth, said, rng, groups=bench.groups).inside
     shared = np.array([inflation("real", 0.0, len(real), 0, plan.mix)])
-    noise = np.array([[fits[key].noise] for key in sorted(fits)])
+    noise = np.array([[one.noise] for one in repeated])
     uncertain, alone = uncertainty(draws[:, :1], again[:, None], shared, noise if noise.size else None), np.ones(1)
     sizes, best, differ = bench.sizes(), bench.best_score, _pair_error(draws[:, 1:])
     error, freedom = uncertain.standard_error(alone), uncertain.freedom(alone)
