@@ -25,8 +25,8 @@ from sklearn.linear_model import LogisticRegression
 from synth_mlflow.checks._common_columns import common_columns
 from synth_mlflow.checks._tables import Tables, subsample, thinned, without
 from synth_mlflow.data.digests import are_among, are_repeated, row_hashes
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.metrics.distances import ks_distance, tv_distance
-from synth_mlflow.metrics.encoding import numbers
 from synth_mlflow.metrics.intervals import Matches, Sizes, rate_p_value
 from synth_mlflow.metrics.row_closeness import Closeness
 from synth_mlflow.metrics.row_pairs import Pairs, closest_pairs
@@ -55,7 +55,7 @@ def moved(
         kind = real[name].dtype
         if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
             continue
-        values = numbers(real[name])
+        values = floats_of(real[name])
         if real[name].nunique() > MANY_VALUES and np.isfinite(np.nanstd(values)):
             shifted = values[sources] + scale * np.nanstd(values) * rng.normal(size=len(sources))
             if pd.api.types.is_integer_dtype(kind):

@@ -12,6 +12,7 @@ import pandas as pd
 from synth_mlflow.checks import Metric
 from synth_mlflow.checks._tables import subsample, thinned
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, schema_of
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.metrics.associations import (
     Codes,
     SharedBins,
@@ -21,7 +22,7 @@ from synth_mlflow.metrics.associations import (
     ranks,
 )
 from synth_mlflow.metrics.distances import homogeneity_p_value
-from synth_mlflow.metrics.encoding import Floats, numbers
+from synth_mlflow.metrics.encoding import Floats
 from synth_mlflow.metrics.null_distribution import Places, split_floor
 
 MAX_ROWS = 20_000
@@ -143,7 +144,9 @@ def _ranked(
     rng: np.random.Generator,
     groups: Places | None,
 ) -> list[Family]:
-    of_real_rows, of_batch_rows = (np.column_stack([numbers(rows[name]) for name in columns]) for rows in (real, batch))
+    of_real_rows, of_batch_rows = (
+        np.column_stack([floats_of(rows[name]) for name in columns]) for rows in (real, batch)
+    )
     ranked, ranked_batch = ranks(of_real_rows), ranks(of_batch_rows)
     of_real, of_batch = correlations(ranked), correlations(ranked_batch)
 

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.metrics.distances import SPLIT_ROWS, Bools
-from synth_mlflow.metrics.encoding import MISSING, coded_labels, numbers
+from synth_mlflow.metrics.encoding import MISSING, coded_labels
 from synth_mlflow.metrics.null_distribution import N_SPLITS, NullDistribution, Places, split_floor
 
 Floats = npt.NDArray[np.float64]
@@ -307,7 +308,7 @@ def _binned(real: pd.Series, batch: pd.Series) -> _Binned:
     if pd.api.types.is_datetime64_any_dtype(real.dtype):
         return _binned_numbers(real, batch, lambda value: str(pd.Timestamp(int(value), unit="us").date()))
     if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
-        return _binned_numbers(real, batch, _number_name(numbers(real)))
+        return _binned_numbers(real, batch, _number_name(floats_of(real)))
     sides = coded_labels(real), coded_labels(batch)
     top = pd.Index(sides[0][1][pd.Series(sides[0][0]).value_counts().index[:N_LEVELS]])
     codes = [np.asarray(top.get_indexer(pd.Index(texts, dtype=object)))[side] for side, texts in sides]
@@ -326,7 +327,7 @@ def _number_name(values: Floats) -> Callable[[float], str]:
 
 
 def _binned_numbers(real: pd.Series, batch: pd.Series, name: Callable[[float], str]) -> _Binned:
-    sides = numbers(real), numbers(batch)
+    sides = floats_of(real), floats_of(batch)
     present = sides[0][~np.isnan(sides[0])]
     if not len(present):
         codes = [np.where(np.isnan(side), 0, 1) for side in sides]

@@ -294,16 +294,19 @@ def _more_rows(whole: _Comparison, needed: float, provable: float) -> str:
 
 
 def _rows_for(whole: _Comparison, times_nearer: float) -> str:
-    """Rows of the kind that most of the spread comes from that make the spread so many times smaller."""
-    return ", ".join(f"{name} {ceil(n * times_nearer**2):,} instead of {n:,}" for name, n in whole.short_of.items())
+    """How many rows, of the kind that most of the spread comes from, make the spread so many times smaller."""
+    needed = _rows_needed(whole, times_nearer)
+    return ", ".join(f"{name} {n_rows:,} instead of {whole.short_of[name]:,}" for name, n_rows in needed.items())
 
 
 def _larger_batch(whole: _Comparison, times_nearer: float) -> str:
     """What to paste where the batch is too small; or nothing."""
-    n_rows = whole.short_of.get(ROWS_OF_BATCH)
-    if n_rows is None:
-        return ""
-    return f"; make it again with `synth-mlflow generate … --rows {ceil(n_rows * times_nearer**2)}`"
+    n_rows = _rows_needed(whole, times_nearer).get(ROWS_OF_BATCH)
+    return "" if n_rows is None else f"; make it again with `synth-mlflow generate … --rows {n_rows}`"
+
+
+def _rows_needed(whole: _Comparison, times_nearer: float) -> dict[str, int]:
+    return {name: ceil(n_rows * times_nearer**2) for name, n_rows in whole.short_of.items()}
 
 
 def _smallest(whole: _Comparison, probes: tuple[Metric, ...], policy: Mapping[str, float]) -> dict[str, float]:

@@ -361,6 +361,17 @@ def ticks_of(present: pd.Series) -> Ints:
     return present.to_numpy(dtype="datetime64[us]").astype(np.int64)
 
 
+def floats_of(column: pd.Series) -> Floats:
+    """Numbers and booleans as they are, moments in microseconds since 1970, NaN where missing.
+
+    >>> floats_of(pd.Series([pd.Timestamp("1970-01-02"), None])).tolist()
+    [86400000000.0, nan]
+    """
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(column.isna().to_numpy(dtype=bool), np.nan, ticks_of(column).astype(np.float64))
+
+
 def time_unit_us(ticks: Ints) -> int:
     """The longest of day, hour, minute … microsecond that all moments or spans are multiples of, in microseconds."""
     return next(unit for unit in _UNITS_US if not np.any(ticks % unit))

@@ -414,8 +414,8 @@ def _numbers_in_parts(levels: Levels) -> Finding | None:
 
     Decimal commas with and without a power of ten are one as well: nothing says which numbers are written how.
     """
-    powers = levels.texts.str.extract(r"^[+-]?\d+(?:,\d+)?([eE][+-]?\d+)?$", expand=False)
-    is_number = levels.texts.str.fullmatch(r"[+-]?\d+(?:,\d+)?(?:[eE][+-]?\d+)?")
+    number = levels.texts.str.extract(r"^([+-]?\d+(?:,\d+)?)([eE][+-]?\d+)?$")
+    is_number, powers = number[0].notna(), number[1]
     if is_number.all() and powers.notna().any() and levels.texts.str.contains(",", regex=False).any():
         sentence = f"decimal commas with a power of ten and without, such as {levels.texts[powers.notna()].iloc[0]!r}"
         sentence += f" and {levels.texts[powers.isna()].iloc[0]!r}" if powers.isna().any() else ""

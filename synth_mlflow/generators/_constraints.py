@@ -21,7 +21,7 @@ import pandas as pd
 
 from synth_mlflow.data.constraints import Constraint, Constraints, Fixed, Order, Total, combinations
 from synth_mlflow.data.date_orders import date_orders
-from synth_mlflow.data.grids import Chain, grid_step, moments_grid, on_grid, time_unit_us
+from synth_mlflow.data.grids import Chain, floats_of, grid_step, moments_grid, on_grid, time_unit_us
 from synth_mlflow.data.slices import Mask, Slice
 from synth_mlflow.data.task import Task
 from synth_mlflow.errors import GeneratorError
@@ -57,7 +57,7 @@ class Remainder:
 
     def take_apart(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The column replaced by its remainder."""
-        rest = (_floats(frame[self.column]) - self._taken(frame)) / self.unit
+        rest = (floats_of(frame[self.column]) - self._taken(frame)) / self.unit
         present = rest[~np.isnan(rest)]
         step = grid_step(np.unique(present))
         rest = rest if step is None else on_grid(rest, step)
@@ -66,7 +66,7 @@ class Remainder:
 
     def put_together(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The column itself; missing where a piece is missing, or where it would leave the range of its values."""
-        values = self._taken(frame) + self.unit * _floats(frame[self.column])
+        values = self._taken(frame) + self.unit * floats_of(frame[self.column])
         values = values if self.step is None else on_grid(values, self.step)
         values = np.where((values >= self.low) & (values <= self.high), values, np.nan)
         return frame.assign(**{self.column: _dates(values) if self.dtype.startswith("datetime") else values})
@@ -77,7 +77,7 @@ class Remainder:
         return (pieces & together[self.column].isna()).to_numpy(dtype=bool)
 
     def _taken(self, frame: pd.DataFrame) -> Floats:
-        return np.asarray(np.sum([sign * _floats(frame[name]) for sign, name in self.others], axis=0))
+        return np.asarray(np.sum([sign * floats_of(frame[name]) for sign, name in self.others], axis=0))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Later(Remainder):
 
     def put_together(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The date itself; missing where a piece is missing, or where it would leave the range of its values."""
-        places = self._places(frame[self.others[0][1]]) + np.rint(_floats(frame[self.column]))
+        places = self._places(frame[self.others[0][1]]) + np.rint(floats_of(frame[self.column]))
         there = (places >= self.both.first) & (places <= self.both.last)
         values = self.both.values(np.where(there, places, self.both.first).astype(np.int64)).astype(np.float64)
         there &= (values >= self.low) & (values <= self.high)
@@ -187,7 +187,7 @@ def _grid_of(dates: pd.Series) -> Chain:
 
 def _ticks(dates: pd.Series) -> Ints:
     """Microseconds since 1970; 0 where missing."""
-    return np.nan_to_num(_floats(dates)).astype(np.int64)
+    return np.nan_to_num(floats_of(dates)).astype(np.int64)
 
 
 def constructions(constraints: Constraints, members: pd.DataFrame, whole: Iterable[str]) -> tuple[Construction, ...]:
@@ -239,17 +239,17 @@ def _ways(one: Constraint, members: pd.DataFrame) -> list[Way]:
 
 
 def _remainder_of(one: Constraint, column: str, others: Others, members: pd.DataFrame) -> Remainder:
-    values = _floats(members[column])
+    values = floats_of(members[column])
     unit = 1.0
     if _is_date(members[column]):
-        gaps = values - np.sum([sign * _floats(members[name]) for sign, name in others], axis=0)
+        gaps = values - np.sum([sign * floats_of(members[name]) for sign, name in others], axis=0)
         unit = float(time_unit_us(gaps[~np.isnan(gaps)].astype(np.int64)))
     low, high = (float(np.nanmin(values)), float(np.nanmax(values))) if np.isfinite(values).any() else (0.0, 0.0)
     return Remainder(one.text, column, others, unit, _own_step(members[column]), str(members[column].dtype), low, high)
 
 
 def _own_step(column: pd.Series) -> float | None:
-    present = np.unique(_floats(column.dropna()))
+    present = np.unique(floats_of(column.dropna()))
     return float(time_unit_us(present.astype(np.int64))) if _is_date(column) else grid_step(present)
 
 
@@ -269,14 +269,6 @@ def _dependents_first(steps: list[Remainder]) -> list[Remainder]:
         ordered += [step for step in left if step.column not in needed]
         left = [step for step in left if step.column in needed]
     return ordered
-
-
-def _floats(column: pd.Series) -> Floats:
-    """Numbers as they are, dates in microseconds, NaN where missing."""
-    if not _is_date(column):
-        return np.asarray(column.to_numpy(dtype="float64", na_value=np.nan))
-    ticks = column.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
-    return np.where(column.isna().to_numpy(dtype=bool), np.nan, ticks)
 
 
 def _dates(values: Floats) -> pd.Series:

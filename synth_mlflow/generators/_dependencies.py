@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.special import gammaln
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Kind, schema_of
-from synth_mlflow.data.grids import EXACT, grid_step
+from synth_mlflow.data.grids import EXACT, floats_of, grid_step
 from synth_mlflow.data.task import Task
-from synth_mlflow.generators._followers import PARTS, Curve, Follower, Line, Lookup, as_floats, part_of
+from synth_mlflow.generators._followers import PARTS, Curve, Follower, Line, Lookup, part_of
 from synth_mlflow.generators._identifiers import roles_of
 from synth_mlflow.generators._numeric import Floats, Ints
 
@@ -142,7 +142,7 @@ def _coded(column: pd.Series, kind: Kind) -> _Coded | None:
     if kind in CATEGORICAL_KINDS:
         codes, levels = pd.factorize(column, use_na_sentinel=False)
         return _Coded(str(column.name), kind, codes.astype(np.int64), len(levels), None)
-    floats = as_floats(column)
+    floats = floats_of(column)
     if kind == "integer" and np.nanmax(np.abs(floats), initial=0.0) > EXACT:
         return None
     values, codes = np.unique(floats, return_inverse=True)
@@ -205,7 +205,7 @@ def _sums(rows: pd.DataFrame, left: Sequence[_Coded], closed: set[str]) -> Itera
 
 def _line(rows: pd.DataFrame, name: str, others: Mapping[str, Floats]) -> Line | None:
     names = list(others)
-    matrix = np.column_stack([as_floats(rows[name]), *others.values()])
+    matrix = np.column_stack([floats_of(rows[name]), *others.values()])
     complete = matrix[~np.isnan(matrix).any(axis=1)]
     if len(names) < 2 or len(complete) < max(MIN_ROWS, MIN_ROWS_PER_TERM * len(names)):
         return None

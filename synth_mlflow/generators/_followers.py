@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from synth_mlflow.data.grids import float_width, grid_step, on_grid, time_unit_us
+from synth_mlflow.data.grids import float_width, floats_of, grid_step, on_grid, time_unit_us
 from synth_mlflow.data.slices import Mask
 from synth_mlflow.generators._encoding import NumberColumn, scale_of
 from synth_mlflow.generators._numeric import Floats, Ints
@@ -37,7 +37,7 @@ class Lookup:
     def of(cls, column: str, source: str, part: str, rows: pd.DataFrame, *, is_ordered: bool) -> Lookup:
         """As real rows have it."""
         whole = part_of(rows[source], part) if part else rows[source]
-        key = pd.Series(as_floats(whole) if is_ordered else _texts(whole), index=rows.index)
+        key = pd.Series(floats_of(whole) if is_ordered else _texts(whole), index=rows.index)
         first = key.drop_duplicates()
         known = first.dropna().sort_values() if is_ordered else first.dropna()
         missing = first.index[first.isna()]
@@ -57,7 +57,7 @@ class Lookup:
         """With the column."""
         source = part_of(frame[self.source], self.part) if self.part else frame[self.source]
         if self.is_ordered:
-            at = _nearest(self.keys.to_numpy(dtype=np.float64), as_floats(source))
+            at = _nearest(self.keys.to_numpy(dtype=np.float64), floats_of(source))
         else:
             at = self.keys.get_indexer(_texts(source))
         return frame.assign(**{self.column: self.values.iloc[at].set_axis(frame.index)})
@@ -107,7 +107,7 @@ class Curve:
         """With the column."""
         source, column = self.scales
         values = column.decode(np.interp(source.encode(frame[self.source]), self.known, self.values))
-        return frame.assign(**{self.column: _typed(as_floats(values), self.step, self.dtype)})
+        return frame.assign(**{self.column: _typed(floats_of(values), self.step, self.dtype)})
 
     def is_out_of_range(self, apart: pd.DataFrame, together: pd.DataFrame) -> Mask:  # noqa: ARG002 (as of others)
         """None: no value lies beyond the known ones."""
@@ -129,7 +129,7 @@ class Line:
     @classmethod
     def of(cls, column: str, weights: Mapping[str, float], rows: pd.DataFrame) -> Line:
         """With these weights; the constant is that of real rows."""
-        values = as_floats(rows[column])
+        values = floats_of(rows[column])
         rounded = {name: _round(weight) for name, weight in weights.items()}
         rest = values - _sum(rows, tuple((weight, name) for name, weight in rounded.items()))
         terms = tuple((weight, name) for name, weight in rounded.items())
@@ -149,7 +149,7 @@ class Line:
 
     def holds(self, rows: pd.DataFrame) -> bool:
         """Whether every row keeps it, and misses the column exactly where it misses another."""
-        fitted, real = self._values(rows), as_floats(rows[self.column])
+        fitted, real = self._values(rows), floats_of(rows[self.column])
         gaps = np.abs(fitted - real)
         return bool((np.isnan(fitted) == np.isnan(real)).all() and np.nanmax(gaps) <= DUST * np.nanmax(np.abs(real)))
 
@@ -163,7 +163,7 @@ class Line:
 
     def is_out_of_range(self, apart: pd.DataFrame, together: pd.DataFrame) -> Mask:  # noqa: ARG002 (as of others)
         """Rows whose sum no real row comes near."""
-        values = as_floats(together[self.column])
+        values = floats_of(together[self.column])
         return np.asarray((values < self.low) | (values > self.high))
 
     def _values(self, frame: pd.DataFrame) -> Floats:
@@ -180,14 +180,6 @@ def part_of(column: pd.Series, part: str) -> pd.Series:
     return pd.Series(date_part, dtype="float64", name=str(column.name))
 
 
-def as_floats(column: pd.Series) -> Floats:
-    """Numbers and booleans as they are, dates in microseconds, NaN where missing."""
-    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return np.asarray(column.to_numpy(dtype="float64", na_value=np.nan))
-    ticks = column.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
-    return np.where(column.isna().to_numpy(dtype=bool), np.nan, ticks)
-
-
 def _texts(column: pd.Series) -> pd.Index:
     texts: pd.Index = pd.Index(column.to_numpy(dtype=object))
     return texts
@@ -200,7 +192,7 @@ def _nearest(known: Floats, values: Floats) -> Ints:
 
 
 def _sum(frame: pd.DataFrame, terms: tuple[tuple[float, str], ...]) -> Floats:
-    return np.asarray(np.sum([weight * as_floats(frame[name]) for weight, name in terms], axis=0))
+    return np.asarray(np.sum([weight * floats_of(frame[name]) for weight, name in terms], axis=0))
 
 
 def _round(weight: float) -> float:
@@ -214,7 +206,7 @@ def _scale(column: pd.Series) -> NumberColumn:
 
 
 def _step(column: pd.Series) -> float | None:
-    present = np.unique(as_floats(column.dropna()))
+    present = np.unique(floats_of(column.dropna()))
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return float(time_unit_us(present.astype(np.int64)))
     return grid_step(present)
@@ -224,7 +216,7 @@ def _dtype(column: pd.Series) -> str:
     """The type of a column; of floats, the narrowest that holds them."""
     if column.dtype != "float64":
         return str(column.dtype)
-    return np.dtype(float_width(as_floats(column.dropna()), _step(column))).name
+    return np.dtype(float_width(floats_of(column.dropna()), _step(column))).name
 
 
 def _typed(values: Floats, step: float | None, dtype: str) -> pd.Series:

@@ -11,7 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.data.columns import schema_of
-from synth_mlflow.metrics.encoding import MISSING, coded_labels, numbers
+from synth_mlflow.data.grids import floats_of
+from synth_mlflow.metrics.encoding import MISSING, coded_labels
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -28,7 +29,7 @@ def correlation(first: pd.Series, second: pd.Series, method: Literal["pearson", 
     >>> correlation(pd.Series([1.0, 2.0, 3.0]), pd.Series([2.0, 4.0, 6.0]))
     1.0
     """
-    x, y = numbers(first), numbers(second)
+    x, y = floats_of(first), floats_of(second)
     both = ~(np.isnan(x) | np.isnan(y))
     x, y = x[both], y[both]
     if method == "spearman":
@@ -134,7 +135,7 @@ class SharedBins:
 
     def codes(self, rows: pd.DataFrame) -> Codes:
         """Bin of each value: shape (n_rows, n_columns)."""
-        coded = [_cut(numbers(rows[name]), edges) for name, edges in self.edges.items()]
+        coded = [_cut(floats_of(rows[name]), edges) for name, edges in self.edges.items()]
         for name, known in self.levels.items():
             codes, texts = coded_labels(rows[name])
             codes_of_labels = pd.Index(known).get_indexer(pd.Index(texts, dtype=object))
@@ -237,9 +238,9 @@ def _cramers_v(phi2: Floats, margins: Floats, widths: Codes, n_rows: int) -> Flo
 
 def _equal_width_codes(real: pd.Series, synthetic: pd.Series, n_bins: int) -> tuple[Codes, Codes]:
     if pd.api.types.is_numeric_dtype(real.dtype) and not pd.api.types.is_bool_dtype(real.dtype):
-        values = numbers(real)
+        values = floats_of(real)
         edges = np.histogram_bin_edges(values[~np.isnan(values)], n_bins)[1:-1]
-        return _cut(values, edges), _cut(numbers(synthetic), edges)
+        return _cut(values, edges), _cut(floats_of(synthetic), edges)
     codes, _ = coded_labels(pd.concat([real, synthetic], ignore_index=True))
     return codes[: len(real)], codes[len(real) :]
 
@@ -249,7 +250,7 @@ def _cut(values: Floats, edges: Floats) -> Codes:
 
 
 def _quantile_edges(column: pd.Series, n_bins: int) -> Floats:
-    values = numbers(column)
+    values = floats_of(column)
     present = values[~np.isnan(values)]
     if not len(present):
         return np.empty(0)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.metrics.encoding import numbers
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.metrics.null_distribution import Places, split_floor
 
 Floats = npt.NDArray[np.float64]
@@ -73,7 +73,7 @@ Statistic = Callable[[ValueCounts], float]
 def tallied(real: pd.Series, batch: pd.Series, *, ordered: bool) -> Tallied:
     """Count the values of a column, numbers and dates in their order."""
     pooled = pd.concat([real, batch], ignore_index=True)
-    codes_and_values = pd.factorize(numbers(pooled), sort=True) if ordered else pd.factorize(pooled)
+    codes_and_values = pd.factorize(floats_of(pooled), sort=True) if ordered else pd.factorize(pooled)
     codes, values = codes_and_values[0].astype(np.int64), np.asarray(codes_and_values[1])
     sides = codes[: len(real)], codes[len(real) :]
     return Tallied(values, _tally(*sides, len(values)), sides[0])
@@ -374,5 +374,5 @@ def share_p_value(
 
 
 def _present(values: pd.Series) -> Floats:
-    as_numbers = numbers(values)
+    as_numbers = floats_of(values)
     return as_numbers[~np.isnan(as_numbers)]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth_mlflow.data.columns import Schema, schema_of
+from synth_mlflow.data.grids import floats_of
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -19,14 +20,6 @@ Scale = Literal["ranks", "deviations"]
 MAX_LEVELS = 64  # more levels than this share the code "other": rare ones teach a classifier nothing but names
 MISSING = "\x00missing"
 LEVEL_DIMENSIONS = 8  # a unit vector of this many random signs stands for a level once there are more levels than that
-
-
-def numbers(column: pd.Series) -> Floats:
-    """A column of numbers or dates as floats, missing values as NaN."""
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        ticks = column.to_numpy(dtype="datetime64[us]").astype(np.int64).astype(np.float64)
-        return np.where(column.isna().to_numpy(), np.nan, ticks)
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def labels(column: pd.Series) -> npt.NDArray[np.object_]:
@@ -96,7 +89,7 @@ class Encoding:
 
     def _feature(self, rows: pd.DataFrame, name: str) -> Floats:
         if name not in self.levels:
-            return numbers(rows[name])
+            return floats_of(rows[name])
         return self._level_codes(rows[name], name).astype(np.float64)
 
     def _level_codes(self, column: pd.Series, name: str) -> npt.NDArray[np.int64]:
@@ -108,7 +101,7 @@ class Encoding:
         if name in self.levels:
             codes = self._level_codes(rows[name], name)
             return np.asarray(_level_vectors(len(self.levels[name]) + 1)[codes])
-        values = numbers(rows[name])
+        values = floats_of(rows[name])
         missing = np.isnan(values)
         place = self._rank if scale == "ranks" else self._deviations
         middle = 0.5 if scale == "ranks" else 0.0
@@ -136,7 +129,7 @@ def _common_levels(column: pd.Series) -> npt.NDArray[np.object_]:
 
 
 def _present(column: pd.Series) -> Floats:
-    values = numbers(column)
+    values = floats_of(column)
     return values[~np.isnan(values)]
 
 

@@ -23,8 +23,9 @@ import pandas as pd
 from scipy import stats
 
 from synth_mlflow.data.columns import CATEGORICAL_KINDS
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.metrics.closest_places import nearest_places
-from synth_mlflow.metrics.encoding import Encoding, labels, numbers
+from synth_mlflow.metrics.encoding import Encoding, labels
 
 Floats = npt.NDArray[np.float64]
 
@@ -209,7 +210,7 @@ def inference_scores(targets: pd.DataFrame, batch: pd.DataFrame, column: str, *,
     whole = Encoding.learn(targets)
     if whole.schema[column] in CATEGORICAL_KINDS:
         return np.asarray((labels(batch[column])[nearest] == labels(targets[column])[:, None]).mean(axis=1))
-    return -_rank_error(numbers(targets[column]), numbers(batch[column])[nearest])
+    return -_rank_error(floats_of(targets[column]), floats_of(batch[column])[nearest])
 
 
 def _rank_error(truth: Floats, guesses: Floats) -> Floats:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.metrics.closest_places import Coded, most_shared_places, nearest_places
-from synth_mlflow.metrics.encoding import Encoding, coded_labels, numbers
+from synth_mlflow.metrics.encoding import Encoding, coded_labels
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -144,7 +145,7 @@ def _column(values: pd.Series, n_real: int) -> _Numbers | _Labels:
     if is_label:
         codes = coded_labels(values)[0]
         return _Labels(codes, np.bincount(codes[:n_real], minlength=int(codes.max()) + 1), n_real)
-    as_numbers = numbers(values)
+    as_numbers = floats_of(values)
     missing = np.isnan(as_numbers)
     ordered = np.sort(as_numbers[:n_real][~missing[:n_real]])
     below, up_to = np.searchsorted(ordered, as_numbers, "left"), np.searchsorted(ordered, as_numbers, "right")

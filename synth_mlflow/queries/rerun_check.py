@@ -18,6 +18,7 @@ import pandas as pd
 from synth_mlflow.data.addresses import Place
 from synth_mlflow.data.columns import CATEGORICAL_KINDS, Schema, schema_of
 from synth_mlflow.data.digests import are_among, are_repeated, json_digest, row_digests
+from synth_mlflow.data.grids import floats_of
 from synth_mlflow.data.statement import read_statement
 from synth_mlflow.errors import EvidenceError, GateError, UsageError, closest
 from synth_mlflow.gate.rerun_conditions import (
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
         share_p_value,
         sorted_ks_distance,
     )
-    from synth_mlflow.metrics.encoding import labels, numbers
+    from synth_mlflow.metrics.encoding import labels
 else:  # only rows to compare need them, and what they load
     read_as = later("synth_mlflow.data.tables", "read_as")
     read_table = later("synth_mlflow.data.tables", "read_table")
@@ -62,7 +63,6 @@ else:  # only rows to compare need them, and what they load
     share_p_value = later("synth_mlflow.metrics.distances", "share_p_value")
     sorted_ks_distance = later("synth_mlflow.metrics.distances", "sorted_ks_distance")
     labels = later("synth_mlflow.metrics.encoding", "labels")
-    numbers = later("synth_mlflow.metrics.encoding", "numbers")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _labels(known: pd.Series, new: pd.Series, name: str) -> ColumnDrift:
 
 
 def _numbers(known: pd.Series, new: pd.Series, name: str) -> ColumnDrift:
-    sides = [numbers(known), numbers(new)]
+    sides = [floats_of(known), floats_of(new)]
     here = [np.sort(side[~np.isnan(side)]) for side in sides]
     n_missing = [len(side) - len(there) for side, there in zip(sides, here, strict=True)]
     distance, p_value = 0.0, 1.0

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from synth_mlflow.metrics.encoding import labels, numbers
+from synth_mlflow.data.grids import floats_of
+from synth_mlflow.metrics.encoding import labels
 from synth_mlflow.metrics.intervals import rate_p_value
 
 Floats = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ def is_possible(
 def _codes(values: pd.Series) -> Floats:
     """Numbers as they are, missing ones far from all others; labels by number, so that unequal ones are far apart."""
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
-        found = numbers(values)
+        found = floats_of(values)
         return np.where(np.isnan(found), 1e12, found)
     return pd.factorize(labels(values))[0] * 1e6
 
