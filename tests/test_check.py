@@ -73,6 +73,7 @@ def test_changed_statement_is_due(
     assert states(statement=tmp_path / "problem.md")["task"] == "due"
 
 
+@pytest.mark.slow
 def test_production_values_are_judged_against_the_estimate(
     states: Callable[..., dict[str, str]], demo_workflow: Workflow
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_trigger_that_raises_takes_nothing_with_it(judged, install):
     )
 
 
+@pytest.mark.slow
 def test_a_trigger_that_returns_nonsense_cannot_tell(judged, monkeypatch):
     monkeypatch.setattr(their_plugins.Moon, "evaluate", lambda *_: "due")
     (moon,) = (state for state in judged.check() if state.name == "moon")

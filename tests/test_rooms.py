@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import synth_mlflow
 
 PACKAGE = Path(synth_mlflow.__file__).parent
@@ -37,6 +39,7 @@ def test_every_room_stands_in_the_table() -> None:
     assert sorted(room for room in rooms if f"`{room}/`" not in ROOMS) == []
 
 
+@pytest.mark.slow
 def test_nothing_that_an_extra_brings_is_needed_to_start() -> None:
     """Where the extras are not installed, only the file that needs one refuses to load."""
     absent = (

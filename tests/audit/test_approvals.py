@@ -105,6 +105,7 @@ def test_an_edited_approval(mine: Workflow, approval: StoredRun, sql: Callable[.
     assert "seal" in said(mine)
 
 
+@pytest.mark.slow
 def test_edited_tags_change_nothing(mine: Workflow, approval: StoredRun, batch: StoredBatch) -> None:
     client = mine.project.server.client
     client.set_tag(approval.run_id, names.TAG_APPROVED, "old/9")
@@ -174,6 +175,7 @@ def test_other_rows_under_the_digest_of_the_batch(
     assert "has content digest" in said(mine)
 
 
+@pytest.mark.slow
 def test_rows_of_a_retracted_batch_under_another_name(mine: Workflow, batch: StoredBatch) -> None:
     """Whoever retracts a copy retracts these rows, also where its stage was edited, or its run was deleted."""
     copy = forge(mine, batch.run)
@@ -222,6 +224,7 @@ def test_a_deleted_check_or_batch(mine: Workflow, batch: StoredBatch) -> None:
         load_batch(NAME)
 
 
+@pytest.mark.slow
 def test_evidence_that_is_none(
     mine: Workflow, batch: StoredBatch, approval: StoredRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

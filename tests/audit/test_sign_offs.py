@@ -89,6 +89,7 @@ def test_an_alias_that_somebody_set_or_took_by_hand_is_found(own: Workflow) -> N
     assert "has lost the alias champion that Ada Lind (owner) gave it" in said(own)
 
 
+@pytest.mark.slow
 def test_trace_tells_who_has_signed(own: Workflow, signed: str) -> None:
     root = own.trace(f"models:/demo-breast-cancer@{names.CHAMPION}").root
     handoff = root.children[-1]

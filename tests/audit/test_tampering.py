@@ -274,6 +274,7 @@ def test_the_stage_that_would_use_it_finds_it(intruder, change, stage, error, ma
     assert after <= before  # nothing was written on broken evidence
 
 
+@pytest.mark.slow
 def test_edited_tags_open_nothing_and_change_no_answer(intruder):
     workflow = intruder.workflow
     failed = generate(workflow)

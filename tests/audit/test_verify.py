@@ -136,6 +136,7 @@ def test_changed_bytes_are_found(own: Workflow, path_of: PathOf) -> None:
     assert told == {(run_of(own, stage), artifact) for stage, artifact in FILES}
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_is_found(own: Workflow, path_of: PathOf) -> None:
     path_of("batch", names.A_BATCH).unlink()
     assert names.A_BATCH in said(own)
@@ -146,6 +147,7 @@ def test_what_depends_on_a_batch_is_named(own: Workflow, path_of: PathOf) -> Non
     assert affected(own) == {f"sweep {run_of(own, 'sweep')}", MODEL, f"handoff {run_of(own, 'handoff')}"}
 
 
+@pytest.mark.slow
 def test_what_depends_on_a_check_is_named(own: Workflow, path_of: PathOf) -> None:
     path_of("utility", names.A_PROBES).write_text("{}")
     assert {f"batch {own.project.batches()[0].id}", MODEL} <= affected(own)
@@ -164,6 +166,7 @@ def test_nothing_depends_on_a_handoff(own: Workflow) -> None:
     assert dependents_of(own.project.reader.runs(), own.project.reader.finished("handoff")[-1]) == ()
 
 
+@pytest.mark.slow
 def test_files_swapped_between_two_runs_are_found(own: Workflow, path_of: PathOf, tmp_path: Path) -> None:
     one, other = path_of("fidelity", names.A_PROBES), path_of("privacy", names.A_PROBES)
     shutil.move(one, tmp_path / "kept")
@@ -181,6 +184,7 @@ def test_a_changed_model_is_found(own: Workflow) -> None:
     assert names.P_MODEL_SHA256 in found[0].what and MODEL in found[0].what
 
 
+@pytest.mark.slow
 def test_a_deleted_model_version_is_found(own: Workflow) -> None:
     own.project.server.client.delete_model_version("demo-breast-cancer", "1")
     assert f"the registered model {MODEL} cannot be fetched" in said(own)
@@ -207,6 +211,7 @@ def test_an_appended_metric_is_found(own: Workflow) -> None:
     assert [finding.run_id for finding in findings(own)] == [run_of(own, "sweep")]
 
 
+@pytest.mark.slow
 def test_a_metric_of_somebody_else_is_none_of_our_business(own: Workflow) -> None:
     own.project.server.client.log_metric(run_of(own, "sweep"), "carbon", 3.0)
     assert findings(own) == ()
@@ -292,6 +297,7 @@ def test_a_deleted_run_is_missed_by_those_that_name_it(own: Workflow, told: dict
     assert all(f"the document links to run {run_id}, which is gone" in texts for run_id in gone)
 
 
+@pytest.mark.slow
 def test_one_run_with_what_is_under_it(own: Workflow, path_of: PathOf) -> None:
     path_of("privacy", names.A_PROBES).write_text("{}")
     assert fresh(own).verify(run_of(own, "sweep")).holds

@@ -91,6 +91,7 @@ def test_without_members_the_source_is_declared(ask, source):
     assert ask(source=source).record.origin.source.kind == source
 
 
+@pytest.mark.slow
 def test_a_seed_that_the_command_does_not_take_is_not_recorded(ask):
     assert ask(CALL.replace("{seed}", "5")).record.origin.seed is None
 
@@ -117,6 +118,7 @@ def test_a_command_that_fails_leaves_no_run(refused, code, message):
     refused(message, python(code))
 
 
+@pytest.mark.slow
 def test_another_number_of_rows_is_refused(refused):
     refused("wrote 6 rows, 7 were asked for", CALL.replace("{rows}", "6"))
 

@@ -211,6 +211,7 @@ def test_a_paid_answer_without_words_is_kept_and_never_asked_for_again(ask, serv
     assert ask(rows=12, params={"concurrency": 1}).record.notes["llm"]["from_journal"] == 2
 
 
+@pytest.mark.slow
 def test_an_answer_may_come_in_parts_and_with_half_a_character(ask, server, rows):
     def parts(handler, at, body):
         text = json.dumps({"rows": rows(body["seed"]), "note": "\ud83d"}, ensure_ascii=False)
@@ -294,6 +295,7 @@ def test_an_answer_without_rows_counts_as_such(refused, server):
     refused(r"rejected: an answer without a whole row: a refusal \(2\)", params={"patience": 2})
 
 
+@pytest.mark.slow
 def test_every_row_lies_in_the_slice(frozen, ask):
     batch = ask(slice="age < 45", rows=12)
     schema = frozen.project.evaluation_set().schema
@@ -301,6 +303,7 @@ def test_every_row_lies_in_the_slice(frozen, ask):
     assert batch.record.notes["llm"]["rows_rejected"]["lies outside of the slice"] > 0
 
 
+@pytest.mark.slow
 def test_examples_are_counted_and_may_not_come_back(ask, server, well):
     def parrot(handler, at, body):
         shown = [json.loads(line) for line in body["messages"][1]["content"].splitlines()[1:] if line]
@@ -374,6 +377,7 @@ def test_one_process_at_a_time_writes_a_journal(refused):
         refused("is in use by another process", UsageError)
 
 
+@pytest.mark.slow
 def test_requests_keep_to_a_rate(ask, server, monkeypatch):
     waits = []
     monkeypatch.setattr(client, "time", SimpleNamespace(monotonic=lambda: 1_000.0, time_ns=time.time_ns))
@@ -413,6 +417,7 @@ def test_a_word_in_place_of_a_key_changes_no_row(word):
     assert client.Endpoint("http://127.0.0.1/v1", KEY).cleaned(f"a {KEY}") == "a <OPENAI_API_KEY>"
 
 
+@pytest.mark.slow
 def test_an_endpoint_may_need_no_key(ask, server, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
@@ -485,6 +490,7 @@ def test_doors_are_not_mixed_up(words, message):
     assert (done.exit_code, message in done.output) == (2, True)
 
 
+@pytest.mark.slow
 def test_what_is_known_of_the_teacher_stands_in_record_and_run(frozen, ask):
     batch = ask(licence=" Apache-2.0 ")
     assert batch.record.origin.params["licence"] == "Apache-2.0"

@@ -110,12 +110,14 @@ def test_a_function_is_recorded_with_its_parameters_and_its_version(frozen, comm
     assert str(committed.parent) not in sys.path
 
 
+@pytest.mark.slow
 def test_a_change_since_the_commit_is_flagged(frozen, committed, monkeypatch):
     committed.write_text(SOURCE + "\n")
     version = frozen.generate("own_rows:shifted", rows=5, purpose="x").record.origin.version
     assert version.endswith(f"+sha256:{file_digest(committed)[:12]}+dirty")
 
 
+@pytest.mark.slow
 def test_a_file_that_git_does_not_track_is_flagged(frozen, committed):
     committed.with_name("own_more.py").write_text("from own_rows import shifted\nmake = lambda *given: shifted(*given)")
     assert frozen.generate("own_more:make", rows=5, purpose="x").record.origin.version.endswith("+dirty")
@@ -123,6 +125,7 @@ def test_a_file_that_git_does_not_track_is_flagged(frozen, committed):
     assert found.notes["code"]["file"] == "own_rows.py" and not found.origin.version.endswith("+dirty")
 
 
+@pytest.mark.slow
 def test_without_distribution_or_commit_the_version_must_be_given(frozen, module):
     with pytest.raises(UsageError, match=r"version of 'own_rows:shifted' is not known.*\n.*`--generator-version VERSI"):
         frozen.generate("own_rows:shifted", rows=5, purpose="x")
@@ -158,6 +161,7 @@ def test_a_distribution_gives_its_version_and_a_file_of_the_same_name_does_not(m
     assert code_of(click) is None
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_since_its_import_is_refused(frozen, module):
     frozen.generate("own_rows:shifted", rows=5, purpose="x", version="1")
     module.write_text(SOURCE + "\n")
@@ -165,6 +169,7 @@ def test_a_file_that_changed_since_its_import_is_refused(frozen, module):
         frozen.generate("own_rows:shifted", rows=5, purpose="y", version="1")
 
 
+@pytest.mark.slow
 def test_a_slice_is_handed_on_as_text_and_checked(frozen, module):
     batch = frozen.generate("own_rows:young", rows=5, slice="age < 30", purpose="x", version="1")
     assert (batch.n_rows, batch.record.origin.params) == (5, {})
@@ -218,6 +223,7 @@ def test_a_module_that_raises_is_said_to(frozen, tmp_path):
             frozen.generate(f"own_{name}:make", rows=5, purpose="x")
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_it_too(frozen, module):
     given = ["generate", "--generator", "own_rows:shifted", "--rows", "5", "--purpose", "x", "--param", "cents=4"]
     at = ["--tracking-uri", frozen.project.server.tracking_uri]

@@ -41,6 +41,7 @@ def test_a_file_that_carries_a_record_is_no_real_data(frozen, batch, write_proje
             workflow.define(write_project(name="mill", data=name, slices="{}"))
 
 
+@pytest.mark.slow
 def test_rows_of_a_batch_of_another_project_are_refused(define_elsewhere, batch, customers):
     with pytest.raises(UsageError, match=rf"80 of its 80 rows are rows of synthetic batch {batch.id} \(project 'shop'"):
         define_elsewhere(customers(80, seed=2))
@@ -55,11 +56,10 @@ def test_a_few_of_them_among_real_rows_are_found_in_any_order(define_elsewhere, 
 @pytest.mark.parametrize(
     "changed",
     [
-        lambda rows: rows.drop(columns="age"),
-        lambda rows: rows.assign(decade=rows["age"] // 10),
-        lambda rows: rows.drop(columns="age").assign(place=rows["region"].str[:1]),
+        pytest.param(lambda rows: rows.drop(columns="age"), id="a column left out", marks=pytest.mark.slow),
+        pytest.param(lambda rows: rows.assign(decade=rows["age"] // 10), id="one added", marks=pytest.mark.slow),
+        pytest.param(lambda rows: rows.drop(columns="age").assign(place=rows["region"].str[:1]), id="both"),
     ],
-    ids=["a column left out", "one added", "both"],
 )
 def test_rows_of_a_batch_are_known_by_the_columns_that_are_left(
     define_elsewhere, frozen, batch, customers, changed, tmp_path
@@ -71,6 +71,7 @@ def test_rows_of_a_batch_are_known_by_the_columns_that_are_left(
     refuse_synthetic(frozen.project, tmp_path / "rows.csv", normalise(real))
 
 
+@pytest.mark.slow
 def test_real_rows_with_a_further_column_stay_real_even_if_a_generator_copied_them(frozen, tmp_path):
     with frozen.batch(**RECORD) as b:
         b.write(frozen.training_rows().head(40))
@@ -94,6 +95,7 @@ def test_rows_of_a_batch_are_known_though_its_evaluation_set_is_gone(define_else
         define_elsewhere(pd.concat([customers(260, seed=5), customers(80, seed=2).head(40)], ignore_index=True))
 
 
+@pytest.mark.slow
 def test_new_real_rows_of_the_same_law_are_real(define_elsewhere, batch, customers):
     assert define_elsewhere(customers(300, seed=5)).run.counts
 

@@ -84,7 +84,15 @@ def test_other_real_rows_pass_and_the_run_says_what_it_would_have_found(ruled, e
     assert "in four of five cases" in result.words
 
 
-@pytest.mark.parametrize("kind", ["equal", "twice", "moved", "one value", "half a row", "both sides"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "equal",
+        "moved",
+        "one value",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("twice", "half a row", "both sides")),
+    ],
+)
 def test_planted_evaluation_rows_fail_and_are_named(kind, ruled, planted, control, fresh, members, rng):
     bad = control[:60].reset_index(drop=True)
     rows = {
@@ -152,6 +160,7 @@ def test_a_slice_of_few_rows_is_held_against_all(ruled, evidence):
     assert ruled(plugin, replace(evidence, slice=part, batch=batch))[0].verdict == "pass"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("leaks", "verdict"), [(False, "pass"), (True, "fail")])
 def test_running_numbers_beside_texts_are_no_leak_but_those_of_evaluation_rows_alone(leaks, verdict, evidence):
     rng = np.random.default_rng(4)

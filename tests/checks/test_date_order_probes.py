@@ -20,7 +20,9 @@ def with_end(evidence: CheckInput) -> CheckInput:
     return replace(evidence, batch=made[0], members=made[1], control=made[2])
 
 
-@pytest.mark.parametrize(("n_broken", "verdict"), [(0, "pass"), (5, "pass"), (45, "fail")])
+@pytest.mark.parametrize(
+    ("n_broken", "verdict"), [pytest.param(0, "pass", marks=pytest.mark.slow), (5, "pass"), (45, "fail")]
+)
 def test_a_batch_that_breaks_the_order_of_dates_fails(n_broken, verdict, evidence, ruled):
     given = with_end(evidence)
     batch = given.batch.copy()
@@ -32,6 +34,7 @@ def test_a_batch_that_breaks_the_order_of_dates_fails(n_broken, verdict, evidenc
         assert "constraints: ['opened <= closed']" in judgement.reasons[0]
 
 
+@pytest.mark.slow
 def test_dates_without_an_order_have_no_such_statistic(evidence, ruled):
     _, result = ruled(Fidelity(), evidence)
     assert not [one for one in result.probes if one.name == "broken_date_orders"]

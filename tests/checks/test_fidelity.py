@@ -50,6 +50,7 @@ def test_damage_fails_and_is_named(damage, evidence, ruled):
     assert any(named in reason for reason in ruling.reasons)
 
 
+@pytest.mark.slow
 def test_clipped_tails_are_too_clean(evidence, ruled):
     low, high = evidence.batch["income"].quantile([0.03, 0.97])
     ruling, _ = ruled(

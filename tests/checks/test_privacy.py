@@ -43,6 +43,7 @@ def test_jittered_copies_of_strangers_pass(evidence, fresh, ruled):
     assert ruled(plugin, replace(evidence, batch=normalise(harmless)))[0].verdict == "pass"
 
 
+@pytest.mark.slow
 def test_many_columns_that_leak_a_little_each_are_counted(ruled):
     rng = np.random.default_rng(1)
     numbers = np.round(np.exp(rng.normal(size=(900, 120))), 1)
@@ -102,6 +103,7 @@ def test_a_small_control_is_inconclusive(evidence, ruled):
     assert "40 evaluation rows, " in ruling.reasons[0]
 
 
+@pytest.mark.slow
 def test_identifiers_are_no_matter_of_attacks_but_of_reuse() -> None:
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"id": rng.permutation(900), "a": rng.normal(size=900), "b": rng.normal(size=900)})

@@ -30,7 +30,7 @@ def test_the_share_of_as_many_rows_is_that_of_hand() -> None:
     assert _repeated(np.array([], dtype=np.int64), 0) == (0.0, 0.0)
 
 
-@pytest.mark.parametrize("n_rows", [100, 300, 2_000])
+@pytest.mark.parametrize("n_rows", [100, 300, pytest.param(2_000, marks=pytest.mark.slow)])
 def test_further_real_rows_repeat_as_often(n_rows: int) -> None:
     rngs = [np.random.default_rng(seed) for seed in range(100)]
     found = [repeats(mails(n_rows, 1_250, rng), mails(360, 1_250, rng)) for rng in rngs]

@@ -52,6 +52,7 @@ def test_slices_and_classes_are_followed(evidence, ruled):
     assert "gain_share_old" in {probe.name for probe in result.probes}
 
 
+@pytest.mark.slow
 def test_what_real_rows_do_not_teach_cannot_be_judged(evidence, ruled):
     noise = {
         side: getattr(evidence, side).assign(default=np.random.default_rng(at).choice(["no", "yes"], 2000)[:n])
@@ -169,6 +170,7 @@ def test_a_small_batch_is_told_how_many_rows_it_needs():
     assert "rows of the batch 1,305 instead of 600; make it again with `synth-mlflow generate … --rows 1305`" in weak
 
 
+@pytest.mark.slow
 def test_further_fits_are_made_where_six_cannot_decide(evidence, monkeypatch):
     few = replace(evidence, control=evidence.control.head(80), batch=evidence.batch.head(100))
     n_fits = []

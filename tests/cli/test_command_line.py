@@ -121,6 +121,7 @@ def test_no_rows_are_not_as_many_as_needed(call: Callable[..., tuple[int, str, s
     assert code != 0 and "a batch of 0 rows was asked for, at least 1 is needed" in err
 
 
+@pytest.mark.slow
 def test_a_thin_slice_is_told(call: Callable[..., tuple[int, str, str]], frozen: Workflow) -> None:
     code, out, _ = call("generate", "forest", "--rows", "20", "--slice", "age < 20", "--purpose", "x", "--tracking-uri",
                         frozen.project.server.tracking_uri)  # fmt: skip
@@ -128,6 +129,7 @@ def test_a_thin_slice_is_told(call: Callable[..., tuple[int, str, str]], frozen:
     assert code == 0 and f"  mind: only {n_rows} real rows lie in the slice" in out
 
 
+@pytest.mark.slow
 def test_a_batch_that_fails_comes_with_what_may_help(
     call: Callable[..., tuple[int, str, str]], frozen: Workflow
 ) -> None:

@@ -65,6 +65,7 @@ def test_status_of_a_deleted_experiment_says_so(frozen, call):
     assert f"mlflow experiments restore --experiment-id {server.experiment_id}" in errors
 
 
+@pytest.mark.slow
 def test_sigterm_says_something(tmp_path):
     code = (
         "import os, signal, sys\nfrom synth_mlflow.cli import templates\nfrom synth_mlflow.cli import main as app\n"

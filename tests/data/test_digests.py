@@ -63,6 +63,7 @@ def test_row_digests_do_not_depend_on_the_order_of_columns_and_table_digests_do(
     assert table_digest(turned) != table_digest(table)
 
 
+@pytest.mark.slow
 @given(tables(), st.data())
 def test_a_changed_cell_changes_its_row_alone(table, data):
     row = data.draw(st.integers(0, len(table) - 1))

@@ -57,7 +57,9 @@ def both_ways(path, monkeypatch, limit=0):
     return at_once, found_in(path)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", *(pytest.param(name, marks=pytest.mark.slow) for name in ("utf-8-sig", "utf-16", "cp1252"))]
+)
 @pytest.mark.parametrize("name", CSV)
 def test_a_csv_file_in_blocks_is_the_same_table(tmp_path, monkeypatch, tiny_blocks, name, encoding):
     separator = ";" if name == "german" else ","

@@ -96,6 +96,7 @@ def test_pages_that_were_read_are_given_back_by_themselves(everything_mapped, mo
     assert column.iloc[-1] == 3_999_999
 
 
+@pytest.mark.slow
 def test_files_are_gone_with_their_table(everything_mapped):
     gc.collect()
     before = n_maps()
@@ -143,6 +144,7 @@ def test_keyed_digests_of_blocks_are_those_of_the_whole(monkeypatch):
     assert keyed(hashes, salt).tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 def test_reading_takes_the_memory_of_a_few_columns(tmp_path, everything_mapped):
     n, n_columns = 50_000, 30
     rows = pd.DataFrame({f"x{at}": np.arange(n) * (at + 0.5) for at in range(n_columns)})

@@ -326,6 +326,7 @@ def test_a_century_that_cannot_be_told_is_asked_and_may_be_said(tmp_path, years)
         ColumnFacts.model_validate({"first_year": 1936})
 
 
+@pytest.mark.slow
 def test_offsets_of_several_zones_keep_their_moments_and_are_named(tmp_path):
     zones = ["Europe/Berlin", "America/New_York", "Asia/Kolkata"]
     cells = [m.tz_localize("UTC").tz_convert(zones[n % 3]).isoformat() for n, m in enumerate(MOMENTS)]

@@ -102,6 +102,7 @@ def test_prov_json_is_read_back_whole(provenance: Provenance, change: Any) -> No
     )
 
 
+@pytest.mark.slow
 def test_prov_json_says_which_rows_are_synthetic_and_what_made_them(provenance: Provenance) -> None:
     told, batch = json.loads(rendered("prov_json", provenance)), provenance.batches[0]
     entity = told["entity"][f"sha256:{batch.sha256}"]

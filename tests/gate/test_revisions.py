@@ -69,6 +69,7 @@ def test_a_doubt_that_is_accepted_once_it_is_known_was_not_accepted_beforehand(f
     assert accepted_since(late, "privacy") is None
 
 
+@pytest.mark.slow
 def test_an_acceptance_that_was_taken_back_begins_anew(frozen, revise):
     for words in ('{accept_inconclusive: {utility: "a"}}', "{}", '{accept_inconclusive: {utility: "b"}}'):
         revise(frozen, words)
@@ -102,6 +103,7 @@ def test_a_tighter_threshold_is_no_loosening(frozen, revise, later):
     assert loosened_after(revisions_of(frozen.project), checks(frozen, "fail")) == []
 
 
+@pytest.mark.slow
 def test_thresholds_other_than_the_default_stand_with_the_time_of_their_change(frozen, revise):
     assert list(changed_thresholds(revisions_of(frozen.project))) == []
     revise(frozen, "{fidelity: {classifier_auc: 0.9}}")

@@ -66,6 +66,7 @@ def copied_run(client, run_id, *, without):
     return new.info.run_id
 
 
+@pytest.mark.slow
 def test_a_copied_run_does_not_lift_a_retraction(retracted):
     workflow, _ = retracted
     client, before = workflow.project.server.client, workflow.project.batches()[0]
@@ -132,6 +133,7 @@ def test_a_verdict_counts_only_for_the_version_of_its_check(done, monkeypatch):
         done.sweep((0, 0.5), repeats=3, seed=8)
 
 
+@pytest.mark.slow
 def test_a_statement_dated_tomorrow_is_superseded(frozen, tmp_path):
     client, run = frozen.project.server.client, frozen.project.problem().run
     lax = copied_run(client, run.run_id, without=())

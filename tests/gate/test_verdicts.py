@@ -99,6 +99,7 @@ def test_editing_a_tag_opens_nothing(project, batch, policy, judged, verdict):
     assert (verdict().verdict, verdict(how=recorded_verdict).verdict) == ("fail", "fail")
 
 
+@pytest.mark.slow
 def test_hiding_a_failed_check_leaves_the_gate_shut(project, judged, verdict):
     failed = judged("fidelity", BAD, verdict="fail")
     judged("utility", GOOD)
@@ -106,6 +107,7 @@ def test_hiding_a_failed_check_leaves_the_gate_shut(project, judged, verdict):
     assert verdict().verdict == "unvalidated"
 
 
+@pytest.mark.slow
 def test_checks_of_other_rows_or_another_policy_do_not_count(policy, judged, verdict):
     judged("fidelity", GOOD, digest="ab" * 32)
     judged("utility", GOOD, policy=replace(policy, accepted={"utility": "few rows"}))

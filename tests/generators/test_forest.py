@@ -116,6 +116,7 @@ def test_thread_counts_change_nothing(adult: pd.DataFrame, monkeypatch: pytest.M
     pd.testing.assert_frame_equal(*batches)
 
 
+@pytest.mark.slow
 def test_lightgbm_is_imported_late() -> None:
     script = "import sys, synth_mlflow.generators.forest; sys.exit('lightgbm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -35,6 +35,7 @@ def test_a_hostile_cell_is_read_at_once(tmp_path, piece):
     assert read_table(tmp_path / "rows.parquet")["t"].tolist()[0] == cell
 
 
+@pytest.mark.slow
 def test_a_cell_of_digits_and_a_letter_is_read_at_once(tmp_path):
     for end in ("x", "!", ".", "e"):
         cells = ["1", *(f"{sign}{'7' * LENGTH}{end}" for sign in ("", "-", "+", "$"))]
@@ -61,6 +62,7 @@ def test_durations_beyond_all_calendars_are_read(tmp_path, cell):
     assert len(read_table(tmp_path / "rows.csv")) == 3
 
 
+@pytest.mark.slow
 def test_a_version_of_zeros_is_compared_at_once():
     assert _values.same("1", "1" + ".0" * LENGTH, "any")
     assert not _values.same("1", "1" + ".0" * LENGTH + "x", "any")

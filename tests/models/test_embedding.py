@@ -138,8 +138,15 @@ def test_unusable_settings_are_refused(params, embedding, words):
         fit(ModelSpec(params=params, embedding=embedding), TASK, texts(20, 0), seed=0)
 
 
-@pytest.mark.parametrize("way", ["beside", "instead"])
-@pytest.mark.parametrize("kind", ["module", "folder"])
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [
+        ("module", "beside"),
+        pytest.param("module", "instead", marks=pytest.mark.slow),
+        pytest.param("folder", "beside", marks=pytest.mark.slow),
+        pytest.param("folder", "instead", marks=pytest.mark.slow),
+    ],
+)
 def test_a_served_model_reads_vectors(way, kind, module, weights, tmp_path):
     """Words that were never seen beside a label are understood by their vectors alone."""
     target = f"{module}:encode" if kind == "module" else weights

@@ -75,6 +75,7 @@ def test_a_changed_value_makes_a_row_unknown(frozen, mixed):
     assert found.n_unreadable == 1
 
 
+@pytest.mark.slow
 def test_a_row_on_two_sides_is_ambiguous(frozen, batch, customers):
     with frozen.batch(generator="copier", **RECORD) as b:
         b.write(pd.concat([frozen.training_rows().head(3), customers(80, seed=2).head(4)]))
@@ -107,6 +108,7 @@ def test_coarse_rows_are_said_to_be_possible_chance(frozen, customers):
     assert b.batch.n_rows == 40
 
 
+@pytest.mark.slow
 def test_missing_columns_are_answered_with_the_reason(frozen, mixed, tmp_path):
     mixed.drop(columns=["age", "bought"]).to_csv(tmp_path / "narrow.csv", index=False)
     with pytest.raises(UsageError, match=r"cannot tell .*narrow.csv.*'age', 'bought' of the 6 columns .* one digest"):

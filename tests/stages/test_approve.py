@@ -231,6 +231,7 @@ def test_what_cannot_be_loaded(done: Workflow, batch: StoredBatch) -> None:
         load_mix("shop/young@approved")
 
 
+@pytest.mark.slow
 def test_the_same_name_in_another_experiment(done: Workflow, batch: StoredBatch) -> None:
     client = done.project.server.client
     approved = done.approve(batch.id, name="young")

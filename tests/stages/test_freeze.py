@@ -118,12 +118,14 @@ def test_by_group_and_time_rows_between_are_on_neither_side_and_not_new(define, 
     assert _new_rows(workflow.project, workflow.project.evaluation_set(), normalise(rows)) == (0, None)
 
 
+@pytest.mark.slow
 def test_the_statement_may_say_the_way(define):
     workflow = define(evaluation="{share: 0.25, time: day}")
     workflow.freeze()
     assert list(workflow.evaluation_rows()["day"]) == list(range(90, 120))
 
 
+@pytest.mark.slow
 def test_copies_of_a_row_stay_on_one_side(define, rows):
     workflow = define(pd.concat([rows, rows.head(40)]))
     frozen = workflow.freeze()
@@ -160,6 +162,7 @@ def test_data_that_changed_since_define_are_refused(define, rows, tmp_path):
     assert workflow.project.reader.runs("evaluation_set") == []
 
 
+@pytest.mark.slow
 def test_data_may_have_moved(define, tmp_path):
     workflow = define()
     (tmp_path / "elsewhere").mkdir()

@@ -323,6 +323,7 @@ def test_a_generator_that_breaks_its_contract_leaves_no_run(frozen, monkeypatch,
     assert frozen.project.reader.runs("batch") == []
 
 
+@pytest.mark.slow
 def test_many_rows_are_made_a_chunk_at_a_time(frozen, monkeypatch):
     """Counted, not timed: whatever the number of rows, no piece is larger than a chunk, and none is kept."""
     monkeypatch.setattr(base, "CHUNK_ROWS", 100)
@@ -351,6 +352,7 @@ def test_a_generator_without_chunks_is_asked_again(frozen, monkeypatch):
     assert frozen.generate("forest", rows=6, purpose="x").n_rows == 6
 
 
+@pytest.mark.slow
 def test_a_generator_that_needs_too_much_memory_says_so(frozen, monkeypatch):
     monkeypatch.setattr(plugins.Plugin, "load", lambda self, **_: odd(lambda members: bytearray(10**15)))
     with pytest.raises(GeneratorError, match=r"generator Odd needs more memory than there is: .*\nAsk for fewer rows"):

@@ -107,6 +107,7 @@ def test_runners_up_have_not_failed_and_need_nothing_more() -> None:
     assert [one.candidate.generator for one in search.runners_up] == ["b", "d"]
 
 
+@pytest.mark.slow
 def test_where_the_best_fails_in_full_the_next_best_make_batches_until_one_does_not(
     frozen: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,7 @@ def test_the_first_answers_of_a_rater_count_and_both_are_kept(workflow, batch, t
     assert same.counted and len(workflow.project.reader.finished("rating")) == 2
 
 
+@pytest.mark.slow
 def test_few_rows_and_one_answer_for_all_decide_nothing(workflow, batch, tmp_path):
     workflow.review_sheet(batch, 10, output=tmp_path)
     found = workflow.review(batch, answered(workflow, batch, tmp_path, 10, 5), rater="Ada")
@@ -115,6 +116,7 @@ def test_answers_that_do_not_fit_are_refused_with_the_reason(workflow, batch, tm
     assert workflow.project.reader.finished("rating") == []
 
 
+@pytest.mark.slow
 def test_a_sheet_of_another_batch_is_named(workflow, batch, customers, tmp_path):
     with workflow.batch(
         generator="law", version="1", params={}, seed=3, slice=None, purpose="more", source="none"
@@ -171,6 +173,7 @@ def says(values):
     return script
 
 
+@pytest.mark.slow
 def test_a_judge_counts_only_with_its_agreement_with_people(workflow, batch, endpoint, tmp_path):
     pytest.importorskip("openai")
     workflow.review_sheet(batch, 60, output=tmp_path)
@@ -200,6 +203,7 @@ def test_a_judge_that_disagrees_is_recorded_and_not_counted(workflow, batch, end
     assert workflow.validate(batch).verdict == "inconclusive"
 
 
+@pytest.mark.slow
 def test_a_kill_costs_no_paid_answer_and_rows_left_out_are_asked_again(workflow, batch, endpoint, tmp_path):
     pytest.importorskip("openai")
     workflow.review_sheet(batch, 20, output=tmp_path)
@@ -231,6 +235,7 @@ def test_no_row_of_a_sheet_reaches_the_server(workflow, batch, tmp_path):
     assert workflow.review_sheet(batch, 10, output=tmp_path) == sheet
 
 
+@pytest.mark.slow
 def test_real_rows_are_training_rows_of_the_slice(frozen, customers, tmp_path):
     """Of a batch for a slice; no evaluation row is shown, and no row of another slice."""
     young = customers(2000, 2).query("age < 30").reset_index(drop=True)

@@ -101,6 +101,7 @@ def test_more_than_passed_is_refused(done: Workflow, run_id: str) -> None:
         done.training_data(1)
 
 
+@pytest.mark.slow
 def test_a_run_must_be_there_to_carry_the_lineage(done: Workflow) -> None:
     with pytest.raises(UsageError, match="no MLflow run is active"):
         done.training_data(0.25)

@@ -104,6 +104,7 @@ def _project(rng):
     return scores, Uncertainty(0.3 * known, np.cov(repeats, rowvar=False), 8)
 
 
+@pytest.mark.slow
 def test_intervals_from_few_repeats_cover_as_often_as_estimated():
     rng, contrast = np.random.default_rng(4), np.array([-1.0, 0, 0, 1])
     projects = [_project(rng) for _ in range(1_500)]
@@ -111,6 +112,7 @@ def test_intervals_from_few_repeats_cover_as_often_as_estimated():
     assert np.mean(held) == pytest.approx(0.95, abs=0.02)
 
 
+@pytest.mark.slow
 def test_simultaneous_test_from_few_repeats_keeps_its_level():
     rng, contrasts = np.random.default_rng(5), np.column_stack([-np.ones(3), np.eye(3)])
     projects = [_project(rng) for _ in range(250)]

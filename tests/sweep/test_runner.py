@@ -218,6 +218,7 @@ def test_guardrail_keeps_a_ratio_that_hurts_a_slice_from_being_chosen(tables):
     assert min(point.slices["north"].gain_high for point in free.points) < 0
 
 
+@pytest.mark.slow
 def test_held_back_real_rows_are_an_arm_where_they_suffice(tables):
     plan = SweepPlan(ratios=(0.25, 0.5, 0.75), repeats=3, n_jobs=1)
     curve = run_sweep(*tables, TASK, "roc_auc", SPEC, plan, extra_real=people(70, 9)).curve
@@ -287,6 +288,7 @@ def test_final_model_has_rows_of_the_winner_alone(tables, rivals):
     assert np.array_equal(final.model.predict(tables[2]), scored)
 
 
+@pytest.mark.slow
 def test_pictures_show_every_source(rivals):
     labels = curve_figure(rivals.curve).axes[0].get_legend_handles_labels()[1]
     assert {"good", "bad", "all together"} <= set(labels)

@@ -75,6 +75,7 @@ def test_what_a_dead_process_had_not_decided_is_put_away(server, claims):
     assert theirs not in active(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", ["set_terminated", "set_tag", "delete_run"])
 def test_killed_while_it_gives_way_it_leaves_no_open_run_that_status_leaves_out(server, claims, monkeypatch, write):
     other(server, DEAD)

@@ -72,6 +72,7 @@ def fill(draft):
     draft.inputs.append(Input("real", "ab" * 32, names.CONTEXT_REAL, "file:///x.csv", 3, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_collisions", "is_written"), [(1, True), (3, True), (4, False)])
 def test_a_dataset_that_others_log_in_the_same_moment_is_logged(server, read, monkeypatch, n_collisions, is_written):
     asked, log_inputs = Counter(), server.client.log_inputs
@@ -162,7 +163,7 @@ def test_a_server_that_is_lost_midway_leaves_a_run_that_does_not_count(server, r
     assert [run.counts for run in read.runs("problem")] == [False]
 
 
-@pytest.mark.parametrize("fail_at", REQUESTS)
+@pytest.mark.parametrize("fail_at", [pytest.param(REQUESTS[0], marks=pytest.mark.slow), *REQUESTS[1:]])
 def test_what_a_killed_process_left_is_completed_and_not_duplicated(server, read, fail_at):
     with pytest.raises(ServerError, match="lost at"):
         write_once(counted(server, fail_at), salt="1")

@@ -63,6 +63,7 @@ def test_rows_of_a_query_are_kept_by_reference(customers, uri, write_project, tm
         workflow.training_rows()
 
 
+@pytest.mark.slow
 def test_a_query_that_only_the_server_names_is_not_run(customers, uri, write_project, tmp_path, monkeypatch):
     """It would run with the rights of a reader: problem.md on this machine, or `--data`, has to name it."""
     with closing(sqlite3.connect(tmp_path / "people.db")) as database:
