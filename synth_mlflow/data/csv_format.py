@@ -27,6 +27,8 @@ from synth_mlflow.errors import UsageError
 SAMPLE_LINES = 200
 SAMPLE_CHARACTERS = 100_000
 SNIFFED_CHARACTERS = 50_000  # clevercsv needs 100 CPU s for a line of a million
+# clevercsv looks for addresses: 50,000 characters without a break would take it minutes
+_LONG_WORD = re.compile(r"""([^\s,;|"']{200})[^\s,;|"']+""")
 SAMPLE_BYTES = 1_000_000
 BLOCK_BYTES = 1 << 20  # of a long file that are cut into cells together: a line may be as long, else pandas reads it
 WHOLE_BLOCK_BYTES = 1 << 23  # of any other; many of these are held at a time
@@ -468,7 +470,8 @@ def _sniffed(sample: str) -> tuple[str, str]:
     import clevercsv
 
     try:
-        dialect = clevercsv.Sniffer().sniff(sample[:SNIFFED_CHARACTERS], delimiters="".join(SEPARATORS))
+        text = _LONG_WORD.sub(r"\1", sample[:SNIFFED_CHARACTERS])
+        dialect = clevercsv.Sniffer().sniff(text, delimiters="".join(SEPARATORS))
     except clevercsv.Error:
         dialect = None
     if dialect is None:

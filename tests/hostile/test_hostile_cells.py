@@ -11,6 +11,7 @@ import pytest
 from synth_mlflow.data.tables import read_table
 from synth_mlflow.data.text_forms import read_texts_as
 from synth_mlflow.data.value_formats import ClockText, DateText, DurationText, NumberText, unit_style
+from synth_mlflow.errors import UsageError
 from synth_mlflow.triggers import _values
 
 LENGTH = 200_000
@@ -41,6 +42,13 @@ def test_a_cell_of_digits_and_a_letter_is_read_at_once(tmp_path):
         cells = ["1", *(f"{sign}{'7' * LENGTH}{end}" for sign in ("", "-", "+", "$"))]
         pd.DataFrame({"n": range(5), "t": cells}).to_csv(tmp_path / "rows.csv", index=False)
         assert len(read_table(tmp_path / "rows.csv")) == 5
+
+
+@pytest.mark.parametrize("piece", ["a", "a-", "é-", "a.b-", "a@b.c"])
+def test_a_hostile_first_line_is_read_at_once(tmp_path, piece):
+    (tmp_path / "rows.csv").write_text(f"{piece * (LENGTH // len(piece))},b\n1,2\n")
+    with pytest.raises(UsageError, match="200,000 characters, at most 250"):
+        read_table(tmp_path / "rows.csv")
 
 
 @pytest.mark.parametrize("end", ["", "x", " ", ":00", " days", "h", "D", " h 1 m"])

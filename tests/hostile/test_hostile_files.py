@@ -150,10 +150,10 @@ def test_a_gzip_bomb_is_refused_before_it_is_unfolded(tmp_path):
 
 
 @pytest.mark.slow
-def test_ten_thousand_columns_are_read(tmp_path):
-    wide = pd.DataFrame(np.ones((3, 10_000)), columns=[f"c{n}" for n in range(10_000)])
+def test_thousands_of_columns_are_read(tmp_path):
+    wide = pd.DataFrame(np.ones((3, 3_000)), columns=[f"c{n}" for n in range(3_000)])
     wide.to_csv(tmp_path / "wide.csv", index=False)
-    assert read_table(tmp_path / "wide.csv").shape == (3, 10_000)
+    assert read_table(tmp_path / "wide.csv").shape == (3, 3_000)
 
 
 @pytest.mark.parametrize("content", [

@@ -1,7 +1,5 @@
 """A server that fails, hangs, is cut off or restarted: one clear message, nothing half-valid, and a rerun completes."""
 
-import time
-
 import pytest
 import shop
 from misbehaving import from_then_on, misbehaving, once
@@ -37,9 +35,13 @@ FAULTS = {
 """What goes wrong, and whether the verb fails."""
 
 
+SECONDS_FOR_AN_ANSWER = 120  # a busy machine takes its time
+SECONDS_UNTIL_IT_HANGS = 3
+
+
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+def _without_pauses(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_FOR_AN_ANSWER))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
 
@@ -62,8 +64,10 @@ def write(uri, seed):
 
 
 @pytest.mark.parametrize(("seed", "fault"), list(enumerate(FAULTS, start=100)))
-def test_a_batch_is_written_whole_or_not_at_all(uri, sqlite_server, seed, fault):
+def test_a_batch_is_written_whole_or_not_at_all(uri, sqlite_server, seed, fault, monkeypatch):
     decide, fails = FAULTS[fault]
+    if "hangs" in fault:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_UNTIL_IT_HANGS))
     with misbehaving(sqlite_server.port) as proxy:
         proxy.decide = decide
         if fails:
@@ -109,15 +113,15 @@ def test_a_report_whose_every_write_is_answered_with_an_error_leaves_one_handoff
     assert workflow.verify().holds
 
 
-def test_a_dead_server_is_told_within_seconds(sqlite_server, uri):
+def test_a_dead_server_is_not_asked_for_ever(sqlite_server, uri, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(SECONDS_UNTIL_IT_HANGS))
     with misbehaving(sqlite_server.port) as proxy:
         workflow = Workflow("faults", proxy.uri)
-        proxy.decide = from_then_on("hang", "GET", "")
+        proxy.asked.clear()
         proxy.decide = lambda method, path: "hang"
-        began = time.monotonic()
         with pytest.raises(ServerError, match="timed out"):
             workflow.status()
-        assert time.monotonic() - began < 60  # 2 seconds and 2 retries; MLflow's own patience is four minutes
+        assert len(proxy.asked) == 6  # two searches at once, each with two retries
 
 
 def test_a_server_that_is_restarted_in_the_middle_of_a_sweep(empty_store, tmp_path):

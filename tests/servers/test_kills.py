@@ -3,7 +3,7 @@
 import pytest
 from kills import kill_at_random
 
-N_KILLS = 20  # 200 by `tests/benchmarks/faults.py`
+N_KILLS = 10  # 200 by `tests/benchmarks/faults.py`
 
 pytestmark = [pytest.mark.xdist_group("servers"), pytest.mark.slow]  # beside those that have forked already
 

@@ -1,4 +1,4 @@
-"""A model of 500 batches: their ids fill more than one parameter, and everything that names them still does."""
+"""A model of 400 batches: their ids fill more than one parameter, and everything that names them still does."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from synth_mlflow import Workflow
 from synth_mlflow.stages import sweep_inputs
 from synth_mlflow.tracking import names
 
-N_BATCHES = 500
+N_BATCHES = 400
 
 
 @pytest.fixture
 def full(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workflow:
-    """The demo with a sweep of 500 batches, each a copy of the one that passed."""
+    """The demo with a sweep of 400 batches, each a copy of the one that passed."""
     monkeypatch.setattr(sweep_inputs, "_twins", lambda batches: {})  # a sweep would take the first alone
     grow(tmp_path / "mlflow.db", n_batches=N_BATCHES - 1, n_sweeps=0, named="gaussian-copula")
     demo_workflow.sweep((0.0, 0.5), repeats=3, n_jobs=1)
@@ -24,7 +24,7 @@ def full(demo_workflow: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_five_hundred_batches_in_one_model(full: Workflow) -> None:
+def test_four_hundred_batches_in_one_model(full: Workflow) -> None:
     reader = full.project.reader
     sweep, final = reader.latest("sweep"), reader.latest("final")
     ids = [batch.id for batch in full.project.batches()]
