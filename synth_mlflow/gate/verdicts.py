@@ -215,26 +215,32 @@ def require_open(project: Project, batches: Sequence[StoredBatch], policy: Polic
         If the run of a batch was changed, or a verdict no longer follows from its evidence.
     """
     checks = checks_by_batch(project)
-    closed, untold = [], False
+    closed: list[str] = []
+    shut: dict[str, str] = {}
     for batch in batches:
         project.reader.verify_seal(batch.run)  # first: to validate it again would be the wrong advice
         verdict = recomputed_verdict(project, batch, policy, checks.get(batch.run.run_id, []))
         if not verdict.gate_open:
             closed.append(f"  - {batch.id} ({verdict.verdict}): {_why(verdict)}")
-            untold |= verdict.verdict == "inconclusive"
+            shut.setdefault("retracted" if verdict.retracted else verdict.verdict, batch.id)
     if closed:
         shown = "\n".join(closed)
-        raise GateError(
-            f"the gate is closed for {len(closed)} of {len(batches)} batches:\n{shown}",
-            "Validate what is unvalidated: `synth-mlflow validate`. Leave out what failed, or see what may help it: "
-            "`synth-mlflow validate BATCH`." + (_ACCEPT if untold else ""),
-        )
+        raise GateError(f"the gate is closed for {len(closed)} of {len(batches)} batches:\n{shown}", _advice(shut))
 
 
-_ACCEPT = (
-    '\nWhat is inconclusive opens only where people accept it: `validation: {accept_inconclusive: {CHECK: "why"}}` in '
-    "problem.md, then `synth-mlflow define` and `synth-mlflow validate` again."
-)
+def _advice(shut: Mapping[str, str]) -> str:
+    """What to do about batches that may not pass: for each verdict, with the first batch that has it."""
+    advice = {
+        "unvalidated": "Validate what is unvalidated: `synth-mlflow validate`.",
+        "fail": f"Leave out what failed, or see what may help it: `synth-mlflow validate {shut.get('fail')}`.",
+        "retracted": f"Leave out what was retracted: `synth-mlflow trace {shut.get('retracted')}` says who did it.",
+        "inconclusive": (
+            "What is inconclusive opens only where people accept it: "
+            '`validation: {accept_inconclusive: {CHECK: "why"}}` in problem.md, '
+            "then `synth-mlflow define` and `synth-mlflow validate` again."
+        ),
+    }
+    return "\n".join(text for verdict, text in advice.items() if verdict in shut)
 
 
 def _why(verdict: Verdict) -> str:

@@ -151,8 +151,9 @@ def test_a_retracted_batch_never_passes(project, batch, policy, judged, verdict,
     if tag == "false":  # somebody edits the tag back; the retraction itself is a parameter
         project.server.client.log_param(batch.run.run_id, names.P_RETRACTION, "wrong seed, Ann")
     assert (verdict().verdict, verdict().retracted, verdict().gate_open) == ("pass", True, False)
-    with pytest.raises(GateError, match="it was retracted"):
+    with pytest.raises(GateError, match="it was retracted") as told:
         require_open(project, [project.batch(batch.id)], policy)
+    assert f"`synth-mlflow trace {batch.id}`" in told.value.fix and "validate" not in told.value.fix
 
 
 def test_inconclusive_opens_only_where_people_accepted_it_beforehand(policy, judged, verdict):
