@@ -215,19 +215,29 @@ def _columns(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextS
 
 
 def _utility(failed: Sequence[CheckVerdict], stopped: Stopped) -> Iterator[NextStep]:
-    """Where a batch fails for its utility alone: a lower limit, named in every document, if it teaches half."""
+    """Where a batch fails for its utility alone: a lower limit if it teaches half, else further rows to learn from."""
     if [check.check for check in failed] != ["utility"]:
         return
-    matches = [re.match(r"(gain_share)\b.* is ([\d.]+) \(limit ([\d.]+)", reason) for reason in failed[0].reasons]
+    matches = [re.match(r"(gain_share)\b.* is (-?[\d.]+) \(limit ([\d.]+)", reason) for reason in failed[0].reasons]
     shares = [float(one[2]) for one in matches if one is not None]
-    if len(shares) != len(matches) or min(shares, default=0.0) < LEAST_SHARE:
+    if not shares or len(shares) != len(matches):
+        return
+    gained = f"A model that learns from the batch alone gains {max(min(shares), 0.0):.0%} of what real rows teach"
+    if min(shares) < LEAST_SHARE:
+        yield NextStep(
+            f"{gained}: the generator has learned too little from these rows. It may learn from further real rows, "
+            "also from such that the model must not be trained on; name them in place of FILE. If there are none, real "
+            "rows alone are the answer, and this draft says so.",
+            "terminal",
+            (f"{stopped.run} --source FILE",),
+        )
         return
     validation = {**stopped.facts.get("validation", {})}
     validation["utility"] = {**validation.get("utility", {}), "gain_share": math.floor(10 * min(shares)) / 10}
     yield NextStep(
-        f"A model that learns from the batch alone gains {min(shares):.0%} of what real rows teach, and the limit is "
-        "higher. Beside real rows that may be enough: the sweep judges it again, on evaluation rows. If so, lower the "
-        "limit; every document names it. If not, real rows alone are the answer, and this draft says so.",
+        f"{gained}, and the limit is higher. Beside real rows that may be enough: the sweep judges it again, on "
+        "evaluation rows. If so, lower the limit; every document names it. If not, real rows alone are the answer, and "
+        "this draft says so.",
         "problem.md",
         (f"validation: {json.dumps(validation, ensure_ascii=False)}",),
     )

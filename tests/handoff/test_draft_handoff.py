@@ -99,7 +99,9 @@ def test_a_batch_that_teaches_too_little_may_pass_under_a_lower_limit_that_is_na
     lower, go_on = next_steps(weak(0.67))
     assert lower.lines == ('validation: {"utility": {"gain_share": 0.6}}',) and "67% of what real rows" in lower.why
     assert go_on.lines == ("synth-mlflow run 'my problem.md'",)
-    assert "gain_share" not in str(next_steps(weak(0.3)))
+    for share, gained in ((0.3, "30%"), (-0.2, "0%")):
+        (more,) = next_steps(weak(share))
+        assert more.lines == ("synth-mlflow run 'my problem.md' --source FILE",) and f" {gained} of what" in more.why
 
 
 def test_without_a_batch_the_error_says_what_to_do() -> None:
